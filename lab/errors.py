@@ -1,0 +1,72 @@
+"""The errors that a person may see, and nothing else.
+
+    LabError
+    ├── InputError          something that was given cannot be used
+    │   ├── RecipeError     a recipe or preset: wrong key, value out of bounds, K that does not divide the batch
+    │   ├── DatasetError    rows: missing file, broken JSON at line N, missing columns, empty rows
+    │   ├── ModelError      a model folder or id that is no model
+    │   └── RuleError       a rule or a rule set
+    ├── StateError          right in itself, but not now: no such run, a run that has already ended, a busy slot
+    ├── MachineError        the machine cannot: full disk, unsafe file system, no such device
+    ├── AccessError         not signed in, or not allowed
+    └── StartError          the app refuses to start
+
+An error carries a *key* and its *parameters*. The words, in both languages, live in ``lab/ui/text``; they say what, the
+value, and the mend. Anything that is not a LabError is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Something a person did or has that can be mended; ``key`` names the sentence, ``params`` fill it."""
+
+    def __init__(self, key: str, **params: object) -> None:
+        super().__init__(key, params)
+        self.key = key
+        self.params = params
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
+        return f"{self.key}({values})"
+
+    def as_dict(self) -> dict[str, object]:
+        """The form that is stored and sent: ``{"key": …, "params": {…}}``, values as text or numbers."""
+        params = {k: v if isinstance(v, (int, float, str)) else str(v) for k, v in self.params.items()}
+        return {"key": self.key, "params": params}
+
+
+class InputError(LabError):
+    """Something that was given cannot be used."""
+
+
+class RecipeError(InputError):
+    """A recipe or a preset that does not validate."""
+
+
+class DatasetError(InputError):
+    """Rows that cannot be read or do not fit."""
+
+
+class ModelError(InputError):
+    """A model folder or id that cannot be loaded."""
+
+
+class RuleError(InputError):
+    """A rule or a rule set that cannot be used."""
+
+
+class StateError(LabError):
+    """Right in itself, but not now."""
+
+
+class MachineError(LabError):
+    """The machine cannot do it."""
+
+
+class AccessError(LabError):
+    """Not signed in, or not allowed."""
+
+
+class StartError(LabError):
+    """The app refuses to start."""
