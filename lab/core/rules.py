@@ -1,0 +1,113 @@
+"""Rules and rule sets: how one completion becomes a reward, and what happens when a rule fails.
+
+A score must be a finite number within the rule's bounds. Anything else (an exception, NaN, None, text) is an *error of
+that rule on that completion*: recorded, counted, shown, and replaced by the rule's fallback; never a silent 0, never NaN into
+training. The ready-made rules stand in ``lab/rules``; this module knows none of them, and runs no code but the function that
+it was handed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+RuleFunction = Callable[[str, str, str | None], float]
+"""``reward(prompt, completion, answer) -> float``; ``answer`` is None where it is not known."""
+
+LONGEST_MESSAGE = 200
+"""An error's message is cut to this many characters before it is stored."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named function that scores one completion."""
+
+    name: str
+    function: RuleFunction = field(compare=False)
+    low: float = 0.0
+    high: float = 1.0
+    fallback: float = 0.0
+    label_en: str = ""
+    label_zh: str = ""
+    about_en: str = ""
+    about_zh: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one rule said of one completion: a value, or an error with the fallback that stands in for it."""
+
+    value: float
+    error: str | None = None
+
+    def as_json(self) -> float | dict[str, str]:
+        """The form of ``groups.jsonl``: the number, or ``{"error": …}``."""
+        return self.value if self.error is None else {"error": self.error}
+
+
+@dataclass(frozen=True)
+class WeighedRule:
+    """A rule of a rule set, and its weight."""
+
+    rule: Rule
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Reward:
+    """The reward of one completion: the weighted sum of its rule scores, each kept beside it by rule name."""
+
+    value: float
+    scores: Mapping[str, Score]
+
+
+class RuleSet:
+    """Rules with weights; the reward of a completion is the weighted sum of its rule scores."""
+
+    def __init__(self, rules: Sequence[WeighedRule]) -> None:
+        names = [weighed.rule.name for weighed in rules]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"a rule set needs at least one rule and no name twice: {names}")
+        self.rules = tuple(rules)
+
+    def __call__(self, prompt: str, completion: str, answer: str | None) -> Reward:
+        """Score one completion by every rule."""
+        scores = {w.rule.name: score(w.rule, prompt, completion, answer) for w in self.rules}
+        return Reward(sum(w.weight * scores[w.rule.name].value for w in self.rules), scores)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest reward that this set can give."""
+        ends = [sorted((w.weight * w.rule.low, w.weight * w.rule.high)) for w in self.rules]
+        return sum(low for low, _ in ends), sum(high for _, high in ends)
+
+
+def score(rule: Rule, prompt: str, completion: str, answer: str | None) -> Score:
+    """Run one rule on one completion; whatever it does comes back as a Score."""
+    try:
+        value = rule.function(prompt, completion, answer)
+    except Exception as error:  # a rule's failure is data, never a crash of the run
+        return Score(rule.fallback, _message(error))
+    return check(rule, value)
+
+
+def check(rule: Rule, value: object) -> Score:
+    """A finite int, float or bool within the rule's bounds is a score; everything else is an error with the fallback."""
+    if not isinstance(value, (bool, int, float)):
+        return Score(rule.fallback, f"gave {type(value).__name__}, not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        return Score(rule.fallback, "gave an integer too large for a score")
+    if not math.isfinite(number):
+        return Score(rule.fallback, f"gave {number}, not a finite number")
+    if not rule.low <= number <= rule.high:
+        return Score(rule.fallback, f"gave {number:g}, outside its bounds {rule.low:g} to {rule.high:g}")
+    return Score(number)
+
+
+def _message(error: Exception) -> str:
+    """``Type: message`` on one line, cut, and without lone surrogates that JSON could not carry."""
+    text = f"{type(error).__name__}: {error}".replace("\n", " ")[:LONGEST_MESSAGE]
+    return text.encode("utf-8", "replace").decode("utf-8")
