@@ -1,0 +1,43 @@
+# `make run` and `make test` do everything; the rest is for those who work on the lab.
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench tour clean install install-dev
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
+
+run: install ## install what is missing and start the lab on http://127.0.0.1:7860 (ARGS="--port 8000")
+	@exec $(BIN)/python app.py $(ARGS)
+
+test: install-dev lint ## lint, then the whole test suite, the browser too (ARGS="tests/core -x")
+	@$(BIN)/python -m tests.chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: install-dev ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## format the code and mend what can be mended mechanically
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install-dev ## measure speed and memory; prints the numbers of docs/benchmarks
+	$(BIN)/python -m tests.bench $(ARGS)
+
+tour: install ## train every algorithm on the tiny model and print what each one moved
+	$(BIN)/python -m lab tour $(ARGS)
+
+clean: ## remove .venv and caches; never lab_home
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find app.py lab tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@PYTHON="$(PYTHON)" .ci/install requirements.txt
+
+install-dev:
+	@PYTHON="$(PYTHON)" .ci/install requirements-dev.txt
