@@ -1,0 +1,123 @@
+"""Where each group stands in ``groups.jsonl``, so that a page can scrub through steps without reading the file again.
+
+Not here: the groups themselves, which stay on disk. The index grows with the file and is made anew when the file is
+another one (path, inode, size).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.store.lines import Line, read_lines
+
+
+class GroupRow(NamedTuple):
+    """One row of the index, in the order of the public route."""
+
+    step: int
+    group: int
+    prompt_number: int
+    mean: float | None
+    std: float | None
+    kept: int
+    size: int
+
+
+@dataclass
+class GroupsPage:
+    """What is new since a cursor. ``prompts`` is the whole list that ``prompt_number`` counts in."""
+
+    cursor: int
+    reset: bool
+    rows: list[GroupRow]
+    prompts: list[str]
+
+
+@dataclass
+class _Known:
+    """What has been read of one file so far."""
+
+    inode: int = -1
+    offset: int = 0
+    last_resume: int = 0  # the end of the last `resumed_from` line: an older cursor has seen what no longer counts
+    rows: list[GroupRow] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)  # (start, end) of each row
+    prompts: list[str] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+class GroupIndex:
+    """The index of one ``groups.jsonl``; safe for many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._known = _Known()
+
+    def page(self, since: int = 0) -> GroupsPage:
+        """The rows after the cursor ``since``; all of them, with ``reset``, where that cursor no longer holds."""
+        with self._lock:
+            known = self._refresh()
+            reset = since > known.offset or 0 < since < known.last_resume
+            first = 0 if reset else bisect_left(known.places, (since, 0))
+            return GroupsPage(known.offset, reset, known.rows[first:], list(known.prompts))
+
+    def raw(self, first: int, last: int) -> list[bytes]:
+        """The lines of the steps ``first`` to ``last``, both included, as they stand in the file."""
+        with self._lock:
+            known = self._refresh()
+            begin = bisect_left(known.rows, first, key=_step)
+            places = known.places[begin : bisect_right(known.rows, last, key=_step)]
+        if not places:
+            return []
+        with self._path.open("rb") as file:
+            lines = []
+            for start, end in places:
+                file.seek(start)
+                lines.append(file.read(end - start - 1))
+        return lines
+
+    def _refresh(self) -> _Known:
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            self._known = _Known()
+            return self._known
+        if status.st_ino != self._known.inode or status.st_size < self._known.offset:
+            self._known = _Known(inode=status.st_ino)
+        if status.st_size > self._known.offset:
+            for start, end, line in read_lines(self._path, self._known.offset):
+                _take(self._known, start, end, line)
+                self._known.offset = end
+        return self._known
+
+
+def _step(row: GroupRow) -> int:
+    return row.step
+
+
+def _take(known: _Known, start: int, end: int, line: Line) -> None:
+    if "resumed_from" in line:
+        known.last_resume = end
+        while known.rows and known.rows[-1].step > line["resumed_from"]:
+            known.rows.pop()
+            known.places.pop()
+        return
+    if "step" not in line:
+        return
+    prompt = str(line.get("prompt", ""))
+    number = known.numbers.setdefault(prompt, len(known.prompts))
+    if number == len(known.prompts):
+        known.prompts.append(prompt)
+    completions = line.get("completions") or []
+    kept = sum(1 for completion in completions if completion.get("kept"))
+    row = GroupRow(
+        int(line["step"]), int(line.get("group", 0)), number, line.get("mean"), line.get("std"), kept, len(completions)
+    )
+    known.rows.append(row)
+    known.places.append((start, end))

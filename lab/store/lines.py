@@ -1,0 +1,136 @@
+"""Lines of JSON on disk: append one whole, read from a byte offset, replace a small file at once.
+
+Not here: what the lines mean (``run_folder.py``). One process appends to a file, any number read it. A reader ignores
+the last line while it has no newline, and skips a line that is no JSON: the rest of a write that a full disk or a kill
+cut short.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from lab.errors import MachineError
+
+CHUNK = 1 << 20
+Line = dict[str, Any]
+
+
+def append_line(path: Path, line: Line) -> None:
+    """Append ``line`` with one write. Raises MachineError ``disk_full``, and then leaves no half line behind."""
+    data = dump(line) + b"\n"
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(file).st_size
+        if size and _byte_at(file, size - 1) != b"\n":
+            data = b"\n" + data  # a killed writer left half a line: end it, readers skip it
+        try:
+            written = os.write(file, data)
+        except OSError as error:
+            raise _full_or_same(error, path) from error
+        if written != len(data):
+            with suppress(OSError):
+                os.ftruncate(file, size)
+            raise MachineError("disk_full", path=path.parent)
+    finally:
+        os.close(file)
+
+
+def write_json(path: Path, value: object, *, durable: bool = True) -> None:
+    """Replace ``path`` at once: a reader sees the old file or the new one. ``durable`` also waits for the disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(dump(value))
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise _full_or_same(error, path) from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of ``path``, or None where it is missing or no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def read_lines(path: Path, since: int = 0) -> Iterator[tuple[int, int, Line]]:
+    """Each whole line from byte ``since`` on, as (start, end, object); ``end`` is where the next one begins.
+
+    ``since`` must be the start of a line. A line that is no JSON object is passed over.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(since)
+        rest, start = b"", since
+        while chunk := file.read(CHUNK):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for data in whole:
+                end = start + len(data) + 1
+                with suppress(ValueError):
+                    line = json.loads(data)
+                    if isinstance(line, dict):
+                        yield start, end, line
+                start = end
+
+
+def whole_size(path: Path, since: int = 0) -> int:
+    """Where the last whole line that begins at or after ``since`` ends: the offset that a reader goes on from."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            while size > since:
+                start = max(since, size - 8192)
+                file.seek(start)
+                found = file.read(size - start).rfind(b"\n")
+                if found >= 0:
+                    return start + found + 1
+                size = start
+    except FileNotFoundError:
+        return 0
+    return since
+
+
+def dump(value: object) -> bytes:
+    """Strict JSON in UTF-8. NaN and the infinities have no place in it and become null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _byte_at(file: int, offset: int) -> bytes:
+    os.lseek(file, offset, os.SEEK_SET)  # O_APPEND still writes at the end
+    return os.read(file, 1)
+
+
+def _full_or_same(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError("disk_full", path=path.parent)
+    return error

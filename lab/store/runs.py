@@ -1,0 +1,261 @@
+"""The runs there are, and their states: the rows of the database, each beside a folder.
+
+Not here: starting and stopping (``lab/runs``), what stands inside a folder (``run_folder.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata as installed
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from lab.errors import InputError, LabError, MachineError, StateError
+from lab.store.database import open_database, runs_table
+from lab.store.run_folder import RunFolder
+
+RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy")
+FOLDERS_IN_MEMORY = 64
+NAME_LENGTH = 120
+_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are mistaken for each other
+
+
+class RecipeLike(Protocol):
+    """What the store asks of a recipe."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
+
+
+class RunState(StrEnum):
+    """queued → running → one of the other four."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    LOST = "lost"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the run can go on from its last checkpoint."""
+        return self in (RunState.STOPPED, RunState.FAILED, RunState.LOST)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a recipe, as the database knows it. Times are seconds since 1970."""
+
+    id: str
+    name: str
+    algorithm: str
+    state: RunState
+    recipe: dict[str, Any]
+    parent: str | None  # the run whose model it starts from
+    created: float
+    queued: float | None
+    started: float | None
+    ended: float | None
+    pid: int | None
+    pid_started: float | None
+    boot_id: str | None
+    error: dict[str, Any] | None  # {"key", "params"}
+
+
+class Store:
+    """The lab's home: ``lab.db`` and the folders of the runs. Safe for many threads, and for many processes."""
+
+    def __init__(self, home: Path | str, *, allow_unsafe_disk: bool = False) -> None:
+        self.home = Path(home).expanduser().absolute()
+        try:
+            for name in ("runs", "models", "exports", "slots"):
+                (self.home / name).mkdir(parents=True, exist_ok=True)
+            probe = self.home / f".write-test-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise MachineError("home_not_writable", home=self.home, reason=error.strerror or error) from error
+        self._engine = open_database(self.home, allow_unsafe_disk=allow_unsafe_disk)
+        self._reader = self._engine.execution_options(read_only=True)
+        self._folders: dict[str, RunFolder] = {}
+        self._lock = threading.Lock()
+        for rest in (self.home / "runs").glob(".deleted-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    # ---- reading
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id. Raises StateError ``no_such_run``."""
+        rows = self._select(runs_table.c.id == run_id) if valid_run_id(run_id) else []
+        if not rows:
+            raise StateError("no_such_run", run=run_id[:64])
+        return rows[0]
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest first."""
+        return self._select()
+
+    def in_state(self, *states: RunState) -> list[Run]:
+        """The runs in these states, the newest first."""
+        return self._select(runs_table.c.state.in_([str(state) for state in states]))
+
+    def queue(self) -> list[Run]:
+        """The queued runs, the next one first."""
+        return sorted(self.in_state(RunState.QUEUED), key=lambda run: (run.queued or run.created, run.id))
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The run's folder; the same object for all, so that what it has read is shared."""
+        if not valid_run_id(run_id):
+            raise StateError("no_such_run", run=run_id[:64])
+        with self._lock:
+            folder = self._folders.pop(run_id, None) or RunFolder(self.home / "runs" / run_id)
+            self._folders[run_id] = folder  # last used, last in the dict
+            while len(self._folders) > FOLDERS_IN_MEMORY:
+                del self._folders[next(iter(self._folders))]
+            return folder
+
+    # ---- changing
+
+    def create_run(self, recipe: RecipeLike, *, parent: str | None = None, dataset_hash: str | None = None) -> Run:
+        """A new queued run, with its folder and ``recipe.json``. ``parent`` defaults to the run that it starts from."""
+        values = recipe.model_dump(mode="json")
+        model = str(values.get("model") or "")
+        if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
+            parent = model[4:]
+        now = time.time()
+        run_id, path = self._new_folder(now)
+        try:
+            RunFolder(path).write(
+                "recipe.json",
+                {
+                    "version": 1,
+                    "recipe": values,
+                    "versions": versions(),
+                    "seed": values.get("seed"),
+                    "dataset_hash": dataset_hash,
+                },
+            )
+            row = {"id": run_id, "name": clean_name(recipe.name), "algorithm": str(recipe.algorithm), "parent": parent}
+            row |= {"state": RunState.QUEUED.value, "recipe": json.dumps(values), "created": now, "queued": now}
+            with self._engine.begin() as connection:
+                connection.execute(insert(runs_table).values(**row))
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return self.run(run_id)
+
+    def rename_run(self, run_id: str, name: str) -> Run:
+        """Give the run another name."""
+        self.change(run_id, name=clean_name(name))
+        return self.run(run_id)
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete an ended run, its folder too. Raises StateError where it still runs or another run needs it."""
+        run = self.run(run_id)
+        if not run.state.ended:
+            raise StateError("run_not_ended", run=run.name, state=run.state)
+        for other in self.in_state(RunState.QUEUED, RunState.RUNNING):
+            if other.parent == run.id:
+                raise StateError("run_is_needed", run=run.name, by=other.name)
+        # Renamed first: a crash in between leaves a folder that the next start sweeps, never a row without its data.
+        path, aside = self.home / "runs" / run.id, self.home / "runs" / f".deleted-{run.id}"
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+        with self._engine.begin() as connection:
+            connection.execute(delete(runs_table).where(runs_table.c.id == run.id))
+        with self._lock:
+            self._folders.pop(run.id, None)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def change(self, run_id: str, *, only_if: Iterable[RunState] | None = None, **values: Any) -> bool:
+        """Set columns of a run's row, if it is in one of the states ``only_if``; whether it was.
+
+        For ``lab/runs``: a state changes by this one conditional statement, so that two processes that watch the same
+        worker cannot settle it twice.
+        """
+        if "error" in values and values["error"] is not None:
+            error = values["error"]
+            values["error"] = json.dumps(error.as_dict() if isinstance(error, LabError) else error)
+        if "state" in values:
+            values["state"] = RunState(values["state"]).value
+        statement = update(runs_table).where(runs_table.c.id == run_id).values(**values)
+        if only_if is not None:
+            statement = statement.where(runs_table.c.state.in_([state.value for state in only_if]))
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount == 1
+
+    # ---- inside
+
+    def _select(self, *conditions: Any) -> list[Run]:
+        statement = select(runs_table).where(*conditions).order_by(runs_table.c.created.desc(), runs_table.c.id.desc())
+        with self._reader.begin() as connection:
+            return [_run(row) for row in connection.execute(statement)]
+
+    def _new_folder(self, now: float) -> tuple[str, Path]:
+        while True:
+            run_id = new_run_id(now)
+            path = self.home / "runs" / run_id
+            with suppress(FileExistsError):
+                path.mkdir()
+                return run_id, path
+
+
+def new_run_id(now: float) -> str:
+    """An id such as ``20261122-154501-k3f9``: when, and four letters that make it the only one."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.localtime(now)) + "".join(secrets.choice(_ID_LETTERS) for _ in "1234")
+
+
+def valid_run_id(text: str) -> bool:
+    """Whether ``text`` may be joined to a path: nothing else that comes from outside may."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
+
+
+def clean_name(name: str) -> str:
+    """A name fit to be shown: one line, not empty. Raises InputError ``bad_run_name``."""
+    clean = " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+    if not clean or len(clean) > NAME_LENGTH:
+        raise InputError("bad_run_name", name=clean[:40], most=NAME_LENGTH)
+    return clean
+
+
+def versions() -> dict[str, str]:
+    """The versions of what trains, without importing any of it."""
+    found = {}
+    for package in RECORDED_VERSIONS:
+        with suppress(installed.PackageNotFoundError):
+            found[package] = installed.version(package)
+    return found
+
+
+def _run(row: Row[Any]) -> Run:
+    values = dict(row._mapping)
+    values["state"] = RunState(values["state"])
+    values["recipe"] = json.loads(values["recipe"])
+    values["error"] = json.loads(values["error"]) if values["error"] else None
+    return Run(**values)
