@@ -12,8 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import Column, Connection, Engine, Float, Integer, MetaData, String, Table, Text, create_engine, event
-from sqlalchemy import insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 
 from lab.errors import MachineError, StartError
 
@@ -23,8 +36,8 @@ BUSY_SECONDS = 15.0
 # Locks and shared memory are not to be relied on there. `virtiofs` is left out on purpose: within one machine it keeps
 # both promises, and some containers have nothing else.
 UNSAFE_FILE_SYSTEMS = frozenset(
-    "nfs nfs3 nfs4 cifs smb smb2 smb3 smbfs smbfs2 9p v9fs drvfs afs afpfs ceph glusterfs lustre beegfs gpfs ncpfs "
-    "webdav davfs sshfs osxfuse macfuse grpcfuse".split()
+    {"nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "v9fs", "drvfs", "afs", "afpfs", "ceph"}
+    | {"glusterfs", "lustre", "beegfs", "gpfs", "ncpfs", "webdav", "davfs", "sshfs", "osxfuse", "macfuse", "grpcfuse"}
 )
 
 metadata = MetaData()

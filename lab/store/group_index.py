@@ -6,7 +6,6 @@ another one (path, inode, size).
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -84,7 +83,7 @@ class GroupIndex:
 
     def _refresh(self) -> _Known:
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
         except FileNotFoundError:
             self._known = _Known()
             return self._known

@@ -52,7 +52,7 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        os.replace(draft, path)
+        draft.replace(path)
     except OSError as error:
         with suppress(OSError):
             draft.unlink()

@@ -108,9 +108,9 @@ class RunFolder:
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""
         found = [
-            (int(match[1]), Path(entry.path))
-            for entry in _scan(self.path / "checkpoints")
-            if (match := _CHECKPOINT.fullmatch(entry.name)) and os.path.exists(os.path.join(entry.path, "complete"))
+            (int(match[1]), path)
+            for path in (self.path / "checkpoints").glob("step-*")
+            if (match := _CHECKPOINT.fullmatch(path.name)) and (path / "complete").exists()
         ]
         return max(found, default=None)
 
@@ -202,7 +202,7 @@ class RunFolder:
         if not self.stop_requested():
             return None
         found = self._read("stop")
-        return found if isinstance(found, dict) else {"time": self.stop_path.stat().st_mtime, "now": False, "step": None}
+        return found if isinstance(found, dict) else {"time": time.time(), "now": False, "step": None}
 
     def note_resume(self, step: int) -> None:
         """Written by a worker that goes on from ``step``: what lies beyond it no longer counts."""
@@ -214,7 +214,7 @@ class RunFolder:
         """Put the last attempt's result aside (``result.1.json``, …) and forget its stop request and heartbeat."""
         if (result := self.path / "result.json").exists():
             number = 1 + sum(1 for _ in self.path.glob("result.*.json"))
-            os.replace(result, self.path / f"result.{number}.json")
+            result.replace(self.path / f"result.{number}.json")
         self.stop_path.unlink(missing_ok=True)
         (self.path / "heartbeat").unlink(missing_ok=True)
 
@@ -268,14 +268,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _scan(path: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except OSError:
-        return []
 
 
 def _whole_characters(data: bytes) -> int:

@@ -161,10 +161,18 @@ class Store:
                     "dataset_hash": dataset_hash,
                 },
             )
-            row = {"id": run_id, "name": clean_name(recipe.name), "algorithm": str(recipe.algorithm), "parent": parent}
-            row |= {"state": RunState.QUEUED.value, "recipe": json.dumps(values), "created": now, "queued": now}
+            statement = insert(runs_table).values(
+                id=run_id,
+                name=clean_name(recipe.name or recipe.algorithm),
+                algorithm=str(recipe.algorithm),
+                state=RunState.QUEUED.value,
+                recipe=json.dumps(values),
+                parent=parent,
+                created=now,
+                queued=now,
+            )
             with self._engine.begin() as connection:
-                connection.execute(insert(runs_table).values(**row))
+                connection.execute(statement)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise

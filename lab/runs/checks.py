@@ -1,0 +1,119 @@
+"""What can be known before a run starts, said before it starts. What only the worker can know, it says itself.
+
+Not here: whether the recipe is valid in itself (``lab/core/recipes.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from lab.core.recipes import Recipe
+from lab.errors import MachineError, ModelError, StateError
+from lab.runs.launcher import is_hub_id
+from lab.runs.watch import size_text
+from lab.store.presets import PRESETS
+from lab.store.runs import RunState, Store
+
+ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
+FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the model
+MADE_BY_THE_LAB = frozenset({"equations"})
+NOT_A_FOLDER = frozenset({"scratch"})
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+
+
+def check(recipe: Recipe, store: Store) -> None:
+    """Raise the LabError of the first thing that would make the run fail."""
+    model = check_model(recipe.model, store)
+    check_dataset(recipe)
+    check_disk(recipe, store, model)
+
+
+def check_model(model: str, store: Store) -> Path | None:
+    """The folder of the model that a recipe starts from; None for one that is made or downloaded. Raises ModelError."""
+    if model in NOT_A_FOLDER:
+        return None
+    if model.startswith("run:"):
+        return _model_of_run(model[4:], store)
+    if model == "tiny":
+        folder = PRESETS / "tiny" / "base"
+    else:
+        folder = Path(model).expanduser()
+        if not folder.exists() and is_hub_id(model):
+            return None
+    if not folder.is_dir():
+        raise ModelError("model_folder_missing", model=model)
+    _check_model_folder(folder, model)
+    return folder
+
+
+def check_dataset(recipe: Recipe) -> None:
+    """Read the rows as the worker will. Raises DatasetError."""
+    if recipe.dataset in MADE_BY_THE_LAB:
+        return
+    from lab.data.rows import read_for  # late: only where there is a file to read
+
+    read_for(recipe.dataset, recipe.algorithm)
+
+
+def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
+    """Raise MachineError where the run would fill the disk, or where nothing can be written."""
+    if not os.access(store.home / "runs", os.W_OK):
+        raise MachineError("home_not_writable", home=store.home, reason="permission denied")
+    need = ALWAYS_FREE
+    if model is not None and str(getattr(recipe, "training", "full")) == "full":
+        need += FULL_TIMES * sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    free = shutil.disk_usage(store.home).free
+    if free < need:
+        raise MachineError("disk_too_small", path=store.home, free=size_text(free), need=size_text(need))
+
+
+def dataset_hash(recipe: Recipe) -> str:
+    """The content hash that ``recipe.json`` keeps: of the file's bytes, or of the problems that the lab makes."""
+    digest = hashlib.sha256()
+    if recipe.dataset in MADE_BY_THE_LAB:
+        from lab.tasks.equations import Split, problems
+
+        digest.update(repr(problems(Split.TRAIN)).encode())
+    elif Path(recipe.dataset).expanduser().is_file():
+        with Path(recipe.dataset).expanduser().open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _model_of_run(run_id: str, store: Store) -> Path:
+    try:
+        run = store.run(run_id)
+    except StateError:
+        raise ModelError("model_run_missing", run=run_id[:64]) from None
+    folder = store.folder(run.id).model_path
+    if run.state in (RunState.QUEUED, RunState.RUNNING) or not folder.is_dir():
+        raise ModelError("model_run_has_none", run=run.name, state=run.state)
+    if not (folder / "adapter_config.json").exists():
+        _check_model_folder(folder, f"run:{run_id}")
+    elif not any(folder.glob("adapter_model*.safetensors")):
+        raise ModelError("model_folder_incomplete", model=f"run:{run_id}", missing="adapter_model.safetensors")
+    return folder
+
+
+def _check_model_folder(folder: Path, model: str) -> None:
+    if (folder / "adapter_config.json").exists():
+        if not any(folder.glob("adapter_model*.safetensors")):
+            raise ModelError("model_folder_incomplete", model=model, missing="adapter_model.safetensors")
+        return
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except OSError:
+        raise ModelError("model_folder_incomplete", model=model, missing="config.json") from None
+    except ValueError:
+        raise ModelError("model_config_broken", model=model) from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise ModelError("model_config_broken", model=model)
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError("model_folder_incomplete", model=model, missing="*.safetensors")
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise ModelError("model_folder_incomplete", model=model, missing="tokenizer.json")

@@ -1,0 +1,164 @@
+"""Starts a worker process for a run on this machine, and finds it again. Later a Ray cluster: another ``Launcher``.
+
+Not here: which run is next, and what becomes of it (``supervisor.py``, ``watch.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from lab.runs.processes import Identity, end, identity_of, is_alive
+from lab.runs.slots import Lock
+from lab.store.run_folder import RunFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What a worker may know of the environment that the app was started in. Passwords and tokens are not among it.
+KEPT = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV"}
+    | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    | {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
+    | {"CUDA_VISIBLE_DEVICES", "CUDA_HOME", "CUDA_PATH", "HF_HOME", "HF_ENDPOINT"}
+)
+KEPT_PREFIXES = ("LC_", "HF_HUB_", "NVIDIA_", "PYTORCH_")
+ALWAYS = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "WANDB_DISABLED": "true",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+}
+
+
+class Worker(Protocol):
+    """A worker process that somebody watches."""
+
+    identity: Identity
+    exit_code: int | None  # known only to whoever started it, once it has ended
+
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+
+    def memory(self) -> int | None:
+        """The bytes that it holds now."""
+
+    def end(self, *, gently: bool) -> None:
+        """SIGTERM or SIGKILL, to it and to everything that it started."""
+
+
+class Launcher(Protocol):
+    """Where workers run."""
+
+    def launch(self, folder: RunFolder, slot: Lock) -> Worker:
+        """Start a worker for the run in ``folder``; it holds ``slot`` until it ends. Raises OSError."""
+
+    def attach(self, identity: Identity) -> Worker:
+        """The worker of that identity, which may have ended."""
+
+
+class LocalWorker:
+    """A process of this machine, our own child or not."""
+
+    def __init__(self, identity: Identity, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.identity = identity
+        self.exit_code: int | None = None
+        self._process = process
+        self._look = None
+        with suppress(psutil.Error):
+            self._look = psutil.Process(identity.pid)
+
+    def ended(self) -> bool:
+        if self._process is None:
+            return not is_alive(self.identity)
+        self.exit_code = self._process.poll()
+        return self.exit_code is not None
+
+    def memory(self) -> int | None:
+        with suppress(psutil.Error):
+            return int(self._look.memory_info().rss) if self._look else None
+        return None
+
+    def end(self, *, gently: bool) -> None:
+        end(self.identity, gently=gently)
+
+
+class LocalLauncher:
+    """Workers as processes of this machine, each the leader of a session of its own."""
+
+    def __init__(self, command: Callable[[Path], list[str]] | None = None) -> None:
+        self._command = command or worker_command
+
+    def launch(self, folder: RunFolder, slot: Lock) -> LocalWorker:
+        with folder.log_path.open("ab") as log:
+            process = subprocess.Popen(
+                self._command(folder.path),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=worker_environment(folder, os.environ),
+                start_new_session=True,
+                pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
+            )
+        _step_back(process.pid)
+        # Not yet waited for, so the pid is still its own, even if it has already ended.
+        identity = identity_of(process.pid) or Identity(process.pid, 0.0, "")
+        return LocalWorker(identity, process)
+
+    def attach(self, identity: Identity) -> LocalWorker:
+        return LocalWorker(identity)
+
+
+def worker_command(path: Path) -> list[str]:
+    """What runs a run; the same line replays it by hand."""
+    return [sys.executable, "-m", "lab.training", str(path)]
+
+
+def worker_environment(folder: RunFolder, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker: little of ours, and what keeps its libraries quiet and polite."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in KEPT or name.upper() in KEPT or name.startswith(KEPT_PREFIXES)
+    }
+    if "HF_TOKEN" in environment and is_hub_id(str(((folder.recipe() or {}).get("recipe") or {}).get("model", ""))):
+        kept["HF_TOKEN"] = environment["HF_TOKEN"]
+    kept.setdefault("OMP_NUM_THREADS", str(max(1, cores() - 1)))  # the page needs the other one
+    return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(folder.path.parent.parent)}
+
+
+def is_hub_id(model: str) -> bool:
+    """Whether ``model`` reads as ``organisation/name`` and not as a path."""
+    parts = model.split("/")
+    plain = all(part and part[0].isalnum() and all(c.isalnum() or c in "-_." for c in part) for part in parts)
+    return len(parts) == 2 and plain and not Path(model).exists()
+
+
+def cores() -> int:
+    """The cores that this process may use: by its affinity, and by a container's quota."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, max(1, round(int(quota) / int(period))))
+    return max(1, count)
+
+
+def _step_back(pid: int) -> None:
+    """Let the page go first: for the processor, and when memory runs out."""
+    with suppress(psutil.Error, OSError, ValueError):
+        psutil.Process(pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("500")

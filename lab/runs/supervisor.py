@@ -1,0 +1,205 @@
+"""The supervisor: one permanent thread that takes runs from the queue, watches their workers and settles how they ended.
+
+Not here: a single worker's life (``watch.py``), how it is started (``launcher.py``), what is refused before
+(``checks.py``). The queue is in the database. Workers outlive the app; a new supervisor finds them again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from lab.core.recipes import Recipe
+from lab.errors import StartError, StateError
+from lab.runs import checks
+from lab.runs.launcher import Launcher, LocalLauncher
+from lab.runs.processes import Identity, identity_of, is_alive
+from lab.runs.progress import stop_step
+from lab.runs.slots import Lock, holder, note_holder, slot_path, supervisor_path, try_lock
+from lab.runs.watch import Watched, launch, settle
+from lab.store.runs import Run, RunState, Store
+
+log = logging.getLogger(__name__)
+GLANCE = 0.3  # seconds between two looks
+CLOSE_WAIT = 10.0
+
+
+class Supervisor:
+    """Drives the runs of one home. ``start`` it once, at the start of the app."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        launcher: Launcher | None = None,
+        check: Callable[[Recipe, Store], None] = checks.check,
+    ) -> None:
+        self._store = store
+        self._launcher = launcher or LocalLauncher()
+        self._check = check
+        self._watched: dict[str, Watched] = {}
+        self._lock: Lock | None = None
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._resuming = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    # ---- life
+
+    def start(self) -> None:
+        """Take the home's lock, find the workers of an earlier life, and begin. Raises StartError ``home_in_use``."""
+        path = supervisor_path(self._store.home)
+        self._lock = try_lock(path)
+        if self._lock is None:
+            raise StartError("home_in_use", home=self._store.home, pid=holder(path))
+        note_holder(self._lock)
+        self._closing.clear()
+        self._adopt()
+        self._watch()
+        self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and let go of the home. Workers go on."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(CLOSE_WAIT)
+            self._thread = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work; for ``/healthz``."""
+        return self._thread is not None and self._thread.is_alive()
+
+    # ---- what a person asks for
+
+    def submit(self, recipe: Recipe) -> Run:
+        """Check the recipe and put it into the queue. Raises LabError."""
+        self._check(recipe, self._store)
+        run = self._store.create_run(recipe, dataset_hash=checks.dataset_hash(recipe))
+        self._wake.set()
+        return run
+
+    def stop(self, run_id: str, now: bool = False) -> None:
+        """Stop at the end of the step, with a checkpoint; ``now`` ends the process. A queued run leaves the queue."""
+        stop(self._store, run_id, now=now)
+        self._wake.set()
+
+    def cancel(self, run_id: str) -> None:
+        """Take a queued run out of the queue. Raises StateError ``run_not_queued``."""
+        cancel(self._store, run_id)
+        self._wake.set()
+
+    def resume(self, run_id: str) -> Run:
+        """Queue a stopped, failed or lost run again: it goes on from its last checkpoint, or from 0 without one."""
+        with self._resuming:
+            run = requeue(self._store, run_id)
+        self._wake.set()
+        return run
+
+    def delete(self, run_id: str) -> None:
+        """Delete an ended run and its folder."""
+        self._store.delete_run(run_id)
+
+    # ---- the thread
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            for duty in (self._adopt, self._watch, self._start_next):
+                try:
+                    duty()
+                except Exception:  # a full disk, a locked database: said, and tried again at the next look
+                    log.exception("the supervisor could not %s; it tries again", duty.__name__.strip("_"))
+            self._wake.wait(GLANCE)
+            self._wake.clear()
+
+    def _adopt(self) -> None:
+        """Watch the workers that others started: an earlier life of the app, or ``python -m lab train``."""
+        for run in self._store.in_state(RunState.RUNNING):
+            if run.id in self._watched:
+                continue
+            identity = run_identity(run) or self._find_worker(run)
+            if identity is not None:
+                worker = self._launcher.attach(identity)
+                self._watched[run.id] = Watched(run.id, worker, self._store.folder(run.id))
+
+    def _find_worker(self, run: Run) -> Identity | None:
+        """The worker of a run whose starter was killed before it could note the pid."""
+        with try_lock(slot_path(self._store.home)) or Lock(None) as slot:
+            if slot.file is not None:  # nobody holds the slot, so there is no worker
+                self._store.change(run.id, only_if=[RunState.RUNNING], state=RunState.QUEUED)
+                return None
+        heartbeat = self._store.folder(run.id).heartbeat() or {}
+        identity = identity_of(int(heartbeat.get("pid") or 0))
+        if identity is None or not is_alive(identity):
+            return None  # it has not come so far yet, or belongs to `train`, which will note the pid itself
+        self._store.change(
+            run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id, only_if=[RunState.RUNNING]
+        )
+        return identity
+
+    def _watch(self) -> None:
+        for run_id, watched in list(self._watched.items()):
+            end = watched.look()
+            if end is not None:
+                settle(self._store, run_id, end, certain=watched.worker.exit_code is not None)
+                del self._watched[run_id]
+
+    def _start_next(self) -> None:
+        queue = self._store.queue()
+        if not queue:
+            return
+        slot = try_lock(slot_path(self._store.home))
+        if slot is None:
+            return  # a worker has it, ours or not
+        watched = launch(self._store, self._launcher, queue[0], slot)
+        if watched is not None:
+            self._watched[watched.run_id] = watched
+
+
+def run_identity(run: Run) -> Identity | None:
+    """The identity of the run's worker, where it was noted."""
+    if run.pid is None or run.pid_started is None or run.boot_id is None:
+        return None
+    return Identity(run.pid, run.pid_started, run.boot_id)
+
+
+def stop(store: Store, run_id: str, *, now: bool = False) -> None:
+    """Ask for a stop, from any process: whoever watches the worker carries it through."""
+    run = store.run(run_id)
+    if run.state is RunState.QUEUED and _cancelled(store, run):
+        return
+    run = store.run(run_id)
+    if run.state is not RunState.RUNNING:
+        raise StateError("run_already_ended", run=run.name, state=run.state)
+    store.folder(run_id).request_stop(now=now, step=stop_step(run, store.folder(run_id)))
+
+
+def cancel(store: Store, run_id: str) -> None:
+    """Take a queued run out of the queue. Raises StateError ``run_not_queued``."""
+    run = store.run(run_id)
+    if not _cancelled(store, run):
+        raise StateError("run_not_queued", run=run.name, state=store.run(run_id).state)
+
+
+def requeue(store: Store, run_id: str) -> Run:
+    """Queue a run that stopped, failed or was lost, under its own id. Raises StateError ``run_not_resumable``."""
+    run = store.run(run_id)
+    if not run.state.resumable:
+        raise StateError("run_not_resumable", run=run.name, state=run.state)
+    store.folder(run_id).prepare_resume()
+    resumable = [state for state in RunState if state.resumable]
+    values = {"state": RunState.QUEUED, "queued": time.time(), "ended": None, "error": None, "pid": None}
+    if not store.change(run_id, only_if=resumable, **values):
+        raise StateError("run_not_resumable", run=run.name, state=store.run(run_id).state)
+    return store.run(run_id)
+
+
+def _cancelled(store: Store, run: Run) -> bool:
+    return store.change(run.id, only_if=[RunState.QUEUED], state=RunState.STOPPED, ended=time.time())

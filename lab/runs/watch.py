@@ -1,0 +1,158 @@
+"""One worker, watched: how a stop is carried through, and what became of the run when the process is gone.
+
+Not here: the queue (``supervisor.py``). The supervisor and ``python -m lab train`` watch by the same code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lab.errors import LabError, MachineError, StateError
+from lab.runs.launcher import Launcher, Worker
+from lab.runs.slots import Lock
+from lab.store.run_folder import RunFolder
+from lab.store.runs import Run, RunState, Store
+
+KILL_AFTER = 20.0  # seconds from SIGTERM to SIGKILL
+LINGER = 60.0  # seconds that a worker may take to exit once its result is written
+EXIT_STOPPED = 3
+FULL_BELOW = 1 << 20
+FULL_SIGNS = ("No space left on device", "Errno 28", "Disk quota exceeded", "disk_full")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What became of a run."""
+
+    state: RunState
+    error: dict[str, Any] | None = None
+
+
+class Watched:
+    """A running run and its worker."""
+
+    def __init__(self, run_id: str, worker: Worker, folder: RunFolder) -> None:
+        self.run_id = run_id
+        self.worker = worker
+        self.folder = folder
+        self.peak: int | None = None
+        self._asked_to_end: float | None = None
+        self._result_seen: float | None = None
+
+    def look(self) -> Ending | None:
+        """One glance, a few times a second: carry a stop through, and say how it ended once it has."""
+        if memory := self.worker.memory():
+            self.peak = max(memory, self.peak or 0)
+        if self.worker.ended():
+            self.worker.end(gently=False)  # whoever it left behind
+            return ending(self.folder, self.worker.exit_code, ended_by_us=self._stop_now(), peak=self.peak)
+        if self._stop_now() or self._lingers():
+            self._end()
+        return None
+
+    def _stop_now(self) -> bool:
+        request = self.folder.stop_request()
+        return bool(request and request.get("now"))
+
+    def _lingers(self) -> bool:
+        if self.folder.result() is None:
+            return False
+        now = time.monotonic()
+        self._result_seen = self._result_seen or now
+        return now - self._result_seen > LINGER
+
+    def _end(self) -> None:
+        now = time.monotonic()
+        if self._asked_to_end is None:
+            self._asked_to_end = now
+            self.worker.end(gently=True)
+        elif now - self._asked_to_end > KILL_AFTER:
+            self.worker.end(gently=False)
+
+
+def launch(store: Store, launcher: Launcher, run: Run, slot: Lock) -> Watched | None:
+    """Start a queued run's worker in the slot. None where it was cancelled meanwhile, or could not be started.
+
+    The row says *running* before there is a process, so that a crash in between never starts a run twice; the
+    supervisor sorts that case out (``Supervisor._find_worker``).
+    """
+    began = time.time()
+    values: dict[str, Any] = {"state": RunState.RUNNING, "started": run.started or began, "ended": None, "error": None}
+    if not store.change(run.id, only_if=[RunState.QUEUED], **values, pid=None, pid_started=None, boot_id=None):
+        slot.release()
+        return None
+    folder = store.folder(run.id)
+    try:
+        worker = launcher.launch(folder, slot)
+    except OSError as error:
+        reason = StateError("worker_did_not_start", run=run.name, reason=error.strerror or error)
+        settle(store, run.id, Ending(RunState.FAILED, reason.as_dict()))
+        return None
+    finally:
+        slot.release()  # the worker has it now
+    identity = worker.identity
+    store.change(run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id)
+    return Watched(run.id, worker, folder)
+
+
+def settle(store: Store, run_id: str, ending: Ending, *, certain: bool = True) -> None:
+    """Write the ending into the database, once. Who saw the exit code (``certain``) corrects a *lost* of others."""
+    from_states = [RunState.RUNNING, RunState.LOST] if certain else [RunState.RUNNING]
+    store.change(run_id, only_if=from_states, state=ending.state, ended=time.time(), error=ending.error)
+
+
+def ending(folder: RunFolder, exit_code: int | None, *, ended_by_us: bool, peak: int | None = None) -> Ending:
+    """What became of a run whose process is gone: its own word first (result.json), then how it went."""
+    result = folder.result()
+    if isinstance(result, dict) and result.get("state") in ("finished", "stopped", "failed"):
+        return Ending(RunState(result["state"]), result.get("error"))
+    if ended_by_us or exit_code == EXIT_STOPPED:
+        return Ending(RunState.STOPPED)
+    if exit_code is None:
+        return Ending(RunState.LOST, _lost(folder).as_dict())
+    return Ending(RunState.FAILED, _failure(folder, exit_code, peak).as_dict())
+
+
+def _lost(folder: RunFolder) -> LabError:
+    checkpoint = folder.last_checkpoint()
+    return StateError("worker_lost", step=checkpoint[0] if checkpoint else 0)
+
+
+def _failure(folder: RunFolder, exit_code: int, peak: int | None) -> LabError:
+    tail = folder.log().text[-4000:]
+    if any(sign in tail for sign in FULL_SIGNS) or shutil.disk_usage(folder.path).free < FULL_BELOW:
+        return MachineError("disk_full", path=folder.path)
+    if exit_code == -signal.SIGTERM:
+        return StateError("worker_was_ended", signal="SIGTERM")
+    if exit_code == -9:
+        return MachineError("probably_out_of_memory", peak=size_text(peak))
+    if exit_code < 0:
+        return StateError("worker_crashed_by_signal", signal=_signal_name(-exit_code), line=_last_line(tail))
+    if exit_code == 0:
+        return StateError("worker_left_no_result")
+    return StateError("worker_crashed", code=exit_code, line=_last_line(tail))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][-300:] if lines else "—"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def size_text(count: int | None) -> str:
+    """Bytes as a person reads them, ``3.2 GB``; ``?`` where unknown."""
+    if count is None:
+        return "?"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB"
