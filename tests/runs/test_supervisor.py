@@ -1,0 +1,161 @@
+"""The supervisor with a fake worker in real processes: queue, stop, resume, and every way to end."""
+
+from __future__ import annotations
+
+import signal
+from itertools import pairwise
+
+import psutil
+import pytest
+
+from lab.errors import StartError, StateError
+from lab.runs import watch
+from lab.runs.launcher import LocalLauncher
+from lab.runs.progress import summary
+from lab.runs.slots import slot_path, try_lock
+from lab.runs.supervisor import Supervisor
+from lab.store.runs import RunState, Store
+from tests.runs.conftest import fake_command, recipe, wait_for, wait_state, wait_step
+
+
+def steps_of(store: Store, run_id: str) -> list[int]:
+    return [line["step"] for line in store.folder(run_id).metrics().lines]
+
+
+def test_a_run_finishes(store: Store, supervisor: Supervisor) -> None:
+    run = supervisor.submit(recipe(5))
+    ended = wait_state(store, run, RunState.FINISHED)
+    assert steps_of(store, run.id) == [1, 2, 3, 4, 5]
+    assert ended.started and ended.ended and ended.error is None
+    shown = summary(ended, store)
+    assert (shown["step"], shown["steps"], shown["has_groups"]) == (5, 5, True)
+    assert shown["result"]["state"] == "finished"
+
+
+def test_one_slot_and_the_queue_in_order(store: Store, supervisor: Supervisor) -> None:
+    runs = [supervisor.submit(recipe(4)) for _ in range(3)]
+    assert summary(store.run(runs[2].id), store)["queue_position"] in (2, 3)
+    ended = [wait_state(store, run, RunState.FINISHED) for run in runs]
+    for earlier, later in pairwise(ended):
+        assert earlier.ended and later.started and later.started >= earlier.ended
+
+
+def test_stop_at_the_step_and_resume(store: Store, supervisor: Supervisor) -> None:
+    run = supervisor.submit(recipe(60, seconds=0.05))
+    wait_step(store, run, 3)
+    supervisor.stop(run.id)
+    stopped = wait_state(store, run, RunState.STOPPED)
+    at = steps_of(store, run.id)[-1]
+    assert summary(stopped, store)["step"] == at < 60
+    resumed = supervisor.resume(run.id)
+    assert resumed.id == run.id and resumed.error is None
+    wait_state(store, run, RunState.FINISHED)
+    assert steps_of(store, run.id) == list(range(1, 61))
+    assert [row.step for row in store.folder(run.id).groups_index().rows] == list(range(1, 61))
+    assert (store.folder(run.id).path / "result.1.json").exists()
+
+
+def test_stop_now_ends_the_whole_family(store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "KILL_AFTER", 0.5)
+    run = supervisor.submit(recipe(1000, seconds=0.05, child=True, deaf=True))
+    wait_step(store, run, 2)
+    pid = store.run(run.id).pid
+    child = int((store.folder(run.id).path / "child").read_text())
+    supervisor.stop(run.id, now=True)
+    wait_state(store, run, RunState.STOPPED)
+    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    assert pid and not psutil.pid_exists(pid)
+
+
+def test_a_finished_worker_leaves_no_child(store: Store, supervisor: Supervisor) -> None:
+    run = supervisor.submit(recipe(3, child=True))
+    wait_state(store, run, RunState.FINISHED)
+    child = int((store.folder(run.id).path / "child").read_text())
+    wait_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(
+    ("how", "key"),
+    [
+        ({"code": 1, "say": "ValueError: boom"}, "worker_crashed"),
+        ({"code": 1, "say": "OSError: [Errno 28] No space left on device"}, "disk_full"),
+        ({"signal": signal.SIGKILL}, "probably_out_of_memory"),
+        ({"signal": signal.SIGSEGV}, "worker_crashed_by_signal"),
+        ({"code": 0}, "worker_left_no_result"),
+    ],
+)
+def test_how_a_worker_fails(store: Store, supervisor: Supervisor, how: dict[str, object], key: str) -> None:
+    run = supervisor.submit(recipe(5, crash_at=2, **how))
+    failed = wait_state(store, run, RunState.FAILED)
+    assert failed.error and failed.error["key"] == key
+    if key == "worker_crashed":
+        assert failed.error["params"] == {"code": 1, "line": "ValueError: boom"}
+    assert steps_of(store, run.id) == [1, 2]
+
+
+def test_a_worker_that_cannot_start(store: Store) -> None:
+    supervisor = Supervisor(store, launcher=LocalLauncher(lambda path: ["/nowhere/python", str(path)]))
+    supervisor.start()
+    try:
+        run = supervisor.submit(recipe())
+        failed = wait_state(store, run, RunState.FAILED)
+        assert failed.error and failed.error["key"] == "worker_did_not_start"
+        assert try_lock(slot_path(store.home)), "the slot is free again"
+    finally:
+        supervisor.close()
+
+
+def test_cancel_delete_and_what_is_refused(store: Store, supervisor: Supervisor) -> None:
+    running = supervisor.submit(recipe(1000, seconds=0.05))
+    queued = supervisor.submit(recipe())
+    supervisor.cancel(queued.id)
+    assert store.run(queued.id).state is RunState.STOPPED
+    wait_state(store, running, RunState.RUNNING)
+    for call, key in [
+        (lambda: supervisor.cancel(running.id), "run_not_queued"),
+        (lambda: supervisor.delete(running.id), "run_not_ended"),
+        (lambda: supervisor.resume(running.id), "run_not_resumable"),
+        (lambda: supervisor.stop(queued.id), "run_already_ended"),
+        (lambda: supervisor.stop("20260101-000000-aaaa"), "no_such_run"),
+    ]:
+        with pytest.raises(StateError) as caught:
+            call()
+        assert caught.value.key == key
+    supervisor.delete(queued.id)
+    assert not (store.home / "runs" / queued.id).exists()
+    supervisor.stop(running.id)
+    wait_state(store, running, RunState.STOPPED)
+
+
+def test_a_second_supervisor_is_refused(store: Store, supervisor: Supervisor) -> None:
+    with pytest.raises(StartError) as caught:
+        Supervisor(store).start()
+    assert caught.value.key == "home_in_use"
+
+
+def test_the_thread_outlives_an_exception(
+    store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[object]:
+        raise RuntimeError("no database for a moment")
+
+    monkeypatch.setattr(store, "queue", broken)
+    run = supervisor.submit(recipe(3))
+    wait_for(lambda: True)
+    monkeypatch.undo()
+    wait_state(store, run, RunState.FINISHED)
+    assert supervisor.running
+
+
+def test_a_worker_knows_little_of_our_environment(
+    store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "secret")
+    run = supervisor.submit(recipe(1000, seconds=0.05))
+    wait_step(store, run, 1)
+    pid = store.run(run.id).pid
+    environment = psutil.Process(pid).environ()
+    assert "LAB_PASSWORD" not in environment and environment["TOKENIZERS_PARALLELISM"] == "false"
+    assert psutil.Process(pid).nice() == 19
+    supervisor.stop(run.id, now=True)
+    wait_state(store, run, RunState.STOPPED)
