@@ -1,0 +1,29 @@
+"""The group inspector as a Gradio component; what it shows and does stands in the scripts beside it.
+
+Its value is a JSON string, ``{"run": id}`` or ``{}``. Everything else it fetches from the run's own routes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.ui.components.shared.assemble import assemble
+
+SCRIPTS = ("threshold.js", "steps.js", "answer.js", "cards.js", "strip.js", "controls.js", "view.js")
+
+
+def group_inspector(
+    value: str = "{}", *, rules: Mapping[str, Mapping[str, str]] | None = None, lang: str = "", **options: Any
+) -> gr.HTML:
+    """The inspector of one run's groups.
+
+    ``rules`` holds the rules' labels, ``{"en": {name: label}, "zh": {…}}``; a rule without one is shown by its name. ``lang``
+    overrides the browser's language. ``options`` go to ``gr.HTML``.
+    """
+    parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS)
+    return gr.HTML(value, rules=json.dumps(rules or {}, ensure_ascii=False), lang=lang, **parts, **options)

@@ -1,0 +1,378 @@
+// The group inspector: which run, step, group and threshold are on screen, and what happens when one of them changes.
+// Data comes from steps.js, verdicts from threshold.js; cards.js, strip.js and controls.js draw.
+
+const PLAY_PAUSE = 160;
+
+class Inspector {
+  constructor(root) {
+    this.root = root;
+    this.choice = null;
+    this.byReward = false;
+    this.visible = false;
+    this.redraw = spaced(() => this.showRun(), 150);
+    this.fetchSoon = spaced(() => this.fetchLines(), 60);
+    this.build();
+    watchSight(root, (visible) => this.sight(visible));
+    new ResizeObserver(() => this.resize()).observe(root);
+    root.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  build() {
+    this.heading = make("h3", { class: "prompt" });
+    this.known = make("p", { class: "known" });
+    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
+    const tiles = Object.entries(this.tiles).map(([name, value]) => make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value));
+    this.kl = tiles[3];
+    this.play = make("button", { type: "button", class: "play", "aria-label": word("play") }, "▶\uFE0E");
+    this.spark = new Sparkline();
+    this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": word("step"), "data-testid": "step" });
+    this.stepNow = make("b");
+    this.stepAll = make("span");
+    this.follow = make("button", { type: "button", class: "plain small follow", "aria-pressed": "false" }, "⇥ " + word("follow"));
+    this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
+    this.groups = new GroupChooser((group) => this.go(this.position, group));
+    this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
+    this.verdict = make("p", { class: "verdict" });
+    this.notes = make("ul", { class: "notes" });
+    this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
+    this.cards = new Cards();
+    this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
+    this.empty = make("div", { class: "empty", role: "status" });
+    const step = make("div", { class: "step" }, make("span", { class: "caption" }, word("step")), make("span", { class: "of" }, this.stepNow, this.stepAll), this.follow);
+    const panel = make(
+      "div",
+      { class: "panel" },
+      make("div", { class: "scrub" }, this.play, make("div", { class: "track" }, this.spark.node, this.slider), step),
+      make("div", { class: "choose" }, this.prompts.node, make("div", { class: "within" }, make("span", { class: "caption" }, word("groups_caption")), this.groups.node)),
+      this.threshold.node,
+    );
+    this.body = make(
+      "div",
+      { class: "body" },
+      make("div", { class: "head" }, make("div", { class: "asked" }, this.heading, this.known), make("dl", { class: "tiles" }, ...tiles)),
+      panel,
+      make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), this.sort),
+      this.strip.node,
+      this.cards.node,
+    );
+    this.root.replaceChildren(this.empty, this.body);
+    this.wire();
+  }
+
+  wire() {
+    this.slider.addEventListener("input", () => this.scrubbed(Number(this.slider.value)));
+    this.play.addEventListener("click", () => this.setPlaying(!this.playing));
+    this.follow.addEventListener("click", () => this.setFollowing(!this.following));
+    this.spark.node.addEventListener("pointerdown", (event) => {
+      const box = this.spark.node.getBoundingClientRect();
+      this.scrubbed(Math.round(((event.clientX - box.left - 9) / (box.width - 18)) * (this.timeline.length - 1)));
+    });
+    this.sort.addEventListener("click", () => {
+      this.byReward = !this.byReward;
+      mark(this.sort, "aria-pressed", this.byReward);
+      this.showStep();
+    });
+  }
+
+  // Opens a run, or none. The position is kept when the same run is opened again.
+  async open(run) {
+    if (this.feed) this.feed.close();
+    const again = run && run === this.run;
+    this.setPlaying(false);
+    Object.assign(this, { run, summary: null, problem: null, timeline: [], feed: null, following: false });
+    if (!again) Object.assign(this, { prompt: null, position: 0, group: 0, choice: null, at: null });
+    const steps = (this.steps = new Steps(run));
+    this.weights = new Map();
+    mark(this.root, "data-run", run || "");
+    mark(this.root, "data-step", "");
+    this.loaded = false;
+    this.showRun();
+    if (!run) return;
+    try {
+      const path = `api/runs/${encodeURIComponent(run)}`;
+      const [summary, index] = await Promise.all([fetchJson(path), fetchJson(path + "/groups?since=")]);
+      if (steps !== this.steps) return;
+      this.summary = summary;
+      this.weights = readWeights(summary.recipe);
+      steps.add(index.rows);
+      steps.learnPrompts(index.prompts);
+      this.following = ACTIVE.includes(summary.state) && !again;
+      if (ACTIVE.includes(summary.state)) this.listen();
+    } catch (error) {
+      if (steps !== this.steps) return;
+      this.problem = error;
+    }
+    this.loaded = true;
+    this.settle(again ? this.at : null);
+    this.showRun();
+  }
+
+  listen() {
+    const steps = this.steps;
+    this.feed = followRun(this.run, (frame) => {
+      if (steps !== this.steps) return;
+      if (frame.reset && this.fed) steps.forget();
+      this.fed = true;
+      this.summary = { ...this.summary, ...frame.run };
+      steps.add(frame.groups);
+      if (!steps.knowsPrompts) this.askPrompts();
+      this.redraw();
+    }, () => this.redraw());
+    this.fed = false;
+    this.feed.show(this.visible);
+  }
+
+  async askPrompts() {
+    if (this.asking) return;
+    this.asking = true;
+    const steps = this.steps;
+    try {
+      const answer = await fetchJson(`api/runs/${encodeURIComponent(this.run)}/groups?since=`);
+      if (steps === this.steps) steps.prompts = answer.prompts || [];
+      this.redraw();
+    } catch {
+      // The prompt of a group on screen is known from its line; only the chooser waits.
+    } finally {
+      this.asking = false;
+    }
+  }
+
+  sight(visible) {
+    this.visible = visible;
+    if (this.feed) this.feed.show(visible);
+    if (visible) this.resize();
+    else this.setPlaying(false);
+  }
+
+  resize() {
+    const width = Math.floor(this.strip.node.clientWidth);
+    if (!width || this.body.hidden) return;
+    const wide = Math.floor(this.spark.node.clientWidth);
+    if (width === this.strip.width && wide === this.sparkWidth) return;
+    this.strip.resize(width);
+    this.sparkWidth = wide;
+    this.showSpark();
+    this.showStep();
+  }
+
+  // Finds the place of a step again after the timeline changed; without one, the newest.
+  settle(step) {
+    this.timeline = this.steps.timeline(this.prompt);
+    const last = Math.max(0, this.timeline.length - 1);
+    if (step === null || this.following) this.position = last;
+    else {
+      const found = this.timeline.findIndex((entry) => entry.step >= step);
+      this.position = found < 0 ? last : found;
+    }
+  }
+
+  showRun() {
+    this.settle(this.timeline.length && this.at !== null ? this.at : null);
+    const blank = !this.timeline.length;
+    conceal(this.body, blank);
+    conceal(this.empty, !blank);
+    if (blank) return this.showEmpty();
+    const active = Boolean(this.summary && ACTIVE.includes(this.summary.state));
+    conceal(this.follow, !active);
+    mark(this.follow, "aria-pressed", Boolean(this.following));
+    this.prompts.show(this.steps.rows, this.steps.prompts, this.prompt);
+    mark(this.slider, "max", this.timeline.length - 1);
+    this.slider.disabled = this.timeline.length < 2;
+    if (!this.strip.width || this.sparkWidth === undefined) this.resize();
+    this.showSpark();
+    this.showStep();
+  }
+
+  showEmpty() {
+    const state = this.summary && this.summary.state;
+    let key = "no_run";
+    if (this.run && this.problem) key = this.problem.status === 404 ? "run_gone" : "unreachable";
+    else if (this.run && !this.loaded) key = "loading";
+    else if (this.run && ACTIVE.includes(state)) key = this.mayHaveGroups() ? "waiting" : "never";
+    else if (this.run) key = this.mayHaveGroups() ? "none_written" : "never";
+    this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+  }
+
+  mayHaveGroups() {
+    const algorithm = this.summary && this.summary.algorithm;
+    return !algorithm || ["grpo", "ppo"].includes(algorithm);
+  }
+
+  showSpark() {
+    if (!this.sparkWidth || !this.timeline.length) return;
+    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row[3], 0) / rows.length);
+    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row[3]));
+    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row[3]));
+    this.spark.show(means, this.sparkWidth, 38);
+  }
+
+  showStep() {
+    const entry = this.timeline[this.position];
+    if (!entry) return;
+    const row = entry.rows.find((one) => one[1] === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
+    this.at = entry.step;
+    const last = Math.max(this.timeline[this.timeline.length - 1].step, (this.summary && this.summary.steps) || 0);
+    mark(this.root, "data-step", entry.step);
+    say(this.stepNow, String(entry.step));
+    say(this.stepAll, " / " + last);
+    if (this.slider.value !== String(this.position)) this.slider.value = this.position;
+    this.slider.style.setProperty("--filled", (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%");
+    mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
+    this.spark.point(this.position, this.timeline.length);
+    this.groups.show(entry.rows, row[1], this.meanLow, this.meanHigh);
+    const line = this.steps.line(entry.step, row[1]);
+    mark(this.root, "aria-busy", line ? null : "true");
+    if (line) this.showLine(line, row[1]);
+    else this.showRow(row);
+    this.fetchSoon();
+  }
+
+  // What the index alone knows, until the line is here.
+  showRow([, , prompt, mean, std, kept, size]) {
+    say(this.heading, this.steps.prompts[prompt] || "…");
+    say(this.tiles.mean, figure(mean));
+    say(this.tiles.std, figure(std));
+    say(this.tiles.kept, `${kept} / ${size}`);
+  }
+
+  showLine(line, group) {
+    this.line = line;
+    mark(this.root, "data-group", group);
+    const threshold = this.choice || line.threshold || { kind: "all", fraction: 1 };
+    const verdict = judge(line, threshold);
+    say(this.heading, line.prompt);
+    say(this.known, line.answer === null || line.answer === undefined ? word("answer_unknown") : word("answer_known", { answer: line.answer }));
+    say(this.tiles.mean, figure(line.mean));
+    say(this.tiles.std, figure(line.std));
+    say(this.tiles.kept, `${verdict.kept} / ${line.completions.length}`);
+    const kl = divergence(line);
+    conceal(this.kl, kl === null);
+    if (kl !== null) say(this.tiles.kl, figure(kl, 3));
+    this.threshold.show(threshold, line.threshold);
+    this.showVerdict(line, verdict);
+    const reach = [...this.weights.values()].reduce((sum, use) => sum + Math.max(0, use.weight), 0);
+    this.strip.show(line, verdict, Math.min(0, this.steps.low), Math.max(reach, this.steps.high));
+    this.cards.show(line, verdict, this.weights, this.byReward);
+  }
+
+  showVerdict(line, verdict) {
+    const size = line.completions.length;
+    const trained = line.completions.filter((completion) => completion.kept).length;
+    say(this.verdict, word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }));
+    toggle(this.verdict, "what-if", !verdict.trained);
+    const notes = [];
+    const unscored = verdict.why.filter((why) => why === "unscored").length;
+    if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
+    if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
+    if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
+    if (unscored) notes.push(word("note_unscored", { n: unscored }));
+    const text = notes.join("\n");
+    if (text === this.notes.said) return;
+    this.notes.said = text;
+    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
+  }
+
+  async fetchLines() {
+    const { steps, position, timeline } = this;
+    if (!timeline[position] || !this.visible) return;
+    try {
+      for (const away of [0, WINDOW, -WINDOW]) {
+        const entry = timeline[Math.max(0, Math.min(timeline.length - 1, position + away))];
+        const came = await steps.fetch(entry.step);
+        if (steps !== this.steps) return;
+        if (came && this.root.getAttribute("aria-busy")) this.showStep();
+        if (position !== this.position) return;
+      }
+    } catch {
+      setTimeout(() => steps === this.steps && this.fetchSoon(), 3000);
+    }
+  }
+
+  scrubbed(position) {
+    this.setFollowing(false);
+    this.setPlaying(false);
+    this.go(position, this.group);
+  }
+
+  go(position, group) {
+    this.position = Math.max(0, Math.min(this.timeline.length - 1, position));
+    this.group = group;
+    this.showStep();
+  }
+
+  choosePrompt(prompt) {
+    this.prompt = prompt;
+    const known = this.at;
+    this.timeline = this.steps.timeline(prompt);
+    this.settle(known);
+    this.at = this.timeline[this.position] ? this.timeline[this.position].step : null;
+    this.showRun();
+  }
+
+  chooseThreshold(choice) {
+    this.choice = choice && this.line && sameThreshold(choice, this.line.threshold) ? null : choice;
+    if (this.line) this.showLine(this.line, Number(this.root.getAttribute("data-group")));
+  }
+
+  setFollowing(on) {
+    if (this.following === on) return;
+    this.following = on;
+    mark(this.follow, "aria-pressed", on);
+    if (on) this.showRun();
+  }
+
+  setPlaying(on) {
+    clearTimeout(this.timer);
+    if (on && this.position >= this.timeline.length - 1) this.position = 0;
+    if (on) this.setFollowing(false);
+    this.playing = on;
+    say(this.play, on ? "❚❚" : "▶\uFE0E");
+    mark(this.play, "aria-label", word(on ? "pause" : "play"));
+    const tick = () => {
+      if (this.position >= this.timeline.length - 1) return this.setPlaying(false);
+      if (!this.root.getAttribute("aria-busy")) this.go(this.position + 1, this.group);
+      this.timer = setTimeout(tick, PLAY_PAUSE);
+    };
+    if (on) {
+      this.showStep();
+      this.timer = setTimeout(tick, PLAY_PAUSE);
+    }
+  }
+
+  // Arrows: left and right change the step, up and down the group; a field that needs the arrows keeps them.
+  key(event) {
+    const { target, key } = event;
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    if (!move || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
+    const field = target.closest("select, input, textarea, .text");
+    if (field && field !== this.slider) return;
+    event.preventDefault();
+    if (move[0]) return this.scrubbed(this.position + move[0]);
+    const rows = this.timeline[this.position].rows;
+    const now = Number(this.root.getAttribute("data-group"));
+    const place = Math.max(0, rows.findIndex((row) => row[1] === now)) + move[1];
+    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))][1]);
+  }
+}
+
+// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not known.
+function divergence(line) {
+  let sum = 0;
+  let tokens = 0;
+  for (const { logp, ref_logp: reference, tokens: count } of line.completions) {
+    if (!isNumber(logp) || !isNumber(reference) || !count) continue;
+    sum += logp - reference;
+    tokens += count;
+  }
+  return tokens ? sum / tokens : null;
+}
+
+const inspectorRoot = element.querySelector("[data-testid=group-inspector]");
+let inspector = new Inspector(inspectorRoot);
+inspector.open(given().run || null);
+watch("value", () => inspector.open(given().run || null));
+watch(["lang"], () => {
+  inspector.build();
+  inspector.strip.width = 0;
+  inspector.showRun();
+});

@@ -1,0 +1,40 @@
+"""Puts a component's files together into the arguments of ``gr.HTML``; it knows no component, and renders nothing.
+
+A component is a folder: scripts, ``style.css``, ``text.toml`` (tables [en] and [zh] with the same keys). The shared scripts
+stand before its own, in one function scope, so a component needs no module loader and no request of its own.
+
+Gradio compiles the style sheet as a Handlebars template and as a JavaScript template string, so it may hold no backtick, no
+backslash, no ``${`` and no double opening brace (tests hold that). The HTML template is one empty, constant element: with
+nothing in it to fill, a change of value never re-renders it, and everything that comes from data is set as text by the
+script.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+SHARED = Path(__file__).parent
+SHARED_SCRIPTS = ("words.js", "dom.js", "feed.js")
+LANGUAGES = ("en", "zh")
+
+
+def read_words(folder: Path) -> dict[str, dict[str, str]]:
+    """The component's own words, by language."""
+    words: dict[str, dict[str, str]] = tomllib.loads((folder / "text.toml").read_text(encoding="utf-8"))
+    return words
+
+
+def assemble(folder: Path, testid: str, *scripts: str) -> dict[str, Any]:
+    """Keyword arguments for ``gr.HTML``: template, style, script, and the words as one JSON string."""
+    files = [SHARED / name for name in SHARED_SCRIPTS] + [folder / name for name in scripts]
+    styles = [SHARED / "palette.css", folder / "style.css"]
+    return {
+        "html_template": f'<div class="lab" data-testid="{testid}"></div>',
+        "css_template": "\n".join(path.read_text(encoding="utf-8") for path in styles),
+        "js_on_load": "\n".join(path.read_text(encoding="utf-8") for path in files),
+        "apply_default_css": False,
+        "words": json.dumps(read_words(folder), ensure_ascii=False),
+    }

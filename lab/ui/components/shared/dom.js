@@ -1,0 +1,107 @@
+// Building and changing the page: elements by name, text only ever set as text. Nothing here reads data from a server,
+// and nothing parses markup: what a model wrote can never become HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) node.removeAttribute(name);
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  return node;
+}
+
+function make(tag, attributes, ...children) {
+  const node = set(document.createElement(tag), attributes);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+function draw(tag, attributes, ...children) {
+  const node = set(document.createElementNS(SVG, tag), attributes);
+  node.append(...children);
+  return node;
+}
+
+// Writes only what changed: a scrub touches a few hundred texts, most of them already right.
+function say(node, text) {
+  if (node.said !== text) {
+    node.said = text;
+    node.textContent = text;
+  }
+}
+
+function mark(node, name, value) {
+  const text = value === null || value === undefined ? null : String(value);
+  if (node.getAttribute(name) === text) return;
+  if (text === null) node.removeAttribute(name);
+  else node.setAttribute(name, text);
+}
+
+function toggle(node, name, on) {
+  if (node.classList.contains(name) !== Boolean(on)) node.classList.toggle(name, Boolean(on));
+}
+
+const conceal = (node, hidden) => {
+  if (node.hidden !== Boolean(hidden)) node.hidden = Boolean(hidden);
+};
+
+// Calls back once before the next frame, however often it was asked for.
+function beforeFrame(callback) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      callback();
+    });
+  };
+}
+
+// Calls back at most once in every `pause` milliseconds, the last call included.
+function spaced(callback, pause) {
+  let timer = null;
+  let last = 0;
+  return () => {
+    if (timer !== null) return;
+    timer = setTimeout(() => {
+      timer = null;
+      last = Date.now();
+      callback();
+    }, Math.max(0, last + pause - Date.now()));
+  };
+}
+
+// Tells whether a person can see the element: the browser tab is in front and no Gradio tab hides it (width 0).
+function watchSight(node, changed) {
+  let width = 0;
+  let seen = null;
+  const judge = () => {
+    const now = width > 0 && !document.hidden && node.isConnected;
+    if (now !== seen) changed((seen = now), width);
+  };
+  const observer = new ResizeObserver((entries) => {
+    width = entries[entries.length - 1].contentRect.width;
+    judge();
+    if (!node.isConnected) {
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", judge);
+    }
+  });
+  observer.observe(node);
+  document.addEventListener("visibilitychange", judge);
+}
+
+// The values that a component was given, as an object; nonsense counts as nothing chosen.
+function given() {
+  try {
+    return JSON.parse(props.value || "{}") || {};
+  } catch {
+    return {};
+  }
+}
+
+const ICONS = { queued: "◷", running: "▶", finished: "✓", failed: "✕", stopped: "■", lost: "?" };
+const ACTIVE = ["queued", "running"];
