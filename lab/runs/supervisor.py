@@ -153,7 +153,7 @@ class Supervisor:
 
     def _start_next(self) -> None:
         queue = self._store.queue()
-        if not queue:
+        if not queue or self._watched:
             return
         slot = try_lock(slot_path(self._store.home))
         if slot is None:
