@@ -5,13 +5,13 @@ Not here: whether the recipe is valid in itself (``lab/core/recipes.py``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
 from lab.core.recipes import Recipe
+from lab.data.datasets import load
 from lab.errors import MachineError, ModelError, StateError
 from lab.runs.watch import size_text
 from lab.store.models import resolve
@@ -19,15 +19,14 @@ from lab.store.runs import Store, valid_run_id
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
 FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the model
-MADE_BY_THE_LAB = frozenset({"equations"})
 NOT_A_FOLDER = frozenset({"scratch"})
 
 
-def check(recipe: Recipe, store: Store) -> None:
-    """Raise the LabError of the first thing that would make the run fail."""
+def check(recipe: Recipe, store: Store) -> str:
+    """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
     model = check_model(recipe.model, store)
-    check_dataset(recipe)
     check_disk(recipe, store, model)
+    return load(recipe).content_hash  # read as the worker will; raises DatasetError
 
 
 def check_model(model: str, store: Store) -> Path | None:
@@ -48,15 +47,6 @@ def check_model(model: str, store: Store) -> Path | None:
     return folder
 
 
-def check_dataset(recipe: Recipe) -> None:
-    """Read the rows as the worker will. Raises DatasetError."""
-    if recipe.dataset in MADE_BY_THE_LAB:
-        return
-    from lab.data.rows import read_for  # late: only where there is a file to read
-
-    read_for(recipe.dataset, recipe.algorithm)
-
-
 def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
     """Raise MachineError where the run would fill the disk, or where nothing can be written."""
     if not os.access(store.home / "runs", os.W_OK):
@@ -67,20 +57,6 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
     free = shutil.disk_usage(store.home).free
     if free < need:
         raise MachineError("disk_too_small", path=store.home, free=size_text(free), need=size_text(need))
-
-
-def dataset_hash(recipe: Recipe) -> str:
-    """The content hash that ``recipe.json`` keeps: of the file's bytes, or of the problems that the lab makes."""
-    digest = hashlib.sha256()
-    if recipe.dataset in MADE_BY_THE_LAB:
-        from lab.tasks.equations import Split, problems
-
-        digest.update(repr(problems(Split.TRAIN)).encode())
-    elif Path(recipe.dataset).expanduser().is_file():
-        with Path(recipe.dataset).expanduser().open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _check_run(run_id: str, store: Store) -> None:

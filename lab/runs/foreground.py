@@ -31,9 +31,9 @@ def train_in_foreground(
 
     The first Ctrl-C stops at the end of the step, with a checkpoint; the second ends the process.
     """
-    checks.check(recipe, store)
+    data_hash = checks.check(recipe, store)
     with _slot(store) as slot:
-        run = store.create_run(recipe, dataset_hash=checks.dataset_hash(recipe))
+        run = store.create_run(recipe, dataset_hash=data_hash)
         return _attend(store, run, slot, launcher, on_progress)
 
 

@@ -34,7 +34,7 @@ class Supervisor:
         store: Store,
         *,
         launcher: Launcher | None = None,
-        check: Callable[[Recipe, Store], None] = checks.check,
+        check: Callable[[Recipe, Store], str] = checks.check,
     ) -> None:
         self._store = store
         self._launcher = launcher or LocalLauncher()
@@ -81,8 +81,7 @@ class Supervisor:
 
     def submit(self, recipe: Recipe) -> Run:
         """Check the recipe and put it into the queue. Raises LabError."""
-        self._check(recipe, self._store)
-        run = self._store.create_run(recipe, dataset_hash=checks.dataset_hash(recipe))
+        run = self._store.create_run(recipe, dataset_hash=self._check(recipe, self._store))
         self._wake.set()
         return run
 
