@@ -62,12 +62,18 @@ class Group:
 
 
 def make_group(
-    rewards_G: Sequence[float], threshold: ThresholdKind = ThresholdKind.ALL, fraction: float = 1.0, *, scale: bool = True
+    rewards_G: Sequence[float],
+    threshold: ThresholdKind = ThresholdKind.ALL,
+    fraction: float = 1.0,
+    *,
+    scale: bool = True,
+    skip_no_spread: bool = True,
 ) -> Group:
     """Mean, sample standard deviation (n − 1), advantages and kept marks of one group.
 
     ``A_i = (r_i − μ) / (σ + 1e-4)`` where ``scale``, else ``r_i − μ``. Rewards that are not finite count as *unscored*: they
-    are left out of μ and σ, have advantage 0, and are dropped. Raises ValueError when ``rewards_G`` is empty or
+    are left out of μ and σ, have advantage 0, and are dropped. ``skip_no_spread=False`` keeps a group without spread in
+    (with advantages of about 0), as stock GRPO does. Raises ValueError when ``rewards_G`` is empty or
     ``fraction`` is not in (0, 1].
     """
     rewards = np.asarray(rewards_G, dtype=np.float64)
@@ -82,7 +88,8 @@ def make_group(
     advantages = np.where(scored, rewards - mean, 0.0)
     if scale:
         advantages = advantages / (std + ADVANTAGE_EPSILON)
-    why = _why_dropped(rewards, scored, mean, std, threshold, fraction)
+    silent = skip_no_spread and std < NO_SPREAD
+    why = _why_dropped(rewards, scored, mean, silent, threshold, fraction)
     return Group(
         rewards=tuple(float(r) for r in rewards),
         mean=mean,
@@ -94,7 +101,7 @@ def make_group(
 
 
 def _why_dropped(
-    rewards: np.ndarray, scored: np.ndarray, mean: float, std: float, threshold: ThresholdKind, fraction: float
+    rewards: np.ndarray, scored: np.ndarray, mean: float, silent: bool, threshold: ThresholdKind, fraction: float
 ) -> list[WhyDropped | None]:
     """The reason for each completion, None where it is kept. *Unscored* goes before *no spread* before the threshold."""
     top = set(top_indices(rewards, fraction)) if threshold is ThresholdKind.TOP_FRACTION else set()
@@ -102,7 +109,7 @@ def _why_dropped(
     for index, reward in enumerate(rewards):
         if not scored[index]:
             why.append(WhyDropped.UNSCORED)
-        elif std < NO_SPREAD:
+        elif silent:
             why.append(WhyDropped.NO_SPREAD)
         elif threshold is ThresholdKind.ABOVE_MEAN and not reward > mean:
             why.append(WhyDropped.BELOW_MEAN)

@@ -416,6 +416,13 @@ class GrpoRecipe(_Adapted):
         ("除以 σ", "优势为 (r − μ)/σ；关闭则为 r − μ。"),
         advanced=True,
     )
+    skip_no_spread: bool = setting(
+        True,
+        Section.GROUP,
+        ("Skip groups without spread", "Groups whose rewards are all equal teach nothing; off: they stay in, as in stock GRPO."),
+        ("跳过无差异组", "奖励全相同的组没有信号；关闭则照原版 GRPO 保留。"),
+        advanced=True,
+    )
     iterations: int = setting(
         1,
         Section.GROUP,

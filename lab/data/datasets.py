@@ -1,0 +1,73 @@
+"""The rows that a recipe trains on and is measured on, whatever they come from; what a file's columns mean is ``forms.py``.
+
+Used by the checks before a start and by the worker, so that both see the same rows and the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.core.recipes import Recipe
+from lab.tasks import equations
+
+MOST_DEMONSTRATIONS = 20_000
+HELD_OUT_OF = 10
+"""Of a file, one row in ten (by a hash of its prompt) is held out."""
+MOST_HELD_OUT = 256
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to train on (``prompt`` with ``completion`` or ``answer``), rows to measure on (``prompt, answer``), and their hash."""
+
+    train: list[Row]
+    held_out: list[Row]
+    content_hash: str
+
+
+def load(recipe: Recipe) -> Dataset:
+    """The rows of a recipe. Raises DatasetError where a file cannot be read or lacks columns."""
+    if recipe.dataset == "equations":
+        return _equations(recipe)
+    from lab.data.forms import as_completions, as_prompts
+    from lab.data.rows import read_rows
+
+    rows = read_rows(Path(recipe.dataset).expanduser())
+    if recipe.algorithm == "sft":
+        train, held_out = as_completions(rows), []
+    else:
+        everything = as_prompts(rows)
+        train = [row for row in everything if not _is_held_out(row["prompt"])]
+        held_out = [row for row in everything if _is_held_out(row["prompt"]) and row.get("answer")][:MOST_HELD_OUT]
+        if not train:
+            train, held_out = everything, []
+    return Dataset(train, held_out, rows.content_hash)
+
+
+def _equations(recipe: Recipe) -> Dataset:
+    held_out = equations.prompts(equations.Split.HELD_OUT, seed=0)
+    train: list[Row] = []
+    if recipe.algorithm == "sft":
+        count = min(MOST_DEMONSTRATIONS, recipe.steps * getattr(recipe, "batch_size", 32))
+        train = equations.demonstrations(equations.Split.TRAIN, recipe.seed, count)
+    elif recipe.algorithm != "pretrain":
+        train = equations.prompts(equations.Split.TRAIN, recipe.seed)
+    return Dataset(train, held_out, content_hash(train or held_out))
+
+
+def _is_held_out(prompt: str) -> bool:
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[0] % HELD_OUT_OF == 0
+
+
+def content_hash(rows: Sequence[Row]) -> str:
+    """``sha256:…`` of the rows as JSON lines with sorted keys."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    return f"sha256:{digest.hexdigest()}"

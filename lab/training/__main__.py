@@ -1,0 +1,30 @@
+"""``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0 finished, 3 stopped with a checkpoint, 1 failed, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m lab.training", description=__doc__)
+    parser.add_argument("run_dir", nargs="?", type=Path, help="a folder of LAB_HOME/runs with a recipe.json in it")
+    parser.add_argument("--doctor", action="store_true", help="print devices and versions as JSON and exit")
+    options = parser.parse_args(arguments)
+    if options.doctor:
+        from lab.training.doctor import report
+
+        print(json.dumps(report()))
+        return 0
+    if options.run_dir is None or not (options.run_dir / "recipe.json").is_file():
+        parser.error("RUN_DIR must be a folder with a recipe.json in it")
+    from lab.training.worker import work
+
+    return work(options.run_dir.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

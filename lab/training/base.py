@@ -1,0 +1,127 @@
+"""Load a base (full or NF4), its tokenizer and adapters; decide device and number format. No training here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+
+from lab.core.recipes import Device, Precision, Recipe, Training
+from lab.errors import MachineError, ModelError
+from lab.store.models import ModelRef, resolve
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
+    "{% else %}{{ message['content'] }}\n{% endif %}"
+    "{% endfor %}"
+)
+"""What a model without a chat template gets: the prompt, a new line, the completion, end of sequence."""
+
+
+@dataclass
+class Loaded:
+    """A model ready to train, its tokenizer, and what it was made of."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+    fresh_adapter: bool
+    """Whether the start is the base itself, so that switching the adapter off gives the start."""
+
+
+def choose_device(wanted: Device) -> torch.device:
+    """CUDA, then MPS, then CPU; MachineError where the wanted one is not there."""
+    has = {Device.CUDA: torch.cuda.is_available(), Device.MPS: torch.backends.mps.is_available(), Device.CPU: True}
+    if wanted is Device.AUTO:
+        wanted = next(device for device, there in has.items() if there)
+    if not has[wanted]:
+        raise MachineError("device_missing", value=wanted.value, there=", ".join(d.value for d, there in has.items() if there))
+    return torch.device(wanted.value)
+
+
+def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
+    """bf16 on CUDA chips that have it (fp16 on a T4), fp32 elsewhere, unless the recipe says otherwise."""
+    if wanted is Precision.AUTO:
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[wanted]
+
+
+def load(recipe: Recipe, home: Path) -> Loaded:
+    """The recipe's start model, with a trainable adapter where it asks for LoRA."""
+    device = choose_device(recipe.device)
+    ref = resolve(recipe.model, home)
+    training = getattr(recipe, "training", Training.FULL)
+    base = _load_base(ref.base, recipe, device)
+    tokenizer = load_tokenizer(ref)
+    fresh = ref.adapter is None
+    if training is Training.LORA:
+        if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
+            model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
+        else:
+            model = get_peft_model(base, lora_config(recipe))
+    else:
+        model = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload() if ref.adapter is not None else base
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return Loaded(model, tokenizer, device, fresh)
+
+
+def load_start(recipe: Recipe, home: Path) -> Any:
+    """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
+    ref = resolve(recipe.model, home)
+    base = _load_base(ref.base, recipe, choose_device(recipe.device))
+    model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
+    return model.requires_grad_(False).eval()
+
+
+def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
+    """The tokenizer with a pad token that is not its end token, and a chat template."""
+    place = ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise ModelError("model_tokenizer", value=ref.name, why=_first_line(error)) from None
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # Padding with the end token would mask the end out of the labels.
+        spare = "<|endoftext|>"
+        known = tokenizer.get_vocab()
+        tokenizer.pad_token = spare if spare in known and spare != tokenizer.eos_token else tokenizer.unk_token or tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    return tokenizer
+
+
+def lora_config(recipe: Any) -> LoraConfig:
+    """LoRA on all linear layers (QLoRA, arXiv 2305.14314, section 4)."""
+    return LoraConfig(
+        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+
+
+def _load_base(place: str, recipe: Recipe, device: torch.device) -> Any:
+    dtype = choose_dtype(recipe.precision, device)
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
+    if getattr(recipe, "load_in_4bit", False):
+        compute = dtype if device.type == "cuda" else torch.float32
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute
+        )
+        options["device_map"] = {"": str(device)}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(place, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError("model_cannot_load", value=place, why=_first_line(error)) from None
+    return model if "device_map" in options else model.to(device)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,137 @@
+"""What a worker writes while it works: metrics, groups, heartbeat, result. The formats stand in docs/architecture.md.
+
+It never decides anything: stopping, saving and measuring are the callers' (``watch.py``, ``worker.py``).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import sys
+import threading
+import time
+from typing import Any
+
+from lab.errors import MachineError
+from lab.store.run_folder import RunFolder
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class Reporter:
+    """Writes one run's folder. A thread beats the heart, so that a long step does not look like a dead worker."""
+
+    def __init__(self, folder: RunFolder, steps: int) -> None:
+        self.folder = folder
+        self.steps = steps
+        self.step = 0
+        self.stage = "loading"
+        self.stage_fraction: float | None = None
+        self.tokens_generated = 0
+        self.tokens_trained = 0
+        self.tokens_per_second: float | None = None
+        self.started = time.time()
+        self._step_started = time.perf_counter()
+        self._tokens_seen = 0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Reporter:
+        self._write_heartbeat()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def enter_stage(self, stage: str) -> None:
+        """One of loading, measuring_before, training, measuring_after, saving."""
+        self.stage, self.stage_fraction = stage, None
+        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        print(f"[{time.strftime('%H:%M:%S')}] {stage.replace('_', ' ')}", flush=True)
+        self._write_heartbeat()
+
+    def metrics(self, step: int, values: dict[str, Any]) -> None:
+        """Append one line for an optimiser step; numbers that are not finite become null."""
+        now = time.perf_counter()
+        seconds, tokens = now - self._step_started, self._tokens - self._tokens_seen
+        self._step_started, self._tokens_seen = now, self._tokens
+        self.step = step
+        if seconds > 0 and tokens:
+            self.tokens_per_second = tokens / seconds
+        line = {"step": step, "time": time.time(), "seconds": seconds, "tokens_per_second": self.tokens_per_second, **values}
+        self.folder.append("metrics", {name: _finite(value) for name, value in line.items()})
+        print(_journal(step, self.steps, values), flush=True)
+
+    def held_out(self, step: int, measured: dict[str, Any]) -> None:
+        """Append a held-out measurement as a line of its own."""
+        self.folder.append("metrics", {"step": step, "time": time.time(), "held_out": measured})
+        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        print(f"held-out: pass@1 {measured['pass_at_1']:.3f}, reward {measured['reward']:.3f}", flush=True)
+
+    def group(self, line: dict[str, Any]) -> None:
+        """Append one group."""
+        self.folder.append("groups", line)
+
+    def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
+        """Write result.json, whatever the run came to."""
+        content = {
+            "state": state,
+            "error": error,
+            "before": None,
+            "after": None,
+            "kl_from_start": None,
+            "steps": self.step,
+            "seconds": time.time() - self.started,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "tokens_generated": self.tokens_generated,
+            "tokens_trained": self.tokens_trained,
+            **values,
+        }
+        self.folder.write("result.json", content)
+
+    @property
+    def _tokens(self) -> int:
+        """Tokens handled: generated ones where the run generates, else trained ones."""
+        return self.tokens_generated or self.tokens_trained
+
+    def _write_heartbeat(self) -> None:
+        beat = {
+            "pid": os.getpid(),
+            "time": time.time(),
+            "stage": self.stage,
+            "stage_fraction": self.stage_fraction,
+            "step": self.step,
+            "steps": self.steps,
+            "tokens_per_second": self.tokens_per_second,
+        }
+        self.folder.write("heartbeat", beat, durable=False)
+
+    def _beat(self) -> None:
+        while not self._closed.wait(HEARTBEAT_SECONDS):
+            try:
+                self._write_heartbeat()
+            except MachineError:  # a full disk ends the run where it must write, not here
+                continue
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held: on CUDA the allocator's peak, else the resident set's."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
+    shown = ("reward", "kept_share", "loss", "token_accuracy", "learning_rate")
+    parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
+    note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
+    return f"step {step}/{steps}  " + "  ".join(parts) + note

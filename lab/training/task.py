@@ -1,0 +1,200 @@
+"""What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
+
+One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function ``train(task)``; the order of a run is ``worker.py``'s.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, ProgressCallback
+
+from lab.core.recipes import Precision, Recipe
+from lab.core.rules import Rule, RuleSet, WeighedRule
+from lab.data.datasets import Dataset
+from lab.errors import MachineError, RuleError
+from lab.rules import RULES
+from lab.store.run_folder import RunFolder
+from lab.training import measure
+from lab.training.base import Loaded, choose_dtype, load_start
+from lab.training.reporter import Reporter
+from lab.training.watch import Watch
+
+MEASURE_SEED = 20_000
+"""Held-out sampling is seeded apart from training, and alike for every run."""
+
+DEFAULT_RULES = ("equals_answer", "integer_answer", "consistent")
+
+
+@dataclass
+class Task:
+    """One run in the worker's hands."""
+
+    recipe: Any
+    folder: RunFolder
+    reporter: Reporter
+    dataset: Dataset
+    rules: RuleSet
+    home: Path
+    resume_from: Path | None = None
+    loaded: Loaded | None = None
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.reporter, self.recipe, self.measure_at if self.measures else None)
+
+    @property
+    def model(self) -> Any:
+        """The model in training."""
+        assert self.loaded is not None
+        return self.loaded.model
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its tokenizer."""
+        assert self.loaded is not None
+        return self.loaded.tokenizer
+
+    @property
+    def measures(self) -> bool:
+        """Whether there is anything held out to measure on."""
+        return bool(self.dataset.held_out) and self.recipe.measure_samples > 0
+
+    @property
+    def longest_completion(self) -> int:
+        """In tokens, when measuring."""
+        return int(getattr(self.recipe, "max_completion_length", 0) or 40)
+
+    def measure(self) -> dict[str, Any] | None:
+        """Held-out pass@1 and reward of the model as it is now; None where nothing is held out."""
+        if not self.measures:
+            return None
+
+        def on_batch(fraction: float) -> None:
+            self.reporter.stage_fraction = fraction
+
+        return measure.held_out(
+            self.model,
+            self.tokenizer,
+            self.dataset.held_out,
+            self.rules,
+            samples=self.recipe.measure_samples,
+            max_new_tokens=self.longest_completion,
+            seed=MEASURE_SEED,
+            on_batch=on_batch,
+        )
+
+    def measure_at(self, step: int) -> None:
+        """Measure in mid-run and write it down."""
+        if (measured := self.measure()) is not None:
+            self.reporter.held_out(step, measured)
+
+    def kl_from_start(self) -> float | None:
+        """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
+        if not self.measures or self.recipe.algorithm == "pretrain":
+            return None
+        policy = self.model
+        if hasattr(policy, "disable_adapter") and self.loaded is not None and self.loaded.fresh_adapter:
+
+            def start(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+                with policy.disable_adapter():
+                    return measure.token_logps(policy, ids, mask)
+
+        else:
+            frozen = load_start(self.recipe, self.home)
+
+            def start(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+                return measure.token_logps(frozen, ids, mask)
+
+        return measure.kl_from_start(
+            policy, start, self.tokenizer, self.dataset.held_out, max_new_tokens=self.longest_completion, seed=MEASURE_SEED
+        )
+
+    def save_model(self, place: Path | None = None) -> None:
+        """Weights or adapter, and the tokenizer; whole or not at all."""
+        target = place or self.folder.model_path
+        draft = target.with_name(target.name + ".part")
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            self.model.save_pretrained(draft)
+            self.tokenizer.save_pretrained(draft)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise MachineError("disk_full", path=target.parent) if error.errno == 28 else error from None
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+
+    def try_saving(self) -> None:
+        """Save once before the first step: a model that cannot be saved must not train to its end first."""
+        trial = self.folder.path / "trial"
+        self.save_model(trial)
+        shutil.rmtree(trial)
+
+    def arguments(self, **more: Any) -> dict[str, Any]:
+        """What every trainer of transformers and trl is given; ``more`` is the algorithm's own."""
+        recipe = self.recipe
+        assert self.loaded is not None
+        device = self.loaded.device
+        dtype = choose_dtype(recipe.precision, device)
+        shared = {
+            "output_dir": str(self.folder.path / "checkpoints"),
+            "max_steps": recipe.steps,
+            "learning_rate": recipe.learning_rate,
+            "lr_scheduler_type": recipe.schedule.value,
+            "warmup_steps": recipe.warmup_steps,
+            "weight_decay": recipe.weight_decay,
+            "max_grad_norm": recipe.max_grad_norm,
+            "seed": recipe.seed,
+            "data_seed": recipe.seed,
+            "logging_steps": 1,
+            "save_strategy": "steps",
+            "save_steps": recipe.save_every,
+            "report_to": [],
+            "disable_tqdm": True,
+            "use_cpu": device.type == "cpu",
+            "bf16": dtype is torch.bfloat16 and recipe.precision is not Precision.FP32 and device.type != "cpu",
+            "fp16": dtype is torch.float16,
+            "gradient_checkpointing": bool(getattr(recipe, "gradient_checkpointing", False)),
+            "dataloader_pin_memory": device.type == "cuda",
+            "logging_nan_inf_filter": False,
+        }
+        return shared | more
+
+    def run(self, trainer: Any) -> None:
+        """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint."""
+        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(self.watch)
+        trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
+
+
+def rule_set(recipe: Any) -> RuleSet:
+    """The recipe's rules from the ready-made ones; RuleError names an unknown one."""
+    uses = getattr(recipe, "rules", None)
+    if uses is None:
+        return RuleSet([WeighedRule(RULES[name]) for name in DEFAULT_RULES])
+    weighed = []
+    for use in uses:
+        if use.name not in RULES:
+            raise RuleError("rule_unknown", value=use.name, known=", ".join(RULES))
+        weighed.append(WeighedRule(with_fallback(RULES[use.name], use.fallback), use.weight))
+    return RuleSet(weighed)
+
+
+def with_fallback(rule: Rule, fallback: float) -> Rule:
+    """The rule with the recipe's own fallback."""
+    from dataclasses import replace
+
+    return replace(rule, fallback=fallback)
+
+
+def as_conversation(prompt: str) -> list[dict[str, str]]:
+    """A prompt as the chat that trl's trainers read."""
+    return [{"role": "user", "content": prompt}]
+
+
+__all__ = ["Recipe", "Task", "as_conversation", "rule_set"]

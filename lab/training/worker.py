@@ -1,0 +1,115 @@
+"""One run from its folder: load, measure, train, measure, save, report. The order is here; each algorithm's file has the rest.
+
+Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopped at a step with a checkpoint, 1 failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab.core.recipes import Recipe, parse
+from lab.data import datasets
+from lab.errors import LabError, MachineError
+from lab.store.run_folder import RunFolder
+from lab.training.reporter import Reporter
+
+FINISHED, FAILED, STOPPED = 0, 1, 3
+
+
+def work(path: Path) -> int:
+    """Execute the run in ``path``; returns the exit status."""
+    _quiet()
+    folder = RunFolder(path)
+    recipe = parse(folder.recipe()["recipe"], source=path.name)
+    with Reporter(folder, recipe.steps) as reporter:
+        try:
+            return _run(recipe, folder, reporter)
+        except LabError as error:
+            print(f"failed: {error}", flush=True)
+            reporter.result("failed", error=error.as_dict())
+        except OSError as error:
+            if error.errno != 28:
+                raise
+            reporter.result("failed", error=MachineError("disk_full", path=path).as_dict())
+        except Exception as error:
+            traceback.print_exc()
+            reporter.result("failed", error=_unexpected(error, reporter.step).as_dict())
+    return FAILED
+
+
+def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
+    dataset = datasets.load(recipe)
+    from lab.training.task import Task, rule_set  # torch and trl are loaded here, after the cheap refusals
+
+    algorithm = _algorithm(recipe.algorithm)
+    task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
+    step, task.resume_from = folder.last_checkpoint() or (0, None)
+    task.loaded = algorithm.prepare(task)
+    task.try_saving()
+    before = _before(folder)
+    if step:
+        reporter.step = step
+        folder.note_resume(step)
+    elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
+        folder.note_resume(0)
+    if before is None and recipe.algorithm != "pretrain":
+        reporter.enter_stage("measuring_before")
+        before = task.measure()
+        if before is not None:
+            reporter.held_out(0, before)
+            folder.write("before.json", before)
+    reporter.enter_stage("training")
+    if step < recipe.steps:  # a run that already took its last step would take one more
+        algorithm.train(task)
+    return _end(task, before)
+
+
+def _end(task: Any, before: Any) -> int:
+    reporter = task.reporter
+    if task.watch.stopped:
+        reporter.enter_stage("saving")
+        task.save_model()
+        reporter.result("stopped", before=before)
+        return STOPPED
+    reporter.enter_stage("saving")
+    task.save_model()
+    reporter.enter_stage("measuring_after")
+    after = task.measure()
+    if after is not None:
+        reporter.held_out(task.recipe.steps, after)
+    reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start())
+    return FINISHED
+
+
+def _algorithm(name: str) -> ModuleType:
+    """The algorithm's file: one line registers it."""
+    from lab.training import grpo, pretrain, sft
+
+    return {"pretrain": pretrain, "sft": sft, "grpo": grpo}[name]
+
+
+def _before(folder: RunFolder) -> Any:
+    """What the first attempt measured before training; a resumed run must not measure its checkpoint instead."""
+    from lab.store.lines import read_json
+
+    return read_json(folder.path / "before.json") if folder.last_checkpoint() else None
+
+
+def _unexpected(error: Exception, step: int) -> LabError:
+    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
+        return MachineError("out_of_memory", step=step)
+    message = str(error).strip().splitlines()
+    return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])
+
+
+def _quiet() -> None:
+    """The log is for the person: libraries speak up from errors on."""
+    warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|datasets|accelerate)")
+    for name in ("transformers", "trl", "peft", "datasets", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)
