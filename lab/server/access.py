@@ -1,0 +1,141 @@
+"""The gate: every request passes here first. Is its host ours, its origin ours, who asks, and may they open this door?
+
+Whoever asks is known from the request alone. What a door needs is declared beside its handler (``requires``) or, for
+Gradio's own routes, in ``gradio_doors.py``; a path that nobody declared does not exist. Functions behind Gradio's queue
+are checked once more, one by one (``gradio_doors.py``). Signing in is ``session.py`` and ``sign_in.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lab.core.access import Access
+from lab.server.session import COOKIE, NOBODY, OWNER_HERE, Sessions, User
+from lab.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
+USER = "lab.user"
+SIGN_IN_PATH = "/sign-in"
+
+
+@dataclass(frozen=True)
+class Door:
+    """One method and path shape of the application, and the least access that opens it; None is closed to all."""
+
+    path: str
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+    access: Access | None
+
+    def fits(self, method: str, path: str) -> bool:
+        asked = "GET" if method == "HEAD" and "HEAD" not in self.methods else method
+        return asked in self.methods and self.pattern.match(path) is not None
+
+
+def access_of(function: object) -> Access | None:
+    """The level that a handler was declared with, through ``functools.partial``; None where there is none."""
+    while isinstance(function, functools.partial) and not hasattr(function, "access"):
+        function = function.func
+    level = getattr(function, "access", None)
+    return level if isinstance(level, Access) else None
+
+
+def user_of(request: Any) -> User:
+    """Who sent a request (FastAPI's, or Gradio's around it); nobody where it did not come through the gate."""
+    inner = getattr(request, "request", None) or request
+    scope = getattr(inner, "scope", None)
+    user = scope.get(USER) if isinstance(scope, dict) else None
+    return user if isinstance(user, User) else NOBODY
+
+
+class Gate:
+    """ASGI middleware that answers every request that may not go on; see the module."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, sessions: Sessions, doors: Iterable[Door] = ()) -> None:
+        self.app = app
+        self.settings = settings
+        self.sessions = sessions
+        self.doors = doors  # a list that start-up fills once every route stands
+        self.hosts = HERE | {f"[{settings.host}]" if ":" in settings.host else settings.host}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})  # nothing here speaks WebSocket
+            return
+        refusal = self._refuse(scope)
+        await (refusal or self.app)(scope, receive, send)
+
+    def _refuse(self, scope: Scope) -> Response | None:
+        """The answer for a request that may not go on; None, and its user noted in the scope, for one that may."""
+        headers = Headers(scope=scope)
+        if self.settings.loopback and not self._host_is_ours(headers):
+            return refusal(403, "request_host", host=headers.get("host", ""))
+        if not self._origin_is_ours(scope["method"], headers):
+            return refusal(403, "request_origin", origin=headers.get("origin", ""))
+        user = self._user(headers)
+        scope[USER] = user
+        path, method = scope["path"], scope["method"]
+        door = next((door for door in self.doors if door.fits(method, path)), None)
+        if door is None or door.access is None:
+            known = any(door.access is not None and door.pattern.match(path) for door in self.doors)
+            return refusal(405, "request_method", method=method) if known else refusal(404, "request_path", path=path)
+        if user.access >= door.access:
+            return None
+        if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
+            return RedirectResponse(SIGN_IN_PATH, status_code=303)
+        status = 401 if user.access == Access.NOBODY else 403
+        return refusal(status, "access_needed", needed=door.access.name.lower(), has=user.access.name.lower())
+
+    def _host_is_ours(self, headers: Headers) -> bool:
+        """A foreign name that was made to point at 127.0.0.1 (DNS rebinding) would carry that name here."""
+        hosts = headers.getlist("host")
+        return len(hosts) == 1 and re.sub(r":\d*$", "", hosts[0].lower()) in self.hosts
+
+    def _origin_is_ours(self, method: str, headers: Headers) -> bool:
+        """No other site's page may make somebody's browser act here, or read from here without navigating here."""
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return False
+        if method in SAFE_METHODS:
+            return True
+        origins = headers.getlist("origin")
+        if not origins:  # no browser: one always sends it with a POST
+            return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        ours = {headers.get("host", "").lower()} | ({self.settings.space_host} - {None, ""})
+        scheme, _, place = origins[0].lower().partition("://")
+        return len(origins) == 1 and scheme in ("http", "https") and place in ours
+
+    def _user(self, headers: Headers) -> User:
+        if not self.settings.sign_in:
+            return OWNER_HERE if self.settings.loopback else NOBODY
+        for line in headers.getlist("cookie"):
+            try:
+                cookie = SimpleCookie(line).get(COOKIE)
+            except CookieError:
+                continue
+            if cookie is not None:
+                return self.sessions.user(cookie.value)
+        return NOBODY
+
+
+def refusal(status: int, key: str, **params: object) -> Response:
+    """An error answer: the key of the sentence and its parameters; the page has the words."""
+    return JSONResponse({"error": {"key": key, "params": params}}, status_code=status)
+
+
+def user_name(request: HTTPConnection) -> str | None:
+    """What Gradio passes to handlers as ``gr.Request.username``; None (a 401 there) for nobody."""
+    return user_of(request).name or None

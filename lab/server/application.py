@@ -1,0 +1,134 @@
+"""The web application: FastAPI around the Blocks that it is handed, with the gate in front, and how it is served.
+
+The layers that a request passes, outermost first: headers, gate (who, from where, which door), limits, compression;
+then the lab's own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.middleware import Middleware
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from lab.errors import AccessError, InputError, LabError, StateError
+from lab.runs.supervisor import Supervisor
+from lab.server.access import Door, Gate, refusal, user_name
+from lab.server.assets import add_assets
+from lab.server.events import Watches
+from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
+from lab.server.headers import Headers
+from lab.server.health import add_health
+from lab.server.limits import UPLOAD_BYTES, Limits, Rate
+from lab.server.runs import add_runs
+from lab.server.session import Sessions
+from lab.server.sign_in import add_sign_in
+from lab.settings import Settings
+from lab.store.runs import Store
+
+PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
+PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "runs", "models", "exports")
+EVENTS_AT_ONCE = 8
+"""Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
+
+
+def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.Blocks) -> FastAPI:
+    """The application, ready to serve; StartError names any route or function without a declared access.
+
+    What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
+    dictionary ``blocks.page_options`` where the Blocks have one.
+    """
+    sessions = Sessions(settings)
+    doors: list[Door] = []
+    watches = Watches(store)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await watches.close()
+
+    application = FastAPI(
+        title="Alignment Lab",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Headers, settings=settings),
+            Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
+            Middleware(Limits, writes=Rate(burst=300, per_second=60)),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+        ],
+        exception_handlers={LabError: _lab_error, HTTPException: _http_error},
+    )
+    application.state.sessions = sessions
+    add_health(application)
+    add_assets(application)
+    application.state.watches = watches
+    add_runs(application, store, watches)
+    if settings.sign_in:
+        add_sign_in(application, sessions)
+    _mount(application, settings, blocks)
+    doors.extend(declared_doors(application))
+    return application
+
+
+def _mount(application: FastAPI, settings: Settings, blocks: gr.Blocks) -> None:
+    guard_functions(blocks)
+    blocks.queue(api_open=False, default_concurrency_limit=EVENTS_AT_ONCE, max_size=500)
+    options: dict[str, Any] = dict(getattr(blocks, "page_options", {}))
+    unknown = set(options) - set(PAGE_OPTIONS)
+    if unknown:
+        raise TypeError(f"page_options knows {', '.join(PAGE_OPTIONS)}; not {', '.join(sorted(unknown))}")
+
+    def gradio_app() -> Any:
+        return next(route.app for route in application.routes if isinstance(route, Mount))
+
+    application.add_api_route(SERVER_FUNCTIONS, guarded_server_functions(gradio_app), methods=["POST"])
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")
+    gr.mount_gradio_app(
+        application,
+        blocks,
+        path="/",
+        server_name=settings.host,
+        server_port=settings.port,
+        auth_dependency=user_name,
+        blocked_paths=[str(settings.home.resolve() / name) for name in PRIVATE],
+        max_file_size=UPLOAD_BYTES,
+        show_error=False,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        **options,
+    )
+    if blocks.analytics_enabled:
+        raise TypeError("set GRADIO_ANALYTICS_ENABLED=False before gradio is imported")
+
+
+async def _lab_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LabError)
+    unknown = error.key.startswith(("unknown", "no_such")) or error.key.endswith(("unknown", "not_found"))
+    status = 404 if unknown else 500
+    for kind, code in ((AccessError, 403), (InputError, 422), (StateError, 409)):
+        if not unknown and isinstance(error, kind):
+            status = code
+    return JSONResponse({"error": error.as_dict()}, status_code=status)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    keys = {404: "request_path", 405: "request_method", 422: "request_value"}
+    return refusal(error.status_code, keys.get(error.status_code, "request_refused"), detail=str(error.detail))

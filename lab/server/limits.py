@@ -1,0 +1,116 @@
+"""How much and how often: bodies are capped while they stream in, writes and sign-ins are rate-limited.
+
+Who may do what is ``access.py``; these limits hold for everybody, the owner too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lab.server.access import SAFE_METHODS, USER, refusal
+from lab.server.session import NOBODY
+
+BODY_BYTES = 1024 * 1024
+UPLOAD_BYTES = 64 * 1024 * 1024
+UPLOAD_PATH = "/gradio_api/upload"
+SIGN_IN_BYTES = 4096
+"""A stranger may send this much, to sign in with."""
+
+
+class Rate:
+    """A token bucket for each key: ``burst`` at once, then ``per_second``. The oldest keys are forgotten."""
+
+    def __init__(
+        self, burst: float, per_second: float, *, keys: int = 10_000, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.burst = burst
+        self.per_second = per_second
+        self.keys = keys
+        self.clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def allows(self, key: str) -> bool:
+        """Take one token of ``key``; False where none is left."""
+        with self._lock:
+            now = self.clock()
+            left, before = self._left.pop(key, (self.burst, now))
+            left = min(self.burst, left + (now - before) * self.per_second)
+            self._left[key] = (left - 1 if left >= 1 else left, now)
+            while len(self._left) > self.keys:
+                self._left.popitem(last=False)
+            return left >= 1
+
+
+class _TooLarge(BaseException):
+    """Raised inside ``receive``; no handler's ``except Exception`` may swallow it."""
+
+
+class Limits:
+    """ASGI middleware: 413 for a body that grows over its cap, 429 for too many writes."""
+
+    def __init__(self, app: ASGIApp, writes: Rate) -> None:
+        self.app = app
+        self.writes = writes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] not in SAFE_METHODS and not self.writes.allows(_key(scope)):
+            await refusal(429, "too_many_requests")(scope, receive, send)
+            return
+        await self._capped(scope, receive, send, _cap(scope))
+
+    async def _capped(self, scope: Scope, receive: Receive, send: Send, cap: int) -> None:
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdigit() and int(declared) > cap:
+            await refusal(413, "body_too_large", limit=cap)(scope, receive, send)
+            return
+        seen = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen <= cap:
+                return message
+            if started:
+                return {"type": "http.disconnect"}
+            raise _TooLarge
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except _TooLarge:
+            if not started:
+                await refusal(413, "body_too_large", limit=cap)(scope, receive, send)
+
+
+def _cap(scope: Scope) -> int:
+    if scope.get(USER, NOBODY) == NOBODY:
+        return SIGN_IN_BYTES
+    return UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else BODY_BYTES
+
+
+def _key(scope: Scope) -> str:
+    """A class sits behind one address, so signed-in people count by session; strangers by address."""
+    user = scope.get(USER, NOBODY)
+    return user.session or caller(scope)
+
+
+def caller(scope: Scope) -> str:
+    """The address that a request came from."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

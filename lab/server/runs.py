@@ -1,0 +1,87 @@
+"""The ``/api/runs`` routes: what there is to know about runs, as JSON and as live events. They change nothing.
+
+Starting, stopping and deleting are the page's (Gradio) and the command line's; every shape stands in
+``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from lab.core.access import Access, requires
+from lab.errors import InputError
+from lab.runs.progress import Summary, summary
+from lab.server.events import Watches
+from lab.store.lines import dump
+from lab.store.runs import Run, Store
+
+STEPS_AT_ONCE = 64
+Step = Annotated[int, Query(ge=0, le=10**9)]
+Offset = Annotated[int, Query(ge=0, le=2**53)]
+Cursor = Annotated[str, Query(max_length=200)]
+
+
+def add_runs(
+    application: FastAPI, store: Store, watches: Watches, command_line: Callable[[Run], str] | None = None
+) -> None:
+    """Register the routes. ``command_line`` words a run's recipe as the command that repeats it."""
+
+    @application.get("/api/runs")
+    @requires(Access.VIEWER)
+    def runs() -> Response:
+        return _json({"runs": [summary(run, store) for run in store.runs()]})
+
+    @application.get("/api/runs/{run_id}")
+    @requires(Access.VIEWER)
+    def run(run_id: str) -> Response:
+        found = store.run(run_id)
+        told: Summary = {**summary(found, store), "recipe": found.recipe}
+        return _json({**told, "command": command_line(found) if command_line else None})
+
+    @application.get("/api/runs/{run_id}/events")
+    @requires(Access.VIEWER)
+    async def events(run_id: str, request: Request, since: Cursor = "") -> Response:
+        # A browser that comes back by itself says where it was in this header; the address still has the first cursor.
+        last = request.headers.get("last-event-id", "")[:200]
+        look = await watches.look(run_id, last or since)
+        if "application/json" in request.headers.get("accept", ""):
+            return Response(look.data, media_type="application/json")
+        if last and look.ended and look.nothing:
+            return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
+        return StreamingResponse(
+            watches.follow(run_id, last or since),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    @application.get("/api/runs/{run_id}/groups")
+    @requires(Access.VIEWER)
+    def groups(run_id: str, since: Offset = 0) -> Response:
+        store.run(run_id)
+        page = store.folder(run_id).groups_index(since)
+        return _json({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
+
+    @application.get("/api/runs/{run_id}/groups/lines")
+    @requires(Access.VIEWER)
+    def group_lines(run_id: str, first: Step, last: Step) -> Response:
+        if last < first or last - first >= STEPS_AT_ONCE:
+            raise InputError("steps_asked", first=first, last=last, most=STEPS_AT_ONCE)
+        store.run(run_id)
+        lines = store.folder(run_id).group_lines_raw(first, last)
+        return Response(b'{"lines":[' + b",".join(lines) + b"]}", media_type="application/json")
+
+    @application.get("/api/runs/{run_id}/log")
+    @requires(Access.VIEWER)
+    def log(run_id: str, since: Offset = 0) -> Response:
+        store.run(run_id)
+        page = store.folder(run_id).log(since)
+        return _json({"cursor": page.cursor, "text": page.text})
+
+
+def _json(value: object) -> Response:
+    """Strict JSON, as the browser reads it: a NaN that a worker wrote becomes null."""
+    return Response(dump(value), media_type=JSONResponse.media_type)

@@ -1,0 +1,150 @@
+"""``LAB_*`` environment and flags → one ``Settings`` object. Reads no files, opens nothing, and knows no other room.
+
+A flag wins over its environment variable, and that over the default. What cannot be used is an ``InputError`` that
+names where the value came from; what would be unsafe to start with is a ``StartError``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import __version__
+from lab.errors import InputError, StartError
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+
+EPILOG = """\
+environment (a flag wins over it):
+  LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
+  LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner; needed on any address that is
+                                 not this machine's own
+  LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
+
+The lab then stands at http://HOST:PORT; Ctrl-C closes it, and runs in progress go on without it.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the lab was started with."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    home: Path = Path("lab_home")
+    password: str | None = field(default=None, repr=False)
+    allow_unsafe_disk: bool = False
+    space_host: str | None = None
+    """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the lab."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def sign_in(self) -> bool:
+        """Whether people have to sign in; without it, the one user is the owner."""
+        return self.password is not None
+
+    @property
+    def on_space(self) -> bool:
+        return self.space_host is not None
+
+    @property
+    def url(self) -> str:
+        """The address to open on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags of ``python app.py``; without defaults, so that an absent flag leaves the word to the environment."""
+    flags = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Start the Alignment Lab's page and its supervisor.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    flags.add_argument("--host", help="address to listen on (default 127.0.0.1: only this machine)")
+    flags.add_argument("--port", help="port to listen on (default 7860)")
+    flags.add_argument("--home", metavar="DIR", help="where the lab keeps runs, models and its database (./lab_home)")
+    flags.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
+    return flags
+
+
+def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from flags and environment (the process's own where not given); raises InputError or StartError."""
+    environment = os.environ if environment is None else environment
+    flags = parser().parse_args(arguments)
+    host, host_from = _given("--host", flags.host, "LAB_HOST", environment, "127.0.0.1")
+    port, port_from = _given("--port", flags.port, "LAB_PORT", environment, "7860")
+    home, home_from = _given("--home", flags.home, "LAB_HOME", environment, "lab_home")
+    settings = Settings(
+        host=_host(host, host_from),
+        port=_port(port, port_from),
+        home=_home(home, home_from),
+        password=environment.get("LAB_PASSWORD") or None,
+        allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
+        space_host=environment.get("SPACE_HOST", "") if environment.get("SPACE_ID") else None,
+    )
+    if not settings.loopback and not settings.sign_in:
+        raise StartError("start_without_sign_in", host=settings.host)
+    return settings
+
+
+def _given(
+    flag: str, flag_value: str | None, name: str, environment: Mapping[str, str], default: str
+) -> tuple[str, str]:
+    """The value that counts, and the name of what gave it, for the error."""
+    if flag_value is not None:
+        return flag_value, flag
+    return environment.get(name) or default, name
+
+
+def _host(value: str, source: str) -> str:
+    host = value.strip().strip("[]")
+    # A name, an IPv4 or an IPv6 address; a scheme, a port or a space in it is the usual slip.
+    if not host or any(c in host for c in "/@ \t") or (":" in host and not _is_ipv6(host)):
+        raise InputError("setting_host", source=source, value=value)
+    return host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+def _port(value: str, source: str) -> int:
+    if not value.strip().isascii() or not value.strip().isdigit() or not 1 <= int(value) <= 65535:
+        raise InputError("setting_port", source=source, value=value)
+    return int(value)
+
+
+def _home(value: str, source: str) -> Path:
+    home = Path(value).expanduser()
+    if "\0" in value or (home.exists() and not home.is_dir()):
+        raise InputError("setting_home", source=source, value=value)
+    return home
+
+
+def _switch(name: str, environment: Mapping[str, str]) -> bool:
+    word = environment.get(name, "").strip().lower()
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise InputError("setting_switch", source=name, value=environment[name])
