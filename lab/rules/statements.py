@@ -1,0 +1,292 @@
+"""What a text states: its equations, its final answer, and whether it says that there is no solution.
+
+``read`` is what the mathematical rules share; it is pure, and remembers the last few texts because several rules ask about
+the same one. A text is not understood as a person would: what it holds besides equations, numbers and a few set phrases
+is passed over, and so is every equation that prose may have cut in two (``half of 48 = 24``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+import re2
+
+from lab.rules.numbers import Linear, Number, Unreadable, exact, expression, is_number, plain, tokens
+
+LONGEST_REMEMBERED = 4096
+"""Characters of a text that is kept in memory between two rules; longer ones are read anew."""
+
+NO_SOLUTION = (
+    *("no solution", "no real solution", "no integer solution", "not solvable", "unsolvable", "cannot be solved"),
+    *("无解", "没有解", "无实数解", "没有实数解", "无整数解", "解不存在"),
+)
+"""Set phrases, in lower case."""
+
+_CARRIES_ON = frozenset(
+    [
+        "half",
+        "twice",
+        "double",
+        "triple",
+        "times",
+        "plus",
+        "minus",
+        "over",
+        "by",
+        "percent",
+        "dozen",
+        "divided",
+        "multiplied",
+    ]
+)
+"""Words before or after an equation that belong to it: the written part alone says something else."""
+_CARRIES_ON_NUMBERS = _CARRIES_ON | frozenset(["of", "than", "from", "to", "hundred", "thousand", "million", "billion"])
+
+_OPERATORS = frozenset("+-*/")
+_SIGNS = _OPERATORS | frozenset("()=%^")
+_FRACTION = re2.compile(r"\\[dt]?frac\s*\{([^{}]{1,60})\}\s*\{([^{}]{1,60})\}")
+
+
+class Side(NamedTuple):
+    """One side of an equation: its tokens, and its value where it can be read."""
+
+    tokens: tuple[str, ...]
+    value: Linear | None
+
+
+class Final(NamedTuple):
+    """The final answer: its value, and whether it is written as an integer (5, and not 15/3 or 5.0)."""
+
+    value: Number
+    integer: bool
+
+
+class Reading(NamedTuple):
+    """What one text states."""
+
+    equations: tuple[tuple[Side, ...], ...]
+    """Each with two sides or more: ``x = 15/3 = 5`` has three."""
+    final: Final | None
+    marked: bool
+    """Whether the final answer stands in a mark of its own (a tag, ``####``, a box)."""
+    no_solution: bool
+
+
+def read(text: str) -> Reading:
+    """Read a text; never raises, and takes time linear in its length."""
+    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else _read(text)
+
+
+def _read(text: str) -> Reading:
+    text = plain(text)
+    if "\\" in text:
+        text = _without_latex(text)
+    found = list(_equations(text)) if "=" in text else []
+    denied = max(text.rfind(phrase) for phrase in NO_SOLUTION)
+    marked = _marked(text)
+    final = _final_in(marked) if marked is not None else _unmarked_final(text, found, denied)
+    return Reading(tuple(sides for _, sides in found), final, marked is not None, denied >= 0)
+
+
+_remembered = lru_cache(maxsize=256)(_read)
+
+
+def _without_latex(text: str) -> str:
+    r"""``\frac{15}{3}`` and the signs of arithmetic as plain text; other commands stay, and are passed over later."""
+    text = text.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/")
+    return str(_FRACTION.sub(r"((\1)/(\2))", text)) if "frac" in text else text
+
+
+# Equations
+
+
+def _equations(text: str) -> Iterator[tuple[int, tuple[Side, ...]]]:
+    """Every equation, with the place in the text where its line starts."""
+    start = 0
+    for line in text.split("\n"):
+        if "=" in line:
+            for sides in _equations_of_line(_without_marker(tokens(line), line)):
+                yield start, sides
+        start += len(line) + 1
+
+
+def _without_marker(found: list[str], line: str) -> list[str]:
+    """Without the mark of a list at the start of a line: ``- x = 5``, ``(2) x = 5``. The minus of ``-x`` has no blank."""
+    if found[0] in ("-", "*", "+") and line.lstrip()[1:2] == " ":
+        return found[1:]
+    if found[0] == "(" and found[2:3] == [")"] and found[1].isdecimal() and found[3:4] and found[3] not in _SIGNS:
+        return found[3:]
+    return found
+
+
+def _equations_of_line(found: Sequence[str]) -> Iterator[tuple[Side, ...]]:
+    """Cut the tokens of a line at words and punctuation; a piece with an equals sign may be an equation."""
+    piece: list[str] = []
+    before = ""
+    for index, token in enumerate(found):
+        if _is_mathematics(found, index):
+            piece.append("*" if token == "x" and _between_numbers(found, index) else token)
+            continue
+        if "=" in piece:
+            goes_on = token.isalnum() and found[index + 1 : index + 2] and found[index + 1] in _OPERATORS  # 30 feet / 6
+            yield from _equations_of_piece(piece, before, "times" if goes_on else token)
+        piece, before = [], token
+    if "=" in piece:
+        yield from _equations_of_piece(piece, before, "")
+
+
+def _equations_of_piece(piece: list[str], before: str, after: str) -> Iterator[tuple[Side, ...]]:
+    """Cut once more, at parentheses that have no partner."""
+    start = 0
+    for cut in (*_unmatched(piece), len(piece)):
+        if "=" in (part := piece[start:cut]):
+            yield from _equation(part, before if start == 0 else "(", after if cut == len(piece) else ")")
+        start = cut + 1
+
+
+def _unmatched(piece: Sequence[str]) -> list[int]:
+    """Where parentheses stand that have no partner, in order."""
+    opened: list[int] = []
+    closed: list[int] = []
+    for index, token in enumerate(piece):
+        if token == "(":
+            opened.append(index)
+        elif token == ")":
+            if opened:
+                opened.pop()
+            else:
+                closed.append(index)
+    return sorted(closed + opened)
+
+
+def _between_numbers(found: Sequence[str], index: int) -> bool:
+    """``12 x 2``: there the letter is a times sign."""
+    return 0 < index < len(found) - 1 and is_number(found[index - 1]) and is_number(found[index + 1])
+
+
+def _is_mathematics(found: Sequence[str], index: int) -> bool:
+    token = found[index]
+    if is_number(token) or token in _SIGNS:
+        return True
+    if len(token) > 1 or not "a" <= token <= "z":
+        return False
+    following = found[index + 1] if index + 1 < len(found) else ""
+    return token not in ("a", "i") or len(following) < 2 or not following.isalpha()  # "5 a day", "I have"
+
+
+def _equation(piece: list[str], before: str, after: str) -> Iterator[tuple[Side, ...]]:
+    """The sides of one equation, unless the words around it carry it on."""
+    carries_on = _CARRIES_ON if len(piece[0]) == 1 and piece[0].isalpha() else _CARRIES_ON_NUMBERS
+    if before in carries_on or (before.isalnum() and piece[0] in "+-"):
+        return
+    sides: list[Side] = []
+    start = 0
+    for end in [index for index, token in enumerate(piece) if token == "="] + [len(piece)]:
+        side = tuple(piece[start:end])
+        start = end + 1
+        sides.append(Side(side, _value(side)))
+    if after in carries_on:
+        sides.pop()
+    if len(sides) > 1:
+        yield tuple(sides)
+
+
+def _value(side: tuple[str, ...]) -> Linear | None:
+    try:
+        return expression(side)
+    except Unreadable:
+        return None
+
+
+# The final answer
+
+
+def _marked(text: str) -> str | None:
+    r"""What stands in the last ``<answer>`` tag, after the last ``####`` or in the last ``\boxed{}``."""
+    marks = ((text.rfind("<answer>"), 8, "</answer>"), (text.rfind("####"), 4, "\n"), (text.rfind("\\boxed{"), 7, "}"))
+    at, length, closing = max(marks)
+    if at < 0:
+        return None
+    return text[at + length :].partition(closing)[0].strip()
+
+
+def _final_in(content: str) -> Final | None:
+    value = exact(content)
+    if value is None:
+        return _last_literal(content)
+    literal = content.rpartition("=")[2].strip(" $%.")
+    return Final(value, _is_integer(tokens(literal)))
+
+
+def _unmarked_final(text: str, found: list[tuple[int, tuple[Side, ...]]], denied: int) -> Final | None:
+    """The last ``x = …``, else the last number; none where "no solution" stands after it."""
+    for start, sides in reversed(found):
+        last = sides[-1]
+        if last.value and not last.value.letter and any(_is_letter(side) for side in sides):
+            return Final(last.value.constant, _is_integer(last.tokens)) if start >= denied else None
+    return _last_literal(text) if denied < 0 else None
+
+
+def _is_letter(side: Side) -> bool:
+    return len(side.tokens) == 1 and side.value is not None and bool(side.value.letter)
+
+
+def _is_integer(found: Sequence[str]) -> bool:
+    digits = found[1:] if found and found[0] in ("+", "-") else found
+    return len(digits) == 1 and digits[0].replace(",", "").isdecimal()
+
+
+def _last_literal(text: str) -> Final | None:
+    """The last number of a text: ``15/3``, ``$1,234.50``, ``-5``; the minus of ``10-5`` is no part of it."""
+    end = max(text.rfind(digit) for digit in "0123456789") + 1
+    found = tokens(text[max(0, end - 80) : end])
+    if not found or not is_number(found[-1]):
+        return None
+    start = len(found) - 1
+    if start >= 2 and found[start - 1] == "/" and is_number(found[start - 2]):
+        start -= 2
+    if start >= 1 and found[start - 1] == "-" and not (start >= 2 and _ends_a_value(found[start - 2])):
+        start -= 1
+    value = _value(tuple(found[start:]))
+    return None if value is None else Final(value.constant, _is_integer(found[start:]))
+
+
+def _ends_a_value(token: str) -> bool:
+    return token == ")" or is_number(token) or (len(token) == 1 and token.isalpha())
+
+
+# Solving
+
+
+def solve(left: Linear, right: Linear) -> tuple[str, Number | None] | None:
+    """``(letter, value)`` that solve ``left = right``; the value is None where nothing does.
+
+    None altogether where every value solves it, and where it holds no letter or two.
+    """
+    letter = left.letter or right.letter
+    if not letter or (left.letter and right.letter and left.letter != right.letter):
+        return None
+    factor, constant = left.factor - right.factor, right.constant - left.constant
+    if factor:
+        return letter, Fraction(constant, factor)
+    return (letter, None) if constant else None
+
+
+@lru_cache(maxsize=256)
+def solution(prompt: str) -> tuple[str, Number | None] | None:
+    """What solves the prompt's last equation in one letter, as ``solve`` gives it; None where there is no such equation."""
+    for sides in reversed(read(prompt).equations):
+        first, last = sides[0].value, sides[-1].value
+        if first and last and (solved := solve(first, last)):
+            return solved
+    return None
+
+
+def decimals(side: Side) -> int:
+    """How many decimals a side has that is one decimal literal, as a rounded result is; 0 for every other side."""
+    if len(side.tokens) > 2 or (len(side.tokens) == 2 and side.tokens[0] != "-"):
+        return 0
+    return len(side.tokens[-1].partition(".")[2])

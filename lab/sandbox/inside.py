@@ -1,0 +1,83 @@
+"""What runs inside the sandbox's worker: it hardens itself, then answers one JSON line for each that it reads.
+
+Started by ``worker.py`` as a program, never imported by the lab. It holds no secrets (its environment is empty) and needs no files
+once its modules are loaded. Covered: endless or huge parsing (killed from outside; address space), gaining privileges,
+outliving its parent. Not covered: it can still read files and open sockets, so nothing that a model wrote is *run* here.
+
+Request ``{"rule", "prompt", "completion", "answer"}`` → ``{"value": …}`` or ``{"error": "Type: message"}``. The first line that
+it writes names the layers that are active: ``{"layers": […]}``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.core.rules import Rule
+
+ADDRESS_SPACE = 1 << 30
+"""Bytes; a worker with its modules loaded takes a fifth of that."""
+
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+SIGKILL = 9
+
+
+def harden(parent: int) -> list[str]:
+    """Turn on what this system has, and name it. A layer that the system lacks is left out, not an error."""
+    layers: list[str] = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab; this process ends with its input
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
+            layers.append("no_new_privs")
+        if libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0:
+            layers.append("parent_death")
+            if os.getppid() != parent:  # it died before the signal was asked for
+                sys.exit(0)
+    if sys.platform != "win32":
+        import resource
+
+        for name, limit, value in (
+            ("address_space", resource.RLIMIT_AS, ADDRESS_SPACE),
+            ("no_core_dumps", resource.RLIMIT_CORE, 0),
+            ("no_file_growth", resource.RLIMIT_FSIZE, 0),
+        ):
+            try:
+                resource.setrlimit(limit, (value, value))
+            except (ValueError, OSError):  # macOS refuses some
+                continue
+            layers.append(name)
+    return layers
+
+
+def main(parent: int) -> None:
+    """Answer until the input ends."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not stand between two replies
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from lab.rules import RULES
+
+    print(json.dumps({"layers": harden(parent)}), file=replies, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(_answer(RULES, line)), file=replies, flush=True)
+
+
+def _answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
+    try:
+        asked = json.loads(line)
+        rule = rules[asked["rule"]]
+        return {"value": rule.function(asked["prompt"], asked["completion"], asked["answer"])}
+    except Exception as error:  # a failure of a rule is an answer; only a crash ends the worker
+        return {"error": f"{type(error).__name__}: {error}"[:200]}
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
