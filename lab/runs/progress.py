@@ -48,7 +48,7 @@ def summary(run: Run, store: Store) -> Summary:
         "queue_position": _queue_position(run, store),
         "has_groups": folder.has_groups(),
         "parent": run.parent,
-        "stop_at_step": _stop_at_step(request, heartbeat, steps) if request else None,
+        "stop_at_step": _stop_at_step(request, step, steps) if request else None,
     }
 
 
@@ -57,7 +57,7 @@ def stop_step(run: Run, folder: RunFolder) -> int | None:
     heartbeat = folder.heartbeat() or {}
     if not heartbeat:
         return None
-    step = int(heartbeat.get("step") or 0)
+    step = _step(run, folder, heartbeat, None)
     if heartbeat.get("stage") == "training" or heartbeat.get("stage") in BEFORE_TRAINING:
         step += 1
     return min(step, int(heartbeat.get("steps") or run.recipe.get("steps") or step))
@@ -108,8 +108,9 @@ def _measuring_seconds(folder: RunFolder) -> float | None:
 
 
 def _step(run: Run, folder: RunFolder, heartbeat: dict[str, Any], result: Any) -> int:
-    if "step" in heartbeat:
-        return int(heartbeat["step"] or 0)
+    if "step" in heartbeat:  # a heartbeat comes once a second, metrics at each step
+        written = [line["step"] for line in folder.recent_metrics()[-3:] if "step" in line]
+        return int(max([heartbeat["step"] or 0, *written]))
     if isinstance(result, dict) and result.get("steps") is not None:
         return int(result["steps"])
     lines = folder.recent_metrics()
@@ -129,8 +130,6 @@ def _queue_position(run: Run, store: Store) -> int | None:
     return ids.index(run.id) + 1 if run.id in ids else None
 
 
-def _stop_at_step(request: Line, heartbeat: dict[str, Any], steps: int) -> int | None:
-    promised = heartbeat.get("stop_at_step", request.get("step"))
-    if promised is None:
-        return None
-    return min(max(int(promised), int(heartbeat.get("step") or 0)), steps)
+def _stop_at_step(request: Line, step: int, steps: int) -> int | None:
+    promised = request.get("step")
+    return None if promised is None else min(max(int(promised), step), steps)

@@ -18,12 +18,13 @@ from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.processes import Identity, identity_of, is_alive
 from lab.runs.progress import stop_step
 from lab.runs.slots import Lock, holder, note_holder, slot_path, supervisor_path, try_lock
-from lab.runs.watch import Watched, launch, settle
+from lab.runs.watch import Watched, ending, launch, settle
 from lab.store.runs import Run, RunState, Store
 
 log = logging.getLogger(__name__)
 GLANCE = 0.3  # seconds between two looks
 CLOSE_WAIT = 10.0
+LOCK_WAIT = 1.0
 
 
 class Supervisor:
@@ -51,10 +52,13 @@ class Supervisor:
     def start(self) -> None:
         """Take the home's lock, find the workers of an earlier life, and begin. Raises StartError ``home_in_use``."""
         path = supervisor_path(self._store.home)
-        self._lock = try_lock(path)
-        if self._lock is None:
+        deadline = time.monotonic() + LOCK_WAIT  # a command that looks after the runs may hold it for a moment
+        while (lock := try_lock(path)) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._lock = lock
+        if lock is None:
             raise StartError("home_in_use", home=self._store.home, pid=holder(path))
-        note_holder(self._lock)
+        note_holder(lock)
         self._closing.clear()
         self._adopt()
         self._watch()
@@ -187,6 +191,19 @@ def cancel(store: Store, run_id: str) -> None:
         raise StateError("run_not_queued", run=run.name, state=store.run(run_id).state)
 
 
+def settle_gone(store: Store) -> None:
+    """Where no app looks after the home: settle the runs whose workers are gone, so that a command shows the truth."""
+    lock = try_lock(supervisor_path(store.home))
+    if lock is None:
+        return
+    with lock:
+        for run in store.in_state(RunState.RUNNING):
+            identity = run_identity(run)
+            if identity is not None and not is_alive(identity):
+                found = ending(store.folder(run.id), None, ended_by_us=_stop_now(store, run))
+                settle(store, run.id, found, certain=False)
+
+
 def requeue(store: Store, run_id: str) -> Run:
     """Queue a run that stopped, failed or was lost, under its own id. Raises StateError ``run_not_resumable``."""
     run = store.run(run_id)
@@ -202,3 +219,7 @@ def requeue(store: Store, run_id: str) -> Run:
 
 def _cancelled(store: Store, run: Run) -> bool:
     return store.change(run.id, only_if=[RunState.QUEUED], state=RunState.STOPPED, ended=time.time())
+
+
+def _stop_now(store: Store, run: Run) -> bool:
+    return bool((store.folder(run.id).stop_request() or {}).get("now"))

@@ -37,8 +37,8 @@ def say(key: str, locale: str = "en", **params: object) -> str:
 
 def word(error: LabError | Mapping[str, Any], locale: str = "en") -> str:
     """One sentence for an error, as it was raised or as it was stored (``{"key", "params"}``)."""
-    stored = error.as_dict() if isinstance(error, LabError) else dict(error)
-    return say(f"errors.{stored.get('key')}", locale, **dict(stored.get("params") or {}))
+    stored: Mapping[str, Any] = error.as_dict() if isinstance(error, LabError) else error
+    return say(f"errors.{stored.get('key')}", locale, **(stored.get("params") or {}))
 
 
 def system_locale(environment: Mapping[str, str] = os.environ) -> str:

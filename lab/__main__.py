@@ -1,0 +1,61 @@
+"""The command line, ``python -m lab``: the same doors as the page, without it. Each command is a file of ``lab/commands``.
+
+Exit status: 0 done, 1 failed with a sentence on standard error, 2 wrong usage, 130 stopped with a resumable run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from lab import __version__
+from lab.errors import LabError
+from lab.ui.text import system_locale, word
+
+COMMANDS = ("train", "runs", "groups", "resume", "stop", "doctor")
+"""One line registers a command: its name here, and ``lab/commands/<name>.py``."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="python -m lab",
+        description="The Alignment Lab on the command line.",
+        epilog="`python -m lab COMMAND --help` tells more of each. The page is started by `python app.py`.",
+    )
+    top.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = import_module(f"lab.commands.{name}")
+        sub = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=f"{module.HELP[0].upper()}{module.HELP[1:]}.",
+            epilog=getattr(module, "EXAMPLES", None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LabError as error:
+        print(word(error, system_locale()), file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `… | head`
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""``python -m lab groups RUN``: one group as a table, with each rule's score, the reward, the advantage and why."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from typing import Any
+
+from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.errors import StateError
+from lab.store.lines import Line
+
+HELP = "print a group of a run as a table: scores, reward, advantage, kept or why not"
+EXAMPLES = """\
+examples:
+  python -m lab groups 20261122-154501-k3f9
+  python -m lab groups 20261122-154501-k3f9 --step 40 --group 3
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RUN, and which group."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
+    parser.add_argument("--step", type=int, metavar="N", help="the step (default: the last one)")
+    parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 0 (default: 0)")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or a StateError where there is no such group."""
+    store = open_store(arguments)
+    found = store.run(arguments.run)
+    folder = store.folder(found.id)
+    steps = sorted({row.step for row in folder.groups_index().rows})
+    step = arguments.step if arguments.step is not None else steps[-1] if steps else 0
+    groups = folder.group_lines(step, step)
+    wanted = [group for group in groups if arguments.group in (None, group.get("group"))]
+    if not wanted:
+        known = f"{steps[0]}–{steps[-1]}" if steps else "–"
+        raise StateError("run_has_no_groups", run=found.name, step=step, known=known)
+    if arguments.json:
+        print_json({"groups": wanted})
+    else:
+        _print_group(wanted[0], of=len(groups))
+    return 0
+
+
+def _print_group(group: Line, *, of: int) -> None:
+    threshold = group.get("threshold") or {}
+    kind = str(threshold.get("kind", "–"))
+    if kind == "top_fraction":
+        kind += f" {100 * float(threshold.get('fraction', 0)):g} %"
+    print(f"step {group['step']}  group {group.get('group', 0)} of {of}  threshold {kind}")
+    answer = f"  (answer {group['answer']})" if group.get("answer") is not None else ""
+    print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}{answer}")
+    print(f"mean {_number(group.get('mean'))}  std {_number(group.get('std'))}")
+    print()
+    completions: list[dict[str, Any]] = group.get("completions") or []
+    rules = list(dict.fromkeys(name for completion in completions for name in completion.get("scores") or {}))
+    head = ["#", *rules, "reward", "advantage", "", "why", "completion"]
+    room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 12)
+    rows = [
+        [
+            number,
+            *[_score((completion.get("scores") or {}).get(name)) for name in rules],
+            _number(completion.get("reward")),
+            _number(completion.get("advantage"), sign=True),
+            "✓" if completion.get("kept") else "✕",
+            "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
+            shorten(str(completion.get("text", "")), room),
+        ]
+        for number, completion in enumerate(completions)
+    ]
+    print_table(head, rows, right=range(len(rules) + 3))
+
+
+def _score(score: Any) -> str:
+    if isinstance(score, dict):
+        return "error"
+    return _number(score)
+
+
+def _number(value: Any, *, sign: bool = False) -> str:
+    if not isinstance(value, (int, float)):
+        return "–"
+    text = f"{value:+.3f}" if sign else f"{value:.4g}"
+    return text.replace("-", "−")  # the real minus

@@ -1,0 +1,102 @@
+"""What ``train`` and ``resume`` print while a run goes on and when it has ended."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, print_json
+from lab.runs.progress import Summary, summary
+from lab.store.runs import Run, RunState, Store
+from lab.ui.text import say, system_locale, word
+
+BAR = 24
+PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
+SHOWN = (("reward", "reward"), ("loss", "loss"), ("token_accuracy", "accuracy"))
+
+
+class ProgressLine:
+    """One line that is written over on a terminal, and plain lines now and then anywhere else. On standard error."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._locale = system_locale()
+        self._terminal = sys.stderr.isatty()
+        self._named = False
+        self._stopping = False
+        self._stage: str | None = None
+        self._printed = 0.0
+
+    def __call__(self, now: Summary) -> None:
+        if not self._named:
+            self._named = True
+            self._say(say("cli.run_started", self._locale, run=now["id"], name=now["name"]))
+        if not self._stopping and self._store.folder(now["id"]).stop_requested() and now["state"] == "running":
+            self._stopping = True
+            key = "cli.stopping_soon" if now["stop_at_step"] is None else "cli.stopping"
+            self._say(say(key, self._locale, step=now["stop_at_step"]))
+        line = _line(now, self._store.folder(now["id"]).recent_metrics())
+        if self._terminal:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        elif now["stage"] != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
+            self._stage, self._printed = now["stage"], time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._terminal and self._named:
+            print(file=sys.stderr)
+
+    def _say(self, sentence: str) -> None:
+        print(f"\r\x1b[2K{sentence}" if self._terminal else sentence, file=sys.stderr, flush=True)
+
+
+def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run]) -> int:
+    """Run ``start`` with a progress line, print how it ended, and return the exit status."""
+    line = ProgressLine(store)
+    try:
+        run = start(line)
+    finally:
+        line.close()
+    shown = summary(run, store)
+    if arguments.json:
+        print_json(shown)
+    locale = system_locale()
+    if run.state is RunState.FINISHED:
+        if not arguments.json:
+            _print_result(shown, store.folder(run.id).model_path, locale)
+        return 0
+    if run.state is RunState.STOPPED:
+        command = f"python -m lab resume {run.id}{home_flag(arguments)}"
+        complain(say("cli.stopped", locale, step=shown["step"], command=command))
+        return STOPPED
+    complain(word(run.error or {"key": "worker_left_no_result"}, locale))
+    return FAILED
+
+
+def _print_result(shown: Summary, model: Path, locale: str) -> None:
+    result: dict[str, Any] = shown["result"] or {}
+    before, after = result.get("before") or {}, result.get("after") or {}
+    for name, label in (("pass_at_1", "pass@1"), ("reward", "reward")):
+        if isinstance(after.get(name), (int, float)):
+            was = f"{before[name]:.3f}" if isinstance(before.get(name), (int, float)) else "–"
+            print(say("cli.measured", locale, name=label, before=was, after=f"{after[name]:.3f}"))
+    print(say("cli.finished", locale, seconds=duration(result.get("seconds")), model=model))
+
+
+def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:
+    done = now["step"] / now["steps"] if now["steps"] else 0.0
+    bar = "█" * round(BAR * done) + "·" * (BAR - round(BAR * done))
+    stage = str(now["stage"] or now["state"]).replace("_", " ")
+    parts = [f"{bar} {now['step']}/{now['steps']}", stage]
+    last: dict[str, Any] = next((line for line in reversed(metrics) if "held_out" not in line), {})
+    parts += [f"{label} {last[name]:.3g}" for name, label in SHOWN if isinstance(last.get(name), (int, float))]
+    if now["tokens_per_second"]:
+        parts.append(f"{now['tokens_per_second']:.0f} tokens/s")
+    if now["seconds_left"] is not None:
+        parts.append(f"{duration(now['seconds_left'])} left")
+    return "  ".join(parts)

@@ -1,0 +1,26 @@
+"""``python -m lab resume RUN``: go on with a stopped, failed or lost run in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+
+from lab.commands.progress_line import follow
+from lab.commands.shared import add_home, add_json, open_store
+from lab.runs.foreground import resume_in_foreground
+from lab.runs.supervisor import settle_gone
+
+HELP = "go on with a stopped, failed or lost run from its last checkpoint"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RUN."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 finished, 1 failed, 130 stopped."""
+    store = open_store(arguments)
+    settle_gone(store)
+    return follow(store, arguments, lambda line: resume_in_foreground(arguments.run, store, line))

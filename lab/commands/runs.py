@@ -1,0 +1,43 @@
+"""``python -m lab runs``: the runs there are, the newest first."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.runs.progress import summary
+from lab.runs.supervisor import settle_gone
+from lab.ui.text import say, system_locale
+
+HELP = "list the runs, the newest first"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Only what every command has."""
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Always 0."""
+    store = open_store(arguments)
+    settle_gone(store)
+    shown = [summary(run, store) for run in store.runs()]
+    if arguments.json:
+        print_json({"runs": shown})
+        return 0
+    locale = system_locale()
+    if not shown:
+        print(say("cli.no_runs", locale))
+        return 0
+    rows = []
+    for one in shown:
+        after = (one["result"] or {}).get("after") or {}
+        passed = f"{after['pass_at_1']:.3f}" if isinstance(after.get("pass_at_1"), (int, float)) else "–"
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["created"]))
+        state = say(f"states.{one['state']}", locale)
+        steps = f"{one['step']}/{one['steps']}"
+        rows.append([one["id"], one["algorithm"], state, steps, passed, created, shorten(one["name"], 40)])
+    print_table(["run", "algorithm", "state", "step", "pass@1", "created", "name"], rows, right=(3, 4))
+    return 0

@@ -1,0 +1,52 @@
+"""``python -m lab stop RUN``: stop a run at the end of its step, or at once."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from lab.commands.shared import add_home, open_store
+from lab.runs.launcher import LocalLauncher
+from lab.runs.supervisor import GLANCE, run_identity, settle_gone, stop
+from lab.runs.watch import Watched, settle
+from lab.store.runs import Run, RunState, Store
+from lab.ui.text import say, system_locale
+
+HELP = "stop a run at the end of its step, with a checkpoint to resume from"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RUN, and how."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
+    parser.add_argument(
+        "--now", action="store_true", help="end the worker at once; what came after the last checkpoint is lost"
+    )
+    add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or a StateError where there is nothing to stop."""
+    store = open_store(arguments)
+    settle_gone(store)
+    stop(store, arguments.run, now=arguments.now)
+    found, locale = store.run(arguments.run), system_locale()
+    if found.state is not RunState.RUNNING:
+        print(say("cli.stop_cancelled", locale))
+    elif arguments.now:
+        _end(store, found)
+        print(say("cli.stop_now_asked", locale))
+    else:
+        step = (store.folder(found.id).stop_request() or {}).get("step")
+        print(say("cli.stop_asked_soon" if step is None else "cli.stop_asked", locale, step=step))
+    return 0
+
+
+def _end(store: Store, run: Run) -> None:
+    """See it through from here too: the app that started the worker may be gone."""
+    identity = run_identity(run)
+    if identity is None:
+        return
+    watched = Watched(run.id, LocalLauncher().attach(identity), store.folder(run.id))
+    while (end := watched.look()) is None:
+        time.sleep(GLANCE)
+    settle(store, run.id, end, certain=False)

@@ -1,0 +1,57 @@
+"""``python -m lab train PRESET``: one recipe in the foreground, with a progress line."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from typing import Any
+
+from lab.commands.progress_line import follow
+from lab.commands.shared import add_home, add_json, open_store
+from lab.core.recipes import with_values
+from lab.errors import RecipeError
+from lab.runs.foreground import train_in_foreground
+from lab.store.presets import load_preset
+
+HELP = "train a recipe here and now; Ctrl-C stops at the end of a step and leaves a resumable run"
+EXAMPLES = """\
+examples:
+  python -m lab train tiny/grpo
+  python -m lab train tiny/grpo --set steps=50 --set threshold.kind=top_fraction
+  python -m lab train my.toml --set model=run:20261122-154501-k3f9 --set "name=second stage"
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """PRESET and what changes it."""
+    parser.add_argument("preset", metavar="PRESET", help="a preset (tiny/grpo) or the path of a .toml file")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="changes",
+        action="append",
+        default=[],
+        help="change a setting of the recipe; may be repeated (--set steps=50 --set threshold.kind=all)",
+    )
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 finished, 1 failed, 130 stopped."""
+    recipe = load_preset(arguments.preset).recipe
+    if arguments.changes:
+        recipe = with_values(recipe, dict(_change(text) for text in arguments.changes), source="--set")
+    store = open_store(arguments)
+    return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """``key=value``, the value as TOML would read it, or as plain text where that fails (``name=my first run``)."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError("recipe_set", value=text)
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
