@@ -3,11 +3,6 @@
 const RULE_COLOURS = 8;
 const ruleColour = (place) => `var(--rule-${place % RULE_COLOURS})`;
 
-function ruleLabel(name) {
-  const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
-  return labels[name] || name.replace(/_/g, " ");
-}
-
 function copyIcon() {
   const sheet = (x, y) => draw("rect", { x, y, width: 8.5, height: 9.5, rx: 1.5 });
   return draw("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" }, sheet(2, 1.5), sheet(5.5, 5));
@@ -36,12 +31,12 @@ class Card {
     this.node = make(
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
-      make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.copy),
+      make("div", { class: "top" }, this.number, this.badge),
       make("div", { class: "score" }, this.reward, make("span", { class: "quiet" }, word("reward")), make("span", { class: "push" }), this.advantage),
       make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
-      this.text,
+      make("div", { class: "writing" }, this.text, this.copy),
       make("div", { class: "pinned" }, make("span", { class: "quiet" }, word("answer_found")), this.answer, make("span", { class: "push" }), this.cut, this.tokens),
     );
   }

@@ -4,34 +4,37 @@ const DOT = 22;
 const LEVELS = 3;
 const EDGE = 40;
 
-// A place for every dot so that none overlap: stacked upward over its reward, then sideways when the stack is full.
+// A place for every dot so that none overlap, given their wished places in rising order. Each stands exactly over its
+// reward, stacked upward; where a stack would grow too high, all are set in columns instead, still in order.
 function placeDots(xs, width) {
-  const taken = [];
-  const free = (x, level) => taken.every((other) => other.level !== level || Math.abs(other.x - x) >= DOT);
-  return xs.map((wished) => {
-    const x = Math.min(width - DOT / 2, Math.max(DOT / 2, wished));
-    for (let away = 0; away < 2 * width; away += DOT) {
-      for (const side of away ? [x + away, x - away] : [x]) {
-        if (side < DOT / 2 || side > width - DOT / 2) continue;
-        for (let level = 0; level < LEVELS; level += 1) {
-          if (!free(side, level)) continue;
-          taken.push({ x: side, level });
-          return { x: side, level };
-        }
-      }
-    }
-    return { x, level: LEVELS };
-  });
+  const tops = [];
+  for (const x of xs) {
+    const near = tops.filter((other) => Math.abs(other.x - x) < DOT).map((other) => other.level);
+    const level = [...Array(LEVELS).keys()].find((one) => !near.includes(one));
+    if (level === undefined) return placeInColumns(xs, width);
+    tops.push({ x, level });
+  }
+  return tops;
 }
 
-// Round figures that part the range from low to high into about `wished` pieces.
-function niceTicks(low, high, wished) {
-  const rough = (high - low) / Math.max(1, wished) || 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999) || rough;
-  const ticks = [];
-  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size) ticks.push(Number(at.toPrecision(12)));
-  return ticks;
+function placeInColumns(xs, width) {
+  const columns = [];
+  const levels = Math.max(LEVELS, Math.ceil(xs.length / Math.max(1, Math.floor(width / DOT))));
+  const places = xs.map((x) => {
+    let column = columns[columns.length - 1];
+    if (!column || column.size === levels || x - column.x >= DOT) {
+      column = { x: column ? Math.max(x, column.x + DOT) : x, size: 0 };
+      columns.push(column);
+    }
+    column.size += 1;
+    return { column, level: column.size - 1 };
+  });
+  let limit = width - DOT / 2;
+  for (const column of columns.reverse()) {
+    column.x = Math.min(column.x, limit);
+    limit = column.x - DOT;
+  }
+  return places.map(({ column, level }) => ({ x: Math.max(DOT / 2, column.x), level }));
 }
 
 class Strip {

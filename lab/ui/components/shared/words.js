@@ -21,6 +21,12 @@ function hasWord(key) {
   return (lexicon[chosenLanguage()] || {})[key] !== undefined;
 }
 
+// A rule's own label; where it brought none, its name.
+function ruleLabel(name) {
+  const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
+  return labels[name] || name.replace(/_/g, " ");
+}
+
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
 function figure(value, digits = 2) {
@@ -46,6 +52,16 @@ function brief(value) {
   else if (size >= 0.001) text = String(Number(value.toPrecision(3)));
   else text = value.toExponential(1).replace("e-", "e−");
   return text.replace(/^-/, "−");
+}
+
+// Round figures that part the range from low to high into about `wished` pieces.
+function niceTicks(low, high, wished) {
+  const rough = (high - low) / Math.max(1, wished) || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999) || rough;
+  const ticks = [];
+  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size) ticks.push(Number(at.toPrecision(12)));
+  return ticks;
 }
 
 // A moment as the server writes it (seconds since 1970, or a date in words) in milliseconds.
@@ -75,4 +91,14 @@ function ago(milliseconds) {
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
     if (Math.abs(seconds) >= size) return formatter.format(Math.trunc(seconds / size), unit);
   return formatter.format(Math.min(0, Math.trunc(seconds)), "second");
+}
+
+// What went wrong, {key, params} as the server keeps it, in the words that the page was given for it.
+function errorWords(error) {
+  if (typeof error === "string") return error;
+  const sentences = JSON.parse(props.errors || "{}")[chosenLanguage()] || {};
+  const known = sentences[error.key];
+  if (known !== undefined) return fill(known, error.params);
+  const details = Object.entries(error.params || {}).map(([name, value]) => `${name}: ${value}`);
+  return [error.key, ...details].join(" · ");
 }

@@ -1,0 +1,55 @@
+// What a run is doing, in one line and a bar: state, stage, steps done, honest time left, speed, what it learned; and
+// the sentence of its error where it failed.
+
+class Status {
+  constructor() {
+    this.state = make("span", { class: "state" });
+    this.stage = make("span", { class: "stage" });
+    this.fill = make("span", { class: "fill" });
+    this.bar = make("div", { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 }, this.fill);
+    this.steps = make("span", { class: "steps" });
+    this.facts = make("ul", { class: "facts" });
+    this.error = make("p", { class: "problem", role: "alert" });
+    this.node = make("div", { class: "status" }, make("div", { class: "line" }, this.state, this.stage, make("span", { class: "push" }), this.steps), this.bar, this.facts, this.error);
+  }
+
+  show(run) {
+    say(this.state, `${ICONS[run.state] || "·"}\uFE0E ${word("state_" + run.state)}`);
+    mark(this.state, "data-state", run.state);
+    say(this.stage, this.doing(run));
+    const share = run.steps ? Math.min(1, (run.step || 0) / run.steps) : 0;
+    this.fill.style.width = share * 100 + "%";
+    mark(this.bar, "aria-valuemax", run.steps || 0);
+    mark(this.bar, "aria-valuenow", run.step || 0);
+    say(this.steps, run.steps ? word("steps", { step: run.step || 0, steps: run.steps }) : "");
+    const facts = this.list(run);
+    if (facts.join("\n") !== this.said) this.facts.replaceChildren(...facts.map((fact) => make("li", {}, fact)));
+    this.said = facts.join("\n");
+    const error = run.error || (run.result && run.result.error);
+    conceal(this.error, !error);
+    if (error) say(this.error, errorWords(error));
+  }
+
+  doing(run) {
+    if (run.state === "queued") return isNumber(run.queue_position) ? word("queue", { n: run.queue_position }) : word("queue_soon");
+    if (run.state !== "running") return "";
+    if (isNumber(run.stop_at_step)) return word("stopping", { step: run.stop_at_step });
+    return run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
+  }
+
+  list(run) {
+    const facts = [];
+    const { result } = run;
+    const active = run.state === "running";
+    if (active) facts.push(isNumber(run.seconds_left) ? word("left", { time: spell(run.seconds_left) }) : word("left_unknown"));
+    if (active && isNumber(run.tokens_per_second)) facts.push(word("speed", { n: Math.round(run.tokens_per_second).toLocaleString("en-US") }));
+    const took = result && isNumber(result.seconds) ? result.seconds : moment(run.ended) && moment(run.started) ? (moment(run.ended) - moment(run.started)) / 1000 : null;
+    if (!active && isNumber(took)) facts.push(word("took", { time: spell(took) }));
+    const before = result && result.before && result.before.pass_at_1;
+    const after = result && result.after && result.after.pass_at_1;
+    if (isNumber(after)) facts.push(isNumber(before) ? word("learned", { before: figure(before * 100, 1), after: figure(after * 100, 1) }) : word("measured", { after: figure(after * 100, 1) }));
+    if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
+    if (["stopped", "failed", "lost"].includes(run.state)) facts.push(word("next_" + run.state));
+    return facts;
+  }
+}

@@ -1,0 +1,153 @@
+// The live curves of one run: its status, its small charts, its log. Frames come from the run's feed, which ends with the run;
+// series.js keeps the numbers, chart.js and status.js draw.
+
+const LOG_KEPT = 200000;
+
+class LiveCurves {
+  constructor(root) {
+    this.root = root;
+    this.weight = 0.8;
+    this.redraw = spaced(() => this.show(), 200);
+    this.pointSoon = beforeFrame(() => this.charts.forEach((chart) => chart.point(this.pointed)));
+    this.build();
+    this.clear();
+    watchSight(root, (visible) => {
+      this.visible = visible;
+      if (this.feed) this.feed.show(visible);
+      if (visible) this.redraw();
+    });
+    new ResizeObserver(() => this.redraw()).observe(root);
+  }
+
+  build() {
+    this.charts = new Map();
+    this.names = "";
+    this.empty = make("div", { class: "empty", role: "status" });
+    this.status = new Status();
+    this.slider = make("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.weight, "aria-label": word("smoothing") });
+    this.slider.addEventListener("input", () => {
+      this.weight = Number(this.slider.value);
+      this.show();
+    });
+    this.legend = make("div", { class: "legend" }, make("span", { class: "key raw" }, word("key_raw")), make("span", { class: "key smooth" }, word("key_smooth")), make("span", { class: "key held" }, word("key_held")), make("span", { class: "push" }), make("label", { class: "smoothing" }, make("span", {}, word("smoothing")), this.slider));
+    this.grid = make("div", { class: "charts", tabindex: 0, role: "group", "aria-label": word("charts") });
+    this.waiting = make("p", { class: "empty" }, word("no_numbers"));
+    this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
+    this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
+    this.body = make("div", { class: "body" }, this.status.node, this.legend, this.waiting, this.grid, this.logBox);
+    this.root.replaceChildren(this.empty, this.body);
+    this.grid.addEventListener("pointermove", (event) => {
+      const node = event.target.closest(".chart");
+      const chart = node && this.charts.get(node.dataset.metric);
+      if (chart && chart.last) this.point(chart.stepAt(event.clientX));
+    });
+    this.grid.addEventListener("pointerleave", () => this.point(null));
+    this.grid.addEventListener("blur", () => this.point(null));
+    this.grid.addEventListener("keydown", (event) => {
+      const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!move || event.target !== this.grid) return;
+      event.preventDefault();
+      this.point(Math.max(0, Math.min(this.metrics.last, Math.round((this.pointed ?? this.metrics.last) + move))));
+    });
+  }
+
+  clear() {
+    this.metrics = new Metrics();
+    this.text = "";
+  }
+
+  open(run) {
+    if (this.feed) this.feed.close();
+    if (run !== this.run) {
+      this.summary = null;
+      this.charts.clear();
+      this.names = "";
+    }
+    Object.assign(this, { run, feed: null, pointed: null, lost: false });
+    this.clear();
+    mark(this.root, "data-run", run || "");
+    mark(this.root, "data-step", "");
+    this.show();
+    if (!run) return;
+    const feed = (this.feed = followRun(
+      run,
+      (frame) => feed === this.feed && this.take(frame),
+      () => {
+        if (feed !== this.feed) return;
+        this.lost = !this.summary;
+        this.redraw();
+      },
+    ));
+    feed.show(Boolean(this.visible));
+  }
+
+  take(frame) {
+    if (frame.reset) this.clear();
+    this.summary = { ...this.summary, ...frame.run };
+    this.metrics.add(frame.metrics);
+    this.addLog(frame.log);
+    mark(this.root, "data-step", this.metrics.last || frame.run.step || 0);
+    this.redraw();
+  }
+
+  // A progress bar rewrites its line with carriage returns: the last state of the line is what is kept.
+  addLog(text) {
+    if (!text) return;
+    const lines = (this.text + text).replace(/\r\n/g, "\n").split("\n");
+    const kept = lines.map((line, i) => (i === lines.length - 1 ? line : line.slice(line.lastIndexOf("\r") + 1)));
+    this.text = kept.join("\n").slice(-LOG_KEPT);
+  }
+
+  point(step) {
+    this.pointed = step;
+    this.pointSoon();
+  }
+
+  show() {
+    const blank = !this.run || !this.summary;
+    conceal(this.empty, !blank);
+    conceal(this.body, blank);
+    if (blank) {
+      const key = !this.run ? "no_run" : this.lost ? "run_gone" : "loading";
+      return this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+    }
+    this.status.show(this.summary);
+    this.showLog();
+    return this.showCharts();
+  }
+
+  showLog() {
+    conceal(this.logBox, !this.text);
+    const low = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 30;
+    say(this.log, this.text.trimEnd());
+    if (low) this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  showCharts() {
+    const { metrics } = this;
+    const names = chartNames(this.summary.algorithm, metrics);
+    conceal(this.waiting, names.length > 0 || !ACTIVE.includes(this.summary.state));
+    conceal(this.legend, !names.length);
+    conceal(this.grid, !names.length);
+    if (names.join() !== this.names) {
+      for (const name of names) if (!this.charts.has(name)) this.charts.set(name, new Chart(name, this.summary.algorithm));
+      for (const name of [...this.charts.keys()]) if (!names.includes(name)) this.charts.delete(name);
+      this.grid.replaceChildren(...names.map((name) => this.charts.get(name).node));
+      this.names = names.join();
+    }
+    if (!names.length || !this.visible) return;
+    const width = Math.floor(this.charts.get(names[0]).svg.parentNode.clientWidth - 24);
+    if (width <= 0) return;
+    for (const name of names) this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width);
+    if (this.pointed !== null) this.pointSoon();
+  }
+}
+
+const curvesRoot = element.querySelector("[data-testid=live-curves]");
+const curves = new LiveCurves(curvesRoot);
+curves.open(given().run || null);
+watch("value", () => curves.open(given().run || null));
+watch(["lang"], () => {
+  curves.build();
+  curves.show();
+});

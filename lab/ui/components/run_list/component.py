@@ -1,0 +1,23 @@
+"""The list of runs as a Gradio component; what it shows and does stands in the scripts beside it.
+
+Its value is a JSON string, ``{"selected": id}`` or ``{}``. When a person selects a run it fires ``select`` with ``{"run": id}``:
+
+    runs.select(on_select, outputs=…)      # def on_select(event: gr.EventData): event.run
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.ui.components.shared.assemble import assemble
+
+SCRIPTS = ("view.js",)
+
+
+def run_list(value: str = "{}", *, refresh: int = 0, lang: str = "", **options: Any) -> gr.HTML:
+    """The runs, newest first. A change of ``refresh`` or of the value asks the server again; so does coming back to the page."""
+    parts = assemble(Path(__file__).parent, "run-list", *SCRIPTS)
+    return gr.HTML(value, refresh=refresh, lang=lang, **parts, **options)

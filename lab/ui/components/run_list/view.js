@@ -1,0 +1,133 @@
+// The list of runs: what each is doing, what it learned, which is selected. It asks again only while a run is active and the
+// page is looked at; selecting a row tells Python (event `select`, data {run}).
+
+const LIST_PAUSE = 3000;
+
+class Row {
+  constructor(onSelect) {
+    this.name = make("span", { class: "name" });
+    this.algorithm = make("span", { class: "algorithm" });
+    this.state = make("span", { class: "state" });
+    this.fill = make("span", { class: "fill" });
+    this.bar = make("span", { class: "bar", "aria-hidden": "true" }, this.fill);
+    this.facts = make("span", { class: "facts" });
+    this.age = make("span", { class: "age" });
+    this.button = make(
+      "button",
+      { type: "button", class: "row", "data-testid": "run-row" },
+      make("span", { class: "line" }, this.name, this.algorithm),
+      make("span", { class: "line" }, this.state, make("span", { class: "push" }), this.age),
+      this.facts,
+      this.bar,
+    );
+    this.button.addEventListener("click", () => onSelect(this.button.dataset.run));
+    this.node = make("li", {}, this.button);
+  }
+
+  show(run, selected) {
+    mark(this.button, "data-run", run.id);
+    mark(this.button, "data-state", run.state);
+    mark(this.button, "aria-current", run.id === selected ? "true" : null);
+    say(this.name, run.name || run.id);
+    say(this.algorithm, (run.algorithm || "").toUpperCase());
+    say(this.state, `${ICONS[run.state] || "·"}\uFE0E ${word("state_" + run.state)}`);
+    say(this.facts, this.describe(run));
+    conceal(this.facts, !this.facts.said);
+    const created = moment(run.created);
+    say(this.age, created === null ? "" : ago(created));
+    conceal(this.bar, run.state !== "running");
+    this.fill.style.width = (run.steps ? Math.min(1, (run.step || 0) / run.steps) * 100 : 0) + "%";
+  }
+
+  describe(run) {
+    const facts = [];
+    const { result } = run;
+    if (run.state === "queued" && isNumber(run.queue_position)) facts.push(word("queue", { n: run.queue_position }));
+    if (run.state !== "queued" && run.steps && run.state !== "finished") facts.push(word("steps", { step: run.step || 0, steps: run.steps }));
+    if (run.state === "running" && isNumber(run.seconds_left)) facts.push(word("left", { time: spell(run.seconds_left) }));
+    const from = moment(run.started);
+    const to = moment(run.ended);
+    if (from !== null && to !== null) facts.push(spell((to - from) / 1000));
+    const change = result && this.change(result);
+    if (change) facts.push(change);
+    return facts.join(" · ");
+  }
+
+  change({ before, after }) {
+    if (!after) return "";
+    if (isNumber(after.pass_at_1)) {
+      const was = before && isNumber(before.pass_at_1) ? figure(before.pass_at_1 * 100, 1) + " → " : "";
+      return `pass@1 ${was}${figure(after.pass_at_1 * 100, 1)} %`;
+    }
+    if (!isNumber(after.reward)) return "";
+    return word("reward", { change: (before && isNumber(before.reward) ? figure(before.reward) + " → " : "") + figure(after.reward) });
+  }
+}
+
+class RunList {
+  constructor(root) {
+    this.root = root;
+    this.rows = [];
+    this.runs = null;
+    this.build();
+    watchSight(root, (visible) => {
+      this.visible = visible;
+      if (visible) this.ask();
+      else clearTimeout(this.timer);
+    });
+  }
+
+  build() {
+    this.rows = [];
+    this.list = make("ul", { class: "runs", "aria-label": word("runs") });
+    this.empty = make("div", { class: "empty", role: "status" });
+    this.root.replaceChildren(this.empty, this.list);
+    this.show();
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    const turn = (this.turn = (this.turn || 0) + 1);
+    try {
+      const answer = await fetchJson("api/runs");
+      if (turn !== this.turn) return;
+      this.runs = answer.runs || [];
+      this.failed = false;
+    } catch {
+      if (turn !== this.turn) return;
+      this.failed = true;
+    }
+    this.show();
+    const active = this.failed || this.runs.some((run) => ACTIVE.includes(run.state));
+    if (active && this.visible) this.timer = setTimeout(() => this.ask(), LIST_PAUSE);
+  }
+
+  show() {
+    const runs = this.runs || [];
+    conceal(this.list, !runs.length);
+    conceal(this.empty, runs.length > 0);
+    if (!runs.length) {
+      const key = this.failed ? "unreachable" : this.runs ? "none" : "loading";
+      this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+      return;
+    }
+    const { selected } = given();
+    while (this.rows.length < runs.length) this.rows.push(new Row((run) => this.select(run)));
+    runs.forEach((run, place) => this.rows[place].show(run, selected));
+    if (this.list.childNodes.length !== runs.length) this.list.replaceChildren(...this.rows.slice(0, runs.length).map((row) => row.node));
+  }
+
+  select(run) {
+    props.value = JSON.stringify({ selected: run });
+    this.show();
+    trigger("select", { run });
+  }
+}
+
+const runList = new RunList(element.querySelector("[data-testid=run-list]"));
+watch("value", () => {
+  runList.show();
+  runList.ask();
+});
+watch("refresh", () => runList.ask());
+watch("lang", () => runList.build());
