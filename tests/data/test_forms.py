@@ -1,0 +1,93 @@
+"""The known forms, and what is said of rows that fit none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.data.forms import as_completions, as_prompts
+from lab.data.rows import Rows, read_rows
+from lab.errors import DatasetError
+from lab.rules.mathematics import equals_answer
+
+GSM8K = {
+    "question": "Natalia sold clips to 48 friends in April, and half as many in May. How many in all?",
+    "answer": "She sold 48/2 = <<48/2=24>>24 in May.\nShe sold 48+24 = <<48+24=72>>72 in all.\n#### 1,072",
+}
+
+
+def rows(folder: Path, *values: dict[str, Any]) -> Rows:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+    return read_rows(path)
+
+
+def test_problems(tmp_path: Path) -> None:
+    read = rows(tmp_path, {"prompt": "a", "answer": "1"}, {"prompt": "b", "answer": 2}, {"prompt": "c", "level": 3})
+    assert as_prompts(read) == [
+        {"prompt": "a", "answer": "1"},
+        {"prompt": "b", "answer": "2"},
+        {"prompt": "c"},
+    ]
+
+
+def test_demonstrations(tmp_path: Path) -> None:
+    read = rows(tmp_path, {"prompt": "a", "completion": "x = 1"})
+    assert as_completions(read) == [{"prompt": "a", "completion": "x = 1"}]
+    assert as_prompts(read) == [{"prompt": "a"}]
+
+
+def test_gsm8k(tmp_path: Path) -> None:
+    read = rows(tmp_path, GSM8K)
+    assert as_prompts(read) == [{"prompt": GSM8K["question"], "answer": "1072"}]
+    assert as_completions(read) == [{"prompt": GSM8K["question"], "completion": GSM8K["answer"]}]
+    assert equals_answer(GSM8K["question"], GSM8K["answer"], as_prompts(read)[0]["answer"]) == 1.0
+
+
+def test_empty_rows_are_left_out(tmp_path: Path) -> None:
+    read = rows(
+        tmp_path,
+        {"prompt": "a", "completion": "b"},
+        {"prompt": " ", "completion": "b"},
+        {"prompt": "a", "completion": ""},
+        {"prompt": "a", "completion": None},
+        {"prompt": ["a"], "completion": "b"},
+        {},
+    )
+    assert as_completions(read) == [{"prompt": "a", "completion": "b"}]
+    assert len(as_prompts(read)) == 3
+
+
+def test_lone_surrogates_become_something_that_a_tokenizer_takes(tmp_path: Path) -> None:
+    read = rows(tmp_path, {"prompt": "a\ud800", "completion": "b"})
+    assert as_completions(read)[0]["prompt"] == "a?"
+
+
+@pytest.mark.parametrize(
+    ("row", "function", "missing"),
+    [
+        ({"text": "a", "label": 1}, as_prompts, "prompt"),
+        ({"text": "a", "label": 1}, as_completions, "prompt"),
+        ({"prompt": "a", "answer": "1"}, as_completions, "completion"),
+        ({"question": "a"}, as_completions, "prompt"),
+    ],
+)
+def test_missing_columns_are_named(tmp_path: Path, row: dict[str, Any], function: Any, missing: str) -> None:
+    read = rows(tmp_path, row)
+    with pytest.raises(DatasetError) as caught:
+        function(read)
+    assert caught.value.key == "dataset_columns"
+    assert caught.value.params["missing"] == missing
+    assert caught.value.params["found"] == ", ".join(row)
+
+
+@pytest.mark.parametrize("function", [as_prompts, as_completions])
+def test_all_empty_is_an_error(tmp_path: Path, function: Any) -> None:
+    read = rows(tmp_path, {"prompt": "", "completion": ""}, {"prompt": " ", "completion": "x"})
+    with pytest.raises(DatasetError) as caught:
+        function(read)
+    assert caught.value.key == "dataset_all_empty"
+    assert caught.value.params["count"] == 2
