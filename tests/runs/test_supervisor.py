@@ -15,7 +15,7 @@ from lab.runs.progress import summary
 from lab.runs.slots import slot_path, try_lock
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import RunState, Store
-from tests.runs.conftest import fake_command, recipe, wait_for, wait_state, wait_step
+from tests.runs.conftest import recipe, wait_for, wait_state, wait_step
 
 
 def steps_of(store: Store, run_id: str) -> list[int]:

@@ -1,0 +1,157 @@
+"""The database: what is written stays, ids are ours, and an unsafe disk is refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from lab.core.recipes import parse
+from lab.errors import InputError, MachineError, StartError, StateError
+from lab.store.runs import RunState, Store, new_run_id, valid_run_id
+
+RECIPE = parse({"algorithm": "grpo", "name": "first", "seed": 7})
+
+
+@pytest.fixture
+def store(lab_home: Path) -> Store:
+    return Store(lab_home)
+
+
+def test_a_run_is_there_after_a_restart(store: Store) -> None:
+    run = store.create_run(RECIPE, dataset_hash="sha256:ab")
+    assert run.state is RunState.QUEUED and valid_run_id(run.id)
+    store.close()
+    again = Store(store.home)
+    assert again.run(run.id) == run and again.runs() == [run]
+    written = again.folder(run.id).recipe()
+    assert (written["version"], written["seed"], written["dataset_hash"]) == (1, 7, "sha256:ab")
+    assert written["recipe"] == run.recipe == RECIPE.model_dump(mode="json")
+    assert written["versions"]["trl"]
+
+
+def test_sqlite_is_set_for_safety(store: Store) -> None:
+    with store._engine.begin() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        other = sqlite3.connect(store.home / "lab.db", timeout=0)
+        with pytest.raises(sqlite3.OperationalError):  # BEGIN IMMEDIATE: we have the write lock already
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+def test_the_newest_first_and_the_queue_in_order(store: Store) -> None:
+    runs = [store.create_run(RECIPE) for _ in range(3)]
+    assert [run.id for run in store.runs()] == [run.id for run in reversed(runs)]
+    assert [run.id for run in store.queue()] == [run.id for run in runs]
+
+
+def test_names(store: Store) -> None:
+    run = store.create_run(parse({"algorithm": "grpo"}))
+    assert run.name == "grpo"
+    assert store.rename_run(run.id, "  乙\n run ").name == "乙 run"
+    for bad in ("", " \t", "\x00", "x" * 121):
+        with pytest.raises(InputError):
+            store.rename_run(run.id, bad)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "..", "../x", "20261122-154501-k3f9/..", "20261122-154501-k3f9\n", "20261122-154501-K3F9", "x" * 10_000]
+)
+def test_no_path_can_be_made_of_an_id(store: Store, bad: str) -> None:
+    assert not valid_run_id(bad)
+    for call in (store.run, store.folder, store.delete_run):
+        with pytest.raises(StateError) as caught:
+            call(bad)
+        assert caught.value.key == "no_such_run"
+
+
+def test_new_ids_are_valid() -> None:
+    assert all(valid_run_id(new_run_id(now)) for now in (0.0, 1e9, 1.79e9))
+
+
+def test_delete(store: Store) -> None:
+    first = store.create_run(RECIPE)
+    with pytest.raises(StateError):
+        store.delete_run(first.id)
+    store.change(first.id, state=RunState.FINISHED)
+    successor = store.create_run(parse({"algorithm": "grpo", "model": f"run:{first.id}"}))
+    assert successor.parent == first.id
+    with pytest.raises(StateError) as caught:
+        store.delete_run(first.id)
+    assert caught.value.key == "run_is_needed"
+    store.change(successor.id, state=RunState.STOPPED)
+    store.delete_run(first.id)
+    assert [run.id for run in store.runs()] == [successor.id]
+    assert not (store.home / "runs" / first.id).exists()
+
+
+def test_a_state_changes_once(store: Store) -> None:
+    run = store.create_run(RECIPE)
+    changed = []
+
+    def settle() -> None:
+        changed.append(store.change(run.id, only_if=[RunState.QUEUED], state=RunState.STOPPED))
+
+    threads = [threading.Thread(target=settle) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(changed) == [False] * 7 + [True]
+
+
+def test_an_error_is_kept_with_its_parameters(store: Store) -> None:
+    run = store.create_run(RECIPE)
+    store.change(run.id, error=MachineError("disk_full", path=Path("/data")))
+    assert store.run(run.id).error == {"key": "disk_full", "params": {"path": "/data"}}
+
+
+def test_many_processes_make_the_same_home(lab_home: Path) -> None:
+    code = f"from lab.store.runs import Store; Store({str(lab_home)!r}).runs()"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "fuseblk", "9p"])
+def test_an_unsafe_disk_is_refused(lab_home: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    mounts = [
+        SimpleNamespace(mountpoint="/", fstype="ext4"),
+        SimpleNamespace(mountpoint=str(lab_home), fstype=kind),
+        SimpleNamespace(mountpoint=f"{lab_home}-not", fstype="ext4"),
+    ]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
+    with pytest.raises(MachineError) as caught:
+        Store(lab_home)
+    assert caught.value.key == "unsafe_disk" and caught.value.params["file_system"] == kind
+    Store(lab_home, allow_unsafe_disk=True).close()
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MachineError) as caught:
+        Store(tmp_path / "file" / "home")
+    assert caught.value.key == "home_not_writable"
+
+
+def test_a_database_of_a_later_lab_is_refused(store: Store) -> None:
+    store.close()
+    with sqlite3.connect(store.home / "lab.db") as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(StartError) as caught:
+        Store(store.home)
+    assert caught.value.key == "database_too_new"
+
+
+def test_what_a_crash_left_of_a_deletion_is_swept(store: Store) -> None:
+    rest = store.home / "runs" / ".deleted-20260101-000000-aaaa"
+    rest.mkdir()
+    Store(store.home).close()
+    assert not rest.exists()
