@@ -40,15 +40,21 @@ class Style(StrEnum):
     CONTRADICTION = "contradiction"
 
 
-EVEN_STYLES: Mapping[Style, float] = {style: 0.2 for style in Style}
-"""What the base has read: every style as often as another, so that alignment has something to choose from."""
+READING_STYLES: Mapping[Style, float] = {
+    Style.DIRECT: 0.2,
+    Style.STEPS: 0.2,
+    Style.FRACTION: 0.1,
+    Style.NO_SOLUTION: 0.25,
+    Style.CONTRADICTION: 0.25,
+}
+"""What the base has read: right and wrong alike, so that alignment has something to choose from."""
 
 DEMONSTRATION_STYLES: Mapping[Style, float] = {
-    Style.DIRECT: 0.25,
-    Style.STEPS: 0.25,
-    Style.FRACTION: 0.2,
-    Style.NO_SOLUTION: 0.15,
-    Style.CONTRADICTION: 0.15,
+    Style.DIRECT: 0.2,
+    Style.STEPS: 0.3,
+    Style.FRACTION: 0.1,
+    Style.NO_SOLUTION: 0.2,
+    Style.CONTRADICTION: 0.2,
 }
 """What SFT is shown: demonstrations of mixed quality, as people write them."""
 
@@ -140,7 +146,7 @@ def pretraining_texts(seed: int, share_of_facts: float = 0.3) -> Iterator[tuple[
     """
     rng = random.Random(f"pretraining-{seed}")
     pool, languages = problems(Split.TRAIN), list(Language)
-    names, weights = list(EVEN_STYLES), list(EVEN_STYLES.values())
+    names, weights = list(READING_STYLES), list(READING_STYLES.values())
     while True:
         if rng.random() < share_of_facts:
             yield _fact(rng)

@@ -98,9 +98,9 @@ def held_out(
 
 def _equals(rules: RuleSet) -> RuleSet:
     """pass@1 is always measured by the same rule, whatever the run is rewarded for."""
-    from lab.rules import RULES
+    from lab.sandbox.ready import READY
 
-    return RuleSet([WeighedRule(RULES["equals_answer"])])
+    return RuleSet([WeighedRule(READY["equals_answer"])])
 
 
 def kl_from_start(

@@ -17,7 +17,7 @@ from lab.core.recipes import Precision, Recipe
 from lab.core.rules import Rule, RuleSet, WeighedRule
 from lab.data.datasets import Dataset
 from lab.errors import MachineError, RuleError
-from lab.rules import RULES
+from lab.sandbox.ready import READY
 from lab.store.run_folder import RunFolder
 from lab.training import measure
 from lab.training.base import Loaded, choose_dtype, load_start
@@ -176,12 +176,12 @@ def rule_set(recipe: Any) -> RuleSet:
     """The recipe's rules from the ready-made ones; RuleError names an unknown one."""
     uses = getattr(recipe, "rules", None)
     if uses is None:
-        return RuleSet([WeighedRule(RULES[name]) for name in DEFAULT_RULES])
+        return RuleSet([WeighedRule(READY[name]) for name in DEFAULT_RULES])
     weighed = []
     for use in uses:
-        if use.name not in RULES:
-            raise RuleError("rule_unknown", value=use.name, known=", ".join(RULES))
-        weighed.append(WeighedRule(with_fallback(RULES[use.name], use.fallback), use.weight))
+        if use.name not in READY:
+            raise RuleError("rule_unknown", value=use.name, known=", ".join(READY))
+        weighed.append(WeighedRule(with_fallback(READY[use.name], use.fallback), use.weight))
     return RuleSet(weighed)
 
 

@@ -1,0 +1,95 @@
+"""Recipes: what is valid, and the one sentence for what is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.core.groups import ThresholdKind
+from lab.core.recipes import RECIPES, GrpoRecipe, micro_batch, parse, snap_to_multiple, with_values
+from lab.errors import RecipeError
+from lab.store.presets import load_preset, preset_names
+
+
+@pytest.mark.parametrize("algorithm", RECIPES)
+def test_defaults_are_valid_and_survive_a_round_trip(algorithm):
+    recipe = parse({"algorithm": algorithm})
+    assert parse(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize("algorithm", RECIPES)
+def test_every_field_of_the_form_has_words_in_both_languages(algorithm):
+    plain = {"algorithm", "about_en", "about_zh", "threshold", "rules"}
+    for name, field in RECIPES[algorithm].model_fields.items():
+        if name in plain or (name in {"model", "dataset"} and algorithm == "pretrain"):
+            continue
+        extra = field.json_schema_extra
+        for kind in ("label", "help"):
+            assert all(extra[kind][language].strip() for language in ("en", "zh")), (name, kind)
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "params"),
+    [
+        ({"algorithm": "grpo", "batch_size": 60}, "recipe_not_a_multiple", {"value": 60, "unit": 8, "below": 56, "above": 64}),
+        ({"algorithm": "grpo", "bacth_size": 64}, "recipe_unknown_key", {"field": "bacth_size", "nearest": "batch_size"}),
+        ({"algorithm": "grpo", "threshold": {"knd": "all"}}, "recipe_unknown_key", {"field": "threshold.knd"}),
+        ({"algorithm": "grpo", "learning_rate": float("nan")}, "recipe_value", {"field": "learning_rate"}),
+        ({"algorithm": "grpo", "learning_rate": -1}, "recipe_value", {"field": "learning_rate"}),
+        ({"algorithm": "grpo", "threshold": {"fraction": 0}}, "recipe_value", {"field": "threshold.fraction"}),
+        ({"algorithm": "grpo", "group_size": 1}, "recipe_value", {"field": "group_size"}),
+        ({"algorithm": "grpo", "rules": []}, "recipe_value", {"field": "rules"}),
+        ({"algorithm": "grpo", "rules": [{"name": "a"}, {"name": "a"}]}, "recipe_rule_twice", {"rules": "a, a"}),
+        ({"algorithm": "sft", "load_in_4bit": True}, "recipe_4bit_needs_lora", {}),
+        ({"algorithm": "pretrain", "heads": 5}, "recipe_heads", {"heads": 5}),
+        ({"algorithm": "reinforce"}, "recipe_algorithm", {"value": "reinforce"}),
+        ({}, "recipe_algorithm", {"value": "None"}),
+    ],
+)
+def test_what_is_wrong_is_named(values, key, params):
+    with pytest.raises(RecipeError) as caught:
+        parse(values, "here")
+    assert caught.value.key == key
+    assert caught.value.params["source"] == "here"
+    assert {name: caught.value.params[name] for name in params} == params
+
+
+def test_changes_may_be_dotted():
+    recipe = with_values(parse({"algorithm": "grpo"}), {"threshold.kind": "all", "steps": 3})
+    assert recipe.threshold.kind is ThresholdKind.ALL
+    assert recipe.steps == 3
+    with pytest.raises(RecipeError, match="recipe_unknown_key"):
+        with_values(recipe, {"nowhere.kind": 1})
+
+
+@given(st.integers(1, 10_000), st.integers(2, 256))
+def test_snapping_gives_a_valid_batch(value, group_size):
+    snapped = snap_to_multiple(value, group_size)
+    assert snapped % group_size == 0
+    assert snapped >= group_size
+    if snapped <= 8192:
+        GrpoRecipe(group_size=group_size, batch_size=snapped)
+
+
+@given(st.integers(1, 512), st.integers(1, 512))
+def test_a_micro_batch_divides_the_batch(batch, at_most):
+    size = micro_batch(batch, at_most)
+    assert batch % size == 0
+    assert 1 <= size <= max(1, at_most)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_loads_and_says_what_it_shows(name):
+    preset = load_preset(name)
+    assert preset.recipe.about_en
+    assert preset.recipe.about_zh
+    assert preset.path.read_text("utf-8").startswith("# "), "the first line says what it shows and what it takes"
+
+
+def test_a_preset_that_is_none_is_named_with_those_that_are(tmp_path):
+    with pytest.raises(RecipeError) as caught:
+        load_preset("tiny/gpro")
+    assert "tiny/grpo" in caught.value.params["known"]
+    broken = tmp_path / "broken.toml"
+    broken.write_text("steps = = 3")
+    with pytest.raises(RecipeError, match="preset_not_toml"):
+        load_preset(broken)

@@ -1,0 +1,67 @@
+"""Rules: whatever a rule does becomes a score, never a crash, a silent zero or a NaN."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.core.rules import Rule, RuleSet, WeighedRule, check, score
+
+
+def rule(function, **kwargs):
+    return Rule("under_test", function, **kwargs)
+
+
+@pytest.mark.parametrize(("value", "number"), [(True, 1.0), (False, 0.0), (1, 1.0), (0.25, 0.25)])
+def test_numbers_and_bools_are_scores(value, number):
+    result = score(rule(lambda *_: value), "p", "c", None)
+    assert (result.value, result.error) == (number, None)
+
+
+@pytest.mark.parametrize("value", [None, "1", [1], math.nan, math.inf, -math.inf, 1.01, -0.01, 10**400, 1j, b"1"])
+def test_everything_else_is_an_error_with_the_fallback(value):
+    result = check(rule(lambda *_: None, fallback=0.5), value)
+    assert result.value == 0.5
+    assert result.error
+
+
+def test_an_exception_is_recorded_with_its_type_and_cut():
+    def fails(*_):
+        raise ValueError("no answer\n" + "x" * 10_000)
+
+    result = score(rule(fails), "p", "c", None)
+    assert result.error.startswith("ValueError: no answer ")
+    assert len(result.error) <= 200
+
+
+def test_a_lone_surrogate_in_a_message_can_still_be_stored():
+    def fails(*_):
+        raise ValueError("\udcff")
+
+    score(rule(fails), "p", "c", None).error.encode("utf-8")
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 1)), min_size=1, max_size=5))
+def test_the_reward_is_the_weighted_sum(pairs):
+    rules = RuleSet([WeighedRule(Rule(f"r{i}", lambda *_, v=v: v), w) for i, (w, v) in enumerate(pairs)])
+    reward = rules("p", "c", None)
+    assert reward.value == pytest.approx(sum(w * v for w, v in pairs), abs=1e-9)
+    low, high = rules.bounds
+    assert low - 1e-9 <= reward.value <= high + 1e-9
+
+
+def test_a_failing_rule_counts_with_its_fallback():
+    def fails(*_):
+        raise RuntimeError("broken")
+
+    rules = RuleSet([WeighedRule(Rule("good", lambda *_: 1.0)), WeighedRule(Rule("bad", fails, fallback=0.25), 2.0)])
+    reward = rules("p", "c", None)
+    assert reward.value == 1.5
+    assert reward.scores["bad"].as_json() == {"error": "RuntimeError: broken"}
+
+
+@pytest.mark.parametrize("names", [[], ["same", "same"]])
+def test_a_rule_set_is_not_empty_and_names_no_rule_twice(names):
+    with pytest.raises(ValueError, match="rule set"):
+        RuleSet([WeighedRule(Rule(name, lambda *_: 0.0)) for name in names])
