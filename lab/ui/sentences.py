@@ -1,0 +1,120 @@
+"""What the lab says in whole sentences made on the server: what a recipe will do, and what was wrong.
+
+The words stand in ``lab/ui/text``; here stands what fills them. Labels that never change are ``gr.I18n``'s (``page.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lab.core.recipes import RECIPES, GrpoRecipe, PretrainRecipe, Recipe, SftRecipe, Training
+from lab.errors import LabError
+from lab.rules import RULES
+from lab.ui.form import FormField, fields
+from lab.ui.text import say
+
+THOUSANDS = 10_000  # from here on figures are grouped; below, a space in them only disturbs
+
+
+def language_of(request: Any) -> str:
+    """The page's language, as the browser asks for it: Gradio picks its own by the same list."""
+    header = str(request.headers.get("accept-language", "")) if request is not None else ""
+    return "zh" if header.strip().lower().startswith("zh") else "en"
+
+
+def plan(recipe: Recipe, language: str) -> str:
+    """One sentence: stages, models in memory, data, steps, samples a step."""
+    common = {
+        "model": model_name(recipe.model, language),
+        "data": data_name(recipe.dataset, language),
+        "steps": _count(recipe.steps),
+        "measured": _measured(recipe, language),
+    }
+    if isinstance(recipe, PretrainRecipe):
+        shape = {"layers": recipe.layers, "width": recipe.hidden_size, "batch": _count(recipe.batch_size)}
+        return say("plan.pretrain", language, **common, **shape)
+    if isinstance(recipe, SftRecipe):
+        return say("plan.sft", language, **common, what=_what(recipe, language), batch=_count(recipe.batch_size))
+    if isinstance(recipe, GrpoRecipe):
+        return say("plan.grpo", language, **common, **_grpo(recipe, language))
+    return say("plan.other", language, **common, algorithm=recipe.algorithm)
+
+
+def model_name(model: str, language: str) -> str:
+    """How a start is called in a sentence."""
+    known = {"tiny": "plan.model_tiny"}
+    return say(known[model], language) if model in known else model
+
+
+def data_name(dataset: str, language: str) -> str:
+    """How data are called in a sentence."""
+    return say("plan.data_equations", language) if dataset == "equations" else dataset
+
+
+def problem(error: LabError, language: str) -> str:
+    """An error as one sentence that calls a field by the name it has in the form, and its bounds by their figures."""
+    params = dict(error.params)
+    field = _field(str(params.get("field", "")))
+    if field is not None:
+        params["field"] = say("form.field", language, label=field.words["label"][language], path=field.path)
+        if error.key == "recipe_value":
+            params["why"] = bounds(field, language) or params.get("why")
+    return say(f"errors.{error.key}", language, **params)
+
+
+def bounds(field: FormField, language: str) -> str | None:
+    """What a figure may be, in words; None for a field without bounds."""
+    if field.kind not in (int, float):
+        return None
+    low, high = field.bound("ge", "gt"), field.bound("le", "lt")
+    if low is None or high is None:
+        return None
+    kind = "whole" if field.kind is int else "number"
+    above = "above" if field.bound("ge") is None else "from"
+    return say(f"form.{kind}_{above}", language, low=f"{low:g}", high=_count(high))
+
+
+def _grpo(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
+    kept = math.ceil(recipe.threshold.fraction * recipe.group_size - 1e-9)
+    threshold = say(f"plan.keep_{recipe.threshold.kind}", language, kept=kept, size=recipe.group_size)
+    label = "label_zh" if language == "zh" else "label_en"
+    names = [getattr(RULES[use.name], label) if use.name in RULES else use.name for use in recipe.rules]
+    return {
+        "what": _what(recipe, language),
+        "prompts": _count(recipe.batch_size // recipe.group_size),
+        "size": recipe.group_size,
+        "rules": say("plan.list", language).join(names),
+        "kept": threshold,
+        "memory": say(f"plan.{_memory(recipe)}", language),
+    }
+
+
+def _memory(recipe: GrpoRecipe) -> str:
+    if recipe.beta == 0:
+        return "one_model_no_reference"
+    return "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
+
+
+def _what(recipe: SftRecipe | GrpoRecipe, language: str) -> str:
+    if recipe.training is Training.FULL:
+        return say("plan.all_weights", language)
+    return say("plan.qlora" if recipe.load_in_4bit else "plan.lora", language, rank=recipe.lora_rank)
+
+
+def _measured(recipe: Recipe, language: str) -> str:
+    if not recipe.measure_samples:
+        return say("plan.not_measured", language)
+    key = "measured_often" if recipe.measure_every else "measured"
+    return say(f"plan.{key}", language, samples=_count(recipe.measure_samples), every=recipe.measure_every)
+
+
+def _count(value: float) -> str:
+    if value != int(value):
+        return f"{value:g}"
+    return f"{int(value):,}" if value >= THOUSANDS else str(int(value))
+
+
+def _field(path: str) -> FormField | None:
+    every = (field for algorithm in RECIPES for field in fields(algorithm))
+    return next((field for field in every if field.path == path), None)

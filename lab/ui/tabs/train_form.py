@@ -1,0 +1,283 @@
+"""The left half of the Train tab: which preset, what it will do, its fields, and the button that starts it.
+
+What is typed is kept in the browser (``draft.py``), preset by preset: it survives another choice, a reload and a restart.
+Not here: the runs that came of it (``train_runs.py``), how a field becomes a component (``form.py``).
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires
+from lab.core.recipes import RECIPES, parse
+from lab.errors import LabError
+from lab.runs.supervisor import Supervisor
+from lab.store.runs import RunState, Store
+from lab.ui import form
+from lab.ui.draft import Draft, read_draft
+from lab.ui.presets import Presets
+from lab.ui.sentences import language_of, plan, problem
+from lab.ui.text import say
+
+LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""For handlers that take milliseconds: they wait in no queue, dim nothing, and are offered to no API client."""
+
+COMMAND = """<div class="command"><code>{{value}}</code><button type="button" aria-label="Copy / 复制" title="Copy / 复制">
+<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/></svg></button></div>"""
+"""The double braces escape what they fill in."""
+COPY = """
+element.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  await navigator.clipboard.writeText(element.querySelector("code").textContent);
+  button.style.color = "var(--link-text-color)";
+  setTimeout(() => (button.style.color = ""), 1200);
+});
+"""
+
+
+class TrainForm:
+    """Draws the form where it is made; ``wire`` connects it."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
+        self.store, self.supervisor, self.presets, self.i18n = store, supervisor, presets, i18n
+        self.inputs: dict[str, list[gr.components.Component]] = {}
+        self.columns: dict[str, gr.Column] = {}
+        self.used = [name for name in RECIPES if any(p.recipe.algorithm == name for p in presets.by_name.values())]
+        # A fixed key and no true secret: the draft has to be read again after a restart, and there is nothing to hide in it.
+        self.draft = gr.BrowserState({}, storage_key="lab-draft", secret="alignment-lab")
+        self._draw()
+
+    # ---- the look of it
+
+    def _draw(self) -> None:
+        choices = [(self.i18n(f"preset.{name}"), name) for name in self.presets.names]
+        self.preset = gr.Radio(choices, label=self.i18n("train.preset"), elem_id="preset", elem_classes="cards")
+        self.about = gr.HTML(elem_id="about")
+        self.plan = gr.HTML(elem_id="plan")
+        for algorithm in self.used:
+            with gr.Column(visible=False, elem_classes="recipe") as column:
+                self.columns[algorithm] = column
+                self.inputs[algorithm] = self._draw_fields(algorithm)
+        with gr.Column(elem_id="start-bar"):
+            with gr.Row(elem_classes="start-row"):
+                self.start = gr.Button(self.i18n("train.start"), variant="primary", elem_id="start", min_width=120)
+                self.command = gr.HTML(elem_id="command", html_template=COMMAND, js_on_load=COPY)
+            self.message = gr.HTML(elem_id="message")
+            with gr.Row(elem_classes="edited-row", visible=False) as self.edited_row:
+                gr.HTML(self.i18n("train.edited"), elem_classes="quiet")
+                self.reset = gr.Button(self.i18n("train.reset"), size="sm", min_width=80)
+                self.back = gr.Button(self.i18n("train.back"), size="sm", min_width=80)
+
+    def _draw_fields(self, algorithm: str) -> list[gr.components.Component]:
+        preset = next(p for p in self.presets.by_name.values() if p.recipe.algorithm == algorithm)
+        values, every = form.entered(preset.recipe), form.fields(algorithm)
+        drawn: dict[str, gr.components.Component] = {}
+
+        def draw(chosen: Sequence[form.FormField]) -> None:
+            with gr.Row(elem_classes="fields"):
+                for field in chosen:
+                    drawn[field.path] = form.component(field, values[field.path], self.i18n)
+
+        draw(form.in_view(algorithm))
+        with gr.Accordion(self.i18n("train.more"), open=False, elem_classes="more"):
+            for section, members in form.by_section([field for field in every if not field.front]):
+                gr.HTML(self.i18n(f"section.{section}"), elem_classes="section")
+                draw(members)
+        return [drawn[field.path] for field in every]
+
+    # ---- events
+
+    def wire(self, blocks: gr.Blocks) -> None:
+        """Connect the events; those of the Start button are the tab's."""
+        blocks.load(self.opened, [self.draft], self.everything, **LIGHT)
+        self.preset.input(self.chosen, [self.draft, self.preset], self.everything, **LIGHT)
+        self.reset.click(self.was_reset, [self.draft], self.everything, **LIGHT)
+        self.back.click(self.went_back, [self.draft], self.everything, **LIGHT)
+        for algorithm, inputs in self.inputs.items():
+            edited, settled = self._handlers(algorithm)
+            outputs = [*self.said, *inputs]
+            gr.on(
+                [component.input for component in inputs],
+                edited, [self.draft, *inputs], outputs, trigger_mode="always_last", **LIGHT,
+            )  # fmt: skip
+            for field, component in zip(form.fields(algorithm), inputs, strict=True):
+                if field.path in {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()} and "group_size" in _paths(algorithm):
+                    component.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
+                if field.path in form.CHOOSERS:
+                    component.focus(self._offered(algorithm, field.path), None, component, **LIGHT)
+
+    @property
+    def said(self) -> list[Any]:
+        """What changes with every edit, besides the fields themselves."""
+        return [self.draft, self.plan, self.command, self.message, self.edited_row, self.back]
+
+    @property
+    def everything(self) -> list[Any]:
+        fields = [component for inputs in self.inputs.values() for component in inputs]
+        return [*self.said, self.preset, self.about, *self.columns.values(), *fields]
+
+    @property
+    def start_inputs(self) -> list[Any]:
+        """The draft and every field: what is in the form when Start is pressed, not what was last sent."""
+        return [self.draft, *(component for inputs in self.inputs.values() for component in inputs)]
+
+    @requires(Access.VIEWER)
+    def opened(self, request: gr.Request, stored: Any) -> list[Any]:
+        """The page was loaded: the form as it was left."""
+        return self.filled(read_draft(stored, self.presets.names), request)
+
+    @requires(Access.VIEWER)
+    def chosen(self, request: gr.Request, stored: Any, preset: Any) -> list[Any]:
+        """Another preset, with what was typed over it before."""
+        draft = read_draft(stored, self.presets.names)
+        return self.filled(draft.chosen(preset) if preset in self.presets.by_name else draft, request)
+
+    @requires(Access.VIEWER)
+    def was_reset(self, request: gr.Request, stored: Any) -> list[Any]:
+        """The preset as it stands in its file; what was typed is one click away."""
+        return self.filled(read_draft(stored, self.presets.names).replaced({}), request)
+
+    @requires(Access.VIEWER)
+    def went_back(self, request: gr.Request, stored: Any) -> list[Any]:
+        """What was typed before the form was filled by a click."""
+        return self.filled(read_draft(stored, self.presets.names).back(), request)
+
+    def loaded(self, run_id: str, stored: Any, request: gr.Request) -> list[Any]:
+        """The form with the settings of a run. Raises LabError."""
+        draft = read_draft(stored, self.presets.names)
+        run = self.store.run(run_id)
+        nearest = self.presets.nearest(parse(run.recipe, run.name))
+        if nearest is None:
+            return self.filled(draft, request)
+        preset, edits = nearest
+        return self.filled(
+            draft.chosen(preset).replaced(edits), request, say("train.loaded", language_of(request), name=run.name)
+        )
+
+    def _handlers(self, algorithm: str) -> tuple[Any, Any]:
+        """The handlers of an algorithm's fields: while something is typed, and once a field is left."""
+
+        def outputs(stored: Any, values: tuple[Any, ...], request: gr.Request, settle: bool) -> list[Any]:
+            draft = read_draft(stored, self.presets.names)
+            recipe = self.presets.recipe(draft.preset)
+            if recipe.algorithm != algorithm:  # another preset was chosen meanwhile
+                return [gr.skip()] * (len(self.said) + len(values))
+            edits = form.changes(recipe, dict(zip(_paths(algorithm), values, strict=True)))
+            counted = form.valid_combination(recipe, edits)
+            if settle:
+                edits = {**edits, **{path: counted[path] for path in form.MULTIPLE_OF if path in counted}}
+            standing = {**form.entered(recipe), **edits}
+            updates = []
+            for field, value in zip(form.fields(algorithm), values, strict=True):
+                snapped = settle and field.path in form.MULTIPLE_OF and standing[field.path] != value
+                change = {"value": standing[field.path]} if snapped else {}
+                if field.path in form.ONLY_IF:
+                    change["visible"] = form.visible(field, standing)
+                updates.append(gr.update(**change) if change else gr.skip())
+            return [*self._said(draft.typed(edits), request), *updates]
+
+        @requires(Access.VIEWER)
+        def edited(request: gr.Request, stored: Any, *values: Any) -> list[Any]:
+            return outputs(stored, values, request, settle=False)
+
+        @requires(Access.VIEWER)
+        def settled(request: gr.Request, stored: Any, *values: Any) -> list[Any]:
+            return outputs(stored, values, request, settle=True)
+
+        return edited, settled
+
+    def _offered(self, algorithm: str, path: str) -> Any:
+        @requires(Access.VIEWER)
+        def offered(request: gr.Request) -> Any:
+            return gr.update(choices=self._choices(algorithm, path, language_of(request)))
+
+        return offered
+
+    def submitted(self, stored: Any, values: Sequence[Any]) -> Any:
+        """Start what stands in the form; the run. Raises LabError."""
+        draft = read_draft(stored, self.presets.names)
+        recipe = self.presets.recipe(draft.preset)
+        first = 0
+        for algorithm, inputs in self.inputs.items():
+            if algorithm == recipe.algorithm:
+                break
+            first += len(inputs)
+        typed = dict(zip(_paths(recipe.algorithm), values[first:], strict=False))
+        return self.supervisor.submit(form.recipe_from(recipe, form.changes(recipe, typed), draft.preset))
+
+    # ---- what the form shows
+
+    def filled(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
+        """Updates for ``everything``."""
+        if not self.presets.names:
+            empty = say("train.no_presets", language_of(request))
+            return [gr.skip(), "", "", _sentence(empty, "problem"), *[gr.skip()] * (len(self.everything) - 4)]
+        recipe = self.presets.recipe(draft.preset)
+        known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
+        draft = draft.typed(known)
+        standing = {**form.entered(recipe), **known}
+        updates: list[Any] = []
+        for algorithm in self.inputs:
+            for field in form.fields(algorithm):
+                updates.append(self._shown(field, standing, request) if algorithm == recipe.algorithm else gr.skip())
+        columns = [gr.update(visible=algorithm == recipe.algorithm) for algorithm in self.columns]
+        about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
+        return [*self._said(draft, request, told), draft.preset, _sentence(about, "about"), *columns, *updates]
+
+    def _shown(self, field: form.FormField, standing: dict[str, Any], request: gr.Request) -> Any:
+        change: dict[str, Any] = {"value": standing[field.path]}
+        if field.path in form.ONLY_IF:
+            change["visible"] = form.visible(field, standing)
+        if field.path in form.CHOOSERS:
+            change["choices"] = self._choices(field.algorithm, field.path, language_of(request))
+        return gr.update(**change)
+
+    def _said(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
+        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is."""
+        language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
+        message = _sentence(told, "note")
+        try:
+            sentence: Any = _sentence(plan(form.recipe_from(recipe, edits, draft.preset), language), "plan")
+        except LabError as error:
+            # The last sentence that was true stays until the field is mended.
+            sentence, message = gr.skip(), _sentence(problem(error, language), "problem")
+        return [
+            draft.model_dump(),
+            sentence,
+            form.command(draft.preset, recipe, edits),
+            message,
+            gr.update(visible=bool(edits) or draft.can_go_back),
+            gr.update(visible=draft.can_go_back),
+        ]
+
+    def _choices(self, algorithm: str, path: str, language: str) -> list[tuple[str, str]]:
+        """What a chooser offers: the shipped model and finished runs, or the data that fit the algorithm."""
+        runs = self.store.runs()
+        if path == "model":
+            finished = [run for run in runs if run.state is RunState.FINISHED]
+            return [("tiny", "tiny"), *((self._run_label(run.id, run.name), f"run:{run.id}") for run in finished)]
+        used = (str(run.recipe.get("dataset")) for run in runs if run.algorithm == algorithm)
+        return [(name, name) for name in dict.fromkeys(["equations", *used])]
+
+    def _run_label(self, run_id: str, name: str) -> str:
+        after = (self.store.folder(run_id).result() or {}).get("after") or {}
+        score = after.get("pass_at_1")
+        return f"{name} · pass@1 {score:.1%} · {run_id}" if isinstance(score, int | float) else f"{name} · {run_id}"
+
+
+def _paths(algorithm: str) -> list[str]:
+    return [field.path for field in form.fields(algorithm)]
+
+
+def _sentence(text: str, kind: str) -> str:
+    """A paragraph; the text may hold what somebody typed, so nothing in it is markup. A problem is read out at once."""
+    if not text:
+        return ""
+    role = "alert" if kind == "problem" else "status"
+    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>'

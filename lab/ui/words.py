@@ -1,0 +1,24 @@
+"""Words that components word by themselves in the browser, in both languages: the errors and the names of the rules."""
+
+from __future__ import annotations
+
+from lab.rules import RULES
+from lab.ui.text import LOCALES, table
+
+Words = dict[str, dict[str, str]]
+
+
+def error_words() -> Words:
+    """The sentences of errors by key, with their holes."""
+    return {
+        locale: {key.removeprefix("errors."): text for key, text in table(locale).items() if key.startswith("errors.")}
+        for locale in LOCALES
+    }
+
+
+def rule_words() -> Words:
+    """The ready-made rules' labels by name."""
+    return {
+        "en": {name: rule.label_en for name, rule in RULES.items()},
+        "zh": {name: rule.label_zh for name, rule in RULES.items()},
+    }
