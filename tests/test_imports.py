@@ -36,13 +36,24 @@ def test_every_room_is_in_the_list() -> None:
     assert set(without_training["source_modules"]) == layers - {"lab.training"}
 
 
-def test_importing_the_app_loads_no_torch() -> None:
-    program = f"import sys, app; print([name for name in {HEAVY!r} if name in sys.modules])"
+def loaded_by(modules: str) -> str:
+    """Which heavy modules a fresh process has loaded after importing these."""
+    program = f"import sys, {modules}; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip().splitlines()[-1] == "[]"
+    return result.stdout.strip().splitlines()[-1]
+
+
+def test_importing_the_app_loads_no_torch() -> None:
+    assert loaded_by("app") == "[]"
+
+
+def test_the_page_and_the_server_load_no_torch() -> None:
+    """What app.py opens when it starts; it imports these late, so importing it proves little."""
+    assert (
+        loaded_by("lab.runs.supervisor, lab.server.application, lab.server.serve, lab.ui.page, lab.sandbox.ready")
+        == "[]"
+    )
 
 
 def test_the_command_line_loads_no_torch() -> None:
-    program = f"import sys, lab.__main__; print([name for name in {HEAVY!r} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert result.stdout.strip().splitlines()[-1] == "[]"
+    assert loaded_by("lab.__main__") == "[]"
