@@ -14,7 +14,7 @@ from lab import __version__
 from lab.errors import LabError
 from lab.ui.text import system_locale, word
 
-COMMANDS = ("train", "runs", "groups", "resume", "stop", "doctor")
+COMMANDS = ("train", "runs", "groups", "resume", "stop", "tour", "doctor")
 """One line registers a command: its name here, and ``lab/commands/<name>.py``."""
 
 
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(do=module.run)
     return top
 
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        return int(options.do(options))
     except LabError as error:
         print(word(error, system_locale()), file=sys.stderr)
         return 1

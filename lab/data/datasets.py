@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.core.recipes import Recipe
+from lab.data.forms import as_completions, as_prompts
+from lab.data.rows import read_rows
 from lab.tasks import equations
 
 MOST_DEMONSTRATIONS = 20_000
@@ -35,9 +37,6 @@ def load(recipe: Recipe) -> Dataset:
     """The rows of a recipe. Raises DatasetError where a file cannot be read or lacks columns."""
     if recipe.dataset == "equations":
         return _equations(recipe)
-    from lab.data.forms import as_completions, as_prompts
-    from lab.data.rows import read_rows
-
     rows = read_rows(Path(recipe.dataset).expanduser())
     if recipe.algorithm == "sft":
         train, held_out = as_completions(rows), []

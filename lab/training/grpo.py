@@ -3,7 +3,8 @@
 Loss (DeepSeekMath, arXiv 2402.03300, eq. 3; token normalisation of DAPO, arXiv 2503.14476, eq. 8)::
 
     ρ_t = π(y_t) / π_old(y_t)
-    L = − (1 / Σ kept tokens) · Σ_kept Σ_t [ min(ρ_t A, clip(ρ_t, 1 − ε_low, 1 + ε_high) A) − β · KL_t ]
+    L = − (1 / Σ kept tokens) · Σ_kept Σ_t [ min(ρ_t A, clip(ρ_t, 1 − ε_low, 1 + ε_high) A) − β · ρ_t · KL_t ]
+    KL_t = π_ref/π − log(π_ref/π) − 1, times ρ_t so that its gradient is unbiased (DeepSeek-V3.2, arXiv 2512.02556)
 
 Trainer: trl's GRPOTrainer, which generates, computes log-probabilities and the surrogate. Where we depart from it:
 - rewards, advantages and who is kept come from ``lab/core``; a rule that fails is recorded, never NaN;

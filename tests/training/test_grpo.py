@@ -18,7 +18,7 @@ def clipped_surrogate(logps, old, ref, advantages, mask, low, high, beta):
     """The step's loss in float64, from the formula: a sum over kept tokens, divided by their number."""
     ratio = np.exp(logps - old)
     gain = np.minimum(ratio * advantages[:, None], np.clip(ratio, 1 - low, 1 + high) * advantages[:, None])
-    kl = np.exp(ref - logps) - (ref - logps) - 1
+    kl = ratio * (np.exp(ref - logps) - (ref - logps) - 1)
     return -((gain - beta * kl) * mask).sum() / mask.sum()
 
 
