@@ -33,12 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     found = store.run(arguments.run)
     folder = store.folder(found.id)
     steps = sorted({row.step for row in folder.groups_index().rows})
-    step = arguments.step if arguments.step is not None else steps[-1] if steps else 0
+    if not steps:
+        raise StateError("run_without_groups", run=found.name, algorithm=found.algorithm)
+    step = steps[-1] if arguments.step is None else arguments.step
     groups = folder.group_lines(step, step)
     wanted = [group for group in groups if arguments.group in (None, group.get("group"))]
     if not wanted:
-        known = f"{steps[0]}–{steps[-1]}" if steps else "–"
-        raise StateError("run_has_no_groups", run=found.name, step=step, known=known)
+        which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
+        raise StateError("run_has_no_groups", run=found.name, step=which, known=f"{steps[0]}–{steps[-1]}")
     if arguments.json:
         print_json({"groups": wanted})
     else:

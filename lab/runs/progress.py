@@ -15,6 +15,7 @@ from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
 
 WINDOW = 20  # the latest steps that the rate is made from
+LEAST = 3  # fewer, and the first slow step would be the estimate
 SLEEP = 20.0  # a step that took so many times the median was a sleeping laptop, not work
 BEFORE_TRAINING = ("loading", "measuring_before")
 
@@ -84,7 +85,7 @@ def seconds_left(folder: RunFolder, heartbeat: dict[str, Any], step: int, steps:
 
 
 def seconds_a_step(lines: list[Line]) -> float | None:
-    """The mean time of the latest steps, without the gaps of a sleeping machine. None before there are two lines."""
+    """The mean time of the latest steps, without the gaps of a sleeping machine. None before there are a few."""
     timed = [line for line in lines if "time" in line and "step" in line and "held_out" not in line][-WINDOW - 1 :]
     paces, weights = [], []
     for earlier, later in pairwise(timed):
@@ -92,7 +93,7 @@ def seconds_a_step(lines: list[Line]) -> float | None:
         if done > 0 and later["time"] >= earlier["time"]:
             paces.append((later["time"] - earlier["time"]) / done)
             weights.append(done)
-    if not paces:
+    if len(paces) < LEAST:
         return None
     usual = sorted(paces)[len(paces) // 2] * SLEEP
     counted = [(pace, weight) for pace, weight in zip(paces, weights, strict=True) if pace <= usual or usual == 0]
@@ -102,8 +103,9 @@ def seconds_a_step(lines: list[Line]) -> float | None:
 def _measuring_seconds(folder: RunFolder) -> float | None:
     """How long a held-out measurement takes, where the worker timed one in this attempt."""
     for line in reversed(folder.recent_metrics()):
-        if "held_out" in line and isinstance(line.get("seconds"), (int, float)):
-            return float(line["seconds"])
+        seconds = line.get("seconds") if "held_out" in line else None
+        if isinstance(seconds, (int, float)):
+            return float(seconds)
     return None
 
 

@@ -1,0 +1,92 @@
+"""What is refused before a start, each with its own sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.core.recipes import Recipe, parse
+from lab.errors import LabError
+from lab.runs.checks import check
+from lab.store.runs import RunState, Store
+from lab.ui.text import word
+from tests.runs.conftest import recipe
+
+
+def model_folder(path: Path, **config: object) -> Path:
+    path.mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "model.safetensors").write_bytes(b"x")
+    (path / "tokenizer.json").write_text("{}")
+    return path
+
+
+def grpo(**values: object) -> Recipe:
+    return parse({"algorithm": "grpo", "model": "nobody/nothing", **values})
+
+
+def refused(recipe: Recipe, store: Store) -> str:
+    with pytest.raises(LabError) as caught:
+        check(recipe, store)
+    for locale in ("en", "zh"):
+        sentence = word(caught.value, locale)
+        assert not sentence.startswith("errors.") and "{" not in sentence
+    return caught.value.key
+
+
+def test_a_good_recipe_gives_the_hash_of_its_data(store: Store, tmp_path: Path) -> None:
+    assert check(grpo(), store).startswith("sha256:")
+    assert check(parse({"algorithm": "pretrain"}), store).startswith("sha256:")
+    assert check(grpo(model=str(model_folder(tmp_path / "m", model_type="llama"))), store)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_folder_that_is_no_model(store: Store, tmp_path: Path, missing: str) -> None:
+    (model_folder(tmp_path / "m", model_type="llama") / missing).unlink()
+    assert refused(grpo(model=str(tmp_path / "m")), store) == "model_not_a_model"
+
+
+def test_a_broken_config(store: Store, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "m", hidden_size=1)
+    assert refused(grpo(model=str(folder)), store) == "model_config_broken"
+    (folder / "config.json").write_text("{")
+    assert refused(grpo(model=str(folder)), store) == "model_config_broken"
+
+
+def test_a_model_that_is_nowhere(store: Store, tmp_path: Path) -> None:
+    assert refused(grpo(model=str(tmp_path / "nowhere")), store) == "model_missing"
+    assert refused(grpo(model="run:20260101-000000-aaaa"), store) == "model_run_missing"
+    assert refused(grpo(model="run:../../etc"), store) == "model_run_missing"
+
+
+def test_a_run_that_has_no_model_yet(store: Store) -> None:
+    run = store.create_run(recipe())
+    assert refused(grpo(model=f"run:{run.id}"), store) == "model_run_has_none"
+    store.change(run.id, state=RunState.FINISHED)
+    assert refused(grpo(model=f"run:{run.id}"), store) == "model_run_missing"
+    model_folder(store.folder(run.id).model_path, model_type="llama")
+    assert check(grpo(model=f"run:{run.id}"), store)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"prompt": "a", "answer": "1"}\n{"prompt": \n', '{"colour": "a"}\n', '{"prompt": "", "answer": ""}\n'],
+)
+def test_a_dataset_that_cannot_be_used(store: Store, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content)
+    refused(grpo(dataset=str(path)), store)
+
+
+def test_a_dataset_that_is_not_there(store: Store, tmp_path: Path) -> None:
+    refused(grpo(dataset=str(tmp_path / "none.jsonl")), store)
+
+
+def test_too_little_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage: Callable[[object], object] = lambda path: shutil._ntuple_diskusage(10, 9, 1000)  # noqa: E731
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert refused(grpo(), store) == "disk_too_small"

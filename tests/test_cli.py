@@ -1,0 +1,214 @@
+"""``python -m lab`` as a person runs it: exit status, sentences, tables, Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import __main__ as cli
+from lab.runs import foreground
+from lab.runs.launcher import LocalLauncher
+from lab.runs.slots import slot_path, try_lock
+from lab.store.lines import Line
+from lab.store.runs import RunState, Store
+from tests.runs.conftest import fake_command, recipe, wait_for
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def store(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(foreground, "LocalLauncher", lambda: LocalLauncher(fake_command))
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    return Store(lab_home)
+
+
+@pytest.fixture
+def preset(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text('algorithm = "grpo"\nname = "mine"\nmodel = "nobody/nothing"\nsteps = 5\nsave_every = 2\n')
+    return path
+
+
+def worked_group(step: int) -> Line:
+    """The worked example of the course, as a worker writes it."""
+    answers = [("x = 5", 1, 3.0), ("x = 15/3", 0.5, 2.5), ("无解", 0, 0.0)]
+    completions = [
+        {
+            "text": text,
+            "tokens": 4,
+            "truncated": False,
+            "scores": {"integer": score, "consistent": {"error": "timeout"} if not score else 1.0},
+            "reward": reward,
+            "advantage": round((reward - 2.3) / 1.3038, 4),
+            "kept": reward > 2.3,
+            "why_dropped": None if reward > 2.3 else "below_mean",
+        }
+        for text, score, reward in answers
+    ]
+    threshold = {"kind": "above_mean", "fraction": 0.2}
+    named = {"version": 1, "step": step, "group": 0, "prompt": "解方程 3x + 5 = 20", "answer": "5"}
+    return {**named, "mean": 2.3, "std": 1.3038, "threshold": threshold, "completions": completions}
+
+
+def test_every_command_has_help_that_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in cli.COMMANDS:
+        module = importlib.import_module(f"lab.commands.{name}")
+        assert module.HELP and module.__doc__
+        with pytest.raises(SystemExit) as caught:
+            cli.main([name, "--help"])
+        assert caught.value.code == 0
+        assert "--home DIR" in capsys.readouterr().out
+
+
+def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ([], ["trian"], ["train"], ["runs", "--nonsense"]):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(wrong)
+        assert caught.value.code == 2
+
+
+def test_train_to_the_end(store: Store, preset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", str(preset), "--set", "steps=3", "--set", "name=third time", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["state"], shown["step"], shown["steps"], shown["name"]) == ("finished", 3, 3, "third time")
+    assert cli.main(["runs", "--json"]) == 0
+    assert [run["id"] for run in json.loads(capsys.readouterr().out)["runs"]] == [shown["id"]]
+    assert cli.main(["runs"]) == 0
+    assert shown["id"] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "tiny/nothing"], "tiny/nothing"),
+        (["train", "{preset}", "--set", "stepps=3"], "steps"),
+        (["train", "{preset}", "--set", "steps"], "steps"),
+        (["train", "{preset}", "--set", "steps=-1"], "-1"),
+        (["train", "{preset}", "--set", "batch_size=63"], "64"),
+        (["resume", "20260101-000000-aaaa"], "20260101-000000-aaaa"),
+        (["stop", "../x"], "../x"),
+        (["groups", "x"], "x"),
+    ],
+)
+def test_a_failure_is_one_sentence(
+    store: Store, preset: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([argument.replace("{preset}", str(preset)) for argument in arguments]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert said in output.err and output.err.count("\n") == 1 and "Traceback" not in output.err
+
+
+def test_a_failed_run_says_why(store: Store, preset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    how = json.dumps({"crash_at": 2, "say": "ValueError: boom"})
+    assert cli.main(["train", str(preset), "--set", f"about_en={how}"]) == 1
+    assert "ValueError: boom" in capsys.readouterr().err
+
+
+def test_a_busy_slot_names_the_run(store: Store, preset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(recipe())
+    store.change(run.id, state=RunState.RUNNING)
+    with try_lock(slot_path(store.home)):  # type: ignore[union-attr]
+        assert cli.main(["train", str(preset)]) == 1
+    assert run.id in capsys.readouterr().err
+    assert len(store.runs()) == 1  # nothing was queued
+
+
+def test_groups(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(recipe())
+    assert cli.main(["groups", run.id]) == 1
+    capsys.readouterr()
+    for step in (1, 2):
+        store.folder(run.id).append("groups", worked_group(step))
+    assert cli.main(["groups", run.id]) == 0
+    shown = capsys.readouterr().out
+    assert "step 2" in shown and "解方程 3x + 5 = 20" in shown
+    dropped = next(line for line in shown.splitlines() if "无解" in line)
+    assert dropped.split()[:7] == ["2", "0", "error", "0", "−1.764", "✕", "below"]
+    assert cli.main(["groups", run.id, "--step", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"groups": [worked_group(1)]}
+    assert cli.main(["groups", run.id, "--step", "9"]) == 1
+    assert "1–2" in capsys.readouterr().err
+
+
+def test_stop_takes_a_queued_run_out(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(recipe())
+    assert cli.main(["stop", run.id]) == 0
+    assert store.run(run.id).state is RunState.STOPPED
+    assert cli.main(["stop", run.id]) == 1
+
+
+def test_ctrl_c_leaves_a_resumable_run(store: Store, preset: Path) -> None:
+    process = _train(preset, {"seconds": 0.05}, steps=2000)
+    wait_for(lambda: store.runs() and store.folder(store.runs()[0].id).metrics().lines)
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=60)
+    run = store.runs()[0]
+    assert process.returncode == 130
+    assert run.state is RunState.STOPPED and store.folder(run.id).last_checkpoint()
+    assert f"python -m lab resume {run.id}" in said
+    assert cli.main(["stop", run.id]) == 1
+
+
+def test_ctrl_c_twice_ends_it_now(store: Store, preset: Path) -> None:
+    process = _train(preset, {"seconds": 600}, steps=2)
+    wait_for(lambda: store.runs() and store.runs()[0].pid)
+    process.send_signal(signal.SIGINT)
+    wait_for(lambda: store.folder(store.runs()[0].id).stop_requested())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert store.runs()[0].state is RunState.STOPPED
+
+
+def test_stop_now_when_nobody_watches(store: Store, preset: Path) -> None:
+    process = _train(preset, {"seconds": 600}, steps=2)
+    wait_for(lambda: store.runs() and store.runs()[0].pid)
+    process.kill()
+    process.communicate()
+    assert cli.main(["stop", store.runs()[0].id, "--now"]) == 0
+    assert store.runs()[0].state is RunState.STOPPED
+
+
+def test_runs_tells_the_truth_without_an_app(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(recipe())
+    store.change(run.id, state=RunState.RUNNING, pid=1, pid_started=1.0, boot_id="an earlier boot")
+    assert cli.main(["runs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["state"] == "lost"
+
+
+def test_the_command_line_loads_no_torch() -> None:
+    code = "import sys, lab.__main__ as m; m.parser(); print([n for n in ('torch', 'transformers', 'gradio') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_doctor(lab_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["doctor", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["device"] in ("cpu", "cuda", "mps")
+    assert {"home", "training", "bf16"} <= {finding["what"] for finding in found["findings"]}
+    assert found["versions"]["trl"]
+
+
+def _train(preset: Path, how: dict[str, object], steps: int) -> subprocess.Popen[str]:
+    """``lab train`` in a process of its own, with the fake worker."""
+    code = (
+        "import sys; from lab import __main__ as cli; from lab.runs import foreground\n"
+        "from lab.runs.launcher import LocalLauncher; from tests.runs.conftest import fake_command\n"
+        "foreground.LocalLauncher = lambda: LocalLauncher(fake_command)\n"
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    sets = ["--set", f"steps={steps}", "--set", f"about_en={json.dumps(how)}"]
+    command = [sys.executable, "-c", code, "train", str(preset), *sets]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
