@@ -6,6 +6,7 @@ The words stand in ``lab/ui/text``; here stands what fills them. Labels that nev
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from lab.core.recipes import RECIPES, GrpoRecipe, PretrainRecipe, Recipe, SftRecipe, Training
@@ -23,10 +24,10 @@ def language_of(request: Any) -> str:
     return "zh" if header.strip().lower().startswith("zh") else "en"
 
 
-def plan(recipe: Recipe, language: str) -> str:
-    """One sentence: stages, models in memory, data, steps, samples a step."""
+def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -> str:
+    """One sentence: stages, models in memory, data, steps, samples a step. ``runs`` names the runs to start from, by id."""
     common = {
-        "model": model_name(recipe.model, language),
+        "model": model_name(recipe.model, language, runs or {}),
         "data": data_name(recipe.dataset, language),
         "steps": _count(recipe.steps),
         "measured": _measured(recipe, language),
@@ -41,10 +42,12 @@ def plan(recipe: Recipe, language: str) -> str:
     return say("plan.other", language, **common, algorithm=recipe.algorithm)
 
 
-def model_name(model: str, language: str) -> str:
+def model_name(model: str, language: str, runs: Mapping[str, str]) -> str:
     """How a start is called in a sentence."""
-    known = {"tiny": "plan.model_tiny"}
-    return say(known[model], language) if model in known else model
+    if model == "tiny":
+        return say("plan.model_tiny", language)
+    name = runs.get(model.removeprefix("run:")) if model.startswith("run:") else None
+    return say("plan.model_run", language, name=name) if name else model
 
 
 def data_name(dataset: str, language: str) -> str:

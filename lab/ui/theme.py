@@ -129,6 +129,7 @@ def theme() -> gr.themes.Base:
         "button_secondary_text_color": "#1f2328",
         "button_border_width": "1px",
         "link_text_color": "#0b6bb8",
+        "color_accent": "#0b6bb8",
     }
     dark = {
         "body_background_fill": "#0f1011",

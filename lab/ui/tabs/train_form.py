@@ -243,7 +243,9 @@ class TrainForm:
         language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
         message = _sentence(told, "note")
         try:
-            sentence: Any = _sentence(plan(form.recipe_from(recipe, edits, draft.preset), language), "plan")
+            sentence: Any = _sentence(
+                plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan"
+            )
         except LabError as error:
             # The last sentence that was true stays until the field is mended.
             sentence, message = gr.skip(), _sentence(problem(error, language), "problem")
@@ -255,6 +257,9 @@ class TrainForm:
             gr.update(visible=bool(edits) or draft.can_go_back),
             gr.update(visible=draft.can_go_back),
         ]
+
+    def _names(self) -> dict[str, str]:
+        return {run.id: run.name for run in self.store.runs()}
 
     def _choices(self, algorithm: str, path: str, language: str) -> list[tuple[str, str]]:
         """What a chooser offers: the shipped model and finished runs, or the data that fit the algorithm."""
