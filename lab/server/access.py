@@ -90,9 +90,12 @@ class Gate:
         scope[USER] = user
         path, method = scope["path"], scope["method"]
         door = next((door for door in self.doors if door.fits(method, path)), None)
+        if door is None:
+            door = next((door for door in self.doors if door.pattern.match(path)), None)
+            if door is not None and door.access is not None:
+                return refusal(405, "request_method", method=method)
         if door is None or door.access is None:
-            known = any(door.access is not None and door.pattern.match(path) for door in self.doors)
-            return refusal(405, "request_method", method=method) if known else refusal(404, "request_path", path=path)
+            return refusal(404, "request_path", path=path)
         if user.access >= door.access:
             return None
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):

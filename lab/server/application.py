@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
-from lab.errors import AccessError, InputError, LabError, StateError
+from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, refusal, user_name
 from lab.server.assets import add_assets
@@ -38,6 +39,7 @@ from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
 PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "runs", "models", "exports")
+STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
 """Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
 
@@ -69,7 +71,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
             Middleware(Limits, writes=Rate(burst=300, per_second=60)),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
         ],
-        exception_handlers={LabError: _lab_error, HTTPException: _http_error},
+        exception_handlers={
+            LabError: _lab_error,
+            HTTPException: _http_error,
+            RequestValidationError: _value_error,
+        },
     )
     application.state.sessions = sessions
     add_health(application)
@@ -94,7 +100,8 @@ def _mount(application: FastAPI, settings: Settings, blocks: gr.Blocks) -> None:
     def gradio_app() -> Any:
         return next(route.app for route in application.routes if isinstance(route, Mount))
 
-    application.add_api_route(SERVER_FUNCTIONS, guarded_server_functions(gradio_app), methods=["POST"])
+    for path in (SERVER_FUNCTIONS, SERVER_FUNCTIONS + "/"):
+        application.add_api_route(path, guarded_server_functions(gradio_app), methods=["POST"])
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")
     gr.mount_gradio_app(
         application,
@@ -120,15 +127,24 @@ def _mount(application: FastAPI, settings: Settings, blocks: gr.Blocks) -> None:
 
 async def _lab_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, LabError)
-    unknown = error.key.startswith(("unknown", "no_such")) or error.key.endswith(("unknown", "not_found"))
-    status = 404 if unknown else 500
-    for kind, code in ((AccessError, 403), (InputError, 422), (StateError, 409)):
-        if not unknown and isinstance(error, kind):
-            status = code
+    if error.key.startswith("no_such"):
+        return JSONResponse({"error": error.as_dict()}, status_code=404)
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
     return JSONResponse({"error": error.as_dict()}, status_code=status)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    keys = {404: "request_path", 405: "request_method", 422: "request_value"}
-    return refusal(error.status_code, keys.get(error.status_code, "request_refused"), detail=str(error.detail))
+    if error.status_code == 404:
+        return refusal(404, "request_path", path=request.url.path)
+    if error.status_code == 405:
+        return refusal(405, "request_method", method=request.method)
+    return refusal(error.status_code, "request_refused", detail=str(error.detail))
+
+
+async def _value_error(_: Request, error: Exception) -> Response:
+    """A value that does not validate: which one and why, without echoing it."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return refusal(422, "request_value", detail=f"{where}: {first['msg']}")

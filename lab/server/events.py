@@ -29,6 +29,7 @@ GLANCE = 0.4  # seconds between two looks: with the worker's own delay, metric â
 QUIET = 15.0  # seconds without a frame after which a comment keeps proxies from closing the stream
 BEHIND = 64  # frames that a slow browser may be behind before it is let go, to come back with its cursor
 HEARTBEAT = b": still here\n\n"
+NOTHING_NEW: dict[str, object] = {"metrics": [], "groups": [], "log": "", "reset": False}
 
 Watcher: TypeAlias = "asyncio.Queue[bytes | None]"
 """The events that one browser has yet to be sent; None says that there is no further one."""
@@ -49,12 +50,16 @@ class Look:
     data: bytes
     nothing: bool
     """Neither lines nor log beyond the cursor."""
-    ended: bool
+    closing: bytes | None
+    """Of an ended run: the same object once more, with nothing new in it, for the last frame."""
 
-    def event(self, name: str = "") -> bytes:
-        """The look as one server-sent event."""
-        kind = f"event: {name}\n".encode() if name else b""
-        return b"%sid: %s\ndata: %s\n\n" % (kind, self.place.cursor.encode(), self.data)
+    def events(self) -> list[bytes | None]:
+        """The look as server-sent events; None after the last one."""
+        cursor = self.place.cursor.encode()
+        events: list[bytes | None] = [b"id: %s\ndata: %s\n\n" % (cursor, self.data)]
+        if self.closing is not None:
+            events += [b"event: end\nid: %s\ndata: %s\n\n" % (cursor, self.closing), None]
+        return events
 
 
 class Watches:
@@ -157,11 +162,9 @@ class _Watch:
             if look is None:  # came in while we looked
                 lanes.setdefault(place, set()).update(lane)
                 continue
-            if look.ended:
-                _send(lane, look.event(), look.event("end"), None)
-                self.ended = True
-            elif look.place != place:
-                _send(lane, look.event())
+            if look.place != place or look.closing:
+                _send(lane, *look.events())
+            self.ended = self.ended or look.closing is not None
             lanes.setdefault(look.place, set()).update(lane)
         self._lanes = lanes
 
@@ -186,15 +189,8 @@ def _read(store: Store, run_id: str, places: Iterable[Place]) -> dict[Place, Loo
     looks = {}
     for place in places:
         frame = store.folder(run_id).frame(place.cursor)
-        data = dump(
-            {
-                "cursor": frame.cursor,
-                "run": told,
-                "metrics": frame.metrics,
-                "groups": frame.groups,
-                "log": frame.log,
-                "reset": frame.reset,
-            }
-        )
-        looks[place] = Look(Place(frame.cursor, mark), data, frame.empty(), run.state.ended)
+        told_now = {"cursor": frame.cursor, "run": told}
+        data = {"metrics": frame.metrics, "groups": frame.groups, "log": frame.log, "reset": frame.reset}
+        closing = dump({**told_now, **NOTHING_NEW}) if run.state.ended else None
+        looks[place] = Look(Place(frame.cursor, mark), dump({**told_now, **data}), frame.empty(), closing)
     return looks

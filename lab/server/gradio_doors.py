@@ -148,8 +148,9 @@ def _name(name: str) -> str:
 
 
 def _refusal(needed: Access | None) -> str:
-    who = (needed or Access.OWNER).name.lower()
-    return f"access_needed:{who}"
+    """Gradio shows this as it stands, and a message made here cannot know the reader's language: so in both."""
+    name = (needed or Access.OWNER).name.lower()
+    return f"This needs the access “{name}”: sign in as somebody who may. 需要“{name}”权限：请以有权限的身份登录。"
 
 
 def guarded_server_functions(gradio_app: Callable[[], Any]) -> Callable[[Request], Awaitable[Any]]:

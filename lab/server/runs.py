@@ -50,7 +50,7 @@ def add_runs(
         look = await watches.look(run_id, last or since)
         if "application/json" in request.headers.get("accept", ""):
             return Response(look.data, media_type="application/json")
-        if last and look.ended and look.nothing:
+        if last and look.closing and look.nothing:
             return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
         return StreamingResponse(
             watches.follow(run_id, last or since),

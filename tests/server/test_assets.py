@@ -1,0 +1,53 @@
+"""Gradio's own files: compressed, kept by the browser, and only those."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import brotli
+import pytest
+
+from tests.server.conftest import Lab
+
+
+def entry(lab: Lab) -> str:
+    found = re.search(r'src="\./(assets/index-[^"]+\.js)"', lab.client().get("/").text)
+    assert found is not None
+    return "/" + found[1]
+
+
+def test_a_script_comes_compressed_and_stays(lab: Lab) -> None:
+    path = entry(lab)
+    plain = lab.client().get(path, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    for encoding, unpack in (("br", brotli.decompress), ("gzip", gzip.decompress)):
+        with lab.client().stream("GET", path, headers={"accept-encoding": encoding}) as answer:
+            packed = b"".join(answer.iter_raw())
+        assert answer.headers["content-encoding"] == encoding
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert unpack(packed) == plain.content
+        assert len(packed) < len(plain.content) / 2
+
+
+def test_a_font_is_sent_as_it_is(lab: Lab) -> None:
+    answer = lab.client().get("/static/fonts/IBMPlexMono/IBMPlexMono-Regular.woff2")
+    assert answer.status_code == 200
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["cache-control"] == "public, max-age=86400"
+
+
+@pytest.mark.parametrize(
+    "name", ["../index.html", "..%2findex.html", "%2e%2e/index.html", "/etc/passwd", "nothing.js", ""]
+)
+def test_only_what_is_there(lab: Lab, name: str) -> None:
+    assert lab.client().get(f"/assets/{name}").status_code == 404
+
+
+def test_the_first_page_is_compressed_and_names_no_font_host(lab: Lab) -> None:
+    answer = lab.client().get("/", headers={"accept-encoding": "gzip, br"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "fonts.googleapis" not in answer.text
+    assert "fonts.gstatic" not in answer.text

@@ -1,0 +1,109 @@
+"""Bodies are capped as they stream, and nobody writes without end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from starlette.types import Message
+
+from lab.core.access import Access
+from lab.server.limits import BODY_BYTES, SIGN_IN_BYTES, UPLOAD_PATH, Limits, Rate
+from lab.server.session import NOBODY, OWNER_HERE, User
+from tests.server.conftest import Lab
+
+JOIN = "/gradio_api/queue/join"
+
+
+def endless(counter: list[int]) -> Iterator[bytes]:
+    """A body without Content-Length that stops only when nobody listens."""
+    for _ in range(40):
+        counter.append(1)
+        yield b" " * 65536
+
+
+def test_a_declared_body_over_the_cap_is_refused(lab: Lab) -> None:
+    answer = lab.client().post(JOIN, content=b"x" * (BODY_BYTES + 1))
+    assert answer.status_code == 413
+    assert answer.json()["error"] == {"key": "body_too_large", "params": {"limit": BODY_BYTES}}
+
+
+def test_a_streamed_body_is_stopped_at_the_cap(lab: Lab) -> None:
+    for path in (JOIN, "/gradio_api/component_server", "/gradio_api/cancel"):
+        answer = lab.client().post(path, content=endless([]), headers={"content-type": "application/json"})
+        assert answer.status_code == 413
+
+
+def test_a_stream_is_not_read_beyond_the_cap() -> None:
+    """Below the test client, which collects a body first: the application asks for no more than the cap."""
+    asked: list[int] = []
+    sent: list[Message] = []
+
+    async def reads_all(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        while (await receive()).get("more_body"):
+            pass
+
+    async def receive() -> Message:
+        asked.append(1)
+        return {"type": "http.request", "body": b"x" * 65536, "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": JOIN, "headers": [], "lab.user": OWNER_HERE}
+    asyncio.run(Limits(reads_all, Rate(9, 9))(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert len(asked) == BODY_BYTES // 65536 + 1
+
+
+def test_an_upload_may_be_larger(lab: Lab) -> None:
+    files = {"files": ("rows.jsonl", b"x" * (2 * BODY_BYTES))}
+    assert lab.client().post(UPLOAD_PATH, files=files).status_code == 200
+
+
+def test_a_stranger_may_send_a_password_and_no_more(shared_lab: Lab) -> None:
+    answer = shared_lab.client().post("/sign-in", content=b"password=" + b"x" * SIGN_IN_BYTES)
+    assert answer.status_code == 413
+    assert shared_lab.client().post(UPLOAD_PATH, content=endless([])).status_code == 401
+
+
+def test_writes_are_limited_for_each_session() -> None:
+    async def answers(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    limits = Limits(answers, Rate(burst=2, per_second=0))
+
+    def status(user: User, method: str = "POST", address: str = "10.0.0.1") -> int:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": JOIN,
+            "headers": [],
+            "lab.user": user,
+            "client": (address, 1),
+        }
+        asyncio.run(limits(scope, None, send))  # type: ignore[arg-type]
+        return int(sent[0]["status"])
+
+    busy, calm = User("a", Access.VIEWER, "one"), User("a", Access.VIEWER, "two")
+    assert [status(busy) for _ in range(3)] == [200, 200, 429]
+    assert status(busy, "GET") == 200  # reading goes on
+    assert status(calm) == 200  # behind the same address
+    assert [status(NOBODY) for _ in range(3)] == [200, 200, 429]
+    assert status(NOBODY, address="10.0.0.2") == 200
+
+
+def test_a_rate_refills_and_forgets() -> None:
+    now = [0.0]
+    rate = Rate(burst=2, per_second=1, keys=2, clock=lambda: now[0])
+    assert [rate.allows("a") for _ in range(3)] == [True, True, False]
+    assert rate.allows("b")
+    now[0] = 1.0
+    assert [rate.allows("a") for _ in range(2)] == [True, False]
+    assert rate.allows("c")
+    assert len(rate._left) == 2

@@ -1,0 +1,87 @@
+"""The /api/runs routes, over a real store and a run's real folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.store.runs import RunState
+from tests.server.conftest import Lab, a_run
+
+SUMMARY = {"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left",
+           "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent", "stop_at_step"}  # fmt: skip
+
+
+def test_runs_and_a_run(lab: Lab) -> None:
+    run, _ = a_run(lab.store)
+    client = lab.client()
+    listed = client.get("/api/runs").json()["runs"][0]
+    assert set(listed) == SUMMARY
+    assert (listed["id"], listed["step"], listed["steps"], listed["stage"]) == (run.id, 3, 9, "training")
+    one = client.get(f"/api/runs/{run.id}").json()
+    assert set(one) == SUMMARY | {"recipe", "command"}
+    assert one["recipe"]["algorithm"] == "grpo"
+
+
+def test_the_groups_of_a_run(lab: Lab) -> None:
+    run, folder = a_run(lab.store)
+    client = lab.client()
+    page = client.get(f"/api/runs/{run.id}/groups").json()
+    assert page["prompts"] == ["p1", "p0"]
+    assert page["rows"] == [[1, 0, 0, 1.0, 0.0, 1, 1], [2, 0, 1, 1.0, 0.0, 1, 1], [3, 0, 0, 1.0, 0.0, 1, 1]]
+    assert client.get(f"/api/runs/{run.id}/groups", params={"since": page["cursor"]}).json()["rows"] == []
+    lines = client.get(f"/api/runs/{run.id}/groups/lines", params={"first": 2, "last": 3}).json()["lines"]
+    assert lines == folder.group_lines(2, 3)
+    assert client.get(f"/api/runs/{run.id}/groups/lines", params={"first": 7, "last": 9}).json() == {"lines": []}
+
+
+def test_the_log_of_a_run(lab: Lab) -> None:
+    run, folder = a_run(lab.store)
+    first = lab.client().get(f"/api/runs/{run.id}/log").json()
+    assert first["text"] == "step 1\nstep 2\nstep 3\n"
+    folder.log_path.open("a").write("more")
+    assert lab.client().get(f"/api/runs/{run.id}/log", params={"since": first["cursor"]}).json()["text"] == "more"
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 64), (5, 4), (0, 10**9)])
+def test_too_many_steps_at_once(lab: Lab, first: int, last: int) -> None:
+    run, _ = a_run(lab.store)
+    answer = lab.client().get(f"/api/runs/{run.id}/groups/lines", params={"first": first, "last": last})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == {"key": "steps_asked", "params": {"first": first, "last": last, "most": 64}}
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "1e3", "NaN", str(2**70)])
+def test_numbers_from_outside_are_checked(lab: Lab, value: str) -> None:
+    run, _ = a_run(lab.store)
+    for path in (f"log?since={value}", f"groups?since={value}", f"groups/lines?first={value}&last=3"):
+        answer = lab.client().get(f"/api/runs/{run.id}/{path}")
+        assert answer.status_code == 422
+        assert answer.json()["error"]["key"] == "request_value"
+
+
+@pytest.mark.parametrize(
+    "run_id", ["nothing", "20260101-000000-abcd", "..%2f..%2fetc", "..", "%2e%2e", "%00", "a/../b", "x" * 5000, "run:1"]
+)
+def test_a_run_that_is_not_there(lab: Lab, run_id: str) -> None:
+    for path in ("", "/events", "/groups", "/groups/lines?first=1&last=2", "/log"):
+        answer = lab.client().get(f"/api/runs/{run_id}{path}")
+        assert answer.status_code == 404
+        assert answer.json()["error"]["key"] in ("no_such_run", "request_path")
+
+
+def test_what_no_json_can_hold_becomes_null(lab: Lab) -> None:
+    run, folder = a_run(lab.store, RunState.FINISHED)
+    folder.write("result.json", {"state": "finished", "seconds": 1})
+    path = folder.path / "result.json"
+    path.write_text(path.read_text().replace('"seconds":1', '"seconds":NaN'))
+    text = lab.client().get(f"/api/runs/{run.id}").text
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name))["result"]["seconds"] is None
+
+
+def test_answers_are_compressed_and_not_kept(lab: Lab) -> None:
+    run, _ = a_run(lab.store, lines=9)
+    answer = lab.client().get(f"/api/runs/{run.id}/groups/lines?first=1&last=9", headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["cache-control"] == "no-store"

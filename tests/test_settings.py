@@ -1,0 +1,84 @@
+"""Flags and environment become one Settings, or one clear error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.errors import InputError, LabError, StartError
+from lab.settings import Settings, parser, read_settings
+
+
+def test_plain_start_listens_on_this_machine_only() -> None:
+    settings = read_settings([], {})
+    assert settings == Settings("127.0.0.1", 7860, Path("lab_home"))
+    assert settings.loopback
+    assert not settings.sign_in
+    assert settings.url == "http://127.0.0.1:7860"
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    environment = {"LAB_PORT": "8000", "LAB_HOME": "/tmp/a-lab", "LAB_HOST": "localhost"}
+    settings = read_settings(["--port", "9000"], environment)
+    assert (settings.host, settings.port, settings.home) == ("localhost", 9000, Path("/tmp/a-lab"))
+
+
+def test_an_empty_variable_is_no_value() -> None:
+    assert read_settings([], {"LAB_PORT": "", "LAB_HOST": "", "LAB_PASSWORD": ""}) == Settings()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "lab.example", "128.0.0.1"])
+def test_another_address_needs_a_password(host: str) -> None:
+    with pytest.raises(StartError) as caught:
+        read_settings(["--host", host], {})
+    assert (caught.value.key, caught.value.params) == ("start_without_sign_in", {"host": host})
+    assert read_settings(["--host", host], {"LAB_PASSWORD": "x"}).sign_in
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"])
+def test_loopback_needs_none(host: str) -> None:
+    assert read_settings(["--host", host], {}).loopback
+
+
+@pytest.mark.parametrize(
+    ("environment", "key", "source"),
+    [
+        ({"LAB_PORT": "http"}, "setting_port", "LAB_PORT"),
+        ({"LAB_PORT": "0"}, "setting_port", "LAB_PORT"),
+        ({"LAB_PORT": "65536"}, "setting_port", "LAB_PORT"),
+        ({"LAB_PORT": "-1"}, "setting_port", "LAB_PORT"),
+        ({"LAB_PORT": "٧٨"}, "setting_port", "LAB_PORT"),
+        ({"LAB_HOST": "http://127.0.0.1"}, "setting_host", "LAB_HOST"),
+        ({"LAB_HOST": "127.0.0.1:7860"}, "setting_host", "LAB_HOST"),
+        ({"LAB_HOME": __file__}, "setting_home", "LAB_HOME"),
+        ({"LAB_ALLOW_UNSAFE_DISK": "perhaps"}, "setting_switch", "LAB_ALLOW_UNSAFE_DISK"),
+    ],
+)
+def test_what_cannot_be_used_names_its_source(environment: dict[str, str], key: str, source: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_settings([], environment)
+    assert caught.value.key == key
+    assert caught.value.params == {"source": source, "value": environment[source]}
+
+
+def test_a_bad_flag_names_the_flag() -> None:
+    with pytest.raises(LabError) as caught:
+        read_settings(["--port", "x"], {"LAB_PORT": "1"})
+    assert caught.value.params["source"] == "--port"
+
+
+def test_the_password_is_never_shown() -> None:
+    assert "hush" not in repr(read_settings([], {"LAB_PASSWORD": "hush"}))
+
+
+def test_a_space_is_recognised() -> None:
+    environment = {"LAB_HOST": "0.0.0.0", "LAB_PASSWORD": "x", "SPACE_ID": "a/b", "SPACE_HOST": "a-b.hf.space"}
+    assert read_settings([], environment).space_host == "a-b.hf.space"
+    assert not read_settings([], {"SPACE_HOST": "a-b.hf.space"}).on_space
+
+
+def test_help_tells_of_flags_and_environment() -> None:
+    text = parser().format_help()
+    for word in ("--host", "--port", "--home", "LAB_PASSWORD", "LAB_ALLOW_UNSAFE_DISK", "LAB_HOME"):
+        assert word in text
