@@ -65,7 +65,7 @@ class Worker:
         inside = Path(__file__).with_name("inside.py")
         # -I: no user site, no PYTHON* variables, and the script's own folder is not on the path.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", str(inside), str(os.getpid())],
+            [sys.executable, "-I", "-X", "utf8", str(inside), str(os.getpid()), *filter(None, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
