@@ -2,11 +2,12 @@
 // looks, it does not judge; whether the answer is right is said by the rules.
 
 const ANSWER_TAIL = 1500;
+const LAST_WORDS = 60;
 const ANSWER_FORMS = [
   /####\s*([^\n]+)/g,
   /\\boxed\{([^{}\n]*)\}/g,
   /(?:no solution|无解)/gi,
-  /[a-z]\s?=\s?([^\s,;，；。=→⇒<>]+)/gi,
+  /(?<![a-z])[a-z]\s?=\s?([^\s,;，；。=→⇒<>]+)/gi,
 ];
 
 function taggedAnswer(text) {
@@ -41,7 +42,8 @@ function findAnswer(text) {
   }
   if (best) return best;
   const end = text.trimEnd().length;
-  return spot(text, text.lastIndexOf("\n", end - 1) + 1, end) || { start: 0, end: 0, text: "" };
+  const start = Math.max(text.lastIndexOf("\n", end - 1) + 1, end - LAST_WORDS);
+  return spot(text, start, end) || { start: 0, end: 0, text: "" };
 }
 
 const answersFound = new WeakMap();

@@ -27,6 +27,7 @@ class Card {
     this.found = make("mark");
     this.after = make("span");
     this.text = make("div", { class: "text", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) }, this.before, this.found, this.after);
+    this.text.addEventListener("scroll", () => (this.scrolled = this.text.scrollTop > 0), { passive: true });
     this.answer = make("output", { class: "found" });
     this.node = make(
       "li",
@@ -115,7 +116,8 @@ class Card {
     say(this.found, text.slice(found.start, found.end));
     say(this.after, text.slice(found.end));
     say(this.answer, found.text || word("nothing_written"));
-    this.text.scrollTop = 0;
+    if (this.scrolled) this.text.scrollTop = 0; // asking for nothing where nothing moved: a write here forces a layout
+    this.scrolled = false;
   }
 
   async toClipboard() {

@@ -76,7 +76,7 @@ class Chart {
   }
 
   drawGrid() {
-    const rows = niceTicks(this.low, this.high, 2).map((value) => {
+    const rows = niceTicks(this.low, this.high, 3).map((value) => {
       const y = this.y(value);
       const label = draw("text", { x: 40, y: y + 4, "text-anchor": "end" });
       label.textContent = metricFigure(this.name, value).replace(/\.0 %$/, " %");

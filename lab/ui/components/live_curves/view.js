@@ -2,6 +2,8 @@
 // series.js keeps the numbers, chart.js and status.js draw.
 
 const LOG_KEPT = 200000;
+const NARROW = 620;
+const FEW = 6;
 
 class LiveCurves {
   constructor(root) {
@@ -31,10 +33,15 @@ class LiveCurves {
     });
     this.legend = make("div", { class: "legend" }, make("span", { class: "key raw" }, word("key_raw")), make("span", { class: "key smooth" }, word("key_smooth")), make("span", { class: "key held" }, word("key_held")), make("span", { class: "push" }), make("label", { class: "smoothing" }, make("span", {}, word("smoothing")), this.slider));
     this.grid = make("div", { class: "charts", tabindex: 0, role: "group", "aria-label": word("charts") });
-    this.waiting = make("p", { class: "empty" }, word("no_numbers"));
+    this.waiting = make("p", { class: "empty" });
+    this.more = make("button", { type: "button", class: "plain more" });
+    this.more.addEventListener("click", () => {
+      this.all = !this.showsAll();
+      this.show();
+    });
     this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
     this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
-    this.body = make("div", { class: "body" }, this.status.node, this.legend, this.waiting, this.grid, this.logBox);
+    this.body = make("div", { class: "body" }, this.status.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
     this.root.replaceChildren(this.empty, this.body);
     this.grid.addEventListener("pointermove", (event) => {
       const node = event.target.closest(".chart");
@@ -111,6 +118,7 @@ class LiveCurves {
       const key = !this.run ? "no_run" : this.lost ? "run_gone" : "loading";
       return this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
     }
+    mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);
     this.showLog();
     return this.showCharts();
@@ -123,9 +131,15 @@ class LiveCurves {
     if (low) this.log.scrollTop = this.log.scrollHeight;
   }
 
+  // A phone gets the first few charts, and the others on request: the page stays a page.
+  showsAll() {
+    return this.all ?? this.root.clientWidth > NARROW;
+  }
+
   showCharts() {
     const { metrics } = this;
     const names = chartNames(this.summary.algorithm, metrics);
+    say(this.waiting, word(this.summary.state === "queued" ? "no_numbers_queued" : "no_numbers"));
     conceal(this.waiting, names.length > 0 || !ACTIVE.includes(this.summary.state));
     conceal(this.legend, !names.length);
     conceal(this.grid, !names.length);
@@ -138,7 +152,11 @@ class LiveCurves {
     if (!names.length || !this.visible) return;
     const width = Math.floor(this.charts.get(names[0]).svg.parentNode.clientWidth - 24);
     if (width <= 0) return;
-    for (const name of names) this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width);
+    const shown = this.showsAll() ? names : names.slice(0, FEW);
+    conceal(this.more, names.length <= FEW || this.root.clientWidth > NARROW);
+    say(this.more, this.showsAll() ? word("fewer") : word("more", { n: names.length }));
+    for (const name of names) conceal(this.charts.get(name).node, !shown.includes(name));
+    for (const name of shown) this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width);
     if (this.pointed !== null) this.pointSoon();
   }
 }

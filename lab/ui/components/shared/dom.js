@@ -26,10 +26,11 @@ function draw(tag, attributes, ...children) {
 
 // Writes only what changed: a scrub touches a few hundred texts, most of them already right.
 function say(node, text) {
-  if (node.said !== text) {
-    node.said = text;
-    node.textContent = text;
-  }
+  if (node.said === text) return;
+  node.said = text;
+  const only = node.childNodes.length === 1 ? node.firstChild : null;
+  if (only && only.nodeType === Node.TEXT_NODE) only.data = text;
+  else node.textContent = text;
 }
 
 function mark(node, name, value) {
