@@ -97,7 +97,10 @@ _remembered = lru_cache(maxsize=256)(_read)
 def _without_latex(text: str) -> str:
     r"""``\frac{15}{3}`` and the signs of arithmetic as plain text; other commands stay, and are passed over later."""
     text = text.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/")
-    return str(_FRACTION.sub(r"((\1)/(\2))", text)) if "frac" in text else text
+    if "frac" not in text:
+        return text
+    encodable = text.encode("utf-8", "replace").decode("utf-8")  # RE2 cannot take lone surrogates
+    return str(_FRACTION.sub(r"((\1)/(\2))", encodable))
 
 
 # Equations

@@ -85,6 +85,7 @@ def test_an_unknown_answer_is_an_error_and_no_score(answer: str | None) -> None:
         ("x = 15/3 = 5", 1.0),
         ("#### 1,234", 1.0),
         ("x = 15/3", 0.5),
+        ("x = \\frac{15}{3}\ud800", 0.5),
         ("x = 2.5", 0.5),
         ("x = 5.0", 0.5),
         ("x = 20 - 15", 0.5),
