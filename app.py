@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab.errors import LabError
-from lab.settings import read_settings
+from lab.errors import InputError, LabError
+from lab.settings import Settings, read_settings
 
 # Before Gradio is imported, by whomever: it looks at these only once. Nobody's use of the lab is reported anywhere.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -18,33 +18,38 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C. Exit status: 0 closed, 1 the lab refused to start, 2 a flag that cannot be used."""
+    """Serve until Ctrl-C. Exit status: 0 closed, 1 the lab refused to start, 2 a setting that cannot be used."""
     try:
-        settings = read_settings(arguments)
-        # Rooms are opened after the flags are read: --help answers at once.
-        from lab.server.lean import trim_imports
-
-        trim_imports()
-        from lab.runs.supervisor import Supervisor
-        from lab.server.application import build
-        from lab.server.serve import serve
-        from lab.store.runs import Store
-        from lab.ui.page import build as build_page
-
-        store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
-        supervisor = Supervisor(store)
-        application = build(settings, store, supervisor, build_page(settings, store, supervisor))
-        try:
-            supervisor.start()
-            serve(application, settings)
-        finally:
-            supervisor.close()
+        run(read_settings(arguments))
     except LabError as error:
-        from lab.ui.text import word
+        from lab.ui.text import system_locale, word
 
-        print(word(error, os.environ.get("LANG", "en")), file=sys.stderr)
-        return 1
+        print(word(error, system_locale()), file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
     return 0
+
+
+def run(settings: Settings) -> None:
+    """Open the rooms, in order, and serve. Imported here, so that ``--help`` and a refusal answer at once."""
+    from lab.server.lean import trim_imports
+
+    trim_imports()
+    from lab.runs.supervisor import Supervisor
+    from lab.server.application import build
+    from lab.server.serve import listen, serve
+    from lab.store.runs import Store
+    from lab.ui.page import build as build_page
+
+    listener = listen(settings)  # first: where the port is taken, nothing else happens
+    store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
+    supervisor = Supervisor(store)
+    application = build(settings, store, supervisor, build_page(settings, store, supervisor))
+    try:
+        supervisor.start()
+        serve(application, settings, listener)
+    finally:
+        supervisor.close()  # workers go on; the next start finds them
+        store.close()
 
 
 if __name__ == "__main__":

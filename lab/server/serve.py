@@ -19,10 +19,18 @@ from lab.settings import Settings
 CLOSE_SECONDS = 2
 
 
-def serve(application: FastAPI, settings: Settings) -> None:
+def serve(application: FastAPI, settings: Settings, listener: socket.socket | None = None) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises StartError where the address cannot be had."""
-    listener = listen(settings)
-    config = uvicorn.Config(
+    listener = listener or listen(settings)
+    # uvicorn passes the signal on when it is done; without this, SIGTERM would end the process before the supervisor.
+    signal.signal(signal.SIGTERM, _leave)
+    with suppress(KeyboardInterrupt):
+        _Server(server_config(application, settings), application, settings).run(sockets=[listener])
+
+
+def server_config(application: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the lab."""
+    return uvicorn.Config(
         application,
         log_level="warning",
         access_log=False,
@@ -32,10 +40,6 @@ def serve(application: FastAPI, settings: Settings) -> None:
         # On a Space the proxy in front is not this machine; elsewhere uvicorn trusts one on this machine only.
         forwarded_allow_ips="*" if settings.on_space else None,
     )
-    # uvicorn passes the signal on when it is done; without this, SIGTERM would end the process before the supervisor.
-    signal.signal(signal.SIGTERM, _leave)
-    with suppress(KeyboardInterrupt):
-        _Server(config, application, settings).run(sockets=[listener])
 
 
 def listen(settings: Settings) -> socket.socket:
