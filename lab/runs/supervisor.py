@@ -42,6 +42,7 @@ class Supervisor:
         self._check = check
         self._watched: dict[str, Watched] = {}
         self._lock: Lock | None = None
+        self._complaints: dict[str, str] = {}
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._resuming = threading.Lock()
@@ -115,12 +116,21 @@ class Supervisor:
     def _work(self) -> None:
         while not self._closing.is_set():
             for duty in (self._adopt, self._watch, self._start_next):
-                try:
-                    duty()
-                except Exception:  # a full disk, a locked database: said, and tried again at the next look
-                    log.exception("the supervisor could not %s; it tries again", duty.__name__.strip("_"))
+                self._try(duty)
             self._wake.wait(GLANCE)
             self._wake.clear()
+
+    def _try(self, duty: Callable[[], None]) -> None:
+        """A full disk or a locked database is said once, and tried again at each look. Nothing ends the thread."""
+        name = duty.__name__.strip("_")
+        try:
+            duty()
+            self._complaints.pop(name, None)
+        except Exception as error:
+            complaint = f"{type(error).__name__}: {error}"
+            if self._complaints.get(name) != complaint:
+                self._complaints[name] = complaint
+                log.exception("the supervisor could not %s; it tries again", name)
 
     def _adopt(self) -> None:
         """Watch the workers that others started: an earlier life of the app, or ``python -m lab train``."""

@@ -109,7 +109,10 @@ def ending(folder: RunFolder, exit_code: int | None, *, ended_by_us: bool, peak:
     """What became of a run whose process is gone: its own word first (result.json), then how it went."""
     result = folder.result()
     if isinstance(result, dict) and result.get("state") in ("finished", "stopped", "failed"):
-        return Ending(RunState(result["state"]), result.get("error"))
+        error = result.get("error")
+        if (error or {}).get("key") == "worker_failed" and _disk_is_full(folder):
+            error = MachineError("disk_full", path=folder.path).as_dict()  # a library worded it in its own way
+        return Ending(RunState(result["state"]), error)
     if ended_by_us or exit_code == EXIT_STOPPED:
         return Ending(RunState.STOPPED)
     if exit_code is None:
@@ -124,7 +127,7 @@ def _lost(folder: RunFolder) -> LabError:
 
 def _failure(folder: RunFolder, exit_code: int, peak: int | None) -> LabError:
     tail = folder.log().text[-4000:]
-    if any(sign in tail for sign in FULL_SIGNS) or shutil.disk_usage(folder.path).free < FULL_BELOW:
+    if _disk_is_full(folder):
         return MachineError("disk_full", path=folder.path)
     if exit_code == -signal.SIGTERM:
         return StateError("worker_was_ended", signal="SIGTERM")
@@ -135,6 +138,11 @@ def _failure(folder: RunFolder, exit_code: int, peak: int | None) -> LabError:
     if exit_code == 0:
         return StateError("worker_left_no_result")
     return StateError("worker_crashed", code=exit_code, line=_last_line(tail))
+
+
+def _disk_is_full(folder: RunFolder) -> bool:
+    tail = folder.log().text[-4000:]
+    return any(sign in tail for sign in FULL_SIGNS) or shutil.disk_usage(folder.path).free < FULL_BELOW
 
 
 def _last_line(text: str) -> str:

@@ -20,9 +20,11 @@ from importlib import metadata as installed
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Executable, Row, delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from lab.errors import InputError, LabError, MachineError, StateError
+from lab.store import reserve
 from lab.store.database import open_database, runs_table
 from lab.store.run_folder import RunFolder
 
@@ -101,6 +103,7 @@ class Store:
         self._reader = self._engine.execution_options(read_only=True)
         self._folders: dict[str, RunFolder] = {}
         self._lock = threading.Lock()
+        reserve.keep(self.home)
         for rest in (self.home / "runs").glob(".deleted-*"):
             shutil.rmtree(rest, ignore_errors=True)
 
@@ -149,6 +152,7 @@ class Store:
         if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
             parent = model[4:]
         now = time.time()
+        reserve.keep(self.home)
         run_id, path = self._new_folder(now)
         try:
             RunFolder(path).write(
@@ -171,8 +175,7 @@ class Store:
                 created=now,
                 queued=now,
             )
-            with self._engine.begin() as connection:
-                connection.execute(statement)
+            self._write(statement)
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -195,11 +198,11 @@ class Store:
         path, aside = self.home / "runs" / run.id, self.home / "runs" / f".deleted-{run.id}"
         with suppress(FileNotFoundError):
             path.rename(aside)
-        with self._engine.begin() as connection:
-            connection.execute(delete(runs_table).where(runs_table.c.id == run.id))
+        self._write(delete(runs_table).where(runs_table.c.id == run.id))
         with self._lock:
             self._folders.pop(run.id, None)
         shutil.rmtree(aside, ignore_errors=True)
+        reserve.keep(self.home)
 
     def change(self, run_id: str, *, only_if: Iterable[RunState] | None = None, **values: Any) -> bool:
         """Set columns of a run's row, if it is in one of the states ``only_if``; whether it was.
@@ -215,10 +218,22 @@ class Store:
         statement = update(runs_table).where(runs_table.c.id == run_id).values(**values)
         if only_if is not None:
             statement = statement.where(runs_table.c.state.in_([state.value for state in only_if]))
-        with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount == 1
+        return self._write(statement) == 1
 
     # ---- inside
+
+    def _write(self, statement: Executable) -> int:
+        """Execute and commit; the number of rows. On a full disk the reserve is given up. Raises ``disk_full``."""
+        for _attempt in range(2):
+            try:
+                with self._engine.begin() as connection:
+                    return int(connection.execute(statement).rowcount)
+            except OperationalError as error:
+                if "full" not in str(error.orig):
+                    raise
+                if not reserve.release(self.home):
+                    break
+        raise MachineError("disk_full", path=self.home)
 
     def _select(self, *conditions: Any) -> list[Run]:
         statement = select(runs_table).where(*conditions).order_by(runs_table.c.created.desc(), runs_table.c.id.desc())

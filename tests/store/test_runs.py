@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from lab.core.recipes import parse
 from lab.errors import InputError, MachineError, StartError, StateError
@@ -155,3 +155,23 @@ def test_what_a_crash_left_of_a_deletion_is_swept(store: Store) -> None:
     rest.mkdir()
     Store(store.home).close()
     assert not rest.exists()
+
+
+def test_a_full_disk_gives_up_the_reserve(store: Store) -> None:
+    run = store.create_run(RECIPE)
+    assert (store.home / "reserve").stat().st_size > 100_000
+
+    def full(connection: sqlite3.Connection, *_: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(store._engine, "checkout", full)
+    with pytest.raises(MachineError) as caught:
+        store.change(run.id, error={"key": "long", "params": {"text": "x" * 100_000}})
+    assert caught.value.key == "disk_full"
+    assert not (store.home / "reserve").exists()
+    assert store.run(run.id).error is None
+    event.remove(store._engine, "checkout", full)
+    store.change(run.id, state=RunState.FAILED)
+    store.delete_run(run.id)
+    assert (store.home / "reserve").exists()  # there is space again
