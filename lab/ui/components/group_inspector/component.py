@@ -1,6 +1,6 @@
 """The group inspector as a Gradio component; what it shows and does stands in the scripts beside it.
 
-Its value is a JSON string, ``{"run": id}`` or ``{}``. Everything else it fetches from the run's own routes.
+Its value is a JSON string, ``{"run": id}``, ``{"run": id, "step": 7}`` to open at a step, or ``{}``. Everything else it fetches from the run's own routes.
 """
 
 from __future__ import annotations

@@ -74,12 +74,12 @@ class Inspector {
     });
   }
 
-  // Opens a run, or none. The position is kept when the same run is opened again.
-  async open(run) {
+  // Opens a run, or none, at a step where one is wanted. The place is kept when the same run is opened again.
+  async open({ run = null, step = null } = {}) {
     if (this.feed) this.feed.close();
     const again = run && run === this.run;
     this.setPlaying(false);
-    Object.assign(this, { run, summary: null, problem: null, timeline: [], feed: null, following: false });
+    Object.assign(this, { run, summary: null, problem: null, timeline: [], feed: null, following: false, line: null });
     if (!again) Object.assign(this, { prompt: null, position: 0, group: 0, choice: null, at: null });
     const steps = (this.steps = new Steps(run));
     this.weights = new Map();
@@ -96,15 +96,27 @@ class Inspector {
       this.weights = readWeights(summary.recipe);
       steps.add(index.rows);
       steps.learnPrompts(index.prompts);
-      this.following = ACTIVE.includes(summary.state) && !again;
+      this.following = ACTIVE.includes(summary.state) && !again && step === null;
       if (ACTIVE.includes(summary.state)) this.listen();
     } catch (error) {
       if (steps !== this.steps) return;
       this.problem = error;
     }
     this.loaded = true;
-    this.settle(again ? this.at : null);
+    this.settle(step ?? (again ? this.at : null));
+    this.at = this.timeline.length ? this.timeline[this.position].step : null;
     this.showRun();
+  }
+
+  // A finished run is not polled; but it may have been resumed while nobody looked.
+  async askAgain() {
+    const steps = this.steps;
+    try {
+      const summary = await fetchJson(`api/runs/${encodeURIComponent(this.run)}`);
+      if (steps === this.steps && ACTIVE.includes(summary.state)) this.open({ run: this.run });
+    } catch {
+      // What is on screen stays true enough; the next look asks again.
+    }
   }
 
   listen() {
@@ -140,8 +152,10 @@ class Inspector {
   sight(visible) {
     this.visible = visible;
     if (this.feed) this.feed.show(visible);
-    if (visible) this.resize();
-    else this.setPlaying(false);
+    if (!visible) return this.setPlaying(false);
+    this.resize();
+    const idle = this.loaded && this.summary && !ACTIVE.includes(this.summary.state);
+    return idle && this.seen ? this.askAgain() : (this.seen = true);
   }
 
   resize() {
@@ -368,9 +382,9 @@ function divergence(line) {
 }
 
 const inspectorRoot = element.querySelector("[data-testid=group-inspector]");
-let inspector = new Inspector(inspectorRoot);
-inspector.open(given().run || null);
-watch("value", () => inspector.open(given().run || null));
+const inspector = new Inspector(inspectorRoot);
+inspector.open(given());
+watch("value", () => inspector.open(given()));
 watch(["lang"], () => {
   inspector.build();
   inspector.strip.width = 0;

@@ -100,13 +100,17 @@ function places(values) {
 
 // Which charts a run gets, in which order: the ones that answer "does it learn" first, the machine's last.
 const ORDER = {
-  grpo: ["reward", "pass_at_1", "kept_share", "no_spread_share", "reward_std", "kl", "clip_ratio", "entropy", "completion_tokens"],
+  grpo: ["reward", "pass_at_1", "kept_share", "no_spread_share", "reward_std", "kl", "clip_ratio", "entropy", "completion_tokens", "truncated_share"],
   text: ["loss", "token_accuracy", "pass_at_1"],
 };
-const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second"];
+const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second", "reward_seconds"];
+const SAME_MEANING = { group_std: "reward_std" };
 
 function chartNames(algorithm, metrics) {
   const known = new Set([...metrics.train.keys(), ...metrics.held.keys()]);
+  for (const [name, other] of Object.entries(SAME_MEANING)) if (known.has(other)) known.delete(name);
+  const flag = metrics.train.get("optimizer_step");
+  if (flag && flag.values.every((value) => value === 1)) known.delete("optimizer_step");
   const first = ["grpo", "ppo"].includes(algorithm) ? ORDER.grpo : ORDER.text;
   const rules = [...known].filter((name) => name.startsWith("rule/")).sort();
   const order = [...new Set([...first, ...rules, ...ORDER_LAST])].filter((name) => known.has(name));

@@ -74,6 +74,8 @@ class LiveCurves {
     this.clear();
     mark(this.root, "data-run", run || "");
     mark(this.root, "data-step", "");
+    mark(this.body, "data-state", null);
+    mark(this.status.state, "data-state", null);
     this.show();
     if (!run) return;
     const feed = (this.feed = followRun(
