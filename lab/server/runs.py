@@ -6,7 +6,6 @@ Starting, stopping and deleting are the page's (Gradio) and the command line's; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -14,10 +13,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lab.core.access import Access, requires
 from lab.errors import InputError
-from lab.runs.progress import Summary, summary
+from lab.runs.progress import summary
+from lab.server.command_line import command_line
 from lab.server.events import Watches
 from lab.store.lines import dump
-from lab.store.runs import Run, Store
+from lab.store.runs import Store
 
 STEPS_AT_ONCE = 64
 Step = Annotated[int, Query(ge=0, le=10**9)]
@@ -25,10 +25,8 @@ Offset = Annotated[int, Query(ge=0, le=2**53)]
 Cursor = Annotated[str, Query(max_length=200)]
 
 
-def add_runs(
-    application: FastAPI, store: Store, watches: Watches, command_line: Callable[[Run], str] | None = None
-) -> None:
-    """Register the routes. ``command_line`` words a run's recipe as the command that repeats it."""
+def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
+    """Register the routes."""
 
     @application.get("/api/runs")
     @requires(Access.VIEWER)
@@ -39,8 +37,7 @@ def add_runs(
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
         found = store.run(run_id)
-        told: Summary = {**summary(found, store), "recipe": found.recipe}
-        return _json({**told, "command": command_line(found) if command_line else None})
+        return _json({**summary(found, store), "recipe": found.recipe, "command": command_line(found.recipe)})
 
     @application.get("/api/runs/{run_id}/events")
     @requires(Access.VIEWER)
