@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lab.core.recipes import Recipe
 from lab.data.datasets import load
-from lab.errors import MachineError, ModelError, StateError
+from lab.errors import MachineError, ModelError, RuleError, StateError
+from lab.rules import RULES
 from lab.runs.watch import size_text
 from lab.store.models import resolve
 from lab.store.runs import Store, valid_run_id
@@ -25,6 +26,7 @@ NOT_A_FOLDER = frozenset({"scratch"})
 def check(recipe: Recipe, store: Store) -> str:
     """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
     model = check_model(recipe.model, store)
+    check_rules(recipe)
     check_disk(recipe, store, model)
     return load(recipe).content_hash  # read as the worker will; raises DatasetError
 
@@ -45,6 +47,13 @@ def check_model(model: str, store: Store) -> Path | None:
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelError("model_config_broken", value=model)
     return folder
+
+
+def check_rules(recipe: Recipe) -> None:
+    """Raise RuleError where the recipe names a rule that there is not."""
+    for use in getattr(recipe, "rules", ()):
+        if use.name not in RULES:
+            raise RuleError("rule_unknown", value=use.name, known=", ".join(RULES))
 
 
 def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:

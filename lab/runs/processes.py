@@ -58,6 +58,14 @@ def is_alive(identity: Identity) -> bool:
         return False
 
 
+def command_of(identity: Identity) -> list[str]:
+    """The command line of a live process; empty where it is gone or does not tell."""
+    try:
+        return psutil.Process(identity.pid).cmdline() if is_alive(identity) else []
+    except psutil.Error:
+        return []
+
+
 def family(identity: Identity) -> list[psutil.Process]:
     """The process, if it is alive, its descendants, and whoever is left of the session that it led."""
     if identity.boot_id != boot_id():

@@ -15,7 +15,7 @@ from lab.core.recipes import Recipe
 from lab.errors import StartError, StateError
 from lab.runs import checks
 from lab.runs.launcher import Launcher, LocalLauncher
-from lab.runs.processes import Identity, identity_of, is_alive
+from lab.runs.processes import Identity, command_of, identity_of, is_alive
 from lab.runs.progress import stop_step
 from lab.runs.slots import Lock, holder, note_holder, slot_path, supervisor_path, try_lock
 from lab.runs.watch import Watched, ending, launch, settle
@@ -148,9 +148,9 @@ class Supervisor:
             if slot.file is not None:  # nobody holds the slot, so there is no worker
                 self._store.change(run.id, only_if=[RunState.RUNNING], state=RunState.QUEUED)
                 return None
-        heartbeat = self._store.folder(run.id).heartbeat() or {}
-        identity = identity_of(int(heartbeat.get("pid") or 0))
-        if identity is None or not is_alive(identity):
+        folder = self._store.folder(run.id)
+        identity = identity_of(int((folder.heartbeat() or {}).get("pid") or 0))
+        if identity is None or str(folder.path) not in command_of(identity):
             return None  # it has not come so far yet, or belongs to `train`, which will note the pid itself
         self._store.change(
             run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id, only_if=[RunState.RUNNING]

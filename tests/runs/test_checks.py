@@ -86,6 +86,10 @@ def test_a_dataset_that_is_not_there(store: Store, tmp_path: Path) -> None:
     refused(grpo(dataset=str(tmp_path / "none.jsonl")), store)
 
 
+def test_a_rule_that_there_is_not(store: Store) -> None:
+    assert refused(grpo(rules=[{"name": "equals_anser"}]), store) == "rule_unknown"
+
+
 def test_too_little_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     usage: Callable[[object], object] = lambda path: shutil._ntuple_diskusage(10, 9, 1000)  # noqa: E731
     monkeypatch.setattr(shutil, "disk_usage", usage)
