@@ -55,7 +55,8 @@ def note_holder(lock: Lock) -> None:
     if lock.file is not None:
         with suppress(OSError):
             os.ftruncate(lock.file, 0)
-            os.pwrite(lock.file, str(os.getpid()).encode(), 0)
+            os.lseek(lock.file, 0, os.SEEK_SET)
+            os.write(lock.file, str(os.getpid()).encode())
 
 
 def holder(path: Path) -> str:

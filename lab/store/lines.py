@@ -90,23 +90,6 @@ def read_lines(path: Path, since: int = 0) -> Iterator[tuple[int, int, Line]]:
                 start = end
 
 
-def whole_size(path: Path, since: int = 0) -> int:
-    """Where the last whole line that begins at or after ``since`` ends: the offset that a reader goes on from."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            while size > since:
-                start = max(since, size - 8192)
-                file.seek(start)
-                found = file.read(size - start).rfind(b"\n")
-                if found >= 0:
-                    return start + found + 1
-                size = start
-    except FileNotFoundError:
-        return 0
-    return since
-
-
 def dump(value: object) -> bytes:
     """Strict JSON in UTF-8. NaN and the infinities have no place in it and become null."""
     try:
