@@ -14,7 +14,7 @@ import gradio as gr
 
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("threshold.js", "steps.js", "answer.js", "cards.js", "strip.js", "controls.js", "view.js")
+SCRIPTS = ("threshold.js", "steps.js", "answer.js", "cards.js", "strip.js", "controls.js", "group.js", "view.js")
 
 
 def group_inspector(

@@ -1,5 +1,5 @@
 // The group inspector: which run, step, group and threshold are on screen, and what happens when one of them changes.
-// Data comes from steps.js, verdicts from threshold.js; cards.js, strip.js and controls.js draw.
+// Data comes from steps.js; group.js shows the group, controls.js what it is chosen with.
 
 const PLAY_PAUSE = 160;
 
@@ -7,7 +7,6 @@ class Inspector {
   constructor(root) {
     this.root = root;
     this.choice = null;
-    this.byReward = false;
     this.visible = false;
     this.redraw = spaced(() => this.showRun(), 150);
     this.fetchSoon = spaced(() => this.fetchLines(), 60);
@@ -18,11 +17,6 @@ class Inspector {
   }
 
   build() {
-    this.heading = make("h3", { class: "prompt" });
-    this.known = make("p", { class: "known" });
-    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
-    const tiles = Object.entries(this.tiles).map(([name, value]) => make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value));
-    this.kl = tiles[3];
     this.play = make("button", { type: "button", class: "play", "aria-label": word("play") }, "▶\uFE0E");
     this.spark = new Sparkline();
     this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": word("step"), "data-testid": "step" });
@@ -32,11 +26,7 @@ class Inspector {
     this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
     this.groups = new GroupChooser((group) => this.go(this.position, group));
     this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
-    this.verdict = make("p", { class: "verdict" });
-    this.notes = make("ul", { class: "notes" });
-    this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
-    this.cards = new Cards();
-    this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
+    this.view = new GroupView();
     this.empty = make("div", { class: "empty", role: "status" });
     const step = make("div", { class: "step" }, make("span", { class: "caption" }, word("step")), make("span", { class: "of" }, this.stepNow, this.stepAll), this.follow);
     const panel = make(
@@ -49,11 +39,11 @@ class Inspector {
     this.body = make(
       "div",
       { class: "body" },
-      make("div", { class: "head" }, make("div", { class: "asked" }, this.heading, this.known), make("dl", { class: "tiles" }, ...tiles)),
+      this.view.head,
       panel,
-      make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), this.sort),
-      this.strip.node,
-      this.cards.node,
+      this.view.summary,
+      this.view.strip.node,
+      this.view.cards.node,
     );
     this.root.replaceChildren(this.empty, this.body);
     this.wire();
@@ -66,11 +56,6 @@ class Inspector {
     this.spark.node.addEventListener("pointerdown", (event) => {
       const box = this.spark.node.getBoundingClientRect();
       this.scrubbed(Math.round(((event.clientX - box.left - 9) / (box.width - 18)) * (this.timeline.length - 1)));
-    });
-    this.sort.addEventListener("click", () => {
-      this.byReward = !this.byReward;
-      mark(this.sort, "aria-pressed", this.byReward);
-      this.showStep();
     });
   }
 
@@ -90,7 +75,7 @@ class Inspector {
     if (!run) return;
     try {
       const path = `api/runs/${encodeURIComponent(run)}`;
-      const [summary, index] = await Promise.all([fetchJson(path), fetchJson(path + "/groups?since=")]);
+      const [summary, index] = await Promise.all([fetchJson(path), fetchJson(path + "/groups")]);
       if (steps !== this.steps) return;
       this.summary = summary;
       this.weights = readWeights(summary.recipe);
@@ -139,7 +124,7 @@ class Inspector {
     this.asking = true;
     const steps = this.steps;
     try {
-      const answer = await fetchJson(`api/runs/${encodeURIComponent(this.run)}/groups?since=`);
+      const answer = await fetchJson(`api/runs/${encodeURIComponent(this.run)}/groups`);
       if (steps === this.steps) steps.prompts = answer.prompts || [];
       this.redraw();
     } catch {
@@ -159,11 +144,11 @@ class Inspector {
   }
 
   resize() {
-    const width = Math.floor(this.strip.node.clientWidth);
+    const width = Math.floor(this.view.strip.node.clientWidth);
     if (!width || this.body.hidden) return;
     const wide = Math.floor(this.spark.node.clientWidth);
-    if (width === this.strip.width && wide === this.sparkWidth) return;
-    this.strip.resize(width);
+    if (width === this.view.strip.width && wide === this.sparkWidth) return;
+    this.view.strip.resize(width);
     this.sparkWidth = wide;
     this.showSpark();
     this.showStep();
@@ -192,7 +177,7 @@ class Inspector {
     this.prompts.show(this.steps.rows, this.steps.prompts, this.prompt);
     mark(this.slider, "max", this.timeline.length - 1);
     this.slider.disabled = this.timeline.length < 2;
-    if (!this.strip.width || this.sparkWidth === undefined) this.resize();
+    if (!this.view.strip.width || this.sparkWidth === undefined) this.resize();
     this.showSpark();
     this.showStep();
   }
@@ -200,7 +185,7 @@ class Inspector {
   showEmpty() {
     const state = this.summary && this.summary.state;
     let key = "no_run";
-    if (this.run && this.problem) key = this.problem.status === 404 ? "run_gone" : "unreachable";
+    if (this.run && this.problem) key = isGone(this.problem) ? "run_gone" : "unreachable";
     else if (this.run && !this.loaded) key = "loading";
     else if (this.run && ACTIVE.includes(state)) key = this.mayHaveGroups() ? "waiting" : "never";
     else if (this.run) key = this.mayHaveGroups() ? "none_written" : "never";
@@ -237,53 +222,16 @@ class Inspector {
     const line = this.steps.line(entry.step, row[1]);
     mark(this.root, "aria-busy", line ? null : "true");
     if (line) this.showLine(line, row[1]);
-    else this.showRow(row);
+    else this.view.showRow(row, this.steps.prompts[row[2]]);
     this.fetchSoon();
-  }
-
-  // What the index alone knows, until the line is here.
-  showRow([, , prompt, mean, std, kept, size]) {
-    say(this.heading, this.steps.prompts[prompt] || "…");
-    say(this.tiles.mean, figure(mean));
-    say(this.tiles.std, figure(std));
-    say(this.tiles.kept, `${kept} / ${size}`);
   }
 
   showLine(line, group) {
     this.line = line;
     mark(this.root, "data-group", group);
     const threshold = this.choice || line.threshold || { kind: "all", fraction: 1 };
-    const verdict = judge(line, threshold);
-    say(this.heading, line.prompt);
-    say(this.known, line.answer === null || line.answer === undefined ? word("answer_unknown") : word("answer_known", { answer: line.answer }));
-    say(this.tiles.mean, figure(line.mean));
-    say(this.tiles.std, figure(line.std));
-    say(this.tiles.kept, `${verdict.kept} / ${line.completions.length}`);
-    const kl = divergence(line);
-    conceal(this.kl, kl === null);
-    if (kl !== null) say(this.tiles.kl, figure(kl, 3));
     this.threshold.show(threshold, line.threshold);
-    this.showVerdict(line, verdict);
-    const reach = [...this.weights.values()].reduce((sum, use) => sum + Math.max(0, use.weight), 0);
-    this.strip.show(line, verdict, Math.min(0, this.steps.low), Math.max(reach, this.steps.high));
-    this.cards.show(line, verdict, this.weights, this.byReward);
-  }
-
-  showVerdict(line, verdict) {
-    const size = line.completions.length;
-    const trained = line.completions.filter((completion) => completion.kept).length;
-    say(this.verdict, word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }));
-    toggle(this.verdict, "what-if", !verdict.trained);
-    const notes = [];
-    const unscored = verdict.why.filter((why) => why === "unscored").length;
-    if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
-    if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
-    if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
-    if (unscored) notes.push(word("note_unscored", { n: unscored }));
-    const text = notes.join("\n");
-    if (text === this.notes.said) return;
-    this.notes.said = text;
-    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
+    this.view.show(line, threshold, this.weights, this.steps.low, this.steps.high);
   }
 
   async fetchLines() {
@@ -369,24 +317,12 @@ class Inspector {
   }
 }
 
-// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not known.
-function divergence(line) {
-  let sum = 0;
-  let tokens = 0;
-  for (const { logp, ref_logp: reference, tokens: count } of line.completions) {
-    if (!isNumber(logp) || !isNumber(reference) || !count) continue;
-    sum += logp - reference;
-    tokens += count;
-  }
-  return tokens ? sum / tokens : null;
-}
-
 const inspectorRoot = element.querySelector("[data-testid=group-inspector]");
 const inspector = new Inspector(inspectorRoot);
 inspector.open(given());
 watch("value", () => inspector.open(given()));
 watch(["lang"], () => {
   inspector.build();
-  inspector.strip.width = 0;
+  inspector.view.strip.width = 0;
   inspector.showRun();
 });

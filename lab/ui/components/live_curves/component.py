@@ -28,5 +28,8 @@ def live_curves(
     {…}}``. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "live-curves", *SCRIPTS)
-    words = {"errors": json.dumps(errors or {}, ensure_ascii=False), "rules": json.dumps(rules or {}, ensure_ascii=False)}
+    words = {
+        "errors": json.dumps(errors or {}, ensure_ascii=False),
+        "rules": json.dumps(rules or {}, ensure_ascii=False),
+    }
     return gr.HTML(value, lang=lang, **words, **parts, **options)

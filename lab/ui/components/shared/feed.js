@@ -13,6 +13,9 @@ async function fetchJson(path) {
   return answer.json();
 }
 
+// The server answered, and said no: there is no such run, or not for us. Asking again would not help.
+const isGone = (error) => error.status >= 400 && error.status < 500;
+
 // Follows one run: frames go to `take`, until the run has ended or `close` is called. Paused while nobody can see it,
 // since a browser opens six connections a host only; it resumes from the cursor. Where streams do not get through, it polls.
 function followRun(run, take, ended) {
@@ -62,7 +65,7 @@ function followRun(run, take, ended) {
       if (!active && cursor === before) return void finish();
       later(active ? 2000 : 0);
     } catch (error) {
-      if (error.status === 404 || error.status === 401 || error.status === 403) return finish();
+      if (isGone(error)) return void finish();
       if (wanted && !over) later(5000);
     } finally {
       asking = false;

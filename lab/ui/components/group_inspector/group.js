@@ -1,0 +1,82 @@
+// One group on screen: its head with the tiles, what a threshold makes of it in words, the dot strip, the cards. It is handed a
+// line and a threshold; which ones is decided in view.js.
+
+class GroupView {
+  constructor() {
+    this.heading = make("h3", { class: "prompt" });
+    this.known = make("p", { class: "known" });
+    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
+    const tiles = Object.entries(this.tiles).map(([name, value]) =>
+      make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value),
+    );
+    this.kl = tiles[3];
+    this.head = make("div", { class: "head" }, make("div", { class: "asked" }, this.heading, this.known), make("dl", { class: "tiles" }, ...tiles));
+    this.verdict = make("p", { class: "verdict" });
+    this.notes = make("ul", { class: "notes" });
+    this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
+    this.cards = new Cards();
+    this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
+    this.summary = make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), this.sort);
+    this.byReward = false;
+    this.sort.addEventListener("click", () => {
+      this.byReward = !this.byReward;
+      mark(this.sort, "aria-pressed", this.byReward);
+      if (this.line) this.show(this.line, this.at, this.weights, this.low, this.high);
+    });
+  }
+
+  // What the index alone knows, until the line is here.
+  showRow([, , , mean, std, kept, size], prompt) {
+    say(this.heading, prompt || "…");
+    say(this.tiles.mean, figure(mean));
+    say(this.tiles.std, figure(std));
+    say(this.tiles.kept, `${kept} / ${size}`);
+  }
+
+  // `low` and `high` are the ends of the run's rewards, so that one axis serves every step.
+  show(line, threshold, weights, low, high) {
+    Object.assign(this, { line, at: threshold, weights, low, high });
+    const verdict = judge(line, threshold);
+    say(this.heading, line.prompt);
+    say(this.known, line.answer === null || line.answer === undefined ? word("answer_unknown") : word("answer_known", { answer: line.answer }));
+    say(this.tiles.mean, figure(line.mean));
+    say(this.tiles.std, figure(line.std));
+    say(this.tiles.kept, `${verdict.kept} / ${line.completions.length}`);
+    const kl = divergence(line);
+    conceal(this.kl, kl === null);
+    if (kl !== null) say(this.tiles.kl, figure(kl, 3));
+    this.showVerdict(line, verdict);
+    const reach = [...weights.values()].reduce((sum, use) => sum + Math.max(0, use.weight), 0);
+    this.strip.show(line, verdict, Math.min(0, low), Math.max(reach, high));
+    this.cards.show(line, verdict, weights, this.byReward);
+  }
+
+  showVerdict(line, verdict) {
+    const size = line.completions.length;
+    const trained = line.completions.filter((completion) => completion.kept).length;
+    say(this.verdict, word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }));
+    toggle(this.verdict, "what-if", !verdict.trained);
+    const notes = [];
+    const unscored = verdict.why.filter((why) => why === "unscored").length;
+    if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
+    if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
+    if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
+    if (unscored) notes.push(word("note_unscored", { n: unscored }));
+    const text = notes.join("\n");
+    if (text === this.notes.said) return;
+    this.notes.said = text;
+    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
+  }
+}
+
+// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not known.
+function divergence(line) {
+  let sum = 0;
+  let tokens = 0;
+  for (const { logp, ref_logp: reference, tokens: count } of line.completions) {
+    if (!isNumber(logp) || !isNumber(reference) || !count) continue;
+    sum += logp - reference;
+    tokens += count;
+  }
+  return tokens ? sum / tokens : null;
+}

@@ -1,0 +1,78 @@
+"""The components' files, without a browser: the words are whole, nothing can turn data into markup, the parts fit gr.HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.ui.components.group_inspector import group_inspector
+from lab.ui.components.live_curves import live_curves
+from lab.ui.components.run_list import run_list
+from lab.ui.components.shared.assemble import LANGUAGES, read_words
+
+COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"
+FOLDERS = [COMPONENTS / name for name in ("group_inspector", "live_curves", "run_list")]
+SCRIPTS = sorted(COMPONENTS.glob("*/*.js"))
+STYLES = sorted(COMPONENTS.glob("*/*.css"))
+HOLE = re.compile(r"\{(\w+)\}")
+
+
+def name_of(path: Path) -> str:
+    return "/".join(path.parts[-2:])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_both_languages_have_the_same_words_with_the_same_holes(folder: Path) -> None:
+    words = read_words(folder)
+    assert set(words) == set(LANGUAGES)
+    assert list(words["en"]) == list(words["zh"])
+    for key, sentence in words["en"].items():
+        assert set(HOLE.findall(sentence)) == set(HOLE.findall(words["zh"][key])), key
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_word_that_a_script_says_is_there(folder: Path) -> None:
+    words = read_words(folder)["en"]
+    source = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("*.js"))
+    asked = set(re.findall(r'\bword\("(\w+)"\s*[,)]', source))
+    beginnings = set(re.findall(r'\bword\("(\w+_)" \+', source))
+    assert asked, "the test reads nothing"
+    assert asked <= set(words)
+    assert all(any(key.startswith(beginning) for key in words) for beginning in beginnings)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_scripts_never_parse_markup_and_reach_no_other_host(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert source.startswith("//"), "a script opens with what it is for"
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc"):
+        assert word not in source
+    assert set(re.findall(r"https?://[\w./]+", source)) <= {"http://www.w3.org/2000/svg"}
+    assert source.count("\n") < 330
+
+
+@pytest.mark.parametrize("path", STYLES, ids=name_of)
+def test_styles_survive_gradios_template(path: Path) -> None:
+    style = path.read_text(encoding="utf-8")
+    assert style.startswith("/*")
+    for trap in ("`", "\\", "${", "{{", "@keyframes", "@import", "url("):
+        assert trap not in style
+    assert style.count("{") == style.count("}")
+
+
+@pytest.mark.parametrize(
+    ("make", "testid"), [(group_inspector, "group-inspector"), (live_curves, "live-curves"), (run_list, "run-list")]
+)
+def test_a_component_is_one_constant_element_and_its_script(make: object, testid: str) -> None:
+    component = make('{"run": "r1"}', lang="zh")  # type: ignore[operator]
+    assert component.html_template == f'<div class="lab" data-testid="{testid}"></div>'
+    assert component.value == '{"run": "r1"}'
+    assert set(json.loads(component.props["words"])) == {"en", "zh"}
+    assert component.props["lang"] == "zh"
+
+
+def test_the_run_list_tells_what_was_selected() -> None:
+    assert 'trigger("select", { run })' in run_list().js_on_load
