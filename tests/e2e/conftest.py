@@ -1,0 +1,153 @@
+"""The real lab and a real browser: ``python app.py`` on a free port with a home of its own, and a page that is watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = 120_000  # milliseconds that anything may take on a slow machine
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
+
+
+@dataclass
+class RunningLab:
+    """A lab that answers."""
+
+    url: str
+    home: Path
+    log: Path
+
+
+@dataclass
+class Watched:
+    """A page, and what nobody would see by looking at it."""
+
+    page: Page
+    host: str
+    complaints: list[str] = field(default_factory=list)
+
+    def console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text[:300]} ({message.location.get('url')})")
+
+    def request(self, request: Request) -> None:
+        if request.url.startswith("http") and urlparse(request.url).netloc != self.host:
+            self.complaints.append(f"asked another host: {request.url[:200]}")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    """The real app in a process of its own, for the tests of one file."""
+    home = tmp_path_factory.mktemp("lab") / "home"
+    port, log = _free_port(), home.parent / "app.txt"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), "--home", str(home)],
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**environment, "LAB_ALLOW_UNSAFE_DISK": "1"},
+        )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_it_answers(url, process, log)
+        yield RunningLab(url, home, log)
+    finally:
+        _end_runs(home)
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
+    """Opens the lab's page; afterwards no page may have complained or asked another host."""
+    watched: list[Watched] = []
+
+    def open_page(path: str = "/", *, width: int = 1440, height: int = 900, **context: Any) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": height}, **{"locale": "en-US", **context})
+        page.set_default_timeout(SLOW)
+        one = Watched(page, urlparse(lab.url).netloc)
+        watched.append(one)
+        page.on("console", one.console)
+        page.on("pageerror", lambda error: one.complaints.append(f"page error: {str(error)[:300]}"))
+        page.on("request", one.request)
+        page.goto(lab.url + path)
+        page.locator("#plan p").wait_for(state="attached")
+        return page
+
+    yield open_page
+    for one in watched:
+        one.page.close()
+    assert [complaint for one in watched for complaint in one.complaints] == []
+
+
+def serious_findings(page: Page, *inside: str) -> list[str]:
+    """What axe calls serious or critical inside these places: the rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, context={"include": [[place] for place in inside]})
+    return [
+        f"{violation['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
+        for violation in found.response["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"the app ended by itself:\n{log.read_text()[-3000:]}")
+        with suppress(OSError), urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"the app did not answer within 120 s:\n{log.read_text()[-3000:]}")
+
+
+def _end_runs(home: Path) -> None:
+    """Workers outlive the app by design; those of a test do not outlive the test."""
+    from lab.runs.supervisor import stop
+    from lab.store.runs import RunState, Store
+
+    store = Store(home, allow_unsafe_disk=True)
+    deadline = time.monotonic() + 60
+    while (active := store.in_state(RunState.QUEUED, RunState.RUNNING)) and time.monotonic() < deadline:
+        for run in active:
+            with suppress(Exception):
+                stop(store, run.id, now=True)
+        time.sleep(0.5)
+    store.close()

@@ -1,0 +1,132 @@
+"""The Train tab in a real browser: the form, and one run from the click on Start to its deletion."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import SLOW, serious_findings
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(autouse=True)
+def _patience():
+    expect.set_options(timeout=SLOW)
+
+
+def command(page: Page) -> str:
+    return page.locator("#command code").inner_text()
+
+
+def test_start_is_in_view_and_the_form_says_what_it_will_do(visit):
+    page = visit()
+    start = page.locator("#start")
+    expect(start).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("tab")).to_have_text(["Train", "Groups"])
+    expect(page.locator("#plan")).to_contain_text("8 prompts × 8 completions")
+    page.locator("#grpo-steps input").fill("12")
+    expect(page.locator("#plan")).to_contain_text("12 steps")
+    expect(page.locator("#command code")).to_have_text("python -m lab train tiny/grpo --set steps=12")
+
+
+def test_only_valid_combinations_can_be_entered(visit):
+    page = visit()
+    page.locator("#grpo-group_size input").fill("12")
+    page.locator("#grpo-steps input").click()
+    expect(page.locator("#grpo-batch_size input")).to_have_value("60")
+    expect(page.locator("#grpo-threshold-fraction")).to_have_count(0)
+    page.locator("#grpo-threshold-kind input").click()
+    page.get_by_role("option", name="Top T (soft)").click()
+    expect(page.locator("#grpo-threshold-fraction input")).to_have_value("0.2")
+    expect(page.locator("#plan")).to_contain_text("the best 3 of 12")
+
+
+def test_what_was_typed_survives_another_preset_and_a_reload(visit):
+    page = visit()
+    page.locator("#grpo-steps input").fill("17")
+    expect(page.locator("#command code")).to_contain_text("steps=17")
+    page.get_by_label("SFT").check()
+    expect(page.locator("#command code")).to_have_text("python -m lab train tiny/sft")
+    page.locator("#sft-steps input").fill("9")
+    expect(page.locator("#command code")).to_contain_text("steps=9")
+    page.reload()
+    expect(page.locator("#command code")).to_have_text("python -m lab train tiny/sft --set steps=9")
+    expect(page.locator("#sft-steps input")).to_have_value("9")
+    page.get_by_label("GRPO").check()
+    expect(page.locator("#grpo-steps input")).to_have_value("17")
+    page.get_by_role("button", name="Back to the preset").click()
+    expect(page.locator("#grpo-steps input")).to_have_value("150")
+    page.get_by_role("button", name="Back to what I typed").click()
+    expect(page.locator("#grpo-steps input")).to_have_value("17")
+
+
+@pytest.mark.parametrize(("locale", "label"), [("en-US", "Steps (steps)"), ("zh-CN", "训练步数（steps）")])
+def test_a_mistake_is_one_sentence_under_start_in_the_pages_language(visit, locale, label):
+    page = visit(locale=locale)
+    page.locator("#grpo-steps input").fill("0")
+    problem = page.locator("#message .problem")
+    expect(problem).to_contain_text(label)
+    expect(problem).to_contain_text("1,000,000")
+    page.locator("#start").click()
+    expect(problem).to_contain_text(label)
+    expect(page.locator("#grpo-steps input")).to_have_value("0")
+    expect(page.locator("[data-testid=run-row]")).to_have_count(0)
+    page.locator("#grpo-steps input").fill("5")
+    expect(problem).to_have_count(0)
+
+
+def test_a_phone_scrolls_in_one_direction_only(visit):
+    page = visit(width=390, height=844)
+    expect(page.locator("#start")).to_be_visible()
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_form(visit, theme):
+    page = visit(color_scheme=theme)
+    assert serious_findings(page, "#head", "#plan", "#command", "#start-bar", "#runs") == []
+
+
+@pytest.mark.train
+def test_a_run_from_start_to_deletion(visit):
+    page = visit()
+    page.locator("#grpo-steps input").fill("400")
+    page.get_by_role("button", name="More settings").click()
+    page.locator("#grpo-measure_samples input").fill("8")
+    page.locator("#grpo-name input, #grpo-name textarea").first.fill("first try")
+    page.locator("#start").click()
+
+    row = page.locator("[data-testid=run-row]", has_text="first try")
+    expect(row).to_have_attribute("aria-current", "true")
+    curves = page.get_by_test_id("live-curves")
+    expect(curves).to_have_attribute("data-step", re.compile(r"^[1-9]"))
+
+    page.locator("#open-groups").click()
+    inspector = page.get_by_test_id("group-inspector")
+    expect(inspector).to_have_attribute("data-step", re.compile(r"^[1-9]"))
+    expect(page.get_by_test_id("completion-card")).to_have_count(8)
+
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Stop after this step").click()
+    expect(row).to_have_attribute("data-state", "stopped")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop now")).to_have_count(0)
+
+    page.get_by_role("button", name="Rename…").click()
+    page.locator("#new-name input, #new-name textarea").first.fill("kept")
+    page.get_by_role("button", name="Save name").click()
+    kept = page.locator("[data-testid=run-row]", has_text="kept")
+    expect(kept).to_be_visible()
+
+    second = visit()
+    expect(second.locator("[data-testid=run-row]", has_text="kept")).to_have_attribute("data-state", "stopped")
+
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.locator("[data-testid=run-row]")).to_have_count(0)
+    expect(page.locator("#run")).to_have_count(0)
