@@ -3,6 +3,7 @@
 
 const ANSWER_TAIL = 1500;
 const LAST_WORDS = 60;
+const CHAIN = /^\s?=\s?([^\s,;，；。=→⇒<>]+)/;
 const ANSWER_FORMS = [
   /####\s*([^\n]+)/g,
   /\\boxed\{([^{}\n]*)\}/g,
@@ -40,10 +41,22 @@ function findAnswer(text) {
       if (found && (!best || found.start >= best.start)) best = found;
     }
   }
-  if (best) return best;
+  if (best) return endOfChain(text, best);
   const end = text.trimEnd().length;
   const start = Math.max(text.lastIndexOf("\n", end - 1) + 1, end - LAST_WORDS);
   return spot(text, start, end) || { start: 0, end: 0, text: "" };
+}
+
+// In "x = 20/4 = 5" the answer is what the chain of equals signs ends with.
+function endOfChain(text, found) {
+  let last = found;
+  for (let rest = CHAIN.exec(text.slice(last.end, last.end + 80)); rest; rest = CHAIN.exec(text.slice(last.end, last.end + 80))) {
+    const start = last.end + rest[0].length - rest[1].length;
+    const next = spot(text, start, start + rest[1].length);
+    if (!next) break;
+    last = next;
+  }
+  return last;
 }
 
 const answersFound = new WeakMap();

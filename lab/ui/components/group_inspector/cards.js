@@ -14,7 +14,6 @@ class Card {
     this.rules = [];
     this.number = make("span", { class: "number" }, `#${index + 1}`);
     this.badge = make("span", { class: "badge" });
-    this.cut = make("span", { class: "cut", title: word("truncated_help") }, "✂ " + word("truncated"));
     this.tokens = make("span", { class: "quiet tokens" });
     this.copy = make("button", { type: "button", class: "copy", "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") }, copyIcon());
     this.copy.addEventListener("click", () => this.toClipboard());
@@ -38,7 +37,7 @@ class Card {
       this.shares,
       this.list,
       make("div", { class: "writing" }, this.text, this.copy),
-      make("div", { class: "pinned" }, make("span", { class: "quiet" }, word("answer_found")), this.answer, make("span", { class: "push" }), this.cut, this.tokens),
+      make("div", { class: "pinned" }, make("span", { class: "quiet" }, word("answer_found")), this.answer, make("span", { class: "push" }), this.tokens),
     );
   }
 
@@ -51,8 +50,9 @@ class Card {
     mark(this.node, "data-advantage", completion.advantage ?? "");
     toggle(this.node, "dropped", !kept);
     say(this.badge, kept ? "✓ " + word("kept") : "✕ " + word("why_" + why));
-    conceal(this.cut, !completion.truncated);
-    say(this.tokens, word("tokens", { n: completion.tokens ?? "–" }));
+    say(this.tokens, word(completion.truncated ? "tokens_cut" : "tokens", { n: completion.tokens ?? "–" }));
+    toggle(this.tokens, "cut", completion.truncated);
+    mark(this.tokens, "title", completion.truncated ? word("truncated_help") : null);
     say(this.reward, figure(completion.reward));
     this.showAdvantage(completion.advantage, context.reach);
     this.showShares(completion.scores || {}, context);
@@ -103,6 +103,7 @@ class Card {
       const row = make("div", { class: "rule" }, make("dt", {}, swatch, make("span", { class: "name" }, ruleLabel(name))), make("dd", {}, value, error));
       return { name, value, error, bar, row };
     });
+    toggle(this.list, "few", names.length <= 4);
     this.list.replaceChildren(...this.rules.map((part) => part.row));
     this.shares.replaceChildren(...this.rules.map((part) => part.bar));
   }

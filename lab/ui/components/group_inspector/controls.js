@@ -16,7 +16,8 @@ class Threshold {
     this.reset = make("button", { type: "button", class: "plain small" }, "↺ " + word("back_to_trained"));
     this.reset.addEventListener("click", () => onChoice(null));
     this.slider.addEventListener("input", () => onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }));
-    this.node = make("div", { class: "threshold" }, make("span", { class: "caption", "aria-hidden": "true" }, word("threshold")), this.choices, this.soft, this.reset);
+    const caption = make("span", { class: "caption", "aria-hidden": "true" }, word("threshold"));
+    this.node = make("div", { class: "threshold" }, caption, this.choices, this.soft, this.reset);
   }
 
   radio(kind) {

@@ -63,7 +63,7 @@ class Chart {
     for (const value of values) { if (value < low) low = value; if (value > high) high = value; }
     for (const value of others) { if (value < low) low = value; if (value > high) high = value; }
     if (WHOLE.test(this.name)) [low, high] = [Math.min(0, low), Math.max(1, high)];
-    if (!(high > low)) [low, high] = [low - (Math.abs(low) || 1) / 2, low + (Math.abs(low) || 1) / 2];
+    if (!(high > low)) [low, high] = [Math.min(0, 2 * low), Math.max(0, 2 * low) || 1];
     Object.assign(this, { low, high });
   }
 
@@ -76,7 +76,7 @@ class Chart {
   }
 
   drawGrid() {
-    const rows = niceTicks(this.low, this.high, 3).map((value) => {
+    const rows = niceTicks(this.low, this.high, 4).map((value) => {
       const y = this.y(value);
       const label = draw("text", { x: 40, y: y + 4, "text-anchor": "end" });
       label.textContent = metricFigure(this.name, value).replace(/\.0 %$/, " %");

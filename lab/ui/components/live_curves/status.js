@@ -10,7 +10,8 @@ class Status {
     this.steps = make("span", { class: "steps" });
     this.facts = make("ul", { class: "facts" });
     this.error = make("p", { class: "problem", role: "alert" });
-    this.node = make("div", { class: "status" }, make("div", { class: "line" }, this.state, this.stage, make("span", { class: "push" }), this.steps), this.bar, this.facts, this.error);
+    const line = make("div", { class: "line" }, this.state, this.stage, make("span", { class: "push" }), this.steps);
+    this.node = make("div", { class: "status" }, line, this.bar, this.facts, this.error);
   }
 
   show(run) {
@@ -37,17 +38,26 @@ class Status {
     return run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
   }
 
+  seconds(run) {
+    if (run.result && isNumber(run.result.seconds)) return run.result.seconds;
+    const from = moment(run.started);
+    const to = moment(run.ended);
+    return from === null || to === null ? null : (to - from) / 1000;
+  }
+
   list(run) {
     const facts = [];
     const { result } = run;
     const active = run.state === "running";
     if (active) facts.push(isNumber(run.seconds_left) ? word("left", { time: spell(run.seconds_left) }) : word("left_unknown"));
     if (active && isNumber(run.tokens_per_second)) facts.push(word("speed", { n: Math.round(run.tokens_per_second).toLocaleString("en-US") }));
-    const took = result && isNumber(result.seconds) ? result.seconds : moment(run.ended) && moment(run.started) ? (moment(run.ended) - moment(run.started)) / 1000 : null;
+    const took = this.seconds(run);
     if (!active && isNumber(took)) facts.push(word("took", { time: spell(took) }));
     const before = result && result.before && result.before.pass_at_1;
     const after = result && result.after && result.after.pass_at_1;
-    if (isNumber(after)) facts.push(isNumber(before) ? word("learned", { before: figure(before * 100, 1), after: figure(after * 100, 1) }) : word("measured", { after: figure(after * 100, 1) }));
+    const percent = (share) => figure(share * 100, 1);
+    if (isNumber(after) && isNumber(before)) facts.push(word("learned", { before: percent(before), after: percent(after) }));
+    else if (isNumber(after)) facts.push(word("measured", { after: percent(after) }));
     if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
     if (["stopped", "failed", "lost"].includes(run.state)) facts.push(word("next_" + run.state));
     return facts;

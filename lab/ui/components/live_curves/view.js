@@ -31,7 +31,9 @@ class LiveCurves {
       this.weight = Number(this.slider.value);
       this.show();
     });
-    this.legend = make("div", { class: "legend" }, make("span", { class: "key raw" }, word("key_raw")), make("span", { class: "key smooth" }, word("key_smooth")), make("span", { class: "key held" }, word("key_held")), make("span", { class: "push" }), make("label", { class: "smoothing" }, make("span", {}, word("smoothing")), this.slider));
+    const keys = ["raw", "smooth", "held"].map((kind) => make("span", { class: "key " + kind }, word("key_" + kind)));
+    const smoothing = make("label", { class: "smoothing" }, make("span", {}, word("smoothing")), this.slider);
+    this.legend = make("div", { class: "legend" }, ...keys, make("span", { class: "push" }), smoothing);
     this.grid = make("div", { class: "charts", tabindex: 0, role: "group", "aria-label": word("charts") });
     this.waiting = make("p", { class: "empty" });
     this.more = make("button", { type: "button", class: "plain more" });
