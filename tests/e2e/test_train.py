@@ -128,5 +128,6 @@ def test_a_run_from_start_to_deletion(visit):
 
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("button", name="Delete for good").click()
-    expect(page.locator("[data-testid=run-row]")).to_have_count(0)
-    expect(page.locator("#run")).to_have_count(0)
+    expect(page.get_by_test_id("run-row").filter(visible=True)).to_have_count(0)
+    expect(page.get_by_test_id("live-curves")).to_be_hidden()
+    expect(page.get_by_test_id("run-list")).to_contain_text("No runs yet")

@@ -24,20 +24,25 @@ from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
 from lab.ui.words import error_words, rule_words
 
-# The curves follow the run; when its state changes there, the buttons are asked for again. Nothing is polled.
+# The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
+# once a state; nothing is polled. The value is what the buttons were made for.
 WATCH = """
-const told = {};
+let asked = "";
 const look = () => {
   const curves = document.querySelector("[data-testid=live-curves]");
   const state = curves && curves.querySelector("[data-state]");
-  if (!state || !curves.dataset.run) return;
-  const now = { run: curves.dataset.run, state: state.dataset.state };
-  if (now.run === told.run && now.state === told.state) return;
-  const changed = now.run === told.run;
-  Object.assign(told, now);
-  if (changed) trigger("select", now);
+  const made = JSON.parse(props.value || "{}");
+  if (!state || !made.run || curves.dataset.run !== made.run || state.dataset.state === made.state) return;
+  const now = made.run + state.dataset.state;
+  if (now === asked) return;
+  asked = now;
+  trigger("select", { run: made.run });
 };
 new MutationObserver(look).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["data-state", "data-run"] });
+watch("value", () => {
+  if (asked && !asked.startsWith(JSON.parse(props.value || "{}").run || "-")) asked = "";
+  look();
+});
 """
 
 
@@ -70,7 +75,7 @@ class TrainRuns:
                 self.keep = _button(i18n, "keep")
             self.message = gr.HTML(elem_id="run-message")
             self.curves = live_curves(errors=error_words(), rules=rule_words(), elem_id="curves")
-        self.watch = gr.HTML("", js_on_load=WATCH, elem_id="run-watch")
+        self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
     def wire(self, blocks: gr.Blocks) -> None:
         """Connect the events."""
@@ -101,7 +106,8 @@ class TrainRuns:
     def everything(self) -> list[Any]:
         """What a change of the selected run or of its state changes."""
         rows = [self.rename_row, self.delete_row]
-        return [self.selected, self.list, self.panel, self.title, self.message, self.curves, *rows, *self.buttons]
+        head = [self.selected, self.list, self.watch, self.panel, self.title, self.message, self.curves]
+        return [*head, *rows, *self.buttons]
 
     @property
     def buttons(self) -> list[gr.Button]:
@@ -182,7 +188,8 @@ class TrainRuns:
         """Updates for ``everything``; without that run, the newest. ``fresh`` makes the curves read the run again."""
         run = self.find(run_id) or next(iter(self.store.runs()), None)
         if run is None:
-            return ["", "{}", gr.update(visible=False), "", message, "{}", *[gr.update(visible=False)] * 9]
+            hidden = [gr.update(visible=False)] * (2 + len(self.buttons))
+            return ["", "{}", "{}", gr.update(visible=False), "", message, "{}", *hidden]
         groups = run.algorithm in WITH_GROUPS and run.started is not None
         makes_sense = {
             self.groups: groups,
@@ -196,6 +203,7 @@ class TrainRuns:
         return [
             run.id,
             json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
+            json.dumps({"run": run.id, "state": run.state}),
             gr.update(visible=True),
             f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
             message,
