@@ -12,10 +12,6 @@ from collections.abc import Sequence
 from lab.errors import InputError, LabError
 from lab.settings import Settings, read_settings
 
-# Before Gradio is imported, by whomever: it looks at these only once. Nobody's use of the lab is reported anywhere.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C. Exit status: 0 closed, 1 the lab refused to start, 2 a setting that cannot be used."""
@@ -31,9 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(settings: Settings) -> None:
     """Open the rooms, in order, and serve. Imported here, so that ``--help`` and a refusal answer at once."""
-    from lab.server.lean import trim_imports
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")  # not /tmp, which others share
+    from lab.server.lean import import_gradio
 
-    trim_imports()
+    import_gradio()
     from lab.runs.supervisor import Supervisor
     from lab.server.application import build
     from lab.server.serve import listen, serve

@@ -17,6 +17,7 @@ from lab.errors import StartError
 from lab.settings import Settings
 
 CLOSE_SECONDS = 2
+CONNECTIONS = 1000  # thirty people take about a hundred
 
 
 def serve(application: FastAPI, settings: Settings, listener: socket.socket | None = None) -> None:
@@ -37,6 +38,7 @@ def server_config(application: FastAPI, settings: Settings) -> uvicorn.Config:
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,
+        limit_concurrency=CONNECTIONS,
         # On a Space the proxy in front is not this machine; elsewhere uvicorn trusts one on this machine only.
         forwarded_allow_ips="*" if settings.on_space else None,
     )

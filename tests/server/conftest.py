@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gradio as gr
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from lab.core.access import Access, requires
-from lab.core.recipes import parse
-from lab.runs.supervisor import Supervisor
-from lab.server.application import build
-from lab.server.session import COOKIE, User
-from lab.settings import Settings
-from lab.store.run_folder import RunFolder
-from lab.store.runs import Run, RunState, Store
+from lab.server.lean import import_gradio
+
+import_gradio()  # as app.py does, before anything else imports it
+
+import gradio as gr  # noqa: E402
+
+from lab.core.access import Access, requires  # noqa: E402
+from lab.core.recipes import parse  # noqa: E402
+from lab.runs.supervisor import Supervisor  # noqa: E402
+from lab.server.application import build  # noqa: E402
+from lab.server.session import COOKIE, User  # noqa: E402
+from lab.settings import Settings  # noqa: E402
+from lab.store.run_folder import RunFolder  # noqa: E402
+from lab.store.runs import Run, RunState, Store  # noqa: E402
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 PASSWORD = "correct horse"
 HERE = "http://127.0.0.1:7860"
