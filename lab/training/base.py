@@ -67,7 +67,9 @@ def load(recipe: Recipe, home: Path) -> Loaded:
         else:
             model = get_peft_model(base, lora_config(recipe))
     else:
-        model = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload() if ref.adapter is not None else base
+        if ref.adapter is not None:
+            base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
+        model = base.requires_grad_(True)  # peft has frozen it
     model.config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return Loaded(model, tokenizer, device, fresh)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments
 
 from lab.core.recipes import PretrainRecipe
 from lab.tasks.equations import pretraining_texts
@@ -41,7 +41,6 @@ def prepare(task: Task) -> Loaded:
     recipe: PretrainRecipe = task.recipe
     sample = (text for pair in islice(pretraining_texts(recipe.seed), TOKENIZER_TEXTS) for text in pair)
     tokenizer = build_tokenizer(sample, recipe.vocabulary)
-    set_seed(recipe.seed)
     device = choose_device(recipe.device)
     return Loaded(build_model(recipe, tokenizer).to(device), tokenizer, device, fresh_adapter=False)
 

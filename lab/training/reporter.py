@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import sys
 import threading
 import time
@@ -67,7 +66,8 @@ class Reporter:
 
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
         """Append a held-out measurement as a line of its own."""
-        self.folder.append("metrics", {"step": step, "time": time.time(), "held_out": measured})
+        seconds = time.perf_counter() - self._step_started
+        self.folder.append("metrics", {"step": step, "time": time.time(), "seconds": seconds, "held_out": measured})
         self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
         print(f"held-out: pass@1 {measured['pass_at_1']:.3f}, reward {measured['reward']:.3f}", flush=True)
 
@@ -122,6 +122,12 @@ def peak_memory_bytes() -> int:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -44,11 +44,14 @@ def work(path: Path) -> int:
 
 def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = datasets.load(recipe)
-    from lab.training.task import Task, rule_set  # torch and trl are loaded here, after the cheap refusals
+    from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
+
+    from lab.training.task import Task, rule_set
 
     algorithm = _algorithm(recipe.algorithm)
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
     step, task.resume_from = folder.last_checkpoint() or (0, None)
+    set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
     task.loaded = algorithm.prepare(task)
     task.try_saving()
     before = _before(folder)
