@@ -117,6 +117,12 @@ def test_a_run_from_start_to_deletion(visit):
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     expect(page.get_by_role("button", name="Stop now")).to_have_count(0)
 
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Stop now").click()
+    expect(row).to_have_attribute("data-state", "stopped")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop now")).to_have_count(0)
+
     page.get_by_role("button", name="Rename…").click()
     page.locator("#new-name input, #new-name textarea").first.fill("kept")
     page.get_by_role("button", name="Save name").click()

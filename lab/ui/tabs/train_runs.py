@@ -32,15 +32,15 @@ const look = () => {
   const curves = document.querySelector("[data-testid=live-curves]");
   const state = curves && curves.querySelector("[data-state]");
   const made = JSON.parse(props.value || "{}");
-  if (!state || !made.run || curves.dataset.run !== made.run || state.dataset.state === made.state) return;
-  const now = made.run + state.dataset.state;
-  if (now === asked) return;
-  asked = now;
-  trigger("select", { run: made.run });
+  if (!state || !made.run || curves.dataset.run !== made.run) return;
+  const seen = state.dataset.state;
+  if (seen === asked) return;
+  asked = seen === made.state ? "" : seen;
+  if (asked) trigger("select", { run: made.run });
 };
 new MutationObserver(look).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["data-state", "data-run"] });
 watch("value", () => {
-  if (asked && !asked.startsWith(JSON.parse(props.value || "{}").run || "-")) asked = "";
+  asked = JSON.parse(props.value || "{}").state === asked ? "" : asked;
   look();
 });
 """
