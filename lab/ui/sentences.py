@@ -63,6 +63,8 @@ def problem(error: LabError, language: str) -> str:
         params["field"] = say("form.field", language, label=field.words["label"][language], path=field.path)
         if error.key == "recipe_value":
             params["why"] = bounds(field, language) or params.get("why")
+            if params.get("value") == repr(None):
+                params["value"] = say("form.empty", language)
     return say(f"errors.{error.key}", language, **params)
 
 

@@ -150,3 +150,8 @@ class TestSentences:
             form.recipe_from(GRPO, {"steps": 0}, "tiny/grpo")
         sentence = problem(refused.value, language)
         assert label in sentence and "steps" in sentence and "1,000,000" in sentence and "0" in sentence
+
+    def test_an_emptied_field_is_called_empty(self):
+        with pytest.raises(RecipeError) as refused:
+            form.recipe_from(GRPO, {"steps": None}, "tiny/grpo")
+        assert "cannot be empty" in problem(refused.value, "en") and "None" not in problem(refused.value, "zh")

@@ -123,6 +123,17 @@ class TestTrain:
         assert updates[id(train.form.columns["sft"])]["visible"] is True
         assert updates[id(train.form.columns["grpo"])]["visible"] is False
 
+    def test_a_broken_preset_is_named_and_the_others_work(self, store, supervisor, tmp_path):
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "good.toml").write_text('algorithm = "sft"\nname = "good"\n')
+        (tmp_path / "mine" / "bad.toml").write_text('algorithm = "sft"\nname = "bad"\nstepps = 3\n')
+        with gr.Blocks(analytics_enabled=False):
+            tab = TrainTab(store, supervisor, Presets(tmp_path), gr.I18n(en={}, zh={}))
+        updates = tab.form.opened(browser(), {})
+        message = updates[tab.form.everything.index(tab.form.message)]
+        assert tab.form.presets.names == ["mine/good"]
+        assert "mine/bad" in message and "stepps" in message and "steps" in message
+
     def test_settings_of_a_run_come_back_and_what_was_typed_is_one_click_away(self, train, store):
         _, selected, *_ = train.started(browser(), {"preset": "tiny/grpo"}, *form_values(train, steps=3))
         stored = {"preset": "tiny/grpo", "edits": {"tiny/grpo": {"steps": 99}}}

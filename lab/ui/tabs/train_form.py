@@ -129,8 +129,12 @@ class TrainForm:
 
     @requires(Access.VIEWER)
     def opened(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The page was loaded: the form as it was left."""
-        return self.filled(read_draft(stored, self.presets.names), request)
+        """The page was loaded: the form as it was left, and what is wrong with a preset that is not offered."""
+        updates = self.filled(read_draft(stored, self.presets.names), request)
+        if self.presets.errors:
+            broken = problem(self.presets.errors[0], language_of(request))
+            updates[self.everything.index(self.message)] = _sentence(broken, "problem")
+        return updates
 
     @requires(Access.VIEWER)
     def chosen(self, request: gr.Request, stored: Any, preset: Any) -> list[Any]:
