@@ -21,13 +21,28 @@ examples:
   python -m lab tour                      three seeds, in a home that is thrown away
   python -m lab tour --seeds 1 --home DIR keep the runs, to look at them in the page
 """
-HEAD = ("seed", "stage", "time", "pass@1 before", "after", "gain", "reward before", "after", "KL", "generated", "trained", "memory")
+HEAD = (
+    "seed",
+    "stage",
+    "time",
+    "pass@1 before",
+    "after",
+    "gain",
+    "reward before",
+    "after",
+    "KL",
+    "generated",
+    "trained",
+    "memory",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Seeds, samples, home."""
     parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help="one chain for each (default: 1,2,3)")
-    parser.add_argument("--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (1024)")
+    parser.add_argument(
+        "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (1024)"
+    )
     add_home(parser)
     add_json(parser)
 
@@ -47,7 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tour(store: Store, seeds: list[int], arguments: argparse.Namespace) -> int:
     def on_start(recipe: Recipe) -> None:
-        print(f"seed {recipe.seed}: {recipe.name or recipe.algorithm}, {recipe.steps} steps …", file=sys.stderr, flush=True)
+        print(
+            f"seed {recipe.seed}: {recipe.name or recipe.algorithm}, {recipe.steps} steps …",
+            file=sys.stderr,
+            flush=True,
+        )
 
     stages = list(tour(store, seeds, samples=arguments.samples, on_start=on_start))
     if arguments.json:
@@ -86,7 +105,9 @@ def _summary(stages: list[Stage]) -> list[str]:
         chain = [stage for stage in stages if stage.seed == seed]
         first, last = chain[0].result["before"]["pass_at_1"], chain[-1].result["after"]["pass_at_1"]
         seconds = sum(stage.seconds for stage in chain)
-        lines.append(f"seed {seed}: the chain took {seconds:.1f} s; pass@1 {first:.3f} → {last:.3f} ({last - first:+.3f})")
+        lines.append(
+            f"seed {seed}: the chain took {seconds:.1f} s; pass@1 {first:.3f} → {last:.3f} ({last - first:+.3f})"
+        )
     for preset in dict.fromkeys(stage.preset for stage in stages):
         of = [stage for stage in stages if stage.preset == preset]
         after = statistics.median(stage.result["after"]["pass_at_1"] for stage in of)

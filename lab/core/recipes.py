@@ -76,7 +76,7 @@ def setting(
     default: Any, section: Section, en: tuple[str, str], zh: tuple[str, str], *, advanced: bool = False, **bounds: Any
 ) -> Any:
     """A field with its label and help text in both languages; ``bounds`` go to pydantic (ge, le, gt, …)."""
-    extra = {
+    extra: dict[str, Any] = {
         "section": section.value,
         "label": {"en": en[0], "zh": zh[0]},
         "help": {"en": en[1], "zh": zh[1]},
@@ -109,7 +109,11 @@ class Recipe(_Strict):
 
     algorithm: str
     name: str = setting(
-        "", Section.WHAT, ("Name", "How this run is called in the lists; free text."), ("名称", "运行在列表中的名字，随意填写。"), max_length=80
+        "",
+        Section.WHAT,
+        ("Name", "How this run is called in the lists; free text."),
+        ("名称", "运行在列表中的名字，随意填写。"),
+        max_length=80,
     )
     about_en: str = Field("", max_length=600)
     about_zh: str = Field("", max_length=600)
@@ -307,14 +311,40 @@ class PretrainRecipe(Recipe):
         le=4096,
     )
     hidden_size: int = setting(
-        96, Section.LENGTHS, ("Width", "Hidden size of the model."), ("宽度", "模型的隐藏维度。"), advanced=True, ge=16, le=1024
+        96,
+        Section.LENGTHS,
+        ("Width", "Hidden size of the model."),
+        ("宽度", "模型的隐藏维度。"),
+        advanced=True,
+        ge=16,
+        le=1024,
     )
-    layers: int = setting(3, Section.LENGTHS, ("Layers", "Transformer blocks."), ("层数", "Transformer 层数。"), advanced=True, ge=1, le=24)
+    layers: int = setting(
+        3,
+        Section.LENGTHS,
+        ("Layers", "Transformer blocks."),
+        ("层数", "Transformer 层数。"),
+        advanced=True,
+        ge=1,
+        le=24,
+    )
     heads: int = setting(
-        3, Section.LENGTHS, ("Heads", "Attention heads; must divide the width."), ("注意力头", "须整除宽度。"), advanced=True, ge=1, le=16
+        3,
+        Section.LENGTHS,
+        ("Heads", "Attention heads; must divide the width."),
+        ("注意力头", "须整除宽度。"),
+        advanced=True,
+        ge=1,
+        le=16,
     )
     feed_forward: int = setting(
-        256, Section.LENGTHS, ("Feed-forward", "Width of the feed-forward layers."), ("前馈宽度", "前馈层的宽度。"), advanced=True, ge=16, le=8192
+        256,
+        Section.LENGTHS,
+        ("Feed-forward", "Width of the feed-forward layers."),
+        ("前馈宽度", "前馈层的宽度。"),
+        advanced=True,
+        ge=16,
+        le=8192,
     )
 
     @model_validator(mode="after")
@@ -407,7 +437,9 @@ class GrpoRecipe(_Adapted):
     )
     threshold: Threshold = Threshold()
     rules: tuple[RuleUse, ...] = Field(
-        (RuleUse(name="equals_answer"), RuleUse(name="integer_answer"), RuleUse(name="consistent")), min_length=1, max_length=32
+        (RuleUse(name="equals_answer"), RuleUse(name="integer_answer"), RuleUse(name="consistent")),
+        min_length=1,
+        max_length=32,
     )
     scale_rewards: bool = setting(
         True,
@@ -419,14 +451,20 @@ class GrpoRecipe(_Adapted):
     skip_no_spread: bool = setting(
         True,
         Section.GROUP,
-        ("Skip groups without spread", "Groups whose rewards are all equal teach nothing; off: they stay in, as in stock GRPO."),
+        (
+            "Skip groups without spread",
+            "Groups whose rewards are all equal teach nothing; off: they stay in, as in stock GRPO.",
+        ),
         ("跳过无差异组", "奖励全相同的组没有信号；关闭则照原版 GRPO 保留。"),
         advanced=True,
     )
     iterations: int = setting(
         1,
         Section.GROUP,
-        ("Updates per rollout", "How often each rollout is used. With 1 the ratio is exactly 1 and clipping never acts."),
+        (
+            "Updates per rollout",
+            "How often each rollout is used. With 1 the ratio is exactly 1 and clipping never acts.",
+        ),
         ("每批更新次数", "每批采样用几次。为 1 时比值恒为 1，裁剪不起作用。"),
         ge=1,
         le=16,
@@ -501,7 +539,14 @@ def _check_multiple(name: str, value: int, of: str, unit: int) -> None:
     """Raise where ``value`` is no multiple of ``unit``; the error names the two nearest that are."""
     if value % unit:
         below = max(unit, value // unit * unit)
-        context = {"field": name, "value": value, "of": of, "unit": unit, "below": below, "above": (value // unit + 1) * unit}
+        context = {
+            "field": name,
+            "value": value,
+            "of": of,
+            "unit": unit,
+            "below": below,
+            "above": (value // unit + 1) * unit,
+        }
         raise PydanticCustomError("recipe_not_a_multiple", "{field} is no multiple of {of}", context)
 
 
@@ -544,7 +589,11 @@ def _first_problem(error: ValidationError, model: type[Recipe], source: str) -> 
     if kind == "extra_forbidden":
         return _unknown_key(where, model, source)
     return RecipeError(
-        "recipe_value", source=source, field=where, value=repr(problem["input"])[:80], why=problem["msg"][0].lower() + problem["msg"][1:]
+        "recipe_value",
+        source=source,
+        field=where,
+        value=repr(problem["input"])[:80],
+        why=problem["msg"][0].lower() + problem["msg"][1:],
     )
 
 

@@ -39,7 +39,12 @@ class Stage:
 
 
 def tour(
-    store: Store, seeds: list[int], *, samples: int, on_start: Callable[[Recipe], None] | None = None, on_progress: OnProgress | None = None
+    store: Store,
+    seeds: list[int],
+    *,
+    samples: int,
+    on_start: Callable[[Recipe], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Iterator[Stage]:
     """Train the chain for each seed, and yield each stage as it ends. Raises LabError where a run does not finish."""
     for seed in seeds:

@@ -45,7 +45,10 @@ def preset_names(folder: Path = PRESETS) -> list[str]:
     """All presets by name, in the order of the course: pretrain, sft, then the rest."""
     order = {"pretrain": 0, "sft": 1, "rm": 2, "ppo": 3, "dpo": 4, "grpo": 5}
     names = [_name(path, folder) for path in folder.glob("*/*.toml") if path.parent.name != "studies"]
-    return sorted(names, key=lambda name: (name.split("/")[0] != "tiny", name.split("/")[0], order.get(name.split("/")[1], 9), name))
+    return sorted(
+        names,
+        key=lambda name: (name.split("/")[0] != "tiny", name.split("/")[0], order.get(name.split("/")[1], 9), name),
+    )
 
 
 def _name(path: Path, folder: Path) -> str:

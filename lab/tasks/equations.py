@@ -119,13 +119,17 @@ def problems(split: Split) -> tuple[Problem, ...]:
 def prompts(split: Split, seed: int, count: int | None = None) -> list[dict[str, str]]:
     """``prompt, answer`` rows in both languages, shuffled by the seed; ``count`` cuts them off."""
     rows = [
-        {"prompt": problem.prompt(language), "answer": str(problem.x)} for problem in problems(split) for language in Language
+        {"prompt": problem.prompt(language), "answer": str(problem.x)}
+        for problem in problems(split)
+        for language in Language
     ]
     random.Random(f"prompts-{seed}").shuffle(rows)
     return rows[:count]
 
 
-def demonstrations(split: Split, seed: int, count: int, styles: Mapping[Style, float] = DEMONSTRATION_STYLES) -> list[dict[str, str]]:
+def demonstrations(
+    split: Split, seed: int, count: int, styles: Mapping[Style, float] = DEMONSTRATION_STYLES
+) -> list[dict[str, str]]:
     """``prompt, completion, answer`` rows in a mix of styles, drawn with the seed."""
     rng = random.Random(f"demonstrations-{seed}")
     pool, names, weights = problems(split), list(styles), list(styles.values())

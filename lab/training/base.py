@@ -40,7 +40,9 @@ def choose_device(wanted: Device) -> torch.device:
     if wanted is Device.AUTO:
         wanted = next(device for device, there in has.items() if there)
     if not has[wanted]:
-        raise MachineError("device_missing", value=wanted.value, there=", ".join(d.value for d, there in has.items() if there))
+        raise MachineError(
+            "device_missing", value=wanted.value, there=", ".join(d.value for d, there in has.items() if there)
+        )
     return torch.device(wanted.value)
 
 
@@ -85,7 +87,9 @@ def load_start(recipe: Recipe, home: Path) -> Any:
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     """The tokenizer with a pad token that is not its end token, and a chat template."""
-    place = ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
+    place = (
+        ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
+    )
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
     except (OSError, ValueError) as error:
@@ -95,7 +99,9 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
         # Padding with the end token would mask the end out of the labels.
         spare = "<|endoftext|>"
         known = tokenizer.get_vocab()
-        tokenizer.pad_token = spare if spare in known and spare != tokenizer.eos_token else tokenizer.unk_token or tokenizer.eos_token
+        tokenizer.pad_token = (
+            spare if spare in known and spare != tokenizer.eos_token else tokenizer.unk_token or tokenizer.eos_token
+        )
     if tokenizer.chat_template is None:
         print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
         tokenizer.chat_template = PLAIN_TEMPLATE
@@ -105,7 +111,11 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
 def lora_config(recipe: Any) -> LoraConfig:
     """LoRA on all linear layers (QLoRA, arXiv 2305.14314, section 4)."""
     return LoraConfig(
-        r=recipe.lora_rank, lora_alpha=recipe.lora_alpha, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM"
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
     )
 
 

@@ -38,6 +38,9 @@ class GroupTrainer(GRPOTrainer):
     """trl's trainer with the core's groups. ``on_rollout`` gets each rollout's groups once their log-probabilities are known."""
 
     def __init__(self, *, recipe: GrpoRecipe, rules: RuleSet, on_rollout: Any = None, **kwargs: Any) -> None:
+        self.beta: float
+        self.num_iterations: int
+        self._buffered_inputs: list[Batch | None] | None
         super().__init__(reward_funcs=[_reward_of_rule_set], **kwargs)
         self.recipe, self.rules, self.on_rollout = recipe, rules, on_rollout
         self.rollout: Rollout | None = None
@@ -51,7 +54,8 @@ class GroupTrainer(GRPOTrainer):
         started = time.perf_counter()
         texts = [completion[0]["content"] for completion in completions]
         self._rewards = [
-            self.rules(row["prompt"][-1]["content"], text, row.get("answer")) for row, text in zip(inputs, texts, strict=True)
+            self.rules(row["prompt"][-1]["content"], text, row.get("answer"))
+            for row, text in zip(inputs, texts, strict=True)
         ]
         self.rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids_list], self._rewards)
         self.rollout.reward_seconds = time.perf_counter() - started
@@ -79,10 +83,16 @@ class GroupTrainer(GRPOTrainer):
         ]
         rollout.step = self.state.global_step + 1
         ends = set(self.eos_token_ids)
-        last = batch["completion_ids"].gather(1, (batch["completion_mask"].sum(1, keepdim=True) - 1).clamp(min=0)).squeeze(1)
+        last = (
+            batch["completion_ids"]
+            .gather(1, (batch["completion_mask"].sum(1, keepdim=True) - 1).clamp(min=0))
+            .squeeze(1)
+        )
         rollout.truncated = [int(token) not in ends for token in last]
         device = batch["advantages"].device
-        batch["advantages"] = torch.tensor([a for g in rollout.groups for a in g.advantages], dtype=torch.float32, device=device)
+        batch["advantages"] = torch.tensor(
+            [a for g in rollout.groups for a in g.advantages], dtype=torch.float32, device=device
+        )
         batch["kept"] = torch.tensor([k for g in rollout.groups for k in g.kept], device=device)
         batch["index"] = torch.arange(len(rewards), device=device)
         self.tokens_generated += sum(rollout.tokens)
@@ -317,5 +327,3 @@ def train(task: Task) -> None:
 
     trainer.on_rollout = on_rollout
     task.run(trainer)
-
-

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from lab.core.rules import RuleSet, WeighedRule
+from lab.sandbox.ready import READY
 
 BATCH = 256
 KL_SAMPLES = 256
@@ -20,7 +21,13 @@ Row = dict[str, str]
 
 
 def sample(
-    model: Any, tokenizer: Any, prompts: Sequence[str], *, max_new_tokens: int, temperature: float = 1.0, seed: int | None = None,
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    seed: int | None = None,
     on_batch: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     """One completion for each prompt, as (index, prompt ids, completion ids up to and with the end token, text).
@@ -52,7 +59,12 @@ def _sample_batch(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
     inputs = tokenizer.apply_chat_template(
-        conversations, add_generation_prompt=True, return_dict=True, return_tensors="pt", padding=True, padding_side="left"
+        conversations,
+        add_generation_prompt=True,
+        return_dict=True,
+        return_tensors="pt",
+        padding=True,
+        padding_side="left",
     ).to(model.device)
     with torch.no_grad():
         output = model.generate(
@@ -77,7 +89,14 @@ def _sample_batch(
 
 
 def held_out(
-    model: Any, tokenizer: Any, rows: Sequence[Row], rules: RuleSet, *, samples: int, max_new_tokens: int, seed: int,
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    rules: RuleSet,
+    *,
+    samples: int,
+    max_new_tokens: int,
+    seed: int,
     on_batch: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """``{"pass_at_1", "reward", "samples"}`` over ``samples`` completions, prompts taken in turn; the same seed draws alike."""
@@ -92,20 +111,25 @@ def held_out(
         scored = rules(row["prompt"], text, row["answer"])
         reward += scored.value
         known = scored.scores.get("equals_answer")
-        right += (known if known is not None else equals(row["prompt"], text, row["answer"]).scores["equals_answer"]).value
+        right += (
+            known if known is not None else equals(row["prompt"], text, row["answer"]).scores["equals_answer"]
+        ).value
     return {"pass_at_1": right / samples, "reward": reward / samples, "samples": samples}
 
 
 def _equals(rules: RuleSet) -> RuleSet:
     """pass@1 is always measured by the same rule, whatever the run is rewarded for."""
-    from lab.sandbox.ready import READY
-
     return RuleSet([WeighedRule(READY["equals_answer"])])
 
 
 def kl_from_start(
-    policy: Any, start: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], tokenizer: Any, rows: Sequence[Row], *,
-    max_new_tokens: int, seed: int,
+    policy: Any,
+    start: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    tokenizer: Any,
+    rows: Sequence[Row],
+    *,
+    max_new_tokens: int,
+    seed: int,
 ) -> float:
     """KL(policy ‖ start), estimated on the policy's own completions, in nats a completion.
 
@@ -114,7 +138,9 @@ def kl_from_start(
     """
     prompts = [rows[i % len(rows)]["prompt"] for i in range(KL_SAMPLES)]
     total = count = 0.0
-    for _, prompt_ids, completion_ids, _ in sample(policy, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed):
+    for _, prompt_ids, completion_ids, _ in sample(
+        policy, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed
+    ):
         ids = torch.cat([prompt_ids, completion_ids]).unsqueeze(0)
         mask = torch.ones_like(ids)
         with torch.no_grad():

@@ -26,7 +26,10 @@ class Texts(Dataset):  # type: ignore[type-arg]
     """Token ids of the first ``count`` texts, each at most ``max_length`` tokens."""
 
     def __init__(self, tokenizer: Any, recipe: PretrainRecipe, count: int) -> None:
-        texts = [f"{USER}{prompt}{END}{ASSISTANT}{completion}{END}" for prompt, completion in islice(pretraining_texts(recipe.seed), count)]
+        texts = [
+            f"{USER}{prompt}{END}{ASSISTANT}{completion}{END}"
+            for prompt, completion in islice(pretraining_texts(recipe.seed), count)
+        ]
         self.rows: list[list[int]] = tokenizer(texts, truncation=True, max_length=recipe.max_length)["input_ids"]
 
     def __len__(self) -> int:

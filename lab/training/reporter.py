@@ -60,7 +60,13 @@ class Reporter:
         self.step = step
         if seconds > 0 and tokens:
             self.tokens_per_second = tokens / seconds
-        line = {"step": step, "time": time.time(), "seconds": seconds, "tokens_per_second": self.tokens_per_second, **values}
+        line = {
+            "step": step,
+            "time": time.time(),
+            "seconds": seconds,
+            "tokens_per_second": self.tokens_per_second,
+            **values,
+        }
         self.folder.append("metrics", {name: _finite(value) for name, value in line.items()})
         print(_journal(step, self.steps, values), flush=True)
 
@@ -127,7 +133,7 @@ def peak_memory_bytes() -> int:
     except ImportError:  # Windows
         import psutil
 
-        return int(psutil.Process().memory_info().peak_wset)
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

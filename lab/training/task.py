@@ -6,14 +6,14 @@ One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PrinterCallback, ProgressCallback
 
-from lab.core.recipes import Precision, Recipe
+from lab.core.recipes import Precision
 from lab.core.rules import Rule, RuleSet, WeighedRule
 from lab.data.datasets import Dataset
 from lab.errors import MachineError, RuleError
@@ -111,7 +111,12 @@ class Task:
                 return measure.token_logps(frozen, ids, mask)
 
         return measure.kl_from_start(
-            policy, start, self.tokenizer, self.dataset.held_out, max_new_tokens=self.longest_completion, seed=MEASURE_SEED
+            policy,
+            start,
+            self.tokenizer,
+            self.dataset.held_out,
+            max_new_tokens=self.longest_completion,
+            seed=MEASURE_SEED,
         )
 
     def save_model(self, place: Path | None = None) -> None:
@@ -187,14 +192,9 @@ def rule_set(recipe: Any) -> RuleSet:
 
 def with_fallback(rule: Rule, fallback: float) -> Rule:
     """The rule with the recipe's own fallback."""
-    from dataclasses import replace
-
     return replace(rule, fallback=fallback)
 
 
 def as_conversation(prompt: str) -> list[dict[str, str]]:
     """A prompt as the chat that trl's trainers read."""
     return [{"role": "user", "content": prompt}]
-
-
-__all__ = ["Recipe", "Task", "as_conversation", "rule_set"]

@@ -49,7 +49,9 @@ class Watch(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any) -> None:
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+    ) -> None:
         if not logs or "train_runtime" in logs:
             return
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}

@@ -7,7 +7,6 @@ which preset (``draft.py``).
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lab.core.recipes import RECIPES, Recipe, Section, snap_to_multiple, with_values
+from lab.store.command_line import train_line
 
 FRONT = (
     *("model", "dataset", "steps", "learning_rate", "group_size", "batch_size"),
@@ -189,11 +189,9 @@ def recipe_from(recipe: Recipe, edits: Mapping[str, Any], source: str) -> Recipe
 
 def command(preset: str, recipe: Recipe, edits: Mapping[str, Any]) -> str:
     """The line that does the same without the page: only what differs from the preset."""
-    parts = ["python", "-m", "lab", "train", preset]
-    for path, value in valid_combination(recipe, edits).items():
-        if value != entered(recipe)[path]:
-            parts += ["--set", f"{path}={_as_text(value)}"]
-    return shlex.join(parts)
+    start = entered(recipe)
+    changed = {path: value for path, value in valid_combination(recipe, edits).items() if value != start[path]}
+    return train_line(preset, {path: "" if value is None else value for path, value in changed.items()})
 
 
 def in_view(algorithm: str) -> list[FormField]:
@@ -214,14 +212,6 @@ def _tidy(field: FormField, value: Any) -> Any:
     if field.kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value.strip() if isinstance(value, str) else value
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:

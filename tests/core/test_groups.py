@@ -66,7 +66,9 @@ def test_top_fraction_keeps_exactly_the_best_and_ties_go_to_the_lower_index(valu
     assert {i for i, kept in enumerate(group.kept) if kept} == set(best)
 
 
-@pytest.mark.parametrize(("size", "fraction", "count"), [(10, 0.3, 3), (10, 0.7, 7), (5, 0.2, 1), (8, 0.01, 1), (8, 1.0, 8), (3, 0.34, 2)])
+@pytest.mark.parametrize(
+    ("size", "fraction", "count"), [(10, 0.3, 3), (10, 0.7, 7), (5, 0.2, 1), (8, 0.01, 1), (8, 1.0, 8), (3, 0.34, 2)]
+)
 def test_top_count_is_not_fooled_by_floating_point(size, fraction, count):
     assert top_count(size, fraction) == count
 

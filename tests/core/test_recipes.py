@@ -30,8 +30,16 @@ def test_every_field_of_the_form_has_words_in_both_languages(algorithm):
 @pytest.mark.parametrize(
     ("values", "key", "params"),
     [
-        ({"algorithm": "grpo", "batch_size": 60}, "recipe_not_a_multiple", {"value": 60, "unit": 8, "below": 56, "above": 64}),
-        ({"algorithm": "grpo", "bacth_size": 64}, "recipe_unknown_key", {"field": "bacth_size", "nearest": "batch_size"}),
+        (
+            {"algorithm": "grpo", "batch_size": 60},
+            "recipe_not_a_multiple",
+            {"value": 60, "unit": 8, "below": 56, "above": 64},
+        ),
+        (
+            {"algorithm": "grpo", "bacth_size": 64},
+            "recipe_unknown_key",
+            {"field": "bacth_size", "nearest": "batch_size"},
+        ),
         ({"algorithm": "grpo", "threshold": {"knd": "all"}}, "recipe_unknown_key", {"field": "threshold.knd"}),
         ({"algorithm": "grpo", "learning_rate": float("nan")}, "recipe_value", {"field": "learning_rate"}),
         ({"algorithm": "grpo", "learning_rate": -1}, "recipe_value", {"field": "learning_rate"}),

@@ -31,7 +31,9 @@ def make_model(tokenizer):
 
     def make(seed=0, **shape):
         torch.manual_seed(seed)
-        model = build_model(PretrainRecipe(**{"hidden_size": 32, "heads": 2, "layers": 2, "feed_forward": 64} | shape), tokenizer)
+        model = build_model(
+            PretrainRecipe(**{"hidden_size": 32, "heads": 2, "layers": 2, "feed_forward": 64} | shape), tokenizer
+        )
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         return model
 

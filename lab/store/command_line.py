@@ -1,4 +1,4 @@
-"""The command line that repeats a run's recipe: the nearest preset and what differs from it. It starts nothing."""
+"""The command line of a recipe: a preset and what differs from it, for the page's form and for a run alike. It starts nothing."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ NOT_TRAINED = ("about_en", "about_zh")
 def command_line(recipe: Mapping[str, Any], folder: Path = PRESETS) -> str | None:
     """``python -m lab train PRESET --set …`` with as few settings as can be; None where no preset is of its kind."""
     wanted = _flat(recipe)
-    nearest: list[str] | None = None
+    nearest: tuple[str, dict[str, Any]] | None = None
     for name, values in _presets(folder):
         if values["algorithm"] != recipe.get("algorithm") or set(values) != set(wanted):
             continue  # another kind, or a recipe of an earlier version of the lab
         changed = {key: value for key, value in wanted.items() if value != values[key] and key not in NOT_TRAINED}
         if any(value is None for value in changed.values()):
             continue  # TOML has no null
-        parts = [part for key, value in changed.items() for part in ("--set", f"{key}={_plain(value)}")]
-        if nearest is None or len(parts) < len(nearest) - 1:
-            nearest = [name, *parts]
-    return shlex.join(["python", "-m", "lab", "train", *nearest]) if nearest else None
+        if nearest is None or len(changed) < len(nearest[1]):
+            nearest = (name, changed)
+    return train_line(*nearest) if nearest else None
+
+
+def train_line(preset: str, changed: Mapping[str, Any]) -> str:
+    """``python -m lab train PRESET --set key=value …`` as a shell takes it."""
+    parts = [part for key, value in changed.items() for part in ("--set", f"{key}={_plain(value)}")]
+    return shlex.join(["python", "-m", "lab", "train", preset, *parts])
 
 
 @cache
