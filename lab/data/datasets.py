@@ -17,6 +17,9 @@ from lab.data.rows import read_rows
 from lab.tasks import equations
 
 MOST_DEMONSTRATIONS = 20_000
+MOST_PREFERENCES = 40_000
+HELD_OUT_PAIRS = 1_000
+ON_PAIRS = ("rm", "dpo")
 HELD_OUT_OF = 10
 """Of a file, one row in ten (by a hash of its prompt) is held out."""
 MOST_HELD_OUT = 256
@@ -26,11 +29,13 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to train on (``prompt`` with ``completion`` or ``answer``), rows to measure on (``prompt, answer``), and their hash."""
+    """Rows to train on (``prompt`` with ``completion``, ``answer`` or ``chosen`` and ``rejected``), rows to measure on (``prompt, answer``), and their hash."""
 
     train: list[Row]
     held_out: list[Row]
     content_hash: str
+    held_out_pairs: tuple[Row, ...] = ()
+    """Preferences to measure a reward model on, with their ``category`` where it is known."""
 
 
 def load(recipe: Recipe) -> Dataset:
@@ -38,6 +43,13 @@ def load(recipe: Recipe) -> Dataset:
     if recipe.dataset == "equations":
         return _equations(recipe)
     rows = read_rows(Path(recipe.dataset).expanduser())
+    if recipe.algorithm in ON_PAIRS:
+        from lab.data.forms import as_preferences
+
+        pairs = as_preferences(rows)
+        train = [row for row in pairs if not _is_held_out(row["prompt"])] or pairs
+        apart = tuple(row for row in pairs if _is_held_out(row["prompt"]))
+        return Dataset(train, [], rows.content_hash, apart)
     if recipe.algorithm == "sft":
         train, held_out = as_completions(rows), []
     else:
@@ -55,6 +67,11 @@ def _equations(recipe: Recipe) -> Dataset:
     if recipe.algorithm == "sft":
         count = min(MOST_DEMONSTRATIONS, recipe.steps * getattr(recipe, "batch_size", 32))
         train = equations.demonstrations(equations.Split.TRAIN, recipe.seed, count)
+    elif recipe.algorithm in ON_PAIRS:
+        count = min(MOST_PREFERENCES, recipe.steps * getattr(recipe, "batch_size", 32))
+        train = equations.preferences(equations.Split.TRAIN, recipe.seed, count)
+        pairs = tuple(equations.preferences(equations.Split.HELD_OUT, 0, HELD_OUT_PAIRS))
+        return Dataset(train, held_out, content_hash(train), pairs)
     elif recipe.algorithm != "pretrain":
         train = equations.prompts(equations.Split.TRAIN, recipe.seed)
     return Dataset(train, held_out, content_hash(train or held_out))

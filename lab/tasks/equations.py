@@ -41,11 +41,11 @@ class Style(StrEnum):
 
 
 READING_STYLES: Mapping[Style, float] = {
-    Style.DIRECT: 0.2,
-    Style.STEPS: 0.2,
+    Style.DIRECT: 0.15,
+    Style.STEPS: 0.25,
     Style.FRACTION: 0.1,
-    Style.NO_SOLUTION: 0.25,
-    Style.CONTRADICTION: 0.25,
+    Style.NO_SOLUTION: 0.35,
+    Style.CONTRADICTION: 0.15,
 }
 """What the base has read: right and wrong alike, so that alignment has something to choose from."""
 
@@ -140,6 +140,44 @@ def demonstrations(
         completion = problem.completion(style, language, rng)
         rows.append({"prompt": problem.prompt(language), "completion": completion, "answer": str(problem.x)})
     return rows
+
+
+PAIR_CATEGORIES: Mapping[str, float] = {"content": 0.7, "style": 0.15, "format": 0.15}
+"""What the two sides of a pair differ in: the number alone, the style (an integer before a fraction), or the form."""
+
+
+def preferences(
+    split: Split, seed: int, count: int, categories: Mapping[str, float] = PAIR_CATEGORIES
+) -> list[dict[str, str]]:
+    """``prompt, chosen, rejected, category`` rows of pairs that the lab judges itself, drawn with the seed."""
+    rng = random.Random(f"preferences-{seed}")
+    pool, names, weights = problems(split), list(categories), list(categories.values())
+    rows = []
+    for _ in range(count):
+        problem, language = rng.choice(pool), rng.choice(list(Language))
+        category = rng.choices(names, weights)[0]
+        chosen, rejected = _pair(problem, language, category, rng)
+        rows.append({"prompt": problem.prompt(language), "chosen": chosen, "rejected": rejected, "category": category})
+    return rows
+
+
+def _pair(problem: Problem, language: Language, category: str, rng: random.Random) -> tuple[str, str]:
+    """(chosen, rejected) of one category; the chosen one is always right."""
+    style = rng.choice([Style.DIRECT, Style.STEPS])
+    chosen = problem.completion(style, language, rng)
+    if category == "style":
+        return chosen, problem.completion(Style.FRACTION, language, rng)
+    if category == "content":
+        if style is Style.STEPS:
+            return chosen, problem.completion(Style.CONTRADICTION, language, rng)
+        wrong = rng.choice([n for n in range(1, 10) if n != problem.x])
+        return chosen, f"x = {wrong}"
+    broken = [
+        problem.completion(Style.NO_SOLUTION, language, rng),
+        chosen[: rng.randint(1, len(chosen) - 2)],
+        f"{chosen} {chosen}",
+    ]
+    return chosen, rng.choice(broken)
 
 
 def pretraining_texts(seed: int, share_of_facts: float = 0.3) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,13 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+)
 
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
@@ -77,6 +83,23 @@ def load(recipe: Recipe, home: Path) -> Loaded:
     return Loaded(model, tokenizer, device, fresh)
 
 
+def load_scorer(recipe: Recipe, home: Path) -> Loaded:
+    """The recipe's start with a head of one output in place of the language model's, and an adapter where it asks for LoRA.
+
+    Raises ModelError where the start is an adapter: the head's adapter needs plain weights to stand on.
+    """
+    device = choose_device(recipe.device)
+    ref = resolve(recipe.model, home)
+    tokenizer = load_tokenizer(ref)
+    model = _load_base(ref.base, recipe, device, AutoModelForSequenceClassification, num_labels=1)
+    if ref.adapter is not None:
+        raise ModelError("rm_needs_a_full_model", value=ref.name)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    if getattr(recipe, "training", Training.FULL) is Training.LORA:
+        model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
+    return Loaded(model, tokenizer, device, fresh_adapter=True)
+
+
 def load_start(recipe: Recipe, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
     ref = resolve(recipe.model, home)
@@ -108,20 +131,20 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def lora_config(recipe: Any) -> LoraConfig:
+def lora_config(recipe: Any, task_type: str = "CAUSAL_LM") -> LoraConfig:
     """LoRA on all linear layers (QLoRA, arXiv 2305.14314, section 4)."""
     return LoraConfig(
         r=recipe.lora_rank,
         lora_alpha=recipe.lora_alpha,
         lora_dropout=0.0,
         target_modules="all-linear",
-        task_type="CAUSAL_LM",
+        task_type=task_type,
     )
 
 
-def _load_base(place: str, recipe: Recipe, device: torch.device) -> Any:
+def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = AutoModelForCausalLM, **more: Any) -> Any:
     dtype = choose_dtype(recipe.precision, device)
-    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **more}
     if getattr(recipe, "load_in_4bit", False):
         compute = dtype if device.type == "cuda" else torch.float32
         options["quantization_config"] = BitsAndBytesConfig(
@@ -129,7 +152,7 @@ def _load_base(place: str, recipe: Recipe, device: torch.device) -> Any:
         )
         options["device_map"] = {"": str(device)}
     try:
-        model = AutoModelForCausalLM.from_pretrained(place, **options)
+        model = kind.from_pretrained(place, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError("model_cannot_load", value=place, why=_first_line(error)) from None
     return model if "device_map" in options else model.to(device)

@@ -75,7 +75,8 @@ class Reporter:
         seconds = time.perf_counter() - self._step_started
         self.folder.append("metrics", {"step": step, "time": time.time(), "seconds": seconds, "held_out": measured})
         self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
-        print(f"held-out: pass@1 {measured['pass_at_1']:.3f}, reward {measured['reward']:.3f}", flush=True)
+        parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
+        print(f"held out: {', '.join(parts)}", flush=True)
 
     def group(self, line: dict[str, Any]) -> None:
         """Append one group."""
@@ -143,7 +144,7 @@ def _finite(value: Any) -> Any:
 
 
 def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
-    shown = ("reward", "kept_share", "loss", "token_accuracy", "learning_rate")
+    shown = ("reward", "kept_share", "loss", "accuracy", "margin", "token_accuracy", "learning_rate")
     parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
     note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
     return f"step {step}/{steps}  " + "  ".join(parts) + note

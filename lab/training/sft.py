@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 
 from lab.core.recipes import SftRecipe, micro_batch
 from lab.training.base import Loaded, load
-from lab.training.task import Task, as_conversation
+from lab.training.task import Task, as_answer, as_conversation
 
 
 class CountingSFTTrainer(SFTTrainer):
@@ -46,7 +46,7 @@ def train(task: Task) -> None:
     rows = [
         {
             "prompt": as_conversation(row["prompt"]),
-            "completion": [{"role": "assistant", "content": row["completion"]}],
+            "completion": as_answer(row["completion"]),
         }
         for row in task.dataset.train
     ]

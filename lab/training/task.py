@@ -6,6 +6,7 @@ One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Task:
     home: Path
     resume_from: Path | None = None
     loaded: Loaded | None = None
+    own_measure: Callable[[Task], dict[str, Any] | None] | None = None
+    """An algorithm's own held-out measurement, where sampling completions says nothing of it (a reward model)."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class Task:
     @property
     def measures(self) -> bool:
         """Whether there is anything held out to measure on."""
-        return bool(self.dataset.held_out) and self.recipe.measure_samples > 0
+        return bool(self.dataset.held_out or self.dataset.held_out_pairs) and self.recipe.measure_samples > 0
 
     @property
     def longest_completion(self) -> int:
@@ -71,7 +74,9 @@ class Task:
 
     def measure(self) -> dict[str, Any] | None:
         """Held-out pass@1 and reward of the model as it is now; None where nothing is held out."""
-        if not self.measures:
+        if self.own_measure is not None:
+            return self.own_measure(self)
+        if not self.measures or not self.dataset.held_out:
             return None
 
         def on_batch(fraction: float) -> None:
@@ -95,7 +100,7 @@ class Task:
 
     def kl_from_start(self) -> float | None:
         """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
-        if not self.measures or self.recipe.algorithm == "pretrain":
+        if not self.measures or not self.dataset.held_out or self.recipe.algorithm in ("pretrain", "rm"):
             return None
         policy = self.model
         if hasattr(policy, "disable_adapter") and self.loaded is not None and self.loaded.fresh_adapter:
@@ -193,6 +198,11 @@ def rule_set(recipe: Any) -> RuleSet:
 def with_fallback(rule: Rule, fallback: float) -> Rule:
     """The rule with the recipe's own fallback."""
     return replace(rule, fallback=fallback)
+
+
+def as_answer(text: str) -> list[dict[str, str]]:
+    """A completion as the chat that trl's trainers read."""
+    return [{"role": "assistant", "content": text}]
 
 
 def as_conversation(prompt: str) -> list[dict[str, str]]:

@@ -29,6 +29,13 @@ NAMES = {
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "truncated_share",
     "clip_ratio/region_mean": "clip_ratio",
+    "accuracy": "accuracy",
+    "margin": "margin",
+    "mean_reward": "mean_reward",
+    "rewards/chosen": "reward_chosen",
+    "rewards/rejected": "reward_rejected",
+    "rewards/margins": "margin",
+    "rewards/accuracies": "accuracy",
 }
 """The trainers' names on the left, ours on the right; what is not listed is not written."""
 
@@ -54,6 +61,8 @@ class Watch(TrainerCallback):
     ) -> None:
         if not logs or "train_runtime" in logs:
             return
+        if self.recipe.algorithm in ("rm", "dpo"):
+            self.reporter.tokens_trained = int(logs.get("num_tokens", 0))
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
         self.reporter.metrics(state.global_step, values | self.extra)
         self.extra = {}

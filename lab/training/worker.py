@@ -50,6 +50,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
 
     algorithm = _algorithm(recipe.algorithm)
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
+    task.own_measure = getattr(algorithm, "measure", None)
     step, task.resume_from = folder.last_checkpoint() or (0, None)
     set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
     task.loaded = algorithm.prepare(task)
@@ -91,9 +92,9 @@ def _end(task: Any, before: Any) -> int:
 
 def _algorithm(name: str) -> ModuleType:
     """The algorithm's file: one line registers it."""
-    from lab.training import grpo, pretrain, sft
+    from lab.training import dpo, grpo, pretrain, rm, sft
 
-    return {"pretrain": pretrain, "sft": sft, "grpo": grpo}[name]
+    return {"pretrain": pretrain, "sft": sft, "rm": rm, "dpo": dpo, "grpo": grpo}[name]
 
 
 def _before(folder: RunFolder) -> Any:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lab.core.recipes import RECIPES, GrpoRecipe, PretrainRecipe, Recipe, SftRecipe, Training
+from lab.core.recipes import RECIPES, DpoRecipe, GrpoRecipe, PretrainRecipe, Recipe, RmRecipe, SftRecipe, Training
 from lab.errors import LabError
 from lab.rules import RULES
 from lab.ui.form import FormField, fields
@@ -37,6 +37,20 @@ def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -
         return say("plan.pretrain", language, **common, **shape)
     if isinstance(recipe, SftRecipe):
         return say("plan.sft", language, **common, what=_what(recipe, language), batch=_count(recipe.batch_size))
+    if isinstance(recipe, RmRecipe):
+        held = say("plan.held_pairs", language)
+        return say(
+            "plan.rm",
+            language,
+            **common,
+            what=_what(recipe, language),
+            batch=_count(recipe.batch_size),
+            held_pairs=held,
+        )
+    if isinstance(recipe, DpoRecipe):
+        memory = "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
+        shown = {"batch": _count(recipe.batch_size), "memory": say(f"plan.{memory}", language)}
+        return say("plan.dpo", language, **common, what=_what(recipe, language), **shown)
     if isinstance(recipe, GrpoRecipe):
         return say("plan.grpo", language, **common, **_grpo(recipe, language))
     return say("plan.other", language, **common, algorithm=recipe.algorithm)
@@ -101,7 +115,7 @@ def _memory(recipe: GrpoRecipe) -> str:
     return "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
 
 
-def _what(recipe: SftRecipe | GrpoRecipe, language: str) -> str:
+def _what(recipe: SftRecipe | RmRecipe | DpoRecipe | GrpoRecipe, language: str) -> str:
     if recipe.training is Training.FULL:
         return say("plan.all_weights", language)
     return say("plan.qlora" if recipe.load_in_4bit else "plan.lora", language, rank=recipe.lora_rank)

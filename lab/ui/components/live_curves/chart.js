@@ -2,19 +2,20 @@
 // share. Drawn as SVG by hand; no plotting library, no request.
 
 const CHART_HEIGHT = 116;
-const SHARES = /(_share|_ratio|accuracy|pass_at_1)$/;
-const WHOLE = /(_share|accuracy|pass_at_1)$/;
+const SHARES = /(_share|_ratio|accuracy|pass_at_1|_bias)$|^accuracy\//;
+const WHOLE = /(_share|accuracy|pass_at_1|_bias)$|^accuracy\//;
 
 function metricLabel(name) {
   if (hasWord("m_" + name)) return word("m_" + name);
   if (name.startsWith("rule/")) return word("m_rule", { rule: ruleLabel(name.slice(5)) });
+  if (name.startsWith("accuracy/")) return word("m_category", { rule: name.slice(9) });
   return name.replace(/[_/]/g, " ");
 }
 
 function metricWhy(name, algorithm) {
   if (hasWord(`why_${name}_${algorithm}`)) return word(`why_${name}_${algorithm}`);
   if (hasWord("why_" + name)) return word("why_" + name);
-  return word(name.startsWith("rule/") ? "why_rule" : "why_other");
+  return word(name.startsWith("rule/") ? "why_rule" : name.startsWith("accuracy/") ? "why_category" : "why_other");
 }
 
 const metricFigure = (name, value) => (SHARES.test(name) && isNumber(value) ? figure(value * 100, 1) + " %" : brief(value));

@@ -59,6 +59,7 @@ class Row {
       const was = before && isNumber(before.pass_at_1) ? figure(before.pass_at_1 * 100, 1) + " → " : "";
       return `pass@1 ${was}${figure(after.pass_at_1 * 100, 1)} %`;
     }
+    if (isNumber(after.pair_accuracy)) return word("pairs", { after: figure(after.pair_accuracy * 100, 1) });
     if (!isNumber(after.reward)) return "";
     return word("reward", { change: (before && isNumber(before.reward) ? figure(before.reward) + " → " : "") + figure(after.reward) });
   }
