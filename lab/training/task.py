@@ -130,7 +130,9 @@ class Task:
         draft = target.with_name(target.name + ".part")
         shutil.rmtree(draft, ignore_errors=True)
         try:
-            self.model.save_pretrained(draft)
+            # trl adds the frozen start as an adapter named "ref"; it is not what was trained
+            only = {"selected_adapters": ["default"]} if hasattr(self.model, "peft_config") else {}
+            self.model.save_pretrained(draft, **only)
             self.tokenizer.save_pretrained(draft)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)

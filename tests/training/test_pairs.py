@@ -1,0 +1,128 @@
+"""DPO and the reward model: losses and logged rewards against float64 references, on random preferences."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from lab.core.recipes import DpoRecipe, RmRecipe
+from lab.data.datasets import Dataset, load
+from lab.store.run_folder import RunFolder
+from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
+from lab.training import dpo, rm
+from lab.training.base import Loaded, lora_config
+from lab.training.reporter import Reporter
+from lab.training.task import Task, rule_set
+
+
+def log_sigmoid(x):
+    return -np.logaddexp(0.0, -x)
+
+
+def make_task(tmp_path, recipe, model, tokenizer):
+    folder = RunFolder(tmp_path)
+    data = Dataset(preferences(Split.TRAIN, 1, 64), [], "", tuple(preferences(Split.HELD_OUT, 0, 40)))
+    task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
+    task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
+    return task
+
+
+def sums_of_logps(model, ids, mask, completion_mask):
+    """Σ log π over completion tokens, float64, shape (B,)."""
+    with torch.no_grad():
+        logits = copy.deepcopy(model).double().eval()(input_ids=ids, attention_mask=mask).logits[:, :-1]
+    logps = torch.log_softmax(logits, -1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return (logps * completion_mask[:, 1:]).sum(1).numpy()
+
+
+@pytest.mark.parametrize("beta", [0.1, 0.5])
+def test_dpo_equals_the_formula(tmp_path, make_model, tokenizer, beta):
+    from peft import get_peft_model
+
+    recipe = DpoRecipe(steps=2, batch_size=8, beta=beta)
+    task = make_task(tmp_path, recipe, get_peft_model(make_model(), lora_config(recipe)), tokenizer)
+    trainer = dpo.build_trainer(task)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in trainer.model.named_parameters():
+            if "lora_B" in name and parameter.requires_grad:
+                parameter.normal_(0, 0.2)
+    batch = next(iter(trainer.get_train_dataloader()))
+    ids, mask, completion = batch["input_ids"], batch["attention_mask"], batch["completion_mask"]
+    loss = trainer.compute_loss(trainer.model.train(), dict(batch)).item()
+    policy = sums_of_logps(trainer.model, ids, mask, completion)
+    with trainer.model.disable_adapter():
+        reference = sums_of_logps(trainer.model, ids, mask, completion)
+    chosen, rejected = np.split(beta * (policy - reference), 2)
+    assert loss == pytest.approx(-log_sigmoid(chosen - rejected).mean(), rel=1e-4, abs=1e-5)
+    logged = {name: values[-1] for name, values in trainer._metrics["train"].items()}
+    assert logged["rewards/chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
+    assert logged["rewards/rejected"] == pytest.approx(rejected.mean(), abs=1e-4)
+    assert logged["rewards/margins"] == pytest.approx((chosen - rejected).mean(), abs=1e-4)
+    assert logged["rewards/accuracies"] == pytest.approx((chosen > rejected).mean())
+    assert abs(chosen - rejected).max() > 0.01, "equal rewards would prove nothing"
+
+
+def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer):
+    from trl import RewardConfig, RewardTrainer
+
+    scorer = make_scorer(make_model, tokenizer)
+    pairs = preferences(Split.TRAIN, 2, 16)
+    task = make_task(tmp_path, RmRecipe(steps=1, batch_size=16, training="full"), scorer, tokenizer)
+    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs])
+    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs])
+    expected = -log_sigmoid(chosen - rejected).mean()
+    task.dataset.train[:] = pairs
+    arguments = RewardConfig(**task.arguments(per_device_train_batch_size=16))
+    from datasets import Dataset as Rows
+
+    rows = [{k: conversation(row, k) for k in ("prompt", "chosen", "rejected")} for row in pairs]
+    trainer = RewardTrainer(model=scorer, args=arguments, train_dataset=Rows.from_list(rows), processing_class=tokenizer)
+    loss = trainer.compute_loss(trainer.model.train(), next(iter(trainer.get_train_dataloader()))).item()
+    assert loss == pytest.approx(expected, rel=1e-4)
+    assert abs(chosen - rejected).max() > 0.01
+
+
+def conversation(row, name):
+    return [{"role": "user" if name == "prompt" else "assistant", "content": row[name]}]
+
+
+def make_scorer(make_model, tokenizer):
+    from transformers import LlamaForSequenceClassification
+
+    config = copy.deepcopy(make_model().config)
+    config.num_labels, config.pad_token_id = 1, tokenizer.pad_token_id
+    torch.manual_seed(5)
+    scorer = LlamaForSequenceClassification(config)
+    torch.nn.init.normal_(scorer.score.weight, std=0.5)
+    return scorer
+
+
+def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer):
+    scorer = make_scorer(make_model, tokenizer)
+    texts = [(row["prompt"], row["chosen"]) for row in preferences(Split.TRAIN, 4, 12)]
+    together = rm.scores(scorer, tokenizer, texts)
+    alone = np.concatenate([rm.scores(scorer, tokenizer, [text]) for text in texts])
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert together.std() > 0.01
+
+
+def test_accuracy_is_told_by_category_and_length(tmp_path, make_model, tokenizer):
+    task = make_task(tmp_path, RmRecipe(training="full"), make_scorer(make_model, tokenizer), tokenizer)
+    measured = rm.measure(task)
+    shares = [measured[f"accuracy/{name}"] for name in PAIR_CATEGORIES]
+    assert all(0 <= share <= 1 for share in shares)
+    counts = [sum(row["category"] == name for row in task.dataset.held_out_pairs) for name in PAIR_CATEGORIES]
+    assert measured["pair_accuracy"] == pytest.approx(np.average(shares, weights=counts))
+    assert 0 <= measured["length_bias"] <= 1
+
+
+@pytest.mark.parametrize("algorithm", ["rm", "dpo"])
+def test_pairs_for_training_and_for_measuring_are_of_different_problems(algorithm):
+    from lab.core.recipes import parse
+
+    data = load(parse({"algorithm": algorithm, "steps": 20}))
+    assert {row["category"] for row in data.train} == set(PAIR_CATEGORIES)
+    assert all(row["chosen"] != row["rejected"] for row in data.train)
+    assert not {row["prompt"] for row in data.train} & {row["prompt"] for row in data.held_out_pairs}
