@@ -10,9 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.core.recipes import Recipe
-from lab.data.forms import as_completions, as_prompts
+from lab.data.forms import as_completions, as_preferences, as_prompts
 from lab.data.rows import read_rows
 from lab.tasks import equations
 
@@ -24,12 +25,16 @@ HELD_OUT_OF = 10
 """Of a file, one row in ten (by a hash of its prompt) is held out."""
 MOST_HELD_OUT = 256
 
-Row = dict[str, str]
+Row = dict[str, Any]
+"""All text; only the prompt of a preference may be messages (``[{"role", "content"}]``)."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to train on (``prompt`` with ``completion``, ``answer`` or ``chosen`` and ``rejected``), rows to measure on (``prompt, answer``), and their hash."""
+    """Rows to train on, rows to measure on (``prompt, answer``), and their hash.
+
+    Those to train on have ``prompt`` with ``completion``, ``answer``, or ``chosen`` and ``rejected``.
+    """
 
     train: list[Row]
     held_out: list[Row]
@@ -44,8 +49,6 @@ def load(recipe: Recipe) -> Dataset:
         return _equations(recipe)
     rows = read_rows(Path(recipe.dataset).expanduser())
     if recipe.algorithm in ON_PAIRS:
-        from lab.data.forms import as_preferences
-
         pairs = as_preferences(rows)
         train = [row for row in pairs if not _is_held_out(row["prompt"])] or pairs
         apart = tuple(row for row in pairs if _is_held_out(row["prompt"]))
@@ -77,7 +80,9 @@ def _equations(recipe: Recipe) -> Dataset:
     return Dataset(train, held_out, content_hash(train or held_out))
 
 
-def _is_held_out(prompt: str) -> bool:
+def _is_held_out(prompt: str | list[dict[str, str]]) -> bool:
+    if not isinstance(prompt, str):
+        prompt = json.dumps(prompt, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[0] % HELD_OUT_OF == 0
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.data.forms import as_completions, as_prompts
+from lab.data.forms import Form, as_completions, as_prompts, shape_completions
+from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.rules.mathematics import equals_answer
@@ -45,6 +46,37 @@ def test_gsm8k(tmp_path: Path) -> None:
     assert as_prompts(read) == [{"prompt": GSM8K["question"], "answer": "1072"}]
     assert as_completions(read) == [{"prompt": GSM8K["question"], "completion": GSM8K["answer"]}]
     assert equals_answer(GSM8K["question"], GSM8K["answer"], as_prompts(read)[0]["answer"]) == 1.0
+
+
+def test_alpaca(tmp_path: Path) -> None:
+    read = rows(
+        tmp_path,
+        {"instruction": "翻译成英文", "input": "你好", "output": "Hello"},
+        {"instruction": "Say hello.", "input": "", "output": "Hello"},
+        {"instruction": "Say hello.", "output": "Hello"},
+        {"instruction": "And now?", "output": "Hello", "history": [["a", "b"]]},
+        {"instruction": "Say hello.", "output": ""},
+    )
+    shaped = shape_completions(read)
+    assert shaped.form is Form.ALPACA
+    assert shaped.rows == [
+        {"prompt": "翻译成英文\n你好", "completion": "Hello"},
+        {"prompt": "Say hello.", "completion": "Hello"},
+        {"prompt": "Say hello.", "completion": "Hello"},
+    ]
+    assert shaped.left_out == [LeftOut(4, WhyLeftOut.SEVERAL_TURNS), LeftOut(5, WhyLeftOut.EMPTY, "output")]
+
+
+def test_messages_of_one_turn_are_text(tmp_path: Path) -> None:
+    read = rows(
+        tmp_path,
+        {"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}]},
+    )
+    assert as_completions(read) == [{"prompt": "a", "completion": "b"}]
+
+
+def test_questions_without_answers_are_prompts(tmp_path: Path) -> None:
+    assert as_prompts(rows(tmp_path, {"question": "a"})) == [{"prompt": "a"}]
 
 
 def test_empty_rows_are_left_out(tmp_path: Path) -> None:

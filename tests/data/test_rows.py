@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.rows import read_rows
 from lab.errors import DatasetError
 
@@ -44,8 +45,13 @@ def test_reads_every_form(tmp_path: Path, name: str, content: str) -> None:
 def test_rows_that_are_no_objects_are_left_out_and_counted(tmp_path: Path) -> None:
     rows = read_rows(write(tmp_path, "a.jsonl", '{"prompt": "a"}\n5\n"text"\n[1]\nnull\n{"prompt": "b"}\n'))
     assert [row["prompt"] for row in rows.rows] == ["a", "b"]
-    assert [line for line, _ in rows.left_out] == [2, 3, 4, 5]
-    assert rows.left_out[1][1] == "string, not an object"
+    assert rows.lines == [1, 6]
+    assert rows.left_out == [
+        LeftOut(2, WhyLeftOut.NOT_AN_OBJECT, "number"),
+        LeftOut(3, WhyLeftOut.NOT_AN_OBJECT, "string"),
+        LeftOut(4, WhyLeftOut.NOT_AN_OBJECT, "array"),
+        LeftOut(5, WhyLeftOut.NOT_AN_OBJECT, "null"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,7 @@ def test_rows_that_are_no_objects_are_left_out_and_counted(tmp_path: Path) -> No
         ("a.jsonl", "\n5\n", "dataset_no_objects", {"line": 2, "found": "number"}),
         ("a.json", '{\n"data": []}', "dataset_no_objects", {"found": "one object"}),
         ("a.json", '"text"', "dataset_no_objects", {"found": "one string"}),
-        ("a.txt", LINES, "dataset_kind", {"known": ".jsonl, .json"}),
+        ("a.txt", LINES, "dataset_kind", {"known": ".jsonl, .json, .csv, .tsv, .parquet"}),
     ],
 )
 def test_errors_name_the_place(
@@ -88,3 +94,10 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         read_rows(tmp_path / "folder.jsonl")
     assert caught.value.key == "dataset_unreadable"
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", LINES)
+    with pytest.raises(DatasetError) as caught:
+        read_rows(path, most_bytes=20)
+    assert caught.value.key == "dataset_too_large"

@@ -1,0 +1,118 @@
+"""Read CSV as spreadsheets write it: a header, then rows; commas, semicolons or tabs; quoted cells may hold new lines.
+
+Every cell is text, as it stands: ``007``, ``NA`` and ``=1+1`` are data and are neither converted nor computed. Two things that
+``writing.py`` does are undone: the apostrophe before what a spreadsheet would take for a formula, and messages as JSON in a cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.errors import DatasetError
+
+SUFFIXES = (".csv", ".tsv")
+DELIMITERS = (",", ";", "\t")
+LONGEST_CELL = 64 * 2**20
+LOOKED_AT = 50
+"""So many rows decide which delimiter it is."""
+
+FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+"""What a spreadsheet may take for the start of a formula; the wide forms too, in East Asian ones."""
+QUOTED_FORMULA = re.compile("'+" + FORMULA.pattern)
+MESSAGES = re.compile(r'\[\s*\{\s*"')
+
+
+def records(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
+    """``(line, row)`` for each row under the header; short ones are filled up with empty cells, blank lines passed over.
+
+    Raises DatasetError: not UTF-8, a quotation mark that is never closed, the same column twice.
+    """
+    text = _text(path, content)
+    delimiter = _delimiter(text)
+    rows = _rows(path, text, delimiter)
+    try:
+        _, header = next(rows)
+    except StopIteration:
+        return
+    names = [_unquoted(name.strip()) for name in header]
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice is not None:
+        raise DatasetError("dataset_column_twice", path=path, column=twice)
+    empty = True
+    for line, cells in rows:
+        empty = False
+        if any(cells[len(names) :]):
+            yield LeftOut(line, WhyLeftOut.TOO_MANY_CELLS, str(len(cells)))
+            continue
+        cells += [""] * (len(names) - len(cells))
+        yield line, {name: _cell(cell) for name, cell in zip(names, cells, strict=False) if name}
+    if empty:
+        raise DatasetError("dataset_only_header", path=path, found=", ".join(names))
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError("dataset_not_utf8", path=path, line=content[: error.start].count(b"\n") + 1) from error
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line on which it begins."""
+    csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DatasetError("dataset_broken_csv", path=path, line=line, why=str(error)) from error
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that splits the most of the first rows as it splits the header, into the most columns."""
+    return max(DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
+
+
+def _fit(text: str, delimiter: str) -> tuple[bool, float, int]:
+    """How well a delimiter fits: more than one column at all, the share of rows as wide as the header, the columns."""
+    try:
+        widths = [len(cells) for _, cells in islice(_rows(Path(), text, delimiter), LOOKED_AT)]
+    except DatasetError:
+        return False, 0.0, 0
+    if not widths or widths[0] < 2:
+        return False, 0.0, 0
+    return True, sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+
+def _cell(cell: str) -> Any:
+    if MESSAGES.match(cell):
+        return _messages(cell)
+    return _unquoted(cell)
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if QUOTED_FORMULA.match(cell) else cell
+
+
+def _messages(cell: str) -> Any:
+    """A cell that holds a JSON list of messages, as that list; any other text as it stands."""
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    keys = ({"role", "content"}, {"from", "value"})
+    are_messages = all(isinstance(item, dict) and any(wanted <= item.keys() for wanted in keys) for item in value)
+    return value if are_messages else cell

@@ -1,0 +1,59 @@
+"""Why a row of a file is not used: what the person reads in the report of rows left out. The words are in ``lab/ui/text``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WhyLeftOut(StrEnum):
+    """Each has its sentence, with ``{detail}`` filled in, under ``left_out`` in ``lab/ui/text``."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    """A JSON value of another kind; the detail is its kind."""
+    TOO_MANY_CELLS = "too_many_cells"
+    """A CSV row that is longer than the header; the detail is its number of cells."""
+    MISSING = "missing"
+    """Without the column that the detail names."""
+    EMPTY = "empty"
+    """Nothing to read in the column that the detail names."""
+    NOT_TEXT = "not_text"
+    """Neither text nor messages in the column that the detail names."""
+    EQUAL_SIDES = "equal_sides"
+    """Chosen and rejected are the same."""
+    NO_QUESTION = "no_question"
+    """Messages that do not end with the user's."""
+    NOT_ONE_ANSWER = "not_one_answer"
+    """A side that is not exactly one message of the assistant; the detail is its column."""
+    SEVERAL_TURNS = "several_turns"
+    """A conversation or a system message where one plain prompt is needed."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One row that is not used; for an array or a table the line is the row's place in it, from 1."""
+
+    line: int
+    why: WhyLeftOut
+    detail: str = ""
+
+
+class NotUsable(Exception):  # never leaves lab/data
+    """Raised while one row is shaped, where it has to be left out."""
+
+    def __init__(self, why: WhyLeftOut, detail: str = "") -> None:
+        super().__init__(why, detail)
+        self.why = why
+        self.detail = detail
+
+    def at(self, line: int) -> LeftOut:
+        """The same, with its line."""
+        return LeftOut(line, self.why, self.detail)
+
+
+def counted(left_out: Iterable[LeftOut]) -> list[tuple[WhyLeftOut, str, int]]:
+    """``(why, detail, how many)``, the most frequent first: the short form of the report."""
+    counts = Counter((row.why, row.detail) for row in left_out)
+    return [(why, detail, count) for (why, detail), count in counts.most_common()]

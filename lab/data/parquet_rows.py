@@ -1,0 +1,62 @@
+"""Read Parquet, with pyarrow, which is imported only where a file is read. Lists and structs become lists and dicts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from lab.data.left_out import LeftOut
+from lab.errors import DatasetError
+
+SUFFIXES = (".parquet",)
+BATCH = 1024
+MOST_ROWS = 5_000_000
+MOST_UNPACKED = 4 * 2**30
+"""A small file can unpack to any size: beyond this it is refused."""
+
+
+def records(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
+    """``(place, row)`` for each row, from 1.
+
+    Raises DatasetError: no Parquet or a broken one, one that unpacks to too much, no rows.
+    """
+    if not content:
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        rows, unpacked, place = file.metadata.num_rows, 0, 0
+        if rows > MOST_ROWS:
+            raise _too_large(path)
+        if rows == 0:
+            raise DatasetError("dataset_only_header", path=path, found=", ".join(file.schema_arrow.names))
+        for batch in file.iter_batches(batch_size=BATCH):
+            unpacked += batch.nbytes
+            if unpacked > MOST_UNPACKED:
+                raise _too_large(path)
+            for row in batch.to_pylist():
+                place += 1
+                yield place, {name: _plain(value) for name, value in row.items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DatasetError("dataset_broken_parquet", path=path, why=str(error).splitlines()[0][:200]) from error
+
+
+def _too_large(path: Path) -> DatasetError:
+    return DatasetError("dataset_unpacks", path=path, rows=f"{MOST_ROWS:,}", gigabytes=MOST_UNPACKED // 2**30)
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON could hold it: dates and decimals as they are written, bytes as nothing."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (date, time, Decimal)):
+        return str(value)
+    return value if value is None or isinstance(value, (str, bool, int, float)) else None

@@ -1,0 +1,186 @@
+"""Preferences of every known form, and why a row is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences, with_columns
+from lab.data.left_out import LeftOut, WhyLeftOut, counted
+from lab.data.rows import Rows
+from lab.data.rows import read_rows as read_file
+from lab.data.writing import write_rows
+from lab.errors import DatasetError
+
+
+def rows(*values: dict[str, Any]) -> Rows:
+    columns = tuple(dict.fromkeys(name for row in values for name in row))
+    return Rows(Path("rows.jsonl"), list(values), columns, "sha256:", [])
+
+
+def user(content: str) -> dict[str, str]:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: str) -> dict[str, str]:
+    return {"role": "assistant", "content": content}
+
+
+def human(value: str) -> dict[str, str]:
+    return {"from": "human", "value": value}
+
+
+def gpt(value: str) -> dict[str, str]:
+    return {"from": "gpt", "value": value}
+
+
+PLAIN = {"prompt": "解方程 3x + 5 = 20", "chosen": "x = 5", "rejected": "无解"}
+CHAT: dict[str, Any] = {"prompt": [user("a"), assistant("b"), user("c")], "chosen": "yes", "rejected": "no"}
+
+
+def test_plain_rows_stay_plain() -> None:
+    assert as_preferences(rows(PLAIN, PLAIN | {"n_votes": 3})) == [PLAIN, PLAIN]
+    assert as_preferences(rows(PLAIN | {"category": "format"})) == [PLAIN | {"category": "format"}]
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [
+        (Form.PREFERENCES, CHAT),
+        (
+            Form.CONVERSATIONS,
+            {"conversations": [human("a"), gpt("b"), human("c")], "chosen": gpt("yes"), "rejected": gpt("no")},
+        ),
+        (
+            Form.WHOLE_CHATS,
+            {"chosen": [*CHAT["prompt"], assistant("yes")], "rejected": [*CHAT["prompt"], assistant("no")]},
+        ),
+        (
+            Form.PREFERENCES,
+            CHAT | {"chosen": [*CHAT["prompt"], assistant("yes")], "rejected": [*CHAT["prompt"], assistant("no")]},
+        ),
+        (Form.PREFERENCES, CHAT | {"chosen": [assistant("yes")], "rejected": [assistant("no")]}),
+    ],
+)
+def test_conversations_become_messages(form: Form, row: dict[str, Any]) -> None:
+    read = rows(row)
+    assert detect_form(read) is form
+    assert as_preferences(read) == [CHAT]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversations": [human("解方程 3x + 5 = 20")], "chosen": gpt("x = 5"), "rejected": gpt("无解")},
+        {"prompt": PLAIN["prompt"], "chosen": [user(PLAIN["prompt"]), assistant("x = 5")], "rejected": [user(PLAIN["prompt"]), assistant("无解")]},
+        {"instruction": "解方程", "input": "3x + 5 = 20", "chosen": "x = 5", "rejected": "无解"},
+    ],
+)  # fmt: skip
+def test_one_question_is_plain_text(row: dict[str, Any]) -> None:
+    prompt = PLAIN["prompt"] if "input" not in row else "解方程\n3x + 5 = 20"
+    assert as_preferences(rows(row)) == [PLAIN | {"prompt": prompt}]
+    assert as_prompts(rows(row)) == [{"prompt": prompt}]
+
+
+def test_only_conversations_are_messages() -> None:
+    system = {"from": "system", "value": "be brief"}
+    read = rows(
+        {"conversations": [human("a")], "chosen": gpt("b"), "rejected": gpt("c")},
+        {"conversations": [system, human("a")], "chosen": gpt("b"), "rejected": gpt("c")},
+        {"conversations": [{"from": "system", "value": " "}, human("a")], "chosen": gpt("b"), "rejected": gpt("c")},
+    )
+    plain = {"prompt": "a", "chosen": "b", "rejected": "c"}
+    assert as_preferences(read) == [
+        plain,
+        plain | {"prompt": [{"role": "system", "content": "be brief"}, user("a")]},
+        plain,
+    ]
+
+
+def test_the_report_says_which_row_and_why() -> None:
+    shaped = shape_preferences(
+        rows(
+            PLAIN,
+            PLAIN | {"rejected": "x = 5 "},
+            PLAIN | {"chosen": " "},
+            PLAIN | {"prompt": None},
+            {"prompt": "a"},
+            PLAIN | {"chosen": [1]},
+            PLAIN | {"chosen": True},
+            PLAIN | {"prompt": [user("a"), assistant("b")]},
+            PLAIN | {"prompt": [user("")]},
+            PLAIN | {"chosen": [assistant("a"), assistant("b")]},
+            PLAIN | {"chosen": [user("a")]},
+            PLAIN | {"prompt": [{"role": "tool", "content": "a"}]},
+        )
+    )
+    assert shaped.rows == [PLAIN]
+    assert shaped.left_out == [
+        LeftOut(2, WhyLeftOut.EQUAL_SIDES),
+        LeftOut(3, WhyLeftOut.EMPTY, "chosen"),
+        LeftOut(4, WhyLeftOut.MISSING, "prompt"),
+        LeftOut(5, WhyLeftOut.MISSING, "chosen"),
+        LeftOut(6, WhyLeftOut.NOT_TEXT, "chosen"),
+        LeftOut(7, WhyLeftOut.NOT_TEXT, "chosen"),
+        LeftOut(8, WhyLeftOut.NO_QUESTION),
+        LeftOut(9, WhyLeftOut.EMPTY, "prompt"),
+        LeftOut(10, WhyLeftOut.NOT_ONE_ANSWER, "chosen"),
+        LeftOut(11, WhyLeftOut.NOT_ONE_ANSWER, "chosen"),
+        LeftOut(12, WhyLeftOut.NOT_TEXT, "prompt"),
+    ]
+    assert counted(shaped.left_out)[0] == (WhyLeftOut.NOT_TEXT, "chosen", 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        (PLAIN | {"rejected": PLAIN["chosen"]}, "dataset_all_equal"),
+        (PLAIN | {"rejected": ""}, "dataset_all_empty"),
+        ({"prompt": "a", "chosen": "b"}, "dataset_columns"),
+        ({"chosen": [assistant("a")], "rejected": [assistant("b")]}, "dataset_all_empty"),
+    ],
+)
+def test_nothing_left_is_an_error(row: dict[str, Any], key: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        as_preferences(rows(row))
+    assert caught.value.key == key
+
+
+def test_conversations_are_no_plain_prompts() -> None:
+    with pytest.raises(DatasetError) as caught:
+        as_prompts(rows(CHAT))
+    assert caught.value.key == "dataset_all_conversations"
+
+
+def test_columns_of_other_names() -> None:
+    read = rows({"question_text": "a", "good": "b", "bad": "c", "prompt": "hidden"})
+    mapping = {"prompt": "question_text", "chosen": "good", "rejected": "bad"}
+    assert detect_form(read, mapping) is Form.PREFERENCES
+    assert as_preferences(with_columns(read, mapping)) == [{"prompt": "a", "chosen": "b", "rejected": "c"}]
+    assert as_preferences(with_columns(rows(PLAIN), {"chosen": "rejected", "rejected": "chosen"})) == [
+        PLAIN | {"chosen": PLAIN["rejected"], "rejected": PLAIN["chosen"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "key"),
+    [
+        ({}, "dataset_form"),
+        ({"prompt": "none"}, "dataset_mapping_column"),
+        ({"winner": "a"}, "dataset_mapping_name"),
+    ],
+)
+def test_a_mapping_that_cannot_be(mapping: dict[str, str], key: str) -> None:
+    with pytest.raises(DatasetError) as caught:
+        detect_form(rows({"a": 1}), mapping)
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+@pytest.mark.parametrize("row", [PLAIN, CHAT])
+def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str, row: dict[str, Any]) -> None:
+    path = tmp_path / f"rows{suffix}"
+    write_rows(path, [row])
+    assert as_preferences(read_file(path)) == [row]
