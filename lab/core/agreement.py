@@ -1,0 +1,112 @@
+"""How far people agree: raw, Cohen's κ for two, the left-side rate, accuracy on gold pairs. Krippendorff's α needs a library:
+``lab/store/agreement.py``.
+
+Compared is which *response* was chosen, wherever it stood. A skip is no vote. Where a number is undefined, it comes with the
+reason instead. Not for deriving preferences (``preferences.py``).
+Source of κ: Cohen, "A coefficient of agreement for nominal scales" (1960): κ = (p_o − p_e) / (1 − p_e).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations
+
+import numpy as np
+
+from lab.core.preferences import Choice, Judgement, Place
+
+Votes = Mapping[str, Mapping[str, Choice]]
+"""By pair id, by annotator."""
+
+CHOICES = (Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD)
+
+
+class WhyUndefined(StrEnum):
+    """Why a number of agreement cannot be given."""
+
+    NO_OVERLAP = "no_overlap"
+    """No pair has been judged by two people."""
+    ONE_CATEGORY = "one_category"
+    """All say the same of every pair: nobody can tell agreement from habit."""
+    NONE_CHOSEN = "none_chosen"
+    """No judgement chose a response."""
+    NO_GOLD = "no_gold"
+    """No gold pair has been judged."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number, or the reason why there is none, and how many pairs (or judgements, for rates) it rests on."""
+
+    value: float | None
+    count: int
+    why: WhyUndefined | None = None
+
+
+def votes(judgements: Iterable[Judgement]) -> dict[str, dict[str, Choice]]:
+    """The choices by pair and annotator, without skips; of two by the same annotator on a pair the later one counts."""
+    found: dict[str, dict[str, Choice]] = {}
+    for judgement in judgements:
+        of_pair = found.setdefault(judgement.pair_id, {})
+        of_pair.pop(judgement.annotator, None)
+        if judgement.choice is not Choice.SKIP:
+            of_pair[judgement.annotator] = judgement.choice
+    return found
+
+
+def shared(found: Votes) -> dict[str, Mapping[str, Choice]]:
+    """The pairs that at least two people have judged: only these say anything of agreement."""
+    return {pair_id: of_pair for pair_id, of_pair in found.items() if len(of_pair) > 1}
+
+
+def raw_agreement(found: Votes) -> Measure:
+    """Of two people who judged the same pair, how often they said the same: every two on every pair count alike."""
+    pairs = shared(found)
+    twos = [one is other for of_pair in pairs.values() for one, other in combinations(of_pair.values(), 2)]
+    if not twos:
+        return Measure(None, 0, WhyUndefined.NO_OVERLAP)
+    return Measure(sum(twos) / len(twos), len(pairs))
+
+
+def cohens_kappa(found: Votes, one: str, other: str) -> Measure:
+    """κ of two annotators, over the pairs that both have judged."""
+    both = [(of_pair[one], of_pair[other]) for of_pair in found.values() if one in of_pair and other in of_pair]
+    if not both:
+        return Measure(None, 0, WhyUndefined.NO_OVERLAP)
+    of_one, of_other = Counter(first for first, _ in both), Counter(second for _, second in both)
+    by_chance = sum(of_one[choice] * of_other[choice] for choice in CHOICES)  # integers: p_e · n²
+    if by_chance == len(both) ** 2:
+        return Measure(None, len(both), WhyUndefined.ONE_CATEGORY)
+    observed = sum(first is second for first, second in both) / len(both)
+    expected = by_chance / len(both) ** 2
+    return Measure((observed - expected) / (1 - expected), len(both))
+
+
+def choice_matrix(found: Votes) -> np.ndarray:
+    """The shared pairs as a matrix, a row for each annotator, a column for each pair: the number of the choice, NaN where none."""
+    pairs = shared(found)
+    names = sorted({name for of_pair in pairs.values() for name in of_pair})
+    numbers = {choice: float(number) for number, choice in enumerate(CHOICES)}
+    cells = [[numbers[of_pair[name]] if name in of_pair else np.nan for of_pair in pairs.values()] for name in names]
+    return np.asarray(cells, dtype=np.float64).reshape(len(names), len(pairs))
+
+
+def left_rate(judgements: Iterable[Judgement]) -> Measure:
+    """How often the chosen response stood on the left; about one half where people read both."""
+    places = [judgement.place for judgement in judgements if judgement.place is not None]
+    if not places:
+        return Measure(None, 0, WhyUndefined.NONE_CHOSEN)
+    return Measure(sum(place is Place.LEFT for place in places) / len(places), len(places))
+
+
+def gold_accuracy(found: Votes, gold: Mapping[str, Choice], annotator: str) -> Measure:
+    """How often an annotator said of the gold pairs what is known of them."""
+    right = [
+        found[pair_id][annotator] is known for pair_id, known in gold.items() if annotator in found.get(pair_id, {})
+    ]
+    if not right:
+        return Measure(None, 0, WhyUndefined.NO_GOLD)
+    return Measure(sum(right) / len(right), len(right))

@@ -1,0 +1,318 @@
+"""Pairs, judgements and preferences: what people are asked, what they said, and what training reads of it.
+
+A choice is stored by the identity of the response (first, second), never by its place on the screen: where it stood is a column
+beside it. This module stores nothing (``lab/store``), reads no files (``lab/data``), and says nothing of how well people agree
+(``agreement.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+LONGEST_REASON = 2_000
+LONGEST_TEXT = 200_000
+LONGEST_DURATION = 7 * 86_400.0
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+
+
+class Choice(StrEnum):
+    """What an annotator said of a pair."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    SKIP = "skip"
+
+    @property
+    def is_response(self) -> bool:
+        """Whether one of the two was chosen."""
+        return self in (Choice.FIRST, Choice.SECOND)
+
+    @property
+    def of_other(self) -> Choice:
+        """The same choice where first and second have changed names."""
+        return {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}.get(self, self)
+
+
+Which = Literal[Choice.FIRST, Choice.SECOND]
+
+
+class Place(StrEnum):
+    """Where a response stood on the screen: A is left, B is right."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Message(_Frozen):
+    """One message of a prompt that is a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+Prompt = Text | tuple[Message, ...]
+
+
+class Response(_Frozen):
+    """One of the two that are compared; ``source`` (a run, a model, a file) stays hidden until it is judged."""
+
+    text: Text
+    source: str | None = None
+
+
+class Pair(_Frozen):
+    """A prompt and two responses that wait for a judgement; ``gold`` is the known right choice, where there is one."""
+
+    id: Name
+    prompt: Prompt
+    first: Response
+    second: Response
+    gold: Which | None = None
+
+    @model_validator(mode="after")
+    def _two_that_differ(self) -> Self:
+        if self.first.text.strip() == self.second.text.strip():
+            raise ValueError("the two responses are equal")
+        return self
+
+    @property
+    def swapped(self) -> Pair:
+        """The same pair with first and second exchanged."""
+        return self.model_copy(
+            update={"first": self.second, "second": self.first, "gold": self.gold and self.gold.of_other}
+        )
+
+    def response(self, choice: Choice) -> Response:
+        """The response that a choice of first or second means."""
+        return {Choice.FIRST: self.first, Choice.SECOND: self.second}[choice]
+
+
+class Judgement(_Frozen):
+    """One annotator's choice on a pair. ``uuid`` is made when the pair is shown, so that a retry is the same judgement."""
+
+    uuid: UUID
+    pair_id: Name
+    annotator: Name
+    choice: Choice
+    left: Which
+    """Which response stood on the left."""
+    strength: int | None = Field(None, ge=1, le=3, strict=True)
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = ""
+    duration: float | None = Field(None, ge=0, le=LONGEST_DURATION)
+    """Seconds from the pair on the screen to the choice."""
+    edited: Text | None = None
+    """The chosen response as the annotator rewrote it; the response itself stays as it is."""
+
+    @model_validator(mode="after")
+    def _strength_and_edit_need_a_chosen_one(self) -> Self:
+        if not self.choice.is_response and (self.strength is not None or self.edited is not None):
+            raise ValueError("strength and an edit need a chosen response")
+        if self.edited is not None and not self.edited.strip():
+            raise ValueError("an edited response has text")
+        return self
+
+    @property
+    def swapped(self) -> Judgement:
+        """The same judgement of the swapped pair: the same response is chosen, and each stood where it stood."""
+        return self.model_copy(update={"choice": self.choice.of_other, "left": self.left.of_other})
+
+    @property
+    def place(self) -> Place | None:
+        """Where the chosen response stood; None where none was chosen."""
+        if not self.choice.is_response:
+            return None
+        return Place.LEFT if self.choice is self.left else Place.RIGHT
+
+
+class Preference(_Frozen):
+    """What training reads: derived from judgements, never typed in by hand."""
+
+    prompt: Prompt
+    chosen: str
+    rejected: str
+    pair_id: str
+    annotators: tuple[str, ...]
+    """Those whose votes were counted, by name."""
+    n_votes: int
+    agreement: float
+    """The share of the votes that chose the chosen one."""
+    strength: float | None
+    """The mean strength of the votes for the chosen one that gave any."""
+    source_chosen: str | None
+    source_rejected: str | None
+    edited_by: str | None = None
+
+
+class WhyNotDerived(StrEnum):
+    """Why a pair gives no preference, in the order in which it is looked at."""
+
+    NOT_JUDGED = "not_judged"
+    """Nobody has judged it, or all skipped it."""
+    TOO_FEW_VOTES = "too_few_votes"
+    NO_MAJORITY = "no_majority"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+    LOW_AGREEMENT = "low_agreement"
+    EQUAL_SIDES = "equal_sides"
+    """An edit made the chosen one equal to the rejected one."""
+
+
+class Derivation(_Frozen):
+    """The rule by which judgements become preferences; it is stored with the dataset that it made.
+
+    Every judgement but a skip is a vote. What more than half of the votes say holds; where that is a response, it needs at
+    least ``least_agreement`` of all votes. Ties and both-bad are left out and counted. With ``use_edits`` the chosen text is
+    the edit of those who chose it: the one made most often, then that of the first of them by name.
+    """
+
+    least_votes: int = Field(1, ge=1, le=100)
+    least_agreement: float = Field(0.5, ge=0.5, le=1.0)
+    use_edits: bool = False
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The preferences by pair id, and the pairs that gave none, with the reason."""
+
+    rule: Derivation
+    preferences: tuple[Preference, ...]
+    left_out: tuple[tuple[str, WhyNotDerived], ...]
+
+    @property
+    def counts(self) -> dict[WhyNotDerived, int]:
+        """How many pairs were left out for each reason."""
+        return dict(Counter(why for _, why in self.left_out))
+
+
+def side_swapped(annotator: str, pair_id: str, seed: int) -> bool:
+    """Whether *second* stands on the left for this annotator: the same in every process, true for half of all."""
+    return bool(_hash([seed, annotator, pair_id])[0] & 1)
+
+
+def left_of(annotator: str, pair_id: str, seed: int) -> Which:
+    """Which response stands on the left."""
+    return Choice.SECOND if side_swapped(annotator, pair_id, seed) else Choice.FIRST
+
+
+def choice_at(place: Place, left: Which) -> Which:
+    """The response that stands at a place."""
+    other: Which = Choice.SECOND if left is Choice.FIRST else Choice.FIRST
+    return left if place is Place.LEFT else other
+
+
+def make_pair(prompt: Prompt, one: Response, other: Response, better: Response | None = None) -> Pair:
+    """A pair whose id and whose first come from the texts alone, not from which of the two was given first; a gold pair
+    where the ``better`` of the two is known.
+
+    So the same pair, imported twice, is one; and *first* means nothing: were it always the chosen one of a file, agreement by
+    chance would be so likely that κ and α would say little.
+    """
+    said = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+    first, second = sorted((one, other), key=lambda response: _hash([said, response.text]))
+    gold: Which | None = None
+    if better is not None:
+        gold = Choice.FIRST if better == first else Choice.SECOND
+    return Pair(
+        id=_hash([said, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
+    )
+
+
+def derive(pairs: Iterable[Pair], judgements: Iterable[Judgement], rule: Derivation | None = None) -> Derived:
+    """The preferences of these pairs by ``rule``; the order of pairs and judgements does not matter.
+
+    ``judgements`` is the current view, one of each annotator on a pair. Raises ValueError where one judged a pair twice.
+    """
+    rule = rule or Derivation()
+    of_pair: dict[str, dict[str, Judgement]] = defaultdict(dict)
+    for judgement in judgements:
+        if judgement.annotator in of_pair[judgement.pair_id]:
+            raise ValueError(f"{judgement.annotator} judged {judgement.pair_id} twice")
+        of_pair[judgement.pair_id][judgement.annotator] = judgement
+    preferences: list[Preference] = []
+    left_out: list[tuple[str, WhyNotDerived]] = []
+    for pair in sorted(pairs, key=lambda pair: pair.id):
+        by_name = sorted(of_pair.get(pair.id, {}).values(), key=lambda judgement: judgement.annotator)
+        found = _derive_one(pair, [vote for vote in by_name if vote.choice is not Choice.SKIP], rule)
+        if isinstance(found, Preference):
+            preferences.append(found)
+        else:
+            left_out.append((pair.id, found))
+    return Derived(rule, tuple(preferences), tuple(left_out))
+
+
+def _derive_one(pair: Pair, votes: Sequence[Judgement], rule: Derivation) -> Preference | WhyNotDerived:
+    """One pair's preference, or why there is none; ``votes`` in the order of the annotators' names, without skips."""
+    if not votes:
+        return WhyNotDerived.NOT_JUDGED
+    if len(votes) < rule.least_votes:
+        return WhyNotDerived.TOO_FEW_VOTES
+    choice, most = Counter(vote.choice for vote in votes).most_common(1)[0]
+    if 2 * most <= len(votes):
+        return WhyNotDerived.NO_MAJORITY
+    if not choice.is_response:
+        return WhyNotDerived.TIE if choice is Choice.TIE else WhyNotDerived.BOTH_BAD
+    if most < rule.least_agreement * len(votes) - 1e-9:
+        return WhyNotDerived.LOW_AGREEMENT
+    behind = [vote for vote in votes if vote.choice is choice]
+    strengths = [vote.strength for vote in behind if vote.strength is not None]
+    chosen, rejected = pair.response(choice), pair.response(choice.of_other)
+    edited, edited_by = _edit(behind) if rule.use_edits else (None, None)
+    text = chosen.text if edited is None else edited
+    if text.strip() == rejected.text.strip():
+        return WhyNotDerived.EQUAL_SIDES
+    return Preference(
+        prompt=pair.prompt,
+        chosen=text,
+        rejected=rejected.text,
+        pair_id=pair.id,
+        annotators=tuple(vote.annotator for vote in votes),
+        n_votes=len(votes),
+        agreement=most / len(votes),
+        strength=sum(strengths) / len(strengths) if strengths else None,
+        source_chosen=chosen.source,
+        source_rejected=rejected.source,
+        edited_by=edited_by,
+    )
+
+
+def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
+    """The edit made most often and its first maker by name; (None, None) where nobody edited."""
+    edits = [(vote.edited, vote.annotator) for vote in behind if vote.edited is not None]
+    if not edits:
+        return None, None
+    counts = Counter(text for text, _ in edits)
+    return max(edits, key=lambda edit: counts[edit[0]])  # of equals, max takes the first
+
+
+def as_row(preference: Preference, dataset_version: str, *, messages: bool = False) -> dict[str, Any]:
+    """A preference as it is exported, in trl's form: messages where the prompt is a conversation or they are asked for."""
+    prompt: Any = preference.prompt
+    chosen: Any = preference.chosen
+    rejected: Any = preference.rejected
+    if messages or not isinstance(prompt, str):
+        asked = (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
+        prompt = [message.model_dump() for message in asked]
+        chosen, rejected = ([{"role": "assistant", "content": text}] for text in (chosen, rejected))
+    further = preference.model_dump(mode="json", exclude={"prompt", "chosen", "rejected"})
+    return {"prompt": prompt, "chosen": chosen, "rejected": rejected} | further | {"dataset_version": dataset_version}
+
+
+def _hash(value: Any) -> bytes:
+    return hashlib.sha256(json.dumps(value, ensure_ascii=True).encode("ascii")).digest()

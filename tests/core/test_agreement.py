@@ -1,0 +1,84 @@
+"""Agreement between people: numbers checked by hand, and the reasons where there is none."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.core.agreement import WhyUndefined, cohens_kappa, gold_accuracy, left_rate, raw_agreement, votes
+from lab.core.preferences import Choice, Judgement
+
+FIRST, SECOND, TIE = Choice.FIRST, Choice.SECOND, Choice.TIE
+
+
+def judged(annotator: str, pair_id: str, choice: Choice, left: Choice = FIRST) -> Judgement:
+    return Judgement(uuid=uuid4(), pair_id=pair_id, annotator=annotator, choice=choice, left=left)  # type: ignore[arg-type]
+
+
+def two(*choices: tuple[Choice, Choice]) -> dict[str, dict[str, Choice]]:
+    return {f"p{n}": {"an": one, "bo": other} for n, (one, other) in enumerate(choices)}
+
+
+def test_kappa_by_hand() -> None:
+    # Cohen's textbook table: 20 both yes, 15 both no, 5 and 10 between: p_o = .7, p_e = .5, κ = .4
+    found = two(*[(FIRST, FIRST)] * 20, *[(FIRST, SECOND)] * 5, *[(SECOND, FIRST)] * 10, *[(SECOND, SECOND)] * 15)
+    assert cohens_kappa(found, "an", "bo").value == pytest.approx(0.4)
+    assert cohens_kappa(found, "an", "bo").count == 50
+    assert raw_agreement(found).value == pytest.approx(0.7)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Choice)[:4]), st.sampled_from(list(Choice)[:4])), min_size=1))
+def test_kappa_is_symmetric_and_at_most_one(choices: list[tuple[Choice, Choice]]) -> None:
+    found = two(*choices)
+    kappa, other = cohens_kappa(found, "an", "bo"), cohens_kappa(found, "bo", "an")
+    assert kappa == other
+    if kappa.value is None:
+        assert kappa.why is WhyUndefined.ONE_CATEGORY
+    else:
+        assert -1 - 1e-9 <= kappa.value <= 1
+        assert (kappa.value == pytest.approx(1)) == (raw_agreement(found).value == 1)
+
+
+def test_only_shared_pairs_count_and_skips_do_not() -> None:
+    found = votes(
+        [
+            judged("an", "p0", FIRST),
+            judged("bo", "p0", FIRST),
+            judged("an", "p1", FIRST),
+            judged("bo", "p1", TIE),
+            judged("di", "p1", TIE),
+            judged("an", "p2", SECOND),
+            judged("bo", "p2", Choice.SKIP),
+        ]
+    )
+    assert raw_agreement(found).value == pytest.approx(2 / 4)
+    assert raw_agreement(found).count == 2
+    assert cohens_kappa(found, "an", "bo").count == 2
+
+
+def test_the_later_judgement_counts() -> None:
+    assert votes([judged("an", "p0", FIRST), judged("an", "p0", SECOND)]) == {"p0": {"an": SECOND}}
+    assert votes([judged("an", "p0", FIRST), judged("an", "p0", Choice.SKIP)]) == {"p0": {}}
+
+
+def test_reasons_where_undefined() -> None:
+    assert raw_agreement({}).why is WhyUndefined.NO_OVERLAP
+    assert raw_agreement({"p0": {"an": FIRST}}).why is WhyUndefined.NO_OVERLAP
+    assert cohens_kappa({"p0": {"an": FIRST}}, "an", "bo").why is WhyUndefined.NO_OVERLAP
+    assert cohens_kappa(two((FIRST, FIRST)), "an", "bo").why is WhyUndefined.ONE_CATEGORY
+    assert left_rate([judged("an", "p0", TIE)]).why is WhyUndefined.NONE_CHOSEN
+    assert gold_accuracy(two((FIRST, FIRST)), {"p9": FIRST}, "an").why is WhyUndefined.NO_GOLD
+
+
+def test_left_rate_and_gold() -> None:
+    judgements = [
+        judged("an", "p0", FIRST, FIRST),
+        judged("an", "p1", SECOND, FIRST),
+        judged("an", "p2", SECOND, SECOND),
+    ]
+    assert left_rate(judgements).value == pytest.approx(2 / 3)
+    accuracy = gold_accuracy(votes(judgements), {"p0": FIRST, "p1": FIRST, "p9": FIRST}, "an")
+    assert (accuracy.value, accuracy.count) == (0.5, 2)
