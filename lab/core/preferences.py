@@ -301,17 +301,21 @@ def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
     return max(edits, key=lambda edit: counts[edit[0]])  # of equals, max takes the first
 
 
-def as_row(preference: Preference, dataset_version: str, *, messages: bool = False) -> dict[str, Any]:
-    """A preference as it is exported, in trl's form: messages where the prompt is a conversation or they are asked for."""
-    prompt: Any = preference.prompt
-    chosen: Any = preference.chosen
-    rejected: Any = preference.rejected
-    if messages or not isinstance(prompt, str):
-        asked = (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
-        prompt = [message.model_dump() for message in asked]
-        chosen, rejected = ([{"role": "assistant", "content": text}] for text in (chosen, rejected))
-    further = preference.model_dump(mode="json", exclude={"prompt", "chosen", "rejected"})
-    return {"prompt": prompt, "chosen": chosen, "rejected": rejected} | further | {"dataset_version": dataset_version}
+def as_rows(preferences: Iterable[Preference], dataset_version: str) -> list[dict[str, Any]]:
+    """Preferences as they are exported, in trl's form: all as text, or, where any prompt is a conversation, all as messages."""
+    rows = list(preferences)
+    messages = any(not isinstance(preference.prompt, str) for preference in rows)
+    return [_row(preference, messages) | {"dataset_version": dataset_version} for preference in rows]
+
+
+def _row(preference: Preference, messages: bool) -> dict[str, Any]:
+    row = preference.model_dump(mode="json")
+    if messages:
+        asked = preference.prompt
+        row["prompt"] = [{"role": "user", "content": asked}] if isinstance(asked, str) else row["prompt"]
+        for side in ("chosen", "rejected"):
+            row[side] = [{"role": "assistant", "content": row[side]}]
+    return row
 
 
 def _hash(value: Any) -> bytes:

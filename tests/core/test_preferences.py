@@ -22,7 +22,7 @@ from lab.core.preferences import (
     Place,
     Response,
     WhyNotDerived,
-    as_row,
+    as_rows,
     choice_at,
     derive,
     left_of,
@@ -165,14 +165,16 @@ def test_what_a_preference_carries() -> None:
         0.75,
         2.5,
     )
-    row = as_row(found, "v1")
-    assert row["prompt"] == "解方程 3x + 5 = 20" and row["dataset_version"] == "v1"
-    assert row["annotators"] == ["an", "bo", "di", "eve"]
-    assert as_row(found, "v1", messages=True)["chosen"] == [{"role": "assistant", "content": "无解"}]
-    conversation = pair(prompt=[{"role": "system", "content": "s"}, {"role": "user", "content": "q"}])
-    row = as_row(derive([conversation], votes).preferences[0], "v1")
-    assert row["prompt"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
-    assert row["rejected"] == [{"role": "assistant", "content": "x = 5"}]
+    conversation = pair(1, prompt=[{"role": "system", "content": "s"}, {"role": "user", "content": "q"}])
+    other = derive([conversation], [judged(Choice.FIRST, number=1)]).preferences[0]
+    (row,) = as_rows([found], "v1")
+    assert (row["prompt"], row["chosen"], row["rejected"]) == ("解方程 3x + 5 = 20", "无解", "x = 5")
+    assert (row["annotators"], row["dataset_version"]) == (["an", "bo", "di", "eve"], "v1")
+    first, second = as_rows([found, other], "v1")
+    assert first["prompt"] == [{"role": "user", "content": "解方程 3x + 5 = 20"}]
+    assert first["chosen"] == [{"role": "assistant", "content": "无解"}]
+    assert second["prompt"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
+    assert second["rejected"] == [{"role": "assistant", "content": "无解"}]
 
 
 def test_edits() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from lab.core.preferences import Choice, Judgement, Message, Response, as_rows, derive, make_pair
 from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences, with_columns
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
 from lab.data.rows import Rows
@@ -184,3 +186,23 @@ def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str, row: dic
     path = tmp_path / f"rows{suffix}"
     write_rows(path, [row])
     assert as_preferences(read_file(path)) == [row]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_import_of_what_was_exported_gives_the_same(tmp_path: Path, suffix: str) -> None:
+    pairs = [
+        make_pair("=1+1", Response(text="- 2"), Response(text="3")),
+        make_pair((Message(role="system", content="简短"), Message(role="user", content="q")), Response(text="'=a"), Response(text="b")),
+    ]  # fmt: skip
+    judgements = [
+        Judgement(uuid=uuid4(), pair_id=pair.id, annotator="an", choice=Choice.FIRST, left=Choice.SECOND)
+        for pair in pairs
+    ]
+    derived = derive(pairs, judgements)
+    path = tmp_path / f"rows{suffix}"
+    write_rows(path, as_rows(derived.preferences, "v1"))
+    read = read_file(path)
+    assert {row["pair_id"] for row in read.rows} == {pair.id for pair in pairs}
+    assert as_preferences(read) == [
+        one.model_dump(mode="json", include={"prompt", "chosen", "rejected"}) for one in derived.preferences
+    ]
