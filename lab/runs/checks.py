@@ -1,6 +1,6 @@
 """What can be known before a run starts, said before it starts. What only the worker can know, it says itself.
 
-Not here: whether the recipe is valid in itself (``lab/core/recipes.py``).
+Not here: whether the recipe is valid in itself (``lab/core/recipes``).
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from lab.training.watch import Watch
 MEASURE_SEED = 20_000
 """Held-out sampling is seeded apart from training, and alike for every run."""
 
+MID_RUN_SAMPLES = 256
+
 DEFAULT_RULES = ("equals_answer", "integer_answer", "consistent")
 
 
@@ -72,7 +74,7 @@ class Task:
         """In tokens, when measuring."""
         return int(getattr(self.recipe, "max_completion_length", 0) or 40)
 
-    def measure(self) -> dict[str, Any] | None:
+    def measure(self, samples: int | None = None) -> dict[str, Any] | None:
         """Held-out pass@1 and reward of the model as it is now; None where nothing is held out."""
         if self.own_measure is not None:
             return self.own_measure(self)
@@ -87,15 +89,15 @@ class Task:
             self.tokenizer,
             self.dataset.held_out,
             self.rules,
-            samples=self.recipe.measure_samples,
+            samples=samples or self.recipe.measure_samples,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
             on_batch=on_batch,
         )
 
     def measure_at(self, step: int) -> None:
-        """Measure in mid-run and write it down."""
-        if (measured := self.measure()) is not None:
+        """Measure in mid-run, on a sample that does not hold the run up, and write it down."""
+        if (measured := self.measure(min(MID_RUN_SAMPLES, self.recipe.measure_samples))) is not None:
             self.reporter.held_out(step, measured)
 
     def kl_from_start(self) -> float | None:

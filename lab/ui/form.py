@@ -1,6 +1,6 @@
 """The form of a recipe, derived from the recipe models: which fields, in which component, and what was typed as a recipe.
 
-Labels, helps, bounds and defaults stand on the fields of ``lab/core/recipes.py``; here stands only how a kind of field is
+Labels, helps, bounds and defaults stand on the fields of ``lab/core/recipes``; here stands only how a kind of field is
 entered, and which fields make sense together. Not here: events and layout (``tabs/train.py``), what was typed for
 which preset (``draft.py``).
 """

@@ -1,0 +1,35 @@
+"""Recipes: one pydantic model an algorithm, the validated description of one training run.
+
+Every default, bound, label and help text stands here, once, on the field; the form of the page, the command line and the docs
+are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or knows a trainer.
+"""
+
+from lab.core.recipes.common import Device, Precision, Recipe, Schedule, Training
+from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
+from lab.core.recipes.grpo import GrpoRecipe, LossType, RuleUse, Threshold
+from lab.core.recipes.pairs import DpoRecipe, RmRecipe
+from lab.core.recipes.parsing import RECIPES, parse, with_values
+from lab.core.recipes.pretrain import PretrainRecipe
+from lab.core.recipes.sft import SftRecipe
+
+__all__ = [
+    "RECIPES",
+    "Device",
+    "DpoRecipe",
+    "GrpoRecipe",
+    "LossType",
+    "Precision",
+    "PretrainRecipe",
+    "Recipe",
+    "RmRecipe",
+    "RuleUse",
+    "Schedule",
+    "Section",
+    "SftRecipe",
+    "Threshold",
+    "Training",
+    "micro_batch",
+    "parse",
+    "snap_to_multiple",
+    "with_values",
+]

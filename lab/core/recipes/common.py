@@ -1,0 +1,218 @@
+"""What every algorithm's recipe has, and what those have that train a given model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lab.core.recipes.fields import Section, Strict, setting
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves after the warm-up."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    COSINE = "cosine"
+
+
+class Training(StrEnum):
+    """What is trained: all weights, or a LoRA adapter on the frozen base."""
+
+    FULL = "full"
+    LORA = "lora"
+
+
+class Device(StrEnum):
+    """Where the run computes; auto takes CUDA, then MPS, then the CPU."""
+
+    AUTO = "auto"
+    CUDA = "cuda"
+    MPS = "mps"
+    CPU = "cpu"
+
+
+class Precision(StrEnum):
+    """The number format of weights and computation; auto is bf16 on CUDA and fp32 elsewhere."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Recipe(Strict):
+    """What every algorithm's recipe has."""
+
+    algorithm: str
+    name: str = setting(
+        "",
+        Section.WHAT,
+        ("Name", "How this run is called in the lists; free text."),
+        ("名称", "运行在列表中的名字，随意填写。"),
+        max_length=80,
+    )
+    about_en: str = Field("", max_length=600)
+    about_zh: str = Field("", max_length=600)
+    model: str = setting(
+        "tiny",
+        Section.WHAT,
+        ("Start from", "The model to start from: `tiny` (shipped), `run:ID` (an earlier run), a folder, or a hub id."),
+        ("起点模型", "从哪个模型开始：`tiny`（自带）、`run:ID`（之前的运行）、本地文件夹或 Hub 上的 id。"),
+        min_length=1,
+        max_length=400,
+    )
+    dataset: str = setting(
+        "equations",
+        Section.WHAT,
+        ("Data", "`equations` (made by the lab) or a JSONL or JSON file with the columns that the algorithm needs."),
+        ("数据", "`equations`（实验室自带）或含所需列的 JSONL / JSON 文件。"),
+        min_length=1,
+        max_length=400,
+    )
+    seed: int = setting(
+        1,
+        Section.WHAT,
+        ("Seed", "The same recipe with the same seed gives the same run on the same machine."),
+        ("随机种子", "同一配方、同一种子、同一机器，得到同样的运行。"),
+        ge=0,
+        le=2**31 - 1,
+    )
+    steps: int = setting(
+        150,
+        Section.OPTIMISER,
+        ("Steps", "How many optimiser steps the run takes in all."),
+        ("训练步数", "总共做多少步优化。"),
+        ge=1,
+        le=1_000_000,
+    )
+    learning_rate: float = setting(
+        1e-3,
+        Section.OPTIMISER,
+        ("Learning rate", "The peak step size. LoRA wants about ten times what full training wants."),
+        ("学习率", "最大步长。LoRA 约为全参数训练的十倍。"),
+        gt=0,
+        le=1,
+    )
+    schedule: Schedule = setting(
+        Schedule.CONSTANT,
+        Section.OPTIMISER,
+        ("Schedule", "How the learning rate moves after the warm-up."),
+        ("学习率曲线", "预热之后学习率如何变化。"),
+        advanced=True,
+    )
+    warmup_steps: int = setting(
+        0,
+        Section.OPTIMISER,
+        ("Warm-up steps", "Steps over which the learning rate rises from 0."),
+        ("预热步数", "学习率从 0 升起所用的步数。"),
+        advanced=True,
+        ge=0,
+        le=100_000,
+    )
+    weight_decay: float = setting(
+        0.0,
+        Section.OPTIMISER,
+        ("Weight decay", "Pulls weights towards 0 at each step (AdamW)."),
+        ("权重衰减", "每步把权重拉向 0（AdamW）。"),
+        advanced=True,
+        ge=0,
+        le=1,
+    )
+    max_grad_norm: float = setting(
+        1.0,
+        Section.OPTIMISER,
+        ("Gradient clip", "The gradient's norm is cut to this."),
+        ("梯度裁剪", "梯度范数的上限。"),
+        advanced=True,
+        gt=0,
+        le=1000,
+    )
+    save_every: int = setting(
+        50,
+        Section.MACHINE,
+        ("Checkpoint every", "Steps between checkpoints that a run can resume from."),
+        ("检查点间隔", "每隔多少步保存一个可续训的检查点。"),
+        advanced=True,
+        ge=1,
+        le=100_000,
+    )
+    measure_every: int = setting(
+        0,
+        Section.MEASURE,
+        ("Measure every", "Steps between held-out measurements while training; 0 measures only before and after."),
+        ("测量间隔", "训练中每隔多少步在留出集上测量；0 表示只在前后测量。"),
+        ge=0,
+        le=100_000,
+    )
+    measure_samples: int = setting(
+        1024,
+        Section.MEASURE,
+        ("Held-out samples", "Completions sampled for each held-out measurement; 0 turns measuring off."),
+        ("留出集样本数", "每次测量采样多少条回答；0 表示不测量。"),
+        ge=0,
+        le=100_000,
+    )
+    device: Device = setting(
+        Device.AUTO,
+        Section.MACHINE,
+        ("Device", "Where to compute; auto takes CUDA, then MPS, then the CPU."),
+        ("设备", "在哪里计算；auto 依次选择 CUDA、MPS、CPU。"),
+        advanced=True,
+    )
+    precision: Precision = setting(
+        Precision.AUTO,
+        Section.MACHINE,
+        ("Precision", "Number format; auto is bf16 on CUDA and fp32 elsewhere."),
+        ("精度", "数值格式；auto 在 CUDA 上为 bf16，其他为 fp32。"),
+        advanced=True,
+    )
+
+
+class AdaptedRecipe(Recipe):
+    """Recipes that train a given model, fully or through a LoRA adapter."""
+
+    training: Training = setting(
+        Training.LORA,
+        Section.ADAPTER,
+        ("Train", "`lora` trains a small adapter on the frozen base; `full` trains all weights."),
+        ("训练方式", "`lora` 只训练冻结底座上的小适配器；`full` 训练全部权重。"),
+    )
+    lora_rank: int = setting(
+        16,
+        Section.ADAPTER,
+        ("LoRA rank", "The width of the adapter's matrices."),
+        ("LoRA 秩", "适配器矩阵的宽度。"),
+        ge=1,
+        le=512,
+    )
+    lora_alpha: int = setting(
+        32,
+        Section.ADAPTER,
+        ("LoRA alpha", "The adapter is scaled by alpha / rank."),
+        ("LoRA alpha", "适配器按 alpha / 秩 缩放。"),
+        advanced=True,
+        ge=1,
+        le=2048,
+    )
+    load_in_4bit: bool = setting(
+        False,
+        Section.ADAPTER,
+        ("4-bit base (QLoRA)", "Load the frozen base in NF4. Saves memory; on a CPU it costs time."),
+        ("4 比特底座（QLoRA）", "以 NF4 载入冻结底座：省内存；在 CPU 上会变慢。"),
+    )
+    gradient_checkpointing: bool = setting(
+        False,
+        Section.MACHINE,
+        ("Gradient checkpointing", "Trades time for memory: activations are computed twice."),
+        ("梯度检查点", "用时间换内存：激活值计算两次。"),
+        advanced=True,
+    )
+
+    @model_validator(mode="after")
+    def _four_bits_need_lora(self) -> AdaptedRecipe:
+        if self.load_in_4bit and self.training is Training.FULL:
+            raise PydanticCustomError("recipe_4bit_needs_lora", "a 4-bit base trains through LoRA only", {})
+        return self

@@ -1,0 +1,73 @@
+"""A recipe's field: its default, bounds, label and help in both languages, and the section of the form that it stands in."""
+
+from __future__ import annotations
+
+from copy import copy
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class Section(StrEnum):
+    """Where a field stands in the form, in this order."""
+
+    WHAT = "what"
+    GROUP = "group"
+    OPTIMISER = "optimiser"
+    LENGTHS = "lengths"
+    ADAPTER = "adapter"
+    MEASURE = "measure"
+    MACHINE = "machine"
+
+
+def setting(
+    default: Any, section: Section, en: tuple[str, str], zh: tuple[str, str], *, advanced: bool = False, **bounds: Any
+) -> Any:
+    """A field with its label and help text in both languages; ``bounds`` go to pydantic (ge, le, gt, …)."""
+    extra: dict[str, Any] = {
+        "section": section.value,
+        "label": {"en": en[0], "zh": zh[0]},
+        "help": {"en": en[1], "zh": zh[1]},
+        "advanced": advanced,
+    }
+    return Field(default, description=en[1], json_schema_extra=extra, **bounds)
+
+
+def other_default(model: type[BaseModel], name: str, default: Any) -> Any:
+    """The same field, words and bounds as ``model`` has, with another default."""
+    field = copy(model.model_fields[name])
+    field.default = default
+    return field
+
+
+class Strict(BaseModel):
+    """Frozen; an unknown key, NaN or an infinity is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+def check_multiple(name: str, value: int, of: str, unit: int) -> None:
+    """Raise where ``value`` is no multiple of ``unit``; the error names the two nearest that are."""
+    if value % unit:
+        below = max(unit, value // unit * unit)
+        context = {
+            "field": name,
+            "value": value,
+            "of": of,
+            "unit": unit,
+            "below": below,
+            "above": (value // unit + 1) * unit,
+        }
+        raise PydanticCustomError("recipe_not_a_multiple", "{field} is no multiple of {of}", context)
+
+
+def micro_batch(batch_size: int, at_most: int) -> int:
+    """The largest divisor of the batch that is not above ``at_most``."""
+    return max(size for size in range(1, min(batch_size, at_most) + 1) if batch_size % size == 0)
+
+
+def snap_to_multiple(value: int, unit: int) -> int:
+    """The multiple of ``unit`` nearest to ``value``, at least one of it: how the form keeps the batch valid."""
+    return max(unit, round(value / unit) * unit)

@@ -1,0 +1,61 @@
+"""The recipes that read preferences: the reward model and DPO."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lab.core.recipes.common import AdaptedRecipe
+from lab.core.recipes.fields import Section, other_default, setting
+
+
+class PairsRecipe(AdaptedRecipe):
+    """Recipes that read preferences: prompt, chosen, rejected."""
+
+    batch_size: int = setting(
+        32,
+        Section.OPTIMISER,
+        ("Batch", "Preferences in one optimiser step."),
+        ("批大小", "每步优化用多少条偏好。"),
+        ge=1,
+        le=4096,
+    )
+    micro_batch_size: int = setting(
+        32,
+        Section.MACHINE,
+        ("Micro-batch", "At most so many preferences in one forward and backward pass; smaller needs less memory."),
+        ("微批大小", "一次前向与反向最多多少条偏好；越小越省内存。"),
+        advanced=True,
+        ge=1,
+        le=4096,
+    )
+    max_length: int = setting(
+        128,
+        Section.LENGTHS,
+        ("Longest row", "Prompt and completion together, in tokens."),
+        ("最长行", "提示与回答合计的词元数。"),
+        ge=8,
+        le=131_072,
+    )
+
+
+class RmRecipe(PairsRecipe):
+    """A reward model: Bradley–Terry on preferences, a head with one output on the policy's own base."""
+
+    algorithm: Literal["rm"] = "rm"
+    batch_size: int = other_default(PairsRecipe, "batch_size", 64)
+    micro_batch_size: int = other_default(PairsRecipe, "micro_batch_size", 64)
+
+
+class DpoRecipe(PairsRecipe):
+    """DPO: straight from preferences, no reward model; the reference is the start."""
+
+    algorithm: Literal["dpo"] = "dpo"
+    learning_rate: float = other_default(PairsRecipe, "learning_rate", 5e-4)
+    beta: float = setting(
+        0.1,
+        Section.GROUP,
+        ("β", "How closely the policy stays by the reference: smaller moves further."),
+        ("β", "策略与参考模型的贴近程度：越小走得越远。"),
+        gt=0,
+        le=10,
+    )

@@ -1,0 +1,79 @@
+"""From plain values to a validated recipe, and from pydantic's findings to one sentence's key and parameters."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from lab.core.recipes.common import Recipe
+from lab.core.recipes.grpo import GrpoRecipe
+from lab.core.recipes.pairs import DpoRecipe, RmRecipe
+from lab.core.recipes.pretrain import PretrainRecipe
+from lab.core.recipes.sft import SftRecipe
+from lab.errors import RecipeError
+
+AnyRecipe = Annotated[PretrainRecipe | SftRecipe | RmRecipe | DpoRecipe | GrpoRecipe, Field(discriminator="algorithm")]
+RECIPES: dict[str, type[Recipe]] = {
+    "pretrain": PretrainRecipe,
+    "sft": SftRecipe,
+    "rm": RmRecipe,
+    "dpo": DpoRecipe,
+    "grpo": GrpoRecipe,
+}
+"""One line an algorithm registers it."""
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyRecipe)
+
+
+def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:
+    """A validated recipe from plain values; RecipeError (one sentence, the first thing wrong) where they do not fit.
+
+    ``source`` names the file or form in the sentence.
+    """
+    algorithm = values.get("algorithm")
+    if algorithm not in RECIPES:
+        raise RecipeError("recipe_algorithm", source=source, value=str(algorithm), known=", ".join(RECIPES))
+    try:
+        recipe: Recipe = _ADAPTER.validate_python(values)
+        return recipe
+    except ValidationError as error:
+        raise _first_problem(error, RECIPES[algorithm], source) from None
+
+
+def with_values(recipe: Recipe, changes: dict[str, Any], source: str = "recipe") -> Recipe:
+    """The recipe with some fields changed, validated anew; keys may be dotted (``threshold.kind``)."""
+    values = recipe.model_dump(mode="json")
+    for dotted, value in changes.items():
+        *path, last = dotted.split(".")
+        place = values
+        for part in path:
+            if not isinstance(place.get(part), dict):
+                raise _unknown_key(dotted, type(recipe), source)
+            place = place[part]
+        place[last] = value
+    return parse(values, source)
+
+
+def _first_problem(error: ValidationError, model: type[Recipe], source: str) -> RecipeError:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"] if part not in RECIPES)
+    context = {k: v for k, v in problem.get("ctx", {}).items() if k != "error"}
+    kind = problem["type"]
+    if kind.startswith("recipe_"):
+        return RecipeError(kind, source=source, **context)
+    if kind == "extra_forbidden":
+        return _unknown_key(where, model, source)
+    return RecipeError(
+        "recipe_value",
+        source=source,
+        field=where,
+        value=repr(problem["input"])[:80],
+        why=problem["msg"][0].lower() + problem["msg"][1:],
+    )
+
+
+def _unknown_key(key: str, model: type[Recipe], source: str) -> RecipeError:
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(key.split(".")[-1], known, n=1, cutoff=0.5)
+    return RecipeError("recipe_unknown_key", source=source, field=key, nearest=near[0] if near else ", ".join(known))
