@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
 from lab.core.recipes import Recipe
-from lab.runs.tour import Stage, tour
+from lab.runs.tour import CHAIN, Stage, tour
 from lab.store.runs import Store
 
 HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
@@ -68,7 +68,8 @@ def _tour(store: Store, seeds: list[int], arguments: argparse.Namespace) -> int:
             flush=True,
         )
 
-    stages = list(tour(store, seeds, samples=arguments.samples, on_start=on_start))
+    wanted = arguments.stages.split(",")
+    stages = list(tour(store, seeds, stages=wanted, samples=arguments.samples, on_start=on_start))
     if arguments.json:
         print_json([asdict(stage) for stage in stages])
         return 0
@@ -81,35 +82,48 @@ def _tour(store: Store, seeds: list[int], arguments: argparse.Namespace) -> int:
 
 def _row(stage: Stage) -> tuple[object, ...]:
     result: dict[str, Any] = stage.result
-    before, after = result["before"], result["after"]
     return (
         stage.seed,
         stage.preset,
         f"{stage.seconds:.1f} s",
-        f"{before['pass_at_1']:.3f}",
-        f"{after['pass_at_1']:.3f}",
-        f"{stage.gain:+.3f}",
-        f"{before['reward']:.2f}",
-        f"{after['reward']:.2f}",
-        f"{result['kl_from_start']:.2f}",
+        _figure(stage.measured("before", "pass_at_1"), ".3f"),
+        _figure(stage.measured("after", "pass_at_1"), ".3f"),
+        _figure(stage.gain, "+.3f"),
+        _figure(stage.measured("before", "reward"), ".2f"),
+        _figure(stage.measured("after", "reward"), ".2f"),
+        _figure(result["kl_from_start"], ".2f"),
         result["tokens_generated"],
         result["tokens_trained"],
         f"{result['peak_memory_bytes'] / 1e6:.0f} MB",
     )
 
 
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
 def _summary(stages: list[Stage]) -> list[str]:
-    """One line a seed for the whole chain, and one line for each preset over the seeds."""
+    """One line a seed for SFT and GRPO together, and one line for each preset over the seeds."""
     lines = []
     for seed in dict.fromkeys(stage.seed for stage in stages):
-        chain = [stage for stage in stages if stage.seed == seed]
-        first, last = chain[0].result["before"]["pass_at_1"], chain[-1].result["after"]["pass_at_1"]
-        seconds = sum(stage.seconds for stage in chain)
-        lines.append(
-            f"seed {seed}: the chain took {seconds:.1f} s; pass@1 {first:.3f} → {last:.3f} ({last - first:+.3f})"
-        )
+        found = {stage.preset: stage for stage in stages if stage.seed == seed}
+        if {"tiny/sft", "tiny/grpo"} <= found.keys():
+            first, last = (
+                found["tiny/sft"].measured("before", "pass_at_1"),
+                found["tiny/grpo"].measured("after", "pass_at_1"),
+            )
+            seconds = found["tiny/sft"].seconds + found["tiny/grpo"].seconds
+            lines.append(
+                f"seed {seed}: SFT and GRPO took {seconds:.1f} s; pass@1 {_figure(first, '.3f')} → {_figure(last, '.3f')}"
+            )
     for preset in dict.fromkeys(stage.preset for stage in stages):
         of = [stage for stage in stages if stage.preset == preset]
-        after = statistics.median(stage.result["after"]["pass_at_1"] for stage in of)
-        lines.append(f"{preset}: median pass@1 after {after:.3f}, least gain {min(stage.gain for stage in of):+.3f}")
+        gains = [stage.gain for stage in of if stage.gain is not None]
+        if gains:
+            after = statistics.median(stage.measured("after", "pass_at_1") or 0.0 for stage in of)
+            lines.append(f"{preset}: median pass@1 after {after:.3f}, least gain {min(gains):+.3f}")
+            continue
+        names = sorted(name for name in of[0].result["after"] if "accuracy" in name)
+        worst = {name: min(stage.measured("after", name) or 0.0 for stage in of) for name in names}
+        lines.append(f"{preset}: least " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
     return lines

@@ -6,7 +6,7 @@ Not here: how it is printed (``lab/commands/tour.py``), and whether the numbers 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from lab.runs.foreground import OnProgress, train_in_foreground
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 
-CHAIN = (("tiny/sft", None), ("tiny/grpo", "tiny/sft"))
+CHAIN = (("tiny/sft", None), ("tiny/grpo", "tiny/sft"), ("tiny/dpo", "tiny/sft"), ("tiny/rm", "tiny/sft"))
 """Presets in order, each with the stage whose model it starts from; None is the preset's own start."""
 
 
@@ -32,16 +32,22 @@ class Stage:
     result: dict[str, Any]
     """The run's result.json."""
 
+    def measured(self, when: str, name: str) -> float | None:
+        """A held-out number of ``before`` or ``after``; None where the algorithm has no such number."""
+        return (self.result[when] or {}).get(name)
+
     @property
-    def gain(self) -> float:
-        """Held-out pass@1 after minus before."""
-        return float(self.result["after"]["pass_at_1"] - self.result["before"]["pass_at_1"])
+    def gain(self) -> float | None:
+        """Held-out pass@1 after minus before; None for a reward model."""
+        before, after = self.measured("before", "pass_at_1"), self.measured("after", "pass_at_1")
+        return None if before is None or after is None else after - before
 
 
 def tour(
     store: Store,
     seeds: list[int],
     *,
+    stages: Collection[str],
     samples: int,
     on_start: Callable[[Recipe], None] | None = None,
     on_progress: OnProgress | None = None,
@@ -50,8 +56,10 @@ def tour(
     for seed in seeds:
         models: dict[str, str] = {}
         for preset, start in CHAIN:
+            if preset not in stages:
+                continue
             changes: dict[str, Any] = {"seed": seed, "measure_samples": samples}
-            if start is not None:
+            if start in models:
                 changes["model"] = f"run:{models[start]}"
             recipe = with_values(load_preset(preset).recipe, changes, source=preset)
             if on_start:

@@ -1,8 +1,9 @@
-"""A killable process that applies ready-made rules to what models wrote; this is its handle, ``inside.py`` is what runs in it.
+"""A killable process for rules: this is its handle. What runs in it is ``inside.py`` (ready-made rules on what models wrote) or
+``inside_written.py`` (rules that people wrote); neither is known here.
 
-It is started on first use, answers one call at a time, and is killed and started anew when a call takes too long. It is
-never forked from a process that has torch in it: a fresh interpreter, a pipe of JSON lines, an empty environment. Its parent-death
-signal fires when the *thread* that started it ends; the next call then starts another.
+It is started on first use, answers one call at a time, and is killed, with what it started, when a call takes too long; the next
+call starts another. It is never forked from a process that has torch in it: a fresh interpreter, a pipe of JSON lines, an empty
+environment. Its parent-death signal fires when the *thread* that started it ends, so one thread that stays starts them all.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from lab.errors import MachineError
 
 LONGEST_CALL = 1.0
 """Seconds that one call may take before the worker is killed."""
@@ -23,11 +29,16 @@ LONGEST_START = 30.0
 """Seconds that the start may take; a busy laptop needs some."""
 
 
+_STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-starter")
+"""The thread that starts every worker; it ends with the interpreter."""
+
+
 class Worker:
     """One worker process. Safe to call from several threads; calls wait for one another."""
 
-    def __init__(self, longest_call: float = LONGEST_CALL) -> None:
+    def __init__(self, longest_call: float = LONGEST_CALL, program: str = "inside.py") -> None:
         self.longest_call = longest_call
+        self.program = program
         self.layers: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -39,13 +50,16 @@ class Worker:
         Raises TimeoutError where it took too long, ChildProcessError where the worker died of it, ValueError where the rule
         itself refused.
         """
-        request = json.dumps({"rule": rule, "prompt": prompt, "completion": completion, "answer": answer})
-        with self._lock:
-            process = self._running()
-            reply = self._exchange(process, request + "\n", self.longest_call)
+        reply = self.ask({"rule": rule, "prompt": prompt, "completion": completion, "answer": answer})
         if "error" in reply:
             raise ValueError(reply["error"])
         return float(str(reply["value"]))
+
+    def ask(self, request: Mapping[str, object]) -> dict[str, object]:
+        """The program's reply to one request. Raises TimeoutError or ChildProcessError as ``apply`` does."""
+        line = json.dumps(request) + "\n"
+        with self._lock:
+            return self._exchange(self._running(), line, self.longest_call)
 
     def start(self) -> tuple[str, ...]:
         """Start it now, and say which layers of hardening are active."""
@@ -62,20 +76,27 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._end()
-        inside = Path(__file__).with_name("inside.py")
+        self._process = _STARTER.submit(self._spawn).result()
+        hello = self._exchange(self._process, "", LONGEST_START)
+        if "failed" in hello:
+            self._end()
+            raise MachineError("sandbox_failed", why=hello["failed"])
+        layers = hello.get("layers", [])
+        self.layers = tuple(map(str, layers)) if isinstance(layers, list) else ()
+        return self._process
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        inside = Path(__file__).with_name(self.program)
         # -I: no user site, no PYTHON* variables, and the script's own folder is not on the path.
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-I", "-X", "utf8", str(inside), str(os.getpid()), *filter(None, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
             encoding="utf-8",
+            start_new_session=True,
         )
-        hello = self._exchange(self._process, "", LONGEST_START)
-        layers = hello.get("layers", [])
-        self.layers = tuple(map(str, layers)) if isinstance(layers, list) else ()
-        return self._process
 
     def _exchange(self, process: subprocess.Popen[str], request: str, seconds: float) -> dict[str, object]:
         """Write a request and read its reply; a timer that kills the process bounds both."""
@@ -84,7 +105,7 @@ class Worker:
 
         def kill() -> None:
             late.set()
-            process.kill()
+            _kill(process)
 
         timer = threading.Timer(seconds, kill)
         timer.daemon = True
@@ -108,9 +129,18 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        process.kill()
+        _kill(process)
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill the worker and what it started: the group has its number as long as it has not been waited for."""
+    if os.name != "posix":
+        process.kill()
+    elif process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from lab.core.access import Access, requires
 from lab.errors import InputError
 from lab.runs.progress import summary
-from lab.store.command_line import command_line
 from lab.server.events import Watches
+from lab.store.command_line import command_line
 from lab.store.lines import dump
 from lab.store.runs import Store
 

@@ -209,6 +209,6 @@ def as_answer(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
 
-def as_conversation(prompt: str) -> list[dict[str, str]]:
-    """A prompt as the chat that trl's trainers read."""
-    return [{"role": "user", "content": prompt}]
+def as_conversation(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
+    """A prompt as the chat that trl's trainers read; a prompt of several turns is one already."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt

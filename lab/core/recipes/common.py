@@ -67,8 +67,11 @@ class Recipe(Strict):
     dataset: str = setting(
         "equations",
         Section.WHAT,
-        ("Data", "`equations` (made by the lab) or a JSONL or JSON file with the columns that the algorithm needs."),
-        ("数据", "`equations`（实验室自带）或含所需列的 JSONL / JSON 文件。"),
+        (
+            "Data",
+            "`equations` (made by the lab) or a file (JSONL, JSON, CSV, Parquet) with the columns that the algorithm needs.",
+        ),
+        ("数据", "`equations`（实验室自带）或含所需列的文件（JSONL、JSON、CSV、Parquet）。"),
         min_length=1,
         max_length=400,
     )
