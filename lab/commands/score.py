@@ -1,0 +1,126 @@
+"""``python -m lab score RULES.toml COMPLETIONS.jsonl``: what a rule set says of completions, as a table or as JSON. Trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.commands.shared import add_home, add_json, complain, print_json, print_table, shorten
+from lab.core.rules import Reward
+from lab.data.rows import read_rows
+from lab.errors import DatasetError
+from lab.sandbox.rewards import reward_batch
+from lab.sandbox.written import Row
+from lab.store.rule_files import read_rules
+
+HELP = "score completions by a rule set: each rule's score, the reward, and what failed"
+EXAMPLES = """\
+examples:
+  python -m lab score rules.toml completions.jsonl
+  python -m lab score rules.toml completions.jsonl --json
+
+RULES.toml holds one [[rules]] for each rule: a name and a weight; a rule of your own also has its source:
+
+  [[rules]]
+  name = "equals_answer"
+  weight = 2
+
+  [[rules]]
+  name = "short"
+  weight = 0.5
+  source = '''
+  def reward(prompt, completion, answer):
+      return 1.0 if len(completion) < 40 else 0.0
+  '''
+
+COMPLETIONS.jsonl holds one {"prompt": "…", "completion": "…", "answer": "…"} a line; answer may be left out.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """RULES and COMPLETIONS."""
+    parser.add_argument("rules", metavar="RULES.toml", type=Path, help="the rule set")
+    parser.add_argument("completions", metavar="COMPLETIONS.jsonl", type=Path, help="what to score")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0; RuleError or DatasetError where a file cannot be used. A rule that fails on a completion is shown, and no failure."""
+    rules = read_rules(arguments.rules)
+    rows = _rows(arguments.completions)
+    rewards = reward_batch(rules, rows)
+    names = [weighed.rule.name for weighed in rules]
+    if arguments.json:
+        print_json(_as_json(names, rows, rewards))
+    else:
+        _print(names, rows, rewards)
+    return 0
+
+
+def _rows(path: Path) -> list[Row]:
+    found = read_rows(path)
+    if "completion" not in found.columns:
+        wanted = "prompt, completion, answer (answer may be left out)"
+        raise DatasetError(
+            "dataset_columns", path=path, missing="completion", found=", ".join(found.columns), wanted=wanted
+        )
+    rows = [
+        (_text(row.get("prompt")) or "", str(row["completion"]), _text(row.get("answer")))
+        for row in found.rows
+        if row.get("completion") is not None
+    ]
+    if not rows:
+        raise DatasetError("dataset_all_empty", path=path, count=len(found.rows), columns="completion")
+    return rows
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _as_json(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward]) -> dict[str, object]:
+    values = [reward.value for reward in rewards]
+    return {
+        "completions": [
+            {
+                "prompt": prompt,
+                "completion": completion,
+                "answer": answer,
+                "scores": {name: reward.scores[name].as_json() for name in names},
+                "reward": reward.value,
+            }
+            for (prompt, completion, answer), reward in zip(rows, rewards, strict=True)
+        ],
+        "mean": statistics.fmean(values),
+        "errors": {name: sum(reward.scores[name].error is not None for reward in rewards) for name in names},
+    }
+
+
+def _print(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward]) -> None:
+    head = ["#", *names, "reward", "completion"]
+    room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 8)
+    table = [
+        [number, *[_cell(reward, name) for name in names], _number(reward.value), shorten(completion, room)]
+        for number, ((_, completion, _), reward) in enumerate(zip(rows, rewards, strict=True), start=1)
+    ]
+    print_table(head, table, right=range(len(names) + 2))
+    print(f"\n{len(rows)} completions, mean reward {_number(statistics.fmean(reward.value for reward in rewards))}")
+    for name in names:
+        messages = Counter(score.error for reward in rewards if (score := reward.scores[name]).error is not None)
+        for message, times in messages.most_common(3):
+            complain(f"{name} failed {times} times: {message}")
+
+
+def _cell(reward: Reward, name: str) -> str:
+    score = reward.scores[name]
+    return _number(score.value) if score.error is None else "error"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")  # the real minus

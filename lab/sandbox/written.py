@@ -1,0 +1,217 @@
+"""Rules that people write: checking their source, and scoring completions with them in a process that is not ours.
+
+A written rule is Python source with one function ``reward(prompt, completion, answer)``. It is hostile code until shown otherwise:
+it runs in pydantic-monty, in a worker (``inside_written.py``) with limits of time, memory and depth, and whatever it does comes back
+as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``), rule sets (``rewards.py``), and any use of ``exec``.
+
+What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
+source in a namespace of its own, and rules that name ``random``, ``decimal``, ``id``, ``hash``, ``repr``, ``exec`` or ``eval``, by
+which a session's past could be told, get a fresh session each. One thing is left: the *text* of an object without a text of its own
+(``str(reward)``) holds a number that grows within a batch.
+
+``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from lab.core.rules import LONGEST_MESSAGE, Rule, Score, check
+from lab.errors import RuleError
+from lab.sandbox.worker import Worker
+
+LARGEST = 64 * 1024
+"""Bytes of UTF-8 that a source may have."""
+
+BATCH = 64
+"""Completions that run together; more are cut into batches."""
+
+BATCH_CHARACTERS = 1 << 20
+"""Characters that run together; longer completions make smaller batches."""
+
+LONGEST_CALL = 2.9
+"""Seconds after which the worker is killed. By itself it takes 0.5 s for a batch and 2 s for completions one by one at most."""
+
+Row = tuple[str, str, str | None]
+"""``(prompt, completion, answer)``; the answer is None where it is not known."""
+
+
+@dataclass(frozen=True)
+class WrittenRule:
+    """A rule as somebody wrote it."""
+
+    name: str
+    source: str
+    description: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    fallback: float = 0.0
+
+    def as_rule(self) -> Rule:
+        """The same as a rule that scores one completion at a time; ``score_batch`` is many times cheaper."""
+
+        def one(prompt: str, completion: str, answer: str | None) -> float:
+            found = score_batch(self, [(prompt, completion, answer)])[0]
+            if found.error is not None:
+                raise RuntimeError(found.error)
+            return found.value
+
+        about = {
+            "label_en": self.name,
+            "label_zh": self.name,
+            "about_en": self.description,
+            "about_zh": self.description,
+        }
+        return Rule(self.name, one, self.low, self.high, self.fallback, **about)
+
+
+@cache
+def worker() -> Worker:
+    """The one worker of this process for written rules; it starts with its first call."""
+    return Worker(LONGEST_CALL, "inside_written.py")
+
+
+def score_batch(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:
+    """One score a row, in order: a number within the rule's bounds, or an error with the rule's fallback. Never raises for
+    what the rule does; MachineError where the sandbox itself does not start."""
+    plain = Rule(rule.name, _never, rule.low, rule.high, rule.fallback)
+    if unreadable := text_wrong(rule.source, rule.name):
+        return [Score(rule.fallback, str(unreadable[0])[:LONGEST_MESSAGE]) for _ in rows]
+    return [score for batch in _batches(rows) for score in _score(plain, rule.source, batch)]
+
+
+def check_source(source: str, name: str = "") -> list[RuleError]:
+    """What is wrong with a source, each with its ``line`` in the parameters; nothing where it can be used.
+
+    It is parsed and loaded in the worker, since parsing alone can exhaust a process.
+    """
+    if wrong := text_wrong(source, name):
+        return wrong
+    try:
+        reply = worker().ask({"do": "check", "source": source})
+    except (TimeoutError, ChildProcessError):
+        return [RuleError("rule_source_deep", rule=name, line=1)]
+    problems: Any = reply["problems"]
+    return [_error(rule=name, **problem) for problem in problems]
+
+
+def check_rule(rule: WrittenRule) -> list[RuleError]:
+    """What is wrong with a rule: its bounds and fallback, then its source."""
+    numbers = (rule.low, rule.high, rule.fallback)
+    wrong: list[RuleError] = []
+    if not all(map(math.isfinite, numbers)) or not rule.low < rule.high:
+        wrong.append(RuleError("rule_bounds", rule=rule.name, low=rule.low, high=rule.high))
+    elif not rule.low <= rule.fallback <= rule.high:
+        wrong.append(RuleError("rule_fallback", rule=rule.name, fallback=rule.fallback, low=rule.low, high=rule.high))
+    return wrong + check_source(rule.source, rule.name)
+
+
+def text_wrong(source: str, name: str = "") -> list[RuleError]:
+    """A source that is too large, or no text: found without looking at what it says."""
+    for number, line in enumerate(source[: LARGEST + 1].split("\n"), start=1):
+        if "\0" in line or not _encodable(line):
+            return [RuleError("rule_source_text", rule=name, line=number)]
+    if (size := len(source.encode("utf-8", "replace"))) > LARGEST:
+        return [RuleError("rule_source_large", rule=name, line=1, size=size, most=LARGEST)]
+    return []
+
+
+def cost(source: str, rounds: int = 40) -> tuple[float, float]:
+    """Seconds a completion, in batches of 64 as a run makes them: the median and the best of some rounds."""
+    rows: list[Row] = [("解方程 3x + 5 = 20", f"3x = 15, x = 15/3, x = {number % 9}", "5") for number in range(BATCH)]
+    rule = WrittenRule("measured", source)
+    taken: list[float] = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        score_batch(rule, rows)
+        taken.append(time.perf_counter() - start)
+    return sorted(taken)[rounds // 2] / BATCH, min(taken) / BATCH
+
+
+def _score(rule: Rule, source: str, rows: Sequence[Row]) -> list[Score]:
+    try:
+        reply = worker().ask({"do": "score", "source": source, "rows": [list(map(_whole, row)) for row in rows]})
+    except TimeoutError as error:
+        return [Score(rule.fallback, f"TimeoutError: {error}")] * len(rows)
+    except ChildProcessError:
+        return [Score(rule.fallback, "the sandbox ended while it ran this rule")] * len(rows)
+    results: Any = reply["results"]
+    return [_one(rule, result) for result in results]
+
+
+def _one(rule: Rule, result: dict[str, Any]) -> Score:
+    if "error" in result:
+        return Score(rule.fallback, _cut(result["error"]))
+    if "type" in result:
+        return Score(rule.fallback, f"gave {_cut(result['type'])}, not a number")
+    return check(rule, result["value"])
+
+
+def _cut(message: str) -> str:
+    return message.replace("\n", " ")[:LONGEST_MESSAGE].encode("utf-8", "replace").decode("utf-8")
+
+
+def _batches(rows: Sequence[Row]) -> list[list[Row]]:
+    """Batches of at most BATCH rows and about BATCH_CHARACTERS characters."""
+    batches: list[list[Row]] = []
+    size = BATCH_CHARACTERS
+    for row in rows:
+        length = sum(len(text) for text in row if text is not None)
+        if not batches or len(batches[-1]) == BATCH or size + length > BATCH_CHARACTERS:
+            batches.append([])
+            size = 0
+        batches[-1].append(row)
+        size += length
+    return batches
+
+
+def _whole(text: str | None) -> str | None:
+    """Lone surrogates, which are no text, as the sign for a character that could not be read."""
+    return (
+        text if text is None or _encodable(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _error(key: str, **params: object) -> RuleError:
+    return RuleError(key, **params)
+
+
+def _never(prompt: str, completion: str, answer: str | None) -> float:
+    raise NotImplementedError("a written rule runs in the sandbox")
+
+
+TYPICAL = {
+    "regular expression": """
+import re
+PATTERN = re.compile(r"x\\s*=\\s*(-?\\d+)$")
+def reward(prompt, completion, answer):
+    found = PATTERN.search(completion)
+    return 1.0 if found and found.group(1) == answer else 0.0
+""",
+    "compare numbers": """
+def reward(prompt, completion, answer):
+    try:
+        return 1.0 if float(completion.split("=")[-1]) == float(answer) else 0.0
+    except ValueError:
+        return 0.0
+""",
+}
+"""What ``python -m lab.sandbox.written`` measures."""
+
+if __name__ == "__main__":
+    for title, text in TYPICAL.items():
+        median, best = cost(text)
+        print(f"{title:20} median {1e6 * median:5.1f} µs, best {1e6 * best:5.1f} µs a completion in batches of {BATCH}")
