@@ -1,4 +1,7 @@
-"""``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON."""
+"""``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON.
+
+``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that fails, its error as JSON is the last line.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.training", description=__doc__)
     parser.add_argument("run_dir", nargs="?", type=Path, help="a folder of LAB_HOME/runs with a recipe.json in it")
     parser.add_argument("--doctor", action="store_true", help="print devices and versions as JSON and exit")
+    parser.add_argument("--import-gguf", nargs=2, type=Path, metavar=("FILE", "FOLDER"), help="GGUF to safetensors")
     options = parser.parse_args(arguments)
     if options.doctor:
         from lab.training.doctor import report
 
         print(json.dumps(report()))
         return 0
+    if options.import_gguf:
+        return _import_gguf(*options.import_gguf)
     if options.run_dir is None or not (options.run_dir / "recipe.json").is_file():
         parser.error("RUN_DIR must be a folder with a recipe.json in it")
     from lab.training.worker import work
 
     return work(options.run_dir.resolve())
+
+
+def _import_gguf(file: Path, folder: Path) -> int:
+    from lab.errors import LabError
+    from lab.training.gguf import import_gguf
+
+    try:
+        import_gguf(file.resolve(), folder)
+    except LabError as error:
+        print(json.dumps(error.as_dict()), flush=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

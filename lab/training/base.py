@@ -118,17 +118,21 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise ModelError("model_tokenizer", value=ref.name, why=_first_line(error)) from None
     tokenizer.padding_side = "left"
+    mend_padding(tokenizer)
+    if tokenizer.chat_template is None:
+        print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
+        tokenizer.chat_template = PLAIN_TEMPLATE
+    return tokenizer
+
+
+def mend_padding(tokenizer: Any) -> None:
+    """A pad token that is not the end token: padding with the end token would mask the end out of the labels."""
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        # Padding with the end token would mask the end out of the labels.
         spare = "<|endoftext|>"
         known = tokenizer.get_vocab()
         tokenizer.pad_token = (
             spare if spare in known and spare != tokenizer.eos_token else tokenizer.unk_token or tokenizer.eos_token
         )
-    if tokenizer.chat_template is None:
-        print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
-        tokenizer.chat_template = PLAIN_TEMPLATE
-    return tokenizer
 
 
 def lora_config(recipe: Any, task_type: str = "CAUSAL_LM") -> LoraConfig:

@@ -25,8 +25,8 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import shuffle_sequence_dict, use_adapter
 
-from lab.core.groups import make_group
-from lab.core.recipes import GrpoRecipe, LossType, micro_batch
+from lab.core.groups import Group, ThresholdKind, make_group
+from lab.core.recipes import GrpoRecipe, LossType, SampledRecipe, micro_batch
 from lab.core.rules import Reward, RuleSet
 from lab.training.base import Loaded, load
 from lab.training.rollout import Rollout
@@ -38,7 +38,7 @@ Batch = dict[str, Any]
 class GroupTrainer(GRPOTrainer):
     """trl's trainer with the core's groups. ``on_rollout`` gets each rollout's groups once their log-probabilities are known."""
 
-    def __init__(self, *, recipe: GrpoRecipe, rules: RuleSet, on_rollout: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, recipe: Any, rules: RuleSet, on_rollout: Any = None, **kwargs: Any) -> None:
         self.beta: float
         self.num_iterations: int
         self._buffered_inputs: list[Batch | None] | None
@@ -69,35 +69,41 @@ class GroupTrainer(GRPOTrainer):
             batch: Batch = super()._generate_and_score_completions(inputs)
         finally:
             self.beta, self.num_iterations = beta, iterations
-        rollout, recipe = self.rollout, self.recipe
-        assert rollout is not None
-        rewards = [reward.value for reward in self._rewards]
-        rollout.groups = [
-            make_group(
-                rewards[start : start + self.num_generations],
-                recipe.threshold.kind,
-                recipe.threshold.fraction,
-                scale=recipe.scale_rewards,
-                skip_no_spread=recipe.skip_no_spread,
-            )
-            for start in range(0, len(rewards), self.num_generations)
-        ]
-        rollout.step = self.state.global_step + 1
+        assert self.rollout is not None
+        self.rollout.step = self.state.global_step + 1
         ends = set(self.eos_token_ids)
-        last = (
-            batch["completion_ids"]
-            .gather(1, (batch["completion_mask"].sum(1, keepdim=True) - 1).clamp(min=0))
-            .squeeze(1)
+        lengths = batch["completion_mask"].sum(1, keepdim=True)
+        last = batch["completion_ids"].gather(1, (lengths - 1).clamp(min=0)).squeeze(1)
+        self.rollout.truncated = [int(token) not in ends for token in last]
+        self.tokens_generated += sum(self.rollout.tokens)
+        batch["index"] = torch.arange(len(last), device=last.device)
+        return self._score_rollout(batch)
+
+    def _score_rollout(self, batch: Batch) -> Batch:
+        """Who trains, and with which advantage: the core decides."""
+        recipe = self.recipe
+        groups = self._make_groups(
+            [reward.value for reward in self._rewards],
+            recipe.threshold.kind,
+            recipe.threshold.fraction,
+            scale=recipe.scale_rewards,
+            skip_no_spread=recipe.skip_no_spread,
         )
-        rollout.truncated = [int(token) not in ends for token in last]
         device = batch["advantages"].device
-        batch["advantages"] = torch.tensor(
-            [a for g in rollout.groups for a in g.advantages], dtype=torch.float32, device=device
-        )
-        batch["kept"] = torch.tensor([k for g in rollout.groups for k in g.kept], device=device)
-        batch["index"] = torch.arange(len(rewards), device=device)
-        self.tokens_generated += sum(rollout.tokens)
+        advantages = [advantage for group in groups for advantage in group.advantages]
+        batch["advantages"] = torch.tensor(advantages, dtype=torch.float32, device=device)
+        batch["kept"] = torch.tensor([kept for group in groups for kept in group.kept], device=device)
         return batch
+
+    def _make_groups(
+        self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: bool
+    ) -> list[Group]:
+        """The rollout's groups, of K rewards each, noted for the journal."""
+        assert self.rollout is not None
+        size = self.num_generations
+        starts = range(0, len(rewards), size)
+        self.rollout.groups = [make_group(rewards[at : at + size], kind, fraction, **how) for at in starts]
+        return self.rollout.groups
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """The next micro-batch of kept completions, or None where this one is empty. Already prepared ones pass through."""
@@ -190,8 +196,10 @@ def keep_only(batch: Batch) -> Batch:
         right = int(kept["completion_mask"].sum(1).max())
         for name in ("prompt_ids", "prompt_mask"):
             kept[name] = kept[name][:, left:]
-        for name in ("completion_ids", "completion_mask"):
-            kept[name] = kept[name][:, :right]
+        width = kept["completion_ids"].size(1)
+        for name, value in kept.items():  # per-token advantages, values and log-probabilities too
+            if name not in ("prompt_ids", "prompt_mask") and value.dim() == 2 and value.size(1) == width:
+                kept[name] = value[:, :right]
     kept["num_items_in_batch"] = kept["completion_mask"].sum()
     return kept
 
@@ -206,49 +214,60 @@ def prepare(task: Task) -> Loaded:
     return load(task.recipe, task.home)
 
 
-def build_trainer(task: Task) -> GroupTrainer:
-    """The trainer of a task; its rollouts go to the run's folder."""
-    recipe: GrpoRecipe = task.recipe
+def batch_arguments(recipe: SampledRecipe) -> dict[str, Any]:
+    """What trl is told of batches, sampling and clipping, for every algorithm that samples."""
     size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
     slices = recipe.batch_size // size
-    arguments = GRPOConfig(
-        **task.arguments(
-            per_device_train_batch_size=size,
-            gradient_accumulation_steps=slices,
-            steps_per_generation=slices,
-            num_generations=recipe.group_size,
-            num_iterations=recipe.iterations,
-            max_completion_length=recipe.max_completion_length,
-            temperature=recipe.temperature,
-            top_k=0,
-            beta=recipe.beta,
-            epsilon=recipe.epsilon_low,
-            epsilon_high=recipe.epsilon_high,
-            loss_type=recipe.loss_type.value,
-            scale_rewards="group" if recipe.scale_rewards else "none",
-            remove_unused_columns=False,
-        )
-    )
+    return {
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": slices,
+        "steps_per_generation": slices,
+        "num_generations": recipe.group_size,
+        "num_iterations": recipe.iterations,
+        "max_completion_length": recipe.max_completion_length,
+        "temperature": recipe.temperature,
+        "top_k": 0,
+        "epsilon": recipe.epsilon_low,
+        "epsilon_high": recipe.epsilon_high,
+        "loss_type": recipe.loss_type.value,
+        "remove_unused_columns": False,
+    }
+
+
+def prompt_rows(task: Task) -> Dataset:
+    """The task's prompts as trl reads them."""
     rows = [{"prompt": as_conversation(row["prompt"]), "answer": row.get("answer")} for row in task.dataset.train]
+    return Dataset.from_list(rows)
+
+
+def build_trainer(task: Task) -> GroupTrainer:
+    """The trainer of a task."""
+    recipe: GrpoRecipe = task.recipe
+    scale = "group" if recipe.scale_rewards else "none"
     return GroupTrainer(
         recipe=recipe,
         rules=task.rules,
         model=task.model,
-        args=arguments,
-        train_dataset=Dataset.from_list(rows),
+        args=GRPOConfig(**task.arguments(**batch_arguments(recipe), beta=recipe.beta, scale_rewards=scale)),
+        train_dataset=prompt_rows(task),
         processing_class=task.tokenizer,
     )
 
 
-def train(task: Task) -> None:
-    """Train the model in place."""
-    trainer = build_trainer(task)
+def write_rollouts(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
+    """Let the trainer's rollouts go to the run's folder, as groups and as metrics."""
 
     def on_rollout(rollout: Rollout) -> None:
-        for line in rollout.lines(task.recipe):
+        for line in rollout.lines(threshold):
             task.reporter.group(line)
         task.watch.extra |= rollout.metrics()
         task.reporter.tokens_generated, task.reporter.tokens_trained = trainer.tokens_generated, trainer.tokens_trained
 
     trainer.on_rollout = on_rollout
+
+
+def train(task: Task) -> None:
+    """Train the model in place."""
+    trainer = build_trainer(task)
+    write_rollouts(task, trainer, task.recipe.threshold.model_dump(mode="json"))
     task.run(trainer)

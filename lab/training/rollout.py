@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from lab.core.groups import Group
-from lab.core.recipes import GrpoRecipe
 from lab.core.rules import Reward
 
 
@@ -25,6 +24,9 @@ class Rollout:
         self.truncated: list[bool] = []
         self.logps: list[float | None] = [None] * len(texts)
         self.ref_logps: list[float | None] = [None] * len(texts)
+        self.values: list[list[float]] = []
+        self.token_advantages: list[list[float]] = []
+        self.model_scores: list[float] = []
         self.step = 0
         self.reward_seconds = 0.0
 
@@ -38,9 +40,16 @@ class Rollout:
             if reference is not None:
                 self.ref_logps[index] = reference[row]
 
-    def lines(self, recipe: GrpoRecipe) -> list[dict[str, Any]]:
+    def note_tokens(self, mask: torch.Tensor, values: torch.Tensor, advantages: torch.Tensor) -> None:
+        """PPO's values and advantages of each token, shape (B, T) each."""
+        lengths = mask.sum(1).int().tolist()
+        self.values = [[round(v, 4) for v in row[:n]] for row, n in zip(values.tolist(), lengths, strict=True)]
+        self.token_advantages = [
+            [round(a, 4) for a in row[:n]] for row, n in zip(advantages.tolist(), lengths, strict=True)
+        ]
+
+    def lines(self, threshold: dict[str, Any]) -> list[dict[str, Any]]:
         """One line of groups.jsonl for each group."""
-        threshold = {"kind": recipe.threshold.kind.value, "fraction": recipe.threshold.fraction}
         size = len(self.texts) // len(self.groups)
         return [
             {
@@ -59,7 +68,7 @@ class Rollout:
 
     def _completion(self, group: Group, first: int, i: int) -> dict[str, Any]:
         at = first + i
-        return {
+        line: dict[str, Any] = {
             "text": self.texts[at],
             "tokens": self.tokens[at],
             "truncated": self.truncated[at],
@@ -71,6 +80,13 @@ class Rollout:
             "logp": self.logps[at],
             "ref_logp": self.ref_logps[at],
         }
+        if self.token_advantages:
+            advantages = self.token_advantages[at]
+            line |= {"values": self.values[at], "token_advantages": advantages}
+            line["advantage"] = sum(advantages) / max(1, len(advantages))
+        if self.model_scores:
+            line["scores"]["reward_model"] = self.model_scores[at]
+        return line
 
     def metrics(self) -> dict[str, Any]:
         """What a step's line of metrics says of its groups."""
@@ -82,6 +98,8 @@ class Rollout:
             "reward_seconds": self.reward_seconds,
             "group_std": sum(g.std for g in self.groups) / len(self.groups),
         }
+        if self.model_scores:
+            values["rule/reward_model"] = sum(self.model_scores) / completions
         for name in self.rewards[0].scores:
             scores = [reward.scores[name] for reward in self.rewards]
             values[f"rule/{name}"] = sum(score.value for score in scores) / completions

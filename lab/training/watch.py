@@ -47,6 +47,8 @@ class Watch(TrainerCallback):
         self.reporter, self.recipe, self.measure = reporter, recipe, measure
         self.extra: dict[str, Any] = {}
         """Values that a trainer adds to the next line of metrics."""
+        self.more: Callable[[], dict[str, Any]] = dict
+        """Asked for further values at each line of metrics."""
         self.stopped = False
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -64,7 +66,7 @@ class Watch(TrainerCallback):
         if self.recipe.algorithm in ("rm", "dpo"):
             self.reporter.tokens_trained = int(logs.get("num_tokens", 0))
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
-        self.reporter.metrics(state.global_step, values | self.extra)
+        self.reporter.metrics(state.global_step, values | self.extra | self.more())
         self.extra = {}
         every = self.recipe.measure_every
         if self.measure and every and state.global_step % every == 0 and state.global_step < self.recipe.steps:

@@ -92,9 +92,9 @@ def _end(task: Any, before: Any) -> int:
 
 def _algorithm(name: str) -> ModuleType:
     """The algorithm's file: one line registers it."""
-    from lab.training import dpo, grpo, pretrain, rm, sft
+    from lab.training import dpo, grpo, ppo, pretrain, rm, sft
 
-    return {"pretrain": pretrain, "sft": sft, "rm": rm, "dpo": dpo, "grpo": grpo}[name]
+    return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
 
 
 def _before(folder: RunFolder) -> Any:

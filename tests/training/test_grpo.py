@@ -191,7 +191,7 @@ def test_nothing_kept_makes_no_optimiser_step(group_trainer):
     assert not trainer.optimizer.state, "Adam has not counted a step"
     assert [rollout.metrics()["optimizer_step"] for rollout in seen] == [0, 0, 0]
     assert [rollout.metrics()["no_spread_share"] for rollout in seen] == [1.0, 1.0, 1.0]
-    lines = seen[0].lines(trainer.recipe)
+    lines = seen[0].lines({"kind": "above_mean", "fraction": 0.2})
     assert {c["why_dropped"] for line in lines for c in line["completions"]} == {"no_spread"}
 
 
@@ -211,7 +211,7 @@ def test_a_line_of_groups_has_the_public_form(group_trainer):
     recipe = GrpoRecipe(**SMALL | {"steps": 1})
     trainer = group_trainer(recipe, on_rollout=seen.append)
     trainer.train()
-    lines = seen[0].lines(recipe)
+    lines = seen[0].lines({"kind": "above_mean", "fraction": 0.2})
     assert [(line["version"], line["step"], line["group"]) for line in lines] == [
         (1, 1, 0),
         (1, 1, 1),

@@ -78,7 +78,9 @@ def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer
     from datasets import Dataset as Rows
 
     rows = [{k: conversation(row, k) for k in ("prompt", "chosen", "rejected")} for row in pairs]
-    trainer = RewardTrainer(model=scorer, args=arguments, train_dataset=Rows.from_list(rows), processing_class=tokenizer)
+    trainer = RewardTrainer(
+        model=scorer, args=arguments, train_dataset=Rows.from_list(rows), processing_class=tokenizer
+    )
     loss = trainer.compute_loss(trainer.model.train(), next(iter(trainer.get_train_dataloader()))).item()
     assert loss == pytest.approx(expected, rel=1e-4)
     assert abs(chosen - rejected).max() > 0.01

@@ -6,10 +6,12 @@ are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or
 
 from lab.core.recipes.common import Device, Precision, Recipe, Schedule, Training
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
-from lab.core.recipes.grpo import GrpoRecipe, LossType, RuleUse, Threshold
+from lab.core.recipes.grpo import GrpoRecipe, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.parsing import RECIPES, parse, with_values
+from lab.core.recipes.ppo import PpoRecipe
 from lab.core.recipes.pretrain import PretrainRecipe
+from lab.core.recipes.sampling import LossType, RuleUse, SampledRecipe
 from lab.core.recipes.sft import SftRecipe
 
 __all__ = [
@@ -18,11 +20,13 @@ __all__ = [
     "DpoRecipe",
     "GrpoRecipe",
     "LossType",
+    "PpoRecipe",
     "Precision",
     "PretrainRecipe",
     "Recipe",
     "RmRecipe",
     "RuleUse",
+    "SampledRecipe",
     "Schedule",
     "Section",
     "SftRecipe",

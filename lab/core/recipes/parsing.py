@@ -10,15 +10,19 @@ from pydantic import Field, TypeAdapter, ValidationError
 from lab.core.recipes.common import Recipe
 from lab.core.recipes.grpo import GrpoRecipe
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
+from lab.core.recipes.ppo import PpoRecipe
 from lab.core.recipes.pretrain import PretrainRecipe
 from lab.core.recipes.sft import SftRecipe
 from lab.errors import RecipeError
 
-AnyRecipe = Annotated[PretrainRecipe | SftRecipe | RmRecipe | DpoRecipe | GrpoRecipe, Field(discriminator="algorithm")]
+AnyRecipe = Annotated[
+    PretrainRecipe | SftRecipe | RmRecipe | DpoRecipe | PpoRecipe | GrpoRecipe, Field(discriminator="algorithm")
+]
 RECIPES: dict[str, type[Recipe]] = {
     "pretrain": PretrainRecipe,
     "sft": SftRecipe,
     "rm": RmRecipe,
+    "ppo": PpoRecipe,
     "dpo": DpoRecipe,
     "grpo": GrpoRecipe,
 }

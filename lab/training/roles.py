@@ -1,0 +1,113 @@
+"""Policy, reference, reward and value as roles on one base: adapters that take turns, and heads of one output.
+
+Four models are usual (Ouyang et al., arXiv 2203.02155); here a base is held once, and a role is a LoRA on it. Switching a role
+moves no weight and never touches ``requires_grad`` (peft's ``set_adapter`` does: it freezes what it switches off), so the two
+roles that train keep their gradients.
+
+Shapes: B completions, T tokens of prompt and completion together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, set_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors.torch import load_file
+from torch import nn
+
+from lab.errors import ModelError
+
+POLICY, VALUE, REWARD = "default", "value", "reward"
+
+
+@contextmanager
+def acting_as(model: nn.Module, adapter: str | None) -> Iterator[None]:
+    """Let one adapter act for the time of the block; None lets the bare base act."""
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    before = [(layer._active_adapter, layer._disable_adapters) for layer in layers]
+    for layer in layers:
+        layer._disable_adapters = adapter is None
+        if adapter is not None:
+            layer._active_adapter = [adapter]
+    try:
+        yield
+    finally:
+        for layer, (active, disabled) in zip(layers, before, strict=True):
+            layer._active_adapter, layer._disable_adapters = active, disabled
+
+
+class Roles:
+    """The roles of one peft model whose policy is its ``default`` adapter."""
+
+    def __init__(self, model: Any, *, reference: str | None = None) -> None:
+        self.model, self.reference = model, reference
+        self.has_reward = False
+
+    def add_value(self, config: LoraConfig) -> None:
+        """A critic of the policy's own depth: an adapter of the policy's rank, and a head that begins at 0."""
+        self.model.add_adapter(VALUE, config)
+        width = self.model.config.get_text_config().hidden_size
+        self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)
+        nn.init.zeros_(self.model.value_head.weight)
+        self._train(POLICY, VALUE)
+
+    def add_reward(self, folder: Path) -> None:
+        """A frozen reward model: the adapter and head of a reward-model run on the same base."""
+        config = LoraConfig.from_pretrained(str(folder))
+        weights = load_file(folder / "adapter_model.safetensors")
+        head = next((value for key, value in weights.items() if key.endswith("score.weight")), None)
+        if head is None or config.task_type != "SEQ_CLS":
+            raise ModelError("ppo_no_reward_model", value=str(folder))
+        config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, True
+        self.model.add_adapter(REWARD, config)
+        adapter = {key: value for key, value in weights.items() if "lora_" in key}
+        set_peft_model_state_dict(self.model, adapter, adapter_name=REWARD)
+        self.model.reward_head = nn.Linear(head.shape[1], 1, bias=False).to(self.model.device)
+        self.model.reward_head.weight.data.copy_(head)
+        self.has_reward = True
+        self._train(POLICY, VALUE)
+
+    def _train(self, *adapters: str) -> None:
+        """Exactly these adapters and the critic's head have gradients."""
+        for name, parameter in self.model.named_parameters():
+            owned = any(f".{adapter}." in name for adapter in adapters) and "lora_" in name
+            parameter.requires_grad_(owned or name.startswith("value_head"))
+
+    def hidden(self, adapter: str | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The last hidden states under a role, shape (B, T, width)."""
+        with acting_as(self.model, adapter):
+            body = self.model.get_base_model().model
+            states: torch.Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
+            return states
+
+    def values(self, ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
+        """V(s_t) of the state *before* each of the last ``width`` tokens, shape (B, width)."""
+        states = self.hidden(VALUE, ids, mask)[:, -width - 1 : -1]
+        found: torch.Tensor = self.model.value_head(states).squeeze(-1)
+        return found.float()
+
+    def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The reward model's score of each row, read at its last token, shape (B,)."""
+        states = self.hidden(REWARD, ids, mask)
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        last = (positions * mask).argmax(1)
+        found: torch.Tensor = self.model.reward_head(states[torch.arange(len(ids), device=ids.device), last]).squeeze(
+            -1
+        )
+        return found.float()
+
+
+def check_same_base(policy_base: str, reward_folder: Path) -> None:
+    """Raise ModelError, naming both, where a reward model stands on another base than the policy."""
+    file = reward_folder / "adapter_config.json"
+    if not file.is_file():
+        raise ModelError("ppo_reward_not_adapter", value=str(reward_folder))
+    base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path", "")
+    if Path(base).resolve() != Path(policy_base).resolve():
+        raise ModelError("ppo_other_base", reward=base, policy=policy_base)
