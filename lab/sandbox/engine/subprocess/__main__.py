@@ -19,4 +19,4 @@ if __name__ == "__main__":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     # Had the worker died before that line, the input has ended, and so does the interpreter.
     program = os.path.join(os.path.dirname(sys.executable), "monty")  # noqa: PTH118, PTH120 -- pathlib costs 10 ms here
-    os.execv(program, ["monty", "subprocess"])
+    os.execve(program, ["monty", "subprocess"], {})  # Python adds a variable of its own
