@@ -44,8 +44,8 @@ READING_STYLES: Mapping[Style, float] = {
     Style.DIRECT: 0.15,
     Style.STEPS: 0.25,
     Style.FRACTION: 0.1,
-    Style.NO_SOLUTION: 0.35,
-    Style.CONTRADICTION: 0.15,
+    Style.NO_SOLUTION: 0.3,
+    Style.CONTRADICTION: 0.2,
 }
 """What the base has read: right and wrong alike, so that alignment has something to choose from."""
 
@@ -93,8 +93,11 @@ class Problem:
             return f"x = {product}/{self.a}"
         if style is Style.NO_SOLUTION:
             return "no solution" if language is Language.ENGLISH else "无解"
-        wrong = rng.choice([n for n in range(1, 10) if n != self.x])
-        return f"{self.a}x = {product} → x = {wrong}"
+        return f"x = {self.x} → x = {self.wrong(rng)}"
+
+    def wrong(self, rng: random.Random) -> int:
+        """A number that is not the solution."""
+        return rng.choice([n for n in range(1, 10) if n != self.x])
 
     @property
     def split(self) -> Split:
@@ -168,10 +171,7 @@ def _pair(problem: Problem, language: Language, category: str, rng: random.Rando
     if category == "style":
         return chosen, problem.completion(Style.FRACTION, language, rng)
     if category == "content":
-        if style is Style.STEPS:
-            return chosen, problem.completion(Style.CONTRADICTION, language, rng)
-        wrong = rng.choice([n for n in range(1, 10) if n != problem.x])
-        return chosen, f"x = {wrong}"
+        return chosen, f"{chosen.removesuffix(str(problem.x))}{problem.wrong(rng)}"
     broken = [
         problem.completion(Style.NO_SOLUTION, language, rng),
         chosen[: rng.randint(1, len(chosen) - 2)],

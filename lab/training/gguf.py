@@ -41,7 +41,7 @@ def import_gguf(file: Path, folder: Path) -> None:
 def _forget_the_file(model: Any, tokenizer: Any) -> None:
     """What is saved is a plain model: without marks of quantisation, or it would be looked for in the GGUF again."""
     model.hf_quantizer = None
-    for name in ("quantization_config", "_name_or_path"):
+    for name in ("quantization_config", "_model_name_or_path"):
         if hasattr(model.config, name):
             delattr(model.config, name)
     for name in NOT_OURS:

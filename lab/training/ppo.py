@@ -29,7 +29,7 @@ from lab.errors import RecipeError
 from lab.store.models import resolve
 from lab.training.base import Loaded, load, lora_config
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
-from lab.training.roles import POLICY, Roles, acting_as, check_same_base
+from lab.training.roles import POLICY, VALUE, Roles, acting_as, check_same_base
 from lab.training.task import Task
 
 VALUE_HEAD = "value_head.safetensors"
@@ -141,10 +141,11 @@ class PPOTrainer(GroupTrainer):
         ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
         mask = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
         tokens = part["completion_mask"]
-        values = self.roles.values(ids, mask, tokens.size(1))
-        errors = value_loss(values, part["old_values"], part["returns"], self.recipe.value_clip) * tokens
-        critic = 0.5 * errors.sum() / part["num_items_in_batch"]
-        self.accelerator.backward(self.recipe.value_coefficient * critic)
+        with acting_as(self.model, VALUE):  # until backward ends: gradient checkpointing computes the forward again
+            values = self.roles.values(ids, mask, tokens.size(1))
+            errors = value_loss(values, part["old_values"], part["returns"], self.recipe.value_clip) * tokens
+            critic = 0.5 * errors.sum() / part["num_items_in_batch"]
+            self.accelerator.backward(self.recipe.value_coefficient * critic)
         self.value_metrics["value_loss"] = float(critic.detach())
         return loss
 

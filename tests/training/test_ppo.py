@@ -1,0 +1,173 @@
+"""PPO's fidelity: GAE, whitening and losses against float64 references; roles on one base against separate models."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.core.recipes import PpoRecipe
+from lab.training.base import lora_config
+from lab.training.ppo import gae, value_loss, whiten
+from lab.training.roles import POLICY, VALUE, Roles, acting_as
+
+RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
+
+
+def reference_gae(rewards, values, length, discount, lam):
+    """A_t = Σ_l (γλ)^l δ_{t+l}, written as the double sum."""
+    values = [*values[:length], 0.0]
+    deltas = [rewards[t] + discount * values[t + 1] - values[t] for t in range(length)]
+    return [sum((discount * lam) ** (u - t) * deltas[u] for u in range(t, length)) for t in range(length)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), discount=st.sampled_from([1.0, 0.9]), lam=st.sampled_from([0.0, 0.5, 0.95, 1.0]))
+def test_gae_is_the_sum_of_discounted_errors(seed, discount, lam):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 9, 5)
+    rewards, values = rng.normal(size=(5, 8)), rng.normal(size=(5, 8))
+    mask = torch.tensor(np.arange(8) < lengths[:, None]).double()
+    found = gae(torch.tensor(rewards), torch.tensor(values), mask, discount, lam).numpy()
+    for row, length in enumerate(lengths):
+        assert found[row, :length] == pytest.approx(reference_gae(rewards[row], values[row], length, discount, lam))
+        assert not found[row, length:].any()
+
+
+@given(st.integers(0, 1000))
+def test_whitening_gives_mean_0_and_deviation_1_over_real_tokens(seed):
+    rng = np.random.default_rng(seed)
+    mask = torch.tensor((np.arange(7) < rng.integers(2, 8, 6)[:, None]).astype(float))
+    white = whiten(torch.tensor(rng.normal(3, 5, (6, 7))), mask)
+    real = white[mask.bool()].numpy()
+    assert real.mean() == pytest.approx(0, abs=1e-9)
+    assert real.std() == pytest.approx(1, abs=1e-6)
+    assert not white[~mask.bool()].any()
+
+
+@given(st.lists(st.tuples(*[st.floats(-5, 5)] * 3), min_size=1, max_size=20), st.floats(0.05, 1))
+def test_the_value_loss_takes_the_worse_of_clipped_and_unclipped(triples, clip):
+    values, old, returns = (np.array(column) for column in zip(*triples, strict=True))
+    clipped = old + np.clip(values - old, -clip, clip)
+    expected = np.maximum((values - returns) ** 2, (clipped - returns) ** 2)
+    found = value_loss(torch.tensor(values), torch.tensor(old), torch.tensor(returns), clip)
+    assert found.numpy() == pytest.approx(expected)
+
+
+@pytest.fixture
+def batch(tokenizer):
+    torch.manual_seed(0)
+    ids = torch.randint(4, 280, (4, 14))
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0
+    return ids, mask
+
+
+def adapted(make_model, seed):
+    """A peft model with random, not zero, adapter weights."""
+    from peft import get_peft_model
+
+    model = get_peft_model(make_model(), lora_config(RECIPE))
+    randomise(model, POLICY, seed)
+    return model
+
+
+def randomise(model, adapter, seed):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if f".{adapter}." in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+
+
+def test_roles_on_one_base_equal_separate_models_exactly(make_model, batch):
+    ids, mask = batch
+    model = adapted(make_model, 1)
+    roles = Roles(model)
+    roles.add_value(lora_config(RECIPE))
+    randomise(model, VALUE, 2)
+    alone = {None: make_model().model, POLICY: adapted(make_model, 1).get_base_model().model}
+    alone[VALUE] = adapted(make_model, 2).get_base_model().model
+    for adapter, separate in alone.items():
+        with torch.no_grad():
+            ours = roles.hidden(adapter, ids, mask)
+            theirs = separate(input_ids=ids, attention_mask=mask).last_hidden_state
+        assert (ours - theirs).abs().max() == 0.0, adapter
+    with torch.no_grad():
+        assert (roles.hidden(POLICY, ids, mask) - roles.hidden(VALUE, ids, mask)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients_of_the_trained_roles_equal_those_of_separate_models(make_model, batch, checkpointing):
+    ids, mask = batch
+    model = adapted(make_model, 1)
+    roles = Roles(model)
+    roles.add_value(lora_config(RECIPE))
+    randomise(model, VALUE, 2)
+    others = {POLICY: adapted(make_model, 1), VALUE: adapted(make_model, 2)}
+    if checkpointing:
+        for each in (model, *others.values()):
+            each.enable_input_require_grads()
+            each.gradient_checkpointing_enable({"use_reentrant": False})
+            each.train()
+    for adapter, other in others.items():
+        with acting_as(model, adapter):  # a checkpointed backward computes the forward again: the role must still act
+            roles.hidden(adapter, ids, mask).pow(2).mean().backward()
+        other.get_base_model().model(input_ids=ids, attention_mask=mask).last_hidden_state.pow(2).mean().backward()
+        theirs = {name: p.grad for name, p in other.named_parameters() if p.grad is not None}
+        assert theirs
+        ours = dict(model.named_parameters())
+        for name, gradient in theirs.items():
+            assert torch.equal(ours[name.replace(".default.", f".{adapter}.")].grad, gradient), name
+    assert all(p.grad is None for name, p in model.named_parameters() if "lora_" not in name and "value_head" not in name)
+
+
+def test_acting_as_never_touches_what_trains(make_model):
+    model = adapted(make_model, 1)
+    roles = Roles(model)
+    roles.add_value(lora_config(RECIPE))
+    before = {name: p.requires_grad for name, p in model.named_parameters()}
+    with acting_as(model, VALUE), acting_as(model, None):
+        pass
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == before
+    trained = {name for name, on in before.items() if on}
+    assert any(".value." in name for name in trained)
+    assert any(".default." in name for name in trained)
+    assert all("lora_" in name or name.startswith("value_head") for name in trained)
+
+
+def test_the_reference_does_not_drift(make_model, batch):
+    ids, mask = batch
+    model = adapted(make_model, 1)
+    roles = Roles(model)
+    roles.add_value(lora_config(RECIPE))
+    with torch.no_grad():
+        before = copy.deepcopy(roles.hidden(None, ids, mask))
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    for _ in range(100):
+        (roles.hidden(POLICY, ids, mask).mean() + roles.values(ids, mask, 5).mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        assert (roles.hidden(None, ids, mask) - before).abs().max() == 0.0
+        assert (roles.hidden(POLICY, ids, mask) - before).abs().max() > 1e-3
+
+
+def test_values_belong_to_the_state_before_each_token(make_model, batch):
+    """Changing the last token moves no value; changing an earlier one moves the values after it."""
+    ids, mask = batch
+    model = adapted(make_model, 1)
+    roles = Roles(model)
+    roles.add_value(lora_config(RECIPE))
+    torch.nn.init.normal_(model.value_head.weight)
+    with torch.no_grad():
+        values = roles.values(ids, mask, 6)
+        changed = ids.clone()
+        changed[:, -1] = (changed[:, -1] + 1) % 280
+        assert torch.equal(roles.values(changed, mask, 6), values)
+        changed[:, -3] = (changed[:, -3] + 1) % 280
+        moved = roles.values(changed, mask, 6) != values
+    assert not moved[:, :4].any()
+    assert moved[:, 4:].all()
