@@ -12,15 +12,12 @@ Request ``{"do": "score", "source", "rows": [[prompt, completion, answer]…]}``
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +38,6 @@ LONGEST_MESSAGE = 160
 CHECKOUTS = 5000
 """Sessions after which the interpreter's process is replaced."""
 
-SENSITIVE = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval"})
-"""Names by which code can tell what a session did before. A rule that has one gets a fresh session for each completion."""
-
 POLICY: dict[str, Any] = {
     "datetime": datetime(2026, 1, 1, tzinfo=UTC),
     "timezone": "utc",
@@ -52,7 +46,8 @@ POLICY: dict[str, Any] = {
     "random_start": {"seed": 0},
 }
 
-# Every completion runs the source in a namespace of its own, from which nothing of this driver can be seen.
+# The source runs in a namespace of its own, from which nothing of this driver can be seen: one for each completion, or one for the
+# batch where that cannot be told apart (see source_shape.py).
 JUDGE = """
 def _judge(value):
     if type(value) is float or type(value) is bool:
@@ -64,10 +59,17 @@ def _judge(value):
 TOGETHER = f"""{JUDGE}
 def _all():
     results = []
-    for prompt, completion, answer in _rows:
-        space = {{}}
+    space = {{}}
+    if _once:
         try:
             exec(_source, space)
+        except BaseException:
+            return [None] * len(_rows)
+    for prompt, completion, answer in _rows:
+        try:
+            if not _once:
+                space = {{}}
+                exec(_source, space)
             results.append(_judge(space["reward"](prompt, completion, answer)))
         except BaseException:
             results.append(None)
@@ -95,7 +97,9 @@ class Interpreter:
     def __init__(self) -> None:
         import pydantic_monty
 
-        self.monty = pydantic_monty
+        from lab.sandbox import source_shape
+
+        self.monty, self.shape = pydantic_monty, source_shape
         options: dict[str, Any] = {"min_processes": 1, "max_processes": 1, "max_checkouts_per_worker": CHECKOUTS}
         if sys.platform == "linux" and Path(sys.executable).with_name("monty").is_file():
             os.chdir(Path(__file__).with_name("engine"))
@@ -128,9 +132,11 @@ class Interpreter:
     def score(self, source: str, rows: Sequence[Row]) -> list[Result]:
         """One result a row: all in one session where that is safe, and by themselves those that need it."""
         results: list[Result | None] = [None] * len(rows)
-        if len(rows) > 1 and not sensitive(source):
+        shared = self.shape.sharing(source)
+        if len(rows) > 1 and shared is not self.shape.Sharing.NOTHING:
+            once = shared is self.shape.Sharing.SOURCE
             try:
-                found = self.feed(TOGETHER, BATCH_SECONDS, _source=source, _rows=[tuple(row) for row in rows])
+                found = self.feed(TOGETHER, BATCH_SECONDS, _source=source, _once=once, _rows=rows)
                 results = [None if one is None else _result(one) for one in found]
             except (Late, RuntimeError):
                 pass  # each by itself, below
@@ -168,7 +174,7 @@ class Interpreter:
 
     def check(self, source: str) -> list[dict[str, Any]]:
         """What is wrong with a source: how it is written, then whether it loads."""
-        problems = written_wrong(source)
+        problems = self.shape.problems(source)
         if not problems:
             try:
                 self.feed(LOAD, BATCH_SECONDS, _source=source)
@@ -180,55 +186,6 @@ class Interpreter:
                 why = message.rstrip(" (,").removesuffix("(<string>").rstrip() if place[:-1].isdigit() else str(error)
                 problems.append({"key": "rule_source_load", "line": line, "why": why})
         return problems
-
-
-def written_wrong(source: str) -> list[dict[str, Any]]:
-    """Where the text is no Python, or has not exactly one ``reward`` of three parameters. Parses, and runs nothing."""
-    try:
-        tree = _parse(source)
-    except SyntaxError as error:
-        return [{"key": "rule_source_syntax", "line": error.lineno or 1, "why": error.msg[:LONGEST_MESSAGE]}]
-    except (ValueError, RecursionError, MemoryError):
-        return [{"key": "rule_source_deep", "line": 1}]
-    named = [
-        node
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == "reward"
-    ]
-    plain = [node for node in named if isinstance(node, ast.FunctionDef)]
-    if not plain:
-        return [{"key": "rule_reward_missing", "line": named[0].lineno if named else 1}]
-    problems: list[dict[str, Any]] = [{"key": "rule_reward_twice", "line": node.lineno} for node in named[1:]]
-    for node in plain[:1]:
-        taken = node.args
-        names = [one.arg for one in (*taken.posonlyargs, *taken.args)]
-        if len(names) != 3 or taken.vararg or taken.kwarg or taken.kwonlyargs:
-            listed = ast.unparse(taken)[:LONGEST_MESSAGE]
-            problems.append({"key": "rule_reward_parameters", "line": node.lineno, "found": listed})
-    return problems
-
-
-@lru_cache(maxsize=64)
-def sensitive(source: str) -> bool:
-    """Whether the source names something by which it could tell one completion of a batch from the next."""
-    try:
-        nodes = ast.walk(_parse(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    for node in nodes:
-        if isinstance(node, ast.Name) and node.id in SENSITIVE:
-            return True
-        if isinstance(node, ast.Import) and any(one.name in SENSITIVE for one in node.names):
-            return True
-        if isinstance(node, ast.ImportFrom) and node.module in SENSITIVE:
-            return True
-    return False
-
-
-def _parse(source: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
 
 
 def _result(value: object) -> Result:

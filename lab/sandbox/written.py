@@ -5,9 +5,9 @@ it runs in pydantic-monty, in a worker (``inside_written.py``) with limits of ti
 as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``), rule sets (``rewards.py``), and any use of ``exec``.
 
 What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
-source in a namespace of its own, and rules that name ``random``, ``decimal``, ``id``, ``hash``, ``repr``, ``exec`` or ``eval``, by
-which a session's past could be told, get a fresh session each. One thing is left: the *text* of an object without a text of its own
-(``str(reward)``) holds a number that grows within a batch.
+source in a namespace of its own, unless nobody could tell (``source_shape.py``), and where even a session's past could be told each
+gets a session of its own. One thing is left: the *text* of an object without a text of its own (``str(reward)``) holds a number that
+grows within a batch.
 
 ``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
 """

@@ -1,0 +1,134 @@
+"""What can be told of a rule's source by parsing it: what is wrong with it, and how its completions may share a session. Runs nothing.
+
+Parsing hostile text can exhaust a process, so only ``inside_written.py`` calls this, in the worker that can be killed.
+
+How completions share (``sharing``): by default each runs the source in a fresh namespace of one session. A source that names something
+by which a session's past can be told gets a fresh session each. A source that can hold no state at all, by a list of what it may
+consist of, is loaded once for the batch: that makes a typical rule three times as cheap, and cannot be told from loading it each time.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+LONGEST_EXCERPT = 160
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Sharing(Enum):
+    """What the completions of a batch have in common."""
+
+    SOURCE = "source"
+    SESSION = "session"
+    NOTHING = "nothing"
+
+
+TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval"})
+"""Names by which code can tell what a session did before."""
+
+STATELESS_MODULES = frozenset({"re", "math", "json", "unicodedata"})
+"""Modules whose objects hold nothing that can be changed."""
+
+FORBIDDEN_NAMES = frozenset({"getattr", "setattr", "delattr", "globals", "vars", "locals"})
+
+
+def problems(source: str) -> list[dict[str, Any]]:
+    """Where the text is no Python, or has not exactly one ``reward`` of three parameters: keys of errors, with their line."""
+    try:
+        tree = _parse(source)
+    except SyntaxError as error:
+        return [{"key": "rule_source_syntax", "line": error.lineno or 1, "why": error.msg[:LONGEST_EXCERPT]}]
+    except (ValueError, RecursionError, MemoryError):
+        return [{"key": "rule_source_deep", "line": 1}]
+    named = [one for one in tree.body if isinstance(one, (Function, ast.ClassDef)) and one.name == "reward"]
+    plain = [one for one in named if isinstance(one, ast.FunctionDef)]
+    if not plain:
+        return [{"key": "rule_reward_missing", "line": named[0].lineno if named else 1}]
+    found: list[dict[str, Any]] = [{"key": "rule_reward_twice", "line": one.lineno} for one in named[1:]]
+    taken = plain[0].args
+    if len(taken.posonlyargs) + len(taken.args) != 3 or taken.vararg or taken.kwarg or taken.kwonlyargs:
+        listed = ast.unparse(taken)[:LONGEST_EXCERPT]
+        found.append({"key": "rule_reward_parameters", "line": plain[0].lineno, "found": listed})
+    return found
+
+
+@lru_cache(maxsize=64)
+def sharing(source: str) -> Sharing:
+    """What the completions of a batch may have in common without one being able to tell."""
+    try:
+        tree = _parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Sharing.NOTHING
+    nodes = list(ast.walk(tree))
+    if any(_tells(node) for node in nodes):
+        return Sharing.NOTHING
+    if all(map(_declares, tree.body)) and not any(map(_may_change, nodes)):
+        return Sharing.SOURCE
+    return Sharing.SESSION
+
+
+def _tells(node: ast.AST) -> bool:
+    """Whether it names something of TELLING."""
+    if isinstance(node, ast.Name):
+        return node.id in TELLING
+    if isinstance(node, ast.Import):
+        return any(one.name in TELLING for one in node.names)
+    return isinstance(node, ast.ImportFrom) and node.module in TELLING
+
+
+def _declares(statement: ast.stmt) -> bool:
+    """Whether a statement of the module only makes what cannot change: imports, constants, plain functions."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        return True  # which modules, _may_change sees
+    if isinstance(statement, ast.FunctionDef):
+        taken = statement.args
+        defaults = [*taken.defaults, *(one for one in taken.kw_defaults if one is not None)]
+        return not statement.decorator_list and all(map(_constant, defaults))
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in statement.targets) and _constant(statement.value)
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _constant(value: ast.expr) -> bool:
+    """A number, a text, a tuple of such, or a compiled pattern."""
+    if isinstance(value, ast.Tuple):
+        return all(map(_constant, value.elts))
+    if isinstance(value, ast.UnaryOp):
+        return isinstance(value.operand, ast.Constant)
+    if isinstance(value, ast.Call):
+        compiles = isinstance(value.func, ast.Attribute) and ast.unparse(value.func) == "re.compile"
+        return compiles and not value.keywords and all(map(_constant, value.args))
+    return isinstance(value, ast.Constant) or (
+        isinstance(value, ast.Attribute) and ast.unparse(value).startswith("re.")
+    )
+
+
+def _may_change(node: ast.AST) -> bool:
+    """Whether it could leave something behind for the next call, or is not known to be unable to."""
+    if isinstance(node, (ast.Global, ast.ClassDef, ast.AsyncFunctionDef, ast.Await, ast.Lambda)):
+        return True
+    if isinstance(node, ast.Attribute):
+        return not isinstance(node.ctx, ast.Load) or node.attr.startswith("__") or node.attr == "groupindex"
+    if isinstance(node, ast.Name):
+        rebinds = node.id in STATELESS_MODULES and not isinstance(node.ctx, ast.Load)
+        return rebinds or node.id in FORBIDDEN_NAMES
+    if isinstance(node, ast.Import):
+        return any(one.name not in STATELESS_MODULES or one.asname for one in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return node.module not in STATELESS_MODULES or node.level != 0
+    if isinstance(node, (ast.FunctionDef, ast.arg)):
+        name = node.name if isinstance(node, ast.FunctionDef) else node.arg
+        annotation = node.returns if isinstance(node, ast.FunctionDef) else node.annotation
+        return name in STATELESS_MODULES or not (annotation is None or isinstance(annotation, (ast.Name, ast.Constant)))
+    return False
+
+
+def _parse(source: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
