@@ -1,4 +1,7 @@
-"""What a recipe's ``model`` points at: the shipped base, an earlier run, a folder, or a hub id. Paths only; nothing is loaded."""
+"""What a recipe's ``model`` points at: the shipped base, a fetched model, an earlier run, a folder, a GGUF file or a hub id.
+
+Paths only; nothing is loaded. What the lab knows by name is ``catalogue.py``; fetching it is ``lab/runs/downloads.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from pathlib import Path
 
 from lab.errors import ModelError
 
+from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
@@ -36,9 +39,13 @@ def resolve(model: str, home: Path) -> ModelRef:
             raise ModelError("model_run_missing", value=run)
         return _folder(model, folder)
     path = Path(model).expanduser()
+    if (here := fetched(model, home)) is not None:
+        return _folder(model, here)
     if path.is_dir():
+    if model in CATALOGUE or (model.lower().endswith(GGUF) and path.is_file()):
+        raise ModelError("model_not_here", value=model)
         return _folder(model, path)
-    if _HUB_ID.fullmatch(model) and not path.is_absolute():
+    if HUB_ID.fullmatch(model) and not path.is_absolute():
         return ModelRef(model, model)
     raise ModelError("model_missing", value=model, known=", ".join(SHIPPED))
 
@@ -48,7 +55,7 @@ def _folder(name: str, path: Path) -> ModelRef:
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
-        if not Path(base).is_dir() and not _HUB_ID.fullmatch(base):
+        if not Path(base).is_dir() and not HUB_ID.fullmatch(base):
             raise ModelError("model_base_missing", value=name, base=base)
         return ModelRef(name, base, str(path))
     if not (path / "config.json").is_file():

@@ -1,0 +1,143 @@
+"""``python -m lab models``: the models that the lab knows by name, and getting one here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
+from lab.runs.downloads import Fetching, get_model
+from lab.runs.watch import size_text
+from lab.store.catalogue import CATALOGUE, TINY, fetched, fetched_names, known_entry, local_name, source_of
+from lab.store.models import SHIPPED, resolve
+from lab.ui.text import say, system_locale
+
+HELP = "list the models the lab knows by name, and get one here"
+EXAMPLES = """\
+examples:
+  python -m lab models                           what there is, and what is here already
+  python -m lab models get smollm2-135m          fetch it into LAB_HOME/models (a second call goes on where one broke off)
+  python -m lab models get org/name              the same for any model on the hub that is in safetensors
+  python -m lab models get my-model.Q4_K_M.gguf  take a GGUF file in
+  python -m lab models where smollm2-135m        the folder of a model
+"""
+BAR = 24
+PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
+WRONG_USAGE = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, and with which model."""
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "get", "where"), help="default: list")
+    parser.add_argument(
+        "model", nargs="?", metavar="ID", help="a name of the list, a hub id (org/name), or a .gguf file"
+    )
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or 2 where no model is named."""
+    if arguments.action != "list" and not arguments.model:
+        complain(say("cli.model_get_what", system_locale(), action=arguments.action))
+        return WRONG_USAGE
+    home = open_store(arguments).home.absolute()
+    if arguments.action == "get":
+        return _get(arguments.model, home, as_json=arguments.json)
+    if arguments.action == "where":
+        return _where(arguments.model, home, as_json=arguments.json)
+    return _list(home, as_json=arguments.json)
+
+
+def _list(home: Path, *, as_json: bool) -> int:
+    rows = [_described(name, home) for name in (*SHIPPED, *CATALOGUE)]
+    rows += [_described(name, home) for name in fetched_names(home) if name not in CATALOGUE]
+    if as_json:
+        print_json({"models": rows})
+        return 0
+    shown = [
+        [
+            row["name"],
+            f"{row['parameters'] / 1e6:,.1f} M" if row["parameters"] else "–",
+            size_text(row["bytes"]),
+            row["licence"],
+            row["from"],
+            row["path"] or "–",
+        ]
+        for row in rows
+    ]
+    print_table(["name", "parameters", "size", "licence", "from", "here"], shown, right=(1, 2))
+    return 0
+
+
+def _get(model: str, home: Path, *, as_json: bool) -> int:
+    line = ProgressLine()
+    try:
+        folder = get_model(model, home, line)
+    finally:
+        line.close()
+    row = _described(model if model in SHIPPED else local_name(model) or model, home)
+    if as_json:
+        print_json(row)
+    else:
+        print(say("cli.model_here", system_locale(), name=row["name"], path=folder, licence=row["licence"]))
+    return 0
+
+
+def _where(model: str, home: Path, *, as_json: bool) -> int:
+    place = resolve(model, home).base
+    if as_json:
+        print_json({"model": model, "path": place})
+    else:
+        print(place)
+    return 0
+
+
+def _described(name: str, home: Path) -> dict[str, Any]:
+    """What the list and ``get`` tell of a model: what is noted beside it where it is here, else what the catalogue says."""
+    entry = TINY if name in SHIPPED else known_entry(name)
+    folder = SHIPPED.get(name) or fetched(name, home)
+    source = source_of(folder) if folder else {}
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else 0
+    origin = f"hub:{entry.hub}" if entry and entry.hub else "the repository" if name in SHIPPED else "?"
+    if entry and entry.package and not source:
+        origin += " or a package"
+    return {
+        "name": name,
+        "parameters": entry.parameters if entry else None,
+        "bytes": weights or (entry.size_bytes if entry else None),
+        "licence": str(source.get("licence") or (entry.licence if entry else "unknown")),
+        "from": str(source.get("from") or origin),
+        "path": str(folder) if folder else None,
+    }
+
+
+class ProgressLine:
+    """One line that is written over on a terminal, and plain lines now and then anywhere else. On standard error."""
+
+    def __init__(self) -> None:
+        self._locale, self._terminal = system_locale(), sys.stderr.isatty()
+        self._stage, self._printed = "", 0.0
+
+    def __call__(self, now: Fetching) -> None:
+        line = say(f"cli.model_{now.stage}", self._locale)
+        if now.total:
+            done = min(1.0, now.done / now.total)
+            filled = round(BAR * done)
+            line += (
+                f"  {'█' * filled}{'·' * (BAR - filled)} {done:4.0%}  {size_text(now.done)} / {size_text(now.total)}"
+            )
+        if self._terminal:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        elif now.stage != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
+            self._printed = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+        self._stage = now.stage
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._terminal and self._stage:
+            print(file=sys.stderr)
