@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
+from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
 from lab.core.recipes import Recipe
-from lab.runs.tour import CHAIN, Stage, tour
+from lab.runs.tour import CHAIN, Leg, Stage, tour
 from lab.store.runs import Store
 
 HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
@@ -38,10 +38,12 @@ HEAD = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Seeds, samples, home."""
+    """Seeds, stages, samples, home."""
+    names = ",".join(leg.name for leg in CHAIN)
     parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help="one chain for each (default: 1,2,3)")
+    parser.add_argument("--stages", default=names, metavar="A,B", help=f"which stages (default: {names})")
     parser.add_argument(
-        "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (1024)"
+        "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (default: 1024)"
     )
     add_home(parser)
     add_json(parser)
@@ -52,24 +54,23 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         seeds = [int(text) for text in arguments.seeds.split(",")]
     except ValueError:
-        print(f"--seeds {arguments.seeds}: give whole numbers with commas between, as in 1,2,3", file=sys.stderr)
+        complain(f"--seeds {arguments.seeds}: give whole numbers with commas between, as in 1,2,3")
+        return 2
+    legs = arguments.stages.split(",")
+    if unknown := sorted(set(legs) - {leg.name for leg in CHAIN}):
+        complain(f"--stages: there is no {', '.join(unknown)}; known are {', '.join(leg.name for leg in CHAIN)}")
         return 2
     if arguments.home:
-        return _tour(open_store(arguments), seeds, arguments)
+        return _tour(open_store(arguments), seeds, legs, arguments)
     with tempfile.TemporaryDirectory(prefix="lab-tour-") as home:
-        return _tour(Store(Path(home)), seeds, arguments)
+        return _tour(Store(Path(home)), seeds, legs, arguments)
 
 
-def _tour(store: Store, seeds: list[int], arguments: argparse.Namespace) -> int:
-    def on_start(recipe: Recipe) -> None:
-        print(
-            f"seed {recipe.seed}: {recipe.name or recipe.algorithm}, {recipe.steps} steps …",
-            file=sys.stderr,
-            flush=True,
-        )
+def _tour(store: Store, seeds: list[int], legs: list[str], arguments: argparse.Namespace) -> int:
+    def on_start(leg: Leg, recipe: Recipe) -> None:
+        print(f"seed {recipe.seed}: {leg.name}, {recipe.steps} steps …", file=sys.stderr, flush=True)
 
-    wanted = arguments.stages.split(",")
-    stages = list(tour(store, seeds, stages=wanted, samples=arguments.samples, on_start=on_start))
+    stages = list(tour(store, seeds, legs=legs, samples=arguments.samples, on_start=on_start))
     if arguments.json:
         print_json([asdict(stage) for stage in stages])
         return 0
@@ -84,7 +85,7 @@ def _row(stage: Stage) -> tuple[object, ...]:
     result: dict[str, Any] = stage.result
     return (
         stage.seed,
-        stage.preset,
+        stage.leg,
         f"{stage.seconds:.1f} s",
         _figure(stage.measured("before", "pass_at_1"), ".3f"),
         _figure(stage.measured("after", "pass_at_1"), ".3f"),
@@ -106,24 +107,24 @@ def _summary(stages: list[Stage]) -> list[str]:
     """One line a seed for SFT and GRPO together, and one line for each preset over the seeds."""
     lines = []
     for seed in dict.fromkeys(stage.seed for stage in stages):
-        found = {stage.preset: stage for stage in stages if stage.seed == seed}
-        if {"tiny/sft", "tiny/grpo"} <= found.keys():
+        found = {stage.leg: stage for stage in stages if stage.seed == seed}
+        if {"sft", "grpo"} <= found.keys():
             first, last = (
-                found["tiny/sft"].measured("before", "pass_at_1"),
-                found["tiny/grpo"].measured("after", "pass_at_1"),
+                found["sft"].measured("before", "pass_at_1"),
+                found["grpo"].measured("after", "pass_at_1"),
             )
-            seconds = found["tiny/sft"].seconds + found["tiny/grpo"].seconds
+            seconds = found["sft"].seconds + found["grpo"].seconds
             lines.append(
                 f"seed {seed}: SFT and GRPO took {seconds:.1f} s; pass@1 {_figure(first, '.3f')} → {_figure(last, '.3f')}"
             )
-    for preset in dict.fromkeys(stage.preset for stage in stages):
-        of = [stage for stage in stages if stage.preset == preset]
+    for leg in dict.fromkeys(stage.leg for stage in stages):
+        of = [stage for stage in stages if stage.leg == leg]
         gains = [stage.gain for stage in of if stage.gain is not None]
         if gains:
             after = statistics.median(stage.measured("after", "pass_at_1") or 0.0 for stage in of)
-            lines.append(f"{preset}: median pass@1 after {after:.3f}, least gain {min(gains):+.3f}")
+            lines.append(f"{leg}: median pass@1 after {after:.3f}, least gain {min(gains):+.3f}")
             continue
         names = sorted(name for name in of[0].result["after"] if "accuracy" in name)
         worst = {name: min(stage.measured("after", name) or 0.0 for stage in of) for name in names}
-        lines.append(f"{preset}: least " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
+        lines.append(f"{leg}: least " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
     return lines

@@ -15,7 +15,7 @@ from lab.data.datasets import load
 from lab.errors import MachineError, ModelError, RuleError, StateError
 from lab.rules import RULES
 from lab.runs.watch import size_text
-from lab.store.models import resolve
+from lab.store.models import resolve, reward_adapter
 from lab.store.runs import Store, valid_run_id
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
@@ -27,6 +27,8 @@ def check(recipe: Recipe, store: Store) -> str:
     """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
     model = check_model(recipe.model, store)
     check_rules(recipe)
+    if reward_model := getattr(recipe, "reward_model", ""):
+        reward_adapter(reward_model, recipe.model, store.home)
     check_disk(recipe, store, model)
     return load(recipe).content_hash  # read as the worker will; raises DatasetError
 

@@ -5,14 +5,15 @@ Paths only; nothing is loaded. What the lab knows by name is ``catalogue.py``; f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import ModelError
-
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
+
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
 
@@ -38,16 +39,52 @@ def resolve(model: str, home: Path) -> ModelRef:
         if not _RUN_ID.fullmatch(run) or not folder.is_dir():
             raise ModelError("model_run_missing", value=run)
         return _folder(model, folder)
-    path = Path(model).expanduser()
     if (here := fetched(model, home)) is not None:
         return _folder(model, here)
-    if path.is_dir():
+    path = Path(model).expanduser()
     if model in CATALOGUE or (model.lower().endswith(GGUF) and path.is_file()):
         raise ModelError("model_not_here", value=model)
+    if path.is_dir():
         return _folder(model, path)
     if HUB_ID.fullmatch(model) and not path.is_absolute():
         return ModelRef(model, model)
-    raise ModelError("model_missing", value=model, known=", ".join(SHIPPED))
+    raise ModelError("model_missing", value=model, known=", ".join((*SHIPPED, *CATALOGUE)))
+
+
+def reward_adapter(reward_model: str, policy: str, home: Path) -> Path:
+    """The adapter of a reward-model run that may score ``policy``: both stand on the same base.
+
+    "Same base" means the same weights and tokenizer by content. Raises ModelError, naming both bases where they differ.
+    """
+    if not reward_model.startswith("run:"):
+        raise ModelError("ppo_reward_model", value=reward_model)
+    reward, start = resolve(reward_model, home), resolve(policy, home)
+    if reward.adapter is None or not _scores(Path(reward.adapter)):
+        raise ModelError("ppo_not_a_reward_model", value=reward_model)
+    if Path(reward.base).resolve() != Path(start.base).resolve() and content_hash(reward.base) != content_hash(
+        start.base
+    ):
+        raise ModelError("ppo_other_base", reward=reward.base, policy=start.base)
+    return Path(reward.adapter)
+
+
+def _scores(adapter: Path) -> bool:
+    """Whether an adapter was trained with a head of one output."""
+    return bool(json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("task_type") == "SEQ_CLS")
+
+
+def content_hash(folder: str) -> str:
+    """``sha256:…`` of a model folder's weights and tokenizer; a hub id stands for itself."""
+    path = Path(folder)
+    if not path.is_dir():
+        return folder
+    digest = hashlib.sha256()
+    for file in sorted([*path.glob("*.safetensors"), *path.glob("tokenizer.json")]):
+        digest.update(file.name.encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _folder(name: str, path: Path) -> ModelRef:

@@ -25,11 +25,10 @@ from trl import GRPOConfig
 from lab.core.groups import ThresholdKind
 from lab.core.recipes import PpoRecipe
 from lab.core.rules import RuleSet
-from lab.errors import RecipeError
-from lab.store.models import resolve
+from lab.store.models import reward_adapter
 from lab.training.base import Loaded, load, lora_config
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
-from lab.training.roles import POLICY, VALUE, Roles, acting_as, check_same_base
+from lab.training.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.task import Task
 
 VALUE_HEAD = "value_head.safetensors"
@@ -165,19 +164,11 @@ class PPOTrainer(GroupTrainer):
 
 
 def prepare(task: Task) -> Loaded:
-    """The start model with the policy's adapter."""
+    """The start model with the policy's adapter; a reward model from another base is refused before anything is loaded."""
     recipe: PpoRecipe = task.recipe
     if recipe.reward_model:
-        check_same_base(resolve(recipe.model, task.home).base, reward_folder(recipe, task.home))
+        reward_adapter(recipe.reward_model, recipe.model, task.home)
     return load(recipe, task.home)
-
-
-def reward_folder(recipe: PpoRecipe, home: Path) -> Path:
-    """Where the reward-model run keeps its adapter."""
-    if not recipe.reward_model.startswith("run:"):
-        raise RecipeError("ppo_reward_model", value=recipe.reward_model)
-    ref = resolve(recipe.reward_model, home)
-    return Path(ref.adapter or ref.base)
 
 
 def build_trainer(task: Task) -> PPOTrainer:
@@ -192,7 +183,7 @@ def build_trainer(task: Task) -> PPOTrainer:
     roles = Roles(task.model, reference=reference)
     roles.add_value(lora_config(recipe))
     if recipe.reward_model:
-        roles.add_reward(reward_folder(recipe, task.home))
+        roles.add_reward(reward_adapter(recipe.reward_model, recipe.model, task.home))
     return PPOTrainer(
         recipe=recipe,
         roles=roles,

@@ -9,7 +9,6 @@ Shapes: B completions, T tokens of prompt and completion together.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +61,8 @@ class Roles:
         config = LoraConfig.from_pretrained(str(folder))
         weights = load_file(folder / "adapter_model.safetensors")
         head = next((value for key, value in weights.items() if key.endswith("score.weight")), None)
-        if head is None or config.task_type != "SEQ_CLS":
-            raise ModelError("ppo_no_reward_model", value=str(folder))
+        if head is None:
+            raise ModelError("ppo_not_a_reward_model", value=str(folder))
         config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, True
         self.model.add_adapter(REWARD, config)
         adapter = {key: value for key, value in weights.items() if "lora_" in key}
@@ -101,13 +100,3 @@ class Roles:
             -1
         )
         return found.float()
-
-
-def check_same_base(policy_base: str, reward_folder: Path) -> None:
-    """Raise ModelError, naming both, where a reward model stands on another base than the policy."""
-    file = reward_folder / "adapter_config.json"
-    if not file.is_file():
-        raise ModelError("ppo_reward_not_adapter", value=str(reward_folder))
-    base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path", "")
-    if Path(base).resolve() != Path(policy_base).resolve():
-        raise ModelError("ppo_other_base", reward=base, policy=policy_base)

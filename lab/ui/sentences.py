@@ -9,7 +9,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lab.core.recipes import RECIPES, DpoRecipe, GrpoRecipe, PretrainRecipe, Recipe, RmRecipe, SftRecipe, Training
+from lab.core.recipes import (
+    RECIPES,
+    AdaptedRecipe,
+    DpoRecipe,
+    GrpoRecipe,
+    PpoRecipe,
+    PretrainRecipe,
+    Recipe,
+    RmRecipe,
+    SampledRecipe,
+    SftRecipe,
+    Training,
+)
 from lab.errors import LabError
 from lab.rules import RULES
 from lab.ui.form import FormField, fields
@@ -51,6 +63,8 @@ def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -
         memory = "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
         shown = {"batch": _count(recipe.batch_size), "memory": say(f"plan.{memory}", language)}
         return say("plan.dpo", language, **common, what=_what(recipe, language), **shown)
+    if isinstance(recipe, PpoRecipe):
+        return say("plan.ppo", language, **common, **_ppo(recipe, language))
     if isinstance(recipe, GrpoRecipe):
         return say("plan.grpo", language, **common, **_grpo(recipe, language))
     return say("plan.other", language, **common, algorithm=recipe.algorithm)
@@ -94,16 +108,31 @@ def bounds(field: FormField, language: str) -> str | None:
     return say(f"form.{kind}_{above}", language, low=f"{low:g}", high=_count(high))
 
 
+def _ppo(recipe: PpoRecipe, language: str) -> dict[str, Any]:
+    source = "both" if recipe.reward_model and recipe.rules_weight else "model" if recipe.reward_model else "rules"
+    return {
+        "what": _what(recipe, language),
+        "batch": _count(recipe.batch_size),
+        "iterations": recipe.iterations,
+        "rewards": say(f"plan.rewards_{source}", language, rules=_rules(recipe, language)),
+        "stages": say("plan.stages_reward_model", language) if recipe.reward_model else "",
+    }
+
+
+def _rules(recipe: SampledRecipe, language: str) -> str:
+    label = "label_zh" if language == "zh" else "label_en"
+    names = [getattr(RULES[use.name], label) if use.name in RULES else use.name for use in recipe.rules]
+    return say("plan.list", language).join(names)
+
+
 def _grpo(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
     kept = math.ceil(recipe.threshold.fraction * recipe.group_size - 1e-9)
     threshold = say(f"plan.keep_{recipe.threshold.kind}", language, kept=kept, size=recipe.group_size)
-    label = "label_zh" if language == "zh" else "label_en"
-    names = [getattr(RULES[use.name], label) if use.name in RULES else use.name for use in recipe.rules]
     return {
         "what": _what(recipe, language),
         "prompts": _count(recipe.batch_size // recipe.group_size),
         "size": recipe.group_size,
-        "rules": say("plan.list", language).join(names),
+        "rules": _rules(recipe, language),
         "kept": threshold,
         "memory": say(f"plan.{_memory(recipe)}", language),
     }
@@ -115,7 +144,7 @@ def _memory(recipe: GrpoRecipe) -> str:
     return "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
 
 
-def _what(recipe: SftRecipe | RmRecipe | DpoRecipe | GrpoRecipe, language: str) -> str:
+def _what(recipe: AdaptedRecipe, language: str) -> str:
     if recipe.training is Training.FULL:
         return say("plan.all_weights", language)
     return say("plan.qlora" if recipe.load_in_4bit else "plan.lora", language, rank=recipe.lora_rank)

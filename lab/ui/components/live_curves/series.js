@@ -102,6 +102,7 @@ function places(values) {
 const ORDER = {
   grpo: ["reward", "pass_at_1", "kept_share", "no_spread_share", "reward_std", "kl", "clip_ratio", "entropy", "completion_tokens", "truncated_share"],
   text: ["loss", "token_accuracy", "pass_at_1"],
+  ppo: ["reward", "pass_at_1", "explained_variance", "value_loss", "kl", "clip_ratio", "entropy", "completion_tokens"],
   pairs: ["pass_at_1", "pair_accuracy", "accuracy", "margin", "reward_chosen", "reward_rejected", "length_bias"],
 };
 const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second", "reward_seconds"];
@@ -112,7 +113,7 @@ function chartNames(algorithm, metrics) {
   for (const [name, other] of Object.entries(SAME_MEANING)) if (known.has(other)) known.delete(name);
   const flag = metrics.train.get("optimizer_step");
   if (flag && flag.values.every((value) => value === 1)) known.delete("optimizer_step");
-  const kind = { grpo: "grpo", ppo: "grpo", rm: "pairs", dpo: "pairs" }[algorithm] || "text";
+  const kind = { grpo: "grpo", ppo: "ppo", rm: "pairs", dpo: "pairs" }[algorithm] || "text";
   const first = ORDER[kind];
   const rules = [...known].filter((name) => name.startsWith("rule/") || name.startsWith("accuracy/")).sort();
   const order = [...new Set([...first, ...rules, ...ORDER_LAST])].filter((name) => known.has(name));
