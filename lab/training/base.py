@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,24 @@ class Loaded:
     device: torch.device
     fresh_adapter: bool
     """Whether the start is the base itself, so that switching the adapter off gives the start."""
+    wide: dict[str, torch.Tensor] = field(default_factory=dict)
+    """On a 4-bit base, what trains as it was before a trainer was made."""
+
+    def keep_wide(self) -> None:
+        """Note what trains on a 4-bit base, before trl's trainers round it to bf16 as they are made.
+
+        Rounding would move a start adapter off its reference, stop a head on fp32 states, and break fp16's grad scaler.
+        """
+        four_bits = getattr(self.model, "is_loaded_in_4bit", False)
+        trains = self.model.named_parameters() if four_bits else ()
+        self.wide = {name: value.detach().clone() for name, value in trains if value.requires_grad}
+
+    def widen(self) -> None:
+        """Put it back, once the trainer is made."""
+        for name, value in self.model.named_parameters():
+            if name in self.wide:
+                value.data = self.wide[name]
+        self.wide = {}
 
 
 def choose_device(wanted: Device) -> torch.device:

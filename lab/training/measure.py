@@ -130,13 +130,14 @@ def kl_from_start(
     *,
     max_new_tokens: int,
     seed: int,
+    samples: int = KL_SAMPLES,
 ) -> float:
     """KL(policy ‖ start), estimated on the policy's own completions, in nats a completion.
 
     The mean over completions of Σ_t [log π(y_t) − log π_start(y_t)], which is unbiased. ``start(input_ids, mask)`` gives
     the start's token log-probabilities of shape (1, T − 1).
     """
-    prompts = [rows[i % len(rows)]["prompt"] for i in range(KL_SAMPLES)]
+    prompts = [rows[i % len(rows)]["prompt"] for i in range(samples)]
     total = count = 0.0
     for _, prompt_ids, completion_ids, _ in sample(
         policy, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed

@@ -61,8 +61,8 @@ def measure(task: Task) -> dict[str, Any] | None:
 
     ``length_bias`` is the share of pairs of unequal length in which it gives the longer completion more.
     """
-    pairs = task.dataset.held_out_pairs
-    if not pairs or not task.recipe.measure_samples:
+    pairs = task.dataset.held_out_pairs[: task.recipe.measure_samples]
+    if not pairs:
         return None
     chosen = scores(task.model, task.tokenizer, [(row["prompt"], row["chosen"]) for row in pairs])
     rejected = scores(task.model, task.tokenizer, [(row["prompt"], row["rejected"]) for row in pairs])

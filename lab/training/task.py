@@ -124,6 +124,7 @@ class Task:
             self.dataset.held_out,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
+            samples=min(measure.KL_SAMPLES, self.recipe.measure_samples),
         )
 
     def save_model(self, place: Path | None = None) -> None:
@@ -152,6 +153,7 @@ class Task:
         """What every trainer of transformers and trl is given; ``more`` is the algorithm's own."""
         recipe = self.recipe
         assert self.loaded is not None
+        self.loaded.keep_wide()  # a trainer is about to be made
         device = self.loaded.device
         dtype = choose_dtype(recipe.precision, device)
         shared = {
@@ -180,6 +182,8 @@ class Task:
 
     def run(self, trainer: Any) -> None:
         """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint."""
+        assert self.loaded is not None
+        self.loaded.widen()
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
