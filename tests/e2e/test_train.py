@@ -58,7 +58,7 @@ def test_what_was_typed_survives_another_preset_and_a_reload(visit):
     page.get_by_label("GRPO").check()
     expect(page.locator("#grpo-steps input")).to_have_value("17")
     page.get_by_role("button", name="Back to the preset").click()
-    expect(page.locator("#grpo-steps input")).to_have_value("150")
+    expect(page.locator("#grpo-steps input")).to_have_value("240")
     page.get_by_role("button", name="Back to what I typed").click()
     expect(page.locator("#grpo-steps input")).to_have_value("17")
 

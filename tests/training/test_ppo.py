@@ -121,7 +121,9 @@ def test_gradients_of_the_trained_roles_equal_those_of_separate_models(make_mode
         ours = dict(model.named_parameters())
         for name, gradient in theirs.items():
             assert torch.equal(ours[name.replace(".default.", f".{adapter}.")].grad, gradient), name
-    assert all(p.grad is None for name, p in model.named_parameters() if "lora_" not in name and "value_head" not in name)
+    assert all(
+        p.grad is None for name, p in model.named_parameters() if "lora_" not in name and "value_head" not in name
+    )
 
 
 def test_acting_as_never_touches_what_trains(make_model):

@@ -23,7 +23,8 @@ FEW = {"steps": 4, "measure_samples": 32, "save_every": 2}
 
 
 def make_run(home: Path, preset: str, run_id: str = "one", **changes) -> Path:
-    recipe = with_values(load_preset(preset).recipe, FEW | changes)
+    once = {"iterations": 1} if preset == "tiny/grpo" else {}  # every step a rollout of its own
+    recipe = with_values(load_preset(preset).recipe, FEW | once | changes)
     path = home / "runs" / run_id
     path.mkdir(parents=True, exist_ok=True)
     (path / "recipe.json").write_text(json.dumps({"version": 1, "recipe": recipe.model_dump(mode="json")}))
