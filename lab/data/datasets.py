@@ -18,7 +18,7 @@ from lab.data.rows import read_rows
 from lab.tasks import equations
 
 MOST_DEMONSTRATIONS = 20_000
-MOST_PREFERENCES = 40_000
+MOST_PREFERENCES = 12_000
 HELD_OUT_PAIRS = 1_000
 ON_PAIRS = ("rm", "dpo")
 HELD_OUT_OF = 10
