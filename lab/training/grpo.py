@@ -27,6 +27,7 @@ from trl.trainer.utils import shuffle_sequence_dict, use_adapter
 
 from lab.core.groups import Group, ThresholdKind, make_group
 from lab.core.recipes import GrpoRecipe, LossType, SampledRecipe, micro_batch
+from lab.core.rule_health import RuleHealth
 from lab.core.rules import Reward, RuleSet
 from lab.training.base import Loaded, load
 from lab.training.rollout import Rollout
@@ -46,6 +47,7 @@ class GroupTrainer(GRPOTrainer):
         self.recipe, self.rules, self.on_rollout = recipe, rules, on_rollout
         self.rollout: Rollout | None = None
         self._rewards: list[Reward] = []
+        self._health = RuleHealth()
         self._latest_logps: torch.Tensor | None = None
         self.tokens_generated = self.tokens_trained = 0
 
@@ -58,6 +60,7 @@ class GroupTrainer(GRPOTrainer):
             self.rules(row["prompt"][-1]["content"], text, row.get("answer"))
             for row, text in zip(inputs, texts, strict=True)
         ]
+        self._health = self._health.after(self._rewards)
         self.rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids_list], self._rewards)
         self.rollout.reward_seconds = time.perf_counter() - started
         return torch.tensor([[reward.value] for reward in self._rewards], device=self.accelerator.device)

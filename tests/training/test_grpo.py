@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lab.core.recipes import GrpoRecipe
 from lab.core.rules import Rule, RuleSet, WeighedRule
+from lab.errors import RuleError
 from lab.training.grpo import keep_only
 from tests.training.conftest import LETTERS
 
@@ -228,3 +229,17 @@ def test_a_line_of_groups_has_the_public_form(group_trainer):
             assert completion["kept"] == (completion["reward"] > line["mean"]) or line["std"] < 1e-6
             assert (completion["logp"] is not None) == completion["kept"]
             assert completion["reward"] == pytest.approx(2.0 * completion["scores"]["length"])
+
+
+def test_a_rule_that_always_fails_stops_the_run_with_its_message(group_trainer):
+    def broken(*_):
+        raise ValueError("no such column")
+
+    rules = RuleSet([*LETTERS.rules, WeighedRule(Rule("broken", broken))])
+    seen = []
+    trainer = group_trainer(GrpoRecipe(**SMALL), rules=rules, on_rollout=seen.append)
+    with pytest.raises(RuleError, match="rule_always_fails") as caught:
+        trainer.train()
+    assert caught.value.params["rule"] == "broken"
+    assert "no such column" in caught.value.params["why"]
+    assert len(seen) == 2, "the third batch in a row stops it"
