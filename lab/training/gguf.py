@@ -32,7 +32,7 @@ def import_gguf(file: Path, folder: Path) -> None:
         why = str(error).strip().splitlines()
         raise ModelError("model_gguf", value=file.name, why=(why[0] if why else type(error).__name__)[:200]) from None
     _forget_the_file(model, tokenizer)
-    mend_padding(tokenizer)
+    mend_padding(tokenizer, model.config.vocab_size)
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

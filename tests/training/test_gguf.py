@@ -67,6 +67,7 @@ def write_gguf(path: Path) -> None:
     )
     writer.add_eos_token_id(config["eos_token_id"])
     writer.add_pad_token_id(config["eos_token_id"])  # as the real one has it
+    writer.add_unk_token_id(config["pad_token_id"])
     for name, weight in load_file(TINY / "model.safetensors").items():
         writer.add_tensor(gguf_name(name), as_llama_cpp(name, weight.float().numpy(), config["num_attention_heads"]))
     writer.write_header_to_file()
@@ -79,11 +80,11 @@ def write_gguf(path: Path) -> None:
 def test_a_gguf_file_comes_back_as_the_model_it_was_made_from(tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    write_gguf(tmp_path / "Tiny.gguf")
-    folder = get_model(str(tmp_path / "Tiny.gguf"), tmp_path)
-    assert folder == tmp_path / "models" / "tiny" or folder.name == "tiny"
-    assert source_of(folder)["from"] == str(tmp_path / "Tiny.gguf")
-    assert resolve(str(tmp_path / "Tiny.gguf"), tmp_path).base == str(folder)
+    write_gguf(tmp_path / "Mine.gguf")
+    folder = get_model(str(tmp_path / "Mine.gguf"), tmp_path)
+    assert folder == tmp_path / "models" / "mine"
+    assert source_of(folder)["from"] == str(tmp_path / "Mine.gguf")
+    assert resolve(str(tmp_path / "Mine.gguf"), tmp_path).base == str(folder)
     config = json.loads((folder / "config.json").read_text())
     assert "quantization_config" not in config
     found, wanted = load_file(folder / "model.safetensors"), load_file(TINY / "model.safetensors")
