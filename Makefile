@@ -1,10 +1,11 @@
 # `make run` and `make test` do everything; the rest is for those who work on the lab.
 PYTHON ?= python3
 ARGS ?=
+DATA ?= ../shared/data
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench tour clean install install-dev
+.PHONY: help run test lint format bench tour real clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -31,6 +32,9 @@ bench: install-dev ## measure speed and memory; prints the numbers of docs/bench
 
 tour: install ## train every algorithm on the tiny model and print what each one moved
 	$(BIN)/python -m lab tour $(ARGS)
+
+real: install ## the chain on SmolLM2-135M in 4 bits on GSM8K, on the CPU; fetches the model (DATA=folder with gsm8k_*.jsonl)
+	$(BIN)/python -m tests.real --data "$(DATA)" $(ARGS)
 
 clean: ## remove .venv and caches; never lab_home
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
