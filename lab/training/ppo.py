@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.utils import clip_grad_norm_
 from trl import GRPOConfig
 
 from lab.core.groups import ThresholdKind
@@ -147,6 +148,16 @@ class PPOTrainer(GroupTrainer):
             self.accelerator.backward(self.recipe.value_coefficient * critic)
         self.value_metrics["value_loss"] = float(critic.detach())
         return loss
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        """Each role's gradient is cut by its own norm: together, a critic that is far off would silence the policy.
+
+        Returns the policy's norm before the cut, which is logged as ``grad_norm``; the critic's is ``critic_grad_norm``.
+        """
+        self.accelerator.unscale_gradients()  # once: a second time is an error under fp16
+        critic = clip_grad_norm_(self.roles.critic_parameters(), self.args.max_grad_norm)
+        self.value_metrics["critic_grad_norm"] = float(critic)
+        return clip_grad_norm_(self.roles.policy_parameters(), self.args.max_grad_norm)
 
     # ---- the critic's head is no part of an adapter: saved and loaded beside it
 

@@ -78,6 +78,18 @@ class Roles:
             owned = any(f".{adapter}." in name for adapter in adapters) and "lora_" in name
             parameter.requires_grad_(owned or name.startswith("value_head"))
 
+    def policy_parameters(self) -> list[nn.Parameter]:
+        """What trains of the policy."""
+        return self._trained(POLICY)
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """What trains of the critic: its adapter and its head."""
+        return [*self._trained(VALUE), *self.model.value_head.parameters()]
+
+    def _trained(self, adapter: str) -> list[nn.Parameter]:
+        named = self.model.named_parameters()
+        return [parameter for name, parameter in named if f".{adapter}." in name and parameter.requires_grad]
+
     def hidden(self, adapter: str | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last hidden states under a role, shape (B, T, width)."""
         with acting_as(self.model, adapter):

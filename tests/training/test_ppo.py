@@ -7,11 +7,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft import get_peft_model
 
 from lab.core.recipes import PpoRecipe
-from lab.training.base import lora_config
-from lab.training.ppo import gae, value_loss, whiten
+from lab.data.datasets import Dataset
+from lab.store.run_folder import RunFolder
+from lab.tasks.equations import Split, prompts
+from lab.training.base import Loaded, lora_config
+from lab.training.ppo import build_trainer, gae, value_loss, whiten
+from lab.training.reporter import Reporter
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
+from lab.training.task import Task, rule_set
 
 RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
 
@@ -67,8 +73,6 @@ def batch(tokenizer):
 
 def adapted(make_model, seed):
     """A peft model with random, not zero, adapter weights."""
-    from peft import get_peft_model
-
     model = get_peft_model(make_model(), lora_config(RECIPE))
     randomise(model, POLICY, seed)
     return model
@@ -173,3 +177,43 @@ def test_values_belong_to_the_state_before_each_token(make_model, batch):
         moved = roles.values(changed, mask, 6) != values
     assert not moved[:, :4].any()
     assert moved[:, 4:].all()
+
+
+@pytest.fixture
+def ppo_trainer(tmp_path, make_model, tokenizer):
+    """The lab's trainer on an untrained model, with the task that it is for."""
+    recipe = PpoRecipe(lora_rank=4, lora_alpha=8, steps=2, batch_size=8, max_completion_length=8, device="cpu")
+    folder = RunFolder(tmp_path)
+    data = Dataset(prompts(Split.TRAIN, 1, 32), [], "")
+    task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
+    model = get_peft_model(make_model(), lora_config(recipe))
+    task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
+    return build_trainer(task)
+
+
+def norm_of(parameters):
+    return float(torch.stack([p.grad.norm() for p in parameters]).norm())
+
+
+def test_each_trained_role_is_clipped_by_its_own_norm(ppo_trainer):
+    roles = ppo_trainer.roles
+    policy, critic = roles.policy_parameters(), roles.critic_parameters()
+    assert policy and len(critic) == len(policy) + 1, "the same adapter, and the head"
+    assert {id(p) for p in [*policy, *critic]} == {id(p) for p in roles.model.parameters() if p.requires_grad}
+    for parameters, size in ((policy, 1e-3), (critic, 50.0)):
+        for parameter in parameters:
+            parameter.grad = torch.full_like(parameter, size)
+    before = {"policy": norm_of(policy), "critic": norm_of(critic)}
+    assert before["policy"] < ppo_trainer.args.max_grad_norm < before["critic"]
+    logged = ppo_trainer._clip_grad_norm(ppo_trainer.model)
+    assert norm_of(policy) == pytest.approx(before["policy"]), "a loud critic leaves the policy alone"
+    assert norm_of(critic) == pytest.approx(ppo_trainer.args.max_grad_norm, rel=1e-4)
+    assert float(logged) == pytest.approx(before["policy"])
+    assert ppo_trainer.value_metrics["critic_grad_norm"] == pytest.approx(before["critic"])
+
+
+def test_both_norms_are_logged(ppo_trainer):
+    ppo_trainer.train()
+    norms = [line["grad_norm"] for line in ppo_trainer.state.log_history if "grad_norm" in line]
+    assert len(norms) == 2 and all(norm > 0 for norm in norms)
+    assert ppo_trainer.value_metrics["critic_grad_norm"] > 0
