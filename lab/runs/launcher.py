@@ -1,4 +1,4 @@
-"""Starts a worker process for a run on this machine, and finds it again. Later a Ray cluster: another ``Launcher``.
+"""Starts a worker process for a run or a job on this machine, and finds it again. Later a Ray cluster: another ``Launcher``.
 
 Not here: which run is next, and what becomes of it (``supervisor.py``, ``watch.py``).
 """
@@ -17,7 +17,7 @@ import psutil
 
 from lab.runs.processes import Identity, end, identity_of, is_alive
 from lab.runs.slots import Lock
-from lab.store.run_folder import RunFolder
+from lab.store.worker_folder import WorkerFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,8 +61,8 @@ class Worker(Protocol):
 class Launcher(Protocol):
     """Where workers run."""
 
-    def launch(self, folder: RunFolder, slot: Lock) -> Worker:
-        """Start a worker for the run in ``folder``; it holds ``slot`` until it ends. Raises OSError."""
+    def launch(self, folder: WorkerFolder, slot: Lock) -> Worker:
+        """Start a worker for what stands in ``folder``; it holds ``slot`` until it ends. Raises OSError."""
 
     def attach(self, identity: Identity) -> Worker:
         """The worker of that identity, which may have ended."""
@@ -100,7 +100,7 @@ class LocalLauncher:
     def __init__(self, command: Callable[[Path], list[str]] | None = None) -> None:
         self._command = command or worker_command
 
-    def launch(self, folder: RunFolder, slot: Lock) -> LocalWorker:
+    def launch(self, folder: WorkerFolder, slot: Lock) -> LocalWorker:
         with folder.log_path.open("ab") as log:
             process = subprocess.Popen(
                 self._command(folder.path),
@@ -122,18 +122,19 @@ class LocalLauncher:
 
 
 def worker_command(path: Path) -> list[str]:
-    """What runs a run; the same line replays it by hand."""
-    return [sys.executable, "-m", "lab.training", str(path)]
+    """What runs a run or a job, by the folder; the same line replays it by hand."""
+    job = ["--job"] if (path / "job.json").exists() else []
+    return [sys.executable, "-m", "lab.training", *job, str(path)]
 
 
-def worker_environment(folder: RunFolder, environment: Mapping[str, str]) -> dict[str, str]:
+def worker_environment(folder: WorkerFolder, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a worker: little of ours, and what keeps its libraries quiet and polite."""
     kept = {
         name: value
         for name, value in environment.items()
         if name in KEPT or name.upper() in KEPT or name.startswith(KEPT_PREFIXES)
     }
-    if "HF_TOKEN" in environment and is_hub_id(str(((folder.recipe() or {}).get("recipe") or {}).get("model", ""))):
+    if "HF_TOKEN" in environment and is_hub_id(folder.start_model()):
         kept["HF_TOKEN"] = environment["HF_TOKEN"]
     kept.setdefault("OMP_NUM_THREADS", str(max(1, cores() - 1)))  # the page needs the other one
     return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(folder.path.parent.parent)}

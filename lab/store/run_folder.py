@@ -10,38 +10,18 @@ run drops what lay beyond its checkpoint, the reader says ``reset`` and starts o
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
-from lab.store.lines import Line, append_line, read_json, read_lines, write_json
+from lab.store.lines import Line, read_lines
+from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
-LOG_TAIL = 64 * 1024
 RECENT_BYTES = 64 * 1024
 _FRAME_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})")
 _CHECKPOINT = re.compile(r"step-(\d{1,12})")
-
-
-@dataclass
-class LinesPage:
-    """Metric lines since a cursor, without those that a resume dropped."""
-
-    cursor: int
-    reset: bool
-    lines: list[Line]
-
-
-@dataclass
-class LogPage:
-    """The text of the log since a cursor."""
-
-    cursor: int
-    text: str
 
 
 @dataclass
@@ -60,27 +40,15 @@ class Frame:
         return not (self.reset or self.metrics or self.groups or self.log)
 
 
-class RunFolder:
+class RunFolder(WorkerFolder):
     """The folder ``path`` of one run. Safe for many threads; one process at a time appends."""
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path).absolute()
+        super().__init__(path)
         self._groups = GroupIndex(self.path / "groups.jsonl")
-        self._append_lock = threading.Lock()
-        self._json: dict[str, tuple[tuple[int, int, int], Any]] = {}
         self._recent: tuple[tuple[int, int], list[Line]] = ((0, 0), [])
 
     # ---- paths
-
-    @property
-    def log_path(self) -> Path:
-        """The worker's standard output and error."""
-        return self.path / "log.txt"
-
-    @property
-    def stop_path(self) -> Path:
-        """The file that asks the worker to stop."""
-        return self.path / "stop"
 
     @property
     def model_path(self) -> Path:
@@ -97,13 +65,9 @@ class RunFolder:
         """recipe.json: ``{"version", "recipe", "versions", "seed", "dataset_hash"}``."""
         return self._read("recipe.json")
 
-    def heartbeat(self) -> Any:
-        """The worker's last sign of life, or None."""
-        return self._read("heartbeat")
-
-    def result(self) -> Any:
-        """result.json of the present attempt, or None while there is none."""
-        return self._read("result.json")
+    def start_model(self) -> str:
+        """The recipe's ``model``."""
+        return str(((self.recipe() or {}).get("recipe") or {}).get("model", ""))
 
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""
@@ -126,10 +90,10 @@ class RunFolder:
     def metrics(self, since: int = 0) -> LinesPage:
         """Metric lines after the cursor ``since``."""
         path = self.path / "metrics.jsonl"
-        lines, cursor = _after(path, since)
+        lines, cursor = lines_after(path, since)
         reset = since > _size(path) or (since > 0 and any("resumed_from" in line for line in lines))
         if reset:
-            lines, cursor = _after(path, 0)
+            lines, cursor = lines_after(path, 0)
         return LinesPage(cursor, reset, without_dropped(lines))
 
     def groups_index(self, since: int = 0) -> GroupsPage:
@@ -143,22 +107,6 @@ class RunFolder:
     def group_lines_raw(self, first: int, last: int) -> list[bytes]:
         """The same as they stand on disk, one JSON text a group, for whoever only passes them on."""
         return self._groups.raw(first, last)
-
-    def log(self, since: int = 0, limit: int = LOG_TAIL) -> LogPage:
-        """The log's text after byte ``since``; from 0, or from beyond its end, only its last ``limit`` bytes."""
-        try:
-            with self.log_path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                start = since if 0 < since <= size else max(0, size - limit)
-                file.seek(start)
-                data = file.read(limit)
-        except FileNotFoundError:
-            return LogPage(0, "")
-        if start > since:  # we cut in somewhere: begin with a whole line
-            skipped = data.find(b"\n") + 1
-            start, data = start + skipped, data[skipped:]
-        data = data[: _whole_characters(data)]
-        return LogPage(start + len(data), data.decode(errors="replace"))
 
     def frame(self, since: str = "") -> Frame:
         """Metrics, groups and log after one cursor, for a follower of the whole run."""
@@ -187,22 +135,7 @@ class RunFolder:
             self._recent = ((status.st_ino, status.st_size), lines)
         return self._recent[1]
 
-    # ---- stopping and resuming
-
-    def request_stop(self, *, now: bool = False, step: int | None = None) -> None:
-        """Ask the worker to stop at the end of its step (``step`` is what the page may promise), or at once."""
-        write_json(self.stop_path, {"time": time.time(), "now": now, "step": step})
-
-    def stop_requested(self) -> bool:
-        """Whether the worker is to stop; cheap, asked at every step."""
-        return self.stop_path.exists()
-
-    def stop_request(self) -> Line | None:
-        """``{"time", "now", "step"}`` of the request, or None. A bare file made by hand counts as "at the step"."""
-        if not self.stop_requested():
-            return None
-        found = self._read("stop")
-        return found if isinstance(found, dict) else {"time": time.time(), "now": False, "step": None}
+    # ---- resuming
 
     def note_resume(self, step: int) -> None:
         """Written by a worker that goes on from ``step``: what lies beyond it no longer counts."""
@@ -218,31 +151,6 @@ class RunFolder:
         self.stop_path.unlink(missing_ok=True)
         (self.path / "heartbeat").unlink(missing_ok=True)
 
-    # ---- writing
-
-    def append(self, name: str, line: Line) -> None:
-        """Append one line to ``<name>.jsonl``. Raises MachineError ``disk_full``."""
-        with self._append_lock:
-            append_line(self.path / f"{name}.jsonl", line)
-
-    def write(self, name: str, value: object, *, durable: bool = True) -> None:
-        """Replace the JSON file ``name`` at once. Raises MachineError ``disk_full``."""
-        write_json(self.path / name, value, durable=durable)
-
-    def _read(self, name: str) -> Any:
-        """A small JSON file, parsed once for each time it was written, so that many watchers cost a stat each."""
-        path = self.path / name
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        mark = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if (known := self._json.get(name)) and known[0] == mark:
-            return known[1]
-        value = read_json(path)
-        self._json[name] = (mark, value)
-        return value
-
 
 def without_dropped(lines: list[Line]) -> list[Line]:
     """The lines that still count: a ``{"resumed_from": n}`` takes away the earlier ones with a step beyond n."""
@@ -255,28 +163,8 @@ def without_dropped(lines: list[Line]) -> list[Line]:
     return kept
 
 
-def _after(path: Path, since: int) -> tuple[list[Line], int]:
-    lines, cursor = [], since
-    for _start, end, line in read_lines(path, since):
-        lines.append(line)
-        cursor = end
-    return lines, cursor
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _whole_characters(data: bytes) -> int:
-    """The length of ``data`` without a UTF-8 character that was cut at its end."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte >= 0xC0:  # the first byte of a character of 2 to 4
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return len(data) if back >= needed else len(data) - back
-        if byte < 0x80:
-            break
-    return len(data)
