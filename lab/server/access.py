@@ -12,20 +12,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lab.core.access import Access
-from lab.server.session import COOKIE, NOBODY, OWNER_HERE, Sessions, User
+from lab.core.access import NOBODY, USER, Access, User, user_of
+from lab.server.session import COOKIE, OWNER_HERE, Sessions
 from lab.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
-USER = "lab.user"
 SIGN_IN_PATH = "/sign-in"
 
 
@@ -49,14 +47,6 @@ def access_of(function: object) -> Access | None:
         function = function.func
     level = getattr(function, "access", None)
     return level if isinstance(level, Access) else None
-
-
-def user_of(request: Any) -> User:
-    """Who sent a request (FastAPI's, or Gradio's around it); nobody where it did not come through the gate."""
-    inner = getattr(request, "request", None) or request
-    scope = getattr(inner, "scope", None)
-    user = scope.get(USER) if isinstance(scope, dict) else None
-    return user if isinstance(user, User) else NOBODY
 
 
 class Gate:

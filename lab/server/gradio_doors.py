@@ -16,9 +16,9 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount, compile_path
 
-from lab.core.access import Access, requires
+from lab.core.access import Access, requires, user_of
 from lab.errors import StartError
-from lab.server.access import Door, access_of, user_of
+from lab.server.access import Door, access_of
 
 API = "/gradio_api"
 SERVER_FUNCTIONS = f"{API}/component_server"

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lab.server.access import SAFE_METHODS, USER, refusal
-from lab.server.session import NOBODY
+from lab.core.access import NOBODY, USER
+from lab.server.access import SAFE_METHODS, refusal
 
 BODY_BYTES = 1024 * 1024
 UPLOAD_BYTES = 64 * 1024 * 1024

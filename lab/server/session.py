@@ -11,33 +11,19 @@ import os
 import secrets
 import stat
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.responses import Response
 
-from lab.core.access import Access
+from lab.core.access import NOBODY, Access, User
 from lab.errors import MachineError
 from lab.settings import Settings
 
 COOKIE = "lab_session"
 LASTS_SECONDS = 14 * 24 * 3600
 KEY_FILE = "secret_key"
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody at the lab, as the server knows them: never from an argument or a browser's own state."""
-
-    name: str
-    access: Access
-    session: str = ""
-    """Tells two browsers of one user apart; for limits, not for rights."""
-
-
-NOBODY = User("", Access.NOBODY)
-OWNER_HERE = User("owner", Access.OWNER)
+OWNER_HERE = User("owner", Access.OWNER, id="owner")
 """The one user of a lab that only this machine can reach."""
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from starlette.types import Message
 
-from lab.core.access import Access
+from lab.core.access import NOBODY, Access, User
 from lab.server.limits import BODY_BYTES, SIGN_IN_BYTES, UPLOAD_PATH, Limits, Rate
-from lab.server.session import NOBODY, OWNER_HERE, User
+from lab.server.session import OWNER_HERE
 from tests.server.conftest import Lab
 
 JOIN = "/gradio_api/queue/join"

@@ -1,0 +1,63 @@
+"""What may be a person's name, and when two names look alike to a reader. Not here: who has which (``lab/store/users.py``).
+
+A name stands beside what somebody did and in the owner's tables, so it is held to what can be seen: letters, digits and
+a few signs, no control or direction characters, nothing invisible, and no mixture of alphabets that look the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from lab.errors import InputError
+
+LONGEST_NAME = 40
+SIGNS = frozenset(" -_.'’·〇")
+STACKED = 2
+"""Marks that one letter may carry; more of them climb over the neighbouring lines."""
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0x180B, 0x1810)}
+"""Letters and marks by their category that show nothing; the variation selectors are refused beside them."""
+TOGETHER = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
+"""Scripts that people mix in one name, and that nobody takes for each other."""
+
+CYRILLIC = "аa вb еe ёe ѐe ѕs іl їl јj кk мm нh оo рp ԛq сc тt уy ѵv ԝw хx һh ԁd ӏl"
+GREEK = "αa βb γy ηn ιl κk νv οo ρp τt υu χx ϲc ωw"
+LATIN = "0o 1l il ıl ɡg ɑa"
+LOOKALIKES = {ord(pair[0]): pair[1] for pair in f"{CYRILLIC} {GREEK} {LATIN}".split()}
+"""Small letters that are drawn alike. Unicode's confusables.txt has thousands; these are the ones in alphabets of names."""
+
+
+def clean_name(given: str) -> str:
+    """The name as it is stored and shown: composed, with single spaces. Raises InputError where it is no name."""
+    name = " ".join(unicodedata.normalize("NFKC", given).split())
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise InputError("person_name_length", most=LONGEST_NAME)
+    stacked = 0
+    for letter in name:
+        stacked = stacked + 1 if unicodedata.category(letter)[0] == "M" else 0
+        if not _may_stand(letter) or stacked > STACKED:
+            raise InputError("person_name_letter", letter=f"U+{ord(letter):04X}")
+    if not any(letter.isalnum() for letter in name):
+        raise InputError("person_name_length", most=LONGEST_NAME)
+    scripts = {_script(letter) for letter in name if letter.isalpha()}
+    if len(scripts) > 1 and not scripts <= TOGETHER:
+        raise InputError("person_name_scripts", scripts=", ".join(sorted(script.title() for script in scripts)))
+    return name
+
+
+def likeness(name: str) -> str:
+    """A key that is the same for two names that a reader takes for each other: up to case, width, signs and lookalikes."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    digits = "".join(str(unicodedata.decimal(letter, letter)) for letter in folded)
+    return "".join(c for c in digits.translate(LOOKALIKES) if c.isalnum() or unicodedata.category(c)[0] == "M")
+
+
+def _may_stand(letter: str) -> bool:
+    if letter in SIGNS:
+        return True
+    if letter in INVISIBLE or 0xFE00 <= ord(letter) <= 0xFE0F or ord(letter) >= 0xE0000:
+        return False
+    return unicodedata.category(letter) in ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd")
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "UNKNOWN").split(" ")[0].split("-")[0]
