@@ -1,6 +1,6 @@
-"""Opens ``lab.db``: the tables, how SQLite is made safe, and the refusal of file systems on which it is not.
+"""Opens ``lab.db``: how SQLite is made safe, the refusal of file systems on which it is not, and the table of runs.
 
-Not here: what the rows mean (``runs.py``). Schema 1 is made by ``create_all``; later changes are Alembic migrations.
+Not here: what the rows mean (``runs.py``, ``annotation.py``). The schema is made, and later changed, by ``migrations/``.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
-    insert,
-    select,
 )
 
-from lab.errors import MachineError, StartError
+from lab.errors import MachineError
+from lab.store.migrations import migrate
 
-SCHEMA_VERSION = 1
 BUSY_SECONDS = 15.0
 
 # Locks and shared memory are not to be relied on there. `virtiofs` is left out on purpose: within one machine it keeps
@@ -41,8 +39,6 @@ UNSAFE_FILE_SYSTEMS = frozenset(
 )
 
 metadata = MetaData()
-
-schema_table = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 runs_table = Table(
     "runs",
@@ -65,7 +61,7 @@ runs_table = Table(
 
 
 def open_database(home: Path, *, allow_unsafe_disk: bool = False) -> Engine:
-    """The engine of ``home/lab.db``, made where it is missing.
+    """The engine of ``home/lab.db``, made where it is missing and brought to the newest schema where it is older.
 
     Every transaction takes the write lock at its start (BEGIN IMMEDIATE), so that none fails half way; a reader asks
     for ``engine.execution_options(read_only=True)`` and takes none.
@@ -77,16 +73,10 @@ def open_database(home: Path, *, allow_unsafe_disk: bool = False) -> Engine:
     event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
-            metadata.create_all(connection)
-            found = connection.execute(select(schema_table.c.version)).scalar()
-            if found is None:
-                connection.execute(insert(schema_table).values(version=SCHEMA_VERSION))
+            migrate(connection, home / "lab.db")
     except BaseException:
         engine.dispose()
         raise
-    if found is not None and found > SCHEMA_VERSION:
-        engine.dispose()
-        raise StartError("database_too_new", path=home / "lab.db", found=found, known=SCHEMA_VERSION)
     return engine
 
 

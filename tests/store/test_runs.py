@@ -144,7 +144,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_database_of_a_later_lab_is_refused(store: Store) -> None:
     store.close()
     with sqlite3.connect(store.home / "lab.db") as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
+        connection.execute("UPDATE alembic_version SET version_num = '0099'")
     with pytest.raises(StartError) as caught:
         Store(store.home)
     assert caught.value.key == "database_too_new"
