@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from lab.errors import InputError, LabError
 from lab.settings import Settings, read_settings
+from lab.store.users import with_users
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C. Exit status: 0 closed, 1 the lab refused to start, 2 a setting that cannot be used."""
     try:
-        run(read_settings(arguments))
+        run(with_users(read_settings(arguments)))
     except LabError as error:
         from lab.ui.text import system_locale, word
 

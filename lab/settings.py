@@ -1,7 +1,7 @@
 """``LAB_*`` environment and flags → one ``Settings`` object. Reads no files, opens nothing, and knows no other room.
 
 A flag wins over its environment variable, and that over the default. What cannot be used is an ``InputError`` that
-names where the value came from; what would be unsafe to start with is a ``StartError``.
+names where the value came from. Whether it is safe to start with them is not decided here (``lab/store/users.py``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import __version__
-from lab.errors import InputError, StartError
+from lab.errors import InputError
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
@@ -22,9 +22,12 @@ FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 EPILOG = """\
 environment (a flag wins over it):
   LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
-  LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner; needed on any address that is
-                                 not this machine's own
+  LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
+  LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
   LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
+
+On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file
+(python -m lab users add NAME --access owner).
 
 The lab then stands at http://HOST:PORT; Ctrl-C closes it, and runs in progress go on without it.
 """
@@ -38,6 +41,10 @@ class Settings:
     port: int = 7860
     home: Path = Path("lab_home")
     password: str | None = field(default=None, repr=False)
+    guests: bool = False
+    """``LAB_OPEN=annotate``: visitors may come in as annotators, under a name of their choice."""
+    registered: bool = False
+    """Whether the home's password file names somebody; only ``lab/store/users.py`` looks."""
     allow_unsafe_disk: bool = False
     space_host: str | None = None
     """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
@@ -55,7 +62,7 @@ class Settings:
     @property
     def sign_in(self) -> bool:
         """Whether people have to sign in; without it, the one user is the owner."""
-        return self.password is not None
+        return self.password is not None or self.guests or self.registered
 
     @property
     def on_space(self) -> bool:
@@ -85,23 +92,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from flags and environment (the process's own where not given); raises InputError or StartError."""
+    """Settings from flags and environment (the process's own where not given); raises InputError."""
     environment = os.environ if environment is None else environment
     flags = parser().parse_args(arguments)
     host, host_from = _given("--host", flags.host, "LAB_HOST", environment, "127.0.0.1")
     port, port_from = _given("--port", flags.port, "LAB_PORT", environment, "7860")
     home, home_from = _given("--home", flags.home, "LAB_HOME", environment, "lab_home")
-    settings = Settings(
+    return Settings(
         host=_host(host, host_from),
         port=_port(port, port_from),
         home=_home(home, home_from),
         password=environment.get("LAB_PASSWORD") or None,
+        guests=_open("LAB_OPEN", environment),
         allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
         space_host=environment.get("SPACE_HOST", "") if environment.get("SPACE_ID") else None,
     )
-    if not settings.loopback and not settings.sign_in:
-        raise StartError("start_without_sign_in", host=settings.host)
-    return settings
 
 
 def _given(
@@ -148,3 +153,10 @@ def _switch(name: str, environment: Mapping[str, str]) -> bool:
     if word in FALSE_WORDS:
         return False
     raise InputError("setting_switch", source=name, value=environment[name])
+
+
+def _open(name: str, environment: Mapping[str, str]) -> bool:
+    word = environment.get(name, "").strip().lower()
+    if word not in ("", "annotate"):
+        raise InputError("setting_open", source=name, value=environment[name])
+    return word == "annotate"

@@ -92,11 +92,12 @@ def test_help_helps() -> None:
 @pytest.mark.parametrize(
     ("flags", "more", "status", "words"),
     [
-        (["--host", "0.0.0.0"], {}, 1, ["0.0.0.0", "LAB_PASSWORD"]),
+        (["--host", "0.0.0.0"], {}, 1, ["0.0.0.0", "LAB_PASSWORD", "LAB_OPEN=annotate", "lab users add"]),
         ([], {"LAB_HOST": "0.0.0.0", "LANG": "zh_CN.UTF-8"}, 1, ["LAB_PASSWORD", "登录"]),
         (["--port", "http"], {}, 2, ["--port", "http", "7860"]),
         ([], {"LAB_PORT": "70000"}, 2, ["LAB_PORT", "70000"]),
         (["--home", "app.py"], {}, 2, ["--home", "app.py"]),
+        ([], {"LAB_OPEN": "everything"}, 2, ["LAB_OPEN", "everything", "annotate"]),
     ],
 )
 def test_a_refusal_is_one_sentence(flags: list[str], more: dict[str, str], status: int, words: list[str]) -> None:
@@ -140,3 +141,25 @@ def test_the_owner_link_is_printed_where_sign_in_is_on(tmp_path: Path) -> None:
     said = process.stdout.read()
     assert f"http://127.0.0.1:{port}/sign-in/" in said
     assert "hush" not in said
+
+
+def test_open_to_annotators_from_the_sign_in_page_to_a_restart(tmp_path: Path) -> None:
+    """A guest comes in, may look and not train, and is the same person after the app was started anew."""
+    home = tmp_path / "home"
+    with started(home, "--host", "0.0.0.0", LAB_OPEN="annotate") as (process, port):
+        url = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=url) as guest:
+            assert guest.get("/api/runs").status_code == 401
+            assert guest.post("/sign-in/guest", data={"name": "Mei"}).status_code == 303
+            me = guest.get("/api/me").json()
+            cookies = dict(guest.cookies)
+        assert (me["name"], me["access"], me["guest"], me["sign_in"]) == ("Mei", "annotator", True, True)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    assert process.stdout is not None
+    assert "/sign-in/" in process.stdout.read()  # how the owner comes in
+    with started(home, "--host", "0.0.0.0", LAB_OPEN="annotate") as (_, port):
+        again = httpx.get(f"http://127.0.0.1:{port}/api/me", cookies=cookies).json()
+        assert again["id"] == me["id"]
+    with started(home, LAB_PASSWORD="hush hush") as (_, port):  # no longer open
+        assert httpx.get(f"http://127.0.0.1:{port}/api/me", cookies=cookies).status_code == 401

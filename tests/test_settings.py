@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import InputError, LabError, StartError
+from lab.errors import InputError, LabError
 from lab.settings import Settings, parser, read_settings
 
 
@@ -29,15 +29,18 @@ def test_an_empty_variable_is_no_value() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "lab.example", "128.0.0.1"])
-def test_another_address_needs_a_password(host: str) -> None:
-    with pytest.raises(StartError) as caught:
-        read_settings(["--host", host], {})
-    assert (caught.value.key, caught.value.params) == ("start_without_sign_in", {"host": host})
-    assert read_settings(["--host", host], {"LAB_PASSWORD": "x"}).sign_in
+def test_another_address_is_not_loopback(host: str) -> None:
+    assert not read_settings(["--host", host], {}).loopback  # what it needs: tests/store/test_users.py
+
+
+@pytest.mark.parametrize(("environment", "guests"), [({"LAB_OPEN": "annotate"}, True), ({"LAB_OPEN": ""}, False)])
+def test_visitors_may_be_let_in(environment: dict[str, str], guests: bool) -> None:
+    settings = read_settings([], environment)
+    assert (settings.guests, settings.sign_in) == (guests, guests)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"])
-def test_loopback_needs_none(host: str) -> None:
+def test_loopback_is_known(host: str) -> None:
     assert read_settings(["--host", host], {}).loopback
 
 
@@ -53,6 +56,8 @@ def test_loopback_needs_none(host: str) -> None:
         ({"LAB_HOST": "127.0.0.1:7860"}, "setting_host", "LAB_HOST"),
         ({"LAB_HOME": __file__}, "setting_home", "LAB_HOME"),
         ({"LAB_ALLOW_UNSAFE_DISK": "perhaps"}, "setting_switch", "LAB_ALLOW_UNSAFE_DISK"),
+        ({"LAB_OPEN": "owner"}, "setting_open", "LAB_OPEN"),
+        ({"LAB_OPEN": "1"}, "setting_open", "LAB_OPEN"),
     ],
 )
 def test_what_cannot_be_used_names_its_source(environment: dict[str, str], key: str, source: str) -> None:
@@ -80,5 +85,5 @@ def test_a_space_is_recognised() -> None:
 
 def test_help_tells_of_flags_and_environment() -> None:
     text = parser().format_help()
-    for word in ("--host", "--port", "--home", "LAB_PASSWORD", "LAB_ALLOW_UNSAFE_DISK", "LAB_HOME"):
+    for word in ("--host", "--port", "--home", "LAB_PASSWORD", "LAB_OPEN", "LAB_ALLOW_UNSAFE_DISK", "LAB_HOME"):
         assert word in text

@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
-from lab.settings import read_settings
+from lab.settings import Settings, read_settings
 from lab.store.runs import Store
 
 FAILED, STOPPED = 1, 130
@@ -25,10 +25,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON on standard output instead of words")
 
 
-def open_store(arguments: argparse.Namespace) -> Store:
-    """The store of the home that flags and environment name."""
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The home that flags and environment name; a command listens nowhere, so the rest of the environment is not its."""
     ours = {name: os.environ[name] for name in ("LAB_HOME", "LAB_ALLOW_UNSAFE_DISK") if name in os.environ}
-    settings = read_settings(["--home", arguments.home] if arguments.home else [], ours)
+    return read_settings(["--home", arguments.home] if arguments.home else [], ours)
+
+
+def open_store(arguments: argparse.Namespace) -> Store:
+    """The store of that home."""
+    settings = settings_of(arguments)
     return Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
 
 

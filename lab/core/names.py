@@ -20,7 +20,7 @@ TOGETHER = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HA
 """Scripts that people mix in one name, and that nobody takes for each other."""
 
 CYRILLIC = "аa вb еe ёe ѐe ѕs іl їl јj кk мm нh оo рp ԛq сc тt уy ѵv ԝw хx һh ԁd ӏl"
-GREEK = "αa βb γy ηn ιl κk νv οo ρp τt υu χx ϲc ωw"
+GREEK = "αa βb εe ζz ηh ιl κk μm νn οo ρp τt υy χx ϲc"  # as their capitals look
 LATIN = "0o 1l il ıl ɡg ɑa"
 LOOKALIKES = {ord(pair[0]): pair[1] for pair in f"{CYRILLIC} {GREEK} {LATIN}".split()}
 """Small letters that are drawn alike. Unicode's confusables.txt has thousands; these are the ones in alphabets of names."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -16,7 +17,7 @@ from http.cookies import CookieError, SimpleCookie
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User, user_of
 from lab.server.session import COOKIE, OWNER_HERE, Sessions
@@ -25,6 +26,8 @@ from lab.settings import Settings
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SIGN_IN_PATH = "/sign-in"
+LOOK_AGAIN = 2.0
+"""Seconds after which a stream asks again who reads it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,23 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})  # nothing here speaks WebSocket
             return
         refusal = self._refuse(scope)
-        await (refusal or self.app)(scope, receive, send)
+        await (refusal or self.app)(scope, receive, send if refusal else self._while_it_lasts(scope, send))
+
+    def _while_it_lasts(self, scope: Scope, send: Send) -> Send:
+        """Ends an answer that goes on for long (a stream) once its reader's access has become less than it was."""
+        headers, before, looked, ended = Headers(scope=scope), scope[USER].access, time.monotonic(), False
+
+        async def sent(message: Message) -> None:
+            nonlocal looked, ended
+            if ended:
+                return  # whoever still writes is told of the end by `receive`
+            if message.get("more_body") and time.monotonic() - looked > LOOK_AGAIN:
+                looked, ended = time.monotonic(), self._user(headers).access < before
+                if ended:
+                    message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        return sent
 
     def _refuse(self, scope: Scope) -> Response | None:
         """The answer for a request that may not go on; None, and its user noted in the scope, for one that may."""
@@ -91,7 +110,7 @@ class Gate:
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
             return RedirectResponse(SIGN_IN_PATH, status_code=303)
         status = 401 if user.access == Access.NOBODY else 403
-        return refusal(status, "access_needed", needed=door.access.name.lower(), has=user.access.name.lower())
+        return refusal(status, "access_needed", needed=door.access.word, has=user.access.word)
 
     def _host_is_ours(self, headers: Headers) -> bool:
         """A foreign name that was made to point at 127.0.0.1 (DNS rebinding) would carry that name here."""

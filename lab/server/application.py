@@ -29,7 +29,8 @@ from lab.server.events import Watches
 from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
 from lab.server.health import add_health
-from lab.server.limits import UPLOAD_BYTES, Limits, Rate
+from lab.server.limits import UPLOAD_BYTES, Limits, writes
+from lab.server.me import add_me
 from lab.server.runs import add_runs
 from lab.server.session import Sessions
 from lab.server.sign_in import add_sign_in
@@ -37,7 +38,7 @@ from lab.settings import Settings
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
-PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "runs", "models", "exports")
+PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock", "runs", "models", "exports")
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
 """Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
@@ -69,7 +70,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
         middleware=[
             Middleware(Headers, settings=settings),
             Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
-            Middleware(Limits, writes=Rate(burst=300, per_second=60)),
+            Middleware(Limits, writes=writes()),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
         ],
         exception_handlers={
@@ -80,6 +81,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     )
     application.state.sessions = sessions
     add_health(application)
+    add_me(application, settings)
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)

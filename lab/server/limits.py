@@ -9,11 +9,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lab.core.access import NOBODY, USER
+from lab.core.access import NOBODY, USER, Access
 from lab.server.access import SAFE_METHODS, refusal
 
 BODY_BYTES = 1024 * 1024
@@ -38,11 +39,18 @@ class Rate:
 
     def allows(self, key: str) -> bool:
         """Take one token of ``key``; False where none is left."""
+        return self._take(key, 1)
+
+    def has(self, key: str) -> bool:
+        """Whether ``allows`` would say yes; for what is only charged when it fails."""
+        return self._take(key, 0)
+
+    def _take(self, key: str, tokens: int) -> bool:
         with self._lock:
             now = self.clock()
             left, before = self._left.pop(key, (self.burst, now))
             left = min(self.burst, left + (now - before) * self.per_second)
-            self._left[key] = (left - 1 if left >= 1 else left, now)
+            self._left[key] = (left - tokens if left >= 1 else left, now)
             while len(self._left) > self.keys:
                 self._left.popitem(last=False)
             return left >= 1
@@ -52,10 +60,31 @@ class _TooLarge(BaseException):
     """Raised inside ``receive``; no handler's ``except Exception`` may swallow it."""
 
 
+@dataclass(frozen=True)
+class Writes:
+    """How often one person may write. A class sits behind one address, so people count by person, strangers by address."""
+
+    guests: Rate
+    others: Rate
+
+    def allows(self, scope: Scope) -> bool:
+        """Take one write of whoever sent this request."""
+        user = scope.get(USER, NOBODY)
+        rate = self.guests if user.guest else self.others
+        # Several people may know the one password of LAB_PASSWORD: owners count by browser.
+        person = user.session if user.access is Access.OWNER else user.id
+        return rate.allows(person or caller(scope))
+
+
+def writes() -> Writes:
+    """What the lab allows. A save a second is quick for a person; a page that opens makes a dozen calls at once."""
+    return Writes(guests=Rate(burst=300, per_second=30), others=Rate(burst=300, per_second=60))
+
+
 class Limits:
     """ASGI middleware: 413 for a body that grows over its cap, 429 for too many writes."""
 
-    def __init__(self, app: ASGIApp, writes: Rate) -> None:
+    def __init__(self, app: ASGIApp, writes: Writes) -> None:
         self.app = app
         self.writes = writes
 
@@ -63,7 +92,7 @@ class Limits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if scope["method"] not in SAFE_METHODS and not self.writes.allows(_key(scope)):
+        if scope["method"] not in SAFE_METHODS and not self.writes.allows(scope):
             await refusal(429, "too_many_requests")(scope, receive, send)
             return
         await self._capped(scope, receive, send, _cap(scope))
@@ -102,12 +131,6 @@ def _cap(scope: Scope) -> int:
     if scope.get(USER, NOBODY) == NOBODY:
         return SIGN_IN_BYTES
     return UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else BODY_BYTES
-
-
-def _key(scope: Scope) -> str:
-    """A class sits behind one address, so signed-in people count by session; strangers by address."""
-    user = scope.get(USER, NOBODY)
-    return user.session or caller(scope)
 
 
 def caller(scope: Scope) -> str:

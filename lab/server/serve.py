@@ -77,7 +77,7 @@ class _Server(uvicorn.Server):
             print(f"Alignment Lab: {self.settings.url}", flush=True)
             if self.settings.sign_in:
                 link = self.settings.url + self.application.state.sessions.owner_link()
-                print(f"Owner, without the password, once: {link}", flush=True)
+                print(f"Owner, once, without a password: {link}", flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.application.state.watches.close()

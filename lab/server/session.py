@@ -1,4 +1,4 @@
-"""Who somebody is, proven: the secret key, the signed session cookie, the password, the one-time owner link.
+"""Who somebody is, proven: the secret key, the signed session cookie, passwords, guests, the one-time owner link.
 
 It decides nothing about what they may do (``access.py``), and shows no page (``sign_in.py``).
 """
@@ -11,17 +11,23 @@ import os
 import secrets
 import stat
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.responses import Response
 
 from lab.core.access import NOBODY, Access, User
-from lab.errors import MachineError
+from lab.core.names import clean_name, likeness
+from lab.errors import LabError, MachineError, StateError
 from lab.settings import Settings
+from lab.store.users import Registered, Users
 
 COOKIE = "lab_session"
 LASTS_SECONDS = 14 * 24 * 3600
+GUEST_LASTS_SECONDS = 180 * 24 * 3600
+"""A guest's cookie is all that makes them the same person again, and it opens little."""
 KEY_FILE = "secret_key"
 OWNER_HERE = User("owner", Access.OWNER, id="owner")
 """The one user of a lab that only this machine can reach."""
@@ -49,23 +55,43 @@ def secret_key(home: Path) -> str:
 
 
 class Sessions:
-    """Signs people in and recognises them again. One for the life of the app; thread-safe."""
+    """Signs people in and recognises them again. One for the life of the app; thread-safe.
+
+    A cookie says who somebody is, never what they may do: that is looked up at each request, so that a change of the
+    password file takes effect at once. It carries a stamp of the password it was given for, and ends with that.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._password = hashlib.sha256((settings.password or "").encode()).digest()
+        self.users = Users(settings.home)
         key = secret_key(settings.home) if settings.sign_in else secrets.token_hex(32)
-        # The password is part of the key: a new password signs everybody out.
-        self._signer = URLSafeTimedSerializer(key, salt=b"lab.session:" + self._password)
+        self._signer = URLSafeTimedSerializer(key, salt=b"lab.session")
+        # Keyed: a stamp in a cookie must not be a hash to guess the password by.
+        self._owner_stamp = hmac.new(key.encode(), (settings.password or "").encode(), "sha256").hexdigest()[:16]
         self._links: set[str] = set()
         self._lock = threading.Lock()
 
-    def knows(self, password: str) -> bool:
-        """Whether this is the owner's password, in a time that does not depend on how much of it is right."""
+    # ---- proofs
+
+    def owner(self) -> User:
+        """Who comes in by LAB_PASSWORD or by the link."""
+        return replace(OWNER_HERE, session=secrets.token_urlsafe(9))
+
+    def proven(self, name: str, password: str) -> User | None:
+        """Whom a name and a password prove, slowly; None where they do not fit. Without a name, LAB_PASSWORD is asked."""
         if not self.settings.sign_in:
-            return False
-        given = hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest()
-        return hmac.compare_digest(given, self._password)
+            return None
+        if self._is_owners(password) and likeness(name) in ("", likeness(OWNER_HERE.name)):
+            return self.owner()
+        user = self.users.proven(name, password) if name.strip() else None
+        return self._registered(user, secrets.token_urlsafe(9)) if user else None
+
+    def guest(self, name: str) -> User:
+        """A new guest. Raises InputError for a name that cannot be used, StateError for one that belongs to a user."""
+        name = clean_name(name)
+        if self._is_taken(name):
+            raise StateError("person_name_taken", name=name)
+        return User(name, Access.ANNOTATOR, secrets.token_urlsafe(9), "g-" + secrets.token_hex(8), guest=True)
 
     def owner_link(self) -> str:
         """A path that makes the first one who opens it the owner; it works once."""
@@ -83,25 +109,69 @@ class Sessions:
                     return True
         return False
 
+    # ---- the cookie
+
     def user(self, cookie: str | None) -> User:
-        """The user whom a cookie names; nobody where it is absent, forged, too old or from another password."""
+        """The user whom a cookie names, with the access they have now; nobody where it is absent, forged, old or ended."""
         if not cookie:
             return NOBODY
         try:
-            said = self._signer.loads(cookie, max_age=LASTS_SECONDS)
-            return User(str(said["name"]), Access(said["access"]), str(said["session"]))
-        except (BadSignature, KeyError, TypeError, ValueError):
-            return NOBODY
+            said, made = self._signer.loads(cookie, max_age=GUEST_LASTS_SECONDS, return_timestamp=True)
+            user_id, session, stamp = str(said["id"]), str(said["session"]), str(said["stamp"])
+            if user_id.startswith("g-"):
+                return self._known_guest(str(said["name"]), session, user_id)
+            if made.timestamp() + LASTS_SECONDS < time.time():
+                return NOBODY
+            if user_id == OWNER_HERE.id:
+                fits = hmac.compare_digest(stamp.encode(), self._owner_stamp.encode())
+                return replace(OWNER_HERE, session=session) if fits else NOBODY
+            user = self.users.by_id(user_id)
+            return self._registered(user, session) if user and user.stamp == stamp else NOBODY
+        except (BadSignature, KeyError, TypeError, ValueError, LabError):
+            return NOBODY  # a password file that cannot be read lets nobody in
 
     def sign_in(self, response: Response, user: User) -> None:
         """Put the session cookie of ``user`` on a response."""
-        said = {"name": user.name, "access": int(user.access), "session": secrets.token_urlsafe(9)}
-        value = self._signer.dumps(said)
-        response.raw_headers.append((b"set-cookie", self._cookie(str(value), LASTS_SECONDS)))
+        said = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
+        lasts = LASTS_SECONDS
+        if user.guest:
+            said["name"], lasts = user.name, GUEST_LASTS_SECONDS
+        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(said)), lasts)))
 
     def sign_out(self, response: Response) -> None:
         """Take the session cookie back."""
         response.raw_headers.append((b"set-cookie", self._cookie("", 0)))
+
+    # ---- inside
+
+    def _is_owners(self, password: str) -> bool:
+        """In a time that does not depend on how much of it is right."""
+        given, owners = (
+            hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+            for text in (password, self.settings.password or "")
+        )
+        return self.settings.password is not None and hmac.compare_digest(given, owners)
+
+    def _is_taken(self, name: str) -> bool:
+        return likeness(name) == likeness(OWNER_HERE.name) or self.users.named(name) is not None
+
+    def _registered(self, user: Registered, session: str) -> User:
+        return User(user.name, user.access, session, user.id)
+
+    def _known_guest(self, name: str, session: str, user_id: str) -> User:
+        if not self.settings.guests:
+            return NOBODY
+        if self._is_taken(name):  # somebody was registered under it since
+            name += " (guest)"
+        return User(name, Access.ANNOTATOR, session, user_id, guest=True)
+
+    def _stamp(self, user: User) -> str:
+        if user.guest:
+            return ""
+        if user.id == OWNER_HERE.id:
+            return self._owner_stamp
+        found = self.users.by_id(user.id)
+        return found.stamp if found else ""
 
     def _cookie(self, value: str, seconds: int) -> bytes:
         # A Space shows the page inside an iframe of another site: the cookie must cross that border, and is then

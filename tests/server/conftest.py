@@ -16,11 +16,11 @@ import_gradio()  # as app.py does, before anything else imports it
 
 import gradio as gr  # noqa: E402
 
-from lab.core.access import Access, requires  # noqa: E402
+from lab.core.access import Access, User, requires  # noqa: E402
 from lab.core.recipes import parse  # noqa: E402
 from lab.runs.supervisor import Supervisor  # noqa: E402
 from lab.server.application import build  # noqa: E402
-from lab.server.session import COOKIE, User  # noqa: E402
+from lab.server.session import COOKIE  # noqa: E402
 from lab.settings import Settings  # noqa: E402
 from lab.store.run_folder import RunFolder  # noqa: E402
 from lab.store.runs import Run, RunState, Store  # noqa: E402
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 PASSWORD = "correct horse"
+USERS_PASSWORD = "battery staple"
 HERE = "http://127.0.0.1:7860"
 AWAY = "http://lab.example:7860"
 
@@ -92,11 +93,19 @@ class Lab:
         return client
 
     def cookie(self, access: Access) -> str:
+        """The cookie of somebody with this access: the owner, else a user of the password file, made when first wanted."""
         from starlette.responses import Response
 
-        response = Response()
-        self.application.state.sessions.sign_in(response, User(access.name.lower(), access))
+        sessions, response = self.application.state.sessions, Response()
+        user = sessions.owner() if access is Access.OWNER else self.registered(access)
+        sessions.sign_in(response, user)
         return response.headers["set-cookie"].split("=", 1)[1].split(";")[0]
+
+    def registered(self, access: Access, name: str | None = None) -> User:
+        users = self.application.state.sessions.users
+        name = name or access.word
+        found = users.named(name) or users.add(name, access, USERS_PASSWORD)
+        return User(found.name, found.access, f"session of {found.name}", found.id)
 
 
 Make = Callable[..., Lab]

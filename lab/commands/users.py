@@ -1,0 +1,88 @@
+"""``python -m lab users``: who may use a shared lab; see ``lab/store/users.py``. The running app sees a change at once."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import time
+
+from lab.commands.shared import add_home, add_json, print_json, print_table, settings_of
+from lab.errors import InputError
+from lab.store.users import LEVELS, Registered, Users
+from lab.ui.text import say, system_locale
+
+HELP = "list, add and remove those who may use a shared lab"
+EXAMPLES = """\
+examples:
+  python -m lab users add Mei --access annotator      asks for the password twice
+  python -m lab users add Lin --access owner < FILE   reads it from standard input
+  python -m lab users access Mei viewer               takes effect at once, in open pages too
+  python -m lab users password Mei                    another password; ends the sessions of the old one
+  python -m lab users remove Mei                      what Mei judged stays
+  python -m lab users list --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One action, and its own arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("list", help="who there is", allow_abbrev=False)
+    add_json(listed)
+    added = actions.add_parser("add", help="a new user; asks for a password", allow_abbrev=False)
+    added.add_argument("name", metavar="NAME")
+    added.add_argument("--access", choices=tuple(LEVELS), required=True, help="what they may do")
+    access = actions.add_parser("access", help="another access", allow_abbrev=False)
+    access.add_argument("name", metavar="NAME")
+    access.add_argument("access", choices=tuple(LEVELS))
+    for action, text in (("password", "another password"), ("remove", "take somebody out")):
+        actions.add_parser(action, help=text, allow_abbrev=False).add_argument("name", metavar="NAME")
+    add_home(parser)
+    for parsed in actions.choices.values():
+        add_home(parsed)
+        parsed.set_defaults(home=argparse.SUPPRESS)  # else it would undo what stands before the action
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or an InputError or StateError that says what is wrong with the name or the password."""
+    users, action = Users(settings_of(arguments).home), arguments.action
+    if action == "list":
+        _list(users.all(), as_json=arguments.json)
+        return 0
+    if action == "add":
+        users.check_free(arguments.name)  # before a password is asked for in vain
+        user = users.add(arguments.name, LEVELS[arguments.access], _password())
+    elif action == "access":
+        user = users.change(arguments.name, access=LEVELS[arguments.access])
+    elif action == "password":
+        users.known(arguments.name)
+        user = users.change(arguments.name, password=_password())
+    else:
+        user = users.remove(arguments.name)
+    print(say(f"cli.user_{action}", system_locale(), name=user.name, access=user.access.word))
+    return 0
+
+
+def _list(users: tuple[Registered, ...], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{"id": u.id, "name": u.name, "access": u.access.word, "created": u.created} for u in users]
+        print_json({"users": rows})
+    elif not users:
+        print(say("cli.no_users", system_locale()))
+    else:
+        print_table(("name", "access", "since", "id"), [(u.name, u.access.word, _day(u.created), u.id) for u in users])
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
+
+
+def _password() -> str:
+    """Asked for twice on a terminal, else the first line of standard input; never an argument, which others can see."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    locale = system_locale()
+    first = getpass.getpass(say("cli.password", locale))
+    if getpass.getpass(say("cli.password_again", locale)) != first:
+        raise InputError("passwords_differ")
+    return first
