@@ -32,7 +32,7 @@ def train_in_foreground(
     The first Ctrl-C stops at the end of the step, with a checkpoint; the second ends the process.
     """
     data_hash = checks.check(recipe, store)
-    with _slot(store) as slot:
+    with take_slot(store) as slot:
         run = store.create_run(recipe, dataset_hash=data_hash)
         return _attend(store, run, slot, launcher, on_progress)
 
@@ -42,31 +42,34 @@ def resume_in_foreground(
 ) -> Run:
     """The same for a run that stopped, failed or was lost: it goes on from its last checkpoint."""
     store.run(run_id)
-    with _slot(store) as slot:
+    with take_slot(store) as slot:
         return _attend(store, requeue(store, run_id), slot, launcher, on_progress)
 
 
-def _slot(store: Store) -> Lock:
+def take_slot(store: Store) -> Lock:
+    """The machine's slot. Raises StateError ``slot_busy``, naming the run that has it, or ``slot_busy_with_a_job``."""
     slot = try_lock(slot_path(store.home))
     if slot is None:
         running = store.in_state(RunState.RUNNING)
-        raise StateError("slot_busy", run=f"{running[0].name} ({running[0].id})" if running else "?")
+        if not running:
+            raise StateError("slot_busy_with_a_job")
+        raise StateError("slot_busy", run=f"{running[0].name} ({running[0].id})")
     return slot
 
 
 def _attend(store: Store, run: Run, slot: Lock, launcher: Launcher | None, on_progress: OnProgress | None) -> Run:
-    with _interrupts() as interrupts:
+    with interrupts() as pressed:
         watched = launch(store, launcher or LocalLauncher(), run, slot)
         if watched is not None:
-            _watch(store, watched, interrupts, on_progress)
+            _watch(store, watched, pressed, on_progress)
     return store.run(run.id)
 
 
-def _watch(store: Store, watched: Watched, interrupts: list[float], on_progress: OnProgress | None) -> None:
+def _watch(store: Store, watched: Watched, pressed: list[float], on_progress: OnProgress | None) -> None:
     obeyed = 0
     while (end := watched.look()) is None:
-        if len(interrupts) > obeyed:
-            obeyed = len(interrupts)
+        if len(pressed) > obeyed:
+            obeyed = len(pressed)
             _stop(store, watched.run_id, now=obeyed > 1)
         if on_progress is not None:
             on_progress(summary(store.run(watched.run_id), store))
@@ -84,7 +87,7 @@ def _stop(store: Store, run_id: str, *, now: bool) -> None:
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[float]]:
+def interrupts() -> Iterator[list[float]]:
     """The times at which Ctrl-C was pressed. A handler, not an exception: a step of ours is never cut in half."""
     pressed: list[float] = []
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""The supervisor: one permanent thread that takes runs from the queue, watches their workers and settles how they ended.
+"""The supervisor: one permanent thread that takes runs and jobs from their queues, watches their workers and settles how they ended.
 
 Not here: a single worker's life (``watch.py``), how it is started (``launcher.py``), what is refused before
 (``checks.py``). The queue is in the database. Workers outlive the app; a new supervisor finds them again.
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from lab.core.recipes import Recipe
 from lab.errors import StartError, StateError
 from lab.runs import checks
+from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.processes import Identity, command_of, identity_of, is_alive
 from lab.runs.progress import stop_step
@@ -28,7 +29,7 @@ LOCK_WAIT = 1.0
 
 
 class Supervisor:
-    """Drives the runs of one home. ``start`` it once, at the start of the app."""
+    """Drives the runs and ``jobs`` of one home. ``start`` it once, at the start of the app."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Supervisor:
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
         self._wake = threading.Event()
+        self.jobs = Jobs(store, self._launcher, self._wake.set)
         self._closing = threading.Event()
         self._resuming = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -115,14 +117,14 @@ class Supervisor:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            for duty in (self._adopt, self._watch, self._start_next):
+            for duty in (self._adopt, self._watch, self.jobs.adopt, self.jobs.watch, self._start_next):
                 self._try(duty)
             self._wake.wait(GLANCE)
             self._wake.clear()
 
     def _try(self, duty: Callable[[], None]) -> None:
         """A full disk or a locked database is said once, and tried again at each look. Nothing ends the thread."""
-        name = duty.__name__.strip("_")
+        name = duty.__qualname__
         try:
             duty()
             self._complaints.pop(name, None)
@@ -165,12 +167,15 @@ class Supervisor:
                 del self._watched[run_id]
 
     def _start_next(self) -> None:
-        queue = self._store.queue()
-        if not queue or self._watched:
+        job, queue = self.jobs.next(), self._store.queue()
+        if not (job or queue) or self._watched or self.jobs.busy:
             return
         slot = try_lock(slot_path(self._store.home))
         if slot is None:
             return  # a worker has it, ours or not
+        if job is not None:
+            self.jobs.start(job, slot)
+            return
         watched = launch(self._store, self._launcher, queue[0], slot)
         if watched is not None:
             self._watched[watched.run_id] = watched

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from lab.runs.launcher import Launcher, Worker
 from lab.runs.slots import Lock
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
+from lab.store.worker_folder import WorkerFolder
 
 KILL_AFTER = 20.0  # seconds from SIGTERM to SIGKILL
 LINGER = 60.0  # seconds that a worker may take to exit once its result is written
@@ -33,12 +35,15 @@ class Ending:
 
 
 class Watched:
-    """A running run and its worker."""
+    """A running run, or job, and its worker. ``how_ended`` says what became of it (``ending``, for a run)."""
 
-    def __init__(self, run_id: str, worker: Worker, folder: RunFolder) -> None:
+    def __init__(
+        self, run_id: str, worker: Worker, folder: WorkerFolder, how_ended: Callable[..., Ending] | None = None
+    ) -> None:
         self.run_id = run_id
         self.worker = worker
         self.folder = folder
+        self.how_ended: Callable[..., Ending] = how_ended or ending
         self.peak: int | None = None
         self._asked_to_end: float | None = None
         self._result_seen: float | None = None
@@ -49,7 +54,7 @@ class Watched:
             self.peak = max(memory, self.peak or 0)
         if self.worker.ended():
             self.worker.end(gently=False)  # whoever it left behind
-            return ending(self.folder, self.worker.exit_code, ended_by_us=self._stop_now(), peak=self.peak)
+            return self.how_ended(self.folder, self.worker.exit_code, ended_by_us=self._stop_now(), peak=self.peak)
         if self._stop_now() or self._lingers():
             self._end()
         return None
@@ -110,7 +115,7 @@ def ending(folder: RunFolder, exit_code: int | None, *, ended_by_us: bool, peak:
     result = folder.result()
     if isinstance(result, dict) and result.get("state") in ("finished", "stopped", "failed"):
         error = result.get("error")
-        if (error or {}).get("key") == "worker_failed" and _disk_is_full(folder):
+        if (error or {}).get("key") == "worker_failed" and disk_is_full(folder):
             error = MachineError("disk_full", path=folder.path).as_dict()  # a library worded it in its own way
         return Ending(RunState(result["state"]), error)
     if ended_by_us or exit_code == EXIT_STOPPED:
@@ -127,30 +132,33 @@ def _lost(folder: RunFolder) -> LabError:
 
 def _failure(folder: RunFolder, exit_code: int, peak: int | None) -> LabError:
     tail = folder.log().text[-4000:]
-    if _disk_is_full(folder):
+    if disk_is_full(folder):
         return MachineError("disk_full", path=folder.path)
     if exit_code == -signal.SIGTERM:
         return StateError("worker_was_ended", signal="SIGTERM")
     if exit_code == -9:
         return MachineError("probably_out_of_memory", peak=size_text(peak))
     if exit_code < 0:
-        return StateError("worker_crashed_by_signal", signal=_signal_name(-exit_code), line=_last_line(tail))
+        return StateError("worker_crashed_by_signal", signal=signal_name(-exit_code), line=last_line(tail))
     if exit_code == 0:
         return StateError("worker_left_no_result")
-    return StateError("worker_crashed", code=exit_code, line=_last_line(tail))
+    return StateError("worker_crashed", code=exit_code, line=last_line(tail))
 
 
-def _disk_is_full(folder: RunFolder) -> bool:
+def disk_is_full(folder: WorkerFolder) -> bool:
+    """Whether the worker's last words, or the disk itself, say so."""
     tail = folder.log().text[-4000:]
     return any(sign in tail for sign in FULL_SIGNS) or shutil.disk_usage(folder.path).free < FULL_BELOW
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line of a log that says anything."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][-300:] if lines else "—"
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """``SIGSEGV`` for 11."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -17,7 +17,7 @@ from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+_RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,14 @@ class ModelRef:
 
 
 def resolve(model: str, home: Path) -> ModelRef:
-    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model."""
+    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model.
+
+    ``run:ID`` is a run's model, ``run:ID@STEP`` what its checkpoint of that step holds.
+    """
     if model in SHIPPED:
         return _folder(model, SHIPPED[model])
     if model.startswith("run:"):
-        run = model.removeprefix("run:")
-        folder = home / "runs" / run / "model"
-        if not _RUN_ID.fullmatch(run) or not folder.is_dir():
-            raise ModelError("model_run_missing", value=run)
-        return _folder(model, folder)
+        return _folder(model, _of_run(model.removeprefix("run:"), home))
     if (here := fetched(model, home)) is not None:
         return _folder(model, here)
     path = Path(model).expanduser()
@@ -85,6 +84,29 @@ def content_hash(folder: str) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return f"sha256:{digest.hexdigest()}"
+
+
+def writes(ref: ModelRef) -> bool:
+    """Whether a model writes text: a reward model gives a score instead."""
+    return ref.adapter is None or not _scores(Path(ref.adapter))
+
+
+def _of_run(run: str, home: Path) -> Path:
+    match = _RUN.fullmatch(run)
+    if match is None:
+        raise ModelError("model_run_missing", value=run)
+    run_id, step = match.groups()
+    if step is None:
+        folder = home / "runs" / run_id / "model"
+        if not folder.is_dir():
+            raise ModelError("model_run_missing", value=run)
+        return folder
+    checkpoints = home / "runs" / run_id / "checkpoints"
+    folder = checkpoints / f"step-{int(step)}"
+    if not (folder / "complete").exists():
+        there = sorted(int(path.parent.name.removeprefix("step-")) for path in checkpoints.glob("step-*/complete"))
+        raise ModelError("model_checkpoint_missing", run=run_id, step=step, known=", ".join(map(str, there)) or "–")
+    return folder
 
 
 def _folder(name: str, path: Path) -> ModelRef:

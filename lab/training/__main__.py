@@ -1,6 +1,7 @@
 """``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON.
 
-``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that fails, its error as JSON is the last line.
+``--job JOB_DIR`` does the job in that folder. ``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that
+fails, its error as JSON is the last line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 finished, 3 stopped with a checkpoint, 1 failed, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m lab.training", description=__doc__)
     parser.add_argument("run_dir", nargs="?", type=Path, help="a folder of LAB_HOME/runs with a recipe.json in it")
+    parser.add_argument("--job", type=Path, metavar="JOB_DIR", help="a folder of LAB_HOME/jobs with a job.json in it")
     parser.add_argument("--doctor", action="store_true", help="print devices and versions as JSON and exit")
     parser.add_argument("--import-gguf", nargs=2, type=Path, metavar=("FILE", "FOLDER"), help="GGUF to safetensors")
     options = parser.parse_args(arguments)
@@ -25,6 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.import_gguf:
         return _import_gguf(*options.import_gguf)
+    if options.job:
+        if not (options.job / "job.json").is_file():
+            parser.error("JOB_DIR must be a folder with a job.json in it")
+        from lab.training.jobs import work_job
+
+        return work_job(options.job.resolve())
     if options.run_dir is None or not (options.run_dir / "recipe.json").is_file():
         parser.error("RUN_DIR must be a folder with a recipe.json in it")
     from lab.training.worker import work

@@ -1,0 +1,160 @@
+"""What a job asks for: one pydantic model a kind, with its bounds. Everything that comes from a browser or a command passes here.
+
+Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/jobs.py``) and how (``lab/training/jobs.py``).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
+from lab.core.recipes.fields import Strict
+from lab.errors import InputError, RecipeError
+
+MOST_COMPLETIONS = 16_384
+"""Of one job: it holds the machine, and is not resumed."""
+MOST_PROMPTS = 2_048
+LONGEST_TEXT = 32_768
+"""Characters of a prompt, or of a response that people judged."""
+
+
+class Kind(StrEnum):
+    """What a job does."""
+
+    SAMPLE = "sample"
+    """Completions of prompts by a model."""
+    PREFLIGHT = "preflight"
+    """Would a recipe's rules teach its start model anything?"""
+
+
+class Part(StrEnum):
+    """The part of a dataset that prompts are taken from; of the equations, never the held-out ones that results are reported on."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+class Asked(Strict):
+    """A prompt, and its right answer where it is known."""
+
+    prompt: str = Field(min_length=1, max_length=LONGEST_TEXT)
+    answer: str | None = Field(None, max_length=LONGEST_TEXT)
+
+
+def _asked(value: object) -> object:
+    """A bare text is a prompt without an answer."""
+    return {"prompt": value} if isinstance(value, str) else value
+
+
+class SampleSpec(Strict):
+    """Sample ``completions`` of each prompt: of the prompts given, or of ``count`` from a dataset (the same ones for the same seed)."""
+
+    model: str = Field("tiny", min_length=1, max_length=400)
+    prompts: tuple[Annotated[Asked, BeforeValidator(_asked)], ...] = Field((), max_length=MOST_PROMPTS)
+    dataset: str = Field("", max_length=400)
+    count: int = Field(16, ge=1, le=MOST_PROMPTS)
+    part: Part = Part.TRAIN
+    completions: int = Field(4, ge=1, le=256)
+    temperature: float = Field(1.0, gt=0, le=5)
+    max_completion_length: int = Field(40, ge=1, le=32_768)
+    seed: int = Field(1, ge=0, le=2**31 - 1)
+    batch_size: int = Field(64, ge=1, le=1024)
+    device: Device = Device.AUTO
+    precision: Precision = Precision.AUTO
+    load_in_4bit: bool = False
+
+    @model_validator(mode="after")
+    def _prompts_from_one_place(self) -> SampleSpec:
+        if bool(self.prompts) == bool(self.dataset):
+            raise PydanticCustomError("job_prompts", "give either prompts or a dataset", {})
+        _bounded(self.total)
+        return self
+
+    @property
+    def total(self) -> int:
+        """Completions in all."""
+        return (len(self.prompts) or self.count) * self.completions
+
+
+class Judged(Strict):
+    """A judgement of people: which of two responses they chose, and the prompt's answer where it is known."""
+
+    prompt: str = Field(max_length=LONGEST_TEXT)
+    chosen: str = Field(max_length=LONGEST_TEXT)
+    rejected: str = Field(max_length=LONGEST_TEXT)
+    answer: str | None = Field(None, max_length=LONGEST_TEXT)
+
+
+class PreflightSpec(Strict):
+    """Sample a recipe's start model on the first prompts that its run would ask, and score what it writes by the recipe's rules."""
+
+    recipe: dict[str, Any]
+    prompts: int = Field(32, ge=1, le=MOST_PROMPTS)
+    judged: tuple[Judged, ...] = Field((), max_length=1000)
+
+    @model_validator(mode="after")
+    def _recipe_samples(self) -> PreflightSpec:
+        _bounded(self.total)
+        return self
+
+    def parsed(self) -> SampledRecipe:
+        """The recipe. Raises RecipeError where it does not validate or rewards nothing."""
+        recipe = parse(self.recipe)
+        if not isinstance(recipe, SampledRecipe):
+            raise RecipeError("preflight_algorithm", value=recipe.algorithm)
+        return recipe
+
+    @property
+    def model(self) -> str:
+        """The start model."""
+        return str(self.recipe.get("model", ""))
+
+    @property
+    def total(self) -> int:
+        """Completions in all."""
+        return self.prompts * self.parsed().group_size
+
+
+Spec = SampleSpec | PreflightSpec
+SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec]] = {Kind.SAMPLE: SampleSpec, Kind.PREFLIGHT: PreflightSpec}
+"""One line a kind registers it."""
+
+
+def kind_of(spec: Spec) -> Kind:
+    """The kind of job that a spec asks for."""
+    return next(kind for kind, model in SPECS.items() if isinstance(spec, model))
+
+
+def preflight_of(recipe: Recipe, prompts: int = 32, judged: tuple[Judged, ...] = ()) -> PreflightSpec:
+    """The pre-flight of a recipe. Raises LabError as ``parse_job`` does."""
+    rows = [row.model_dump() for row in judged]
+    spec = parse_job(Kind.PREFLIGHT, {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "judged": rows})
+    assert isinstance(spec, PreflightSpec)
+    return spec
+
+
+def parse_job(kind: str, values: dict[str, Any]) -> Spec:
+    """A validated spec from plain values; InputError (the first thing wrong) where they do not fit."""
+    if kind not in list(Kind):
+        raise InputError("job_kind", value=str(kind)[:80], known=", ".join(Kind))
+    try:
+        return SPECS[Kind(kind)].model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        context = problem.get("ctx", {})
+        if problem["type"] == "job_too_many":
+            raise InputError("job_too_many", **context) from None
+        if problem["type"] == "job_prompts":
+            raise InputError("job_prompts") from None
+        where = ".".join(str(part) for part in problem["loc"]) or str(kind)
+        raise InputError("job_value", field=where, value=repr(problem["input"])[:80], why=problem["msg"]) from None
+
+
+def _bounded(total: int) -> None:
+    if total > MOST_COMPLETIONS:
+        context = {"count": total, "most": MOST_COMPLETIONS}
+        raise PydanticCustomError("job_too_many", "too many completions", context)
