@@ -44,6 +44,14 @@ class WhyDropped(StrEnum):
     UNSCORED = "unscored"
 
 
+class Estimator(StrEnum):
+    """How an advantage is made of a reward: over the group's deviation, or not, or against the mean of the *others*."""
+
+    GROUP_SCALED = "group_scaled"
+    UNSCALED = "unscaled"
+    LEAVE_ONE_OUT = "leave_one_out"
+
+
 @dataclass(frozen=True)
 class Group:
     """What the rewards of one prompt's K completions come to; every sequence has K entries, in the given order."""
@@ -66,12 +74,13 @@ def make_group(
     threshold: ThresholdKind = ThresholdKind.ALL,
     fraction: float = 1.0,
     *,
-    scale: bool = True,
+    estimator: Estimator = Estimator.GROUP_SCALED,
     skip_no_spread: bool = True,
 ) -> Group:
     """Mean, sample standard deviation (n − 1), advantages and kept marks of one group.
 
-    ``A_i = (r_i − μ) / (σ + 1e-4)`` where ``scale``, else ``r_i − μ``. Rewards that are not finite count as *unscored*: they
+    ``A_i = (r_i − μ) / (σ + 1e-4)``, or ``r_i − μ`` unscaled, or ``r_i − mean of the other rewards = (r_i − μ) · n / (n − 1)`` with
+    leave-one-out (RLOO, arXiv 2402.14740). Rewards that are not finite count as *unscored*: they
     are left out of μ and σ, have advantage 0, and are dropped. ``skip_no_spread=False`` keeps a group without spread in
     (with advantages of about 0), as stock GRPO does. Raises ValueError when ``rewards_G`` is empty or
     ``fraction`` is not in (0, 1].
@@ -86,8 +95,10 @@ def make_group(
     mean = float(known.mean()) if known.size else 0.0
     std = float(known.std(ddof=1)) if known.size > 1 else 0.0
     advantages = np.where(scored, rewards - mean, 0.0)
-    if scale:
+    if estimator is Estimator.GROUP_SCALED:
         advantages = advantages / (std + ADVANTAGE_EPSILON)
+    elif estimator is Estimator.LEAVE_ONE_OUT and known.size > 1:
+        advantages = advantages * (known.size / (known.size - 1))
     silent = skip_no_spread and std < NO_SPREAD
     why = _why_dropped(rewards, scored, mean, silent, threshold, fraction)
     return Group(

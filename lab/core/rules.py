@@ -9,7 +9,7 @@ it was handed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 RuleFunction = Callable[[str, str, str | None], float]
@@ -47,14 +47,6 @@ class Score:
 
 
 @dataclass(frozen=True)
-class WeighedRule:
-    """A rule of a rule set, and its weight."""
-
-    rule: Rule
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
 class Reward:
     """The reward of one completion: the weighted sum of its rule scores, each kept beside it by rule name."""
 
@@ -62,25 +54,9 @@ class Reward:
     scores: Mapping[str, Score]
 
 
-class RuleSet:
-    """Rules with weights; the reward of a completion is the weighted sum of its rule scores."""
-
-    def __init__(self, rules: Sequence[WeighedRule]) -> None:
-        names = [weighed.rule.name for weighed in rules]
-        if not names or len(set(names)) != len(names):
-            raise ValueError(f"a rule set needs at least one rule and no name twice: {names}")
-        self.rules = tuple(rules)
-
-    def __call__(self, prompt: str, completion: str, answer: str | None) -> Reward:
-        """Score one completion by every rule."""
-        scores = {w.rule.name: score(w.rule, prompt, completion, answer) for w in self.rules}
-        return Reward(sum(w.weight * scores[w.rule.name].value for w in self.rules), scores)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The lowest and the highest reward that this set can give."""
-        ends = [sorted((w.weight * w.rule.low, w.weight * w.rule.high)) for w in self.rules]
-        return sum(low for low, _ in ends), sum(high for _, high in ends)
+def weigh(scores: Mapping[str, Score], weights: Mapping[str, float]) -> Reward:
+    """The reward of a completion from the scores of its rules; every rule that has a weight has a score."""
+    return Reward(sum(weight * scores[name].value for name, weight in weights.items()), scores)
 
 
 def score(rule: Rule, prompt: str, completion: str, answer: str | None) -> Score:

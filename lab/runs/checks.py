@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lab.core.recipes import Recipe
 from lab.data.datasets import load
-from lab.errors import MachineError, ModelError, RuleError, StateError
-from lab.rules import RULES
+from lab.errors import MachineError, ModelError, StateError
 from lab.runs.watch import size_text
+from lab.sandbox.rewards import check_uses
 from lab.store.models import resolve, reward_adapter
 from lab.store.runs import Store, valid_run_id
 
@@ -52,10 +52,9 @@ def check_model(model: str, store: Store) -> Path | None:
 
 
 def check_rules(recipe: Recipe) -> None:
-    """Raise RuleError where the recipe names a rule that there is not."""
-    for use in getattr(recipe, "rules", ()):
-        if use.name not in RULES:
-            raise RuleError("rule_unknown", value=use.name, known=", ".join(RULES))
+    """Raise RuleError where the recipe names a rule that there is not, or holds one that cannot be used."""
+    if wrong := check_uses(getattr(recipe, "rules", ())):
+        raise wrong[0]
 
 
 def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:

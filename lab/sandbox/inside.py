@@ -28,8 +28,9 @@ PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SIGKILL = 9
 
 
-def harden(parent: int) -> list[str]:
-    """Turn on what this system has, and name it. A layer that the system lacks is left out, not an error."""
+def harden(parent: int, *, limits: bool = True) -> list[str]:
+    """Turn on what this system has, and name it. A layer that the system lacks is left out, not an error. ``limits=False`` leaves
+    out those of memory and files, for rules that the owner trusts."""
     layers: list[str] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab; this process ends with its input
     if sys.platform.startswith("linux"):
@@ -42,7 +43,7 @@ def harden(parent: int) -> list[str]:
             layers.append("parent_death")
             if os.getppid() != parent:  # it died before the signal was asked for
                 sys.exit(0)
-    if sys.platform != "win32":
+    if sys.platform != "win32" and limits:
         import resource
 
         for name, limit, value in (

@@ -1,36 +1,107 @@
-"""A rule set of ready-made and written rules, scored a batch at a time. For one completion at a time, and ready-made rules only,
-``lab.core.rules.RuleSet`` is enough; what a reward *is* stands there.
+"""Rules of every kind as one: looked up by name or taken as written, checked, and scored a batch at a time.
+
+Training, held-out measuring, the bench and the command line all score through ``reward_batch``. Each kind has its own place to
+run: ready-made rules here (``ready.py``; some in a worker), written ones in the sandbox (``written.py``), those of a trusted file in
+a worker of theirs (``trusted.py``). What a score and a reward *are* stands in ``lab.core.rules``.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lab.core.rules import Reward, Rule, Score, score
-from lab.sandbox.written import Row, WrittenRule, score_batch
+from lab.core.recipes import RuleUse
+from lab.core.rules import Reward, Rule, Score, score, weigh
+from lab.errors import RuleError
+from lab.sandbox import ready, trusted, written
+from lab.sandbox.ready import READY
+from lab.sandbox.trusted import TrustedRule
+from lab.sandbox.written import Row, WrittenRule, check_rule, score_batch
+
+AnyRule = Rule | WrittenRule | TrustedRule
+
+RESERVED = frozenset({"reward_model"})
+"""Names under which something that is no rule stands among a completion's scores."""
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """A rule of either kind, and its weight."""
+    """A rule of any kind, and its weight."""
 
-    rule: Rule | WrittenRule
+    rule: AnyRule
     weight: float = 1.0
 
 
-def scores_of(rule: Rule | WrittenRule, rows: Sequence[Row]) -> list[Score]:
-    """One score a row."""
-    return score_batch(rule, rows) if isinstance(rule, WrittenRule) else [score(rule, *row) for row in rows]
+def weighed(uses: Sequence[RuleUse]) -> list[Weighed]:
+    """The rules of a recipe or a rule set. RuleError where the lab has none of that name, or a written one takes such a name.
+
+    Sources are not looked at (``check_uses`` does): a broken one gives errors for scores.
+    """
+    known = by_name()
+    return [Weighed(_rule(use, known), use.weight) for use in uses]
+
+
+def check_uses(uses: Sequence[RuleUse]) -> list[RuleError]:
+    """What is wrong with the rules of a set: names first, then bounds, fallback and source of the written ones."""
+    known = by_name()
+    wrong: list[RuleError] = []
+    for use in uses:
+        try:
+            rule = _rule(use, known)
+        except RuleError as error:
+            wrong.append(error)
+            continue
+        if isinstance(rule, WrittenRule):
+            wrong += check_rule(rule)
+    return wrong
+
+
+def by_name() -> dict[str, AnyRule]:
+    """Every rule that can be had by its name alone: the ready-made ones, then those of a trusted file."""
+    return {**READY, **trusted.rules()}
 
 
 def reward_batch(rules: Sequence[Weighed], rows: Sequence[Row]) -> list[Reward]:
-    """One reward a row: the weighted sum of its rules' scores, each kept beside it by name."""
+    """One reward a row: the weighted sum of its rules' scores, each kept beside it by name.
+
+    Never raises for what a rule does; MachineError where a sandbox does not start.
+    """
+    weights = {weighed.rule.name: weighed.weight for weighed in rules}
     columns = {weighed.rule.name: scores_of(weighed.rule, rows) for weighed in rules}
-    return [
-        Reward(
-            sum(weighed.weight * columns[weighed.rule.name][number].value for weighed in rules),
-            {name: column[number] for name, column in columns.items()},
-        )
-        for number in range(len(rows))
-    ]
+    return [weigh({name: column[n] for name, column in columns.items()}, weights) for n in range(len(rows))]
+
+
+def scores_of(rule: AnyRule, rows: Sequence[Row]) -> list[Score]:
+    """One score a row, by one rule."""
+    if isinstance(rule, WrittenRule):
+        return score_batch(rule, rows)
+    if isinstance(rule, TrustedRule):
+        return trusted.score_batch(rule, rows)
+    return [score(rule, *row) for row in rows]
+
+
+def warm(workers: int = 2) -> threading.Thread:
+    """Start the sandbox's workers beforehand, so that the first batch need not wait for them; gives the thread that does it.
+
+    With several workers, rules that several people try at once run side by side: one that loops holds up only its own.
+    """
+
+    def start() -> None:
+        written.worker().widen(workers)
+        written.worker().start()
+        ready.worker().start()
+
+    thread = threading.Thread(target=start, name="sandbox-warm", daemon=True)
+    thread.start()
+    return thread
+
+
+def _rule(use: RuleUse, known: dict[str, AnyRule]) -> AnyRule:
+    if use.source is not None:
+        if use.name in known or use.name in RESERVED:
+            raise RuleError("rule_name_taken", rule=use.name)
+        return WrittenRule(use.name, use.source, use.description, use.low, use.high, use.fallback)
+    if use.name not in known:
+        raise RuleError("rule_unknown", value=use.name, known=", ".join(known))
+    return replace(known[use.name], fallback=use.fallback)

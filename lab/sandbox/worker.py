@@ -137,6 +137,47 @@ class Worker:
                     pipe.close()
 
 
+class Workers:
+    """Workers of one program behind one door: a call takes one that is free, or waits for the next. One, until it is widened."""
+
+    def __init__(self, longest_call: float, program: str) -> None:
+        self._make = lambda: Worker(longest_call, program)
+        self.all = [self._make()]
+        self._free = list(self.all)
+        self._changed = threading.Condition()
+
+    def widen(self, count: int) -> None:
+        """Have at least so many; each starts with its first call, or with ``start``."""
+        with self._changed:
+            more = [self._make() for _ in range(count - len(self.all))]
+            self.all += more
+            self._free += more
+            self._changed.notify_all()
+
+    def ask(self, request: Mapping[str, object]) -> dict[str, object]:
+        """One worker's reply to one request. Raises what ``Worker.ask`` raises."""
+        with self._changed:
+            while not self._free:
+                self._changed.wait()
+            taken = self._free.pop(0)
+        try:
+            return taken.ask(request)
+        finally:
+            with self._changed:
+                self._free.insert(0, taken)  # it is warm
+                self._changed.notify()
+
+    def start(self) -> tuple[str, ...]:
+        """Start all of them now, and say which layers of hardening are active."""
+        layers = [each.start() for each in self.all]
+        return layers[0]
+
+    def close(self) -> None:
+        """End their processes."""
+        for each in self.all:
+            each.close()
+
+
 def _kill(process: subprocess.Popen[str]) -> None:
     """Kill the worker and what it started: the group has its number as long as it has not been waited for."""
     if os.name != "posix":

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from lab.core.recipes.sampling import LONGEST_SOURCE
 from lab.core.rules import LONGEST_MESSAGE, Rule, Score, check
 from lab.errors import RuleError
-from lab.sandbox.worker import Worker
+from lab.sandbox.worker import Workers
 
-LARGEST = 64 * 1024
+LARGEST = LONGEST_SOURCE
 """Bytes of UTF-8 that a source may have."""
 
 BATCH = 64
@@ -52,28 +53,11 @@ class WrittenRule:
     high: float = 1.0
     fallback: float = 0.0
 
-    def as_rule(self) -> Rule:
-        """The same as a rule that scores one completion at a time; ``score_batch`` is many times cheaper."""
-
-        def one(prompt: str, completion: str, answer: str | None) -> float:
-            found = score_batch(self, [(prompt, completion, answer)])[0]
-            if found.error is not None:
-                raise RuntimeError(found.error)
-            return found.value
-
-        about = {
-            "label_en": self.name,
-            "label_zh": self.name,
-            "about_en": self.description,
-            "about_zh": self.description,
-        }
-        return Rule(self.name, one, self.low, self.high, self.fallback, **about)
-
 
 @cache
-def worker() -> Worker:
-    """The one worker of this process for written rules; it starts with its first call."""
-    return Worker(LONGEST_CALL, "inside_written.py")
+def worker() -> Workers:
+    """The workers of this process for written rules: one, unless it is widened; it starts with its first call."""
+    return Workers(LONGEST_CALL, "inside_written.py")
 
 
 def score_batch(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:

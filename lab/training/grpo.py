@@ -17,6 +17,7 @@ Trainer: trl's GRPOTrainer, which generates, computes log-probabilities and the 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,10 +26,11 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import shuffle_sequence_dict, use_adapter
 
-from lab.core.groups import Group, ThresholdKind, make_group
+from lab.core.groups import Estimator, Group, ThresholdKind, make_group
 from lab.core.recipes import GrpoRecipe, LossType, SampledRecipe, micro_batch
 from lab.core.rule_health import RuleHealth
-from lab.core.rules import Reward, RuleSet
+from lab.core.rules import Reward
+from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.base import Loaded, load
 from lab.training.rollout import Rollout
 from lab.training.task import Task, as_conversation
@@ -39,7 +41,7 @@ Batch = dict[str, Any]
 class GroupTrainer(GRPOTrainer):
     """trl's trainer with the core's groups. ``on_rollout`` gets each rollout's groups once their log-probabilities are known."""
 
-    def __init__(self, *, recipe: Any, rules: RuleSet, on_rollout: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, recipe: Any, rules: Sequence[Weighed], on_rollout: Any = None, **kwargs: Any) -> None:
         self.beta: float
         self.num_iterations: int
         self._buffered_inputs: list[Batch | None] | None
@@ -56,10 +58,9 @@ class GroupTrainer(GRPOTrainer):
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         started = time.perf_counter()
         texts = [completion[0]["content"] for completion in completions]
-        self._rewards = [
-            self.rules(row["prompt"][-1]["content"], text, row.get("answer"))
-            for row, text in zip(inputs, texts, strict=True)
-        ]
+        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in inputs]
+        rows = [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
+        self._rewards = reward_batch(self.rules, rows)
         self._health = self._health.after(self._rewards)
         self.rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids_list], self._rewards)
         self.rollout.reward_seconds = time.perf_counter() - started
@@ -89,7 +90,7 @@ class GroupTrainer(GRPOTrainer):
             [reward.value for reward in self._rewards],
             recipe.threshold.kind,
             recipe.threshold.fraction,
-            scale=recipe.scale_rewards,
+            estimator=Estimator.GROUP_SCALED if recipe.scale_rewards else Estimator.UNSCALED,
             skip_no_spread=recipe.skip_no_spread,
         )
         device = batch["advantages"].device
@@ -99,7 +100,7 @@ class GroupTrainer(GRPOTrainer):
         return batch
 
     def _make_groups(
-        self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: bool
+        self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any
     ) -> list[Group]:
         """The rollout's groups, of K rewards each, noted for the journal."""
         assert self.rollout is not None

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from lab.core.rules import RuleSet, WeighedRule
 from lab.sandbox.ready import READY
+from lab.sandbox.rewards import Weighed, reward_batch, scores_of
 
 BATCH = 256
 KL_SAMPLES = 256
@@ -92,34 +92,24 @@ def held_out(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row],
-    rules: RuleSet,
+    rules: Sequence[Weighed],
     *,
     samples: int,
     max_new_tokens: int,
     seed: int,
     on_batch: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """``{"pass_at_1", "reward", "samples"}`` over ``samples`` completions, prompts taken in turn; the same seed draws alike."""
-    equals = _equals(rules)
+    """``{"pass_at_1", "reward", "samples"}`` over ``samples`` completions, prompts taken in turn; the same seed draws alike.
+
+    pass@1 is always measured by the same rule, whatever the run is rewarded for.
+    """
     chosen = [rows[i % len(rows)] for i in range(samples)]
-    right = reward = 0.0
     prompts = [row["prompt"] for row in chosen]
-    for index, _, _, text in sample(
-        model, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed, on_batch=on_batch
-    ):
-        row = chosen[index]
-        scored = rules(row["prompt"], text, row["answer"])
-        reward += scored.value
-        known = scored.scores.get("equals_answer")
-        right += (
-            known if known is not None else equals(row["prompt"], text, row["answer"]).scores["equals_answer"]
-        ).value
+    drawn = sample(model, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed, on_batch=on_batch)
+    written = [(chosen[index]["prompt"], text, chosen[index]["answer"]) for index, _, _, text in drawn]
+    right = sum(score.value for score in scores_of(READY["equals_answer"], written))
+    reward = sum(reward.value for reward in reward_batch(rules, written))
     return {"pass_at_1": right / samples, "reward": reward / samples, "samples": samples}
-
-
-def _equals(rules: RuleSet) -> RuleSet:
-    """pass@1 is always measured by the same rule, whatever the run is rewarded for."""
-    return RuleSet([WeighedRule(READY["equals_answer"])])
 
 
 def kl_from_start(

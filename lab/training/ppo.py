@@ -15,6 +15,7 @@ would give wrong gradients under gradient checkpointing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from trl import GRPOConfig
 
 from lab.core.groups import ThresholdKind
 from lab.core.recipes import PpoRecipe
-from lab.core.rules import RuleSet
+from lab.sandbox.rewards import Weighed
 from lab.store.models import reward_adapter
 from lab.training.base import Loaded, load, lora_config
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
@@ -63,7 +64,7 @@ def value_loss(values: torch.Tensor, old: torch.Tensor, returns: torch.Tensor, c
 class PPOTrainer(GroupTrainer):
     """The group trainer with a value for every token. Every completion trains; groups are kept for showing."""
 
-    def __init__(self, *, recipe: PpoRecipe, roles: Roles, rules: RuleSet, **kwargs: Any) -> None:
+    def __init__(self, *, recipe: PpoRecipe, roles: Roles, rules: Sequence[Weighed], **kwargs: Any) -> None:
         self.roles = roles
         super().__init__(recipe=recipe, rules=rules, **kwargs)
         self.value_metrics: dict[str, float] = {}

@@ -67,6 +67,8 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
             **values,
         }
+        if "reward_seconds" in values and seconds > 0:
+            line["reward_share"] = values["reward_seconds"] / seconds
         self.folder.append("metrics", {name: _finite(value) for name, value in line.items()})
         print(_journal(step, self.steps, values), flush=True)
 

@@ -11,6 +11,7 @@ import torch
 
 from lab.core.groups import Group
 from lab.core.rules import Reward
+from lab.core.text_health import text_health
 
 
 class Rollout:
@@ -98,6 +99,8 @@ class Rollout:
             "reward_seconds": self.reward_seconds,
             "group_std": sum(g.std for g in self.groups) / len(self.groups),
         }
+        size = completions // len(self.groups)
+        values |= text_health(self.texts, [at // size for at in range(completions)])
         if self.model_scores:
             values["rule/reward_model"] = sum(self.model_scores) / completions
         for name in self.rewards[0].scores:

@@ -6,19 +6,18 @@ One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PrinterCallback, ProgressCallback
 
-from lab.core.recipes import Precision
-from lab.core.rules import Rule, RuleSet, WeighedRule
+from lab.core.recipes import Precision, RuleUse
 from lab.data.datasets import Dataset
-from lab.errors import MachineError, RuleError
-from lab.sandbox.ready import READY
+from lab.errors import MachineError
+from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
 from lab.training import measure
 from lab.training.base import Loaded, choose_dtype, load_start
@@ -41,7 +40,7 @@ class Task:
     folder: RunFolder
     reporter: Reporter
     dataset: Dataset
-    rules: RuleSet
+    rules: Sequence[Weighed]
     home: Path
     resume_from: Path | None = None
     loaded: Loaded | None = None
@@ -190,22 +189,10 @@ class Task:
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
 
 
-def rule_set(recipe: Any) -> RuleSet:
-    """The recipe's rules from the ready-made ones; RuleError names an unknown one."""
+def rule_set(recipe: Any) -> list[Weighed]:
+    """The recipe's rules, those of the equations where it has none; RuleError names an unknown one."""
     uses = getattr(recipe, "rules", None)
-    if uses is None:
-        return RuleSet([WeighedRule(READY[name]) for name in DEFAULT_RULES])
-    weighed = []
-    for use in uses:
-        if use.name not in READY:
-            raise RuleError("rule_unknown", value=use.name, known=", ".join(READY))
-        weighed.append(WeighedRule(with_fallback(READY[use.name], use.fallback), use.weight))
-    return RuleSet(weighed)
-
-
-def with_fallback(rule: Rule, fallback: float) -> Rule:
-    """The rule with the recipe's own fallback."""
-    return replace(rule, fallback=fallback)
+    return weighed([RuleUse(name=name) for name in DEFAULT_RULES] if uses is None else uses)
 
 
 def as_answer(text: str) -> list[dict[str, str]]:

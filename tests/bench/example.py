@@ -9,8 +9,7 @@ from typing import Any
 
 from lab.core.groups import make_group
 from lab.core.recipes import GrpoRecipe
-from lab.core.rules import RuleSet, WeighedRule
-from lab.rules import RULES
+from lab.sandbox.rewards import Weighed, reward_batch, weighed
 from lab.store.runs import RunState, Store
 from lab.tasks.equations import Language, Problem, Split, Style, problems
 
@@ -23,7 +22,7 @@ def finished_run(store: Store) -> str:
     recipe = GrpoRecipe(name="example", steps=STEPS)
     run = store.create_run(recipe)
     folder = store.folder(run.id)
-    rules = RuleSet([WeighedRule(RULES[use.name], use.weight) for use in recipe.rules])
+    rules = weighed(recipe.rules)
     chance = random.Random(1)
     for step in range(1, STEPS + 1):
         groups = list(_groups(step, rules, recipe, chance))
@@ -37,13 +36,13 @@ def finished_run(store: Store) -> str:
     return run.id
 
 
-def _groups(step: int, rules: RuleSet, recipe: GrpoRecipe, chance: random.Random) -> Iterator[dict[str, Any]]:
+def _groups(step: int, rules: list[Weighed], recipe: GrpoRecipe, chance: random.Random) -> Iterator[dict[str, Any]]:
     share_right = 0.3 + 0.6 * step / STEPS
     for number in range(GROUPS):
         problem, language = chance.choice(problems(Split.TRAIN)), chance.choice(list(Language))
         prompt, answer = problem.prompt(language), str(problem.x)
         texts = [_completion(problem, language, share_right, chance) for _ in range(recipe.group_size)]
-        rewards = [rules(prompt, text, answer) for text in texts]
+        rewards = reward_batch(rules, [(prompt, text, answer) for text in texts])
         group = make_group([reward.value for reward in rewards], recipe.threshold.kind)
         yield {
             "version": 1, "step": step, "group": number, "prompt": prompt, "answer": answer,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lab.core.groups import (
     NO_SPREAD,
+    Estimator,
     ThresholdKind,
     WhyDropped,
     make_group,
@@ -23,15 +24,20 @@ coarse = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=2, max_size=12
 fractions = st.floats(0.01, 1.0)
 
 
-@given(rewards, st.booleans())
-def test_mean_std_and_advantages_follow_the_formula(values, scale):
-    group = make_group(values, scale=scale)
+@given(rewards, st.sampled_from(Estimator))
+def test_mean_std_and_advantages_follow_the_formula(values, estimator):
+    group = make_group(values, estimator=estimator)
     mean = math.fsum(values) / len(values)
     std = statistics.stdev(values) if len(values) > 1 else 0.0
     assert group.mean == pytest.approx(mean, abs=1e-9)
     assert group.std == pytest.approx(std, rel=1e-9, abs=1e-9)
-    for value, advantage in zip(values, group.advantages, strict=True):
-        expected = (value - mean) / (std + 1e-4) if scale else value - mean
+    for index, (value, advantage) in enumerate(zip(values, group.advantages, strict=True)):
+        others = values[:index] + values[index + 1 :]
+        expected = {
+            Estimator.GROUP_SCALED: (value - mean) / (std + 1e-4),
+            Estimator.UNSCALED: value - mean,
+            Estimator.LEAVE_ONE_OUT: value - math.fsum(others) / len(others) if others else 0.0,
+        }[estimator]
         assert advantage == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.rules import Rule, RuleSet, WeighedRule, check, score
+from lab.core.rules import Rule, Score, check, score, weigh
 
 
 def rule(function, **kwargs):
@@ -44,24 +44,13 @@ def test_a_lone_surrogate_in_a_message_can_still_be_stored():
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 1)), min_size=1, max_size=5))
 def test_the_reward_is_the_weighted_sum(pairs):
-    rules = RuleSet([WeighedRule(Rule(f"r{i}", lambda *_, v=v: v), w) for i, (w, v) in enumerate(pairs)])
-    reward = rules("p", "c", None)
+    scores = {f"r{i}": Score(value) for i, (_, value) in enumerate(pairs)}
+    reward = weigh(scores, {f"r{i}": weight for i, (weight, _) in enumerate(pairs)})
     assert reward.value == pytest.approx(sum(w * v for w, v in pairs), abs=1e-9)
-    low, high = rules.bounds
-    assert low - 1e-9 <= reward.value <= high + 1e-9
+    assert reward.scores == scores
 
 
 def test_a_failing_rule_counts_with_its_fallback():
-    def fails(*_):
-        raise RuntimeError("broken")
-
-    rules = RuleSet([WeighedRule(Rule("good", lambda *_: 1.0)), WeighedRule(Rule("bad", fails, fallback=0.25), 2.0)])
-    reward = rules("p", "c", None)
+    reward = weigh({"good": Score(1.0), "bad": Score(0.25, "RuntimeError: broken")}, {"good": 1.0, "bad": 2.0})
     assert reward.value == 1.5
     assert reward.scores["bad"].as_json() == {"error": "RuntimeError: broken"}
-
-
-@pytest.mark.parametrize("names", [[], ["same", "same"]])
-def test_a_rule_set_is_not_empty_and_names_no_rule_twice(names):
-    with pytest.raises(ValueError, match="rule set"):
-        RuleSet([WeighedRule(Rule(name, lambda *_: 0.0)) for name in names])

@@ -29,7 +29,7 @@ def hostile(source: str) -> WrittenRule:
 
 def ours() -> list[psutil.Process]:
     """The sandbox's processes: its worker, and the interpreter under it."""
-    process = worker()._process
+    process = worker().all[0]._process
     return [] if process is None else [one for pid in [process.pid] for one in _tree(pid)]
 
 

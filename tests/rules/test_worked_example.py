@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.core.groups import Group, ThresholdKind, make_group
-from lab.core.rules import RuleSet, WeighedRule
+from lab.core.groups import Estimator, Group, ThresholdKind, make_group
+from lab.core.rules import Reward
 from lab.rules import RULES
+from lab.sandbox.rewards import Weighed, reward_batch
 
 PROMPT, ANSWER = "解方程：3x + 5 = 20", "5"
 
@@ -18,18 +19,22 @@ TABLE = [
     ("无解", 0, 0, 0, 0, False, False),
     ("3x = 15 → x = 5", 1, 1, 1, 3, True, False),
 ]
-RULE_SET = RuleSet([WeighedRule(RULES[name]) for name in ("integer_answer", "consistent", "equals_answer")])
+RULE_SET = [Weighed(RULES[name]) for name in ("integer_answer", "consistent", "equals_answer")]
+
+
+def reward_of(completion: str) -> Reward:
+    return reward_batch(RULE_SET, [(PROMPT, completion, ANSWER)])[0]
 
 
 def group(threshold: ThresholdKind, fraction: float = 1.0) -> Group:
-    rewards = [RULE_SET(PROMPT, row[0], ANSWER).value for row in TABLE]
+    rewards = [reward_of(row[0]).value for row in TABLE]
     return make_group(rewards, threshold, fraction)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
 def test_scores_and_reward(row: tuple) -> None:
     completion, integer, consistent, equals, reward, *_ = row
-    result = RULE_SET(PROMPT, completion, ANSWER)
+    result = reward_of(completion)
     values = {name: score.value for name, score in result.scores.items()}
     assert values == {"integer_answer": integer, "consistent": consistent, "equals_answer": equals}
     assert all(score.error is None for score in result.scores.values())
@@ -53,4 +58,4 @@ def test_kept_in_the_top_twenty_percent() -> None:
 
 def test_advantages_without_scaling() -> None:
     rewards = [row[4] for row in TABLE]
-    assert make_group(rewards, scale=False).advantages == pytest.approx([0.7, 0.2, 0.7, -2.3, 0.7])
+    assert make_group(rewards, estimator=Estimator.UNSCALED).advantages == pytest.approx([0.7, 0.2, 0.7, -2.3, 0.7])

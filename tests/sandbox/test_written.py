@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.core.rules import Score, score
+from lab.core.rules import Score
 from lab.errors import LabError, RuleError
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.sandbox.written import (
@@ -160,13 +160,6 @@ def test_sets_mix_both_kinds() -> None:
     assert [reward.value for reward in reward_batch(rules, ROWS)] == [3.5, 2.5, 3.5, 0.5, 3.0]
 
 
-def test_one_at_a_time_as_a_rule_of_the_core() -> None:
-    rule = WrittenRule("mine", gives("1 / len(completion)"), fallback=0.25).as_rule()
-    assert score(rule, "", "xx", None) == Score(0.5)
-    failed = score(rule, "", "", None)
-    assert failed.value == 0.25 and failed.error and "division by zero (line 3)" in failed.error
-
-
 # What is said of a source
 
 
@@ -232,7 +225,7 @@ def test_a_cost_can_be_measured() -> None:
 def test_worker_and_interpreter_are_hardened() -> None:
     assert {"no_new_privs", "parent_death", "address_space"} <= set(worker().start())
     score_batch(WrittenRule("mine", gives("1.0")), ROWS)
-    process = worker()._process
+    process = worker().all[0]._process
     assert process is not None
     (interpreter,) = psutil.Process(process.pid).children()
     for pid in (process.pid, interpreter.pid):
@@ -252,7 +245,7 @@ def test_an_endless_rule_ends_with_a_killed_lab() -> None:
         "good = WrittenRule('good', 'def reward(p, c, a): return 1.0')\n"
         "bad = WrittenRule('bad', 'def reward(p, c, a):\\n    x = 3\\n    while True: x = x * x')\n"
         "score_batch(good, [('', '', None)])\n"
-        "top = psutil.Process(worker()._process.pid)\n"
+        "top = psutil.Process(worker().all[0]._process.pid)\n"
         "print(top.pid, *[one.pid for one in top.children()], flush=True)\n"
         "threading.Thread(target=score_batch, args=(bad, [('', '', None)])).start()\n"
         "time.sleep(60)"
@@ -274,6 +267,6 @@ def test_an_endless_rule_ends_with_a_killed_lab() -> None:
 
 def test_a_sandbox_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     worker().close()
-    monkeypatch.setattr(worker(), "program", "no_such_program.py")
+    monkeypatch.setattr(worker().all[0], "program", "no_such_program.py")
     with pytest.raises((LabError, ChildProcessError)):
         worker().start()

@@ -9,11 +9,12 @@ import torch
 from datasets import Dataset
 
 from lab.core.recipes import GrpoRecipe, PretrainRecipe, micro_batch
-from lab.core.rules import Rule, RuleSet, WeighedRule
+from lab.core.rules import Rule
+from lab.sandbox.rewards import Weighed
 from lab.tasks.equations import Split, pretraining_texts, prompts
 from lab.training.task import as_conversation
 
-LETTERS = RuleSet([WeighedRule(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)])
+LETTERS = [Weighed(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)]
 """An arbitrary rule with spread, as an untrained model never answers right."""
 
 
@@ -91,7 +92,7 @@ def group_trainer(make_model, grpo_config, grpo_rows, tokenizer):
     """The lab's trainer for a recipe."""
     from lab.training.grpo import GroupTrainer
 
-    def make(recipe: GrpoRecipe, rules: RuleSet = LETTERS, model=None, **more):
+    def make(recipe: GrpoRecipe, rules: list[Weighed] = LETTERS, model=None, **more):
         return GroupTrainer(
             recipe=recipe,
             rules=rules,

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.core.recipes import GrpoRecipe
-from lab.core.rules import Rule, RuleSet, WeighedRule
+from lab.core.rules import Rule
 from lab.errors import RuleError
+from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.grpo import keep_only
 from tests.training.conftest import LETTERS
 
@@ -85,7 +86,7 @@ def test_all_gives_the_losses_of_stock_trl(group_trainer, make_model, grpo_confi
     recipe = GrpoRecipe(**SMALL, threshold={"kind": "all"}, skip_no_spread=False, learning_rate=3e-3, seed=7)
 
     def reward(prompts, completions, **_):
-        return [LETTERS("", completion[0]["content"], None).value for completion in completions]
+        return [one.value for one in reward_batch(LETTERS, [("", text[0]["content"], None) for text in completions])]
 
     stock = GRPOTrainer(
         model=make_model(),
@@ -183,7 +184,7 @@ def test_dropped_completions_are_in_no_pass(group_trainer):
 
 
 def test_nothing_kept_makes_no_optimiser_step(group_trainer):
-    constant = RuleSet([WeighedRule(Rule("constant", lambda *_: 1.0))])
+    constant = [Weighed(Rule("constant", lambda *_: 1.0))]
     seen = []
     trainer = group_trainer(GrpoRecipe(**SMALL | {"steps": 3}), rules=constant, on_rollout=seen.append)
     before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
@@ -235,7 +236,7 @@ def test_a_rule_that_always_fails_stops_the_run_with_its_message(group_trainer):
     def broken(*_):
         raise ValueError("no such column")
 
-    rules = RuleSet([*LETTERS.rules, WeighedRule(Rule("broken", broken))])
+    rules = [*LETTERS, Weighed(Rule("broken", broken))]
     seen = []
     trainer = group_trainer(GrpoRecipe(**SMALL), rules=rules, on_rollout=seen.append)
     with pytest.raises(RuleError, match="rule_always_fails") as caught:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.common import AdaptedRecipe
@@ -20,12 +21,44 @@ class LossType(StrEnum):
     DR_GRPO = "dr_grpo"
 
 
-class RuleUse(Strict):
-    """A rule by name, with its weight in the rule set and the score that stands in where it fails."""
+LONGEST_SOURCE = 64 * 1024
+"""Bytes of UTF-8 that a written rule's source may have."""
 
-    name: str
+WRITTEN_ONLY = ("description", "low", "high")
+"""What only a written rule has of its own."""
+
+
+class RuleUse(Strict):
+    """A rule of a rule set, with its weight and the score that stands in where it fails.
+
+    Without a ``source`` it is a rule that the lab has under that name; with one it is a written rule, and this is all of it: a
+    recipe that names it holds the exact text that the run uses.
+    """
+
+    name: str = Field(min_length=1, max_length=80)
     weight: float = Field(1.0, ge=-100, le=100)
     fallback: float = Field(0.0, ge=-100, le=100)
+    source: str | None = Field(None, max_length=LONGEST_SOURCE)
+    description: str = Field("", max_length=2000)
+    low: float = Field(0.0, ge=-1e6, le=1e6)
+    high: float = Field(1.0, ge=-1e6, le=1e6)
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> RuleUse:
+        given = [name for name in WRITTEN_ONLY if name in self.model_fields_set]
+        if self.source is None and given:
+            context = {"rule": self.name, "field": given[0]}
+            raise PydanticCustomError("recipe_rule_by_name", "only a rule with a source has {field}", context)
+        if not self.name.isprintable() or self.name != self.name.strip():
+            raise PydanticCustomError("recipe_rule_name", "no name for a rule", {"rule": repr(self.name)})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_short_as_can_be(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        if self.source is not None:
+            return values
+        return {key: value for key, value in values.items() if key not in ("source", *WRITTEN_ONLY)}
 
 
 class SampledRecipe(AdaptedRecipe):
@@ -96,6 +129,18 @@ class SampledRecipe(AdaptedRecipe):
         ("Loss", "How token losses are summed: dapo divides by the kept tokens of the whole step."),
         ("损失形式", "词元损失如何汇总：dapo 除以整步保留的词元数。"),
         advanced=True,
+    )
+    max_kl: float = setting(
+        5.0,
+        Section.GROUP,
+        (
+            "KL that ends the run",
+            "Nats a token from the start, three rollouts in a row; where β is 0 it is not known. 0 turns this off.",
+        ),
+        ("终止运行的 KL", "连续三批采样，每词元与起点的 KL（纳特）都超过此值即结束；β 为 0 时无从得知。0 表示关闭。"),
+        advanced=True,
+        ge=0,
+        le=1000,
     )
     temperature: float = setting(
         1.0,
