@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.ui.components.annotator import annotator
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
 from lab.ui.components.shared.assemble import LANGUAGES, read_words
 
 COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"
-FOLDERS = [COMPONENTS / name for name in ("group_inspector", "live_curves", "run_list")]
+FOLDERS = [COMPONENTS / name for name in ("annotator", "group_inspector", "live_curves", "run_list")]
 SCRIPTS = sorted(COMPONENTS.glob("*/*.js"))
 STYLES = sorted(COMPONENTS.glob("*/*.css"))
 HOLE = re.compile(r"\{(\w+)\}")
@@ -64,7 +65,13 @@ def test_styles_survive_gradios_template(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "testid"), [(group_inspector, "group-inspector"), (live_curves, "live-curves"), (run_list, "run-list")]
+    ("make", "testid"),
+    [
+        (annotator, "annotator"),
+        (group_inspector, "group-inspector"),
+        (live_curves, "live-curves"),
+        (run_list, "run-list"),
+    ],
 )
 def test_a_component_is_one_constant_element_and_its_script(make: object, testid: str) -> None:
     component = make('{"run": "r1"}', lang="zh")  # type: ignore[operator]

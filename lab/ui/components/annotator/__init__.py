@@ -1,0 +1,5 @@
+"""The annotator: two answers side by side, and a key for each choice."""
+
+from lab.ui.components.annotator.component import annotator
+
+__all__ = ["annotator"]

@@ -1,0 +1,128 @@
+// One pair on the screen: the prompt, A and B. The next pairs are drawn ahead, so that a choice has only to exchange nodes.
+// Where the two stand is all that is known here; nothing says where they came from.
+
+const SIDES = ["a", "b"];
+
+// A pair drawn and not shown: nodes for prompt, A and B, and once asked for, the same with the differences marked.
+class Sheet {
+  constructor(pair) {
+    this.pair = pair;
+    this.prompt = promptPassage(pair.prompt);
+    this.plain = { a: passage(pair.a), b: passage(pair.b) };
+  }
+
+  // What differs is marked; null where the two have too little in common for that.
+  get marks() {
+    if (this.found === undefined) this.found = differences(this.pair.a, this.pair.b);
+    return this.found;
+  }
+
+  answers(withMarks) {
+    if (!withMarks || !this.marks) return this.plain;
+    if (!this.marked) this.marked = { a: passage(this.pair.a, this.marks.a), b: passage(this.pair.b, this.marks.b) };
+    return this.marked;
+  }
+}
+
+class Card {
+  constructor(side, { choose, edit }) {
+    this.side = side;
+    const letter = side.toUpperCase();
+    this.key = make("kbd");
+    this.choose = make("button", { type: "button", class: "choose", "data-testid": "choose-" + side, onclick: choose }, this.key, make("span", {}, word("prefer_" + side)));
+    this.edit = make("button", { type: "button", class: "plain small", onclick: edit, title: word("edit_this") }, "✎\uFE0E " + word("edit_short"));
+    this.grow = make("button", { type: "button", class: "plain small grow", "aria-pressed": "false", "aria-label": word("grow", { side: letter }), onclick: () => this.grown(!this.isGrown) }, "⤢\uFE0E");
+    this.title = make("h3", {}, letter);
+    this.head = make("header", { class: "card-head" }, this.title, make("span", { class: "push" }), this.edit, this.grow);
+    this.body = make("div", { class: "card-body", tabindex: 0, role: "region", "aria-label": word("answer", { side: letter }), "data-testid": "answer-" + side });
+    this.foot = make("div", { class: "card-foot" }, this.choose);
+    this.node = make("section", { class: "card side-" + side }, this.head, this.body, this.foot);
+  }
+
+  show(answer) {
+    this.body.replaceChildren(answer);
+    if (this.body.scrollTop) this.body.scrollTop = 0;
+    if (this.isGrown) this.grown(false);
+  }
+
+  grown(on) {
+    this.isGrown = on;
+    toggle(this.node, "grown", on);
+    mark(this.grow, "aria-pressed", on);
+  }
+}
+
+class Pair {
+  constructor(actions) {
+    this.prompt = make("div", { class: "prompt", tabindex: 0, role: "region", "aria-label": word("prompt"), "data-testid": "prompt-text" });
+    this.cards = Object.fromEntries(SIDES.map((side) => [side, new Card(side, { choose: (event) => actions.click(event, side), edit: () => actions.edit(side) })]));
+    this.hint = make("p", { class: "hint", hidden: true });
+    this.grid = make("div", { class: "cards" }, this.cards.a.node, this.cards.b.node);
+    this.node = make("div", { class: "stage" }, this.prompt, this.hint, this.grid);
+    this.sheets = new Map();
+    this.tall = 0;
+    for (const [side, other] of [SIDES, [...SIDES].reverse()])
+      this.cards[side].body.addEventListener("scroll", () => this.follow(side, other), { passive: true });
+  }
+
+  sheet(pair) {
+    let sheet = this.sheets.get(pair.pair);
+    if (!sheet) this.sheets.set(pair.pair, (sheet = new Sheet(pair)));
+    return sheet;
+  }
+
+  // Draws what will be needed next, and forgets what was shown long ago.
+  prepare(pairs, withMarks) {
+    for (const pair of pairs) this.sheet(pair).answers(withMarks);
+    const needed = pairs.map(({ pair }) => pair);
+    for (const name of this.sheets.keys()) if (!needed.includes(name) && this.sheets.size > 12) this.sheets.delete(name);
+  }
+
+  show(pair, withMarks) {
+    const sheet = this.sheet(pair);
+    const answers = sheet.answers(withMarks);
+    if (this.shown !== sheet) this.prompt.replaceChildren(sheet.prompt);
+    if (this.shown !== sheet && this.prompt.scrollTop) this.prompt.scrollTop = 0;
+    this.shown = sheet;
+    for (const side of SIDES) this.cards[side].show(answers[side]);
+    this.apart = withMarks && !sheet.marks;
+    this.tell(null);
+    this.fit();
+  }
+
+  // One line between prompt and cards: what is asked for just now, else why there are no marks.
+  tell(key) {
+    const said = key || (this.apart ? "too_different" : null);
+    if (said) say(this.hint, word(said));
+    conceal(this.hint, !said);
+  }
+
+  // The stage grows to what the longest pair so far has needed, and never shrinks: the buttons stay where the hand is.
+  fit() {
+    const long = Math.max(...SIDES.map((side) => this.cards[side].body.scrollHeight - this.cards[side].body.clientHeight));
+    const over = Math.max(0, long) + Math.max(0, this.prompt.scrollHeight - this.prompt.clientHeight);
+    if (over < 2) return;
+    const tall = Math.min(this.node.clientHeight + over, 4000);
+    if (tall <= this.tall) return;
+    this.tall = tall;
+    this.node.style.setProperty("--tall", tall + "px");
+  }
+
+  follow(side, other) {
+    if (!this.together || this.leader === other) return;
+    this.leader = side;
+    clearTimeout(this.letGo);
+    this.letGo = setTimeout(() => (this.leader = null), 120);
+    const [from, to] = [this.cards[side].body, this.cards[other].body];
+    const room = from.scrollHeight - from.clientHeight;
+    if (room > 0) to.scrollTop = (from.scrollTop / room) * (to.scrollHeight - to.clientHeight);
+  }
+
+  // Arrows up and down move both, wherever the focus is. Whether there was anything to move.
+  scrollBy(lines) {
+    const moving = SIDES.map((side) => this.cards[side].body).filter((body) => body.scrollHeight > body.clientHeight + 1);
+    const longest = moving.sort((one, other) => other.scrollHeight - one.scrollHeight);
+    for (const body of this.together ? longest.slice(0, 1) : longest) body.scrollTop += lines;
+    return moving.length > 0;
+  }
+}

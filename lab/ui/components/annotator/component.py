@@ -1,0 +1,34 @@
+"""The annotator as a Gradio component; what it shows and does stands in the scripts beside it.
+
+Its value is a JSON string: ``{"owner": true}`` where the reader may add pairs, and ``"collection": id`` to open one; pairs and
+judgements go by its own routes (``docs/architecture.md``), never through Gradio's queue. When there is nothing to judge and the
+reader may add pairs, a button fires ``select`` with ``{"to": "collections"}``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.ui.components.shared.assemble import assemble
+
+SCRIPTS = (
+    *("keys.js", "outbox.js", "drafts.js", "hand.js", "difference.js", "passage.js", "cards.js", "editor.js"),
+    *("controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
+)
+
+Words = Mapping[str, Mapping[str, str]]
+
+
+def annotator(value: str = "{}", *, errors: Words | None = None, lang: str = "", **options: Any) -> gr.HTML:
+    """The pairs of a collection, one at a time, for whoever is signed in.
+
+    ``errors`` holds the sentences of errors with ``{param}`` holes, ``{"en": {…}, "zh": {…}}``. ``lang`` overrides the
+    browser's language. ``options`` go to ``gr.HTML``.
+    """
+    parts = assemble(Path(__file__).parent, "annotator", *SCRIPTS)
+    return gr.HTML(value, errors=json.dumps(errors or {}, ensure_ascii=False), lang=lang, **parts, **options)

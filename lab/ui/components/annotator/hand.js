@@ -1,0 +1,116 @@
+// The pairs in a person's hand: the one on screen, the next few, and those just judged, to which undo goes back. The hand
+// survives a reload of its browser tab, so that judging goes on while the lab cannot be reached.
+
+const IN_HAND = 6;
+const REMEMBERED = 30;
+const LOOK_AGAIN = 15000;
+
+// An id of a showing that is made here: randomUUID itself is missing where the page came over plain http.
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+class Hand {
+  // `away()` names the pairs that are judged and not stored yet; `changed()` is called when pairs or progress came.
+  constructor(who, collection, { away, changed }) {
+    Object.assign(this, { collection, away, changed, problem: null, asking: false, finished: false, progress: null, settings: {} });
+    this.name = `lab-annotate.hand.${who}.${collection}`;
+    const kept = readKept(sessionStorage, this.name, {});
+    this.pairs = Array.isArray(kept.pairs) ? kept.pairs : [];
+    this.history = Array.isArray(kept.history) ? kept.history : [];
+    if (kept.progress) Object.assign(this, { progress: kept.progress, settings: kept.settings || {} });
+    this.pairs = this.pairs.filter(({ pair }) => !away().includes(pair));
+  }
+
+  get now() {
+    return this.pairs[0] || null;
+  }
+
+  // What was judged last and can be taken back.
+  get last() {
+    return this.history[this.history.length - 1] || null;
+  }
+
+  keep() {
+    const { pairs, history, progress, settings } = this;
+    if (writeKept(sessionStorage, this.name, { pairs, history, progress, settings })) return;
+    writeKept(sessionStorage, this.name, { pairs: pairs.slice(0, 1), history: [], progress, settings });
+  }
+
+  // The pair on screen was judged: the next one is on screen now.
+  judged(record) {
+    const pair = this.pairs.shift();
+    this.history.push({ ...record, pair });
+    if (this.history.length > REMEMBERED) this.history.shift();
+    if (this.progress) this.count(1, record.choice);
+  }
+
+  // The last judgement was taken back: its pair is on screen again. Until the answer to the undo names the new showing, it has
+  // an id that was made here.
+  undone(undo) {
+    const record = this.history.pop();
+    this.pairs.unshift({ ...record.pair, shown: newId(), awaits: undo });
+    if (this.progress) this.count(-1, record.choice);
+    return record;
+  }
+
+  // The answer to an undo came.
+  named(undo, fresh) {
+    const pair = this.pairs.find(({ awaits }) => awaits === undo);
+    if (pair) Object.assign(pair, { shown: fresh.shown, awaits: null });
+    const record = this.history.find((one) => one.pair.awaits === undo);
+    if (record) Object.assign(record, { id: fresh.shown, pair: { ...record.pair, awaits: null } });
+    this.keep();
+  }
+
+  // The figures before the server has counted; a skipped pair is left to others and counts as none.
+  count(step, choice) {
+    const { judged, left, total } = this.progress;
+    const counted = choice === "skip" ? 0 : step;
+    this.progress = { ...this.progress, judged: Math.max(0, judged + counted), left: Math.max(0, left - step), total: choice === "skip" ? total - step : total };
+  }
+
+  async refill() {
+    if (this.asking || this.closed || this.pairs.length >= IN_HAND - 1) return;
+    this.asking = true;
+    clearTimeout(this.timer);
+    const holding = [...this.pairs.map(({ pair }) => pair), ...this.away()];
+    const query = `count=${IN_HAND - this.pairs.length}&holding=${holding.map(encodeURIComponent).join(",")}`;
+    try {
+      const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
+      if (this.closed) return;
+      this.problem = null;
+      this.settings = answer.settings || {};
+      if (!this.away().length) this.progress = answer.progress;
+      this.progress = this.progress || answer.progress;
+      const known = [...this.pairs.map(({ pair }) => pair), ...this.away()];
+      const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));
+      this.pairs.push(...fresh);
+      this.finished = !this.pairs.length && !answer.pairs.length;
+      if (this.finished) this.later(LOOK_AGAIN);
+      this.keep();
+    } catch (error) {
+      if (this.closed) return;
+      this.problem = error;
+      if (isGone(error) && error.status === 404) this.pairs = [];
+      this.later(this.pairs.length ? 5000 : 2000);
+    } finally {
+      this.asking = false;
+      if (!this.closed) this.changed();
+    }
+  }
+
+  later(pause) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (document.hidden ? this.later(pause) : this.refill()), pause);
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+  }
+}

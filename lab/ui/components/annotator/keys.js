@@ -1,0 +1,88 @@
+// Which key does what, and what it is called on a button. A person may give an action another key; it is kept in this
+// browser. Nothing here judges.
+
+const DEFAULT_KEYS = {
+  a: ["1", "ArrowLeft"],
+  b: ["2", "ArrowRight"],
+  tie: ["0"],
+  both_bad: ["b"],
+  skip: ["s"],
+  undo: ["u"],
+  edit: ["e"],
+  reason: ["r"],
+  differences: ["d"],
+  together: ["t"],
+  help: ["?"],
+};
+const KEYS_KEPT = "lab-annotate.keys";
+const NEVER_KEYS = ["Backspace", "Escape", "Enter", "Tab", " ", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Unidentified", "Dead"];
+const KEY_SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+
+// The key as it is named here. Under an input method or a layout without Latin letters the key itself says nothing: then
+// its place on the keyboard counts.
+function keyOf(event) {
+  const { key, code } = event;
+  if (/^[\x21-\x7e]$/.test(key)) return key.toLowerCase();
+  if (key.length > 1 && key !== "Process" && key !== "Unidentified") return key;
+  const place = /^(?:Key([A-Z])|(?:Digit|Numpad)(\d))$/.exec(code || "");
+  return place ? (place[1] || place[2]).toLowerCase() : key;
+}
+
+const keySign = (key) => KEY_SIGNS[key] || (key.length === 1 ? key.toUpperCase() : key);
+
+// Whether a key press belongs to a field that is being typed in, to an input method, or to the browser.
+function isTyping(event) {
+  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return true;
+  const target = event.composedPath()[0];
+  return Boolean(target && target.closest && target.closest("input, textarea, select, [contenteditable]:not([contenteditable=false])"));
+}
+
+class Keys {
+  constructor() {
+    this.reset(false);
+    const kept = readKept(localStorage, KEYS_KEPT, {});
+    for (const action of Object.keys(DEFAULT_KEYS))
+      if (typeof kept[action] === "string" && !NEVER_KEYS.includes(kept[action])) this.chosen[action] = kept[action];
+  }
+
+  reset(forget = true) {
+    this.chosen = {};
+    if (forget) dropKept(localStorage, KEYS_KEPT);
+  }
+
+  get changed() {
+    return Object.keys(this.chosen).length > 0;
+  }
+
+  of(action) {
+    const chosen = this.chosen[action];
+    if (!chosen) return DEFAULT_KEYS[action].filter((key) => !this.isTaken(key, action));
+    return [chosen, ...DEFAULT_KEYS[action].slice(1).filter((key) => key !== chosen && !this.isTaken(key, action))];
+  }
+
+  isTaken(key, action) {
+    return Object.entries(this.chosen).some(([other, chosen]) => other !== action && chosen === key);
+  }
+
+  sign(action) {
+    const [first] = this.of(action);
+    return first ? keySign(first) : "";
+  }
+
+  action(key) {
+    return Object.keys(DEFAULT_KEYS).find((action) => this.of(action).includes(key)) || null;
+  }
+
+  // Gives an action another key; whatever had it takes the one that becomes free. False for a key that may not be used.
+  choose(action, key) {
+    if (NEVER_KEYS.includes(key) || key.length > 12) return false;
+    const before = this.of(action)[0];
+    const other = this.action(key);
+    if (other === action) return true;
+    if (other && before) this.chosen[other] = before;
+    this.chosen[action] = key;
+    for (const [name, chosen] of Object.entries(this.chosen)) if (chosen === DEFAULT_KEYS[name][0]) delete this.chosen[name];
+    writeKept(localStorage, KEYS_KEPT, this.chosen);
+    return true;
+  }
+}

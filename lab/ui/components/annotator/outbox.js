@@ -1,0 +1,137 @@
+// Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored. They
+// leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its showing, so
+// that one which arrives twice is stored once. What the lab refuses for good is set aside with its sentence.
+
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 30000;
+const PATIENCE = 15000;
+const KEEPALIVE_BYTES = 60000;
+const WAIT_FOR_SIGN_IN = [401, 403];
+
+async function postJson(path, body, options) {
+  const headers = { "Content-Type": "application/json", Accept: "application/json" };
+  const answer = await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin", ...options });
+  if (answer.ok) return answer.json();
+  const said = await answer.json().catch(() => ({}));
+  throw Object.assign(new Error(`${answer.status}`), { status: answer.status, error: said.error || null });
+}
+
+// The lab answered, and will not answer otherwise to the same again.
+const isRefused = ({ status }) => status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
+
+class Outbox {
+  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside.
+  constructor(who, { changed, arrived, refused }) {
+    this.prefix = `lab-annotate.outbox.${who}.`;
+    this.asideName = `lab-annotate.refused.${who}`;
+    Object.assign(this, { changed, arrived, refused, problem: null, failures: 0, retryAt: null, busy: false, count: 0 });
+    this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...readKept(localStorage, name, {}), name }));
+    this.entries = this.entries.filter((entry) => entry.path && entry.body);
+    this.aside = readKept(localStorage, this.asideName, []);
+    window.addEventListener("online", () => this.retry());
+    window.addEventListener("pagehide", () => this.lastTry());
+    window.addEventListener("beforeunload", (event) => this.entries.length && event.preventDefault());
+  }
+
+  get state() {
+    if (!this.entries.length) return "saved";
+    return this.problem ? "unsaved" : "saving";
+  }
+
+  // The judgements that are not stored yet and not taken back either.
+  get judgements() {
+    const undone = this.entries.filter(({ path }) => path.endsWith("undo")).map(({ body }) => body.judgement);
+    return this.entries.filter(({ path, body }) => !path.endsWith("undo") && !undone.includes(body.id));
+  }
+
+  // `awaits`: the undo whose answer will name the showing that this judges.
+  add(path, body, awaits = null) {
+    this.count = (this.count + 1) % 1000;
+    const name = this.prefix + String(Date.now()).padStart(15, "0") + String(this.count).padStart(3, "0") + "." + body.id;
+    const entry = { path, body, awaits, name };
+    this.entries.push(entry);
+    this.keep(entry);
+    return entry;
+  }
+
+  keep({ path, body, awaits, name }) {
+    writeKept(localStorage, name, { path, body, awaits });
+  }
+
+  // An undo was stored: what waits for it learns the id of the new showing.
+  name(undo, shown) {
+    for (const entry of this.entries) {
+      if (entry.awaits === undo) {
+        for (const other of this.entries) if (other.body.judgement === entry.body.id) this.keep(Object.assign(other, { body: { ...other.body, judgement: shown } }));
+        this.keep(Object.assign(entry, { awaits: null, body: { ...entry.body, id: shown } }));
+      }
+    }
+  }
+
+  retry() {
+    clearTimeout(this.timer);
+    this.retryAt = null;
+    return this.drain();
+  }
+
+  async drain() {
+    if (this.busy || this.retryAt) return;
+    this.busy = true;
+    while (this.entries.length) {
+      const entry = this.entries[0];
+      try {
+        const answer = await postJson(entry.path, entry.body, { signal: AbortSignal.timeout(PATIENCE) });
+        Object.assign(this, { problem: null, failures: 0 });
+        if (answer.pair) this.name(entry.body.id, answer.pair.shown);
+        this.remove(entry);
+        this.arrived(entry, answer);
+      } catch (error) {
+        if (isRefused(error)) this.setAside(entry, error);
+        else {
+          this.wait(error);
+          break;
+        }
+      }
+      this.changed();
+    }
+    this.busy = false;
+    this.changed();
+  }
+
+  wait(error) {
+    this.problem = error;
+    const pause = Math.min(FIRST_PAUSE * 2 ** this.failures, LONGEST_PAUSE) * (0.8 + 0.4 * Math.random());
+    this.failures += 1;
+    this.retryAt = Date.now() + pause;
+    this.timer = setTimeout(() => this.retry(), pause);
+  }
+
+  remove(entry) {
+    this.entries = this.entries.filter((one) => one !== entry);
+    dropKept(localStorage, entry.name);
+  }
+
+  setAside(entry, error) {
+    this.aside.push({ path: entry.path, body: entry.body, error: error.error || { key: "request_refused", params: { detail: String(error.status) } } });
+    writeKept(localStorage, this.asideName, this.aside);
+    this.remove(entry);
+    this.refused(entry);
+  }
+
+  forgetAside() {
+    this.aside = [];
+    dropKept(localStorage, this.asideName);
+    this.changed();
+  }
+
+  // The page is going: what still waits is handed to the browser, as far as order does not matter. It stays kept; whether it
+  // arrived shows at the next visit.
+  lastTry() {
+    let room = KEEPALIVE_BYTES;
+    for (const { path, body } of this.entries) {
+      room -= 3 * JSON.stringify(body).length;
+      if (room < 0 || path.endsWith("undo")) return;
+      postJson(path, body, { keepalive: true }).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,322 @@
+// The annotator: which collection, which pair is on screen, what a key or a click does with it. A choice shows the next pair
+// at once and puts the judgement into the outbox; everything that can wait waits until that pair has been painted.
+
+const TOO_SOON = 350;
+const CHOSEN_COLLECTION = "lab-annotate.collection";
+const LOOKS_KEPT = "lab-annotate.looks";
+
+// After the next frame is on the screen, or soon where the page is hidden and draws none.
+function afterPaint(callback) {
+  let done = false;
+  const once = () => {
+    if (done) return;
+    done = true;
+    callback();
+  };
+  requestAnimationFrame(() => setTimeout(once, 0));
+  setTimeout(once, 400);
+}
+
+class Annotator {
+  constructor(root) {
+    this.root = root;
+    this.who = (window.gradio_config && window.gradio_config.username) || "somebody";
+    this.keys = new Keys();
+    this.drafts = new Drafts(this.who);
+    this.looks = readKept(localStorage, LOOKS_KEPT, {});
+    this.outbox = new Outbox(this.who, {
+      changed: () => this.saveChanged(),
+      arrived: (entry, answer) => this.arrived(entry, answer),
+      refused: (entry) => this.wasRefused(entry),
+    });
+    this.build();
+    document.addEventListener("keydown", (event) => pressed(this, event));
+    watchSight(root, (visible) => this.sight(visible));
+    new ResizeObserver(() => this.place()).observe(document.body);
+    window.addEventListener("resize", () => this.place());
+    this.outbox.drain();
+    this.open();
+  }
+
+  build() {
+    const act = (action, event) => this.act(action, event);
+    this.top = new TopLine({ act, choose: (collection) => this.take(collection), retry: () => this.outbox.retry() });
+    this.last = new LastLine();
+    this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) });
+    this.editor = new Editor(this.pair.cards, {
+      typed: (side, text) => this.drafts.change(this.hand.now.pair, { editing: side, edits: { [side]: text } }),
+      save: (side, text) => this.prefer(side, text),
+      cancel: () => this.cancelEdit(),
+    });
+    this.controls = new Controls({
+      act,
+      strong: (degree) => this.strong(degree),
+      typed: (text) => this.drafts.change(this.hand.now.pair, { reason: text }),
+      back: () => this.setMode("judging"),
+    });
+    this.refusals = make("div", { class: "problem", role: "alert", hidden: true });
+    this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.again() });
+    this.help = new Help(this.keys, () => this.showKeys());
+    this.body = make("div", { class: "body" }, this.pair.node, this.controls.node);
+    this.root.replaceChildren(this.top.line.bar, this.top.node, this.refusals, this.body, this.nothing.node, this.last.node, this.help.node);
+    this.setMode("judging", false);
+    this.showKeys();
+    this.showLooks();
+  }
+
+  // ---- which collection
+
+  async open() {
+    const before = readKept(localStorage, CHOSEN_COLLECTION, "");
+    if (before && !this.hand) this.take(before);
+    try {
+      this.collections = (await fetchJson("api/annotate/collections")).collections;
+      this.problem = null;
+    } catch (error) {
+      this.problem = error;
+      clearTimeout(this.openTimer);
+      this.openTimer = setTimeout(() => this.open(), 4000);
+      return this.show();
+    }
+    const wanted = given().collection || (this.hand && this.hand.collection);
+    const found = this.collections.find(({ id }) => id === wanted) || this.collections.find(({ left }) => left > 0) || this.collections[0];
+    if (!found) {
+      if (this.hand) this.hand.close();
+      this.hand = null;
+    } else if (!this.hand || this.hand.collection !== found.id) this.take(found.id);
+    return this.show();
+  }
+
+  take(collection) {
+    if (this.hand) this.hand.close();
+    writeKept(localStorage, CHOSEN_COLLECTION, collection);
+    this.setMode("judging", false);
+    this.shown = null;
+    this.hand = new Hand(this.who, collection, {
+      away: () => this.outbox.judgements.filter(({ body }) => body.collection === collection).map(({ body }) => body.pair),
+      changed: () => this.show(),
+    });
+    this.hand.refill();
+    this.show();
+  }
+
+  again() {
+    this.open();
+    if (this.hand) this.hand.refill();
+  }
+
+  // ---- what a person does
+
+  act(action, event) {
+    // The second half of a double click is no judgement of the pair that has just come.
+    if (event && event.detail > 1 && performance.now() - this.since < TOO_SOON) return;
+    if (action === "help") return void this.help.open();
+    if (SWITCHES.includes(action)) return this.look(action);
+    if (action === "undo") return this.undo();
+    if (!this.hand || !this.hand.now || this.mode === "editing") return;
+    if (action === "reason") return void (this.hand.settings.reason && this.controls.reason.focus());
+    if (action === "edit") return this.setMode(this.mode === "choose_edit" ? "judging" : "choose_edit");
+    if (!SIDES.includes(action)) return this.judge(action);
+    if (this.mode === "choose_edit") return this.edit(action);
+    return this.prefer(action, null);
+  }
+
+  prefer(side, edited) {
+    if (!this.hand.settings.strength) return this.judge(side, { edited });
+    this.pending = { side, edited };
+    return this.setMode("strength");
+  }
+
+  strong(degree) {
+    const { side, edited } = this.pending;
+    this.judge(side, { edited, strength: degree });
+  }
+
+  edit(side) {
+    const { now } = this.hand;
+    const draft = (this.drafts.of(now.pair).edits || {})[side];
+    this.setMode("editing", false);
+    mark(this.root, "data-mode", "editing");
+    this.editor.open(side, now[side], draft);
+  }
+
+  cancelEdit() {
+    const { pair } = this.hand.now;
+    this.setMode("judging");
+    this.drafts.change(pair, { editing: null, edits: {} });
+  }
+
+  judge(choice, { edited = null, strength = null } = {}) {
+    const pair = this.hand.now;
+    const { reason = "" } = this.drafts.of(pair.pair);
+    const response = SIDES.includes(choice);
+    const body = {
+      id: pair.shown,
+      pair: pair.pair,
+      collection: this.hand.collection,
+      choice,
+      strength: response ? strength : null,
+      reason,
+      milliseconds: Math.round(performance.now() - this.since - this.away),
+      edited: response ? edited : null,
+    };
+    this.outbox.add("api/annotate/judgements", body, pair.awaits || null);
+    this.drafts.drop(pair.pair);
+    this.hand.judged({ id: pair.shown, choice, reason, edited: body.edited });
+    this.setMode("judging", false);
+    this.show();
+    afterPaint(() => {
+      this.hand.keep();
+      this.outbox.drain();
+      this.hand.refill();
+    });
+  }
+
+  undo() {
+    const record = this.hand && this.hand.last;
+    if (!record) return;
+    const undo = newId();
+    const { pair } = record.pair;
+    const side = record.edited ? record.choice : null;
+    this.drafts.change(pair, { reason: record.reason, ...(side ? { editing: side, edits: { [side]: record.edited } } : {}) });
+    this.outbox.add("api/annotate/undo", { id: undo, judgement: record.id });
+    this.hand.undone(undo);
+    this.setMode("judging", false);
+    this.show();
+    this.hand.keep();
+    afterPaint(() => this.outbox.drain());
+  }
+
+  // ---- what the lab answers
+
+  arrived({ path, body }, answer) {
+    for (const hand of [this.hand].filter(Boolean)) {
+      if (answer.progress && (!body.collection || body.collection === hand.collection) && !hand.away().length) hand.progress = answer.progress;
+      if (path.endsWith("undo")) hand.named(body.id, answer.pair);
+      const record = hand.history.find(({ id }) => id === body.id);
+      if (record && answer.sources) record.sources = answer.sources;
+      hand.keep();
+    }
+  }
+
+  // A judgement that cannot be stored is no longer in the history; the sentence says which it was.
+  wasRefused({ body }) {
+    if (!this.hand) return;
+    this.hand.history = this.hand.history.filter(({ id }) => id !== body.id);
+    this.hand.keep();
+    this.hand.refill();
+  }
+
+  saveChanged() {
+    mark(this.root, "data-state", this.outbox.state);
+    this.top.saving.show(this.outbox);
+    const { aside } = this.outbox;
+    conceal(this.refusals, !aside.length);
+    if (aside.length) {
+      const forget = make("button", { type: "button", class: "plain small", onclick: () => this.outbox.forgetAside() }, word("understood"));
+      this.refusals.replaceChildren(make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })), forget);
+    }
+    if (this.hand) {
+      this.top.line.show(this.hand.progress);
+      this.last.show(this.hand.last);
+    }
+  }
+
+  // ---- what is shown
+
+  setMode(mode, redraw = true) {
+    this.mode = mode;
+    if (mode !== "editing") this.editor.close();
+    mark(this.root, "data-mode", mode);
+    if (redraw) this.showControls();
+  }
+
+  look(name) {
+    this.looks[name] = !this.looks[name];
+    writeKept(localStorage, LOOKS_KEPT, this.looks);
+    this.showLooks();
+    if (this.hand && this.hand.now) this.pair.show(this.hand.now, this.looks.differences);
+  }
+
+  showLooks() {
+    this.top.showSwitches(this.looks);
+    this.pair.together = Boolean(this.looks.together);
+  }
+
+  showKeys() {
+    for (const side of SIDES) say(this.pair.cards[side].key, this.keys.sign(side));
+    this.top.showKeys(this.keys);
+    this.showControls();
+  }
+
+  showControls() {
+    const { hand } = this;
+    const pair = hand && hand.now;
+    this.controls.show({
+      keys: this.keys,
+      reason: Boolean(hand && hand.settings.reason),
+      canUndo: Boolean(hand && hand.last),
+      strengthOf: this.mode === "strength" ? this.pending.side : null,
+      choosingEdit: this.mode === "choose_edit",
+      text: pair ? this.drafts.of(pair.pair).reason || "" : "",
+    });
+    this.pair.tell(this.mode === "choose_edit" ? "choose_edit" : null);
+    for (const side of SIDES) toggle(this.pair.cards[side].node, "picked", this.mode === "strength" && this.pending.side === side);
+  }
+
+  show() {
+    const { hand } = this;
+    const pair = hand && hand.now;
+    conceal(this.body, !pair);
+    conceal(this.nothing.node, Boolean(pair));
+    mark(this.root, "data-pair", pair ? pair.pair : "");
+    this.top.showCollections(this.collections || [], hand ? hand.collection : "");
+    if (!pair) this.showNothing();
+    else if (this.shown !== pair) this.showPair(pair);
+    this.saveChanged();
+  }
+
+  showPair(pair) {
+    this.shown = pair;
+    this.away = 0;
+    this.since = performance.now();
+    this.pair.show(pair, this.looks.differences);
+    this.showControls();
+    const draft = this.drafts.of(pair.pair);
+    if (draft.editing) this.edit(draft.editing);
+    afterPaint(() => this.hand && this.pair.prepare(this.hand.pairs.slice(0, 4), this.looks.differences));
+  }
+
+  showNothing() {
+    this.shown = null;
+    const { hand } = this;
+    const holes = { n: this.outbox.judgements.length, judged: hand && hand.progress ? hand.progress.judged : 0 };
+    this.nothing.show(whyNothing(this), { owner: Boolean(given().owner), holes });
+  }
+
+  sight(visible) {
+    if (!visible) this.hiddenAt = performance.now();
+    else if (this.hiddenAt) this.away += performance.now() - this.hiddenAt;
+    this.hiddenAt = visible ? null : this.hiddenAt;
+    this.visible = visible;
+    if (!visible) return;
+    this.place();
+    if (this.seen) this.again();
+    this.seen = true;
+  }
+
+  // The component ends where the window ends: both choices are in view, however long the answers are.
+  place() {
+    const { top, width } = this.root.getBoundingClientRect();
+    if (width) this.root.style.setProperty("--top", Math.round(top + window.scrollY) + "px");
+  }
+}
+
+const annotatorRoot = element.querySelector("[data-testid=annotator]");
+const annotator = new Annotator(annotatorRoot);
+watch("value", () => annotator.open());
+watch(["lang"], () => {
+  annotator.shown = null;
+  annotator.build();
+  annotator.show();
+});
