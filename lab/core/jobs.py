@@ -111,7 +111,7 @@ class PreflightSpec(Strict):
     @property
     def model(self) -> str:
         """The start model."""
-        return str(self.recipe.get("model", ""))
+        return self.parsed().model
 
     @property
     def total(self) -> int:

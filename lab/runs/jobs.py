@@ -7,6 +7,7 @@ and somebody waits for it. Not here: what lies in a job's folder (``lab/store/jo
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lab.core.jobs import SampleSpec, Spec
@@ -70,6 +71,14 @@ class Jobs:
     def summary(self, job_id: str) -> Summary:
         """The public summary of a job. Raises StateError ``no_such_job``."""
         return summary(self._jobs.folder(job_id), self._store, self._jobs)
+
+    def summaries(self) -> list[Summary]:
+        """Those of all jobs, the newest first."""
+        found = []
+        for job in self._jobs.jobs():
+            with suppress(StateError):  # deleted meanwhile
+                found.append(self.summary(job.id))
+        return found
 
     # ---- duties
 

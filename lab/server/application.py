@@ -29,6 +29,7 @@ from lab.server.events import Watches
 from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
 from lab.server.health import add_health
+from lab.server.jobs import add_jobs
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.me import add_me
 from lab.server.runs import add_runs
@@ -38,7 +39,7 @@ from lab.settings import Settings
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
-PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock", "runs", "models", "exports")
+PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock", "runs", "jobs", "models", "exports")
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
 """Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
@@ -85,6 +86,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_jobs(application, supervisor.jobs)
     if settings.sign_in:
         add_sign_in(application, sessions)
     _mount(application, settings, blocks)
