@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.commands.progress_line import follow
 from lab.commands.shared import add_home, add_json, open_store
-from lab.core.recipes import with_values
+from lab.core.recipes import Recipe, with_values
 from lab.errors import RecipeError
 from lab.runs.foreground import train_in_foreground
 from lab.store.presets import load_preset
@@ -24,6 +24,13 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET and what changes it."""
+    add_recipe(parser)
+    add_home(parser)
+    add_json(parser)
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """PRESET and ``--set``."""
     parser.add_argument("preset", metavar="PRESET", help="a preset (tiny/grpo) or the path of a .toml file")
     parser.add_argument(
         "--set",
@@ -33,17 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="change a setting of the recipe; may be repeated (--set steps=50 --set threshold.kind=all)",
     )
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 finished, 1 failed, 130 stopped."""
+    recipe = chosen_recipe(arguments)
+    store = open_store(arguments)
+    return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line))
+
+
+def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that PRESET and ``--set`` name. Raises RecipeError."""
     recipe = load_preset(arguments.preset).recipe
     if arguments.changes:
         recipe = with_values(recipe, dict(_change(text) for text in arguments.changes), source="--set")
-    store = open_store(arguments)
-    return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line))
+    return recipe
 
 
 def _change(text: str) -> tuple[str, Any]:
