@@ -1,0 +1,168 @@
+"""The numbers of a pre-flight: what sampled completions and their rewards come to. What they mean is ``preflight.py``'s.
+
+GRPO learns from differences *within* a group, so rewards and scores are centred on their group's mean, c_ij = x_ij − x̄_i, before
+anything is said of variance (PPO's critic learns across prompts: there, on the mean of all)::
+
+    share of variance of rule k = Σ_ij w_k c_ij(s_k) c_ij(r) / Σ_ij c_ij(r)²        these add up to 1; one may be negative
+    correlation of a and b      = Σ_ij c_ij(a) c_ij(b) / √(Σ_ij c_ij(a)² · Σ_ij c_ij(b)²)
+
+Shapes: ``groups_P_G`` has P prompts of K completions each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lab.core.groups import NO_SPREAD, make_group
+from lab.core.rules import Score
+from lab.core.shares import Share
+
+DOMINATES = 0.9
+"""A rule with so much of the reward's variance leaves the others next to nothing."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One completion: its reward, each rule's score by name, its length in tokens, and whether it was cut."""
+
+    reward: float
+    scores: dict[str, Score]
+    tokens: int
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class RuleInSet:
+    """A rule's place in the set: its weight, and its bounds (None where it has none, as a reward model)."""
+
+    name: str
+    weight: float
+    low: float | None
+    high: float | None
+
+
+class Seen:
+    """The completions as arrays of shape (P, K), and what they come to."""
+
+    def __init__(self, groups_P_G: Sequence[Sequence[Scored]], rules: Sequence[RuleInSet], critic: bool) -> None:
+        self.rules, self.critic = rules, critic
+        self.flat = [scored for group in groups_P_G for scored in group]
+        shape = (len(groups_P_G), len(groups_P_G[0]))
+        self.rewards = np.array([scored.reward for scored in self.flat], dtype=np.float64).reshape(shape)
+        self.tokens = np.array([scored.tokens for scored in self.flat], dtype=np.float64).reshape(shape)
+        self.scores = {
+            rule.name: np.array([scored.scores[rule.name].value for scored in self.flat], dtype=np.float64).reshape(
+                shape
+            )
+            for rule in rules
+        }
+        self.groups = [make_group(row) for row in self.rewards.tolist()]
+        silent = [group for group in self.groups if not group.has_spread]
+        self.no_spread = Share(len(silent), len(self.groups))
+        self.silent_levels = [level for group in silent if (level := self.level(group.mean)) is not None]
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and highest reward that the set can give; None where a rule has no bounds."""
+        low = high = 0.0
+        for rule in self.rules:
+            if rule.low is None or rule.high is None:
+                if rule.weight:
+                    return None
+                continue
+            ends = sorted((rule.weight * rule.low, rule.weight * rule.high))
+            low, high = low + ends[0], high + ends[1]
+        return low, high
+
+    def level(self, reward: float) -> float | None:
+        """Where a reward stands between the lowest (0) and the highest (1)."""
+        bounds = self.bounds()
+        if bounds is None or bounds[1] - bounds[0] < NO_SPREAD:
+            return None
+        return (reward - bounds[0]) / (bounds[1] - bounds[0])
+
+    def centred(self, values: np.ndarray) -> np.ndarray:
+        """Without what belongs to the prompt (or, with a critic, to all)."""
+        centred: np.ndarray = values - (values.mean() if self.critic else values.mean(axis=1, keepdims=True))
+        return centred
+
+    def correlation(self, a: np.ndarray, b: np.ndarray) -> float | None:
+        """None where one of them never varies."""
+        a, b = self.centred(a), self.centred(b)
+        scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
+        return None if scale < NO_SPREAD else float((a * b).sum() / scale)
+
+    def share_of_variance(self, rule: RuleInSet) -> float | None:
+        """None where the reward never varies."""
+        rewards = self.centred(self.rewards)
+        whole = float((rewards * rewards).sum())
+        if whole < NO_SPREAD:
+            return None
+        return float((rule.weight * self.centred(self.scores[rule.name]) * rewards).sum() / whole)
+
+    def errors(self, rule: RuleInSet) -> list[str]:
+        """The messages of its failures."""
+        return [error for scored in self.flat if (error := scored.scores[rule.name].error) is not None]
+
+    def numbers(self) -> dict[str, Any]:
+        bounds = self.bounds() or (None, None)
+        rules = [self._of_rule(rule) for rule in self.rules]
+        weighty = [rule for rule in rules if rule["weight"] and rule["share_of_variance"] is not None]
+        largest = max(weighty, key=lambda rule: rule["share_of_variance"], default=None)
+        dominates = largest is not None and len(weighty) > 1 and largest["share_of_variance"] >= DOMINATES
+        pairs = combinations([rule.name for rule in self.rules], 2)
+        ends = {
+            "at_bottom": sum(level < 1 / 3 for level in self.silent_levels),
+            "at_top": sum(level > 2 / 3 for level in self.silent_levels),
+        }
+        return {
+            "prompts": len(self.groups),
+            "group_size": self.rewards.shape[1],
+            "completions": len(self.flat),
+            "critic": self.critic,
+            "reward": {
+                "mean": float(self.rewards.mean()),
+                "std": float(self.rewards.std()),
+                "lowest": float(self.rewards.min()),
+                "highest": float(self.rewards.max()),
+                "low": bounds[0],
+                "high": bounds[1],
+            },
+            "group_std": float(np.mean([group.std for group in self.groups])),
+            "no_spread": self.no_spread.as_json() | ends,
+            "truncated": sum(scored.truncated for scored in self.flat) / len(self.flat),
+            "tokens": float(self.tokens.mean()),
+            "rules": rules,
+            "correlations": [[a, b, self.correlation(self.scores[a], self.scores[b])] for a, b in pairs],
+            "with_length": self.correlation(self.rewards, self.tokens),
+            "dominant": largest["name"] if dominates and largest is not None else None,
+        }
+
+    def _of_rule(self, rule: RuleInSet) -> dict[str, Any]:
+        scores, errors = self.scores[rule.name], self.errors(rule)
+        return {
+            "name": rule.name,
+            "weight": rule.weight,
+            "mean": float(scores.mean()),
+            "std": float(scores.std()),
+            "errors": len(errors) / len(self.flat),
+            "messages": [[message, count] for message, count in Counter(errors).most_common(3)],
+            "share_of_variance": self.share_of_variance(rule),
+            "with_length": self.correlation(scores, self.tokens),
+        }
+
+
+def people_numbers(people: Sequence[tuple[float, float]]) -> dict[str, float] | None:
+    """How often the rewards order two responses as people did; a tie counts half."""
+    if not people:
+        return None
+    ties = sum(abs(chosen - rejected) < NO_SPREAD for chosen, rejected in people)
+    wins = sum(chosen - rejected >= NO_SPREAD for chosen, rejected in people)
+    agree = Share(wins + ties / 2, len(people))
+    low, high = agree.interval
+    return {"agree": agree.share, "low": low, "high": high, "pairs": len(people), "ties": ties}
