@@ -100,3 +100,53 @@ def test_wrong_usage_is_2() -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["score"])
     assert caught.value.code == 2
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> str:
+    """A run with one group: the worked example, kept above the mean."""
+    from lab.core.recipes import parse
+    from lab.store.runs import Store
+    from tests.core.test_what_if import REWARDS, line_of
+
+    store = Store(tmp_path / "home")
+    run = store.create_run(parse({"algorithm": "grpo"}))
+    line = line_of(REWARDS) | {"step": 3}
+    for completion, text in zip(
+        line["completions"], ["x = 5", "x = 15/3", "x = 5", "无解", "3x = 15 → x = 5"], strict=True
+    ):
+        completion["text"] = text
+    store.folder(run.id).append("groups", line)
+    store.close()
+    return run.id
+
+
+def test_a_run_is_scored_anew(tmp_path: Path, recorded: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        '[[rules]]\nname = "short"\nsource = "def reward(p, c, a): return 1.0 if len(c) < 3 else 0.0"\n', "utf-8"
+    )
+    flags = ["--run", recorded, "--home", str(tmp_path / "home")]
+    assert cli.main(["score", str(path), *flags, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [one["new"]["kept"] for one in shown["groups"][0]["completions"]] == [False, False, False, True, False]
+    assert (shown["summary"]["old"]["reward"], shown["summary"]["new"]["reward"]) == (2.3, 0.2)
+    assert cli.main(["score", *flags, "--threshold", "top_fraction", "--fraction", "0.2", "--steps", "3"]) == 0
+    assert "0 completions newly kept, 3 newly dropped" in capsys.readouterr().out
+    assert cli.main(["score", *flags, "--steps", "4-5"]) == 1
+    assert "4–5" in capsys.readouterr().err
+
+
+def test_a_rule_set_is_written_as_python(tmp_path: Path, completions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rules.toml").write_text(GOOD, "utf-8")
+    assert cli.main(["score", str(tmp_path / "rules.toml"), "--as-python", str(tmp_path / "rules.py")]) == 0
+    assert "REWARD_WEIGHTS = [2.0, 0.5]" in (tmp_path / "rules.py").read_text("utf-8")
+    assert cli.main(["score", str(tmp_path / "rules.toml"), "--as-python", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [[], ["rules.toml"], ["a", "b", "--run", "c"], ["--run", "c", "--threshold", "some"]])
+def test_wrong_usage(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["score", *wrong])
+    assert caught.value.code == 2

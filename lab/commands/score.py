@@ -1,4 +1,7 @@
-"""``python -m lab score RULES.toml COMPLETIONS.jsonl``: what a rule set says of completions, as a table or as JSON. Trains nothing."""
+"""``python -m lab score RULES.toml COMPLETIONS.jsonl``: what a rule set says of completions, as a table or as JSON. Trains nothing.
+
+With ``--run`` in place of the completions it scores what a run wrote: see ``rescored.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.commands import rescored
 from lab.commands.shared import add_home, add_json, complain, print_json, print_table, shorten
 from lab.core.rules import Reward
 from lab.data.rows import read_rows
-from lab.errors import DatasetError
+from lab.errors import DatasetError, InputError
+from lab.rules.export import as_python
 from lab.sandbox.rewards import reward_batch
 from lab.sandbox.written import Row
-from lab.store.rule_files import read_rules
+from lab.store.rule_files import read_entries, read_rules
 
-HELP = "score completions by a rule set: each rule's score, the reward, and what failed"
+HELP = "score completions, or a run's groups anew, by a rule set: each rule's score, the reward, and what failed"
 EXAMPLES = """\
 examples:
   python -m lab score rules.toml completions.jsonl
   python -m lab score rules.toml completions.jsonl --json
+  python -m lab score rules.toml --run 20261122-154501-k3f9 --steps 1-20
+  python -m lab score --run 20261122-154501-k3f9 --threshold top_fraction --fraction 0.25
+  python -m lab score rules.toml --as-python rules.py
 
 RULES.toml holds one [[rules]] for each rule: a name and a weight; a rule of your own also has its source:
 
@@ -43,15 +51,32 @@ COMPLETIONS.jsonl holds one {"prompt": "…", "completion": "…", "answer": "�
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """RULES and COMPLETIONS."""
-    parser.add_argument("rules", metavar="RULES.toml", type=Path, help="the rule set")
-    parser.add_argument("completions", metavar="COMPLETIONS.jsonl", type=Path, help="what to score")
+    """RULES and COMPLETIONS, or RULES and a run, or RULES and a file to write."""
+    parser.add_argument("rules", metavar="RULES.toml", type=Path, nargs="?", help="the rule set")
+    parser.add_argument("completions", metavar="COMPLETIONS.jsonl", type=Path, nargs="?", help="what to score")
+    rescored.add_arguments(parser)
+    parser.add_argument(
+        "--as-python",
+        metavar="FILE.py",
+        type=Path,
+        help="write the rule set as reward functions for trl, without the lab",
+    )
     add_home(parser)
     add_json(parser)
+    parser.set_defaults(misused=parser.error)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0; RuleError or DatasetError where a file cannot be used. A rule that fails on a completion is shown, and no failure."""
+    wanted = [arguments.completions, arguments.run, arguments.as_python]
+    if sum(one is not None for one in wanted) != 1:
+        arguments.misused("give COMPLETIONS.jsonl, or --run RUN, or --as-python FILE.py")
+    if arguments.run is not None:
+        return rescored.run(arguments)
+    if arguments.rules is None:
+        arguments.misused("give RULES.toml")
+    if arguments.as_python is not None:
+        return _export(arguments.rules, arguments.as_python)
     rules = read_rules(arguments.rules)
     rows = _rows(arguments.completions)
     rewards = reward_batch(rules, rows)
@@ -60,6 +85,16 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(_as_json(names, rows, rewards))
     else:
         _print(names, rows, rewards)
+    return 0
+
+
+def _export(rules: Path, target: Path) -> int:
+    text = as_python(read_entries(rules), rules.stem)
+    try:
+        target.write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError("rules_target", path=target, why=error.strerror or type(error).__name__) from None
+    print(target)
     return 0
 
 

@@ -1,0 +1,119 @@
+"""``python -m lab score … --run RUN``: what the groups of a run would have taught under other rules, another threshold or estimator."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from typing import Any
+
+from lab.commands.shared import open_store, print_json, print_table, shorten
+from lab.core.groups import Estimator, ThresholdKind
+from lab.core.what_if import GroupChange, Standing, WhatIf
+from lab.errors import StateError
+from lab.store.rescoring import Rescored, rescore
+from lab.store.rule_files import read_rules
+from lab.store.runs import Store
+
+LATEST = 8
+"""Steps that are looked at where none are named."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--run`` and what is to be otherwise."""
+    parser.add_argument("--run", metavar="RUN", help="score the recorded groups of this run anew, beside what was")
+    parser.add_argument("--steps", type=_steps, metavar="A-B", help=f"which steps of it (default: the last {LATEST})")
+    parser.add_argument(
+        "--threshold",
+        type=ThresholdKind,
+        choices=[*ThresholdKind],
+        metavar="KIND",
+        help="all, above_mean or top_fraction",
+    )
+    parser.add_argument("--fraction", type=_share, metavar="T", help="what top_fraction keeps, for instance 0.2")
+    parser.add_argument(
+        "--estimator",
+        type=Estimator,
+        choices=[*Estimator],
+        metavar="KIND",
+        help="group_scaled, unscaled or leave_one_out",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or a StateError where the run has no groups in these steps."""
+    store = open_store(arguments)
+    first, last = arguments.steps or _latest(store, arguments.run)
+    rules = None if arguments.rules is None else read_rules(arguments.rules)
+    change = WhatIf(arguments.threshold, arguments.fraction, arguments.estimator)
+    found = rescore(store.folder(store.run(arguments.run).id), rules, first, last, change)
+    if not found.groups:
+        raise StateError(
+            "run_has_no_groups",
+            run=arguments.run,
+            step=f"{first}–{last}",
+            known="–".join(map(str, _latest(store, arguments.run))),
+        )
+    if arguments.json:
+        print_json({"summary": found.summary, "groups": [group.as_json() for group in found.groups]})
+    else:
+        _print(found)
+    return 0
+
+
+def _latest(store: Store, run_id: str) -> tuple[int, int]:
+    run = store.run(run_id)
+    steps = [row.step for row in store.folder(run.id).groups_index().rows]
+    if not steps:
+        raise StateError("run_without_groups", run=run.name, algorithm=run.algorithm)
+    return max(1, max(steps) - LATEST + 1), max(steps)
+
+
+def _print(found: Rescored) -> None:
+    for group in found.groups:
+        _print_group(group)
+    told = found.summary
+    names = {"reward": "mean reward", "kept_share": "kept", "no_spread_share": "groups without spread"}
+    rows = [[title, _number(told["old"][name]), _number(told["new"][name])] for name, title in names.items()]
+    print_table([f"{told['groups']} groups", "was", "would be"], rows, right=(1, 2))
+    print(
+        f"\n{told['newly_kept']} completions newly kept, {told['newly_dropped']} newly dropped, {told['rank_changes']} of "
+        f"{told['completions']} with another rank; another best one in {told['another_best']} groups"
+    )
+
+
+def _print_group(group: GroupChange) -> None:
+    answer = "" if group.answer is None else f"  (answer {group.answer})"
+    print(f"step {group.step}  group {group.group}  {shorten(group.prompt, 80)}{answer}")
+    head = ["#", "reward", "would be", "advantage", "would be", "", "", "completion"]
+    room = max(20, shutil.get_terminal_size((120, 24)).columns - 56)
+    rows: list[list[Any]] = [
+        [number, _number(one.old.reward), _number(one.new.reward), _signed(one.old), _signed(one.new), _mark(one.old), _mark(one.new),
+         shorten(one.text, room)]
+        for number, one in enumerate(group.completions)
+    ]  # fmt: skip
+    print_table(head, rows, right=range(5))
+    print()
+
+
+def _mark(standing: Standing) -> str:
+    return "✓" if standing.kept else "✕"
+
+
+def _signed(standing: Standing) -> str:
+    return f"{standing.advantage:+.3f}".replace("-", "−")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}".replace("-", "−")  # the real minus
+
+
+def _steps(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError
+    return value

@@ -1,0 +1,177 @@
+"""What if? A recorded group with other rewards, another threshold or another estimator, beside what it was. Trains nothing.
+
+Everything is made by ``groups.py`` from the line of groups.jsonl; other rewards are handed in (``lab/store/rescoring.py`` scores them).
+It says what the *same completions* would have taught: a run under other rewards would have written others from its second step on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab.core.groups import NO_SPREAD, Estimator, ThresholdKind, WhyDropped, make_group
+from lab.core.rules import Reward
+
+Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What is changed besides the rewards; None stays as the run had it."""
+
+    threshold: ThresholdKind | None = None
+    fraction: float | None = None
+    estimator: Estimator | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What became of one completion. ``rank`` is 1 for the best reward; equal rewards share a rank. Unscored ones are last."""
+
+    reward: float | None
+    advantage: float
+    kept: bool
+    why_dropped: WhyDropped | None
+    rank: int
+
+
+@dataclass(frozen=True)
+class CompletionChange:
+    """One completion before and after; ``scores`` are the new ones where it was scored anew, else the recorded ones."""
+
+    text: str
+    scores: dict[str, Any]
+    old: Standing
+    new: Standing
+
+
+@dataclass(frozen=True)
+class GroupChange:
+    """One group before and after."""
+
+    step: int
+    group: int
+    prompt: str
+    answer: str | None
+    old_mean: float
+    old_std: float
+    new_mean: float
+    new_std: float
+    completions: tuple[CompletionChange, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that stands in docs/architecture.md."""
+        return {
+            "step": self.step,
+            "group": self.group,
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "old": {"mean": self.old_mean, "std": self.old_std},
+            "new": {"mean": self.new_mean, "std": self.new_std},
+            "completions": [asdict(completion) for completion in self.completions],
+        }
+
+
+def what_if(
+    line: Line,
+    rewards: Sequence[Reward] | None = None,
+    change: WhatIf | None = None,
+    *,
+    was: Estimator | None = None,
+    skip_no_spread: bool = True,
+) -> GroupChange:
+    """A line of groups.jsonl under other rewards (one a completion; None: the recorded ones) and other settings.
+
+    ``was`` is the run's own estimator, which stays where ``change`` names none (group-scaled where not given), and ``skip_no_spread``
+    whether it left out groups without spread. What was, is taken from the line as it stands. Raises ValueError where the rewards are not one a completion.
+    """
+    change = change or WhatIf()
+    completions = line["completions"]
+    if rewards is not None and len(rewards) != len(completions):
+        raise ValueError(f"{len(rewards)} rewards for {len(completions)} completions")
+    recorded = [_number(one.get("reward")) for one in completions]
+    values = recorded if rewards is None else [reward.value for reward in rewards]
+    threshold = line.get("threshold") or {}
+    group = make_group(
+        values,
+        change.threshold or ThresholdKind(threshold.get("kind", ThresholdKind.ALL)),
+        change.fraction or float(threshold.get("fraction") or 1.0),
+        estimator=change.estimator or was or Estimator.GROUP_SCALED,
+        skip_no_spread=skip_no_spread,
+    )
+    old = [
+        Standing(_finite(value), float(one.get("advantage") or 0.0), bool(one.get("kept")), _why(one), rank)
+        for one, value, rank in zip(completions, recorded, ranks(recorded), strict=True)
+    ]
+    new = [
+        Standing(_finite(value), group.advantages[n], group.kept[n], group.why_dropped[n], rank)
+        for n, (value, rank) in enumerate(zip(values, ranks(values), strict=True))
+    ]
+    scores = [one.get("scores") or {} for one in completions]
+    if rewards is not None:
+        scores = [{name: score.as_json() for name, score in reward.scores.items()} for reward in rewards]
+    return GroupChange(
+        step=int(line["step"]),
+        group=int(line["group"]),
+        prompt=str(line["prompt"]),
+        answer=line.get("answer"),
+        old_mean=float(line.get("mean") or 0.0),
+        old_std=float(line.get("std") or 0.0),
+        new_mean=group.mean,
+        new_std=group.std,
+        completions=tuple(
+            CompletionChange(str(one["text"]), scores[n], old[n], new[n]) for n, one in enumerate(completions)
+        ),
+    )
+
+
+def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
+    """What the changes come to: means, kept and no-spread shares before and after, and how many completions changed sides."""
+    completions = [one for change in changes for one in change.completions]
+    count = len(completions) or 1
+
+    def of(side: str) -> dict[str, float]:
+        stands: list[Standing] = [getattr(one, side) for one in completions]
+        scored = [one.reward for one in stands if one.reward is not None]
+        spreads = [getattr(change, f"{side}_std") for change in changes]
+        return {
+            "reward": sum(scored) / len(scored) if scored else 0.0,
+            "kept_share": sum(one.kept for one in stands) / count,
+            "no_spread_share": sum(std < NO_SPREAD for std in spreads) / (len(spreads) or 1),
+        }
+
+    return {
+        "groups": len(changes),
+        "completions": len(completions),
+        "old": of("old"),
+        "new": of("new"),
+        "newly_kept": sum(one.new.kept and not one.old.kept for one in completions),
+        "newly_dropped": sum(one.old.kept and not one.new.kept for one in completions),
+        "rank_changes": sum(one.new.rank != one.old.rank for one in completions),
+        "another_best": sum(_best(change, "old").isdisjoint(_best(change, "new")) for change in changes),
+    }
+
+
+def ranks(values: Sequence[float]) -> list[int]:
+    """1 for the largest; equal values share the better rank, values that are not finite come last."""
+    keys = [value if math.isfinite(value) else -math.inf for value in values]
+    return [1 + sum(other > key for other in keys) for key in keys]
+
+
+def _best(change: GroupChange, side: str) -> set[int]:
+    return {n for n, one in enumerate(change.completions) if getattr(one, side).rank == 1}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _why(completion: Line) -> WhyDropped | None:
+    reason = completion.get("why_dropped")
+    return None if reason is None else WhyDropped(reason)
