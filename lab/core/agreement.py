@@ -110,3 +110,14 @@ def gold_accuracy(found: Votes, gold: Mapping[str, Choice], annotator: str) -> M
     if not right:
         return Measure(None, 0, WhyUndefined.NO_GOLD)
     return Measure(sum(right) / len(right), len(right))
+
+
+FASTEST_READER = 100.0
+"""Characters a second. Fluent readers of English skim at about half of that, of Chinese at a third."""
+LEAST_TIME, MOST_TIME = 0.4, 3.0
+"""Seconds: nobody sees and answers faster than the first; whoever takes the second may have known the texts."""
+
+
+def too_fast(seconds: float, characters: int) -> bool:
+    """Whether nobody can have read so many characters (of both responses) in that time. A hint, no proof."""
+    return seconds < min(max(characters / FASTEST_READER, LEAST_TIME), MOST_TIME)

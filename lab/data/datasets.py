@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.data.forms import as_completions, as_preferences, as_prompts
-from lab.data.rows import read_rows
+from lab.data.rows import Rows, read_rows
+from lab.errors import DatasetError
 from lab.tasks import equations
 
 MOST_DEMONSTRATIONS = 20_000
 MOST_PREFERENCES = 12_000
 HELD_OUT_PAIRS = 1_000
 ON_PAIRS = ("rm", "dpo")
+VERSION = "version:"
+"""Before the id of a data set that was frozen from judgements."""
+_VERSION_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
 HELD_OUT_OF = 10
 """Of a file, one row in ten (by a hash of its prompt) is held out."""
 MOST_HELD_OUT = 256
@@ -43,11 +48,15 @@ class Dataset:
     """Preferences to measure a reward model on, with their ``category`` where it is known."""
 
 
-def load(recipe: Recipe) -> Dataset:
-    """The rows of a recipe. Raises DatasetError where a file cannot be read or lacks columns."""
+def load(recipe: Recipe, home: Path | None = None) -> Dataset:
+    """The rows of a recipe. ``home`` is LAB_HOME, where a ``version:ID`` lies. Raises DatasetError where a file cannot be read or lacks
+    columns, or where a frozen version is not what it was."""
     if recipe.dataset == "equations":
         return _equations(recipe)
-    rows = read_rows(Path(recipe.dataset).expanduser())
+    if recipe.dataset.startswith(VERSION):
+        rows = _version(recipe.dataset, home)
+    else:
+        rows = read_rows(Path(recipe.dataset).expanduser())
     if recipe.algorithm in ON_PAIRS:
         pairs = as_preferences(rows)
         train = [row for row in pairs if not _is_held_out(row["prompt"])] or pairs
@@ -62,6 +71,25 @@ def load(recipe: Recipe) -> Dataset:
         if not train:
             train, held_out = everything, []
     return Dataset(train, held_out, rows.content_hash)
+
+
+def _version(dataset: str, home: Path | None) -> Rows:
+    """The rows of a frozen version, whose hash is that of the version itself. The store writes them (``lab/store``)."""
+    version = dataset.removeprefix(VERSION)
+    folder = (home or Path()) / "exports" / version
+    try:
+        if home is None or _VERSION_ID.fullmatch(version) is None:
+            raise FileNotFoundError(folder)
+        wanted = json.loads((folder / "version.json").read_bytes())["content_hash"]
+        rows = read_rows(folder / "preferences.jsonl")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError("version_missing", version=version[:64]) from error
+    found = content_hash(
+        [{name: value for name, value in row.items() if name != "dataset_version"} for row in rows.rows]
+    )
+    if found != wanted:
+        raise DatasetError("version_changed", version=version, folder=folder)
+    return replace(rows, content_hash=found)
 
 
 def _equations(recipe: Recipe) -> Dataset:

@@ -3,6 +3,7 @@
 | form | columns | as prompts | as completions | as preferences |
 |---|---|---|---|---|
 | preferences | ``prompt, chosen, rejected``: text or messages | the prompt | no | as they are |
+| pairs | ``prompt, first, second``: to be judged (``pair_rows.py``) | the prompt | no | no |
 | conversations | ``conversations, chosen, rejected`` (LLaMA-Factory) | the conversation | no | yes |
 | whole_chats | ``chosen, rejected``: messages with the prompt in them | what they share | no | yes |
 | alpaca_preferences | ``instruction, input, chosen, rejected`` | instruction and input | no | yes |
@@ -32,7 +33,7 @@ from lab.errors import DatasetError
 FINAL = "####"
 """GSM8K's mark before the final answer."""
 
-OPTIONAL = ("input", "category")
+OPTIONAL = ("input", "category", "first_source", "second_source", "gold", "source_chosen", "source_rejected")
 """Columns that may be mapped, besides those that a form needs."""
 
 
@@ -40,6 +41,7 @@ class Form(StrEnum):
     """A known form of rows, told by its columns."""
 
     PREFERENCES = "preferences"
+    PAIRS = "pairs"
     CONVERSATIONS = "conversations"
     WHOLE_CHATS = "whole_chats"
     ALPACA_PREFERENCES = "alpaca_preferences"
@@ -55,6 +57,7 @@ COLUMNS: dict[Form, tuple[str, ...]] = {
     Form.CONVERSATIONS: ("conversations", "chosen", "rejected"),
     Form.ALPACA_PREFERENCES: ("instruction", "chosen", "rejected"),
     Form.WHOLE_CHATS: ("chosen", "rejected"),
+    Form.PAIRS: ("prompt", "first", "second"),
     Form.DEMONSTRATIONS: ("prompt", "completion"),
     Form.PROBLEMS: ("prompt", "answer"),
     Form.QUESTIONS: ("question", "answer"),
@@ -66,6 +69,7 @@ PREFERENCE_FORMS = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCE
 COMPLETION_FORMS = (Form.DEMONSTRATIONS, Form.QUESTIONS, Form.ALPACA)
 PROMPT_FORMS = (
     Form.PREFERENCES,
+    Form.PAIRS,
     Form.PROBLEMS,
     Form.PROMPTS,
     Form.CONVERSATIONS,
@@ -84,6 +88,8 @@ class Shaped:
     form: Form
     rows: list[Row]
     left_out: list[LeftOut]
+    lines: list[int]
+    """Where each row that can be used begins in the file."""
 
 
 def detect_form(rows: Rows, columns: Mapping[str, str] | None = None) -> Form:
@@ -173,19 +179,41 @@ def shape_preferences(rows: Rows) -> Shaped:
     return _shape(rows, form, lambda row: one_preference(_with_prompt(row, form)), COLUMNS[form])
 
 
+def shape_pairs(rows: Rows) -> Shaped:
+    """``prompt, first, second`` rows with what else a pair may have (``first_source, second_source, gold``), and the report.
+
+    A prompt is text where it is one question, else messages; both responses are text.
+    """
+    form = _wanted(rows, (Form.PAIRS,), "first", "prompt, first, second")
+
+    def one(row: Row) -> Row:
+        sides = {"chosen": row.get("first"), "rejected": row.get("second")}
+        try:
+            shaped = one_preference({"prompt": row.get("prompt"), **sides})
+        except NotUsable as reason:
+            theirs = {"chosen": "first", "rejected": "second"}.get(reason.detail, reason.detail)
+            raise NotUsable(reason.why, theirs) from reason
+        further = {name: row[name] for name in ("first_source", "second_source", "gold") if name in row}
+        return {"prompt": shaped["prompt"], "first": shaped["chosen"], "second": shaped["rejected"]} | further
+
+    return _shape(rows, form, one, COLUMNS[form])
+
+
 def _shape(rows: Rows, form: Form, one: Callable[[Row], Row], columns: tuple[str, ...]) -> Shaped:
     """Every row through ``one``; DatasetError where none is left."""
     kept: list[Row] = []
+    kept_lines: list[int] = []
     left_out = list(rows.left_out)
     lines = rows.lines or range(1, len(rows.rows) + 1)
     for line, row in zip(lines, rows.rows, strict=True):
         try:
             kept.append(one(row))
+            kept_lines.append(line)
         except NotUsable as reason:
             left_out.append(reason.at(line))
     if not kept:
         raise _nothing(rows, left_out, columns)
-    return Shaped(form, kept, sorted(left_out, key=lambda row: row.line))
+    return Shaped(form, kept, sorted(left_out, key=lambda row: row.line), kept_lines)
 
 
 def _nothing(rows: Rows, left_out: list[LeftOut], columns: tuple[str, ...]) -> DatasetError:

@@ -29,6 +29,16 @@ class WhyLeftOut(StrEnum):
     """A side that is not exactly one message of the assistant; the detail is its column."""
     SEVERAL_TURNS = "several_turns"
     """A conversation or a system message where one plain prompt is needed."""
+    SAME_PAIR = "same_pair"
+    """The prompt and both responses stand in an earlier row; the detail is its line."""
+    ALREADY_THERE = "already_there"
+    """The collection has this pair from before."""
+    ID_TWICE = "id_twice"
+    """Another pair under the id that the detail names, which an earlier row has."""
+    TOO_LONG = "too_long"
+    """More characters than the lab stores in the column that the detail names."""
+    NO_CHOICE = "no_choice"
+    """A ``gold`` that is neither ``first`` nor ``second``; the detail is what it is."""
 
 
 @dataclass(frozen=True)

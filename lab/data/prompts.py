@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from lab.core.jobs import Asked, Part, SampleSpec
 from lab.core.recipes import GrpoRecipe
@@ -10,7 +11,7 @@ from lab.data.datasets import load
 from lab.tasks import equations
 
 
-def asked_prompts(spec: SampleSpec) -> list[Asked]:
+def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
     """The same prompts in the same order for the same spec, whatever the model: two models can be compared on them.
 
     Of a file, *validation* is its held-out tenth. Raises DatasetError where a file cannot be read.
@@ -21,7 +22,7 @@ def asked_prompts(spec: SampleSpec) -> list[Asked]:
         split = equations.Split(spec.part.value)
         rows = equations.prompts(split, spec.seed)
     else:
-        found = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed))
+        found = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed), home)
         rows = list(found.held_out if spec.part is Part.VALIDATION and found.held_out else found.train)
         random.Random(f"job-{spec.seed}").shuffle(rows)
     return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in rows[: spec.count]]

@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 
 from lab.core.recipes import Recipe
-from lab.data.datasets import load
+from lab.data.datasets import VERSION, load
 from lab.errors import MachineError, ModelError, StateError
 from lab.runs.watch import size_text
 from lab.sandbox.rewards import check_uses
 from lab.store.models import resolve, reward_adapter
+from lab.store.preference_versions_export import version_file
 from lab.store.runs import Store, valid_run_id
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
@@ -30,7 +31,9 @@ def check(recipe: Recipe, store: Store) -> str:
     if reward_model := getattr(recipe, "reward_model", ""):
         reward_adapter(reward_model, recipe.model, store.home)
     check_disk(recipe, store, model)
-    return load(recipe).content_hash  # read as the worker will; raises DatasetError
+    if recipe.dataset.startswith(VERSION):
+        version_file(store, recipe.dataset.removeprefix(VERSION))
+    return load(recipe, store.home).content_hash  # read as the worker will; raises DatasetError
 
 
 def check_model(model: str, store: Store) -> Path | None:

@@ -136,7 +136,7 @@ def check_job(spec: Spec, store: Store) -> None:
         raise ModelError("model_does_not_write", value=spec.model)
     checks.check_model(spec.model, store)
     if isinstance(spec, SampleSpec):
-        prompts = asked_prompts(spec)
+        prompts = asked_prompts(spec, store.home)
         if not prompts:
             raise DatasetError("job_no_prompts", value=spec.dataset)
         return
@@ -144,7 +144,7 @@ def check_job(spec: Spec, store: Store) -> None:
     checks.check_rules(recipe)
     if reward_model := getattr(recipe, "reward_model", ""):
         reward_adapter(reward_model, recipe.model, store.home)
-    load(recipe)
+    load(recipe, store.home)
 
 
 def cancel(folder: JobFolder) -> None:

@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, refusal, user_name
+from lab.server.annotate import add_annotate
 from lab.server.assets import add_assets
 from lab.server.events import Watches
 from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
@@ -36,6 +37,7 @@ from lab.server.runs import add_runs
 from lab.server.session import Sessions
 from lab.server.sign_in import add_sign_in
 from lab.settings import Settings
+from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
@@ -87,6 +89,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     application.state.watches = watches
     add_runs(application, store, watches)
     add_jobs(application, supervisor.jobs)
+    add_annotate(application, Annotation(store))
     if settings.sign_in:
         add_sign_in(application, sessions)
     _mount(application, settings, blocks)

@@ -101,6 +101,7 @@ annotators_table = Table(
     metadata,
     _collection(primary_key=True),
     Column("annotator", String(200), primary_key=True),
+    Column("name", Text, nullable=False),  # as it was when they last came; the id beside it is who they are
     Column("judged", Integer, nullable=False),  # current judgements that are no skip, gold ones too
     Column("skipped", Integer, nullable=False),
     Column("in_open", Integer, nullable=False),  # their current judgements and skips of pairs that are still open

@@ -13,24 +13,26 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata as installed
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Executable, Row, delete, insert, select, update
+from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from lab.errors import InputError, LabError, MachineError, StateError
 from lab.store import reserve
 from lab.store.database import open_database, runs_table
+from lab.store.group_commit import GroupCommit, Work
 from lab.store.run_folder import RunFolder
 
 RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy")
 FOLDERS_IN_MEMORY = 64
 NAME_LENGTH = 120
+T = TypeVar("T")
 _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are mistaken for each other
 
@@ -101,6 +103,7 @@ class Store:
             raise MachineError("home_not_writable", home=self.home, reason=error.strerror or error) from error
         self._engine = open_database(self.home, allow_unsafe_disk=allow_unsafe_disk)
         self._reader = self._engine.execution_options(read_only=True)
+        self.writer = GroupCommit(self._engine, self.home)
         self._folders: dict[str, RunFolder] = {}
         self._lock = threading.Lock()
         reserve.keep(self.home)
@@ -108,8 +111,19 @@ class Store:
             shutil.rmtree(rest, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Write what waits, then let go of the database."""
+        self.writer.close()
         self._engine.dispose()
+
+    # ---- for the other modules of this room
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that sees one moment of the database and takes no lock."""
+        return self._reader.begin()
+
+    def writing(self, work: Work[T]) -> T:
+        """The answer of ``work`` once it is committed (``group_commit.py``)."""
+        return self.writer.submit(work).result()
 
     # ---- reading
 

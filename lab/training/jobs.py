@@ -53,7 +53,7 @@ def work_job(path: Path) -> int:
 
 
 def _sample(spec: SampleSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
-    prompts = asked_prompts(spec)
+    prompts = asked_prompts(spec, home)
     reporter.total = len(prompts) * spec.completions
     speaker = load_speaker(spec, home)
     reporter.enter_stage("sampling")

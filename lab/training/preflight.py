@@ -35,7 +35,7 @@ ModelScores = Callable[[Sequence[Completion]], list[float]]
 def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     """Sample, score, judge; ``{"report": …}`` for result.json."""
     recipe = spec.parsed()
-    prompts = first_prompts(recipe, datasets.load(recipe).train, spec.prompts)
+    prompts = first_prompts(recipe, datasets.load(recipe, home).train, spec.prompts)
     size = recipe.group_size
     reporter.total = len(prompts) * size
     rules, model_scores, speaker = rule_set(recipe), None, None

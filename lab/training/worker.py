@@ -43,7 +43,7 @@ def work(path: Path) -> int:
 
 
 def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
-    dataset = datasets.load(recipe)
+    dataset = datasets.load(recipe, folder.path.parents[1])
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
     from lab.training.task import Task, rule_set

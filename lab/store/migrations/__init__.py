@@ -36,9 +36,10 @@ def migrate(connection: Connection, path: Path) -> None:
     found = revision(connection)
     if found == known()[-1]:
         return
-    if found is not None and found not in known():
+    before = not inspect(connection).has_table(REVISION.name)  # schema 1, or nothing at all
+    if found is not None and (found not in known() or (before and found != known()[0])):
         raise StartError("database_too_new", path=path, found=found.lstrip("0") or found, known=int(known()[-1]))
-    _alembic(connection, stamp=found if not inspect(connection).has_table(REVISION.name) else None)
+    _alembic(connection, stamp=found if before else None)
 
 
 def revision(connection: Connection) -> str | None:

@@ -83,6 +83,7 @@ def upgrade() -> None:
         "annotators",
         sa.Column("collection", sa.String(32), sa.ForeignKey(COLLECTION), primary_key=True),
         sa.Column("annotator", sa.String(200), primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
         sa.Column("judged", sa.Integer, nullable=False),
         sa.Column("skipped", sa.Integer, nullable=False),
         sa.Column("in_open", sa.Integer, nullable=False),

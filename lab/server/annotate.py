@@ -1,0 +1,105 @@
+"""The ``/api/annotate`` routes: pairs handed to whoever asks, and what they say of them. Owners' doors are the page's.
+
+Who judges is the user of the request, and which response stood where is computed from that: the browser says ``a`` or ``b`` and
+nothing else. An answer "saved" is sent after the commit (``lab/store/group_commit.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from lab.core.access import Access, User, requires, user_of
+from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
+from lab.store.annotation import Annotation
+from lab.store.judgements import Submission
+from lab.store.judgements_queue import MOST_HANDED_OUT
+from lab.store.lines import dump
+
+CHOICES: dict[str, Place | Choice] = {
+    "a": Place.LEFT,
+    "b": Place.RIGHT,
+    "tie": Choice.TIE,
+    "both_bad": Choice.BOTH_BAD,
+    "skip": Choice.SKIP,
+}
+Count = Annotated[int, Query(ge=1, le=MOST_HANDED_OUT)]
+Holding = Annotated[str, Query(max_length=8000)]
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Said(_Body):
+    """One judgement as the page sends it."""
+
+    id: UUID
+    pair: Id
+    collection: Id
+    choice: Literal["a", "b", "tie", "both_bad", "skip"]
+    strength: int | None = Field(None, ge=1, le=3, strict=True)
+    reason: str = Field("", max_length=LONGEST_REASON)
+    milliseconds: int | None = Field(None, ge=0, le=int(LONGEST_DURATION * 1000), strict=True)
+    edited: str | None = Field(None, max_length=LONGEST_TEXT)
+
+
+class Undone(_Body):
+    """One judgement to be taken back."""
+
+    id: UUID
+    judgement: UUID
+
+
+def add_annotate(application: FastAPI, annotation: Annotation) -> None:
+    """Register the routes."""
+
+    @application.get("/api/annotate/collections")
+    @requires(Access.ANNOTATOR)
+    def collections(request: Request) -> Response:
+        return _json({"collections": annotation.queue(annotator_of(request))})
+
+    @application.get("/api/annotate/collections/{collection_id}/pairs")
+    @requires(Access.ANNOTATOR)
+    async def pairs(request: Request, collection_id: str, count: Count = 4, holding: Holding = "") -> Response:
+        held = [pair for pair in holding.split(",") if pair]
+        return await _answer(annotation.hand_out(annotator_of(request), collection_id, count, held))
+
+    @application.post("/api/annotate/judgements")
+    @requires(Access.ANNOTATOR)
+    async def judge(request: Request, said: Said) -> Response:
+        seconds = None if said.milliseconds is None else said.milliseconds / 1000
+        values = said.model_dump(exclude={"choice", "milliseconds"}) | {
+            "choice": CHOICES[said.choice],
+            "seconds": seconds,
+        }
+        return await _answer(annotation.judge(annotator_of(request), Submission(**values)))
+
+    @application.post("/api/annotate/undo")
+    @requires(Access.ANNOTATOR)
+    async def undo(request: Request, undone: Undone) -> Response:
+        return await _answer(annotation.undo(annotator_of(request), undone.id, undone.judgement))
+
+
+def annotator_of(request: Any) -> User:
+    """Who judges, from the request alone (FastAPI's or Gradio's)."""
+    user = user_of(request)
+    return user if user.id else replace(user, id=user.name)
+
+
+async def _answer(waiting: Future[dict[str, Any]]) -> Response:
+    """The answer once it is committed. Whoever hangs up meanwhile takes nothing back."""
+    answer = await asyncio.shield(asyncio.wrap_future(waiting))
+    return _json(answer | {"progress": asdict(answer["progress"])})
+
+
+def _json(value: object) -> Response:
+    return Response(dump(value), media_type=JSONResponse.media_type)
