@@ -38,7 +38,7 @@ WORDS = {
         "often": "Too many attempts from this address. Wait a minute, then try again.",
         "link": "This link has been used or is too old. Sign in another way, or restart the lab for a new link.",
         "person_name_length": "Write 1 to {most} visible characters, a letter or a digit among them.",
-        "person_name_letter": "A name cannot hold the character {letter}. Use letters, digits, spaces and - _ . ' ·",
+        "person_name_letter": "A name cannot hold the character {letter}. Use letters, digits, spaces and - _ . ' ·",
         "person_name_scripts": "A name cannot mix alphabets whose letters look alike ({scripts}). Use one of them.",
         "person_name_taken": "“{name}” is the name of somebody with a password, or looks like it. Choose another one.",
     },
@@ -56,7 +56,7 @@ WORDS = {
         "often": "这个地址尝试次数过多。请等一分钟再试。",
         "link": "这个链接已被使用或已失效。请用别的方式登录，或重启实验室获得新链接。",
         "person_name_length": "请写 1 到 {most} 个可见字符，其中至少一个字母、汉字或数字。",
-        "person_name_letter": "名字里不能有字符 {letter}。请只用文字、数字、空格和 - _ . ' ·",
+        "person_name_letter": "名字里不能有字符 {letter}。请只用文字、数字、空格和 - _ . ' ·",
         "person_name_scripts": "名字不能混用字形相近的几种字母（{scripts}）。请只用其中一种。",
         "person_name_taken": "“{name}”是一位有密码的用户的名字，或看起来一样。请换一个。",
     },
@@ -172,6 +172,7 @@ class Page:
         by_password = named or settings.password is not None
         sentence = words.get(problem, "").format(**(params or {}))
         of_guest = settings.guests and (bool(guest) or problem.startswith("person_name") or not by_password)
+        at_guest = settings.guests and (of_guest or not sentence)
         filled = {
             **words,
             "lead": words["lead_guest" if settings.guests else "lead" if by_password else "by_link"],
@@ -185,7 +186,9 @@ class Page:
             "hide_name": "" if named else "hidden",
             "hide_hint": "" if named and settings.password is not None else "hidden",
             "hide_by_link": "" if settings.guests and not by_password else "hidden",
-            "open_member": "open" if not settings.guests or (sentence and not of_guest) else "",
+            "open_member": "" if at_guest else "open",
+            "focus_guest": "autofocus" if at_guest else "",
+            "focus_member": "" if at_guest else "autofocus",
         }
         page = re.sub(r"\{\{(\w+)\}\}", lambda found: html.escape(filled[found[1]]), self.template)
         return HTMLResponse(page, status_code=status)

@@ -66,8 +66,15 @@ class TrainForm:
                 self.inputs[algorithm] = self._draw_fields(algorithm)
         with gr.Column(elem_id="start-bar"):
             with gr.Row(elem_classes="start-row"):
-                self.start = gr.Button(self.i18n("train.start"), variant="primary", elem_id="start", min_width=120)
+                self.start = gr.Button(
+                    self.i18n("train.start"),
+                    variant="primary",
+                    elem_id="start",
+                    elem_classes="owner-only",
+                    min_width=120,
+                )
                 self.command = gr.HTML(elem_id="command", html_template=COMMAND, js_on_load=COPY)
+            gr.HTML(self.i18n("train.owner_why"), elem_classes="owner-why")
             self.message = gr.HTML(elem_id="message")
             with gr.Row(elem_classes="edited-row", visible=False) as self.edited_row:
                 gr.HTML(self.i18n("train.edited"), elem_classes="quiet")
@@ -163,6 +170,16 @@ class TrainForm:
         return self.filled(
             draft.chosen(preset).replaced(edits), request, say("train.loaded", language_of(request), name=run.name)
         )
+
+    def with_data(self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request) -> list[Any]:
+        """The form with the first preset of an algorithm, to train on these data; ``name`` is what people call them."""
+        draft = read_draft(stored, self.presets.names)
+        preset = next((one for one in self.presets.names if self.presets.recipe(one).algorithm == algorithm), None)
+        if preset is None:
+            return self.filled(draft, request)
+        chosen = draft.chosen(preset)
+        told = say("annotate.filled", language_of(request), name=name)
+        return self.filled(chosen.replaced({**chosen.of(preset), "dataset": dataset}), request, told)
 
     def _handlers(self, algorithm: str) -> tuple[Any, Any]:
         """The handlers of an algorithm's fields: while something is typed, and once a field is left."""

@@ -58,13 +58,13 @@ class TrainRuns:
             self.title = gr.HTML(elem_id="run-title")
             with gr.Row(elem_classes="actions"):
                 self.groups = _button(i18n, "open_groups", variant="primary")
-                self.stop = _button(i18n, "stop")
-                self.stop_now = _button(i18n, "stop_now", variant="stop")
-                self.cancel = _button(i18n, "cancel")
-                self.resume = _button(i18n, "resume")
+                self.stop = _button(i18n, "stop", classes=OWNER_ONLY)
+                self.stop_now = _button(i18n, "stop_now", variant="stop", classes=OWNER_ONLY)
+                self.cancel = _button(i18n, "cancel", classes=OWNER_ONLY)
+                self.resume = _button(i18n, "resume", classes=OWNER_ONLY)
                 self.load = _button(i18n, "load")
-                self.rename = _button(i18n, "rename")
-                self.delete = _button(i18n, "delete", variant="stop")
+                self.rename = _button(i18n, "rename", classes=OWNER_ONLY)
+                self.delete = _button(i18n, "delete", variant="stop", classes=OWNER_ONLY)
             with gr.Row(visible=False, elem_classes="ask") as self.rename_row:
                 self.name = gr.Textbox(label=i18n("train.new_name"), max_length=120, scale=2, elem_id="new-name")
                 self.save_name = _button(i18n, "save_name", variant="primary")
@@ -232,8 +232,11 @@ class TrainRuns:
 
 
 WITH_GROUPS = ("grpo", "ppo")
+OWNER_ONLY = "owner-only"
+"""Left out for those who may only look (``page.css``); what these buttons call refuses them besides."""
 HIDE_BOTH = "() => [{__type__: 'update', visible: false}, {__type__: 'update', visible: false}]"
 
 
-def _button(i18n: gr.I18n, word: str, variant: Any = "secondary") -> gr.Button:
-    return gr.Button(i18n(f"train.{word}"), variant=variant, size="sm", min_width=60, elem_id=word.replace("_", "-"))
+def _button(i18n: gr.I18n, word: str, variant: Any = "secondary", classes: str | None = None) -> gr.Button:
+    label, elem_id = i18n(f"train.{word}"), word.replace("_", "-")
+    return gr.Button(label, variant=variant, size="sm", min_width=60, elem_id=elem_id, elem_classes=classes)
