@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from lab.errors import StartError
-from lab.store import annotation_tables  # noqa: F401  (registers its tables)
+from lab.store import annotation_tables, rule_sets  # noqa: F401  (register their tables)
 from lab.store.database import metadata
 from lab.store.migrations import FOLDER, known
 from lab.store.runs import RunState, Store
@@ -103,7 +103,7 @@ def test_a_migration_that_fails_leaves_the_old_file(old_home: Path) -> None:
     "later",
     [
         "UPDATE alembic_version SET version_num = '0099'",
-        "UPDATE schema_version SET version = 3; DROP TABLE alembic_version",
+        "UPDATE schema_version SET version = 9; DROP TABLE alembic_version",
     ],
 )
 def test_a_file_of_a_later_lab_is_refused_and_left_alone(old_home: Path, later: str) -> None:
