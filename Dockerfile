@@ -1,4 +1,5 @@
-# The lab in a container: CPU by default, one page on port 7860. It listens for others there, so it wants a password:
+# The lab in a container: CPU by default, one page on port 7860. It listens for others there, so it wants
+# LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file (python -m lab users add NAME --access owner):
 #   docker build -t alignment-lab . && docker run -p 7860:7860 -e LAB_PASSWORD=… -v lab:/data alignment-lab
 # As a Hugging Face Space (sdk: docker, app_port: 7860) set LAB_PASSWORD as a secret; without persistent storage
 # /data is part of the container and is lost when that restarts.

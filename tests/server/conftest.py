@@ -114,12 +114,17 @@ Make = Callable[..., Lab]
 def _maker(folder: Path) -> Iterator[Make]:
     stores: list[Store] = []
 
-    def make(blocks: gr.Blocks | None = None, **changes: object) -> Lab:
+    def make(blocks: gr.Blocks | None = None, whole: bool = False, **changes: object) -> Lab:
         settings = replace(Settings(home=folder / "home"), **changes)  # type: ignore[arg-type]
         store = Store(settings.home, allow_unsafe_disk=True)
         stores.append(store)
+        supervisor = Supervisor(store)  # not started: what is submitted stays in the queue
+        if whole:
+            from lab.ui.page import build as build_page
+
+            blocks = build_page(settings, store, supervisor)
         blocks = blocks or small_page()
-        return Lab(settings, store, build(settings, store, Supervisor(store), blocks), blocks)
+        return Lab(settings, store, build(settings, store, supervisor, blocks), blocks)
 
     yield make
     for store in stores:

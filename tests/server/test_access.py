@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 
 import gradio as gr
@@ -18,6 +19,7 @@ from tests.server.conftest import AWAY, HERE, PASSWORD, Lab, Make, small_page
 
 JOIN = "/gradio_api/queue/join"
 LEVELS = list(Access)
+REFUSED = "This needs the access"
 
 
 def call(client: TestClient, blocks: gr.Blocks, name: str, **headers: str) -> dict[str, object]:
@@ -44,15 +46,22 @@ def serve(client: TestClient, blocks: gr.Blocks, name: str, **headers: str) -> i
 # ---- each door, each function, each level
 
 
-def test_every_route_is_tried_at_every_level(shared_lab: Lab) -> None:
-    doors = declared_doors(shared_lab.application)
+@pytest.fixture(scope="module")
+def whole_lab(make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """With the page that people see, open to guests, and with everything that the application registers for it."""
+    home = tmp_path_factory.mktemp("whole")
+    return make_module_lab(whole=True, host="0.0.0.0", password=PASSWORD, guests=True, home=home)
+
+
+def test_every_route_is_tried_at_every_level(whole_lab: Lab) -> None:
+    doors = declared_doors(whole_lab.application)
     assert len(doors) > 60
     first: dict[tuple[str, str], Door] = {}
     for door in doors:
         for method in door.methods:
             first.setdefault((method, door.path), door)
     for level in LEVELS:
-        client = shared_lab.client(None if level == Access.NOBODY else level)
+        client = whole_lab.client(None if level == Access.NOBODY else level)
         for (method, path), door in first.items():
             if path.endswith(("/heartbeat/{session_hash}", "/queue/data", "/{event_id}")) and level >= Access.VIEWER:
                 continue  # an endless stream; that it opens is shown by the calls below
@@ -66,7 +75,90 @@ def test_every_route_is_tried_at_every_level(shared_lab: Lab) -> None:
                 assert refused == (level < door.access), (level, method, path, answer.status_code)
 
 
+def test_every_function_of_the_page_is_tried_at_every_level(whole_lab: Lab) -> None:
+    """Each with no values: what the caller may do comes to its values, and breaks there; the others never come so far."""
+    functions = {f._id: needed for f in whole_lab.blocks.fns.values() if f.fn and (needed := access_of(f.fn))}
+    assert len(functions) > 30
+    for level in LEVELS:
+        with whole_lab.client(None if level == Access.NOBODY else level) as client:
+            ended = call_all(client, list(functions))
+            for number, needed in functions.items():
+                name = str(whole_lab.blocks.fns[number].api_name)
+                assert ended[number] == ("refused" if level < needed else "let through"), (level, name, ended[number])
+
+
+def call_all(client: TestClient, functions: list[int]) -> dict[int, str]:
+    """What became of a call of each function, all of them in the queue at once."""
+    session, ended, waiting = secrets.token_hex(5), {}, {}
+    for number in functions:
+        joined = client.post(JOIN, json={"data": [], "fn_index": number, "session_hash": session})
+        if joined.status_code == 200:
+            waiting[joined.json()["event_id"]] = number
+        else:
+            ended[number] = "refused" if joined.status_code == 401 else f"status {joined.status_code}"
+    if not waiting:
+        return ended
+    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
+        for line in stream.iter_lines():
+            message = json.loads(line[5:]) if line.startswith("data:") else {}
+            if message.get("msg") == "process_completed":
+                ended[waiting.pop(message["event_id"])] = "refused" if REFUSED in line_of(message) else "let through"
+            if not waiting:
+                break
+    assert not waiting
+    return ended
+
+
+def line_of(message: object) -> str:
+    return json.dumps(message, ensure_ascii=False)
+
+
+def test_no_function_of_the_page_is_reached_by_another_way(whole_lab: Lab) -> None:
+    """Gradio answers functions that wait in no queue at an address of their own, too."""
+    direct = [f for f in whole_lab.blocks.fns.values() if f.fn and not f.queue]
+    assert direct
+    for level in (Access.VIEWER, Access.ANNOTATOR):
+        client = whole_lab.client(level)
+        for function in direct:
+            needed = access_of(function.fn)
+            body = {"data": [], "fn_index": function._id, "session_hash": "s"}
+            answer = client.post("/gradio_api/run/predict", json=body)
+            assert needed is not None
+            assert (REFUSED in line_of(answer.json())) == (level < needed), (level, function.api_name, answer.text)
+            if level < needed:
+                assert answer.status_code >= 400
+
+
+def test_every_server_function_of_the_page_is_tried_at_every_level(whole_lab: Lab) -> None:
+    for block in whole_lab.blocks.blocks.values():
+        for function in getattr(block, "server_fns", ()):
+            needed = access_of(function)
+            assert needed is not None
+            for level in LEVELS:
+                client = whole_lab.client(None if level == Access.NOBODY else level)
+                body = {"data": [], "component_id": block._id, "session_hash": "s", "fn_name": function.__name__}
+                try:
+                    status = client.post(SERVER_FUNCTIONS, json=body).status_code
+                except Exception:  # it was let through, and broke on having no values
+                    status = 500
+                assert (status in (401, 403)) == (level < needed), (level, function.__name__, status)
+
+
+def test_what_annotators_may_not_do(whole_lab: Lab) -> None:
+    """Training, importing, exporting, saving rules, and seeing who said what: by the words in the doors' own names."""
+    owners = re.compile("start|stop|cancel|resum|delet|renam|import|upload|export|freez|save|quality|annotators|votes")
+    mine = re.compile(
+        "^/gradio_api/(cancel|startup-events)|^/api/rules/import$"
+    )  # Gradio's own; reads a text, saves nothing
+    levels = {door.path: door.access for door in declared_doors(whole_lab.application) if door.access is not None}
+    levels |= {str(f.api_name): access_of(f.fn) for f in whole_lab.blocks.fns.values() if f.fn}
+    doubtful = {name for name, level in levels.items() if owners.search(name) and not mine.search(name)}
+    assert len(doubtful) > 8
+    assert {name for name in doubtful if levels[name] is not Access.OWNER} == set()
+
+
 def test_every_function_is_tried_at_every_level(shared_lab: Lab) -> None:
+    """On a page of one function a level, which all do what they are there for."""
     events = {str(f.api_name): access_of(f.fn) for f in shared_lab.blocks.fns.values()}
     assert len(events) == 4
     for level in LEVELS:
@@ -76,7 +168,7 @@ def test_every_function_is_tried_at_every_level(shared_lab: Lab) -> None:
                 message = call(client, shared_lab.blocks, name)
                 assert message["success"] == (level >= needed), (level, name, message)
                 if Access.VIEWER <= level < needed:
-                    assert f"“{needed.name.lower()}”" in json.dumps(message, ensure_ascii=False)
+                    assert f"“{needed.word}”" in line_of(message)
             for name, needed in (("ask", Access.VIEWER), ("command", Access.OWNER)):
                 assert (serve(client, shared_lab.blocks, name) == 200) == (level >= needed), (level, name)
 
