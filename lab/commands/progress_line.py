@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, print_json
-from lab.runs.progress import Summary, summary
+from lab.runs.progress import Summary, with_warnings
 from lab.store.runs import Run, RunState, Store
 from lab.ui.text import say, system_locale, word
 
@@ -62,10 +62,12 @@ def follow(store: Store, arguments: argparse.Namespace, start: Callable[[Progres
         run = start(line)
     finally:
         line.close()
-    shown = summary(run, store)
+    shown = with_warnings(run, store)
     if arguments.json:
         print_json(shown)
     locale = system_locale()
+    for warning in shown["warnings"]:
+        complain(word(warning, locale))
     if run.state is RunState.FINISHED:
         if not arguments.json:
             _print_result(shown, store.folder(run.id).model_path, locale)

@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from lab.runs.warnings import warnings_of
 from lab.store.lines import Line
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
@@ -51,6 +52,11 @@ def summary(run: Run, store: Store) -> Summary:
         "parent": run.parent,
         "stop_at_step": _stop_at_step(request, step, steps) if request else None,
     }
+
+
+def with_warnings(run: Run, store: Store) -> Summary:
+    """The summary of a run that somebody looks at, with the warnings that it gives rise to."""
+    return {**summary(run, store), "warnings": warnings_of(run, store)}
 
 
 def stop_step(run: Run, folder: RunFolder) -> int | None:

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 from starlette.concurrency import run_in_threadpool
 
 from lab.errors import LabError
-from lab.runs.progress import summary
+from lab.runs.progress import with_warnings
 from lab.store.lines import dump
 from lab.store.runs import Store
 
@@ -184,7 +184,7 @@ def _send(lane: set[Watcher], *events: bytes | None) -> None:
 def _read(store: Store, run_id: str, places: Iterable[Place]) -> dict[Place, Look]:
     """Look at a run once, for each of the places. The state is read first: what an ended run wrote is then all there."""
     run = store.run(run_id)
-    told = summary(run, store)
+    told = with_warnings(run, store)
     mark = hashlib.sha1(dump({**told, "seconds_left": None}), usedforsecurity=False).hexdigest()
     looks = {}
     for place in places:

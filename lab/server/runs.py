@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lab.core.access import Access, requires
 from lab.errors import InputError
-from lab.runs.progress import summary
+from lab.runs.progress import summary, with_warnings
 from lab.server.events import Watches
 from lab.store.command_line import command_line
 from lab.store.lines import dump
@@ -37,7 +37,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
         found = store.run(run_id)
-        return _json({**summary(found, store), "recipe": found.recipe, "command": command_line(found.recipe)})
+        return _json({**with_warnings(found, store), "recipe": found.recipe, "command": command_line(found.recipe)})
 
     @application.get("/api/runs/{run_id}/events")
     @requires(Access.VIEWER)

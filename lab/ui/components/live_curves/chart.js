@@ -2,8 +2,8 @@
 // share. Drawn as SVG by hand; no plotting library, no request.
 
 const CHART_HEIGHT = 116;
-const SHARES = /(_share|_ratio|accuracy|pass_at_1|_bias)$|^accuracy\//;
-const WHOLE = /(_share|accuracy|pass_at_1|_bias)$|^accuracy\//;
+const SHARES = /(_share|_ratio|accuracy|pass_at_1|_bias|repetition|same_answer)$|^accuracy\//;
+const WHOLE = /(_share|accuracy|pass_at_1|_bias|repetition|same_answer)$|^accuracy\//;
 
 function metricLabel(name) {
   if (hasWord("m_" + name)) return word("m_" + name);
@@ -28,9 +28,10 @@ class Chart {
     this.raw = draw("path", { class: "raw" });
     this.smooth = draw("path", { class: "smooth" });
     this.dots = draw("g", { class: "held" });
+    this.flags = draw("g", { class: "flags" });
     this.cross = draw("line", { class: "cross", y1: 0, y2: CHART_HEIGHT - 16 });
     this.spot = draw("circle", { class: "spot", r: 3.5 });
-    this.svg = draw("svg", { role: "img", height: CHART_HEIGHT }, this.grid, this.raw, this.smooth, this.dots, this.cross, this.spot);
+    this.svg = draw("svg", { role: "img", height: CHART_HEIGHT }, this.grid, this.raw, this.smooth, this.dots, this.flags, this.cross, this.spot);
     this.node = make(
       "figure",
       { class: "chart", "data-metric": name },
@@ -41,7 +42,7 @@ class Chart {
     this.point(null);
   }
 
-  show(train, held, weight, last, width) {
+  show(train, held, weight, last, width, flags) {
     Object.assign(this, { train, held, last, width });
     const values = train ? train.values : [];
     this.soft = weight > 0 ? smoothed(values, weight) : values;
@@ -53,6 +54,7 @@ class Chart {
     toggle(this.raw, "alone", weight === 0);
     set(this.smooth, { d: train && weight > 0 ? at(places(this.soft), this.soft) : "" });
     this.drawHeld();
+    this.drawFlags(flags || []);
     if (this.step === null) this.point(null);
     const latest = values.length ? values[values.length - 1] : held && held.values[held.values.length - 1];
     mark(this.svg, "aria-label", word("chart", { name: metricLabel(this.name), value: metricFigure(this.name, latest), step: last }));
@@ -98,6 +100,19 @@ class Chart {
     const line = shown.map((i, n) => (n ? "L" : "M") + this.x(held.steps[i]).toFixed(1) + " " + this.y(held.values[i]).toFixed(1)).join("");
     const dots = shown.slice(-200).map((i) => draw("circle", { cx: this.x(held.steps[i]).toFixed(1), cy: this.y(held.values[i]).toFixed(1), r: 3.2 }));
     this.dots.replaceChildren(draw("path", { d: line }), ...dots);
+  }
+
+  // Where the run gives a warning: a dashed line with a sign on it, and the sentence for whoever points at it.
+  drawFlags(flags) {
+    const made = flags.map(({ step, words }) => {
+      const x = this.x(step).toFixed(1);
+      const title = draw("title", {});
+      title.textContent = words;
+      const sign = draw("text", { x, y: 11, "text-anchor": "middle" });
+      sign.textContent = "⚠\uFE0E";
+      return draw("g", {}, title, draw("line", { x1: x, x2: x, y1: 14, y2: CHART_HEIGHT - 16 }), sign);
+    });
+    this.flags.replaceChildren(...made);
   }
 
   // Moves the crosshair to a step; null takes it away and shows the newest value.

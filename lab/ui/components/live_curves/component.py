@@ -14,7 +14,7 @@ import gradio as gr
 
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("series.js", "chart.js", "status.js", "view.js")
+SCRIPTS = ("series.js", "chart.js", "status.js", "warnings.js", "view.js")
 
 Words = Mapping[str, Mapping[str, str]]
 

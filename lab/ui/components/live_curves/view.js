@@ -26,6 +26,7 @@ class LiveCurves {
     this.names = "";
     this.empty = make("div", { class: "empty", role: "status" });
     this.status = new Status();
+    this.warnings = new Warnings();
     this.slider = make("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.weight, "aria-label": word("smoothing") });
     this.slider.addEventListener("input", () => {
       this.weight = Number(this.slider.value);
@@ -43,7 +44,7 @@ class LiveCurves {
     });
     this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
     this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
-    this.body = make("div", { class: "body" }, this.status.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
+    this.body = make("div", { class: "body" }, this.status.node, this.warnings.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
     this.root.replaceChildren(this.empty, this.body);
     this.grid.addEventListener("pointermove", (event) => {
       const node = event.target.closest(".chart");
@@ -124,6 +125,7 @@ class LiveCurves {
     }
     mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);
+    this.warnings.show(this.summary.warnings);
     this.showLog();
     return this.showCharts();
   }
@@ -160,7 +162,10 @@ class LiveCurves {
     conceal(this.more, names.length <= FEW || this.root.clientWidth > NARROW);
     say(this.more, this.showsAll() ? word("fewer") : word("more", { n: names.length }));
     for (const name of names) conceal(this.charts.get(name).node, !shown.includes(name));
-    for (const name of shown) this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width);
+    for (const name of shown) {
+      const flags = flagsOf(this.summary.warnings, name);
+      this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width, flags);
+    }
     if (this.pointed !== null) this.pointSoon();
   }
 }

@@ -1,0 +1,91 @@
+"""What a run's own records give reason to look at: reward hacking, with completions to read. Read from its folder, live or finished.
+
+When something counts is decided in ``lab.core.hacking``. Each warning is also a sentence: ``key`` and ``params`` are worded like an error's.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from lab.core.hacking import WINDOW, Finding, Line, find_hacking, pick_samples
+from lab.core.rules import score
+from lab.rules import RULES
+from lab.store.run_folder import RunFolder
+from lab.store.runs import Run, Store
+
+PATIENCE = 3.0
+"""Seconds between two looks at the same run while it is written, however many people watch it."""
+
+RunWarning = dict[str, Any]
+"""The shape that stands in docs/architecture.md."""
+
+
+@dataclass
+class _Known:
+    size: int
+    at: float
+    warnings: list[RunWarning]
+
+
+_known: WeakKeyDictionary[RunFolder, _Known] = WeakKeyDictionary()
+
+
+def warnings_of(run: Run, store: Store) -> list[RunWarning]:
+    """The warnings that a run's metrics and groups give rise to; none for algorithms without rewards. Cheap to ask again."""
+    weights = weights_of(run.recipe)
+    if not weights:
+        return []
+    folder = store.folder(run.id)
+    try:
+        size = (folder.path / "metrics.jsonl").stat().st_size
+    except OSError:
+        return []
+    known = _known.get(folder)
+    if known is not None and (known.size == size or (not run.state.ended and time.monotonic() - known.at < PATIENCE)):
+        return known.warnings
+    found = [_warning(one, folder) for one in find_hacking(folder.metrics().lines, weights)]
+    _known[folder] = _Known(size, time.monotonic(), found)
+    return found
+
+
+def weights_of(recipe: dict[str, Any]) -> dict[str, float]:
+    """What each rule's mean score counts in the reward, the reward model among them."""
+    share = float(recipe.get("rules_weight", 1.0))
+    weights = {str(use["name"]): share * float(use.get("weight", 1.0)) for use in recipe.get("rules") or ()}
+    if recipe.get("reward_model"):
+        weights["reward_model"] = float(recipe.get("reward_model_weight", 1.0))
+    return weights
+
+
+def _warning(found: Finding, folder: RunFolder) -> RunWarning:
+    lines = folder.group_lines(max(1, found.step - WINDOW + 1), found.step)
+    share = found.signal in ("pass_at_1", "agreement", "same_answer", "repetition")
+    shown = {
+        "rule": found.rule,
+        "since": found.since,
+        "step": found.step,
+        "before": _percent(found.before) if share else f"{found.before:.0f}",
+        "now": _percent(found.now) if share else f"{found.now:.0f}",
+        "reward_before": f"{found.reward_before:.2f}",
+        "reward_now": f"{found.reward_now:.2f}",
+    }
+    return {
+        "kind": "reward_hacking",
+        **asdict(found),
+        "key": f"hacking_{found.signal}",
+        "params": shown,
+        "samples": pick_samples(lines, found.rule, _is_right),
+    }
+
+
+def _is_right(line: Line, text: str) -> bool | None:
+    if line.get("answer") is None:
+        return None
+    return score(RULES["equals_answer"], str(line["prompt"]), text, str(line["answer"])).value == 1.0
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,38 @@
+// What the run's own numbers give reason to look at: the sentence, and the completions to read. Charts mark the step themselves.
+
+const SIGNAL_CHART = { length: "completion_tokens" };
+
+// The steps to mark in a chart, with the sentence of each.
+function flagsOf(warnings, name) {
+  const shown = (one) => [`rule/${one.rule}`, "reward", SIGNAL_CHART[one.signal] || one.signal];
+  return (warnings || []).filter((one) => shown(one).includes(name)).map((one) => ({ step: one.step, words: errorWords(one) }));
+}
+
+class Warnings {
+  constructor() {
+    this.node = make("div", { class: "warnings", "data-testid": "run-warnings" });
+    this.told = "";
+  }
+
+  // Built anew only where something is new: a list that was opened stays open.
+  show(warnings) {
+    const told = JSON.stringify(warnings || []);
+    if (told === this.told) return;
+    this.told = told;
+    this.node.replaceChildren(...(warnings || []).map((one) => this.warning(one)));
+  }
+
+  warning(one) {
+    const named = { ...one, params: { ...one.params, rule: ruleLabel(one.rule) } };
+    const head = make("p", {}, make("span", { class: "sign", "aria-hidden": "true" }, "⚠\uFE0E"), " ", errorWords(named));
+    const samples = one.samples || [];
+    const box = make("section", { class: "warning", "data-signal": one.signal, "data-step": one.step, role: "status" }, head);
+    if (!samples.length) return box;
+    const rows = samples.map((sample) => {
+      const where = word("sample_where", { step: sample.step, group: sample.group, n: sample.index + 1, reward: figure(sample.reward, 2) });
+      return make("li", {}, make("span", { class: "where" }, where), make("span", { class: "asked" }, sample.prompt), make("pre", {}, sample.text));
+    });
+    box.append(make("details", {}, make("summary", {}, word("samples", { n: rows.length })), make("ol", {}, ...rows)));
+    return box;
+  }
+}
