@@ -1,0 +1,206 @@
+"""What a job's worker does, with the shipped tiny model: sampling, and the pre-flight on planted rules. In this process; ``work_job`` is
+all that a worker calls, and ``tests/runs/test_jobs.py`` has the process itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.core.jobs import Judged, SampleSpec, Spec, preflight_of
+from lab.core.recipes import Recipe, parse
+from lab.store.jobs import Job, JobStore
+from lab.store.runs import RunState
+
+pytestmark = pytest.mark.train
+
+ALWAYS_0 = "def reward(prompt, completion, answer):\n    return 0.0\n"
+ALWAYS_1 = "def reward(prompt, completion, answer):\n    return 1.0\n"
+FAILS_ON_HALF = """
+def reward(prompt, completion, answer):
+    if "→" in completion:
+        raise ValueError("too much to read")
+    return 1.0 if answer in completion else 0.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As a worker on two cores has it: on a busy machine, more would wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def do(spec: Spec, home: Path) -> tuple[Job, list[dict[str, Any]]]:
+    from lab.training.jobs import work_job
+
+    jobs = JobStore(home)
+    folder = jobs.folder(jobs.create(spec).id)
+    folder.take()
+    status = work_job(folder.path)
+    job = folder.job()
+    assert status == (0 if job.state is RunState.FINISHED else 1)
+    return job, folder.lines().lines
+
+
+def grpo(rules: list[dict[str, Any]], **more: Any) -> Recipe:
+    return parse(
+        {"algorithm": "grpo", "rules": rules, "group_size": 8, "batch_size": 64, "max_completion_length": 32, **more}
+    )
+
+
+def preflight(recipe: Recipe, home: Path, prompts: int = 16, **more: Any) -> dict[str, Any]:
+    job, _ = do(preflight_of(recipe, prompts, **more), home)
+    assert job.result is not None and job.error is None, job.error
+    report: dict[str, Any] = job.result["report"]
+    return report
+
+
+# ---- sampling
+
+
+def test_the_same_seed_writes_the_same_and_another_does_not(tmp_path: Path) -> None:
+    def texts(seed: int, batch: int = 64) -> list[str]:
+        spec = SampleSpec(
+            prompts=("Solve 3x + 5 = 20", "解方程：2x + 7 = 11"), completions=8, seed=seed, batch_size=batch
+        )
+        job, lines = do(spec, tmp_path)
+        assert job.state is RunState.FINISHED
+        return [
+            line["text"] for line in sorted(lines, key=lambda line: (line["prompt_number"], line["completion_number"]))
+        ]
+
+    first = texts(1)
+    assert first == texts(1) != texts(2)
+    assert len(set(first)) > 3
+    small = texts(1, batch=4)
+    assert len(set(small[:4])) > 1 and small[:4] != small[4:8], "each batch draws anew"
+
+
+def test_what_is_cut_is_marked(tmp_path: Path) -> None:
+    spec = SampleSpec(prompts=("Solve 3x + 5 = 20",), completions=16, max_completion_length=6)
+    _, lines = do(spec, tmp_path)
+    assert {line["truncated"] for line in lines} == {True, False}
+    assert all(line["tokens"] == 6 for line in lines if line["truncated"])
+    assert all(line["tokens"] <= 6 for line in lines)
+
+
+def test_an_error_is_the_jobs_result(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / "model" / name).write_text("{}")
+    job, lines = do(SampleSpec(model=str(tmp_path / "model"), prompts=("p",)), tmp_path)
+    assert job.state is RunState.FAILED and lines == []
+    assert job.error is not None and job.error["key"] in ("model_cannot_load", "model_tokenizer")
+
+
+def test_two_models_are_asked_the_same(tmp_path: Path) -> None:
+    from lab.data.prompts import asked_prompts
+
+    one, other = (SampleSpec(model=model, dataset="equations", count=9, part="validation") for model in ("tiny", "a/b"))
+    assert asked_prompts(one) == asked_prompts(other)
+    train = {asked.prompt for asked in asked_prompts(SampleSpec(dataset="equations", count=2000))}
+    assert len(asked_prompts(one)) == 9 and not train & {asked.prompt for asked in asked_prompts(one)}
+
+
+# ---- the pre-flight
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "key"),
+    [
+        (ALWAYS_0, "bad", "always_lowest"),
+        (ALWAYS_1, "bad", "always_highest"),
+        (FAILS_ON_HALF, "bad", "rule_fails"),
+        (None, "good", "good"),
+    ],
+    ids=["always 0", "always 1", "errors on half", "good"],
+)
+def test_the_verdict_on_planted_rules(tmp_path: Path, source: str | None, kind: str, key: str) -> None:
+    rule = {"name": "planted", "source": source} if source else {"name": "equals_answer"}
+    report = preflight(grpo([rule]), tmp_path)
+    assert (report["verdict"]["kind"], report["verdict"]["key"]) == (kind, key)
+    if source == FAILS_ON_HALF:
+        assert report["verdict"]["params"]["rule"] == "planted"
+        assert 0.3 < report["rules"][0]["errors"] < 0.7
+        assert "too much to read" in report["verdict"]["params"]["message"]
+
+
+def test_its_lines_are_scored_and_make_the_report(tmp_path: Path) -> None:
+    job, lines = do(
+        preflight_of(grpo([{"name": "equals_answer", "weight": 2.0}, {"name": "integer_answer"}]), 9), tmp_path
+    )
+    assert job.result is not None
+    report = job.result["report"]
+    assert len(lines) == report["completions"] == 72 and report["prompts"] == 9
+    for line in lines:
+        assert line["reward"] == 2 * line["scores"]["equals_answer"] + line["scores"]["integer_answer"]
+    by_prompt: dict[int, set[float]] = {}
+    for line in lines:
+        by_prompt.setdefault(line["prompt_number"], set()).add(line["reward"])
+    assert report["no_spread"]["count"] == sum(len(rewards) == 1 for rewards in by_prompt.values())
+    assert report["reward"]["mean"] == pytest.approx(sum(line["reward"] for line in lines) / 72)
+
+
+def test_agreement_with_people(tmp_path: Path) -> None:
+    judged = (
+        Judged(prompt="Solve 3x + 5 = 20", chosen="x = 5", rejected="x = 6", answer="5"),
+        Judged(prompt="Solve 3x + 5 = 20", chosen="no solution", rejected="x = 5", answer="5"),
+        Judged(prompt="Solve 3x + 5 = 20", chosen="x = 4", rejected="x = 6", answer="5"),
+    )
+    report = preflight(grpo([{"name": "equals_answer"}]), tmp_path, 4, judged=judged)
+    assert (report["people"]["agree"], report["people"]["pairs"], report["people"]["ties"]) == (0.5, 3, 1)
+
+
+def test_it_asks_what_the_run_asks_first(group_trainer: Any) -> None:
+    """The prompts of the trainer's own loader, in its order, with two updates a rollout."""
+    from datasets import Dataset
+
+    from lab.tasks.equations import Split, prompts
+    from lab.training.preflight import first_prompts
+    from lab.training.task import as_conversation
+
+    rows = prompts(Split.TRAIN, 1, 64)
+    recipe = parse({"algorithm": "grpo", "group_size": 4, "batch_size": 16, "iterations": 2, "seed": 7})
+    trainer = group_trainer(recipe)
+    trainer.train_dataset = Dataset.from_list([{"prompt": as_conversation(row["prompt"])} for row in rows])
+    asked = [row["prompt"][-1]["content"] for batch in trainer.get_train_dataloader() for row in batch]
+    assert [one.prompt for one in first_prompts(recipe, rows, 10)] == list(dict.fromkeys(asked))[:10]  # type: ignore[arg-type]
+    assert len(first_prompts(recipe, rows[:3], 10)) == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ppo_with_a_reward_model(tmp_path: Path) -> None:
+    """A reward model of a few steps, on the same base: its scores are a column, and PPO's reward is the weighted sum."""
+    from lab.store.runs import Store
+    from lab.training.worker import work
+
+    store = Store(tmp_path, allow_unsafe_disk=True)
+    few = {"steps": 2, "batch_size": 8, "measure_samples": 0}
+    run = store.create_run(parse({"algorithm": "rm", "name": "rm", **few}))
+    assert work(store.folder(run.id).path) == 0
+    recipe = parse(
+        {
+            "algorithm": "ppo",
+            "reward_model": f"run:{run.id}",
+            "reward_model_weight": 2.0,
+            "rules_weight": 0.5,
+            "rules": [{"name": "equals_answer"}],
+            "batch_size": 16,
+        }
+    )
+    job, lines = do(preflight_of(recipe, 4), tmp_path)
+    assert job.error is None and job.result is not None
+    for line in lines:
+        scores = line["scores"]
+        assert line["reward"] == pytest.approx(0.5 * scores["equals_answer"] + 2 * scores["reward_model"])
+    assert len({line["scores"]["reward_model"] for line in lines}) > 1
+    assert [rule["name"] for rule in job.result["report"]["rules"]] == ["equals_answer", "reward_model"]
+    store.close()
