@@ -29,21 +29,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> None:
     """Open the rooms, in order, and serve. Imported here, so that ``--help`` and a refusal answer at once."""
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")  # not /tmp, which others share
+    if settings.trusted_rules is not None:
+        os.environ["LAB_TRUSTED_RULES"] = str(settings.trusted_rules)  # workers find it there
     from lab.server.lean import import_gradio
 
     import_gradio()
     from lab.runs.supervisor import Supervisor
+    from lab.sandbox import rewards
     from lab.server.application import build
     from lab.server.serve import listen, serve
     from lab.store.runs import Store
     from lab.ui.page import build as build_page
 
-    listener = listen(settings)  # first: where the port is taken, nothing else happens
+    rewards.by_name()  # a trusted file that cannot be used is said before anything starts
+    listener = listen(settings)  # then: where the port is taken, nothing else happens
     store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
     supervisor = Supervisor(store)
     application = build(settings, store, supervisor, build_page(settings, store, supervisor))
     try:
         supervisor.start()
+        rewards.warm()
         serve(application, settings, listener)
     finally:
         supervisor.close()  # workers go on; the next start finds them

@@ -24,6 +24,7 @@ environment (a flag wins over it):
   LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
   LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
   LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
+  LAB_TRUSTED_RULES              the same as --trusted-rules
   LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
 
 On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file
@@ -45,6 +46,8 @@ class Settings:
     """``LAB_OPEN=annotate``: visitors may come in as annotators, under a name of their choice."""
     registered: bool = False
     """Whether the home's password file names somebody; only ``lab/store/users.py`` looks."""
+    trusted_rules: Path | None = None
+    """A Python file whose functions become rules; it is run with everything that this machine has (``lab/sandbox/trusted.py``)."""
     allow_unsafe_disk: bool = False
     space_host: str | None = None
     """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
@@ -87,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--host", help="address to listen on (default 127.0.0.1: only this machine)")
     flags.add_argument("--port", help="port to listen on (default 7860)")
     flags.add_argument("--home", metavar="DIR", help="where the lab keeps runs, models and its database (./lab_home)")
+    flags.add_argument(
+        "--trusted-rules", metavar="FILE.py", help="make the functions of this file rules; it runs outside the sandbox"
+    )
     flags.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
     return flags
 
@@ -98,12 +104,14 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
     host, host_from = _given("--host", flags.host, "LAB_HOST", environment, "127.0.0.1")
     port, port_from = _given("--port", flags.port, "LAB_PORT", environment, "7860")
     home, home_from = _given("--home", flags.home, "LAB_HOME", environment, "lab_home")
+    trusted, trusted_from = _given("--trusted-rules", flags.trusted_rules, "LAB_TRUSTED_RULES", environment, "")
     return Settings(
         host=_host(host, host_from),
         port=_port(port, port_from),
         home=_home(home, home_from),
         password=environment.get("LAB_PASSWORD") or None,
         guests=_open("LAB_OPEN", environment),
+        trusted_rules=_file(trusted, trusted_from) if trusted else None,
         allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
         space_host=environment.get("SPACE_HOST", "") if environment.get("SPACE_ID") else None,
     )
@@ -144,6 +152,13 @@ def _home(value: str, source: str) -> Path:
     if "\0" in value or (home.exists() and not home.is_dir()):
         raise InputError("setting_home", source=source, value=value)
     return home
+
+
+def _file(value: str, source: str) -> Path:
+    file = Path(value).expanduser().absolute()
+    if "\0" in value or not file.is_file():
+        raise InputError("setting_file", source=source, value=value)
+    return file
 
 
 def _switch(name: str, environment: Mapping[str, str]) -> bool:

@@ -87,3 +87,12 @@ def test_help_tells_of_flags_and_environment() -> None:
     text = parser().format_help()
     for word in ("--host", "--port", "--home", "LAB_PASSWORD", "LAB_OPEN", "LAB_ALLOW_UNSAFE_DISK", "LAB_HOME"):
         assert word in text
+
+
+def test_trusted_rules_are_a_file_that_is_there(tmp_path: Path) -> None:
+    assert read_settings([], {}).trusted_rules is None
+    file = tmp_path / "rules.py"
+    with pytest.raises(InputError, match="setting_file"):
+        read_settings(["--trusted-rules", str(file)], {})
+    file.touch()
+    assert read_settings([], {"LAB_TRUSTED_RULES": str(file)}).trusted_rules == file

@@ -19,6 +19,7 @@ from lab.commands.shared import add_home, add_json, open_store, print_json, prin
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
 from lab.runs.watch import size_text
+from lab.sandbox import trusted, written
 from lab.store.database import file_system
 from lab.store.models import SHIPPED
 from lab.store.runs import versions
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     worker, problem = _ask_worker()
     facts |= {key: value for key, value in worker.items() if key not in ("versions", "cuda")}
     found = versions() | {name: version for name, version in (worker.get("versions") or {}).items() if version}
-    findings = [*_home(arguments), *_training(worker, problem), *_layers()]
+    findings = [*_home(arguments), *_training(worker, problem), *_layers(), *_sandbox()]
     ready = all(works for works, what, _why in findings if what in ("home", "training"))
     if arguments.json:
         shown = [{"works": works, "what": what, "why": why} for works, what, why in findings]
@@ -137,3 +138,37 @@ def _layers() -> list[Finding]:
             "boot id" if linux else "by boot time",
         ),
     ]
+
+
+HARDENING = {
+    "no_new_privs": "rules gain no privileges",
+    "parent_death": "rules end with the lab",
+    "address_space": "rules' memory is limited",
+    "no_core_dumps": "rules leave no core dumps",
+    "no_file_growth": "rules write no files",
+}
+"""The layers around the workers of written rules, as those name them; the interpreter in them has no files and no network anywhere."""
+
+
+def _sandbox() -> list[Finding]:
+    """The sandbox is really started: what is listed is what is active."""
+    try:
+        layers = written.worker().start()
+    except (LabError, ChildProcessError, TimeoutError, OSError) as error:
+        why = word(error, system_locale()) if isinstance(error, LabError) else str(error)
+        return [(False, "written rules", why)]
+    finally:
+        written.worker().close()
+    found: list[Finding] = [
+        (True, "written rules", "run in a small Python of their own, in a process that can be killed")
+    ]
+    system = sys.platform
+    found += [
+        (name in layers, what, name if name in layers else f"not on {system}") for name, what in HARDENING.items()
+    ]
+    try:
+        if names := list(trusted.rules()):
+            found.append((True, "trusted rules", f"{', '.join(names)} from {trusted.path()}"))
+    except LabError as error:
+        found.append((False, "trusted rules", word(error, system_locale())))
+    return found

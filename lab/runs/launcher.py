@@ -136,6 +136,8 @@ def worker_environment(folder: WorkerFolder, environment: Mapping[str, str]) -> 
     }
     if "HF_TOKEN" in environment and is_hub_id(folder.start_model()):
         kept["HF_TOKEN"] = environment["HF_TOKEN"]
+    if trusted := kept.get("LAB_TRUSTED_RULES"):
+        kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder
     kept.setdefault("OMP_NUM_THREADS", str(max(1, cores() - 1)))  # the page needs the other one
     return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(folder.path.parent.parent)}
 
