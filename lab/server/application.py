@@ -33,6 +33,7 @@ from lab.server.health import add_health
 from lab.server.jobs import add_jobs
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.me import add_me
+from lab.server.rules import add_rules
 from lab.server.runs import add_runs
 from lab.server.session import Sessions
 from lab.server.sign_in import add_sign_in
@@ -89,6 +90,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     application.state.watches = watches
     add_runs(application, store, watches)
     add_jobs(application, supervisor.jobs)
+    add_rules(application, store)
     add_annotate(application, Annotation(store))
     if settings.sign_in:
         add_sign_in(application, sessions)

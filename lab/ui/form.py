@@ -7,6 +7,7 @@ which preset (``draft.py``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +22,7 @@ from lab.core.recipes import RECIPES, Recipe, Section, snap_to_multiple, with_va
 from lab.store.command_line import train_line
 
 FRONT = (
-    *("model", "dataset", "steps", "learning_rate", "group_size", "batch_size"),
+    *("model", "dataset", "rules", "steps", "learning_rate", "group_size", "batch_size"),
     *("threshold.kind", "threshold.fraction", "training"),
 )
 """The fields that stand in view, in this order; all others stand under *More settings*, section by section."""
@@ -37,7 +38,10 @@ ONLY_IF: Mapping[str, tuple[str, str]] = {
 MULTIPLE_OF: Mapping[str, str] = {"batch_size": "group_size"}
 """Where a recipe has both fields, the first snaps to a multiple of the second."""
 
-CHOOSERS = ("model", "dataset")
+RULES = "rules"
+"""The field whose value is a whole rule set; the form holds it as one text (``rules_text``)."""
+
+CHOOSERS = ("model", "dataset", RULES)
 """Text fields that offer what the lab has, and take anything else as well."""
 
 
@@ -156,7 +160,8 @@ def visible(field: FormField, values: Mapping[str, Any]) -> bool:
 def entered(recipe: Recipe) -> dict[str, Any]:
     """What the form holds for a recipe, by path, in the order of the fields."""
     plain = recipe.model_dump(mode="json")
-    return {field.path: _at(plain, field.path) for field in fields(recipe.algorithm)}
+    found = {field.path: _at(plain, field.path) for field in fields(recipe.algorithm)}
+    return {**found, RULES: rules_text(found[RULES])} if RULES in found else found
 
 
 def changes(recipe: Recipe, typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,16 +187,33 @@ def valid_combination(recipe: Recipe, edits: Mapping[str, Any]) -> dict[str, Any
     return counted
 
 
+def rules_text(rules: Sequence[Mapping[str, Any]]) -> str:
+    """A recipe's rules as one text: equal texts are the same rules, to the letter of their sources."""
+    return json.dumps(list(rules), ensure_ascii=False, separators=(",", ":"))
+
+
+def rules_of(text: Any) -> Any:
+    """The rules that a text stands for; what is none stays as it is, for the recipe to refuse."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
 def recipe_from(recipe: Recipe, edits: Mapping[str, Any], source: str) -> Recipe:
     """The preset's recipe with the edits. Raises RecipeError, which names the field."""
-    return with_values(recipe, valid_combination(recipe, edits), source)
+    return with_values(recipe, _as_values(valid_combination(recipe, edits)), source)
+
+
+def _as_values(edits: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: rules_of(value) if path == RULES else value for path, value in edits.items()}
 
 
 def command(preset: str, recipe: Recipe, edits: Mapping[str, Any]) -> str:
     """The line that does the same without the page: only what differs from the preset."""
     start = entered(recipe)
     changed = {path: value for path, value in valid_combination(recipe, edits).items() if value != start[path]}
-    return train_line(preset, {path: "" if value is None else value for path, value in changed.items()})
+    return train_line(preset, {path: "" if value is None else value for path, value in _as_values(changed).items()})
 
 
 def in_view(algorithm: str) -> list[FormField]:

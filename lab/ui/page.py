@@ -15,6 +15,7 @@ from lab.store.runs import Store
 from lab.ui import form, header
 from lab.ui.presets import Presets
 from lab.ui.tabs.groups import GroupsTab
+from lab.ui.tabs.rules import RulesTab
 from lab.ui.tabs.train import TrainTab
 from lab.ui.text import LOCALES, table
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
@@ -30,11 +31,14 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     i18n = gr.I18n(**words)
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
-        with gr.Tabs(elem_id="tabs") as tabs:
+        with gr.Tabs(elem_id="tabs", selected="train") as tabs:
+            with gr.Tab(i18n("page.rules"), id="rules"):
+                rules = RulesTab()
             with gr.Tab(i18n("page.train"), id="train"):
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+        rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
     blocks.page_options = {

@@ -90,7 +90,7 @@ def test_axe_finds_nothing_serious_in_our_components(visit, run_id, locale, them
     page = visit(f"/?run={run_id}", locale=locale, color_scheme=theme)
     expect(page.get_by_test_id("completion-card")).to_have_count(4)
     assert serious_findings(page, "[data-testid=group-inspector]") == []
-    page.get_by_role("tab").first.click()
+    page.get_by_role("tab", name="训练" if locale == "zh-CN" else "Train", exact=True).click()
     expect(page.get_by_test_id("live-curves")).to_be_visible()
     assert serious_findings(page, "[data-testid=live-curves]", "[data-testid=run-list]") == []
 

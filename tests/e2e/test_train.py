@@ -25,7 +25,8 @@ def test_start_is_in_view_and_the_form_says_what_it_will_do(visit):
     page = visit()
     start = page.locator("#start")
     expect(start).to_be_in_viewport(ratio=1)
-    expect(page.get_by_role("tab")).to_have_text(["Train", "Groups"])
+    for name in ("Rules", "Train", "Groups"):
+        expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()
     expect(page.locator("#plan")).to_contain_text("8 prompts × 8 completions")
     page.locator("#grpo-steps input").fill("12")
     expect(page.locator("#plan")).to_contain_text("12 steps")

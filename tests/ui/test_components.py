@@ -15,7 +15,7 @@ from lab.ui.components.run_list import run_list
 from lab.ui.components.shared.assemble import LANGUAGES, read_words
 
 COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"
-FOLDERS = [COMPONENTS / name for name in ("annotator", "group_inspector", "live_curves", "run_list")]
+FOLDERS = [COMPONENTS / name for name in ("annotator", "group_inspector", "live_curves", "run_list", "rule_bench")]
 SCRIPTS = sorted(COMPONENTS.glob("*/*.js"))
 STYLES = sorted(COMPONENTS.glob("*/*.css"))
 HOLE = re.compile(r"\{(\w+)\}")

@@ -89,8 +89,14 @@ class SampledRecipe(AdaptedRecipe):
         ge=1,
         le=8192,
     )
-    rules: tuple[RuleUse, ...] = Field(
+    rules: tuple[RuleUse, ...] = setting(
         (RuleUse(name="equals_answer"), RuleUse(name="integer_answer"), RuleUse(name="consistent")),
+        Section.GROUP,
+        (
+            "Rules",
+            "The rule set that rewards each completion; the Rules tab makes others. The run keeps its exact text.",
+        ),
+        ("规则", "给每条回答打分的规则集；可在“规则”页另写。运行会保存其确切文本。"),
         min_length=1,
         max_length=32,
     )

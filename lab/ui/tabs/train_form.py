@@ -21,6 +21,7 @@ from lab.ui import form
 from lab.ui.draft import Draft, read_draft
 from lab.ui.presets import Presets
 from lab.ui.sentences import language_of, plan, problem
+from lab.ui.tabs.rules_chosen import RuleSetChoices
 from lab.ui.text import say
 
 LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -51,6 +52,7 @@ class TrainForm:
         self.used = [name for name in RECIPES if any(p.recipe.algorithm == name for p in presets.by_name.values())]
         # A fixed key and no true secret: the draft has to be read again after a restart, and there is nothing to hide in it.
         self.draft = gr.BrowserState({}, storage_key="lab-draft", secret="alignment-lab")
+        self.rule_sets = RuleSetChoices(store, presets)
         self._draw()
 
     # ---- the look of it
@@ -117,7 +119,7 @@ class TrainForm:
                 if field.path in {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()} and "group_size" in _paths(algorithm):
                     component.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
                 if field.path in form.CHOOSERS:
-                    component.focus(self._offered(algorithm, field.path), None, component, **LIGHT)
+                    component.focus(self._offered(algorithm, field.path), component, component, **LIGHT)
 
     @property
     def said(self) -> list[Any]:
@@ -181,6 +183,16 @@ class TrainForm:
         told = say("annotate.filled", language_of(request), name=name)
         return self.filled(chosen.replaced({**chosen.of(preset), "dataset": dataset}), request, told)
 
+    def with_rules(self, name: str, version: int, stored: Any, request: gr.Request) -> list[Any]:
+        """The form with a saved rule set, under the preset that is chosen where it takes rules, else under GRPO's. Raises LabError."""
+        draft = read_draft(stored, self.presets.names)
+        takes = [preset for preset in self.presets.names if form.RULES in form.entered(self.presets.recipe(preset))]
+        if draft.preset not in takes:
+            draft = draft.chosen(next((preset for preset in takes if preset.endswith("/grpo")), takes[0]))
+        text = self.rule_sets.text(name, version)
+        told = say("rules.to_train", language_of(request), name=name, version=version)
+        return self.filled(draft.replaced({**draft.of(draft.preset), form.RULES: text}), request, told)
+
     def _handlers(self, algorithm: str) -> tuple[Any, Any]:
         """The handlers of an algorithm's fields: while something is typed, and once a field is left."""
 
@@ -215,8 +227,8 @@ class TrainForm:
 
     def _offered(self, algorithm: str, path: str) -> Any:
         @requires(Access.VIEWER)
-        def offered(request: gr.Request) -> Any:
-            return gr.update(choices=self._choices(algorithm, path, language_of(request)))
+        def offered(request: gr.Request, value: Any) -> Any:
+            return gr.update(choices=self._choices(algorithm, path, language_of(request), value))
 
         return offered
 
@@ -256,7 +268,7 @@ class TrainForm:
         if field.path in form.ONLY_IF:
             change["visible"] = form.visible(field, standing)
         if field.path in form.CHOOSERS:
-            change["choices"] = self._choices(field.algorithm, field.path, language_of(request))
+            change["choices"] = self._choices(field.algorithm, field.path, language_of(request), change["value"])
         return gr.update(**change)
 
     def _said(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
@@ -282,8 +294,10 @@ class TrainForm:
     def _names(self) -> dict[str, str]:
         return {run.id: run.name for run in self.store.runs()}
 
-    def _choices(self, algorithm: str, path: str, language: str) -> list[tuple[str, str]]:
-        """What a chooser offers: the shipped model and finished runs, or the data that fit the algorithm."""
+    def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
+        """What a chooser offers: the shipped model and finished runs, rule sets, or the data that fit the algorithm."""
+        if path == form.RULES:
+            return self.rule_sets.choices(algorithm, language, str(value))
         runs = self.store.runs()
         if path == "model":
             finished = [run for run in runs if run.state is RunState.FINISHED]

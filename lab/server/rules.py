@@ -1,0 +1,161 @@
+"""The ``/api/rules`` routes: the bench, the completions that it offers, and rule sets that are saved, opened and shared.
+
+Trying a rule is an annotator's; saving and deleting is the owner's. The shapes stand in ``docs/architecture.md``; what the bench answers is
+made in ``rule_bench.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import anyio
+from fastapi import FastAPI, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from lab.core.access import Access, requires
+from lab.core.rule_sets import MOST_RULES, RuleEntry
+from lab.rules.export import as_python
+from lab.server.access import refusal, user_of
+from lab.server.limits import Rate
+from lab.server.rule_bench import Bench, SentRule, score_bench
+from lab.server.rule_samples import datasets, groups_of
+from lab.store.lines import dump
+from lab.store.rule_files import as_rule_set, parse_entries, write_entries
+from lab.store.rule_sets import RuleSets, RuleSetVersion
+from lab.store.runs import Store
+
+AT_ONCE = 4
+"""Benches that are scored at the same time; a rule that runs into its limits holds one of them for some seconds."""
+
+Name = Annotated[str, Query(max_length=400)]
+Place = Annotated[int, Query(ge=0, le=10**6)]
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SentSet(_Sent):
+    """A rule set to save."""
+
+    name: str = Field(max_length=200)
+    rules: list[SentRule] = Field(max_length=MOST_RULES)
+
+    def entries(self) -> Sequence[RuleEntry]:
+        """The rules as they are kept. Raises RuleError where they do not fit; sources are not looked at."""
+        return as_rule_set({"rules": [rule.plain() for rule in self.rules]}, self.name).rules
+
+
+class SentShare(SentSet):
+    """A rule set to be made a file."""
+
+    form: Literal["toml", "python"]
+
+
+class SentName(_Sent):
+    """The name of a rule set."""
+
+    name: str = Field(max_length=200)
+
+
+class SentFile(_Sent):
+    """A rule set's file."""
+
+    file: str = Field("", max_length=400)
+    text: str = Field(max_length=1 << 20)
+
+
+def add_rules(application: FastAPI, store: Store) -> None:
+    """Register the routes."""
+    _add_bench(application, store)
+    _add_sets(application, RuleSets(store))
+    _add_files(application)
+
+
+def _add_bench(application: FastAPI, store: Store) -> None:
+    rate, places, busy = Rate(burst=40, per_second=12), anyio.CapacityLimiter(AT_ONCE), set[str]()
+
+    @application.post("/api/rules/bench")
+    @requires(Access.ANNOTATOR)
+    async def bench(sent: Bench, request: Request) -> Response:
+        who = user_of(request)
+        key = who.session or who.id
+        if key in busy or not rate.allows(key):  # one at a time: the page asks again with what was typed meanwhile
+            return refusal(429, "too_many_requests")
+        busy.add(key)
+        try:
+            answer = await anyio.to_thread.run_sync(score_bench, sent, limiter=places)
+        finally:
+            busy.discard(key)
+        return _json(answer)
+
+    @application.get("/api/rules/datasets")
+    @requires(Access.ANNOTATOR)
+    def known_datasets() -> Response:
+        return _json({"datasets": datasets(store)})
+
+    @application.get("/api/rules/groups")
+    @requires(Access.ANNOTATOR)
+    def dataset_groups(dataset: Name, first: Place = 0) -> Response:
+        return _json(groups_of(dataset, first, store))
+
+
+def _add_sets(application: FastAPI, sets: RuleSets) -> None:
+    @application.get("/api/rules/sets")
+    @requires(Access.VIEWER)
+    def all_sets() -> Response:
+        found = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
+        return _json({"sets": found})
+
+    @application.get("/api/rules/sets/versions")
+    @requires(Access.VIEWER)
+    def versions(name: Name) -> Response:
+        found = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
+        return _json({"versions": found})
+
+    @application.get("/api/rules/sets/one")
+    @requires(Access.VIEWER)
+    def one(name: Name, version: Place | None = None) -> Response:
+        return _json(_as_json(sets.load(name, version)))
+
+    @application.post("/api/rules/sets")
+    @requires(Access.OWNER)
+    def save(sent: SentSet, request: Request) -> Response:
+        return _json(_as_json(sets.save(sent.name, sent.entries(), user_of(request).id)))
+
+    @application.post("/api/rules/sets/delete")
+    @requires(Access.OWNER)
+    def delete(sent: SentName) -> Response:
+        sets.delete(sent.name)
+        return _json({"deleted": sent.name})
+
+
+def _add_files(application: FastAPI) -> None:
+    @application.post("/api/rules/share")
+    @requires(Access.ANNOTATOR)
+    def share(sent: SentShare) -> Response:
+        entries = sent.entries()
+        stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in sent.name).strip("-") or "rules"
+        if sent.form == "toml":
+            return _json({"text": write_entries(entries), "file": f"{stem}.toml"})
+        return _json({"text": as_python([entry.use() for entry in entries], sent.name), "file": f"{stem}.py"})
+
+    @application.post("/api/rules/import")
+    @requires(Access.ANNOTATOR)
+    def take(sent: SentFile) -> Response:
+        return _json({"rules": [_entry(entry) for entry in parse_entries(sent.text, sent.file or "rules.toml")]})
+
+
+def _as_json(found: RuleSetVersion) -> dict[str, Any]:
+    rules = [_entry(entry) for entry in found.entries]
+    return {"name": found.name, "version": found.version, "saved": found.saved, "rules": rules}
+
+
+def _entry(entry: RuleEntry) -> dict[str, Any]:
+    return entry.model_dump(mode="json")
+
+
+def _json(value: object) -> Response:
+    return Response(dump(value), media_type=JSONResponse.media_type)

@@ -1,0 +1,57 @@
+"""The rule bench as a Gradio component; what it shows and does stands in the scripts beside it.
+
+It reads and writes by the lab's own routes (``/api/rules``, ``/api/runs``, ``/api/jobs``) and keeps what is typed in the browser. Where a
+person wants to train with a saved rule set, it fires ``select`` with ``{"name", "version"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.ui.components.shared.assemble import assemble
+
+SCRIPTS = (
+    *("talk.js", "highlight.js", "editor.js", "draft.js", "rules.js", "table.js"),
+    *("samples.js", "sets.js", "view.js"),
+)
+EXAMPLES = Path(__file__).parent / "examples.toml"
+
+Words = Mapping[str, Mapping[str, str]]
+
+
+def examples() -> dict[str, str]:
+    """Sources to begin from: ``blank``, and by the names of ready-made rules a simple form of each, to copy and edit."""
+    return {name: str(source).rstrip() for name, source in tomllib.loads(EXAMPLES.read_text(encoding="utf-8")).items()}
+
+
+def rule_bench(
+    *,
+    rules: Words | None = None,
+    abouts: Words | None = None,
+    worked: Mapping[str, Any],
+    errors: Words | None = None,
+    lang: str = "",
+    **options: Any,
+) -> gr.HTML:
+    """The bench.
+
+    ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has, ``{"en": {name: text}, "zh": {…}}``; ``worked`` the two
+    examples that it offers, ``equation`` and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``;
+    ``errors`` the sentences of errors. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
+    """
+    parts = assemble(Path(__file__).parent, "rule-bench", *SCRIPTS)
+    given = {
+        "rules": rules or {},
+        "abouts": abouts or {},
+        "worked": worked,
+        "errors": errors or {},
+        "examples": examples(),
+    }
+    words = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
+    return gr.HTML("{}", lang=lang, **words, **parts, **options)

@@ -1,0 +1,186 @@
+// Where the completions come from: the worked example, code, a dataset's rows, a group of a recorded run, or nothing but what is typed. It
+// fetches them and hands them to the bench; each choice is one step that can be taken back.
+
+const WORKED = JSON.parse(props.worked || "{}");
+const MOST_SAMPLES = 64;
+
+const sample = (text) => ({ text });
+const asGroup = ({ prompt, answer, completions }) => ({ prompt, answer: answer || "", completions: completions.map(sample) });
+
+// What the bench opens with: the worked example, under the rules that it is reckoned by.
+function freshDraft() {
+  const { rules, groups } = WORKED.equation;
+  return { name: "", set: null, rules: rules.map(readyMade), chosen: 0, groups: groups.map(asGroup), fraction: 0.2, source: { kind: "equation" } };
+}
+
+// An example brings its rules, and takes those of the other along; what somebody wrote or chose besides stays.
+function bringRules(state, kind) {
+  const others = WORKED[kind === "code" ? "equation" : "code"].rules;
+  const kept = state.rules.filter((rule) => rule.source !== null || !others.includes(rule.name));
+  const missing = WORKED[kind].rules.filter((each) => !kept.some((rule) => rule.name === each));
+  state.rules = [...kept, ...missing.map(readyMade)];
+  state.chosen = Math.min(state.chosen, state.rules.length - 1);
+}
+
+class Sources {
+  constructor(bench) {
+    this.bench = bench;
+    this.buttons = {};
+    const kinds = ["equation", "code", "data", "run", "typed"];
+    this.choices = make("div", { class: "segments", role: "group", "aria-label": word("samples") });
+    for (const kind of kinds) {
+      const button = make("button", { type: "button", "data-source": kind }, word("source_" + kind));
+      button.addEventListener("click", () => this.choose(kind));
+      this.buttons[kind] = button;
+      this.choices.append(button);
+    }
+    this.data = make("select", { class: "plain", "aria-label": word("dataset"), "data-testid": "bench-dataset" });
+    this.data.addEventListener("change", () => this.fetchData(0));
+    this.next = make("button", { type: "button", class: "plain" }, word("next_rows"));
+    this.next.addEventListener("click", () => this.fetchData(this.bench.state.source.next || 0));
+    this.run = make("select", { class: "plain run", "aria-label": word("run"), "data-testid": "bench-run" });
+    this.run.addEventListener("change", () => this.openRun(this.run.value));
+    this.step = make("select", { class: "plain", "aria-label": word("step"), "data-testid": "bench-step" });
+    this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
+    this.group = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "bench-group-choice" });
+    this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
+    this.told = make("p", { class: "quiet told", role: "status" });
+    this.ofData = make("div", { class: "row" }, this.data, this.next);
+    this.ofRun = make("div", { class: "row" }, this.run, this.step, this.group);
+    this.ofTyped = make("button", { type: "button", class: "plain small" }, "+ " + word("add_group"));
+    this.ofTyped.addEventListener("click", () => bench.addGroup());
+    this.node = make("div", { class: "sources" }, this.choices, this.ofData, this.ofRun, this.told);
+  }
+
+  // `opened` is a source that was chosen and has brought nothing yet: only what is on the bench is in the draft.
+  show({ source }) {
+    const chosen = this.opened || source.kind;
+    for (const [kind, button] of Object.entries(this.buttons)) {
+      mark(button, "aria-pressed", kind === chosen);
+      toggle(button, "on", kind === chosen);
+    }
+    conceal(this.ofData, chosen !== "data");
+    conceal(this.ofRun, chosen !== "run");
+    if (chosen === "data" && !this.datasets) this.fetchNames();
+    if (chosen === "run" && !this.runs) this.fetchRuns();
+  }
+
+  choose(kind) {
+    this.tell("");
+    const { bench } = this;
+    this.opened = null;
+    if (kind === "equation" || kind === "code") {
+      return bench.draft.change((state) => {
+        state.groups = WORKED[kind].groups.map(asGroup);
+        state.source = { kind };
+        bringRules(state, kind);
+      });
+    }
+    if (kind === "typed") {
+      const empty = [asGroup({ prompt: "", answer: "", completions: ["", "", "", ""] })];
+      return bench.draft.change((state) => Object.assign(state, { groups: empty, source: { kind } }));
+    }
+    this.opened = kind;
+    this.show(bench.state);
+    return kind === "data" ? this.fetchNames(true) : this.fetchRuns(true);
+  }
+
+  // Whether this source is still the one that is chosen; what came for another is thrown away.
+  wants(kind) {
+    const wanted = (this.opened || this.bench.state.source.kind) === kind;
+    if (wanted) this.opened = null;
+    return wanted;
+  }
+
+  tell(text) {
+    say(this.told, text);
+    conceal(this.told, !text);
+  }
+
+  // Fetches, and says what went wrong where something did; null then.
+  async ask(path) {
+    try {
+      const found = await askLab(path);
+      this.tell("");
+      return found;
+    } catch (error) {
+      this.tell(sentenceOf(error));
+      return null;
+    }
+  }
+
+  async fetchNames(open = false) {
+    this.datasets = [];
+    const found = await this.ask("api/rules/datasets");
+    this.datasets = found ? found.datasets : null;
+    this.data.replaceChildren(...(this.datasets || []).map((each) => make("option", { value: each }, each === "equations" ? word("equations") : each)));
+    const { dataset } = this.bench.state.source;
+    if (dataset) this.data.value = dataset;
+    if (open && found) this.fetchData(0);
+  }
+
+  async fetchData(first) {
+    const dataset = this.data.value;
+    const found = await this.ask(`api/rules/groups?dataset=${encodeURIComponent(dataset)}&first=${first}`);
+    if (!found || !this.wants("data")) return;
+    this.bench.draft.change((state) => {
+      state.groups = found.groups.map(asGroup);
+      state.source = { kind: "data", dataset, next: found.next };
+    });
+    this.tell(word("rows_of", { first: found.first + 1, last: found.first + found.groups.length, total: found.total }));
+  }
+
+  async fetchRuns(open = false) {
+    this.runs = [];
+    const found = await this.ask("api/runs");
+    if (!found) return void (this.runs = null);
+    this.runs = found.runs.filter((run) => run.has_groups);
+    this.run.replaceChildren(...this.runs.map((run) => make("option", { value: run.id }, `${run.name || run.id} · ${run.id}`)));
+    for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
+    if (!this.runs.length) return this.tell(word("no_groups_yet"));
+    const { run } = this.bench.state.source;
+    if (this.runs.some((each) => each.id === run)) this.run.value = run;
+    if (open || !this.index) this.openRun(this.run.value, open);
+  }
+
+  // The steps of a run; with `open`, its newest group is put on the bench.
+  async openRun(run, open = true) {
+    const found = await this.ask(`api/runs/${encodeURIComponent(run)}/groups`);
+    if (!found || this.run.value !== run) return;
+    this.index = { run, rows: found.rows };
+    const steps = [...new Set(found.rows.map((row) => row[0]))];
+    this.step.replaceChildren(...steps.map((step) => make("option", { value: step }, word("step_n", { n: step }))));
+    const { source } = this.bench.state;
+    const step = !open && source.run === run ? source.step : steps[steps.length - 1];
+    if (step === undefined) return;
+    this.step.value = step;
+    this.offerGroups(step);
+    if (!open && source.run === run) this.group.value = source.group;
+    else this.openGroup(Number(this.group.value));
+  }
+
+  offerGroups(step) {
+    const rows = this.index.rows.filter((row) => row[0] === step);
+    this.group.replaceChildren(...rows.map((row) => make("option", { value: row[1] }, word("group_n", { n: row[1] + 1, mean: figure(row[3]), std: figure(row[4]) }))));
+    const spread = rows.find((row) => row[4] > 1e-6);
+    if (spread) this.group.value = spread[1];
+  }
+
+  openStep(step) {
+    this.offerGroups(step);
+    this.openGroup(Number(this.group.value));
+  }
+
+  async openGroup(group) {
+    const { run } = this.index;
+    const step = Number(this.step.value);
+    const found = await this.ask(`api/runs/${encodeURIComponent(run)}/groups/lines?first=${step}&last=${step}`);
+    const line = found && found.lines.find((each) => each.group === group);
+    if (!line || !this.wants("run")) return;
+    const completions = line.completions.slice(0, MOST_SAMPLES).map((completion) => completion.text);
+    this.bench.draft.change((state) => {
+      state.groups = [asGroup({ prompt: line.prompt, answer: line.answer, completions })];
+      state.source = { kind: "run", run, step, group };
+    });
+  }
+}

@@ -1,0 +1,201 @@
+// The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to training. Saving is
+// the owner's; the server says whether that is who asks.
+
+class Sets {
+  constructor(bench) {
+    this.bench = bench;
+    this.known = { sets: [], may_save: false };
+    this.name = make("input", { type: "text", maxlength: 80, autocomplete: "off", spellcheck: "false", class: "set-name", placeholder: word("set_name_hint"), "aria-label": word("set_name"), "data-testid": "set-name" });
+    this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
+    this.state = make("span", { class: "set-state", "data-testid": "set-state" });
+    this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
+    this.open.addEventListener("change", () => this.load(this.open.value, null));
+    this.version = make("select", { class: "plain", "aria-label": word("version"), "data-testid": "set-version" });
+    this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
+    this.undo = this.button("undo", "↶", () => bench.draft.undo());
+    this.redo = this.button("redo", "↷", () => bench.draft.redo());
+    for (const [button, key] of [[this.undo, "undo"], [this.redo, "redo"]]) nameIt(button, word(key));
+    this.save = this.button("save", word("save"), () => this.keep());
+    this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
+    this.file = make("input", { type: "file", accept: ".toml,text/plain", class: "unseen", tabindex: -1, "aria-hidden": "true", "data-testid": "import-file" });
+    this.file.addEventListener("change", () => this.take(this.file.files[0]));
+    this.menu = make("details", { class: "menu" }, make("summary", { class: "plain", "data-testid": "share" }, word("share")), this.menuList());
+    this.told = make("p", { class: "told set-told", role: "status" });
+    this.told.hidden = true;
+    const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
+    const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.open, this.menu, this.save, this.train);
+    this.node = make("header", { class: "box sets" }, make("div", { class: "row between" }, naming, doing), this.told, this.file);
+    this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
+    document.addEventListener("click", (event) => this.menu.contains(event.target) || (this.menu.open = false));
+    this.ask();
+  }
+
+  button(testid, text, act, style = "") {
+    const button = make("button", { type: "button", class: "plain " + style, "data-testid": "bench-" + testid }, text);
+    button.addEventListener("click", act);
+    return button;
+  }
+
+  menuList() {
+    const item = (testid, act) => {
+      const button = this.button(testid, word(testid), () => {
+        this.closeMenu();
+        act();
+      });
+      return make("li", {}, button);
+    };
+    this.forget = item("delete_set", () => this.remove());
+    return make("ul", { class: "menu-list" }, item("download_toml", () => this.download("toml")), item("download_python", () => this.download("python")), item("import_file", () => this.file.click()), this.forget);
+  }
+
+  closeMenu() {
+    this.menu.open = false;
+    this.menu.firstChild.focus();
+  }
+
+  // What the server has saved, and what we may do.
+  async ask() {
+    try {
+      const [me, { sets }] = await Promise.all([askLab("api/me"), askLab("api/rules/sets")]);
+      this.known = { sets, may_save: me.access === "owner" };
+    } catch {
+      return; // The bench works without; the next save says what is wrong.
+    }
+    this.offered = null;
+    this.show(this.bench.state);
+    if (this.bench.state.set) this.askVersions(this.bench.state.set.name);
+  }
+
+  async askVersions(name) {
+    try {
+      const { versions } = await askLab(`api/rules/sets/versions?name=${encodeURIComponent(name)}`);
+      this.versions = { name, versions };
+    } catch {
+      this.versions = null;
+    }
+    this.listed = null;
+    this.show(this.bench.state);
+  }
+
+  show(state) {
+    const { set } = state;
+    if (this.name.value !== state.name) this.name.value = state.name;
+    const changed = !set || set.text !== textOf(state.rules) || set.name !== state.name;
+    say(this.state, set ? word(changed ? "changed_since" : "saved_as", { version: set.version }) : word("not_saved"));
+    toggle(this.state, "saved", !changed);
+    this.undo.disabled = !this.bench.draft.past.length;
+    this.redo.disabled = !this.bench.draft.future.length;
+    const may = this.known.may_save;
+    conceal(this.save, !may);
+    conceal(this.train, !may);
+    conceal(this.forget, !may || !set);
+    this.save.disabled = !changed || !state.rules.length;
+    this.train.disabled = !state.rules.length;
+    this.offerSets();
+    this.offerVersions(set);
+  }
+
+  offerSets() {
+    const text = JSON.stringify(this.known.sets);
+    if (text === this.offered) return;
+    this.offered = text;
+    const options = this.known.sets.map((each) => make("option", { value: each.name }, `${each.name} · v${each.version}`));
+    this.open.replaceChildren(make("option", { value: "" }, word("open_set")), ...options);
+    conceal(this.open, !options.length);
+  }
+
+  offerVersions(set) {
+    const versions = set && this.versions && this.versions.name === set.name ? this.versions.versions : [];
+    conceal(this.version, versions.length < 2);
+    const text = JSON.stringify([versions, set && set.version]);
+    if (text === this.listed) return;
+    this.listed = text;
+    this.version.replaceChildren(...versions.map((each) => make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`)));
+    if (set) this.version.value = set.version;
+  }
+
+  tell(text, wrong = false) {
+    say(this.told, text);
+    toggle(this.told, "wrong", wrong);
+    conceal(this.told, !text);
+  }
+
+  async attempt(act) {
+    try {
+      this.tell("");
+      return await act();
+    } catch (error) {
+      this.tell(sentenceOf(error), true);
+      return null;
+    }
+  }
+
+  load(name, version) {
+    this.open.value = "";
+    if (!name) return;
+    const asked = version === null ? "" : `&version=${version}`;
+    this.attempt(async () => {
+      const found = await askLab(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
+      this.bench.takeRules(found.rules, found.name, { name: found.name, version: found.version });
+      await this.askVersions(found.name);
+      this.tell(word("opened", { name: found.name, version: found.version }));
+    });
+  }
+
+  // Saves what stands here; the version that it is now, or null.
+  keep() {
+    const { name, rules } = this.bench.state;
+    const wanted = name.trim() || word("unnamed_set");
+    return this.attempt(async () => {
+      const saved = await askLab("api/rules/sets", { name: wanted, rules: rules.map(sentRule) });
+      this.bench.draft.note((state) => {
+        if (!state.name.trim()) state.name = saved.name;
+        state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
+      });
+      await Promise.all([this.ask(), this.askVersions(saved.name)]);
+      this.tell(word("saved_now", { name: saved.name, version: saved.version }));
+      return saved;
+    });
+  }
+
+  async toTraining() {
+    const saved = await this.keep();
+    if (saved) trigger("select", { name: saved.name, version: saved.version });
+  }
+
+  remove() {
+    const { name } = this.bench.state.set;
+    if (!confirm(word("delete_sure", { name }))) return;
+    this.attempt(async () => {
+      await askLab("api/rules/sets/delete", { name });
+      this.bench.draft.note((state) => (state.set = null));
+      await this.ask();
+      this.tell(word("deleted", { name }));
+    });
+  }
+
+  download(form) {
+    this.attempt(async () => {
+      const { name, rules } = this.bench.state;
+      const { text, file } = await askLab("api/rules/share", { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) });
+      const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: file });
+      document.body.append(link);
+      link.click();
+      link.remove();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
+
+  take(file) {
+    this.file.value = "";
+    if (!file) return;
+    this.attempt(async () => {
+      const { rules } = await askLab("api/rules/import", { file: file.name, text: await file.text() });
+      this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
+      this.tell(word("imported", { file: file.name }));
+    });
+  }
+}
+
+// What a rule set is, as text: two that are equal here are the same set.
+const textOf = (rules) => JSON.stringify(rules.map(sentRule));
