@@ -32,6 +32,7 @@ from lab.core.rule_health import RuleHealth
 from lab.core.rules import Reward
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.base import Loaded, load
+from lab.training.divergence import finite_scores
 from lab.training.rollout import Rollout
 from lab.training.task import Task, as_conversation
 
@@ -82,6 +83,10 @@ class GroupTrainer(GRPOTrainer):
         self.tokens_generated += sum(self.rollout.tokens)
         batch["index"] = torch.arange(len(last), device=last.device)
         return self._score_rollout(batch)
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        with finite_scores(self.accelerator.unwrap_model(self.model)):
+            return super()._generate_single_turn(*args, **kwargs)
 
     def _score_rollout(self, batch: Batch) -> Batch:
         """Who trains, and with which advantage: the core decides."""

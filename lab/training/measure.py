@@ -13,6 +13,7 @@ import torch
 
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
+from lab.training.divergence import finite_scores
 
 BATCH = 256
 KL_SAMPLES = 256
@@ -66,7 +67,7 @@ def _sample_batch(
         padding=True,
         padding_side="left",
     ).to(model.device)
-    with torch.no_grad():
+    with torch.no_grad(), finite_scores(model):
         output = model.generate(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],

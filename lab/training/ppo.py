@@ -137,6 +137,7 @@ class PPOTrainer(GroupTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """The policy's forward and backward (trl's), then the critic's."""
+        model.train()  # loading a checkpoint leaves it in eval mode
         part = self._prepare_inputs(inputs)
         loss = super().training_step(model, part, num_items_in_batch)
         ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
@@ -171,6 +172,7 @@ class PPOTrainer(GroupTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.roles.settle()  # loading froze every adapter but the policy's
         weight = load_file(Path(resume_from_checkpoint) / VALUE_HEAD)["weight"]
         self.model.value_head.weight.data.copy_(weight)
 

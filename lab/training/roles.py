@@ -54,7 +54,7 @@ class Roles:
         width = self.model.config.get_text_config().hidden_size
         self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)
         nn.init.zeros_(self.model.value_head.weight)
-        self._train(POLICY, VALUE)
+        self.settle()
 
     def add_reward(self, folder: Path) -> None:
         """A frozen reward model: the adapter and head of a reward-model run on the same base."""
@@ -70,6 +70,10 @@ class Roles:
         self.model.reward_head = nn.Linear(head.shape[1], 1, bias=False).to(self.model.device)
         self.model.reward_head.weight.data.copy_(head)
         self.has_reward = True
+        self.settle()
+
+    def settle(self) -> None:
+        """Policy and critic train, whatever was added since; everything else is frozen."""
         self._train(POLICY, VALUE)
 
     def _train(self, *adapters: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, ProgressCallback
 
-from lab.core.recipes import Precision, RuleUse
+from lab.core.recipes import Precision, RuleUse, Schedule
 from lab.data.datasets import Dataset
 from lab.errors import MachineError
 from lab.sandbox.rewards import Weighed, weighed
@@ -28,6 +28,9 @@ MEASURE_SEED = 20_000
 """Held-out sampling is seeded apart from training, and alike for every run."""
 
 MID_RUN_SAMPLES = 256
+
+SCHEDULES = {Schedule.CONSTANT: "constant_with_warmup"}
+"""Their names in transformers, where another one means the same: its ``constant`` takes no heed of the warm-up."""
 
 DEFAULT_RULES = ("equals_answer", "integer_answer", "consistent")
 
@@ -159,7 +162,7 @@ class Task:
             "output_dir": str(self.folder.path / "checkpoints"),
             "max_steps": recipe.steps,
             "learning_rate": recipe.learning_rate,
-            "lr_scheduler_type": recipe.schedule.value,
+            "lr_scheduler_type": SCHEDULES.get(recipe.schedule, recipe.schedule.value),
             "warmup_steps": recipe.warmup_steps,
             "weight_decay": recipe.weight_decay,
             "max_grad_norm": recipe.max_grad_norm,

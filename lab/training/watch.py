@@ -13,6 +13,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lab.core.recipes import Recipe
+from lab.training.divergence import Divergence
 from lab.training.reporter import Reporter
 
 KEPT_CHECKPOINTS = 2
@@ -50,6 +51,7 @@ class Watch(TrainerCallback):
         self.more: Callable[[], dict[str, Any]] = dict
         """Asked for further values at each line of metrics."""
         self.stopped = False
+        self.divergence = Divergence(recipe)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.reporter.step = state.global_step
@@ -59,15 +61,18 @@ class Watch(TrainerCallback):
             control.should_training_stop = True
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **more: Any
     ) -> None:
+        """Write a step's metrics. Raises BlownUp, before anything of that step is saved."""
         if not logs or "train_runtime" in logs:
             return
         if self.recipe.algorithm in ("rm", "dpo"):
             self.reporter.tokens_trained = int(logs.get("num_tokens", 0))
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
-        self.reporter.metrics(state.global_step, values | self.extra | self.more())
+        values |= self.extra | self.more()
         self.extra = {}
+        self.reporter.metrics(state.global_step, values)
+        self.divergence.look(state.global_step, values, _vocabulary(more.get("model")), skips_infinite=bool(args.fp16))
         every = self.recipe.measure_every
         if self.measure and every and state.global_step % every == 0 and state.global_step < self.recipe.steps:
             self.measure(state.global_step)
@@ -84,7 +89,15 @@ class Watch(TrainerCallback):
         self._forget_old(target.parent)
 
     def _forget_old(self, checkpoints: Path) -> None:
+        if self.divergence.suspected:
+            return  # the older ones may be the last good ones
         whole = [path for path in checkpoints.glob("step-*") if (path / "complete").exists()]
         for path in sorted(whole, key=lambda path: int(path.name.removeprefix("step-")))[:-KEPT_CHECKPOINTS]:
             (path / "complete").unlink()
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _vocabulary(model: Any) -> int | None:
+    """How many tokens a model chooses from."""
+    config = getattr(model, "config", None)
+    return getattr(config.get_text_config(), "vocab_size", None) if config is not None else None

@@ -16,6 +16,7 @@ from lab.core.recipes import Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
+from lab.training.divergence import BlownUp, ended
 from lab.training.reporter import Reporter
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
@@ -36,6 +37,10 @@ def work(path: Path) -> int:
             if error.errno != 28:
                 raise
             reporter.result("failed", error=MachineError("disk_full", path=path).as_dict())
+        except BlownUp as found:
+            sentence = ended(found, recipe, folder, reporter.step)
+            print(f"failed: {sentence}", flush=True)
+            reporter.result("failed", error=sentence.as_dict())
         except Exception as error:
             traceback.print_exc()
             reporter.result("failed", error=_unexpected(error, reporter.step).as_dict())

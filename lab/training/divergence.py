@@ -1,0 +1,110 @@
+"""A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker.py``'s.
+
+Signs: a loss or a gradient that is no finite number; a cross-entropy far above guessing, or a KL above the recipe's ``max_kl``,
+several steps in a row; scores of the next token that are not finite. Not here: whether a finite run learns anything.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lab.core.recipes import Recipe
+from lab.errors import LabError
+from lab.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import torch
+
+IN_A_ROW = 3
+"""So many steps, or rollouts, must be beyond a limit: single peaks are normal."""
+
+GUESSES = 2.0
+"""A cross-entropy of this many times log(vocabulary), which is what guessing costs, is no learning."""
+
+CROSS_ENTROPY = ("pretrain", "sft")
+
+
+class BlownUp(Exception):
+    """Raised where a run has blown up. The weights after step ``bad_from`` (None: after the last step taken) are the first bad ones."""
+
+    def __init__(self, why: str, bad_from: int | None = None) -> None:
+        super().__init__(why, bad_from)
+        self.why, self.bad_from = why, bad_from
+
+
+class Divergence:
+    """Looks at each step's metrics. While ``suspected``, no older checkpoint should be forgotten."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.patience = IN_A_ROW * getattr(recipe, "iterations", 1)  # a rollout's KL is logged at each of its updates
+        self._beyond: dict[str, list[int]] = {"loss": [], "kl": []}
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the last step was beyond a limit."""
+        return any(self._beyond.values())
+
+    def look(
+        self, step: int, values: Mapping[str, Any], vocabulary: int | None = None, *, skips_infinite: bool = False
+    ) -> None:
+        """Raise BlownUp where this step's values, or those of the last few steps, leave no doubt.
+
+        A step's loss comes from the weights before its update, so it is those that a bad one accuses. ``skips_infinite``:
+        steps with an infinite gradient are left out, as fp16's scaler does.
+        """
+        loss, norm = values.get("loss"), values.get("grad_norm")
+        if loss is not None and not math.isfinite(loss):
+            raise BlownUp(f"loss = {loss}", step - 1)
+        if norm is not None and not math.isfinite(norm) and not skips_infinite:
+            raise BlownUp(f"grad_norm = {norm}", step)
+        if vocabulary and self.recipe.algorithm in CROSS_ENTROPY:
+            self._limit("loss", step, loss, round(GUESSES * math.log(vocabulary), 2))
+        if limit := getattr(self.recipe, "max_kl", 0.0):
+            self._limit("kl", step, values.get("kl"), limit)
+
+    def _limit(self, name: str, step: int, value: float | None, limit: float) -> None:
+        if value is None:
+            return
+        if value <= limit:
+            self._beyond[name] = []
+            return
+        self._beyond[name].append(step)
+        if len(self._beyond[name]) >= self.patience or not math.isfinite(value):
+            raise BlownUp(f"{name} = {value:.4g} > {limit:g}", self._beyond[name][0] - 1)
+
+
+@contextmanager
+def finite_scores(model: Any) -> Iterator[None]:
+    """Raise BlownUp where the model, within the block, gives a next token's score that is no number.
+
+    Sampling would end there with an error of torch's that names neither the cause nor the mend.
+    """
+
+    def look(_module: Any, _inputs: Any, scores: torch.Tensor) -> None:
+        if not bool(scores[:, -1].amax(-1).isfinite().all()):
+            raise BlownUp("logits = nan")
+
+    handle = model.get_output_embeddings().register_forward_hook(look)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def ended(found: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
+    """The sentence for a run that blew up at ``step``; checkpoints (and a model) of bad weights are thrown away first."""
+    bad_from = step if found.bad_from is None else found.bad_from
+    for path in (folder.path / "checkpoints").glob("step-*"):
+        if int(path.name.removeprefix("step-")) >= bad_from:
+            (path / "complete").unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(folder.model_path, ignore_errors=True)
+    known = {"step": step, "why": found.why, "learning_rate": f"{recipe.learning_rate:g}"}
+    if (good := folder.last_checkpoint()) is None:
+        return LabError("blown_up_early", **known)
+    return LabError("blown_up", **known, checkpoint=good[0])
