@@ -14,7 +14,21 @@ from lab import __version__
 from lab.errors import LabError
 from lab.ui.text import system_locale, word
 
-COMMANDS = ("train", "runs", "groups", "resume", "stop", "tour", "score", "sample", "preflight", "models", "users", "doctor")
+COMMANDS = (
+    "train",
+    "runs",
+    "groups",
+    "resume",
+    "stop",
+    "tour",
+    "estimate",
+    "score",
+    "sample",
+    "preflight",
+    "models",
+    "users",
+    "doctor",
+)
 """One line registers a command: its name here, and ``lab/commands/<name>.py``."""
 
 

@@ -1,6 +1,7 @@
 """``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON.
 
-``--job JOB_DIR`` does the job in that folder. ``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that
+``--job JOB_DIR`` does the job in that folder. ``--measure RECIPE.json`` (``-``: standard input) prints what a recipe will cost in memory.
+``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that
 fails, its error as JSON is the last line.
 """
 
@@ -18,6 +19,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run_dir", nargs="?", type=Path, help="a folder of LAB_HOME/runs with a recipe.json in it")
     parser.add_argument("--job", type=Path, metavar="JOB_DIR", help="a folder of LAB_HOME/jobs with a job.json in it")
     parser.add_argument("--doctor", action="store_true", help="print devices and versions as JSON and exit")
+    parser.add_argument(
+        "--measure", metavar="RECIPE.json", help="print a recipe's memory as JSON; - reads standard input"
+    )
+    parser.add_argument("--home", type=Path, default=Path("lab_home"), help="the lab's home, for --measure")
+    parser.add_argument("--shape", type=Path, metavar="CONFIG.json", help="for --measure: a model's shape in its place")
     parser.add_argument("--import-gguf", nargs=2, type=Path, metavar=("FILE", "FOLDER"), help="GGUF to safetensors")
     options = parser.parse_args(arguments)
     if options.doctor:
@@ -27,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.import_gguf:
         return _import_gguf(*options.import_gguf)
+    if options.measure:
+        return _measure(options.measure, options.home, options.shape)
     if options.job:
         if not (options.job / "job.json").is_file():
             parser.error("JOB_DIR must be a folder with a job.json in it")
@@ -38,6 +46,23 @@ def main(arguments: list[str] | None = None) -> int:
     from lab.training.worker import work
 
     return work(options.run_dir.resolve())
+
+
+def _measure(source: str, home: Path, shape: Path | None) -> int:
+    from lab.core.recipes import parse
+    from lab.errors import LabError
+    from lab.training.worker import _quiet
+
+    _quiet()
+    try:
+        recipe = parse(json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")))
+        from lab.training.estimate import estimate, read_shape
+
+        print(estimate(recipe, home, config=read_shape(shape) if shape else None).model_dump_json(), flush=True)
+    except LabError as error:
+        print(json.dumps(error.as_dict()), flush=True)
+        return 1
+    return 0
 
 
 def _import_gguf(file: Path, folder: Path) -> int:

@@ -166,14 +166,19 @@ def lora_config(recipe: Any, task_type: str = "CAUSAL_LM") -> LoraConfig:
     )
 
 
+def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesConfig:
+    """NF4 with double quantisation; products are made in the run's format on CUDA, in fp32 elsewhere."""
+    compute = dtype if device.type == "cuda" else torch.float32
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute
+    )
+
+
 def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = AutoModelForCausalLM, **more: Any) -> Any:
     dtype = choose_dtype(recipe.precision, device)
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **more}
     if getattr(recipe, "load_in_4bit", False):
-        compute = dtype if device.type == "cuda" else torch.float32
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute
-        )
+        options["quantization_config"] = four_bit_config(dtype, device)
         options["device_map"] = {"": str(device)}
     try:
         model = kind.from_pretrained(place, **options)

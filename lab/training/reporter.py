@@ -27,6 +27,8 @@ class Reporter:
         self.step = 0
         self.stage = "loading"
         self.stage_fraction: float | None = None
+        self.libraries_bytes = 0
+        """What the process held before it loaded anything, of ``peak_memory_bytes``."""
         self.tokens_generated = 0
         self.tokens_trained = 0
         self.tokens_per_second: float | None = None
@@ -95,6 +97,7 @@ class Reporter:
             "steps": self.step,
             "seconds": time.time() - self.started,
             "peak_memory_bytes": peak_memory_bytes(),
+            "libraries_bytes": self.libraries_bytes,
             "tokens_generated": self.tokens_generated,
             "tokens_trained": self.tokens_trained,
             **values,
@@ -139,6 +142,16 @@ def peak_memory_bytes() -> int:
         return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_bytes() -> int:
+    """What this process holds now: on CUDA of the device, else of the machine."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return int(torch.cuda.memory_allocated()) if torch.cuda.is_initialized() else 0
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
 
 
 def _finite(value: Any) -> Any:

@@ -47,8 +47,14 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def build_model(recipe: PretrainRecipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """An untrained Llama of the recipe's shape; draws its weights from torch's global generator."""
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
+    marks = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    return LlamaForCausalLM(llama_config(recipe, len(tokenizer), **marks))
+
+
+def llama_config(recipe: PretrainRecipe, vocabulary: int, **marks: int | None) -> LlamaConfig:
+    """The recipe's shape; ``marks`` are the numbers of the special tokens."""
+    return LlamaConfig(
+        vocab_size=vocabulary,
         hidden_size=recipe.hidden_size,
         intermediate_size=recipe.feed_forward,
         num_hidden_layers=recipe.layers,
@@ -56,8 +62,5 @@ def build_model(recipe: PretrainRecipe, tokenizer: PreTrainedTokenizerFast) -> L
         num_key_value_heads=recipe.heads,
         max_position_embeddings=max(512, recipe.max_length),
         tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
+        **marks,
     )
-    return LlamaForCausalLM(config)

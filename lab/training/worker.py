@@ -17,7 +17,7 @@ from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
 from lab.training.divergence import BlownUp, ended
-from lab.training.reporter import Reporter
+from lab.training.reporter import Reporter, memory_bytes
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
 
@@ -54,6 +54,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from lab.training.task import Task, rule_set
 
     algorithm = _algorithm(recipe.algorithm)
+    reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
     task.own_measure = getattr(algorithm, "measure", None)
     step, task.resume_from = folder.last_checkpoint() or (0, None)

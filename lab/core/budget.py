@@ -1,0 +1,196 @@
+"""What a run will cost in memory: by part and by stage, against what is free, and which setting would lower it most.
+
+Pure arithmetic on figures that were measured elsewhere: ``lab/training/estimate.py`` runs the real modules on the ``meta``
+device, ``lab/runs/estimate.py`` asks for it. Bytes everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from lab.core.recipes import (
+    AdaptedRecipe,
+    DpoRecipe,
+    PretrainRecipe,
+    Recipe,
+    RmRecipe,
+    SampledRecipe,
+    SftRecipe,
+    Training,
+)
+
+
+class MemoryPart(StrEnum):
+    """What memory is spent on, in the order in which it is shown."""
+
+    WEIGHTS = "weights"
+    """The base, and a second copy of the start where full training compares itself with it."""
+    ADAPTERS = "adapters"
+    """The adapter that is trained."""
+    ROLES = "roles"
+    """PPO's critic and reward model, and a reference that is an adapter: their weights."""
+    OPTIMISER = "optimiser"
+    GRADIENTS = "gradients"
+    ACTIVATIONS = "activations"
+    LOGITS = "logits"
+    CACHE = "cache"
+    """Keys and values of the tokens written so far."""
+    PROCESS = "process"
+    """What the process takes beside tensors: rows, tokenizer, the allocator's slack. Calibrated; see docs/benchmarks/memory.md."""
+
+
+class Stage(StrEnum):
+    """What a run does, one after the other; the dearest one is its peak."""
+
+    LOADING = "loading"
+    MEASURING = "measuring"
+    ROLLOUT = "rollout"
+    UPDATE = "update"
+
+
+class Frozen(BaseModel):
+    """Frozen; an unknown key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageCost(Frozen):
+    """The dearest moment of a stage, by part."""
+
+    stage: Stage
+    parts: dict[MemoryPart, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.parts.values())
+
+
+class Lengths(Frozen):
+    """The tokens and rows that the figures are made for. ``from_data``: the longest rows of the data; else the recipe's bounds."""
+
+    prompt: int
+    completion: int
+    rows: int
+    """Of one forward and backward pass; a preference is two rows."""
+    rollout: int = 0
+    """Completions that are sampled at once."""
+    held_out: int = 0
+    """Completions, or rows, that are measured at once."""
+    from_data: bool = True
+
+    @property
+    def whole(self) -> int:
+        return self.prompt + self.completion
+
+
+class Cost(Frozen):
+    """A recipe's memory on a kind of device."""
+
+    stages: list[StageCost]
+    lengths: Lengths
+    parameters: int
+    trained_parameters: int
+
+    @property
+    def dearest(self) -> StageCost:
+        return max(self.stages, key=lambda stage: stage.total)
+
+    @property
+    def peak(self) -> int:
+        return self.dearest.total
+
+
+class Memory(Frozen):
+    """A device's memory as it is now. ``libraries``: what a worker takes before it has loaded anything (nothing on CUDA)."""
+
+    device: str
+    free: int
+    total: int
+    libraries: int
+
+
+class Alternative(Frozen):
+    """One setting changed, and the peak that it would come to. ``changes`` is as ``with_values`` takes it."""
+
+    changes: dict[str, Any]
+    peak: int
+
+
+class Estimate(Frozen):
+    """What it will cost, whether that fits, and what would help."""
+
+    cost: Cost
+    memory: Memory
+    alternatives: list[Alternative] = []
+    """Empty where it fits."""
+    together: Alternative | None = None
+    """All of them at once."""
+
+    @property
+    def need(self) -> int:
+        """Free memory that a worker needs, libraries and all."""
+        return self.cost.peak + self.memory.libraries
+
+    @property
+    def fits(self) -> bool:
+        return self.need <= self.memory.free
+
+    @property
+    def mend(self) -> Alternative | None:
+        """The one setting that would help most; None where it fits, or where nothing helps."""
+        best = min(self.alternatives, key=lambda other: other.peak, default=None)
+        return best if best is not None and best.peak < self.cost.peak else None
+
+    def would_fit(self, other: Alternative) -> bool:
+        return other.peak + self.memory.libraries <= self.memory.free
+
+
+def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
+    """Changes to try, one step each, that lower a recipe's memory: 4 bits, LoRA, checkpointing, micro-batch, batch, lengths."""
+    found: list[dict[str, Any]] = []
+    if isinstance(recipe, AdaptedRecipe):
+        if recipe.training is Training.FULL:
+            found.append({"training": "lora"})
+        elif not recipe.load_in_4bit:
+            found.append({"load_in_4bit": True})
+        if not recipe.gradient_checkpointing:
+            found.append({"gradient_checkpointing": True})
+    if isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe | SampledRecipe):
+        size = min(recipe.micro_batch_size, recipe.batch_size)
+        if size > 1:
+            found.append({"micro_batch_size": max(1, size // 4)})
+    if isinstance(recipe, SampledRecipe):
+        if recipe.batch_size >= 2 * recipe.group_size:
+            found.append({"batch_size": recipe.batch_size // recipe.group_size // 2 * recipe.group_size})
+        if recipe.max_completion_length >= 32:
+            found.append({"max_completion_length": recipe.max_completion_length // 2})
+    elif isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe):
+        if lengths.whole >= 32:
+            found.append({"max_length": min(recipe.max_length, lengths.whole) // 2})
+    elif isinstance(recipe, PretrainRecipe) and recipe.batch_size > 1:
+        found.append({"batch_size": max(1, recipe.batch_size // 4)})
+    if recipe.measure_samples >= 32:
+        found.append({"measure_samples": recipe.measure_samples // 2})
+    return found
+
+
+def merged(changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """All changes at once."""
+    return {key: value for change in changes for key, value in change.items()}
+
+
+def weights_at_least(shapes: Mapping[str, tuple[int, ...]], four_bits: bool, bytes_each: int) -> int:
+    """The bytes of a base in memory, from its tensors' shapes: a bound from below that needs no model. In 4 bits, the
+    matrices of linear layers take half a byte a weight, and embeddings, heads and vectors stay as they are."""
+    total = 0
+    for name, shape in shapes.items():
+        count = 1
+        for size in shape:
+            count *= size
+        packed = four_bits and len(shape) == 2 and not any(word in name for word in ("embed", "lm_head", "score"))
+        total += count // 2 if packed else count * bytes_each
+    return total
