@@ -88,9 +88,8 @@ def quality(connection: Connection, collection_id: str, through: int | None = No
     found = votes(judged)
     people = sorted({name for of_pair in found.values() for name in of_pair})
     table = annotators_table.c
-    names = dict(
-        connection.execute(select(table.annotator, table.name).where(table.collection == collection_id)).tuples().all()
-    )
+    told = connection.execute(select(table.annotator, table.name).where(table.collection == collection_id))
+    names = {row.annotator: row.name for row in told}
     gold = {pair.id: pair.gold for pair in pairs.values() if pair.gold is not None}
     of_person: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judged:

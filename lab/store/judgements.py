@@ -28,6 +28,7 @@ from lab.store.annotation_tables import (
     showings_table,
 )
 from lab.store.judgements_counters import follow, progress
+from lab.store.prepared import Prepared
 
 JUDGEMENT, UNDO = "judgement", "undo"
 CLAIM_SECONDS = 600.0
@@ -51,54 +52,37 @@ class Submission:
     edited: str | None = None
 
 
-_showing = (
-    select(
-        showings_table.c.annotator,
-        showings_table.c.collection,
-        showings_table.c.pair,
-        collections_table.c.seed,
-        collections_table.c.overlap,
-        pairs_table.c.first,
-        pairs_table.c.second,
-        pairs_table.c.first_source,
-        pairs_table.c.second_source,
-        pairs_table.c.gold,
-        pairs_table.c.votes,
+def _mine(table: Any) -> Any:
+    """The rows of a pair and a person."""
+    c = table.c
+    return (c.collection == bindparam("c")) & (c.pair == bindparam("p")) & (c.annotator == bindparam("a"))
+
+
+_s, _c, _p, _j = showings_table.c, collections_table.c, pairs_table.c, current_table.c
+_showing = Prepared(
+    select(_s.annotator, _s.collection, _s.pair, _c.seed, _c.overlap, _p.first, _p.second)
+    .add_columns(_p.first_source, _p.second_source, _p.gold, _p.votes)
+    .add_columns(_j.judgement.label("before"), _j.choice.label("choice_before"))
+    .join(collections_table, _c.id == _s.collection)
+    .join(pairs_table, (_p.collection == _s.collection) & (_p.id == _s.pair))
+    .outerjoin(current_table, (_j.collection == _s.collection) & (_j.pair == _s.pair) & (_j.annotator == _s.annotator))
+    .where(_s.id == bindparam("showing"))
+)
+_event = Prepared(select(judgements_table).where(judgements_table.c.id == bindparam("event")))
+_add_event = Prepared(
+    insert(judgements_table)
+    .values({column.name: bindparam(column.name) for column in judgements_table.c if column.name != "number"})
+    .on_conflict_do_nothing(index_elements=["id"])
+)
+_current_row = insert(current_table).values({column.name: bindparam(column.name) for column in _j})
+_put_current = Prepared(
+    _current_row.on_conflict_do_update(
+        index_elements=["collection", "pair", "annotator"],
+        set_={"judgement": _current_row.excluded.judgement, "choice": _current_row.excluded.choice},
     )
-    .join(collections_table, collections_table.c.id == showings_table.c.collection)
-    .join(
-        pairs_table,
-        (pairs_table.c.collection == showings_table.c.collection) & (pairs_table.c.id == showings_table.c.pair),
-    )
-    .where(showings_table.c.id == bindparam("showing"))
 )
-_event = select(judgements_table).where(judgements_table.c.id == bindparam("event"))
-_current = select(current_table.c.judgement, current_table.c.choice).where(
-    current_table.c.collection == bindparam("c"),
-    current_table.c.pair == bindparam("p"),
-    current_table.c.annotator == bindparam("a"),
-)
-_add_event = insert(judgements_table).on_conflict_do_nothing(index_elements=["id"])
-_put_current = insert(current_table)
-_put_current = _put_current.on_conflict_do_update(
-    index_elements=["collection", "pair", "annotator"],
-    set_={"judgement": _put_current.excluded.judgement, "choice": _put_current.excluded.choice},
-)
-_drop_current = delete(current_table).where(
-    current_table.c.collection == bindparam("c"),
-    current_table.c.pair == bindparam("p"),
-    current_table.c.annotator == bindparam("a"),
-)
-_end_claims = (
-    update(showings_table)
-    .where(
-        showings_table.c.collection == bindparam("c"),
-        showings_table.c.pair == bindparam("p"),
-        showings_table.c.annotator == bindparam("a"),
-        showings_table.c.expires > 0,
-    )
-    .values(expires=0)
-)
+_drop_current = Prepared(delete(current_table).where(_mine(current_table)))
+_end_claims = Prepared(update(showings_table).where(_mine(showings_table), _s.expires > 0).values(expires=0.0))
 
 
 def judge(connection: Connection, annotator: User, said: Submission) -> dict[str, Any]:
@@ -107,10 +91,10 @@ def judge(connection: Connection, annotator: User, said: Submission) -> dict[str
     Raises StateError where the pair was not shown to this person under that id, InputError where the parts do not fit.
     """
     uuid = str(said.id)
-    known = connection.execute(_event, {"event": uuid}).first()
+    known = _event(connection, event=uuid).first()
     if known is not None and (known.annotator, known.pair, known.kind) != (annotator.id, said.pair, JUDGEMENT):
         raise StateError("judgement_id_taken")
-    showing = connection.execute(_showing, {"showing": uuid}).first()
+    showing = _showing(connection, showing=uuid).first()
     if showing is None or (showing.annotator, showing.collection, showing.pair) != (
         annotator.id,
         said.collection,
@@ -132,24 +116,22 @@ def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: U
     Raises StateError: no such judgement of this person, one that was replaced or taken back already.
     """
     uuid, target = str(undo_id), str(judgement_id)
-    known = connection.execute(_event, {"event": uuid}).first()
+    known = _event(connection, event=uuid).first()
     if known is not None and (known.annotator, known.kind, known.supersedes) != (annotator.id, UNDO, target):
         raise StateError("judgement_id_taken")
-    judged = connection.execute(_event, {"event": target}).first()
+    judged = _event(connection, event=target).first()
     if judged is None or (judged.annotator, judged.kind) != (annotator.id, JUDGEMENT):
         raise StateError("no_such_judgement", judgement=target)
     shown = str(uuid5(SHOWN_AGAIN, uuid))
     if known is None:
-        place = {"c": judged.collection, "p": judged.pair, "a": annotator.id}
-        current = connection.execute(_current, place).first()
-        if current is None or current.judgement != target:
+        showing = _showing(connection, showing=target).one()
+        if showing.before != target:
             raise StateError("judgement_not_current")
-        showing = connection.execute(_showing, {"showing": target}).one()
         now = time.time()
         event = {"id": uuid, "kind": UNDO, "supersedes": target, "time": now}
-        connection.execute(_add_event, _event_row(judged.collection, judged.pair, annotator.id) | event)
-        connection.execute(_drop_current, place)
-        follow(connection, annotator, showing, Choice(current.choice), None)
+        _add_event(connection, **_event_row(judged.collection, judged.pair, annotator.id) | event)
+        _drop_current(connection, c=judged.collection, p=judged.pair, a=annotator.id)
+        follow(connection, annotator, showing, Choice(showing.choice_before), None)
         claim = {"id": shown, "collection": judged.collection, "pair": judged.pair, "annotator": annotator.id}
         connection.execute(insert(showings_table), claim | {"time": now, "expires": now + CLAIM_SECONDS})
     return {
@@ -199,7 +181,6 @@ def judgement_of(row: Row[Any]) -> Judgement:
 
 def _store(connection: Connection, annotator: User, said: Submission, showing: Any) -> Choice:
     """Add the event, and what follows from it; the choice by the response's identity."""
-    place = {"c": said.collection, "p": said.pair, "a": annotator.id}
     left = left_of(annotator.id, said.pair, showing.seed)
     choice: Choice = choice_at(said.choice, left) if isinstance(said.choice, Place) else said.choice
     edited = said.edited
@@ -209,7 +190,6 @@ def _store(connection: Connection, annotator: User, said: Submission, showing: A
         raise InputError("judgement_edit_empty")
     if edited is not None and edited == (showing.first if choice is Choice.FIRST else showing.second):
         edited = None
-    before = connection.execute(_current, place).first()
     uuid, now = str(said.id), time.time()
     event = _event_row(said.collection, said.pair, annotator.id) | {
         "id": uuid,
@@ -220,14 +200,14 @@ def _store(connection: Connection, annotator: User, said: Submission, showing: A
         "reason": said.reason,
         "seconds": said.seconds,
         "edited": edited,
-        "supersedes": before.judgement if before else None,
+        "supersedes": showing.before,
         "time": now,
     }
-    connection.execute(_add_event, event)
+    _add_event(connection, **event)
     row = {"collection": said.collection, "pair": said.pair, "annotator": annotator.id}
-    connection.execute(_put_current, row | {"judgement": uuid, "choice": choice.value})
-    connection.execute(_end_claims, place)
-    then = Choice(before.choice) if before else None
+    _put_current(connection, **row, judgement=uuid, choice=choice.value)
+    _end_claims(connection, c=said.collection, p=said.pair, a=annotator.id)
+    then = Choice(showing.choice_before) if showing.before else None
     follow(connection, annotator, showing, then, choice, seconds=said.seconds, now=now)
     return choice
 

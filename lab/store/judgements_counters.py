@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, select, update
+from sqlalchemy import Connection, Float, Integer, bindparam, case, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from lab.core.access import User
 from lab.core.preferences import Choice
 from lab.errors import StateError
 from lab.store.annotation_tables import annotators_table, collections_table, current_table, pairs_table
+from lab.store.prepared import Prepared
 
 LONGEST_GAP = 120.0
 """Of the time between two judgements, so much at most counts as work."""
@@ -34,25 +35,63 @@ class Progress:
     """While at work; None until there are some judgements."""
 
 
-_vote = (
+COUNTS = ("judged", "skipped", "in_open", "given")
+
+_c, _a, _j = collections_table.c, annotators_table.c, current_table.c
+_vote = Prepared(
     update(pairs_table)
     .where(pairs_table.c.collection == bindparam("c"), pairs_table.c.id == bindparam("p"))
-    .values(votes=pairs_table.c.votes + bindparam("by"))
+    .values(votes=pairs_table.c.votes + bindparam("by", type_=Integer))
 )
-_progress = (
-    select(collections_table.c.open, annotators_table.c.judged, annotators_table.c.in_open, annotators_table.c.seconds)
+_progress = Prepared(
+    select(_c.open, _a.judged, _a.in_open, _a.seconds)
     .select_from(collections_table)
-    .outerjoin(
-        annotators_table,
-        (annotators_table.c.collection == collections_table.c.id) & (annotators_table.c.annotator == bindparam("a")),
+    .outerjoin(annotators_table, (_a.collection == _c.id) & (_a.annotator == bindparam("a")))
+    .where(_c.id == bindparam("c"))
+)
+_open = Prepared(
+    update(collections_table).where(_c.id == bindparam("c")).values(open=_c.open + bindparam("by", type_=Integer))
+)
+_in_open = Prepared(
+    update(annotators_table)
+    .where(
+        _a.collection == bindparam("c"),
+        _a.annotator.in_(
+            select(_j.annotator).where(
+                _j.collection == bindparam("c"), _j.pair == bindparam("p"), _j.annotator != bindparam("a")
+            )
+        ),
     )
-    .where(collections_table.c.id == bindparam("c"))
+    .values(in_open=_a.in_open + bindparam("by", type_=Integer))
+)
+_row = insert(annotators_table).values(
+    {column.name: bindparam(column.name) for column in _a} | {"latest": bindparam("now", type_=Float)}
+)
+_gap = bindparam("now", type_=Float) - _a.latest
+_count = Prepared(
+    _row.on_conflict_do_update(
+        index_elements=["collection", "annotator"],
+        set_={name: _a[name] + _row.excluded[name] for name in COUNTS}
+        | {
+            "name": _row.excluded.name,
+            "latest": func.coalesce(_row.excluded.latest, _a.latest),
+            # By the server's clock: the time since the judgement before, and for the first what the page says it took.
+            "seconds": _a.seconds
+            + case(
+                (_row.excluded.latest.is_(None), 0.0),
+                (_a.latest.is_(None), _row.excluded.seconds),
+                (_gap > LONGEST_GAP, LONGEST_GAP),
+                (_gap < 0, 0.0),
+                else_=_gap,
+            ),
+        },
+    )
 )
 
 
 def progress(connection: Connection, annotator_id: str, collection_id: str) -> Progress:
     """How far somebody is. Raises StateError ``no_such_collection``."""
-    row = connection.execute(_progress, {"c": collection_id, "a": annotator_id}).first()
+    row = _progress(connection, c=collection_id, a=annotator_id).first()
     if row is None:
         raise StateError("no_such_collection", collection=collection_id[:64])
     judged, left = row.judged or 0, max(0, row.open - (row.in_open or 0))
@@ -76,21 +115,20 @@ def follow(
     """
     by = _counts(after) - _counts(before)
     if by:
-        connection.execute(_vote, {"c": showing.collection, "p": showing.pair, "by": by})
+        _vote(connection, c=showing.collection, p=showing.pair, by=by)
     ordinary = showing.gold is None
     was_open = ordinary and showing.votes < showing.overlap
     is_open = ordinary and showing.votes + by < showing.overlap
     if was_open != is_open:
-        _open_or_close(connection, annotator, showing, 1 if is_open else -1)
+        one = 1 if is_open else -1  # for all others who judged it, one more or less of theirs is open
+        _open(connection, c=showing.collection, by=one)
+        _in_open(connection, c=showing.collection, p=showing.pair, a=annotator.id, by=one)
     counts = {
         "judged": by,
         "skipped": int(after is Choice.SKIP) - int(before is Choice.SKIP),
         "in_open": int(after is not None and is_open) - int(before is not None and was_open),
     }
-    if now is None:
-        count(connection, showing.collection, annotator, counts)
-    else:
-        count(connection, showing.collection, annotator, counts, _worked(seconds, now), {"latest": now})
+    count(connection, showing.collection, annotator, counts, seconds=seconds, now=now)
 
 
 def count(
@@ -98,41 +136,14 @@ def count(
     collection_id: str,
     annotator: User,
     counts: dict[str, int],
-    worked: tuple[float, Any] = (0.0, None),
-    values: dict[str, Any] | None = None,
+    *,
+    seconds: float | None = None,
+    now: float | None = None,
 ) -> None:
-    """Add to somebody's counters, which begin at zero. ``worked`` is what the seconds begin with, and what they become."""
-    first, then = worked
-    zero = dict.fromkeys(("judged", "skipped", "in_open", "given"), 0)
-    row = {"collection": collection_id, "annotator": annotator.id, "name": annotator.name, "seconds": first}
-    changes: dict[str, Any] = {name: annotators_table.c[name] + by for name, by in counts.items()}
-    if then is not None:
-        changes["seconds"] = then
-    statement = insert(annotators_table).values(**row, **zero | counts, **values or {})
-    changes |= {"name": annotator.name} | (values or {})
-    connection.execute(statement.on_conflict_do_update(index_elements=["collection", "annotator"], set_=changes))
-
-
-def _worked(seconds: float | None, now: float) -> tuple[float, Any]:
-    """The time that a judgement took, by the server's clock: since the one before, and for the first what the page says."""
-    a = annotators_table.c
-    first, gap = min(seconds or 0.0, LONGEST_GAP), now - a.latest
-    since = case((a.latest.is_(None), first), (gap > LONGEST_GAP, LONGEST_GAP), (gap < 0, 0.0), else_=gap)
-    return first, a.seconds + since
-
-
-def _open_or_close(connection: Connection, annotator: User, showing: Any, by: int) -> None:
-    """A pair got its last vote, or lost it: for all others who judged it, one more or less of theirs is open."""
-    c, a, j = collections_table.c, annotators_table.c, current_table.c
-    connection.execute(update(collections_table).where(c.id == showing.collection).values(open=c.open + by))
-    others = select(j.annotator).where(
-        j.collection == showing.collection, j.pair == showing.pair, j.annotator != annotator.id
-    )
-    connection.execute(
-        update(annotators_table)
-        .where(a.collection == showing.collection, a.annotator.in_(others))
-        .values(in_open=a.in_open + by)
-    )
+    """Add to somebody's counters, which begin at zero; ``now`` where they have just judged."""
+    row: dict[str, Any] = {"collection": collection_id, "annotator": annotator.id, "name": annotator.name}
+    row |= dict.fromkeys(COUNTS, 0) | counts
+    _count(connection, **row, seconds=min(seconds or 0.0, LONGEST_GAP) if now else 0.0, now=now)
 
 
 def _counts(choice: Choice | None) -> int:

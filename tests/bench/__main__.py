@@ -16,25 +16,27 @@ from collections.abc import Sequence
 from tests.bench import report
 from tests.bench.figures import Figure
 
-BENCHES = ("start", "page", "groups", "live", "watchers", "rules", "kept")
+BENCHES = ("start", "page", "groups", "live", "watchers", "annotators", "rules", "kept", "preflight")
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
+HEAVY = ("memory",)
+"""Those that take minutes and a model: run only when they are named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen benches, one after the other, and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the lab's speed and memory.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)} (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)} (default: all); {', '.join(HEAVY)}")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a table for docs/benchmarks")
     chosen = parser.parse_args(arguments)
-    if unknown := [name for name in chosen.names if name not in BENCHES]:
-        parser.error(f"no bench is called {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    if unknown := [name for name in chosen.names if name not in (*BENCHES, *HEAVY)]:
+        parser.error(f"no bench is called {', '.join(unknown)}; there are {', '.join((*BENCHES, *HEAVY))}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what it has started, as with Ctrl-C
     before = report.load()
     figures: dict[str, list[Figure]] = {}
     broken = []
-    for name in [bench for bench in BENCHES if bench in chosen.names or not chosen.names]:
+    for name in [bench for bench in (*BENCHES, *HEAVY) if bench in (chosen.names or BENCHES)]:
         started = time.perf_counter()
         print(f"{name} …", end=" ", flush=True, file=sys.stderr)
         try:

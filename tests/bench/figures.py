@@ -9,16 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number. ``at_most`` is the target; None where there is none, and the number is there to be known."""
+    """One measured number. ``at_most`` or ``at_least`` is the target; without one, the number is there to be known."""
 
     name: str
     value: float
     unit: str
     at_most: float | None = None
+    at_least: float | None = None
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None without one."""
+        if self.at_least is not None:
+            return self.value >= self.at_least
         return None if self.at_most is None else self.value <= self.at_most
 
 

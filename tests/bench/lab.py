@@ -71,8 +71,8 @@ def store(place: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def running(place: Path) -> Iterator[RunningLab]:
-    """The lab on a free port; its runs, its workers and itself are ended afterwards."""
+def running(place: Path, **environment: str) -> Iterator[RunningLab]:
+    """The lab on a free port; its runs, its workers and itself are ended afterwards. ``environment`` is what it is started with."""
     port, log = _free_port(), place.parent / "app.txt"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
     started = time.perf_counter()
@@ -80,7 +80,7 @@ def running(place: Path) -> Iterator[RunningLab]:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), "--home", str(place)],
             cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            env={**plain, "LAB_ALLOW_UNSAFE_DISK": "1"},
+            env={**plain, "LAB_ALLOW_UNSAFE_DISK": "1", **environment},
             start_new_session=True,  # Ctrl-C is for the bench; it ends the lab itself
         )  # fmt: skip
     try:

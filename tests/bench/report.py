@@ -57,7 +57,15 @@ def as_markdown(figures: Figures, before: float | None) -> str:
 def as_json(figures: Figures, before: float | None) -> str:
     """Everything, unrounded."""
     flat = [
-        {"bench": bench, "name": f.name, "value": f.value, "unit": f.unit, "at_most": f.at_most, "met": f.met}
+        {
+            "bench": bench,
+            "name": f.name,
+            "value": f.value,
+            "unit": f.unit,
+            "at_most": f.at_most,
+            "at_least": f.at_least,
+            "met": f.met,
+        }
         for bench, some in figures.items()
         for f in some
     ]
@@ -70,12 +78,18 @@ def _rows(figures: Figures) -> list[tuple[str, ...]]:
             bench,
             figure.name,
             _number(figure.value, figure.unit),
-            "" if figure.at_most is None else "≤ " + _number(figure.at_most, figure.unit),
+            _target(figure),
             {None: "", True: "yes", False: "NO"}[figure.met],
         )
         for bench, some in figures.items()
         for figure in some
     ]
+
+
+def _target(figure: Figure) -> str:
+    if figure.at_least is not None:
+        return "≥ " + _number(figure.at_least, figure.unit)
+    return "" if figure.at_most is None else "≤ " + _number(figure.at_most, figure.unit)
 
 
 def _number(value: float, unit: str) -> str:
