@@ -101,3 +101,32 @@ def test_a_preset_that_is_none_is_named_with_those_that_are(tmp_path):
     broken.write_text("steps = = 3")
     with pytest.raises(RecipeError, match="preset_not_toml"):
         load_preset(broken)
+
+
+WRITTEN = {"name": "mine", "weight": 0.5, "source": "def reward(p, c, a):\n    return '''x''' == \"\\d\"\n", "high": 2.0}
+
+
+def test_a_written_rule_stands_in_the_recipe_as_it_is():
+    recipe = parse({"algorithm": "ppo", "rules": [{"name": "equals_answer"}, WRITTEN]})
+    plain = recipe.model_dump(mode="json")["rules"]
+    assert plain[0] == {"name": "equals_answer", "weight": 1.0, "fallback": 0.0}
+    assert plain[1] == {**WRITTEN, "fallback": 0.0, "description": "", "low": 0.0}
+    assert parse(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ({"name": "equals_answer", "high": 2}, "recipe_rule_by_name"),
+        ({"name": "equals_answer", "description": "mine"}, "recipe_rule_by_name"),
+        ({"name": " mine", "source": "x"}, "recipe_rule_name"),
+        ({"name": "a\nb", "source": "x"}, "recipe_rule_name"),
+        ({"name": "mine", "source": "x" * 70_000}, "recipe_value"),
+        ({"name": "mine", "source": "x", "low": float("nan")}, "recipe_value"),
+        ({"name": "mine", "sauce": "x"}, "recipe_unknown_key"),
+    ],
+)
+def test_what_a_rule_of_a_recipe_cannot_be(rule, key):
+    with pytest.raises(RecipeError) as caught:
+        parse({"algorithm": "grpo", "rules": [rule]}, "here")
+    assert caught.value.key == key

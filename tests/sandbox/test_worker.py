@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 from lab.core.rules import score
 from lab.sandbox.ready import READY
 from lab.sandbox.ready import worker as ready_worker
-from lab.sandbox.worker import Worker
+from lab.sandbox.worker import Worker, Workers
 
 SLOW = "f'" + "{x}" * 20_000 + "'"
 """Parsing a long f-string takes quadratic time in CPython: the very reason for a worker that can be killed."""
@@ -103,3 +104,29 @@ def test_it_ends_with_its_parent() -> None:
     parent.wait()
     psutil.wait_procs([child], timeout=5)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_workers_side_by_side() -> None:
+    """A call takes one that is free; where all are busy it waits, and a widened door has more of them."""
+    workers = Workers(0.6, "inside.py")
+    slow = {"rule": "python_parses", "prompt": "", "completion": SLOW, "answer": None}
+    quick = slow | {"completion": "x = 1"}
+    try:
+        assert workers.ask(quick) == {"value": 1.0}
+        assert len(workers.all) == 1
+        workers.widen(2)
+        workers.widen(1)
+        assert len(workers.all) == 2 and workers.start()
+        with ThreadPoolExecutor(4) as pool:
+            late = pool.submit(workers.ask, slow)
+            time.sleep(0.05)
+            assert pool.submit(workers.ask, quick).result() == {"value": 1.0}
+            assert not late.done(), "the quick one did not wait for the slow one"
+            both = [pool.submit(workers.ask, slow), *[pool.submit(workers.ask, quick) for _ in range(8)]]
+            assert [one.result() for one in both[1:]] == [{"value": 1.0}] * 8
+            for one in (late, both[0]):
+                with pytest.raises(TimeoutError):
+                    one.result()
+    finally:
+        workers.close()
+    assert all(each._process is None for each in workers.all)
