@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.data.forms import as_completions, as_preferences, as_prompts
+from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -49,12 +50,14 @@ class Dataset:
 
 
 def load(recipe: Recipe, home: Path | None = None) -> Dataset:
-    """The rows of a recipe. ``home`` is LAB_HOME, where a ``version:ID`` lies. Raises DatasetError where a file cannot be read or lacks
+    """The rows of a recipe. ``home`` is LAB_HOME, where ``version:ID`` and ``groups:RUN_ID`` lie. Raises DatasetError where a file cannot be read or lacks
     columns, or where a frozen version is not what it was."""
     if recipe.dataset == "equations":
         return _equations(recipe)
     if recipe.dataset.startswith(VERSION):
         rows = _version(recipe.dataset, home)
+    elif recipe.dataset.startswith(GROUPS):
+        rows = pairs_of_run(recipe.dataset.removeprefix(GROUPS), home, getattr(recipe, "pair_margin", 0.0))
     else:
         rows = read_rows(Path(recipe.dataset).expanduser())
     if recipe.algorithm in ON_PAIRS:
@@ -65,7 +68,7 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     if recipe.algorithm == "sft":
         train, held_out = as_completions(rows), []
     else:
-        everything = as_prompts(rows)
+        everything = as_prompts(rows, conversations=True)
         train = [row for row in everything if not _is_held_out(row["prompt"])]
         held_out = [row for row in everything if _is_held_out(row["prompt"]) and row.get("answer")][:MOST_HELD_OUT]
         if not train:

@@ -27,7 +27,7 @@ from typing import Any
 from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
 from lab.data.preference_rows import one_preference, prompt_turns
 from lab.data.rows import Rows
-from lab.data.turns import as_text, is_plain, one_answer, text, wanted_text
+from lab.data.turns import Turns, as_text, is_plain, one_answer, text, wanted_text
 from lab.errors import DatasetError
 
 FINAL = "####"
@@ -126,12 +126,13 @@ def with_columns(rows: Rows, columns: Mapping[str, str]) -> Rows:
     return replace(rows, rows=renamed, columns=names)
 
 
-def as_prompts(rows: Rows) -> list[dict[str, str]]:
-    """``prompt, answer`` rows; those whose answer is not known have no ``answer``.
+def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:
+    """``prompt, answer`` rows; those whose answer is not known have no ``answer``. With ``conversations``, a prompt of several turns
+    is messages, as in ``as_preferences``; without, such a row is left out.
 
     Raises DatasetError where there is no column of prompts, and where every prompt is empty.
     """
-    return shape_prompts(rows).rows
+    return shape_prompts(rows, conversations=conversations).rows
 
 
 def as_completions(rows: Rows) -> list[dict[str, str]]:
@@ -148,13 +149,13 @@ def as_preferences(rows: Rows) -> list[Row]:
     return shape_preferences(rows).rows
 
 
-def shape_prompts(rows: Rows) -> Shaped:
-    """``as_prompts``, with the report. Conversations are left out: such a prompt is one text."""
+def shape_prompts(rows: Rows, *, conversations: bool = False) -> Shaped:
+    """``as_prompts``, with the report."""
     alone = "question" in rows.columns and "prompt" not in rows.columns  # GSM8K without its answers is fine here
     form = Form.QUESTIONS if alone else _wanted(rows, PROMPT_FORMS, "prompt", "prompt, answer")
 
     def one(row: Row) -> Row:
-        prompt = _prompt(row, form)
+        prompt = _turns_or_text(row, form) if conversations else _prompt(row, form)
         answer = text(row.get("answer"))
         answer = _final(answer) if form is Form.QUESTIONS else answer
         return {"prompt": prompt} | ({"answer": answer} if answer.strip() else {})
@@ -234,6 +235,14 @@ def _prompt(row: Row, form: Form) -> str:
     if "prompt" in row and is_plain(row["prompt"]):
         return wanted_text(row, "prompt")
     return as_text(prompt_turns(_with_prompt(row, form)))
+
+
+def _turns_or_text(row: Row, form: Form) -> str | Turns:
+    """The prompt of a row: text where it is one question, else messages."""
+    if form not in PREFERENCE_FORMS and is_plain(row.get("prompt", "")):
+        return _prompt(row, form)
+    asked = prompt_turns(_with_prompt(row, form))
+    return asked[0]["content"] if len(asked) == 1 else asked
 
 
 def _with_prompt(row: Row, form: Form) -> Row:

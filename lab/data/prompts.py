@@ -24,5 +24,6 @@ def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
     else:
         found = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed), home)
         rows = list(found.held_out if spec.part is Part.VALIDATION and found.held_out else found.train)
+        rows = [row for row in rows if isinstance(row["prompt"], str)]  # a job asks plain prompts
         random.Random(f"job-{spec.seed}").shuffle(rows)
     return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in rows[: spec.count]]

@@ -12,6 +12,8 @@ from lab.data.left_out import NotUsable, WhyLeftOut
 
 Message = dict[str, str]
 Turns = list[Message]
+Prompt = str | Turns
+"""Text where it is one question, else messages that end with the user's."""
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 SPEAKERS = {
@@ -75,6 +77,16 @@ def as_text(prompt: Turns) -> str:
     if len(prompt) != 1:
         raise NotUsable(WhyLeftOut.SEVERAL_TURNS)
     return prompt[0]["content"]
+
+
+def as_conversation(prompt: Prompt) -> Turns:
+    """A prompt as the messages that chat templates read."""
+    return [{"role": USER, "content": prompt}] if isinstance(prompt, str) else prompt
+
+
+def last_words(prompt: Prompt) -> str:
+    """What the user said last: the prompt that rules see, and that is shown of a conversation."""
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"]
 
 
 def one_answer(row: Mapping[str, Any], column: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lab.data.turns import Prompt, as_conversation, last_words
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
 from lab.training.divergence import finite_scores
@@ -18,13 +19,13 @@ from lab.training.divergence import finite_scores
 BATCH = 256
 KL_SAMPLES = 256
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 
 def sample(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     *,
     max_new_tokens: int,
     temperature: float = 1.0,
@@ -42,7 +43,7 @@ def sample(
     try:
         if seed is not None:
             torch.manual_seed(seed)
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # like lengths together: less padding
+        order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))  # like lengths together: less padding
         for start in range(0, len(order), BATCH):
             chunk = order[start : start + BATCH]
             yield from _sample_batch(model, tokenizer, [prompts[i] for i in chunk], chunk, max_new_tokens, temperature)
@@ -56,9 +57,9 @@ def sample(
 
 
 def _sample_batch(
-    model: Any, tokenizer: Any, prompts: list[str], indices: list[int], max_new_tokens: int, temperature: float
+    model: Any, tokenizer: Any, prompts: list[Prompt], indices: list[int], max_new_tokens: int, temperature: float
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
-    conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
+    conversations = [as_conversation(prompt) for prompt in prompts]
     inputs = tokenizer.apply_chat_template(
         conversations,
         add_generation_prompt=True,
@@ -107,7 +108,7 @@ def held_out(
     chosen = [rows[i % len(rows)] for i in range(samples)]
     prompts = [row["prompt"] for row in chosen]
     drawn = sample(model, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed, on_batch=on_batch)
-    written = [(chosen[index]["prompt"], text, chosen[index]["answer"]) for index, _, _, text in drawn]
+    written = [(last_words(chosen[index]["prompt"]), text, chosen[index]["answer"]) for index, _, _, text in drawn]
     right = sum(score.value for score in scores_of(READY["equals_answer"], written))
     reward = sum(reward.value for reward in reward_batch(rules, written))
     return {"pass_at_1": right / samples, "reward": reward / samples, "samples": samples}

@@ -73,7 +73,8 @@ def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: 
     at_once = min(len(rows), recipe.batch_size // recipe.group_size)
     order = RepeatSampler(rows, mini_repeat_count=1, batch_size=at_once, seed=recipe.seed)
     chosen = [rows[index] for index in list(order)[:count]]
-    return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in chosen]
+    plain = [row for row in chosen if isinstance(row["prompt"], str)]  # a job asks plain prompts
+    return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in plain]
 
 
 def _score(

@@ -12,13 +12,14 @@ import torch
 from lab.core.groups import Group
 from lab.core.rules import Reward
 from lab.core.text_health import text_health
+from lab.data.turns import Turns, last_words
 
 
 class Rollout:
     """Everything known of one generation: what was asked and written, its scores, groups and log-probabilities."""
 
     def __init__(self, inputs: Any, texts: list[str], tokens: list[int], rewards: list[Reward]) -> None:
-        self.prompts = [row["prompt"][-1]["content"] for row in inputs]
+        self.conversations = [row["prompt"] for row in inputs]
         self.answers = [row.get("answer") for row in inputs]
         self.texts, self.tokens, self.rewards = texts, tokens, rewards
         self.groups: list[Group] = []
@@ -57,7 +58,7 @@ class Rollout:
                 "version": 1,
                 "step": self.step,
                 "group": number,
-                "prompt": self.prompts[number * size],
+                **self._asked(self.conversations[number * size]),
                 "answer": self.answers[number * size],
                 "mean": group.mean,
                 "std": group.std,
@@ -66,6 +67,11 @@ class Rollout:
             }
             for number, group in enumerate(self.groups)
         ]
+
+    def _asked(self, conversation: Turns) -> dict[str, Any]:
+        """The prompt as it is shown: the user's last words; the whole conversation beside it where there is more."""
+        turns = {"turns": conversation} if len(conversation) > 1 else {}
+        return {"prompt": last_words(conversation), **turns}
 
     def _completion(self, group: Group, first: int, i: int) -> dict[str, Any]:
         at = first + i

@@ -16,6 +16,7 @@ from transformers import PrinterCallback, ProgressCallback
 
 from lab.core.recipes import Precision, RuleUse, Schedule
 from lab.data.datasets import Dataset
+from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
@@ -201,8 +202,3 @@ def rule_set(recipe: Any) -> list[Weighed]:
 def as_answer(text: str) -> list[dict[str, str]]:
     """A completion as the chat that trl's trainers read."""
     return [{"role": "assistant", "content": text}]
-
-
-def as_conversation(prompt: str | list[dict[str, str]]) -> list[dict[str, str]]:
-    """A prompt as the chat that trl's trainers read; a prompt of several turns is one already."""
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt

@@ -69,9 +69,12 @@ class Recipe(Strict):
         Section.WHAT,
         (
             "Data",
-            "`equations` (made by the lab) or a file (JSONL, JSON, CSV, Parquet) with the columns that the algorithm needs.",
+            "`equations`, a file (JSONL, JSON, CSV, Parquet), `hub:org/name/config@split`, `version:ID` or `groups:RUN_ID` (pairs).",
         ),
-        ("数据", "`equations`（实验室自带）或含所需列的文件（JSONL、JSON、CSV、Parquet）。"),
+        (
+            "数据",
+            "`equations`、文件（JSONL、JSON、CSV、Parquet）、`hub:org/name/config@split`、`version:ID` 或 `groups:运行ID`（偏好对）。",
+        ),
         min_length=1,
         max_length=400,
     )

@@ -28,6 +28,18 @@ class PairsRecipe(AdaptedRecipe):
         ge=1,
         le=4096,
     )
+    pair_margin: float = setting(
+        0.0,
+        Section.WHAT,
+        (
+            "Margin",
+            "Of `groups:RUN_ID`: the best and the worst of a group become a pair where their rewards lie further apart.",
+        ),
+        ("奖励差", "用于 `groups:运行ID`：组内最好与最差的奖励差超过此值，才组成一对偏好。"),
+        advanced=True,
+        ge=0,
+        le=1000,
+    )
     max_length: int = setting(
         128,
         Section.LENGTHS,
