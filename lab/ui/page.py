@@ -13,14 +13,16 @@ from lab.settings import Settings
 from lab.store.presets import PRESETS
 from lab.store.runs import Store
 from lab.ui import form, header
+from lab.ui.opening_tab import OPENING_TAB
 from lab.ui.presets import Presets
+from lab.ui.tabs.annotate import AnnotateTab
 from lab.ui.tabs.groups import GroupsTab
 from lab.ui.tabs.rules import RulesTab
 from lab.ui.tabs.train import TrainTab
 from lab.ui.text import LOCALES, table
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 
-ON_THE_PAGE = ("page.", "train.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = ("annotate", "page.", "train.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 
 
@@ -32,19 +34,22 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
+            with gr.Tab(i18n("page.annotate"), id="annotate"):
+                annotate = AnnotateTab(store, i18n)
             with gr.Tab(i18n("page.rules"), id="rules"):
-                rules = RulesTab()
+                rules = RulesTab(presets)
             with gr.Tab(i18n("page.train"), id="train"):
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+        annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME,
+        "head": REMEMBER_THEME + OPENING_TAB,
         "i18n": i18n,
     }
     return blocks

@@ -2,6 +2,7 @@
 // at once and puts the judgement into the outbox; everything that can wait waits until that pair has been painted.
 
 const TOO_SOON = 350;
+const LONGEST_LOOK = 7 * 86400000;
 const CHOSEN_COLLECTION = "lab-annotate.collection";
 const LOOKS_KEPT = "lab-annotate.looks";
 
@@ -157,7 +158,7 @@ class Annotator {
       choice,
       strength: response ? strength : null,
       reason,
-      milliseconds: Math.round(performance.now() - this.since - this.away),
+      milliseconds: Math.round(Math.max(0, Math.min(performance.now() - this.since - this.away, LONGEST_LOOK))),
       edited: response ? edited : null,
     };
     this.outbox.add("api/annotate/judgements", body, pair.awaits || null);
