@@ -7,6 +7,7 @@ a few signs, no control or direction characters, nothing invisible, and no mixtu
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from lab.errors import InputError
 
@@ -44,6 +45,7 @@ def clean_name(given: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def likeness(name: str) -> str:
     """A key that is the same for two names that a reader takes for each other: up to case, width, signs and lookalikes."""
     folded = unicodedata.normalize("NFKC", name).casefold()

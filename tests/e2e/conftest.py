@@ -54,15 +54,16 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
-    """The real app in a process of its own, for the tests of one file."""
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
+    """The real app in a process of its own, for the tests of one file; with the file's ENVIRONMENT where it has one."""
     home = tmp_path_factory.mktemp("lab") / "home"
     port, log = _free_port(), home.parent / "app.txt"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")}
+    environment |= {"LAB_ALLOW_UNSAFE_DISK": "1", **getattr(request.module, "ENVIRONMENT", {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), "--home", str(home)],
-            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**environment, "LAB_ALLOW_UNSAFE_DISK": "1"},
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=environment,
         )  # fmt: skip
     try:
         url = f"http://127.0.0.1:{port}"
