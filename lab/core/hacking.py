@@ -20,7 +20,7 @@ from typing import Any
 
 Line = dict[str, Any]
 
-WINDOW = 8
+WINDOW = 6
 """Rollouts whose mean counts as the run's state at a step."""
 
 SURE = 3.0

@@ -77,6 +77,13 @@ def _rules(file: Path, _mark: tuple[int, int]) -> dict[str, TrustedRule]:
     return found
 
 
+def keep_beside(folder: Path) -> None:
+    """Copy the file into the folder of a run that uses it, as a record of what scored it; nothing ever runs the copy."""
+    file = path()
+    if file is not None:
+        (folder / "trusted_rules.py").write_bytes(file.read_bytes())
+
+
 @cache
 def worker() -> Worker:
     """The one worker of this process for trusted rules; it starts with its first call."""

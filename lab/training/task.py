@@ -18,6 +18,7 @@ from lab.core.recipes import Precision, RuleUse, Schedule
 from lab.data.datasets import Dataset
 from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
+from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
 from lab.training import measure
@@ -53,6 +54,8 @@ class Task:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        if any(isinstance(one.rule, trusted.TrustedRule) for one in self.rules):
+            trusted.keep_beside(self.folder.path)
         self.watch = Watch(self.reporter, self.recipe, self.measure_at if self.measures else None)
 
     @property

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
+import threading
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from lab.core.recipes import with_values
 from lab.rules import RULES
@@ -18,7 +22,8 @@ from tests.bench.figures import Figure, median
 
 NAMES = ("equals_answer", "integer_answer", "consistent")
 ROUNDS = 15
-TYPED = 60
+TYPED, ASKED = 60, 120
+LOOPS = "def reward(prompt, completion, answer):\n    while True: pass\n"
 STEPS, WARM = 40, 5  # of the real run; the first ones also pay for what is done once
 
 Row = tuple[str, str, str]
@@ -34,13 +39,23 @@ def measure() -> list[Figure]:
         Figure(f"written: {kind}, a completion in batches of 64", cost(source)[0] * 1e6, "µs", 60)
         for kind, source in TYPICAL.items()
     ]
+    worker().widen(2)
+    worker().start()
     figures.append(Figure("written: five completions as they are typed, p95", _as_typed() * 1e3, "ms", 300))
+    with ThreadPoolExecutor(1) as loops:
+        looping = loops.submit(score_batch, WrittenRule("hostile", LOOPS), [("", "", None)])
+        beside = _as_typed()
+        looping.result()
+    figures.append(Figure("…beside somebody else's endless loop, p95", beside * 1e3, "ms", 300))
+    worker().close()
+    figures.append(
+        Figure("another request while hostile rules run on the bench, p95", _while_hostile() * 1e3, "ms", 150)
+    )
     written = [{"name": kind, "source": source} for kind, source in TYPICAL.items()]
     figures += [
         Figure("rewarding, share of a GRPO step: the preset's rules", _share_of_a_step({}) * 100, "%", 5),
         Figure("rewarding, share of a GRPO step: written rules", _share_of_a_step({"rules": written}) * 100, "%", 5),
     ]
-    worker().close()
     return figures
 
 
@@ -76,6 +91,36 @@ def _as_typed() -> float:
         taken.append(time.perf_counter() - started)
         assert not wrong and all(score.error is None for score in scores)
     return sorted(taken)[int(0.95 * TYPED)]
+
+
+def _while_hostile() -> float:
+    """Seconds of a request to the served lab (the list of runs) while its bench is sent one endless loop after another."""
+    with lab.home() as home, lab.running(home) as served:
+        over = threading.Event()
+
+        def attack() -> None:
+            sent = {"rules": [{"name": "hostile", "source": LOOPS}], "rows": [{"completion": "x"}] * 8}
+            headers = {"Content-Type": "application/json", "Origin": served.url}
+            while not over.is_set():
+                request = urllib.request.Request(f"{served.url}/api/rules/bench", json.dumps(sent).encode(), headers)
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    found = json.load(answer)["completions"]
+                if "error" not in found[0]["scores"][0]:
+                    raise RuntimeError(f"the loop ended: {found[0]}")
+
+        with ThreadPoolExecutor(1) as pool:
+            attacker = pool.submit(attack)
+            time.sleep(1.0)
+            taken = []
+            for _ in range(ASKED):
+                started = time.perf_counter()
+                with urllib.request.urlopen(f"{served.url}/api/runs", timeout=30) as answer:
+                    answer.read()
+                taken.append(time.perf_counter() - started)
+                time.sleep(0.04)
+            over.set()
+            attacker.result()
+    return sorted(taken)[int(0.95 * ASKED)]
 
 
 def _share_of_a_step(changes: dict[str, object]) -> float:

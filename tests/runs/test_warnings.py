@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from lab.core.hacking import WINDOW
 from lab.core.recipes import parse
 from lab.runs.progress import with_warnings
 from lab.runs.warnings import warnings_of, weights_of
@@ -47,7 +48,7 @@ def test_a_hacked_run_has_a_warning_with_samples(store: Store) -> None:
     )
     samples = warning["samples"]
     assert len(samples) == 5
-    assert all(13 <= one["step"] <= 20 and one["text"] in ("no", "hm") for one in samples)
+    assert all(20 - WINDOW < one["step"] <= 20 and one["text"] in ("no", "hm") for one in samples)
     assert samples[0]["text"] == "hm", "of the wrong ones the one that the rule liked best"
     folder = store.folder(run.id)
     for one in samples:

@@ -129,3 +129,9 @@ def test_the_file_is_only_parsed_here(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv(trusted.VARIABLE, str(path))
     assert list(trusted.rules()) == ["mine"]
     assert not touched.exists()
+
+
+def test_a_run_keeps_a_copy(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    trusted.keep_beside(tmp_path / "run")
+    assert (tmp_path / "run" / "trusted_rules.py").read_text("utf-8") == FILE
