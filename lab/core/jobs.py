@@ -6,7 +6,7 @@ Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/job
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -38,11 +38,19 @@ class Part(StrEnum):
     VALIDATION = "validation"
 
 
+class Turn(Strict):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str = Field(max_length=LONGEST_TEXT)
+
+
 class Asked(Strict):
-    """A prompt, and its right answer where it is known."""
+    """A prompt, and its right answer where it is known. Of a conversation, ``turns`` has all of it and ``prompt`` the last words."""
 
     prompt: str = Field(min_length=1, max_length=LONGEST_TEXT)
     answer: str | None = Field(None, max_length=LONGEST_TEXT)
+    turns: tuple[Turn, ...] = Field((), max_length=200)
 
 
 def _asked(value: object) -> object:

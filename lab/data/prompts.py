@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from lab.core.jobs import Asked, Part, SampleSpec
+from lab.core.jobs import Asked, Part, SampleSpec, Turn
 from lab.core.recipes import GrpoRecipe
 from lab.data.datasets import load
+from lab.data.turns import Prompt, last_words
 from lab.tasks import equations
 
 
@@ -24,6 +27,17 @@ def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
     else:
         found = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed), home)
         rows = list(found.held_out if spec.part is Part.VALIDATION and found.held_out else found.train)
-        rows = [row for row in rows if isinstance(row["prompt"], str)]  # a job asks plain prompts
         random.Random(f"job-{spec.seed}").shuffle(rows)
-    return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in rows[: spec.count]]
+    return [as_asked(row) for row in rows[: spec.count]]
+
+
+def as_asked(row: Mapping[str, Any]) -> Asked:
+    """A row of prompts (``prompt, answer``) as a job asks it; of a conversation all turns."""
+    prompt: Prompt = row["prompt"]
+    turns = () if isinstance(prompt, str) else tuple(Turn.model_validate(turn) for turn in prompt)
+    return Asked(prompt=last_words(prompt), answer=row.get("answer"), turns=turns)
+
+
+def as_prompt(asked: Asked) -> Prompt:
+    """The same as a model is given it."""
+    return [turn.model_dump() for turn in asked.turns] or asked.prompt

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.jobs import Asked, Kind, PreflightSpec, SampleSpec
-from lab.data.prompts import asked_prompts
+from lab.data.prompts import as_prompt, asked_prompts
 from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
 from lab.store.models import resolve
@@ -89,10 +89,12 @@ class Completion:
     def as_line(self, prompts: Sequence[Asked]) -> dict[str, Any]:
         """Its line of result.jsonl."""
         asked = prompts[self.prompt_number]
+        turns = {"turns": as_prompt(asked)} if asked.turns else {}
         return {
             "prompt_number": self.prompt_number,
             "completion_number": self.completion_number,
             "prompt": asked.prompt,
+            **turns,
             "answer": asked.answer,
             "text": self.text,
             "tokens": len(self.ids),
@@ -120,12 +122,12 @@ class Speaker:
         """``completions`` of each prompt, batch by batch; prompts of like length come together. Each batch has a seed of its own."""
         from lab.training import measure
 
-        numbers = sorted(range(len(prompts)), key=lambda number: len(prompts[number].prompt))
+        numbers = sorted(range(len(prompts)), key=lambda number: len(str(as_prompt(prompts[number]))))
         asked = [(number, nth) for number in numbers for nth in range(completions)]
         size = min(batch_size, LARGEST_BATCH)
         for start in range(0, len(asked), size):
             batch = asked[start : start + size]
-            texts = [prompts[number].prompt for number, _ in batch]
+            texts = [as_prompt(prompts[number]) for number, _ in batch]
             drawn = measure.sample(
                 self.model,
                 self.tokenizer,

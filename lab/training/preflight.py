@@ -19,6 +19,7 @@ from lab.core.preflight import RuleInSet, Scored, report
 from lab.core.recipes import PpoRecipe, SampledRecipe
 from lab.core.rules import Reward, Score
 from lab.data import datasets
+from lab.data.prompts import as_asked
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.store.models import resolve, reward_adapter
 from lab.training.base import load, load_tokenizer
@@ -72,9 +73,7 @@ def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: 
     """The prompts that the run asks first, in its order; fewer where the data has fewer."""
     at_once = min(len(rows), recipe.batch_size // recipe.group_size)
     order = RepeatSampler(rows, mini_repeat_count=1, batch_size=at_once, seed=recipe.seed)
-    chosen = [rows[index] for index in list(order)[:count]]
-    plain = [row for row in chosen if isinstance(row["prompt"], str)]  # a job asks plain prompts
-    return [Asked(prompt=row["prompt"], answer=row.get("answer")) for row in plain]
+    return [as_asked(rows[index]) for index in list(order)[:count]]
 
 
 def _score(
