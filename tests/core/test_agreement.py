@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.agreement import WhyUndefined, cohens_kappa, gold_accuracy, left_rate, raw_agreement, votes
+from lab.core.agreement import (
+    WhyUndefined,
+    cohens_kappa,
+    gold_accuracy,
+    left_rate,
+    raw_agreement,
+    too_fast,
+    votes,
+)
 from lab.core.preferences import Choice, Judgement
 
 FIRST, SECOND, TIE = Choice.FIRST, Choice.SECOND, Choice.TIE
@@ -82,3 +90,9 @@ def test_left_rate_and_gold() -> None:
     assert left_rate(judgements).value == pytest.approx(2 / 3)
     accuracy = gold_accuracy(votes(judgements), {"p0": FIRST, "p1": FIRST, "p9": FIRST}, "an")
     assert (accuracy.value, accuracy.count) == (0.5, 2)
+
+
+def test_nobody_reads_that_fast() -> None:
+    assert too_fast(0.1, 10) and not too_fast(0.5, 10)
+    assert too_fast(1.9, 200) and not too_fast(2.1, 200)
+    assert not too_fast(3.0, 100_000)  # whoever takes their time may have known the texts
