@@ -33,15 +33,23 @@ HEAD = (
     "KL",
     "generated",
     "trained",
+    "models",
+    "roles",
     "memory",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Seeds, stages, samples, home."""
-    names = ",".join(leg.name for leg in CHAIN)
+    names = ",".join(leg.name for leg in CHAIN if not leg.aside)
+    aside = ",".join(leg.name for leg in CHAIN if leg.aside)
     parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help="one chain for each (default: 1,2,3)")
-    parser.add_argument("--stages", default=names, metavar="A,B", help=f"which stages (default: {names})")
+    parser.add_argument(
+        "--stages",
+        default=names,
+        metavar="A,B",
+        help=f"which stages (default: {names}; besides: {aside})",
+    )
     parser.add_argument(
         "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (default: 1024)"
     )
@@ -95,6 +103,8 @@ def _row(stage: Stage) -> tuple[object, ...]:
         _figure(result["kl_from_start"], ".2f"),
         result["tokens_generated"],
         result["tokens_trained"],
+        stage.bases,
+        len(stage.roles),
         f"{result['peak_memory_bytes'] / 1e6:.0f} MB",
     )
 

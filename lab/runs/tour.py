@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.core.models_in_memory import bases, roles
 from lab.core.recipes import Recipe, with_values
 from lab.errors import StateError
 from lab.runs.foreground import OnProgress, train_in_foreground
@@ -25,17 +26,25 @@ class Leg:
     preset: str
     starts: Mapping[str, str] = field(default_factory=dict)
     also: Mapping[str, Any] = field(default_factory=dict)
+    aside: bool = False
+    """Not part of the course: run only when asked for."""
 
+
+ON_MODEL_ALONE: Mapping[str, Any] = {"rules_weight": 0.0, "kl_coefficient": 0.3, "steps": 80}
+"""A reward model's scores reach further than rules do, so it takes a larger KL weight to keep the policy near its start."""
 
 CHAIN = (
     Leg("sft", "tiny/sft"),
     Leg("rm", "tiny/rm", {"model": "sft"}),
     Leg("dpo", "tiny/dpo", {"model": "sft"}),
-    Leg("ppo", "tiny/ppo", {"model": "sft"}),
-    Leg("ppo-rm", "tiny/ppo", {"model": "sft", "reward_model": "rm"}, {"rules_weight": 0.0}),
+    Leg("ppo", "tiny/ppo", {"model": "sft", "reward_model": "rm"}, ON_MODEL_ALONE),
     Leg("grpo", "tiny/grpo", {"model": "sft"}),
+    Leg("ppo-rules", "tiny/ppo", {"model": "sft"}, aside=True),
+    Leg("rm-format", "tiny/rm-format", {"model": "sft"}, aside=True),
+    Leg("ppo-hacked", "tiny/ppo", {"model": "sft", "reward_model": "rm-format"}, {"rules_weight": 0.0}, aside=True),
 )
-"""The course in order; ``ppo-rm`` is PPO on the reward model alone."""
+"""The course in order: PPO learns from the reward model alone. Aside: PPO on rules alone; and a reward model that learned the format
+only, with the PPO that hacks it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,10 @@ class Stage:
     run_id: str
     seconds: float
     """Wall time, the worker's start and its measurements included."""
+    bases: int
+    """Models loaded."""
+    roles: tuple[str, ...]
+    """What stands on them."""
     result: dict[str, Any]
     """The run's result.json."""
 
@@ -86,4 +99,5 @@ def tour(
             if run.state is not RunState.FINISHED:
                 raise StateError("tour_broken", run=run.id, preset=leg.preset, state=str(run.state))
             models[leg.name] = run.id
-            yield Stage(leg.name, seed, run.id, time.monotonic() - started, store.folder(run.id).result())
+            seconds = time.monotonic() - started
+            yield Stage(leg.name, seed, run.id, seconds, bases(recipe), roles(recipe), store.folder(run.id).result())

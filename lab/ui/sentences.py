@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lab.core.models_in_memory import bases, roles
 from lab.core.recipes import (
     RECIPES,
     AdaptedRecipe,
@@ -60,8 +61,7 @@ def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -
             held_pairs=held,
         )
     if isinstance(recipe, DpoRecipe):
-        memory = "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
-        shown = {"batch": _count(recipe.batch_size), "memory": say(f"plan.{memory}", language)}
+        shown = {"batch": _count(recipe.batch_size), "memory": say(f"plan.{_memory(recipe)}", language)}
         return say("plan.dpo", language, **common, what=_what(recipe, language), **shown)
     if isinstance(recipe, PpoRecipe):
         return say("plan.ppo", language, **common, **_ppo(recipe, language))
@@ -138,10 +138,10 @@ def _grpo(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
     }
 
 
-def _memory(recipe: GrpoRecipe) -> str:
-    if recipe.beta == 0:
+def _memory(recipe: Recipe) -> str:
+    if "reference" not in roles(recipe):
         return "one_model_no_reference"
-    return "one_model_reference_is_base" if recipe.training is Training.LORA else "two_models"
+    return "one_model_reference_is_base" if bases(recipe) == 1 else "two_models"
 
 
 def _what(recipe: AdaptedRecipe, language: str) -> str:
