@@ -28,6 +28,9 @@ PLAIN_TEMPLATE = (
 )
 """What a model without a chat template gets: the prompt, a new line, the completion, end of sequence."""
 
+BF16_FROM = (8, 0)
+"""CUDA's compute capability."""
+
 
 @dataclass
 class Loaded:
@@ -73,10 +76,24 @@ def choose_device(wanted: Device) -> torch.device:
 def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
     """bf16 on CUDA chips that have it (fp16 on a T4), fp32 elsewhere, unless the recipe says otherwise."""
     if wanted is Precision.AUTO:
-        if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
+        wanted = default_precision(device.type, capability)
     return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[wanted]
+
+
+def default_precision(kind: str, capability: tuple[int, int]) -> Precision:
+    """bf16 where a CUDA chip computes in it (from compute capability 8 on), fp16 on older ones such as a T4, fp32 elsewhere.
+
+    The adapters stay fp32 whatever it is (``Loaded.widen``).
+    """
+    if kind != "cuda":
+        return Precision.FP32
+    return Precision.BF16 if capability >= BF16_FROM else Precision.FP16
+
+
+def default_optimizer(kind: str, four_bits: bool) -> str:
+    """AdamW by its name in transformers: with paged 8-bit moments beside a 4-bit base on CUDA (QLoRA, arXiv 2305.14314, section 3)."""
+    return "paged_adamw_8bit" if kind == "cuda" and four_bits else "adamw_torch_fused"
 
 
 def load(recipe: Recipe, home: Path) -> Loaded:

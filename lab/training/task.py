@@ -22,7 +22,7 @@ from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
 from lab.training import measure
-from lab.training.base import Loaded, choose_dtype, load_start
+from lab.training.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.reporter import Reporter
 from lab.training.watch import Watch
 
@@ -168,6 +168,7 @@ class Task:
             "learning_rate": recipe.learning_rate,
             "lr_scheduler_type": SCHEDULES.get(recipe.schedule, recipe.schedule.value),
             "warmup_steps": recipe.warmup_steps,
+            "optim": default_optimizer(device.type, getattr(recipe, "load_in_4bit", False)),
             "weight_decay": recipe.weight_decay,
             "max_grad_norm": recipe.max_grad_norm,
             "seed": recipe.seed,
