@@ -143,6 +143,7 @@ def test_the_owner_link_is_printed_where_sign_in_is_on(tmp_path: Path) -> None:
     assert "hush" not in said
 
 
+@pytest.mark.timeout(300)  # two starts, on a machine that may be busy
 def test_open_to_annotators_from_the_sign_in_page_to_a_restart(tmp_path: Path) -> None:
     """A guest comes in, may look and not train, and is the same person after the app was started anew."""
     home = tmp_path / "home"
@@ -161,5 +162,3 @@ def test_open_to_annotators_from_the_sign_in_page_to_a_restart(tmp_path: Path) -
     with started(home, "--host", "0.0.0.0", LAB_OPEN="annotate") as (_, port):
         again = httpx.get(f"http://127.0.0.1:{port}/api/me", cookies=cookies).json()
         assert again["id"] == me["id"]
-    with started(home, LAB_PASSWORD="hush hush") as (_, port):  # no longer open
-        assert httpx.get(f"http://127.0.0.1:{port}/api/me", cookies=cookies).status_code == 401
