@@ -100,7 +100,7 @@ def pick_samples(
         value = float(score) if isinstance(score, (int, float)) else -math.inf
         return is_right(line, str(completion["text"])) is True, -value, -float(completion.get("reward") or 0.0)
 
-    ordered = [sorted(enumerate(line["completions"]), key=lambda one: worth(line, one[1])) for line in lines]
+    ordered = [sorted(_different(line), key=lambda one: worth(line, one[1])) for line in lines]
     turns = [
         (line, each[place])
         for place in range(max(map(len, ordered), default=0))
@@ -113,6 +113,14 @@ def pick_samples(
          "text": completion["text"], "reward": completion.get("reward")}
         for line, (index, completion) in best_first[:count]
     ]  # fmt: skip
+
+
+def _different(line: Line) -> list[tuple[int, Line]]:
+    """The completions of a group with their places, each text once."""
+    first: dict[str, tuple[int, Line]] = {}
+    for index, completion in enumerate(line["completions"]):
+        first.setdefault(str(completion["text"]), (index, completion))
+    return list(first.values())
 
 
 def _rollouts(lines: Sequence[Line], weights: Mapping[str, float]) -> Iterator[_Rollout]:

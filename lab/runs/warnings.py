@@ -12,12 +12,16 @@ from weakref import WeakKeyDictionary
 
 from lab.core.hacking import WINDOW, Finding, Line, find_hacking, pick_samples
 from lab.core.rules import score
+from lab.errors import StateError
 from lab.rules import RULES
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, Store
 
 PATIENCE = 3.0
 """Seconds between two looks at the same run while it is written, however many people watch it."""
+
+EARLY = 64
+"""Steps from the start in which the same prompt is looked for."""
 
 RunWarning = dict[str, Any]
 """The shape that stands in docs/architecture.md."""
@@ -49,6 +53,38 @@ def warnings_of(run: Run, store: Store) -> list[RunWarning]:
     found = [_warning(one, folder) for one in find_hacking(folder.metrics().lines, weights)]
     _known[folder] = _Known(size, time.monotonic(), found)
     return found
+
+
+def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, str]]:
+    """The samples of a warning as pairs for people to judge: ``prompt, first, second, first_source, second_source`` each.
+
+    Beside a sample stands another completion of its group; where the group said one thing only, an earlier one of the same prompt;
+    else the known answer. Raises StateError ``warning_gone`` where the run gives no such warning (any more).
+    """
+    warning = next((one for one in warnings_of(run, store) if one["signal"] == signal), None)
+    if warning is None:
+        raise StateError("warning_gone", run=run.name)
+    folder = store.folder(run.id)
+    rows = [_pair(sample, run, folder) for sample in warning["samples"]]
+    return [row for row in rows if row is not None]
+
+
+def _pair(sample: dict[str, Any], run: Run, folder: RunFolder) -> dict[str, str] | None:
+    text, prompt = str(sample["text"]), str(sample["prompt"])
+    (line,) = [each for each in folder.group_lines(sample["step"], sample["step"]) if each["group"] == sample["group"]]
+    early = [each for each in folder.group_lines(1, EARLY) if each["prompt"] == prompt]
+    others = [(str(one["text"]), each["step"]) for each in [line, *early] for one in each["completions"]]
+    found = next(((other, f"run:{run.id} step {step}") for other, step in others if _differ(other, text)), None)
+    if found is None and line.get("answer") is not None and _differ(str(line["answer"]), text):
+        found = (str(line["answer"]), "answer")
+    if found is None or not text.strip():
+        return None
+    here = f"run:{run.id} step {sample['step']}"
+    return {"prompt": prompt, "first": text, "first_source": here, "second": found[0], "second_source": found[1]}
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one.strip()) and one.strip() != other.strip()
 
 
 def weights_of(recipe: dict[str, Any]) -> dict[str, float]:

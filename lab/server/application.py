@@ -37,6 +37,7 @@ from lab.server.rules import add_rules
 from lab.server.runs import add_runs
 from lab.server.session import Sessions
 from lab.server.sign_in import add_sign_in
+from lab.server.warnings import add_warnings
 from lab.settings import Settings
 from lab.store.annotation import Annotation
 from lab.store.runs import Store
@@ -90,8 +91,9 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     application.state.watches = watches
     add_runs(application, store, watches)
     add_jobs(application, supervisor.jobs)
-    add_rules(application, store)
     add_annotate(application, Annotation(store))
+    add_warnings(application, store, Annotation(store))
+    add_rules(application, store)
     if settings.sign_in:
         add_sign_in(application, sessions)
     _mount(application, settings, blocks)

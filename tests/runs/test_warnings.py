@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from lab.core.hacking import WINDOW
 from lab.core.recipes import parse
+from lab.errors import StateError
 from lab.runs.progress import with_warnings
-from lab.runs.warnings import warnings_of, weights_of
+from lab.runs.warnings import to_judge, warnings_of, weights_of
 from lab.store.runs import RunState, Store
 from lab.ui.text import word
 from tests.core.test_hacking import run_of
@@ -82,3 +85,26 @@ def test_what_counts_in_a_reward() -> None:
         "reward_model_weight": 3.0,
     }
     assert weights_of(recipe) == {"a": 1.0, "reward_model": 3.0}
+
+
+def test_samples_become_pairs_for_people(store: Store) -> None:
+    run = store.run(written(store, run_of(pass_at_1=(0.6, 0.1))))
+    rows = to_judge(run, store, "pass_at_1")
+    assert len(rows) == 5
+    for row in rows:
+        assert row["first"] in ("no", "hm") and row["second"] != row["first"]
+        assert row["first_source"].startswith(f"run:{run.id} step ")
+    with pytest.raises(StateError, match="warning_gone"):
+        to_judge(run, store, "length")
+
+
+def test_a_group_that_says_one_thing_stands_beside_the_known_answer(store: Store) -> None:
+    run_id = written(store, [])
+    folder = store.folder(run_id)
+    line = group(90, 0) | {"prompt": "3x = 15"}
+    line["completions"] = line["completions"][2:] * 3
+    folder.append("groups", line)
+    for metrics in run_of(90, pass_at_1=(0.6, 0.1), every=90):
+        folder.append("metrics", metrics)
+    (row,) = [one for one in to_judge(store.run(run_id), store, "pass_at_1") if one["prompt"] == "3x = 15"]
+    assert (row["first"], row["second"], row["second_source"]) == ("hm", "5", "answer")

@@ -125,7 +125,7 @@ class LiveCurves {
     }
     mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);
-    this.warnings.show(this.summary.warnings);
+    this.warnings.show(this.run, this.summary.warnings);
     this.showLog();
     return this.showCharts();
   }

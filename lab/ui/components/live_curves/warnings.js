@@ -12,13 +12,14 @@ class Warnings {
   constructor() {
     this.node = make("div", { class: "warnings", "data-testid": "run-warnings" });
     this.told = "";
+    this.run = null;
   }
 
   // Built anew only where something is new: a list that was opened stays open.
-  show(warnings) {
-    const told = JSON.stringify(warnings || []);
+  show(run, warnings) {
+    const told = JSON.stringify([run, warnings || []]);
     if (told === this.told) return;
-    this.told = told;
+    Object.assign(this, { told, run });
     this.node.replaceChildren(...(warnings || []).map((one) => this.warning(one)));
   }
 
@@ -32,7 +33,23 @@ class Warnings {
       const where = word("sample_where", { step: sample.step, group: sample.group, n: sample.index + 1, reward: figure(sample.reward, 2) });
       return make("li", {}, make("span", { class: "where" }, where), make("span", { class: "asked" }, sample.prompt), make("pre", {}, sample.text));
     });
-    box.append(make("details", {}, make("summary", {}, word("samples", { n: rows.length })), make("ol", {}, ...rows)));
+    box.append(make("details", {}, make("summary", {}, word("samples", { n: rows.length })), make("ol", {}, ...rows), this.sending(one)));
     return box;
+  }
+
+  // The samples become pairs for people to judge, each beside another completion of its prompt.
+  sending(one) {
+    const button = make("button", { type: "button", class: "plain" }, word("send_to_annotate"));
+    const said = make("span", { class: "said", role: "status" });
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      const path = `/api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
+      const answer = await fetch(address(path), { method: "POST", headers: { Accept: "application/json" }, credentials: "same-origin" }).catch(() => null);
+      const found = answer && (await answer.json().catch(() => null));
+      if (answer && answer.ok) say(said, word("sent_to_annotate", { n: found.pairs, name: found.name }));
+      else say(said, found && found.error ? errorWords(found.error) : word("not_sent"));
+      button.disabled = Boolean(answer && answer.ok);
+    });
+    return make("div", { class: "send owner-only" }, button, said);
   }
 }
