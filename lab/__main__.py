@@ -27,6 +27,7 @@ COMMANDS = (
     "preflight",
     "models",
     "users",
+    "export",
     "doctor",
 )
 """One line registers a command: its name here, and ``lab/commands/<name>.py``."""

@@ -1,0 +1,107 @@
+"""``python -m lab export``: the data sets that were frozen from judgements, one of them as a folder, or on the Hub."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
+from lab.store.annotation import Annotation
+from lab.store.preference_versions import Version
+from lab.ui.text import say, system_locale
+
+HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
+EXAMPLES = """\
+examples:
+  python -m lab export                                      what there is
+  python -m lab export 20261122-154501-k3f9 sums            into the folder sums: JSONL, Parquet, judgements, card
+  python -m lab export 20261122-154501-k3f9 --push me/sums  to the Hub, private; needs HF_TOKEN
+  python -m lab export --take-in sums                       such a folder into this lab, as it was
+  python -m lab train rm --set dataset=version:20261122-154501-k3f9
+"""
+WRONG_USAGE = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which version, and where to."""
+    parser.add_argument("version", nargs="?", metavar="VERSION", help="the version's id; without one, all are listed")
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder that is empty or not there")
+    parser.add_argument("--push", metavar="YOU/NAME", help="send it to the Hub as a dataset")
+    parser.add_argument("--public", action="store_true", help="with --push: for everybody to see (default: private)")
+    parser.add_argument("--take-in", metavar="FOLDER", help="import a folder that an export wrote, here or elsewhere")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or 2 where a version comes without a place to go."""
+    store = open_store(arguments)
+    try:
+        return _run(arguments, Annotation(store))
+    finally:
+        store.close()
+
+
+def _run(arguments: argparse.Namespace, annotation: Annotation) -> int:
+    if arguments.take_in:
+        return _done(arguments, annotation.import_export(arguments.take_in))
+    if arguments.version is None:
+        return _list(annotation, as_json=arguments.json)
+    version = annotation.version(arguments.version.removeprefix("version:"))
+    if not arguments.folder and not arguments.push:
+        complain(say("cli.export_where", system_locale(), version=version.id))
+        return WRONG_USAGE
+    places = []
+    if arguments.folder:
+        places.append(str(annotation.export(version.id, arguments.folder)))
+    if arguments.push:
+        places.append(annotation.push(version.id, arguments.push, private=not arguments.public))
+    return _done(arguments, version, *places)
+
+
+def _done(arguments: argparse.Namespace, version: Version, *places: str) -> int:
+    if arguments.json:
+        print_json(_described(version) | {"written": list(places)})
+        return 0
+    for place in places or (version.dataset,):
+        print(say("cli.exported", system_locale(), name=version.name, count=version.preferences, place=place))
+    return 0
+
+
+def _list(annotation: Annotation, *, as_json: bool) -> int:
+    found = annotation.versions()
+    if as_json:
+        print_json({"versions": [_described(version) for version in found]})
+        return 0
+    if not found:
+        print(say("cli.no_versions", system_locale()))
+        return 0
+    rows = [
+        [
+            version.id,
+            version.preferences,
+            len(version.left_out),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created)),
+            version.content_hash.removeprefix("sha256:")[:12],
+            shorten(version.name, 40),
+        ]
+        for version in found
+    ]
+    print_table(["version", "preferences", "left out", "frozen", "sha256", "name"], rows, right=(1, 2))
+    return 0
+
+
+def _described(version: Version) -> dict[str, Any]:
+    return {
+        "id": version.id,
+        "dataset": version.dataset,
+        "name": version.name,
+        "collection": version.collection,
+        "created": version.created,
+        "rule": version.rule.model_dump(mode="json"),
+        "with_gold": version.with_gold,
+        "content_hash": version.content_hash,
+        "preferences": version.preferences,
+        "left_out": version.counts,
+    }
