@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
-from sqlalchemy.exc import OperationalError
 
 from lab.errors import InputError, LabError, MachineError, StateError
 from lab.store import reserve
@@ -237,17 +236,8 @@ class Store:
     # ---- inside
 
     def _write(self, statement: Executable) -> int:
-        """Execute and commit; the number of rows. On a full disk the reserve is given up. Raises ``disk_full``."""
-        for _attempt in range(2):
-            try:
-                with self._engine.begin() as connection:
-                    return int(connection.execute(statement).rowcount)
-            except OperationalError as error:
-                if "full" not in str(error.orig):
-                    raise
-                if not reserve.release(self.home):
-                    break
-        raise MachineError("disk_full", path=self.home)
+        """Execute and commit; the number of rows. Raises MachineError ``disk_full``."""
+        return self.writing(lambda connection: int(connection.execute(statement).rowcount))
 
     def _select(self, *conditions: Any) -> list[Run]:
         statement = select(runs_table).where(*conditions).order_by(runs_table.c.created.desc(), runs_table.c.id.desc())

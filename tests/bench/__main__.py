@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from tests.bench import report
 from tests.bench.figures import Figure
 
-BENCHES = ("start", "page", "groups", "live", "watchers", "annotators", "rules", "kept", "preflight")
+BENCHES = ("start", "page", "groups", "live", "watchers", "annotate", "annotators", "kills", "rules", "rules_page", "kept", "preflight")
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
 HEAVY = ("memory",)
 """Those that take minutes and a model: run only when they are named."""
@@ -25,7 +25,9 @@ HEAVY = ("memory",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen benches, one after the other, and print their figures."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the lab's speed and memory.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)} (default: all); {', '.join(HEAVY)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)} (default: all); {', '.join(HEAVY)}"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a table for docs/benchmarks")
