@@ -1,0 +1,87 @@
+"""What the owner reads of a collection: escaped, in both languages, with the reason where a number is undefined."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.core.agreement import Measure, WhyUndefined
+from lab.core.preferences import Choice, Derivation
+from lab.store.annotation import Annotation
+from lab.store.annotation_quality import Quality
+from lab.store.runs import Store
+from lab.ui.tabs import annotate_tables as tables
+from tests.store.annotating import ANNA, BEN, given, judge_all, place_of, says, sums
+
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture
+def annotation(tmp_path: Path):
+    store = Store(tmp_path, allow_unsafe_disk=True)
+    yield Annotation(store)
+    store.close()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_preview_escapes_what_stands_in_the_file_and_counts_what_is_left_out(annotation, tmp_path, language):
+    rows = [{"prompt": HOSTILE, "chosen": HOSTILE + "1", "rejected": "2"}] + [
+        {"prompt": "p", "chosen": "same", "rejected": "same"}
+    ] * 2
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows), "utf-8")
+    shown = tables.preview(annotation.preview_file(path), language)
+    assert "<img" not in shown and "&lt;img" in shown
+    assert ("2 rows are left out" if language == "en" else "2 行未采用") in shown
+    assert "2, 3" in shown
+
+
+def test_undefined_agreement_gives_its_reason_and_defined_agreement_its_number():
+    nothing = Measure(None, 0, WhyUndefined.NO_OVERLAP)
+    found = Quality(3, 1, 3, nothing, None, nothing, Measure(2 / 3, 3), (), ())
+    shown = tables.quality(found, [], {}, "en")
+    assert "No pair has been judged by two people yet" in shown
+    assert "67%" in shown and "κ" not in shown
+    two = Quality(6, 0, 3, Measure(1.0, 3), Measure(-0.25, 3), Measure(1.0, 3), Measure(0.5, 6), (), ())
+    shown = tables.quality(two, [], {}, "zh")
+    assert "−0.25" in shown and "100%" in shown and "Cohen κ" in shown
+
+
+def test_the_better_source_is_named_by_its_run_and_only_beyond_doubt(annotation):
+    collection = sums(annotation, 12)
+    judge_all(annotation, ANNA, collection)
+    shown = tables.quality(annotation.quality(collection), annotation.compare_sources(collection), {}, "en")
+    assert "right is better." in shown and "12 decided pairs" in shown
+    few = sums(annotation, 2)
+    judge_all(annotation, ANNA, few)
+    shown = tables.quality(annotation.quality(few), annotation.compare_sources(few), {}, "en")
+    assert "Too close to call." in shown
+
+
+def test_a_disagreement_says_who_said_what_and_why(annotation):
+    collection = sums(annotation, 1, overlap=2, reason=True)
+    for person, right in ((ANNA, True), (BEN, False)):
+        (pair,) = given(annotation, person, collection)
+        says(annotation, person, collection, pair, place_of(pair, right), reason=HOSTILE)
+    judged = annotation.quality(collection)
+    shown = tables.disagreement(judged.disagreements[0], 0, 1, {"u-anna": "Anna", "u-ben": "Ben"}, "en")
+    assert "Anna" in shown and "Ben" in shown and "<img" not in shown
+
+
+def test_what_a_rule_would_give_is_counted_with_its_reasons(annotation):
+    collection = sums(annotation, 3)
+    (pair,) = given(annotation, ANNA, collection)
+    says(annotation, ANNA, collection, pair, Choice.TIE)
+    shown = tables.derived(annotation.derived(collection, Derivation()), "en")
+    assert "0 preferences" in shown and "1 pairs left out: a tie" in shown and "2 pairs left out" in shown
+
+
+def test_versions_are_listed_with_their_rule(annotation):
+    assert "No version yet" in tables.versions([], "en")
+    collection = sums(annotation, 2)
+    judge_all(annotation, ANNA, collection)
+    version = annotation.freeze(collection, Derivation(use_edits=True), name=HOSTILE)
+    shown = tables.versions([version], "en")
+    assert "<img" not in shown and "edits used" in shown and version.content_hash[7:19] in shown
