@@ -6,7 +6,7 @@ made in ``rule_bench.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import anyio
@@ -15,19 +15,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from lab.core.access import Access, requires
+from lab.core.groups import Estimator, ThresholdKind
 from lab.core.rule_sets import MOST_RULES, RuleEntry
+from lab.core.what_if import GroupChange, WhatIf
 from lab.rules.export import as_python
+from lab.sandbox.rewards import check_uses, weighed
 from lab.server.access import refusal, user_of
 from lab.server.limits import Rate
 from lab.server.rule_bench import Bench, SentRule, score_bench
 from lab.server.rule_samples import datasets, groups_of
 from lab.store.lines import dump
+from lab.store.rescoring import rescore
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store
 
 AT_ONCE = 4
 """Benches that are scored at the same time; a rule that runs into its limits holds one of them for some seconds."""
+MOST_GROUPS = 64
+"""Groups that a what-if shows in full."""
 
 Name = Annotated[str, Query(max_length=400)]
 Place = Annotated[int, Query(ge=0, le=10**6)]
@@ -67,29 +73,52 @@ class SentFile(_Sent):
     text: str = Field(max_length=1 << 20)
 
 
+class SentWhatIf(_Sent):
+    """Which groups of which run to score anew, and under what; None leaves it as the run had it."""
+
+    run: str = Field(max_length=100)
+    first: int = Field(ge=0, le=10**9)
+    last: int = Field(ge=0, le=10**9)
+    rules: list[SentRule] | None = Field(None, min_length=1, max_length=MOST_RULES)
+    threshold: ThresholdKind | None = None
+    fraction: float | None = Field(None, gt=0, le=1)
+    estimator: Estimator | None = None
+
+
 def add_rules(application: FastAPI, store: Store) -> None:
     """Register the routes."""
-    _add_bench(application, store)
+    scoring = _Scoring()
+    _add_bench(application, store, scoring)
+    _add_what_if(application, store, scoring)
     _add_sets(application, RuleSets(store))
     _add_files(application)
 
 
-def _add_bench(application: FastAPI, store: Store) -> None:
-    rate, places, busy = Rate(burst=40, per_second=12), anyio.CapacityLimiter(AT_ONCE), set[str]()
+class _Scoring:
+    """Who may score just now: each user one thing at a time and at a bounded rate, and some at once in all."""
 
+    def __init__(self) -> None:
+        self.rate, self.places = Rate(burst=40, per_second=12), anyio.CapacityLimiter(AT_ONCE)
+        self.busy: set[str] = set()
+
+    async def answer(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:
+        """What ``work`` gives, made in a thread; 429 where this user has asked too much: the page asks again."""
+        who = user_of(request)
+        key = who.session or who.id
+        if key in self.busy or not self.rate.allows(key):
+            return refusal(429, "too_many_requests")
+        self.busy.add(key)
+        try:
+            return _json(await anyio.to_thread.run_sync(work, limiter=self.places))
+        finally:
+            self.busy.discard(key)
+
+
+def _add_bench(application: FastAPI, store: Store, scoring: _Scoring) -> None:
     @application.post("/api/rules/bench")
     @requires(Access.ANNOTATOR)
     async def bench(sent: Bench, request: Request) -> Response:
-        who = user_of(request)
-        key = who.session or who.id
-        if key in busy or not rate.allows(key):  # one at a time: the page asks again with what was typed meanwhile
-            return refusal(429, "too_many_requests")
-        busy.add(key)
-        try:
-            answer = await anyio.to_thread.run_sync(score_bench, sent, limiter=places)
-        finally:
-            busy.discard(key)
-        return _json(answer)
+        return await scoring.answer(request, lambda: score_bench(sent))
 
     @application.get("/api/rules/datasets")
     @requires(Access.ANNOTATOR)
@@ -100,6 +129,31 @@ def _add_bench(application: FastAPI, store: Store) -> None:
     @requires(Access.ANNOTATOR)
     def dataset_groups(dataset: Name, first: Place = 0) -> Response:
         return _json(groups_of(dataset, first, store))
+
+
+def _add_what_if(application: FastAPI, store: Store, scoring: _Scoring) -> None:
+    @application.post("/api/rules/what-if")
+    @requires(Access.ANNOTATOR)
+    async def what_if(sent: SentWhatIf, request: Request) -> Response:
+        return await scoring.answer(request, lambda: _rescored(store, sent))
+
+
+def _rescored(store: Store, sent: SentWhatIf) -> dict[str, Any]:
+    """The summary of all groups, and those in full that change most."""
+    store.run(sent.run)
+    uses = None if sent.rules is None else [rule.use() for rule in sent.rules]
+    if uses is not None and (wrong := check_uses(uses)):
+        raise wrong[0]
+    change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
+    found = rescore(store.folder(sent.run), None if uses is None else weighed(uses), sent.first, sent.last, change)
+    groups = [{**group.as_json(), "changed": _changed(group)} for group in found.groups]
+    groups.sort(key=lambda group: -int(group["changed"]))
+    return {"summary": found.summary, "groups": groups[:MOST_GROUPS]}
+
+
+def _changed(group: GroupChange) -> int:
+    """How many completions change sides or rank."""
+    return sum(one.old.kept != one.new.kept or one.old.rank != one.new.rank for one in group.completions)
 
 
 def _add_sets(application: FastAPI, sets: RuleSets) -> None:

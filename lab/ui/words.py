@@ -17,8 +17,8 @@ def error_words() -> Words:
 
 
 def rule_words() -> Words:
-    """The ready-made rules' labels by name."""
+    """The ready-made rules' labels by name, and the reward model's, which stands among a completion's scores."""
     return {
-        "en": {name: rule.label_en for name, rule in RULES.items()},
-        "zh": {name: rule.label_zh for name, rule in RULES.items()},
+        "en": {name: rule.label_en for name, rule in RULES.items()} | {"reward_model": "Reward model"},
+        "zh": {name: rule.label_zh for name, rule in RULES.items()} | {"reward_model": "奖励模型"},
     }

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lab.core.access import Access
-from lab.core.groups import ADVANTAGE_EPSILON
+from lab.core.groups import ADVANTAGE_EPSILON, ThresholdKind, make_group
 from lab.core.recipes import parse
-from lab.server.rule_samples import A_PAGE, groups_of
 from lab.server.rule_bench import Bench, score_bench
+from lab.server.rule_samples import A_PAGE, groups_of
 from lab.ui.components.rule_bench import examples
 from lab.ui.tabs.rules import WORKED
 from tests.server.conftest import Lab, Make
@@ -76,7 +76,12 @@ def test_shares_are_weighted_and_add_up_to_the_reward() -> None:
 
 
 def test_an_error_of_the_source_has_its_line_and_the_fallback_stands_in() -> None:
-    broken = {**MINE, "source": "def reward(prompt, completion, answer):\n    return (1\n", "weight": 2, "fallback": 0.5}
+    broken = {
+        **MINE,
+        "source": "def reward(prompt, completion, answer):\n    return (1\n",
+        "weight": 2,
+        "fallback": 0.5,
+    }
     found = scored([{"name": "equals_answer"}, broken])
     (problem,) = found["rules"][1]["problems"]
     assert (problem["key"], problem["params"]["line"]) == ("rule_source_syntax", 2)
@@ -202,7 +207,9 @@ def test_a_rule_set_is_saved_in_versions_opened_and_deleted(make_lab: Make) -> N
     versions = client.get("/api/rules/sets/versions", params={"name": "Short ones"}).json()["versions"]
     assert [version["version"] for version in versions] == [2, 1]
     older = client.get("/api/rules/sets/one", params={"name": "Short ones", "version": 1}).json()
-    assert older["rules"] == [{**MINE, "description": "", "low": 0, "high": 1, "fallback": 0, "weight": 2, "pins": [pin]}]
+    assert older["rules"] == [
+        {**MINE, "description": "", "low": 0, "high": 1, "fallback": 0, "weight": 2, "pins": [pin]}
+    ]
     assert client.post("/api/rules/sets/delete", json={"name": "Short ones"}).status_code == 200
     assert client.get("/api/rules/sets").json() == {"sets": []}
     gone = client.get("/api/rules/sets/one", params={"name": "Short ones"})
@@ -238,3 +245,57 @@ def test_a_set_goes_into_a_file_and_comes_back_the_same(lab: Lab) -> None:
     assert taken[0]["pins"] == [{**ROWS[3], "expected": 1}]
     wrong = lab.client().post("/api/rules/import", json={"file": "x.toml", "text": "[[rules]"})
     assert wrong.json()["error"]["key"] == "rules_file"
+
+
+def test_a_set_becomes_a_python_file(lab: Lab) -> None:
+    sent = {"form": "python", "name": "mine", "rules": [MINE, BY_NAME[0]]}
+    file = lab.client().post("/api/rules/share", json=sent).json()
+    assert file["file"] == "mine.py"
+    compile(file["text"], "mine.py", "exec")
+    assert "REWARD_FUNCS" in file["text"]
+
+
+def a_recorded_run(lab: Lab) -> str:
+    """A run with one recorded group: the worked example, rewarded by the answer alone."""
+    run = lab.store.create_run(parse({"algorithm": "grpo", "name": "recorded", "steps": 3}))
+    rewards = [1.0, 1.0, 1.0, 0.0, 1.0]
+    made = make_group(rewards, ThresholdKind.ABOVE_MEAN)
+    completions = [
+        {
+            "text": row["completion"], "tokens": 5, "truncated": False, "scores": {"equals_answer": reward},
+            "reward": reward, "advantage": made.advantages[n], "kept": made.kept[n],
+            "why_dropped": made.why_dropped[n], "logp": None, "ref_logp": None,
+        }
+        for n, (row, reward) in enumerate(zip(ROWS, rewards, strict=True))
+    ]  # fmt: skip
+    line = {"version": 1, "step": 1, "group": 0, "prompt": EQUATION["prompt"], "answer": "5", "mean": made.mean}
+    about = {"std": made.std, "threshold": {"kind": "above_mean", "fraction": 1.0}, "completions": completions}
+    lab.store.folder(run.id).append("groups", {**line, **about})
+    return run.id
+
+
+def test_a_recorded_run_is_scored_anew_beside_what_it_was(lab: Lab) -> None:
+    sent = {
+        "run": a_recorded_run(lab),
+        "first": 1,
+        "last": 1,
+        "rules": BY_NAME,
+        "threshold": "top_fraction",
+        "fraction": 0.2,
+    }
+    found = lab.client().post("/api/rules/what-if", json=sent).json()
+    (group,) = found["groups"]
+    assert [one["old"]["reward"] for one in group["completions"]] == [1, 1, 1, 0, 1]
+    assert [one["new"]["reward"] for one in group["completions"]] == [3, 2.5, 3, 0, 3]
+    assert [one["new"]["kept"] for one in group["completions"]] == [True, False, False, False, False]
+    assert [one["new"]["rank"] for one in group["completions"]] == [1, 4, 1, 5, 1]
+    assert group["changed"] == 3
+    assert found["summary"]["newly_dropped"] == 3
+
+
+def test_a_what_if_of_a_broken_rule_or_of_no_run_is_one_sentence(lab: Lab) -> None:
+    sent = {"run": a_recorded_run(lab), "first": 1, "last": 1}
+    broken = lab.client().post("/api/rules/what-if", json={**sent, "rules": [{**MINE, "source": "def"}]})
+    assert broken.json()["error"]["key"] == "rule_source_syntax"
+    assert lab.client().post("/api/rules/what-if", json={**sent, "run": "nothing"}).status_code == 404
+    assert lab.client().post("/api/rules/what-if", json={**sent, "last": 100}).json()["error"]["key"] == "steps_asked"

@@ -8,11 +8,13 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from lab.core.access import Access, requires
+from lab.core.recipes import SampledRecipe
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
+from lab.ui.presets import Presets, title
 from lab.ui.tabs.train_form import LIGHT, TrainForm
-from lab.ui.text import LOCALES
+from lab.ui.text import LOCALES, table
 from lab.ui.words import error_words
 
 WORKED: dict[str, Any] = {
@@ -56,9 +58,15 @@ class Chosen(BaseModel):
 class RulesTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self) -> None:
+    def __init__(self, presets: Presets) -> None:
         self.bench = rule_bench(
-            rules=_of_each("label"), abouts=_of_each("about"), worked=WORKED, errors=error_words(), elem_id="bench"
+            rules=_of_each("label"),
+            abouts=_of_each("about"),
+            worked=WORKED,
+            recipes=_recipes(presets),
+            preflight={language: _table("preflight.", language) for language in LOCALES},
+            errors=error_words(),
+            elem_id="bench",
         )
 
     def wire(self, tabs: gr.Tabs, form: TrainForm) -> None:
@@ -86,4 +94,20 @@ def _of_each(part: str) -> dict[str, dict[str, str]]:
             for name, rule in rules.items()
         }
         for language in LOCALES
+    }
+
+
+def _table(prefix: str, language: str) -> dict[str, str]:
+    return {key.removeprefix(prefix): text for key, text in table(language).items() if key.startswith(prefix)}
+
+
+def _recipes(presets: Presets) -> dict[str, Any]:
+    """The presets that are rewarded by rules, for the pre-flight; the rules are the bench's own."""
+    return {
+        name: {
+            "title": {language: title(name, preset.recipe, language) for language in LOCALES},
+            "recipe": preset.recipe.model_dump(mode="json", exclude={"rules", "about_en", "about_zh"}),
+        }
+        for name, preset in presets.by_name.items()
+        if isinstance(preset.recipe, SampledRecipe)
     }

@@ -18,7 +18,7 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *("talk.js", "highlight.js", "editor.js", "draft.js", "rules.js", "table.js"),
-    *("samples.js", "sets.js", "view.js"),
+    *("samples.js", "sets.js", "preflight.js", "whatif.js", "view.js"),
 )
 EXAMPLES = Path(__file__).parent / "examples.toml"
 
@@ -35,6 +35,8 @@ def rule_bench(
     rules: Words | None = None,
     abouts: Words | None = None,
     worked: Mapping[str, Any],
+    recipes: Mapping[str, Any] | None = None,
+    preflight: Words | None = None,
     errors: Words | None = None,
     lang: str = "",
     **options: Any,
@@ -43,13 +45,16 @@ def rule_bench(
 
     ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has, ``{"en": {name: text}, "zh": {…}}``; ``worked`` the two
     examples that it offers, ``equation`` and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``;
-    ``errors`` the sentences of errors. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
+    ``recipes`` the presets that take rules, ``{name: {"title": {"en", "zh"}, "recipe"}}``; ``preflight`` and ``errors`` the sentences of verdicts
+    and of errors. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "rule-bench", *SCRIPTS)
     given = {
         "rules": rules or {},
         "abouts": abouts or {},
         "worked": worked,
+        "recipes": recipes or {},
+        "preflight": preflight or {},
         "errors": errors or {},
         "examples": examples(),
     }

@@ -26,7 +26,7 @@ class Sources {
   constructor(bench) {
     this.bench = bench;
     this.buttons = {};
-    const kinds = ["equation", "code", "data", "run", "typed"];
+    const kinds = ["equation", "code", "data", "run", "model", "typed"];
     this.choices = make("div", { class: "segments", role: "group", "aria-label": word("samples") });
     for (const kind of kinds) {
       const button = make("button", { type: "button", "data-source": kind }, word("source_" + kind));
@@ -44,12 +44,18 @@ class Sources {
     this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
     this.group = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "bench-group-choice" });
     this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
+    this.model = make("select", { class: "plain run", "aria-label": word("start_model"), "data-testid": "bench-model" });
+    this.size = make("select", { class: "plain", "aria-label": word("how_many") }, ...options([4, 8, 16].map((n) => [n, word("n_completions", { n })])));
+    this.size.value = "8";
+    this.sampleNow = make("button", { type: "button", class: "plain strong", "data-testid": "bench-sample" }, word("sample_now"));
+    this.sampleNow.addEventListener("click", () => this.askModel());
+    this.ofModel = make("div", { class: "row" }, this.model, this.size, this.sampleNow);
     this.told = make("p", { class: "quiet told", role: "status" });
     this.ofData = make("div", { class: "row" }, this.data, this.next);
     this.ofRun = make("div", { class: "row" }, this.run, this.step, this.group);
     this.ofTyped = make("button", { type: "button", class: "plain small" }, "+ " + word("add_group"));
     this.ofTyped.addEventListener("click", () => bench.addGroup());
-    this.node = make("div", { class: "sources" }, this.choices, this.ofData, this.ofRun, this.told);
+    this.node = make("div", { class: "sources" }, this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
   }
 
   // `opened` is a source that was chosen and has brought nothing yet: only what is on the bench is in the draft.
@@ -61,6 +67,9 @@ class Sources {
     }
     conceal(this.ofData, chosen !== "data");
     conceal(this.ofRun, chosen !== "run");
+    conceal(this.ofModel, chosen !== "model");
+    conceal(this.buttons.model, !this.bench.sets.known.may_save);
+    if (chosen === "model" && !this.models) this.fetchModels();
     if (chosen === "data" && !this.datasets) this.fetchNames();
     if (chosen === "run" && !this.runs) this.fetchRuns();
   }
@@ -82,7 +91,8 @@ class Sources {
     }
     this.opened = kind;
     this.show(bench.state);
-    return kind === "data" ? this.fetchNames(true) : this.fetchRuns(true);
+    if (kind === "data") this.fetchNames(true);
+    if (kind === "run") this.fetchRuns(true);
   }
 
   // Whether this source is still the one that is chosen; what came for another is thrown away.
@@ -182,5 +192,40 @@ class Sources {
       state.groups = [asGroup({ prompt: line.prompt, answer: line.answer, completions })];
       state.source = { kind: "run", run, step, group };
     });
+  }
+
+  async fetchModels() {
+    this.models = [];
+    try {
+      this.models = await startModels();
+      this.model.replaceChildren(...options(this.models));
+    } catch (error) {
+      this.models = null;
+      this.tell(sentenceOf(error));
+    }
+  }
+
+  // The prompt that stands first, answered by a model now: a job, whose completions become the group.
+  async askModel() {
+    const asked = this.bench.state.groups[0];
+    if (!asked || !asked.prompt.trim()) return this.tell(word("prompt_first"));
+    const prompts = [{ prompt: asked.prompt, answer: asked.answer || null }];
+    this.sampleNow.disabled = true;
+    try {
+      const { id } = await askLab("api/jobs", { kind: "sample", spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 } });
+      const over = await followJob(id, (look) => this.tell(`${jobStage(look)} …`));
+      if (over.error) throw Object.assign(new Error("job"), { told: over.error });
+      const texts = over.lines.sort((a, b) => a.completion_number - b.completion_number).map((line) => line.text);
+      this.tell("");
+      if (!texts.length || !this.wants("model")) return;
+      this.bench.draft.change((state) => {
+        state.groups = [asGroup({ prompt: asked.prompt, answer: asked.answer, completions: texts })];
+        state.source = { kind: "model" };
+      });
+    } catch (error) {
+      this.tell(sentenceOf(error));
+    } finally {
+      this.sampleNow.disabled = false;
+    }
   }
 }

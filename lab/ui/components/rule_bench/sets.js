@@ -62,7 +62,7 @@ class Sets {
       return; // The bench works without; the next save says what is wrong.
     }
     this.offered = null;
-    this.show(this.bench.state);
+    this.bench.show();
     if (this.bench.state.set) this.askVersions(this.bench.state.set.name);
   }
 

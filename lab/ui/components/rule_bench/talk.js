@@ -22,3 +22,44 @@ function sentenceOf(error) {
   if (error.told && error.told.key) return errorWords(error.told);
   return word(error.status === 0 ? "unreachable" : "failed", { status: error.status });
 }
+
+const JOB_PAUSE = 600;
+const JOB_OVER = ["finished", "failed", "stopped", "lost"];
+
+// Follows a job until it has ended; each look is told to `seen`. Gives the last look, with every line that the job has written.
+async function followJob(id, seen) {
+  const lines = [];
+  let cursor = 0;
+  for (;;) {
+    const look = await askLab(`api/jobs/${encodeURIComponent(id)}?since=${cursor}`);
+    lines.push(...look.lines);
+    cursor = look.cursor;
+    seen(look);
+    if (JOB_OVER.includes(look.state)) return { ...look, lines };
+    await new Promise((resolve) => setTimeout(resolve, JOB_PAUSE));
+  }
+}
+
+async function endJob(id) {
+  await fetch(address(`api/jobs/${encodeURIComponent(id)}`), { method: "DELETE", credentials: "same-origin" });
+}
+
+// What a job is doing, in the pre-flight's words.
+function jobStage(look) {
+  if (look.waits_for) return preflightWord(look.waits_for.kind === "run" ? "waits_for_run" : "waits_for_job", look.waits_for);
+  return preflightWord("stage_" + (look.stage || "loading"));
+}
+
+function preflightWord(key, holes) {
+  const sentence = (JSON.parse(props.preflight || "{}")[chosenLanguage()] || {})[key];
+  return sentence === undefined ? key : fill(sentence, holes);
+}
+
+// The models to start from: the one that is shipped, and those of finished runs.
+async function startModels() {
+  const { runs } = await askLab("api/runs");
+  const trained = runs.filter((run) => run.state === "finished" && ["pretrain", "sft", "dpo", "ppo", "grpo"].includes(run.algorithm));
+  return [["tiny", "tiny"], ...trained.map((run) => [`run:${run.id}`, `${run.name || run.algorithm} · ${run.id}`])];
+}
+
+const options = (pairs) => pairs.map(([value, label]) => make("option", { value }, label));

@@ -23,8 +23,10 @@ class RuleBench {
   build() {
     this.list = new RuleList(this);
     this.panel = new RulePanel(this);
-    this.sources = new Sources(this);
     this.sets = new Sets(this);
+    this.sources = new Sources(this);
+    this.preflight = new Preflight(this);
+    this.whatIf = new WhatIfPanel(this);
     this.tables = [];
     this.groups = make("div", { class: "group-tables" });
     this.status = make("p", { class: "status", role: "status", "data-testid": "bench-status" });
@@ -34,7 +36,7 @@ class RuleBench {
     const soft = make("label", { class: "soft" }, make("span", { class: "caption" }, word("top_share")), this.fraction, this.percent);
     const left = make("div", { class: "left" }, this.list.node, this.panel.node);
     const right = make("div", { class: "right" }, make("section", { class: "box samples-box" }, make("div", { class: "row between" }, make("h3", {}, word("samples")), soft), this.sources.node, this.status, this.groups, this.sources.ofTyped));
-    this.root.replaceChildren(make("div", { class: "bench" }, this.sets.node, make("div", { class: "sides" }, left, right)));
+    this.root.replaceChildren(make("div", { class: "bench" }, this.sets.node, make("div", { class: "sides" }, left, right), this.preflight.node, this.whatIf.node));
     this.show();
   }
 
@@ -165,6 +167,7 @@ class RuleBench {
     this.panel.show(state, problems, answer);
     this.sources.show(state);
     this.sets.show(state);
+    this.preflight.show(state, this.sets.known.may_save);
     conceal(this.sources.ofTyped, false);
     const percent = Math.round(state.fraction * 100);
     if (this.fraction.value !== String(percent)) this.fraction.value = percent;

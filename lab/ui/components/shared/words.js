@@ -24,7 +24,7 @@ function hasWord(key) {
 // A rule's own label; where it brought none, its name.
 function ruleLabel(name) {
   const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
-  return labels[name] || name.replace(/_/g, " ");
+  return labels[name] || name;
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);

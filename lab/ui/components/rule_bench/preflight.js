@@ -1,0 +1,126 @@
+// Will it learn? Samples the start model on some prompts, scores what it writes by the rules on the bench, and says what a run would find
+// to learn from. The sampling is a job of the lab's; the verdict and its numbers come from there.
+
+const PREFLIGHT_KEY = "lab-preflight";
+const recipes = JSON.parse(props.recipes || "{}");
+
+class Preflight {
+  constructor(bench) {
+    this.bench = bench;
+    this.preset = make("select", { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" }, ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])));
+    this.preset.value = Object.keys(recipes).find((name) => name.endsWith("/grpo")) || this.preset.value;
+    this.model = make("select", { class: "plain", "aria-label": word("start_model"), "data-testid": "preflight-model" }, ...options([["tiny", "tiny"]]));
+    this.count = make("select", { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" }, ...options([16, 32, 64, 128].map((n) => [n, word("n_prompts", { n })])));
+    this.count.value = "32";
+    this.begin = make("button", { type: "button", class: "plain strong", "data-testid": "preflight-start" }, word("preflight_start"));
+    this.begin.addEventListener("click", () => this.start());
+    this.end = make("button", { type: "button", class: "plain", hidden: true }, word("cancel"));
+    this.end.addEventListener("click", () => this.job && endJob(this.job));
+    this.told = make("p", { class: "told", role: "status", "data-testid": "preflight-told" });
+    this.told.hidden = true;
+    this.bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": word("preflight") });
+    this.report = make("div", { class: "report", "data-testid": "preflight-report" });
+    this.asking = make("div", { class: "row" }, this.preset, this.model, this.count, this.begin, this.end);
+    this.onlyOwner = make("p", { class: "quiet" }, word("preflight_owner"));
+    this.node = make("details", { class: "box more", "data-testid": "preflight" }, make("summary", {}, make("h3", {}, word("preflight")), make("span", { class: "quiet" }, word("preflight_about"))), this.asking, this.onlyOwner, this.bar, this.told, this.report);
+    this.node.addEventListener("toggle", () => this.node.open && this.opened());
+    const kept = localStorage.getItem(PREFLIGHT_KEY);
+    if (kept) this.node.open = true;
+  }
+
+  async opened() {
+    if (this.known) return;
+    this.known = true;
+    try {
+      this.model.replaceChildren(...options(await startModels()));
+    } catch {
+      this.known = false;
+    }
+    const kept = localStorage.getItem(PREFLIGHT_KEY);
+    if (kept && !this.job) this.follow(kept);
+  }
+
+  show(state, may) {
+    conceal(this.asking, !may);
+    conceal(this.onlyOwner, may);
+    this.begin.disabled = !state.rules.length || Boolean(this.job);
+  }
+
+  tell(text, wrong = false) {
+    say(this.told, text);
+    toggle(this.told, "wrong", wrong);
+    conceal(this.told, !text);
+  }
+
+  async start() {
+    const recipe = { ...recipes[this.preset.value].recipe, model: this.model.value, rules: this.bench.state.rules.map(usedRule) };
+    this.report.replaceChildren();
+    try {
+      const { id } = await askLab("api/jobs", { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) } });
+      localStorage.setItem(PREFLIGHT_KEY, id);
+      await this.follow(id);
+    } catch (error) {
+      this.tell(sentenceOf(error), true);
+    }
+  }
+
+  async follow(id) {
+    this.job = id;
+    this.begin.disabled = true;
+    conceal(this.bar, false);
+    conceal(this.end, false);
+    try {
+      const over = await followJob(id, (look) => {
+        this.tell(`${jobStage(look)} … ${look.total ? `${look.done || 0} / ${look.total}` : ""}`);
+        this.bar.value = look.total ? (look.done || 0) / look.total : 0;
+      });
+      const report = over.result && over.result.report;
+      if (report) this.showReport(report);
+      this.tell(report ? "" : over.error ? errorWords(over.error) : word("preflight_ended"), !report);
+    } catch (error) {
+      if (error.status === 404) localStorage.removeItem(PREFLIGHT_KEY);
+      this.tell(error.status === 404 ? "" : sentenceOf(error), true);
+    } finally {
+      this.job = null;
+      this.begin.disabled = !this.bench.state.rules.length;
+      conceal(this.bar, true);
+      conceal(this.end, true);
+    }
+  }
+
+  showReport(report) {
+    const percent = (share) => (isNumber(share) ? figure(share * 100, 0) + " %" : "–");
+    const { verdict, no_spread: flat } = report;
+    const sign = { good: "✓", warning: "!", bad: "✕" }[verdict.kind];
+    const head = make("p", { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind }, make("b", {}, `${sign} ${preflightWord("verdict_" + verdict.kind)}. `), preflightWord(verdict.key, withLabels(verdict.params)));
+    const notes = make("ul", { class: "notes" }, ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))));
+    const facts = [
+      ["number_reward", `${figure(report.reward.mean)} ± ${figure(report.reward.std)}`],
+      ["number_group_std", figure(report.group_std)],
+      ["number_no_spread", `${percent(flat.share)} (${percent(flat.low)} – ${percent(flat.high)})`],
+      ["number_truncated", percent(report.truncated)],
+      ["number_tokens", figure(typeof report.tokens === "object" && report.tokens ? report.tokens.mean : report.tokens, 1)],
+    ];
+    const tiles = make("dl", { class: "tiles" }, ...facts.map(([key, value]) => make("div", { class: "tile" }, make("dt", {}, preflightWord(key)), make("dd", {}, value))));
+    const columns = ["rule", "weight", "mean", "std", "errors", "variance", "length"];
+    const line = make("tr", {}, ...columns.map((column, place) => make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column))));
+    const rows = report.rules.map((rule) => {
+      const cells = [plainFigure(rule.weight), figure(rule.mean), figure(rule.std), percent(rule.errors), percent(rule.share_of_variance), signed(rule.with_length)];
+      return make("tr", {}, make("th", { scope: "row", class: "writing" }, ruleLabel(rule.name)), ...cells.map((cell) => make("td", {}, cell)));
+    });
+    const table = make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": word("preflight") }, make("table", { class: "plain-table" }, make("thead", {}, line), make("tbody", {}, ...rows)));
+    this.report.replaceChildren(head, notes, tiles, table);
+  }
+}
+
+// A rule as a recipe holds it.
+function usedRule(rule) {
+  const { pins, ...used } = sentRule(rule);
+  return used;
+}
+
+// Rules are named in a sentence as everywhere on the page.
+function withLabels(params) {
+  const named = ["rule", "first", "second"].filter((key) => typeof params[key] === "string");
+  return { ...params, ...Object.fromEntries(named.map((key) => [key, ruleLabel(params[key])])) };
+}
