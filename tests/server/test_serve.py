@@ -16,7 +16,10 @@ from lab.errors import StartError
 from lab.server.limits import BODY_BYTES
 from lab.server.serve import _Server, listen, server_config
 from lab.settings import Settings
+from lab.store.annotation import Annotation
+from lab.store.judgements import current_judgements, events
 from tests.server.conftest import Lab, Make, a_run, add_step
+from tests.store.annotating import sums
 
 
 @dataclass
@@ -120,3 +123,30 @@ def test_a_taken_address_is_said() -> None:
         assert caught.value.params["port"] == port
     with pytest.raises(StartError):
         listen(Settings(host="no-such-host.invalid"))
+
+
+def test_a_network_that_is_lost_in_mid_save(served: Served) -> None:
+    annotation = Annotation(served.lab.store)
+    collection = sums(annotation, 2)
+    pairs = httpx.get(f"{served.url}/api/annotate/collections/{collection}/pairs", params={"count": 2}).json()["pairs"]
+    half, whole = (
+        {"id": pair["shown"], "pair": pair["pair"], "collection": collection, "choice": "a"} for pair in pairs
+    )
+    path = "/api/annotate/judgements"
+    for said, share in ((half, 0.5), (whole, 1.0)):
+        content = json.dumps(said).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+        with socket.create_connection(("127.0.0.1", served.port)) as wire:
+            wire.sendall(head.encode() + b"\r\n\r\n" + content[: int(len(content) * share)])
+        # the wire is gone before any answer
+
+    def stored() -> set[str]:
+        with served.lab.store.reading() as connection:
+            return {str(one.uuid) for one in current_judgements(connection, collection)}
+
+    until(lambda: stored() == {whole["id"]})
+    for said in (half, whole):  # what the page does when the network is back
+        assert httpx.post(served.url + path, json=said).json()["saved"] is True
+    assert stored() == {half["id"], whole["id"]}
+    with served.lab.store.reading() as connection:
+        assert len(list(events(connection, collection))) == 2
