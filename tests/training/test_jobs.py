@@ -204,3 +204,27 @@ def test_ppo_with_a_reward_model(tmp_path: Path) -> None:
     assert len({line["scores"]["reward_model"] for line in lines}) > 1
     assert [rule["name"] for rule in job.result["report"]["rules"]] == ["equals_answer", "reward_model"]
     store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_it_foretells_what_the_run_sees_and_a_checkpoint_can_be_asked(tmp_path: Path) -> None:
+    """A run that hardly moves, over the very prompts that were looked at: the share without spread within 10 points."""
+    from lab.store.runs import Store
+    from lab.training.worker import work
+
+    few = {"group_size": 4, "batch_size": 64, "steps": 8, "learning_rate": 1e-6, "save_every": 4, "measure_samples": 0}
+    recipe = grpo([{"name": "equals_answer"}], **few)
+    foretold = preflight(recipe, tmp_path, 128)["no_spread"]
+    assert 0.05 < foretold["share"] < 0.9, "neither all nor none, or nothing is foretold"
+    store = Store(tmp_path, allow_unsafe_disk=True)
+    run = store.create_run(recipe)
+    assert work(store.folder(run.id).path) == 0
+    groups = store.folder(run.id).group_lines(1, 8)
+    seen = sum(group["std"] < 1e-6 for group in groups) / len(groups)
+    assert (len(groups), foretold["of"]) == (128, 128)
+    assert abs(foretold["share"] - seen) <= 0.1, (foretold, seen)
+
+    job, lines = do(SampleSpec(model=f"run:{run.id}@4", prompts=("Solve 3x + 5 = 20",), completions=4), tmp_path)
+    assert job.error is None and len(lines) == 4
+    store.close()
