@@ -24,9 +24,9 @@ LARGEST_BATCH = 256
 
 def work_job(path: Path) -> int:
     """Do the job in ``path``; returns the exit status."""
-    from lab.training.worker import _quiet
+    from lab.training.worker import quiet
 
-    _quiet()
+    quiet()
     folder = JobFolder(path)
     spec = folder.spec()
     kinds: dict[Kind, Callable[[Any, Path, JobReporter], dict[str, Any]]] = {

@@ -24,7 +24,7 @@ FINISHED, FAILED, STOPPED = 0, 1, 3
 
 def work(path: Path) -> int:
     """Execute the run in ``path``; returns the exit status."""
-    _quiet()
+    quiet()
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
     with Reporter(folder, recipe.steps) as reporter:
@@ -118,7 +118,7 @@ def _unexpected(error: Exception, step: int) -> LabError:
     return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """The log is for the person: libraries speak up from errors on."""
     warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|datasets|accelerate)")
     for name in ("transformers", "trl", "peft", "datasets", "accelerate"):
