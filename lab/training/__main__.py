@@ -51,9 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(source: str, home: Path, shape: Path | None) -> int:
     from lab.core.recipes import parse
     from lab.errors import LabError
-    from lab.training.worker import _quiet
+    from lab.training.worker import quiet
 
-    _quiet()
+    quiet()
     try:
         recipe = parse(json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")))
         from lab.training.estimate import estimate, read_shape
