@@ -26,6 +26,7 @@ COMMANDS = (
     "sample",
     "preflight",
     "models",
+    "data",
     "users",
     "export",
     "doctor",

@@ -16,6 +16,7 @@ from typing import Any
 from lab.core.recipes import Recipe
 from lab.data.forms import as_completions, as_preferences, as_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
+from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -50,12 +51,16 @@ class Dataset:
 
 
 def load(recipe: Recipe, home: Path | None = None) -> Dataset:
-    """The rows of a recipe. ``home`` is LAB_HOME, where ``version:ID`` and ``groups:RUN_ID`` lie. Raises DatasetError where a file cannot be read or lacks
-    columns, or where a frozen version is not what it was."""
+    """The rows of a recipe. ``home`` is LAB_HOME, where ``version:ID``, ``groups:RUN_ID`` and ``hub:…`` lie.
+
+    Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
+    """
     if recipe.dataset == "equations":
         return _equations(recipe)
     if recipe.dataset.startswith(VERSION):
         rows = _version(recipe.dataset, home)
+    elif recipe.dataset.startswith(HUB):
+        rows = rows_of_hub(recipe.dataset, home)
     elif recipe.dataset.startswith(GROUPS):
         rows = pairs_of_run(recipe.dataset.removeprefix(GROUPS), home, getattr(recipe, "pair_margin", 0.0))
     else:

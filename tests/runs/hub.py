@@ -1,4 +1,4 @@
-"""A hub of this machine, with one model on it: what the hub's client asks, answered from memory. It can hang up half-way."""
+"""A hub of this machine, with one model on it, which is a dataset as well: what the hub's client asks, answered from memory. It can hang up half-way."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files, self.hang_up, self.lies = files, "", False
         self.asked: list[tuple[str, str | None]] = []
+        self.card: dict[str, object] = {}
 
     @property
     def url(self) -> str:
@@ -44,9 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, send: bool) -> None:
         path = self.path.partition("?")[0]
-        if path.startswith(f"/api/models/{MODEL}"):
+        if path.startswith((f"/api/models/{MODEL}", f"/api/datasets/{MODEL}")):
             return self._json()
-        name = path.removeprefix(f"/{MODEL}/resolve/{COMMIT}/")
+        name = path.removeprefix("/datasets").removeprefix(f"/{MODEL}/resolve/{COMMIT}/")
         if name not in self.server.files:
             self.send_response(404)
             self.send_header("X-Error-Code", "RepoNotFound")
@@ -57,7 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _json(self) -> None:
         siblings = [_told(name, content) for name, content in self.server.files.items()]
-        about = {"id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings, "cardData": {"license": "mit"}}
+        card = {"license": "mit"} | self.server.card
+        about = {"id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings, "cardData": card}
         body = json.dumps(about).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

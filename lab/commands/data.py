@@ -1,0 +1,60 @@
+"""``python -m lab data``: the datasets of the hub that are here, and getting one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.commands.models import WRONG_USAGE, ProgressLine
+from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
+from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
+from lab.runs.hub_data import get_data
+from lab.ui.text import say, system_locale
+
+HELP = "list the hub's datasets that are here, and get one"
+EXAMPLES = """\
+examples:
+  python -m lab data get hub:openai/gsm8k/main@train   fetch it into LAB_HOME/data (a second call goes on where one broke off)
+  python -m lab data                                   what is here
+  python -m lab train tiny/sft --set "dataset=hub:org/name@train?prompt=question_text,completion=reply"   columns renamed
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to do, and with which dataset."""
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "get"), help="default: list")
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="hub:org/name/config@split")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or 2 where no dataset is named."""
+    home = open_store(arguments).home.absolute()
+    if arguments.action == "list":
+        return _list(home, as_json=arguments.json)
+    if not arguments.dataset:
+        complain(say("cli.data_get_what", system_locale()))
+        return WRONG_USAGE
+    line = ProgressLine()
+    try:
+        folder = get_data(arguments.dataset, home, line)
+    finally:
+        line.close()
+    name = parse_hub(arguments.dataset)
+    rows = len(rows_of_hub(str(name), home).rows)
+    notes = source_of(folder)
+    if arguments.json:
+        print_json({**notes, "path": str(folder), "rows": rows})
+    else:
+        print(say("cli.data_here", system_locale(), name=name, path=folder, licence=notes["licence"], rows=rows))
+    return 0
+
+
+def _list(home: Path, *, as_json: bool) -> int:
+    found = [(folder, source_of(folder)) for folder in sorted((home / "data").glob("*")) if source_of(folder)]
+    if as_json:
+        print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in found]})
+    else:
+        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in found])
+    return 0

@@ -1,0 +1,88 @@
+"""A dataset of the hub by its name, ``hub:org/name/config@split?prompt=question``, and its rows once its files are here.
+
+Config and split may be left out (``default``, ``train``); after ``?`` stand columns, the lab's name first. Paths and rows only:
+fetching is ``lab/runs/hub_data.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from lab.data.forms import with_columns
+from lab.data.rows import Rows, read_rows
+from lab.errors import DatasetError
+
+HUB = "hub:"
+"""Before the name."""
+
+SOURCE = "source.json"
+"""In a dataset's folder: ``{"from", "commit", "licence", "files": ["train-0.parquet", …]}``; written last."""
+
+_NAME = re.compile(
+    r"(?P<id>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?(@(?P<split>[\w.-]+))?(\?(?P<columns>\S+))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class HubName:
+    """A dataset of the hub: its id, which of its configs and splits, and the columns' names (the lab's → the file's)."""
+
+    id: str
+    config: str | None
+    split: str
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Without the columns: what is fetched."""
+        return f"{HUB}{self.id}{f'/{self.config}' if self.config else ''}@{self.split}"
+
+    def folder(self, home: Path) -> Path:
+        """Where its files lie once they are here."""
+        parts = (*self.id.split("/"), self.config or "default", self.split)
+        return home / "data" / "--".join(parts)
+
+
+def parse_hub(dataset: str) -> HubName:
+    """The parts of ``hub:…``. Raises DatasetError where it is not of that form."""
+    found = _NAME.fullmatch(dataset.removeprefix(HUB))
+    if found is None or ".." in dataset:
+        raise DatasetError("hub_data_name", value=dataset[:200])
+    columns = tuple((name, theirs) for part in (found["columns"] or "").split(",") for name, theirs in parse_qsl(part))
+    if bool(found["columns"]) != bool(columns):
+        raise DatasetError("hub_data_name", value=dataset[:200])
+    return HubName(found["id"], found["config"], found["split"] or "train", columns)
+
+
+def rows_of_hub(dataset: str, home: Path | None) -> Rows:
+    """The rows of a dataset that is here, its columns renamed. Raises DatasetError where it is not, or cannot be read."""
+    name = parse_hub(dataset)
+    folder = name.folder(home or Path())
+    files = source_of(folder).get("files") if home is not None else None
+    if not files:
+        raise DatasetError("hub_data_not_here", value=str(name))
+    parts = [read_rows(folder / file) for file in files]
+    digest = hashlib.sha256("".join(part.content_hash for part in parts).encode())
+    rows = Rows(
+        folder,
+        [row for part in parts for row in part.rows],
+        tuple(dict.fromkeys(column for part in parts for column in part.columns)),
+        parts[0].content_hash if len(parts) == 1 else f"sha256:{digest.hexdigest()}",
+        [row for part in parts for row in part.left_out],
+    )
+    named = replace(rows, path=Path(f"{name}"))
+    return with_columns(named, dict(name.columns)) if name.columns else named
+
+
+def source_of(folder: Path) -> dict[str, Any]:
+    """What is noted of a fetched dataset; empty where it is not here."""
+    try:
+        found = json.loads((folder / SOURCE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
