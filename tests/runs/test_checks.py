@@ -90,6 +90,18 @@ def test_a_rule_that_there_is_not(store: Store) -> None:
     assert refused(grpo(rules=[{"name": "equals_anser"}]), store) == "rule_unknown"
 
 
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ({"name": "mine", "source": "def reward(p, c, a)\n"}, "rule_source_syntax"),
+        ({"name": "mine", "source": "def reward(p, c, a): return 1.0", "low": 2}, "rule_bounds"),
+        ({"name": "equals_answer", "source": "def reward(p, c, a): return 1.0"}, "rule_name_taken"),
+    ],
+)
+def test_a_written_rule_that_cannot_be_used(store: Store, rule: dict, key: str) -> None:
+    assert refused(grpo(rules=[rule]), store) == key
+
+
 def test_too_little_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     usage: Callable[[object], object] = lambda path: shutil._ntuple_diskusage(10, 9, 1000)  # noqa: E731
     monkeypatch.setattr(shutil, "disk_usage", usage)

@@ -28,6 +28,9 @@ from lab.store.runs import RunState, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
+from lab.ui.words import error_words
+from tests.core.test_hacking import run_of
+from tests.runs.test_warnings import written
 
 pytestmark = pytest.mark.browser
 
@@ -102,7 +105,7 @@ def page_of(runs: dict[str, str]) -> gr.Blocks:
         with gr.Tab("Train"):
             listed = run_list(json.dumps({"selected": runs["done"]}))
             told = gr.Textbox(label="told")
-            curves = live_curves(json.dumps({"run": runs["done"]}))
+            curves = live_curves(json.dumps({"run": runs["done"]}), errors=error_words())
 
             def selected(event: gr.EventData) -> list[str]:
                 run = event._data["run"]
@@ -351,3 +354,25 @@ def test_a_phone_in_chinese(open_page: Open, tab: str) -> None:
     wanted = "✓ 保留" if tab == "Groups" else "已完成"
     expect(page.get_by_text(wanted).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en-US", "from 60 % to 50 %"), ("zh-CN", "从 60 % 降到 50 %")])
+def test_a_warning_is_a_sentence_five_completions_and_a_mark_in_the_curves(
+    open_page: Open, lab: Lab, locale: str, said: str
+) -> None:
+    if "hacked" not in lab.runs:
+        lab.runs["hacked"] = written(lab.store, run_of(pass_at_1=(0.6, 0.1)))
+    page = open_page("Train", locale=locale, width=390 if locale == "zh-CN" else 1440)
+    page.locator(f"[data-testid=run-row][data-run='{lab.runs['hacked']}']").click()
+    warning = page.get_by_test_id("run-warnings").locator(".warning")
+    expect(warning).to_have_count(1)
+    expect(warning).to_contain_text(said)
+    warning.locator("summary").click()
+    expect(warning.locator("li")).to_have_count(5)
+    expect(warning.locator("li pre").first).to_be_visible()
+    marked = page.get_by_test_id("live-curves").locator("figure:has(.flags line)")
+    assert set(marked.evaluate_all("all => all.map(one => one.dataset.metric)")) == {"pass_at_1", "rule/short"}
+    from axe_playwright_python.sync_playwright import Axe
+
+    assert serious(Axe().run(page, context="[data-testid=run-warnings]").response) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
