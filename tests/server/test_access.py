@@ -75,6 +75,7 @@ def test_every_route_is_tried_at_every_level(whole_lab: Lab) -> None:
                 assert refused == (level < door.access), (level, method, path, answer.status_code)
 
 
+@pytest.mark.timeout(400)  # a few hundred calls through the queue, on a machine that may be busy
 def test_every_function_of_the_page_is_tried_at_every_level(whole_lab: Lab) -> None:
     """Each with no values: what the caller may do comes to its values, and breaks there; the others never come so far."""
     functions = {f._id: needed for f in whole_lab.blocks.fns.values() if f.fn and (needed := access_of(f.fn))}
