@@ -146,13 +146,14 @@ class RulePanel {
     this.typed = make("div", { class: "entries" }, labelled("name", this.name, "wide"), labelled("description", this.description, "wider"));
     this.bounds = make("div", { class: "entries" }, ...this.figures.map((one) => labelled(one.name, one.input, "narrow")), make("p", { class: "quiet hint" }, word("bounds_hint")));
     this.place = make("div", { class: "editor-place" });
-    this.problems = make("ul", { class: "problems", role: "status", "data-testid": "rule-problems" });
+    this.problems = make("ul", { class: "problems", "data-testid": "rule-problems" });
+    const told = make("div", { role: "status" }, this.problems);
     this.keys = make("p", { class: "quiet keys", id: "rule-bench-keys" }, word("keys"));
     this.onlyReady = make("p", { class: "quiet" }, word("cannot_copy"));
     const head = make("div", { class: "row between" }, this.title, this.copy);
     this.tests = make("ul", { class: "tests", "data-testid": "rule-tests" });
     this.testsTitle = make("h4", {}, word("tests"));
-    this.node = make("section", { class: "box rule-panel" }, head, this.about, this.typed, this.place, this.onlyReady, this.problems, this.keys, this.bounds, this.testsTitle, this.tests);
+    this.node = make("section", { class: "box rule-panel" }, head, this.about, this.typed, this.place, this.onlyReady, told, this.keys, this.bounds, this.testsTitle, this.tests);
   }
 
   // Each rule keeps an editor of its own, by place, so that the browser's undo of one survives a look at another.
