@@ -3,7 +3,7 @@
 Started by ``worker.py`` as a program, never imported by the lab. The file is trusted, so it has the machine; of the layers of
 hardening it keeps those that end it with its parent and keep it from gaining privileges.
 
-Request ``{"file", "rule", "rows": [[prompt, completion, answer]…]}`` → ``{"results": […]}``, each ``{"value": …}`` or ``{"error": "Type:
+Request ``{"file", "written", "rule", "rows": [[prompt, completion, answer]…]}`` → ``{"results": […]}``, each ``{"value": …}`` or ``{"error": "Type:
 message"}``. A file that does not load is the error of every row.
 """
 
@@ -21,12 +21,14 @@ NUMBERS = (bool, int, float)
 
 
 def answer(loaded: dict[str, Any], line: str) -> dict[str, Any]:
-    """The reply to one request; ``loaded`` keeps the file between requests, as it was first read."""
+    """The reply to one request; ``loaded`` keeps the file between requests, until it is written anew."""
     asked = json.loads(line)
+    version = f"{asked['file']} {asked['written']}"
     try:
-        if asked["file"] not in loaded:
-            loaded[asked["file"]] = runpy.run_path(asked["file"])
-        function = loaded[asked["file"]][asked["rule"]]
+        if version not in loaded:
+            loaded.clear()
+            loaded[version] = runpy.run_path(asked["file"])
+        function = loaded[version][asked["rule"]]
     except BaseException as error:
         return {"results": [_error(error)] * len(asked["rows"])}
     return {"results": [_result(function, row) for row in asked["rows"]]}

@@ -93,9 +93,11 @@ def worker() -> Worker:
 def score_batch(rule: TrustedRule, rows: Sequence[Row]) -> list[Score]:
     """One score a row. Never raises for what the rule does."""
     plain = Rule(rule.name, _never, rule.low, rule.high, rule.fallback)
+    file = path()
     try:
-        reply = worker().ask({"file": str(path()), "rule": rule.name, "rows": rows})
-    except (TimeoutError, ChildProcessError) as error:
+        written = None if file is None else file.stat().st_mtime_ns  # an edited file is loaded anew
+        reply = worker().ask({"file": str(file), "written": written, "rule": rule.name, "rows": rows})
+    except OSError as error:  # also TimeoutError and ChildProcessError
         return [Score(rule.fallback, f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE])] * len(rows)
     results: Any = reply["results"]
     return [

@@ -135,3 +135,12 @@ def test_a_run_keeps_a_copy(file: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     trusted.keep_beside(tmp_path / "run")
     assert (tmp_path / "run" / "trusted_rules.py").read_text("utf-8") == FILE
+
+
+def test_an_edited_file_counts(file: Path) -> None:
+    assert scores("half", "") == [0.5]
+    file.write_text("def half(prompt, completion, answer):\n    return 0.75\n", "utf-8")
+    assert scores("half", "") == [0.75]
+    rules = weighed([RuleUse(name="half", fallback=0.25)])
+    file.unlink()
+    assert reward_batch(rules, [("", "", None)])[0].scores["half"].error
