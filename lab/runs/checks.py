@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
-from lab.core.recipes import Recipe
+from lab.core.recipes import Device, Recipe
 from lab.data.datasets import VERSION, load
 from lab.errors import MachineError, ModelError, StateError
 from lab.runs.watch import size_text
@@ -30,6 +31,7 @@ def check(recipe: Recipe, store: Store) -> str:
     check_rules(recipe)
     if reward_model := getattr(recipe, "reward_model", ""):
         reward_adapter(reward_model, recipe.model, store.home)
+    check_four_bits(recipe)
     check_disk(recipe, store, model)
     if recipe.dataset.startswith(VERSION):
         version_file(store, recipe.dataset.removeprefix(VERSION))
@@ -52,6 +54,16 @@ def check_model(model: str, store: Store) -> Path | None:
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelError("model_config_broken", value=model)
     return folder
+
+
+def check_four_bits(recipe: Recipe) -> None:
+    """Raise MachineError where a 4-bit base is asked for and nothing here can hold one."""
+    if not getattr(recipe, "load_in_4bit", False):
+        return
+    if find_spec("bitsandbytes") is None:
+        raise MachineError("four_bits_missing")
+    if recipe.device is Device.MPS:
+        raise MachineError("four_bits_device", device=recipe.device.value)
 
 
 def check_rules(recipe: Recipe) -> None:

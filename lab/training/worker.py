@@ -51,8 +51,10 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = datasets.load(recipe, folder.path.parents[1])
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
+    from lab.training.fitting import fitting
     from lab.training.task import Task, rule_set
 
+    dataset = fitting(recipe, dataset, folder.path.parents[1])
     algorithm = _algorithm(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])

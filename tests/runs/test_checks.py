@@ -106,3 +106,11 @@ def test_too_little_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     usage: Callable[[object], object] = lambda path: shutil._ntuple_diskusage(10, 9, 1000)  # noqa: E731
     monkeypatch.setattr(shutil, "disk_usage", usage)
     assert refused(grpo(), store) == "disk_too_small"
+
+
+def test_four_bits_where_they_cannot_be(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(grpo(load_in_4bit=True, device="cpu"), store)
+    assert refused(grpo(load_in_4bit=True, device="mps"), store) == "four_bits_device"
+    monkeypatch.setattr("lab.runs.checks.find_spec", lambda name: None)
+    assert refused(grpo(load_in_4bit=True), store) == "four_bits_missing"
+    assert check(grpo(), store)
