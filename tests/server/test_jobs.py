@@ -34,7 +34,7 @@ def test_submit_follow_cancel_delete(lab: Lab) -> None:
 
     one = client.get(f"/api/jobs/{first['id']}").json()
     assert set(one) == SUMMARY | {"spec", "cursor", "reset", "lines"}
-    assert one["spec"]["prompts"] == [{"prompt": "Solve 3x + 5 = 20", "answer": None}]
+    assert one["spec"]["prompts"] == [{"prompt": "Solve 3x + 5 = 20", "answer": None, "turns": []}]
 
     assert client.delete(f"/api/jobs/{first['id']}").json()["state"] == "stopped"
     assert client.get(f"/api/jobs/{second['id']}").json()["queue_position"] == 1
