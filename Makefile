@@ -5,7 +5,7 @@ DATA ?= ../shared/data
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench tour real clean install install-dev
+.PHONY: help run test lint format bench tour real gpu-check clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ tour: install ## train every algorithm on the tiny model and print what each one
 
 real: install ## the chain on SmolLM2-135M in 4 bits on GSM8K, on the CPU; fetches the model (DATA=folder with gsm8k_*.jsonl)
 	$(BIN)/python -m tests.real --data "$(DATA)" $(ARGS)
+
+gpu-check: install ## memory and speed on a CUDA GPU, on a Qwen2.5-0.5B-shaped model with random weights
+	$(BIN)/python -m tests.gpu_check $(ARGS)
 
 clean: ## remove .venv and caches; never lab_home
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -11,14 +11,17 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from lab.core.recipes import Device, Recipe
+from lab.core.budget import weights_at_least
+from lab.core.recipes import Device, Precision, Recipe
 from lab.data.datasets import VERSION, load
 from lab.errors import MachineError, ModelError, StateError
 from lab.runs.watch import size_text
 from lab.sandbox.rewards import check_uses
+from lab.store.machine import machine_memory
 from lab.store.models import resolve, reward_adapter
 from lab.store.preference_versions_export import version_file
 from lab.store.runs import Store, valid_run_id
+from lab.store.weights import shapes_of, too_big
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
 FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the model
@@ -33,6 +36,7 @@ def check(recipe: Recipe, store: Store) -> str:
         reward_adapter(reward_model, recipe.model, store.home)
     check_four_bits(recipe)
     check_disk(recipe, store, model)
+    check_memory(recipe, model)
     if recipe.dataset.startswith(VERSION):
         version_file(store, recipe.dataset.removeprefix(VERSION))
     return load(recipe, store.home).content_hash  # read as the worker will; raises DatasetError
@@ -82,6 +86,23 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
     free = shutil.disk_usage(store.home).free
     if free < need:
         raise MachineError("disk_too_small", path=store.home, free=size_text(free), need=size_text(need))
+
+
+def check_memory(recipe: Recipe, model: Path | None) -> None:
+    """Raise MachineError where 4 bits are asked for and cannot be had, or where a base is larger than all of the memory.
+
+    Whether it fits beside what runs just now is for the worker to say, which also knows of a GPU's memory.
+    """
+    four_bits = bool(getattr(recipe, "load_in_4bit", False))
+    if four_bits and find_spec("bitsandbytes") is None:
+        raise MachineError("four_bits_missing")
+    on_gpu = recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
+    if model is None or on_gpu:
+        return
+    wide = recipe.precision in (Precision.AUTO, Precision.FP32)
+    need = weights_at_least(shapes_of(model), four_bits, 4 if wide else 2)
+    if need > (total := machine_memory()[1]):
+        raise too_big(recipe, need, total)
 
 
 def _check_run(run_id: str, store: Store) -> None:

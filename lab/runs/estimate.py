@@ -5,6 +5,7 @@ Not here: how it is measured (``lab/training/estimate.py``), and what it means (
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+import psutil
 
 from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
@@ -24,7 +25,7 @@ from lab.errors import InputError, LabError, MachineError
 from lab.runs.launcher import ALWAYS, ROOT
 from lab.store.machine import machine_memory
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 REMEMBERED = 64
 NO_MATTER = frozenset(
     {"name", "about_en", "about_zh", "seed", "steps", "learning_rate", "schedule", "warmup_steps", "weight_decay"}
@@ -42,27 +43,46 @@ def estimate(recipe: Recipe, home: Path, *, shape: Path | None = None) -> Estima
     """
     command = [sys.executable, "-m", "lab.training", "--measure", "-", "--home", str(home)]
     command += ["--shape", str(shape.absolute())] if shape is not None else []
-    environment = os.environ | ALWAYS | {"OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            input=recipe.model_dump_json(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        answer = done.stdout.strip().splitlines()[-1]
-        if done.returncode:
-            raise _error(json.loads(answer))
-        return Estimate.model_validate_json(answer)
+        code, answer, complaint = _ask(command, recipe.model_dump_json())
     except subprocess.TimeoutExpired:
         raise MachineError("estimate_late", seconds=round(PATIENCE)) from None
-    except (OSError, IndexError, KeyError, TypeError, ValueError, ValidationError):
-        lines = [line for line in done.stderr.splitlines() if line.strip()] if "done" in locals() else []
-        raise MachineError("estimate_failed", why=(lines or ["?"])[-1][:300]) from None
+    except OSError as error:
+        raise MachineError("estimate_failed", why=str(error)) from None
+    try:
+        if code:
+            raise _error(json.loads(answer))
+        return Estimate.model_validate_json(answer)
+    except (KeyError, TypeError, ValueError):
+        raise MachineError("estimate_failed", why=(complaint or "?")[:300]) from None
+
+
+def _ask(command: list[str], given: str) -> tuple[int, str, str]:
+    """Exit status, last line of the output, last line of the complaints. The page goes first, and its end is this process's too."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | ALWAYS | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(process.kill)
+    try:
+        with suppress(psutil.Error, OSError):
+            psutil.Process(process.pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+        answer, complaint = process.communicate(given, timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+        atexit.unregister(process.kill)
+    return process.returncode, _last_line(answer), _last_line(complaint)
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def _error(found: Mapping[str, Any]) -> LabError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
+from lab.store.machine import machine_memory
 from lab.store.models import ModelRef, resolve
+from lab.store.weights import shapes_of, too_big
 
 PLAIN_TEMPLATE = (
     "{% for message in messages %}"
@@ -191,8 +195,20 @@ def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesCon
     )
 
 
+def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise MachineError where a base would not fit into what is free on the device now; nothing is read but headers."""
+    four_bits = bool(getattr(recipe, "load_in_4bit", False))
+    if four_bits and find_spec("bitsandbytes") is None:
+        raise MachineError("four_bits_missing")
+    need = weights_at_least(shapes_of(Path(place)), four_bits, dtype.itemsize) if Path(place).is_dir() else 0
+    free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else machine_memory()[0]
+    if need > free:
+        raise too_big(recipe, need, free)
+
+
 def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = AutoModelForCausalLM, **more: Any) -> Any:
     dtype = choose_dtype(recipe.precision, device)
+    check_room(place, recipe, device, dtype)
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **more}
     if getattr(recipe, "load_in_4bit", False):
         options["quantization_config"] = four_bit_config(dtype, device)

@@ -50,7 +50,7 @@ class Ledger(TorchDispatchMode):
     def hold(self, tensors: Iterable[torch.Tensor], part: MemoryPart) -> None:
         """Count tensors that are there already; one that was counted elsewhere moves to ``part``."""
         for tensor in tensors:
-            storage = tensor.untyped_storage()
+            storage: Any = tensor.untyped_storage()
             known = self._entries.get(storage._cdata)
             if known is not None and known[0]() is storage:
                 self.live[known[2]] -= known[1]

@@ -5,11 +5,13 @@ It never decides anything: stopping, saving and measuring are the callers' (``wa
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from lab.errors import MachineError
@@ -53,6 +55,7 @@ class Reporter:
         self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
         print(f"[{time.strftime('%H:%M:%S')}] {stage.replace('_', ' ')}", flush=True)
         self._write_heartbeat()
+        give_back()
 
     def metrics(self, step: int, values: dict[str, Any]) -> None:
         """Append one line for an optimiser step; numbers that are not finite become null."""
@@ -152,6 +155,12 @@ def memory_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def give_back() -> None:
+    """Let glibc return the pages that it keeps in holes: after loading a 4-bit base, twice its size. Nothing elsewhere."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _finite(value: Any) -> Any:

@@ -27,19 +27,19 @@ from tests.bench.figures import Figure
 MODEL = os.environ.get("LAB_BENCH_MODEL", "smollm2-135m")
 WITHIN = 15.0
 MB = 1e6
-TOGETHER = 6
+TOGETHER = 3
 """Equations in one row, so that rows are long and of nearly the same length."""
 
-SHORT: dict[str, Any] = {"steps": 2, "measure_samples": 0, "micro_batch_size": 2, "device": "cpu"}
-SAMPLED = {"batch_size": 4, "group_size": 2, "max_completion_length": 96, "iterations": 1}
+SHORT: dict[str, Any] = {"steps": 2, "measure_samples": 0, "micro_batch_size": 2, "batch_size": 2, "device": "cpu"}
+SAMPLED = {"group_size": 2, "max_completion_length": 24, "iterations": 2}
 RECIPES: dict[str, dict[str, Any]] = {
-    "sft": {"batch_size": 4},
-    "rm": {"batch_size": 2},
-    "dpo": {"batch_size": 2},
-    "grpo": SAMPLED | {"skip_no_spread": False},
+    "sft": {},
+    "rm": {},
+    "dpo": {},
+    "grpo": SAMPLED | {"skip_no_spread": False, "threshold": {"kind": "all", "fraction": 1.0}},
     "ppo": SAMPLED,
 }
-"""A few short steps of each; the second one has Adam's moments in place."""
+"""Two short steps of each; the second one has Adam's moments in place. A sampled batch serves both."""
 
 
 def measure() -> list[Figure]:
@@ -69,7 +69,7 @@ def recipe_of(algorithm: str, changes: dict[str, Any], home: Path) -> Recipe:
     """The model's preset, shortened, on rows of nearly one length."""
     preset = load_preset(f"smollm2-135m/{algorithm}").recipe
     rows = home / f"{algorithm}.jsonl"
-    rows.write_text("".join(json.dumps(row) + "\n" for row in _rows(algorithm)), "utf-8")
+    rows.write_text("".join(json.dumps(row) + "\n" for row in rows_of(algorithm)), "utf-8")
     return with_values(preset, {**SHORT, "model": MODEL, "dataset": str(rows), **changes})
 
 
@@ -83,7 +83,8 @@ def measured_peak(recipe: Recipe, store: Store) -> int:
     return int(result["peak_memory_bytes"]) - int(result["libraries_bytes"])
 
 
-def _rows(algorithm: str) -> Iterator[dict[str, str]]:
+def rows_of(algorithm: str) -> Iterator[dict[str, str]]:
+    """Sixty rows of nearly one length, in the form that the algorithm reads."""
     made = equations.preferences(equations.Split.TRAIN, 1, 60 * TOGETHER)
     for first in range(0, len(made), TOGETHER):
         some = made[first : first + TOGETHER]

@@ -13,8 +13,9 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.core.recipes import RECIPES, parse
-from lab.errors import LabError
+from lab.core.recipes import RECIPES, Recipe, parse
+from lab.errors import LabError, RecipeError
+from lab.runs.estimate import Estimator
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import RunState, Store
 from lab.ui import form
@@ -22,6 +23,7 @@ from lab.ui.draft import Draft, read_draft
 from lab.ui.presets import Presets
 from lab.ui.sentences import language_of, plan, problem
 from lab.ui.tabs.rules_chosen import RuleSetChoices
+from lab.ui.tabs.train_cost import CostLine
 from lab.ui.text import say
 
 LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -62,6 +64,7 @@ class TrainForm:
         self.preset = gr.Radio(choices, label=self.i18n("train.preset"), elem_id="preset", elem_classes="cards")
         self.about = gr.HTML(elem_id="about")
         self.plan = gr.HTML(elem_id="plan")
+        self.cost = CostLine(Estimator(self.store.home), self._recipe_in)
         for algorithm in self.used:
             with gr.Column(visible=False, elem_classes="recipe") as column:
                 self.columns[algorithm] = column
@@ -105,6 +108,7 @@ class TrainForm:
     def wire(self, blocks: gr.Blocks) -> None:
         """Connect the events; those of the Start button are the tab's."""
         blocks.load(self.opened, [self.draft], self.everything, **LIGHT)
+        self.cost.wire(blocks, self.draft)
         self.preset.input(self.chosen, [self.draft, self.preset], self.everything, **LIGHT)
         self.reset.click(self.was_reset, [self.draft], self.everything, **LIGHT)
         self.back.click(self.went_back, [self.draft], self.everything, **LIGHT)
@@ -290,6 +294,13 @@ class TrainForm:
             gr.update(visible=bool(edits) or draft.can_go_back),
             gr.update(visible=draft.can_go_back),
         ]
+
+    def _recipe_in(self, stored: Any) -> Recipe:
+        """The recipe that stands in a draft. Raises LabError."""
+        draft = read_draft(stored, self.presets.names)
+        if draft.preset not in self.presets.by_name:
+            raise RecipeError("preset_missing", value=draft.preset, known=", ".join(self.presets.names))
+        return form.recipe_from(self.presets.recipe(draft.preset), draft.of(draft.preset), draft.preset)
 
     def _names(self) -> dict[str, str]:
         return {run.id: run.name for run in self.store.runs()}

@@ -1,0 +1,66 @@
+"""The line beside the Train form that says what the recipe in it will cost in memory, and what would help where it does not fit.
+
+The form never waits for it: a measurement takes seconds, in a process of its own, and until it is there the line says so. Only
+the owner's edits are measured; others see what was measured already.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires, user_of
+from lab.core.budget import Estimate
+from lab.core.recipes import Recipe
+from lab.errors import LabError
+from lab.runs.estimate import Estimator
+from lab.ui.cost_words import cost, parts
+from lab.ui.sentences import language_of, problem
+from lab.ui.text import say
+
+SECONDS = 1.5
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+
+
+class CostLine:
+    """Draws the line where it is made; ``recipe_of`` gives the recipe in a draft, or raises LabError where it is not valid."""
+
+    def __init__(self, estimator: Estimator, recipe_of: Callable[[Any], Recipe]) -> None:
+        self._estimator, self._recipe_of = estimator, recipe_of
+        self.line = gr.HTML(elem_id="cost")
+        self.timer = gr.Timer(SECONDS, active=False)
+
+    def wire(self, blocks: gr.Blocks, draft: gr.BrowserState) -> None:
+        """Look when the page opens, at every edit, and, while something is measured, on the timer."""
+        outputs = [self.line, self.timer]
+        blocks.load(self.looked, [draft], outputs, **QUIET)
+        draft.change(self.looked, [draft], outputs, **QUIET)
+        self.timer.tick(self.looked, [draft], outputs, **QUIET)
+
+    @requires(Access.VIEWER)
+    def looked(self, request: gr.Request, stored: Any) -> list[Any]:
+        """The line for what stands in the form, and whether to look again soon."""
+        language = language_of(request)
+        try:
+            recipe = self._recipe_of(stored)
+        except LabError:  # the form says what is wrong; the last line that was true stays
+            return [gr.skip(), gr.Timer(active=False)]
+        if user_of(request).access < Access.OWNER:
+            known = self._estimator.known(recipe)
+            return [_shown(known, language) if known else "", gr.Timer(active=False)]
+        found = self._estimator.look(recipe)
+        if found is None:
+            told = f'<p class="about" role="status">{html.escape(say("estimate.measuring", language))}</p>'
+            return [told, gr.Timer(active=True)]
+        if isinstance(found, LabError):
+            return [f'<p class="note">{html.escape(problem(found, language))}</p>', gr.Timer(active=False)]
+        return [_shown(found, language), gr.Timer(active=False)]
+
+
+def _shown(found: Estimate, language: str) -> str:
+    kind, role = ("about", "status") if found.fits else ("problem", "alert")
+    text = f"{cost(found, language)} {parts(found, language)}"
+    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>'
