@@ -27,6 +27,7 @@ COMMANDS = (
     "preflight",
     "models",
     "data",
+    "preview",
     "users",
     "export",
     "doctor",

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import Recipe
-from lab.data.forms import as_completions, as_preferences, as_prompts
+from lab.data.forms import shape_completions, shape_preferences, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
+from lab.data.left_out import LeftOut
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -48,6 +49,8 @@ class Dataset:
     content_hash: str
     held_out_pairs: tuple[Row, ...] = ()
     """Preferences to measure a reward model on, with their ``category`` where it is known."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The rows of a file that cannot be used, each with its reason."""
 
 
 def load(recipe: Recipe, home: Path | None = None) -> Dataset:
@@ -66,19 +69,22 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     else:
         rows = read_rows(Path(recipe.dataset).expanduser())
     if recipe.algorithm in ON_PAIRS:
-        pairs = as_preferences(rows)
+        shaped = shape_preferences(rows)
+        pairs = shaped.rows
         train = [row for row in pairs if not _is_held_out(row["prompt"])] or pairs
         apart = tuple(row for row in pairs if _is_held_out(row["prompt"]))
-        return Dataset(train, [], rows.content_hash, apart)
+        return Dataset(train, [], rows.content_hash, apart, tuple(shaped.left_out))
     if recipe.algorithm == "sft":
-        train, held_out = as_completions(rows), []
+        shaped = shape_completions(rows)
+        train, held_out = shaped.rows, []
     else:
-        everything = as_prompts(rows, conversations=True)
+        shaped = shape_prompts(rows, conversations=True)
+        everything = shaped.rows
         train = [row for row in everything if not _is_held_out(row["prompt"])]
         held_out = [row for row in everything if _is_held_out(row["prompt"]) and row.get("answer")][:MOST_HELD_OUT]
         if not train:
             train, held_out = everything, []
-    return Dataset(train, held_out, rows.content_hash)
+    return Dataset(train, held_out, rows.content_hash, left_out=tuple(shaped.left_out))
 
 
 def _version(dataset: str, home: Path | None) -> Rows:

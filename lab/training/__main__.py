@@ -25,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, default=Path("lab_home"), help="the lab's home, for --measure")
     parser.add_argument("--shape", type=Path, metavar="CONFIG.json", help="for --measure: a model's shape in its place")
     parser.add_argument("--import-gguf", nargs=2, type=Path, metavar=("FILE", "FOLDER"), help="GGUF to safetensors")
+    parser.add_argument(
+        "--preview", type=Path, metavar="HOME", help="rows as the model will see them, of a recipe on stdin"
+    )
     options = parser.parse_args(arguments)
     if options.doctor:
         from lab.training.doctor import report
@@ -33,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.import_gguf:
         return _import_gguf(*options.import_gguf)
+    if options.preview:
+        return _preview(options.preview)
     if options.measure:
         return _measure(options.measure, options.home, options.shape)
     if options.job:
@@ -46,6 +51,22 @@ def main(arguments: list[str] | None = None) -> int:
     from lab.training.worker import work
 
     return work(options.run_dir.resolve())
+
+
+def _preview(home: Path) -> int:
+    from lab.core.recipes import parse
+    from lab.errors import LabError
+    from lab.training.preview import preview
+    from lab.training.worker import quiet
+
+    quiet()
+    try:
+        found = preview(parse(json.loads(sys.stdin.read())), home)
+    except LabError as error:
+        print(json.dumps(error.as_dict()), flush=True)
+        return 1
+    print(json.dumps(found), flush=True)
+    return 0
 
 
 def _measure(source: str, home: Path, shape: Path | None) -> int:

@@ -1,0 +1,66 @@
+"""``python -m lab preview PRESET``: a few rows as the model will see them, before anything is trained."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from lab.commands.shared import add_home, add_json, open_store, print_json
+from lab.commands.train import add_recipe, chosen_recipe
+from lab.errors import LabError, StateError
+from lab.runs.launcher import ALWAYS, ROOT
+from lab.ui.text import say, system_locale
+
+HELP = "show three rows as the model will see them: template applied, and what the loss counts"
+EXAMPLES = """\
+examples:
+  python -m lab preview tiny/sft
+  python -m lab preview tiny/dpo --set dataset=my_pairs.jsonl
+What stands between ⟦ and ⟧ is what the loss counts.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """PRESET and what changes it."""
+    add_recipe(parser)
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0; a LabError where the rows cannot be used."""
+    recipe = chosen_recipe(arguments)
+    home = open_store(arguments).home.absolute()
+    command = [sys.executable, "-m", "lab.training", "--preview", str(home)]
+    given = recipe.model_dump_json()
+    done = subprocess.run(
+        command, input=given, cwd=ROOT, env=os.environ | ALWAYS, capture_output=True, text=True, check=False
+    )
+    try:
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        line = (done.stderr.strip().splitlines() or ["–"])[-1]
+        raise StateError("worker_crashed", code=done.returncode, line=line[:300]) from None
+    if done.returncode:
+        raise LabError(found["key"], **found["params"])
+    if arguments.json:
+        print_json(found)
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: dict[str, Any]) -> None:
+    locale = system_locale()
+    for number, row in enumerate(found["rows"], start=1):
+        for column, seen in row.items():
+            cut = f", −{seen['cut']}" if seen["cut"] else ""
+            print(f"── {number} · {column} · {seen['tokens']} tokens{cut}")
+            print(seen["masked"] + (f"⟦{seen['trained']}⟧" if seen["trained"] else ""))
+    print(say(f"cli.preview_{found['template']}", locale, count=found["count"]))
+    for why, detail, count in found["left_out"]:
+        print(f"{count} × {say(f'left_out.{why}', locale, detail=detail)}")
