@@ -23,7 +23,18 @@ from lab.ui.tabs.train import TrainTab
 
 OWNERS_MODULES = "lab.ui.tabs.annotate_"
 """The owner's parts of the Annotate tab: every handler of theirs."""
-OWNERS = {"started", "stopped", "stopped_now", "cancelled", "resumed", "deleted", "renamed", "ask_delete", "ask_name"}
+OWNERS = {
+    "started",
+    "stopped",
+    "stopped_now",
+    "cancelled",
+    "resumed",
+    "deleted",
+    "renamed",
+    "ask_delete",
+    "ask_name",
+    "to_training",
+}
 
 
 @pytest.fixture
