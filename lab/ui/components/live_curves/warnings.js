@@ -43,7 +43,7 @@ class Warnings {
     const said = make("span", { class: "said", role: "status" });
     button.addEventListener("click", async () => {
       button.disabled = true;
-      const path = `/api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
+      const path = `api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
       const answer = await fetch(address(path), { method: "POST", headers: { Accept: "application/json" }, credentials: "same-origin" }).catch(() => null);
       const found = answer && (await answer.json().catch(() => null));
       if (answer && answer.ok) say(said, word("sent_to_annotate", { n: found.pairs, name: found.name }));
