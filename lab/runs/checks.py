@@ -89,13 +89,11 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
 
 
 def check_memory(recipe: Recipe, model: Path | None) -> None:
-    """Raise MachineError where 4 bits are asked for and cannot be had, or where a base is larger than all of the memory.
+    """Raise MachineError where a base is larger than all of the machine's memory.
 
     Whether it fits beside what runs just now is for the worker to say, which also knows of a GPU's memory.
     """
     four_bits = bool(getattr(recipe, "load_in_4bit", False))
-    if four_bits and find_spec("bitsandbytes") is None:
-        raise MachineError("four_bits_missing")
     on_gpu = recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
     if model is None or on_gpu:
         return

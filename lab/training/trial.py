@@ -20,7 +20,7 @@ from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
 from lab.core.recipes import PretrainRecipe, Recipe, SampledRecipe, Training, micro_batch
 from lab.errors import ModelError
 from lab.store.models import ModelRef, resolve, reward_adapter
-from lab.training.base import lora_config
+from lab.training.base import default_optimizer, lora_config
 from lab.training.blank import META, as_on, blank_base, dtype_on, tensors_of, with_adapter
 from lab.training.ledger import Ledger
 from lab.training.roles import POLICY, REWARD, VALUE, Roles, acting_as
@@ -33,6 +33,10 @@ HEAD_OUTPUTS = {
     "ppo": ("log_probs", "entropy"),
 }
 """What trl asks of its fused head, by algorithm."""
+
+
+LEAST_IN_8_BITS = 4096
+"""Weights that a tensor must have for bitsandbytes to keep its moments in 8 bits."""
 
 
 class Trial:
@@ -65,9 +69,15 @@ class Trial:
             self.model.gradient_checkpointing_enable()
             if self.lora:
                 self.model.enable_input_require_grads()
-        self.moments_of_adam = [torch.zeros_like(p, device=META) for p in self.trained for _ in range(2)]
+        self.moments_of_adam = [self._moment_of_adam(p) for p in self.trained for _ in range(2)]
         for parameter in self.trained:
             parameter.register_post_accumulate_grad_hook(self._note_gradient)
+
+    def _moment_of_adam(self, parameter: torch.Tensor) -> torch.Tensor:
+        """In 8 bits where the run's optimiser keeps it so, which small tensors are left out of."""
+        four_bits = bool(getattr(self.recipe, "load_in_4bit", False))
+        eight = "8bit" in default_optimizer(self.device, four_bits) and parameter.numel() >= LEAST_IN_8_BITS
+        return torch.zeros_like(parameter, dtype=torch.uint8 if eight else parameter.dtype, device=META)
 
     def _note_gradient(self, parameter: torch.Tensor) -> None:
         assert parameter.grad is not None

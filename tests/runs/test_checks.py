@@ -114,3 +114,11 @@ def test_four_bits_where_they_cannot_be(store: Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr("lab.runs.checks.find_spec", lambda name: None)
     assert refused(grpo(load_in_4bit=True), store) == "four_bits_missing"
     assert check(grpo(), store)
+
+
+def test_a_base_larger_than_all_memory_is_refused_before_it_is_loaded(store, monkeypatch):
+    monkeypatch.setattr("lab.runs.checks.machine_memory", lambda: (500_000, 1_000_000))
+    assert refused(grpo(model="tiny", device="cpu"), store) == "model_too_big"
+    check(grpo(model="tiny", device="cpu", load_in_4bit=True), store)  # in 4 bits it fits
+    monkeypatch.setattr("lab.runs.checks.machine_memory", lambda: (500_000, 10_000))
+    assert refused(grpo(model="tiny", device="cpu", load_in_4bit=True), store) == "model_too_big_in_4bit"
