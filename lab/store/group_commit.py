@@ -7,6 +7,7 @@ the write lock. Not here: what is written. Other processes write beside it; SQLi
 from __future__ import annotations
 
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -109,8 +110,8 @@ class GroupCommit:
             try:
                 with self._engine.begin() as connection:
                     return [_outcome(one.work, connection) for one in batch]
-            except OperationalError as error:
-                if "full" not in str(error.orig):
+            except (OperationalError, sqlite3.OperationalError) as error:
+                if "full" not in str(getattr(error, "orig", error)):
                     raise
                 if not reserve.release(self._home):
                     break

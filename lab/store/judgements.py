@@ -91,10 +91,10 @@ def judge(connection: Connection, annotator: User, said: Submission) -> dict[str
     Raises StateError where the pair was not shown to this person under that id, InputError where the parts do not fit.
     """
     uuid = str(said.id)
-    known = _event(connection, event=uuid).first()
+    known = _event.first(connection, event=uuid)
     if known is not None and (known.annotator, known.pair, known.kind) != (annotator.id, said.pair, JUDGEMENT):
         raise StateError("judgement_id_taken")
-    showing = _showing(connection, showing=uuid).first()
+    showing = _showing.first(connection, showing=uuid)
     if showing is None or (showing.annotator, showing.collection, showing.pair) != (
         annotator.id,
         said.collection,
@@ -116,21 +116,21 @@ def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: U
     Raises StateError: no such judgement of this person, one that was replaced or taken back already.
     """
     uuid, target = str(undo_id), str(judgement_id)
-    known = _event(connection, event=uuid).first()
+    known = _event.first(connection, event=uuid)
     if known is not None and (known.annotator, known.kind, known.supersedes) != (annotator.id, UNDO, target):
         raise StateError("judgement_id_taken")
-    judged = _event(connection, event=target).first()
+    judged = _event.first(connection, event=target)
     if judged is None or (judged.annotator, judged.kind) != (annotator.id, JUDGEMENT):
         raise StateError("no_such_judgement", judgement=target)
     shown = str(uuid5(SHOWN_AGAIN, uuid))
     if known is None:
-        showing = _showing(connection, showing=target).one()
+        showing = _showing.first(connection, showing=target)
         if showing.before != target:
             raise StateError("judgement_not_current")
         now = time.time()
         event = {"id": uuid, "kind": UNDO, "supersedes": target, "time": now}
-        _add_event(connection, **_event_row(judged.collection, judged.pair, annotator.id) | event)
-        _drop_current(connection, c=judged.collection, p=judged.pair, a=annotator.id)
+        _add_event.run(connection, **_event_row(judged.collection, judged.pair, annotator.id) | event)
+        _drop_current.run(connection, c=judged.collection, p=judged.pair, a=annotator.id)
         follow(connection, annotator, showing, Choice(showing.choice_before), None)
         claim = {"id": shown, "collection": judged.collection, "pair": judged.pair, "annotator": annotator.id}
         connection.execute(insert(showings_table), claim | {"time": now, "expires": now + CLAIM_SECONDS})
@@ -203,10 +203,10 @@ def _store(connection: Connection, annotator: User, said: Submission, showing: A
         "supersedes": showing.before,
         "time": now,
     }
-    _add_event(connection, **event)
+    _add_event.run(connection, **event)
     row = {"collection": said.collection, "pair": said.pair, "annotator": annotator.id}
-    _put_current(connection, **row, judgement=uuid, choice=choice.value)
-    _end_claims(connection, c=said.collection, p=said.pair, a=annotator.id)
+    _put_current.run(connection, **row, judgement=uuid, choice=choice.value)
+    _end_claims.run(connection, c=said.collection, p=said.pair, a=annotator.id)
     then = Choice(showing.choice_before) if showing.before else None
     follow(connection, annotator, showing, then, choice, seconds=said.seconds, now=now)
     return choice

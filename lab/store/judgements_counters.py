@@ -91,7 +91,7 @@ _count = Prepared(
 
 def progress(connection: Connection, annotator_id: str, collection_id: str) -> Progress:
     """How far somebody is. Raises StateError ``no_such_collection``."""
-    row = _progress(connection, c=collection_id, a=annotator_id).first()
+    row = _progress.first(connection, c=collection_id, a=annotator_id)
     if row is None:
         raise StateError("no_such_collection", collection=collection_id[:64])
     judged, left = row.judged or 0, max(0, row.open - (row.in_open or 0))
@@ -115,14 +115,14 @@ def follow(
     """
     by = _counts(after) - _counts(before)
     if by:
-        _vote(connection, c=showing.collection, p=showing.pair, by=by)
+        _vote.run(connection, c=showing.collection, p=showing.pair, by=by)
     ordinary = showing.gold is None
     was_open = ordinary and showing.votes < showing.overlap
     is_open = ordinary and showing.votes + by < showing.overlap
     if was_open != is_open:
         one = 1 if is_open else -1  # for all others who judged it, one more or less of theirs is open
-        _open(connection, c=showing.collection, by=one)
-        _in_open(connection, c=showing.collection, p=showing.pair, a=annotator.id, by=one)
+        _open.run(connection, c=showing.collection, by=one)
+        _in_open.run(connection, c=showing.collection, p=showing.pair, a=annotator.id, by=one)
     counts = {
         "judged": by,
         "skipped": int(after is Choice.SKIP) - int(before is Choice.SKIP),
@@ -143,7 +143,7 @@ def count(
     """Add to somebody's counters, which begin at zero; ``now`` where they have just judged."""
     row: dict[str, Any] = {"collection": collection_id, "annotator": annotator.id, "name": annotator.name}
     row |= dict.fromkeys(COUNTS, 0) | counts
-    _count(connection, **row, seconds=min(seconds or 0.0, LONGEST_GAP) if now else 0.0, now=now)
+    _count.run(connection, **row, seconds=min(seconds or 0.0, LONGEST_GAP) if now else 0.0, now=now)
 
 
 def _counts(choice: Choice | None) -> int:
