@@ -35,6 +35,7 @@ class Annotator {
     watchSight(root, (visible) => this.sight(visible));
     new ResizeObserver(() => this.place()).observe(document.body);
     window.addEventListener("resize", () => this.place());
+    this.show();
     this.outbox.drain();
     this.open();
   }
