@@ -16,7 +16,20 @@ from collections.abc import Sequence
 from tests.bench import report
 from tests.bench.figures import Figure
 
-BENCHES = ("start", "page", "groups", "live", "watchers", "annotate", "annotators", "kills", "rules", "rules_page", "kept", "preflight")
+BENCHES = (
+    "start",
+    "page",
+    "groups",
+    "live",
+    "watchers",
+    "annotate",
+    "annotators",
+    "kills",
+    "rules",
+    "rules_page",
+    "kept",
+    "preflight",
+)
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
 HEAVY = ("memory",)
 """Those that take minutes and a model: run only when they are named."""
