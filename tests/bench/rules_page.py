@@ -1,6 +1,6 @@
 """The rule bench: from the last key stroke until the new scores are painted, while somebody types a rule of their own.
 
-A time holds the pause after the last key (90 ms), the request, the sandbox and the wait for the frame.
+A time holds the pause after the last key (60 ms), the request, the sandbox and the wait for the frame.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TYPE = """async (changes) => {
   };
   const times = [];
   for (let change = 0; change < changes; change += 1) {
-    const digits = String(111 + change);
+    const digits = `${11 + change}7`;
     for (const part of [digits.slice(0, 1), digits.slice(0, 2)]) { type(part); await pause(40); }
     const started = performance.now();
     type(digits);

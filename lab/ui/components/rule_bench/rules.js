@@ -183,7 +183,8 @@ class RulePanel {
     if (this.place.firstChild !== editor.node) this.place.replaceChildren(editor.node);
     conceal(this.place, !own && !example);
     editor.show(own ? rule.source : example || "", { readonly: !own });
-    this.showProblems(editor, own ? problems[chosen] || [] : []);
+    const failed = answer && own ? answer.completions.map((completion) => completion.scores[chosen]) : [];
+    this.showProblems(editor, own ? problems[chosen] || [] : [], failed);
     this.showTests(rule, chosen, answer ? answer.rules[chosen].pins : []);
   }
 
@@ -207,8 +208,13 @@ class RulePanel {
     );
   }
 
-  showProblems(editor, problems) {
+  // Marks the lines that are wrong, and those at which the rule failed on a completion: its error ends in "(line 3)".
+  showProblems(editor, problems, failed) {
     const lines = new Map();
+    for (const score of failed) {
+      const found = score && score.error && score.error.match(/\(line (\d+)\)$/);
+      if (found) lines.set(Number(found[1]), score.error);
+    }
     for (const problem of problems) if (problem.params && problem.params.line) lines.set(problem.params.line, errorWords(problem));
     editor.markLines(lines);
     const text = JSON.stringify([problems, chosenLanguage()]);

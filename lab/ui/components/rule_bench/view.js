@@ -1,7 +1,7 @@
 // The rule bench: holds the draft and the server's last answer together. A change draws at once what was typed, and asks for the numbers
 // a moment after the last key; an answer to something older is thrown away.
 
-const AFTER_LAST_KEY = 90;
+const AFTER_LAST_KEY = 60;
 const TRY_AGAIN = 250;
 
 class RuleBench {
