@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from bitsandbytes.functional import QuantState
 from peft import LoraConfig, get_peft_model
-from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers.base import get_keys_to_not_convert
@@ -126,42 +125,44 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, note_logits: Any) ->
 
     tile = trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE
     head, enabled = cast(Any, ChunkedLogProbFunction), torch.is_autocast_enabled
+    attention, linear, matmul = F.scaled_dot_product_attention, F.linear, torch.matmul
     try:
         torch.is_autocast_enabled = lambda kind=None: kind != META.type and enabled(*([kind] if kind else []))
         head.forward, head.backward = noted(forward), noted(backward)
         if device != Device.CUDA:  # a page of memory that nobody touches is not taken
             trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(tile, vocabulary)
-        with _Kernels(device, dtype if device == Device.CUDA and dtype is not torch.float32 else None):
-            yield
+        kernels = _Kernels(device, dtype if device == Device.CUDA and dtype is not torch.float32 else None)
+        if device != Device.MPS:  # by name and not by a mode: checkpointing computes again where no mode is on
+            F.scaled_dot_product_attention = kernels.attention
+        if kernels.autocast is not None:
+            F.linear, torch.matmul = kernels.narrow(linear), kernels.narrow(matmul)
+        yield
     finally:
         head.forward, head.backward = staticmethod(forward), staticmethod(backward)
         trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE, torch.is_autocast_enabled = tile, enabled
+        F.scaled_dot_product_attention, F.linear, torch.matmul = attention, linear, matmul
 
 
-class _Kernels(TorchFunctionMode):
+class _Kernels:
     """Attention as the device's own kernel has it, and, where there is autocast, products in its format."""
 
-    PRODUCTS = (F.linear, torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.bmm)
-
     def __init__(self, device: str, autocast: torch.dtype | None) -> None:
-        super().__init__()
         self.device, self.autocast = device, autocast
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if self.autocast is not None and (func in self.PRODUCTS or func is F.scaled_dot_product_attention):
-            args = tuple(self._cast(value) for value in args)
-            kwargs = {name: self._cast(value) for name, value in kwargs.items()}
-        if func is F.scaled_dot_product_attention and self.device != Device.MPS:
-            return self._attention(*args, **kwargs)
-        return func(*args, **kwargs)
+    def narrow(self, product: Any) -> Any:
+        """A product that casts what it is given, as autocast would."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return product(*map(self._cast, args), **{name: self._cast(value) for name, value in kwargs.items()})
+
+        return run
 
     def _cast(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype is not self.autocast:
             return value.to(self.autocast)
         return value
 
-    def _attention(
+    def attention(
         self,
         query: torch.Tensor,
         key: torch.Tensor,
@@ -172,6 +173,9 @@ class _Kernels(TorchFunctionMode):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> torch.Tensor:
+        """``F.scaled_dot_product_attention``, by the kernel that the device would take."""
+        if self.autocast is not None:
+            query, key, value = self._cast(query), self._cast(key), self._cast(value)
         if attn_mask is not None and attn_mask.dtype is torch.bool:
             attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), -torch.inf)
         aten = torch.ops.aten

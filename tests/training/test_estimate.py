@@ -21,7 +21,7 @@ from lab.training.worker import work
 
 LENGTHS = Lengths(prompt=20, completion=30, rows=4, rollout=8, held_out=8)
 SHAPE = {
-    "vocab_size": 1000, "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 14,
+    "vocab_size": 1000, "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 10,
     "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
 }  # fmt: skip
 RECIPES = {
