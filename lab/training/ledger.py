@@ -50,12 +50,13 @@ class Ledger(TorchDispatchMode):
     def hold(self, tensors: Iterable[torch.Tensor], part: MemoryPart) -> None:
         """Count tensors that are there already; one that was counted elsewhere moves to ``part``."""
         for tensor in tensors:
-            storage: Any = tensor.untyped_storage()
-            known = self._entries.get(storage._cdata)
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            known = self._entries.get(key)
             if known is not None and known[0]() is storage:
                 self.live[known[2]] -= known[1]
                 self.live[part] += known[1]
-                self._entries[storage._cdata] = (known[0], known[1], part)
+                self._entries[key] = (known[0], known[1], part)
             else:
                 self._enter(storage, part)
         self._look()
