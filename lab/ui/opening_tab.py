@@ -2,6 +2,7 @@
 
 The page is built once for everybody and opens on *Train*; this script, which Gradio runs before it draws, writes another
 choice into the page's configuration. What a handler selects later (``?run=…``, an annotator's first visit) still holds.
+Where it opens on *Annotate* with nothing in hand, it asks for the first pairs meanwhile, as the annotator would.
 """
 
 from __future__ import annotations
@@ -15,6 +16,25 @@ OPENING_TAB = """<script>
   const tabs = config && config.components.find(({ props }) => props && props.elem_id === "tabs");
   const known = config && config.components.some(({ type, props }) => type === "tabitem" && props.id === named);
   if (tabs && known) tabs.props.selected = named;
+  const get = async (path) => {
+    const answer = await fetch(path, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.status);
+    return answer.json();
+  };
+  const pairsOf = (id) => get(`api/annotate/collections/${encodeURIComponent(id)}/pairs?count=6`);
+  const firstPairs = async () => {
+    const wanted = asked.get("collection") || JSON.parse(localStorage.getItem("lab-annotate.collection"));
+    const both = [get("api/annotate/collections"), wanted ? pairsOf(wanted).catch(() => null) : null];
+    const [{ collections }, pairs] = await Promise.all(both);
+    if (pairs) return { collections, collection: wanted, pairs };
+    const found = collections.find(({ left }) => left > 0) || collections[0];
+    return { collections, collection: found && found.id, pairs: found && (await pairsOf(found.id)) };
+  };
+  const inHand = [...Object.keys(sessionStorage), ...Object.keys(localStorage)].some((name) => /^lab-annotate\\.(hand|outbox)/.test(name));
+  if (named === "annotate" && !inHand) {
+    window.labEarly = firstPairs().catch(() => null);
+    window.labEarly.then((first) => window.labEarly && (window.labEarly = first));
+  }
   document.addEventListener("click", (event) => {
     const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
     if (tab) localStorage.setItem(kept, tab.dataset.tabId);

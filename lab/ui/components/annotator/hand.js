@@ -14,6 +14,14 @@ function newId() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
+// What the page's first script has asked for already (lab/ui/opening_tab.py), while Gradio was still drawing; once. A promise,
+// or what it came to: then the first pair is in the very first picture.
+function earlyPairs() {
+  const early = window.labEarly;
+  window.labEarly = null;
+  return early || null;
+}
+
 class Hand {
   // `away()` names the pairs that are judged and not stored yet; `changed()` is called when pairs or progress came.
   constructor(who, collection, { away, changed }) {
@@ -82,17 +90,7 @@ class Hand {
     const query = `count=${IN_HAND - this.pairs.length}&holding=${holding.map(encodeURIComponent).join(",")}`;
     try {
       const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
-      if (this.closed) return;
-      this.problem = null;
-      this.settings = answer.settings || {};
-      if (!this.away().length) this.progress = answer.progress;
-      this.progress = this.progress || answer.progress;
-      const known = [...this.pairs.map(({ pair }) => pair), ...this.away()];
-      const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));
-      this.pairs.push(...fresh);
-      this.finished = !this.pairs.length && !answer.pairs.length;
-      if (this.finished) this.later(LOOK_AGAIN);
-      this.keep();
+      if (!this.closed) this.receive(answer);
     } catch (error) {
       if (this.closed) return;
       this.problem = error;
@@ -102,6 +100,19 @@ class Hand {
       this.asking = false;
       if (!this.closed) this.changed();
     }
+  }
+
+  receive(answer) {
+    this.problem = null;
+    this.settings = answer.settings || {};
+    if (!this.away().length) this.progress = answer.progress;
+    this.progress = this.progress || answer.progress;
+    const known = [...this.pairs.map(({ pair }) => pair), ...this.away()];
+    const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));
+    this.pairs.push(...fresh);
+    this.finished = !this.pairs.length && !answer.pairs.length;
+    if (this.finished) this.later(LOOK_AGAIN);
+    this.keep();
   }
 
   later(pause) {

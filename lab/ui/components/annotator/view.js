@@ -57,7 +57,7 @@ class Annotator {
       back: () => this.setMode("judging"),
     });
     this.refusals = make("div", { class: "problem", role: "alert", hidden: true });
-    this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.again() });
+    this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.lookAgain() });
     this.help = new Help(this.keys, () => this.showKeys());
     this.body = make("div", { class: "body" }, this.pair.node, this.controls.node);
     this.root.replaceChildren(this.top.line.bar, this.top.node, this.refusals, this.body, this.nothing.node, this.last.node, this.help.node);
@@ -69,6 +69,12 @@ class Annotator {
   // ---- which collection
 
   async open() {
+    const early = earlyPairs();
+    const first = early instanceof Promise ? await early : early;
+    if (first && first.pairs && !this.hand) {
+      this.collections = first.collections;
+      return this.take(first.collection, first.pairs);
+    }
     const before = readKept(localStorage, CHOSEN_COLLECTION, "");
     if (before && !this.hand) this.take(before);
     try {
@@ -89,7 +95,7 @@ class Annotator {
     return this.show();
   }
 
-  take(collection) {
+  take(collection, pairs = null) {
     if (this.hand) this.hand.close();
     writeKept(localStorage, CHOSEN_COLLECTION, collection);
     this.setMode("judging", false);
@@ -98,11 +104,12 @@ class Annotator {
       away: () => this.outbox.judgements.filter(({ body }) => body.collection === collection).map(({ body }) => body.pair),
       changed: () => this.show(),
     });
+    if (pairs) this.hand.receive(pairs);
     this.hand.refill();
     this.show();
   }
 
-  again() {
+  lookAgain() {
     this.open();
     if (this.hand) this.hand.refill();
   }
@@ -224,8 +231,6 @@ class Annotator {
     }
   }
 
-  // ---- what is shown
-
   setMode(mode, redraw = true) {
     this.mode = mode;
     if (mode !== "editing") this.editor.close();
@@ -303,7 +308,7 @@ class Annotator {
     this.visible = visible;
     if (!visible) return;
     this.place();
-    if (this.seen) this.again();
+    if (this.seen) this.lookAgain();
     this.seen = true;
   }
 
