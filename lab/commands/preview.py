@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 from lab.commands.shared import add_home, add_json, open_store, print_json
 from lab.commands.train import add_recipe, chosen_recipe
-from lab.errors import LabError, StateError
-from lab.runs.launcher import ALWAYS, ROOT
+from lab.runs.preview import preview
 from lab.ui.text import say, system_locale
 
 HELP = "show three rows as the model will see them: template applied, and what the loss counts"
@@ -35,18 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0; a LabError where the rows cannot be used."""
     recipe = chosen_recipe(arguments)
     home = open_store(arguments).home.absolute()
-    command = [sys.executable, "-m", "lab.training", "--preview", str(home)]
-    given = recipe.model_dump_json()
-    done = subprocess.run(
-        command, input=given, cwd=ROOT, env=os.environ | ALWAYS, capture_output=True, text=True, check=False
-    )
-    try:
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        line = (done.stderr.strip().splitlines() or ["–"])[-1]
-        raise StateError("worker_crashed", code=done.returncode, line=line[:300]) from None
-    if done.returncode:
-        raise LabError(found["key"], **found["params"])
+    found = preview(recipe, home)
     if arguments.json:
         print_json(found)
     else:

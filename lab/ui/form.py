@@ -22,7 +22,7 @@ from lab.core.recipes import RECIPES, Recipe, Section, snap_to_multiple, with_va
 from lab.store.command_line import train_line
 
 FRONT = (
-    *("model", "dataset", "rules", "steps", "learning_rate", "group_size", "batch_size"),
+    *("model", "dataset", "reward_model", "rules", "steps", "learning_rate", "group_size", "batch_size"),
     *("threshold.kind", "threshold.fraction", "training"),
 )
 """The fields that stand in view, in this order; all others stand under *More settings*, section by section."""
@@ -41,7 +41,7 @@ MULTIPLE_OF: Mapping[str, str] = {"batch_size": "group_size"}
 RULES = "rules"
 """The field whose value is a whole rule set; the form holds it as one text (``rules_text``)."""
 
-CHOOSERS = ("model", "dataset", RULES)
+CHOOSERS = ("model", "dataset", "reward_model", RULES)
 """Text fields that offer what the lab has, and take anything else as well."""
 
 

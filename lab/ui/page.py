@@ -29,7 +29,7 @@ ON_THE_PAGE = ("annotate", "page.", "train.", "groups.", "section.", "algorithm.
 def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks:
     """The Blocks of the whole page."""
     presets = Presets(PRESETS)
-    words = translations(presets)
+    words = translations()
     i18n = gr.I18n(**words)
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
@@ -55,10 +55,10 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     return blocks
 
 
-def translations(presets: Presets) -> dict[str, dict[str, str]]:
-    """What ``gr.I18n`` knows, by language: the page's own words, the recipes' fields, the presets."""
+def translations() -> dict[str, dict[str, str]]:
+    """What ``gr.I18n`` knows, by language: the page's own words, the recipes' fields."""
     words: dict[str, dict[str, str]] = {}
     for locale in LOCALES:
         own = {key: text for key, text in table(locale).items() if key.startswith(ON_THE_PAGE)}
-        words[locale] = {**own, **form.translations()[locale], **presets.translations(locale)}
+        words[locale] = {**own, **form.translations()[locale]}
     return words

@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SLOW, serious_findings
 
+ENVIRONMENT = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # no hub answers there
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
@@ -62,6 +64,44 @@ def test_what_was_typed_survives_another_preset_and_a_reload(visit):
     expect(page.locator("#grpo-steps input")).to_have_value("240")
     page.get_by_role("button", name="Back to what I typed").click()
     expect(page.locator("#grpo-steps input")).to_have_value("17")
+
+
+def test_presets_stand_under_their_model_and_the_keyboard_reaches_them(visit):
+    page = visit()
+    expect(page.locator("#preset-model label")).to_have_count(4)
+    expect(page.get_by_label("Tiny", exact=True)).to_be_checked()
+    page.get_by_label("Tiny", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("SmolLM2-135M", exact=True)).to_be_checked()
+    expect(page.locator("#command code")).to_have_text("python -m lab train smollm2-135m/grpo")
+    expect(page.locator("#preset label")).to_have_count(5)
+    expect(page.locator("#start")).to_be_in_viewport(ratio=1)
+
+
+def test_what_is_not_here_is_said_before_the_start_and_a_failed_fetch_says_why(visit):
+    page = visit()
+    page.get_by_label("Qwen2.5-0.5B", exact=True).check()
+    missing = page.locator("#fetch p.missing")
+    expect(missing).to_contain_text("qwen2.5-0.5b")
+    expect(missing).to_contain_text("hub:openai/gsm8k/main@train")
+    expect(page.locator("#start")).to_be_disabled()
+    page.locator("#fetch-get").click()
+    expect(page.locator("#fetch p.problem").first).to_contain_text("did not answer")
+    page.reload()
+    expect(page.locator("#fetch p.problem").first).to_contain_text("did not answer")
+    page.get_by_label("Tiny", exact=True).check()
+    expect(page.locator("#fetch")).to_be_hidden()
+    expect(page.locator("#start")).to_be_enabled()
+
+
+def test_rows_are_shown_as_the_model_will_see_them(visit):
+    page = visit()
+    page.get_by_label("SFT", exact=True).check()
+    expect(page.locator("#command code")).to_have_text("python -m lab train tiny/sft")
+    page.get_by_role("button", name="Preview data").click()
+    expect(page.locator(".seen-text")).to_have_count(3)
+    expect(page.locator(".seen-text").first.locator(".counted").first).to_be_visible()
+    assert serious_findings(page, "#preview", "#preset", "#preset-model") == []
 
 
 @pytest.mark.parametrize(("locale", "label"), [("en-US", "Steps (steps)"), ("zh-CN", "训练步数（steps）")])

@@ -9,7 +9,7 @@ import pytest
 
 from lab import __main__ as cli
 from lab.core.recipes import parse
-from lab.training.preview import preview
+from lab.training.preview import marked, preview
 
 
 def written(path: Path, *rows: dict) -> str:
@@ -31,6 +31,22 @@ def test_the_loss_counts_the_completion_and_its_end(tmp_path: Path) -> None:
     assert len(row["completion"]["trained"]) > 1, "the end token trains too"
     assert found["template"] == "own" and found["count"] == 1
     assert sorted(found["left_out"]) == [("empty", "completion", 1), ("prompt_too_long", "", 1)]
+
+
+def test_what_the_template_adds_is_told_from_the_rows_own_text(tmp_path: Path) -> None:
+    file = written(tmp_path / "rows.jsonl", {"prompt": "2 + 2", "completion": "4"})
+    parts = preview(parse({"algorithm": "sft", "dataset": file}), tmp_path)["rows"][0]["completion"]["parts"]
+    assert [(text, counted) for text, whose, counted in parts if whose == "row"] == [("2 + 2", False), ("4", True)]
+    assert parts[-1][1:] == ("template", True), "the end token is the template's, and trains"
+
+
+def test_parts_are_the_whole_text_also_where_it_is_cut_off() -> None:
+    masked, trained = "<u>2 + 2</u><a>", "4 and no mo"
+    parts = marked(masked, trained, ["2 + 2", "4 and no more"])
+    assert "".join(text for text, _, _ in parts) == masked + trained
+    assert parts[-1] == ("4 and no mo", "row", True) and parts[0] == ("<u>", "template", False)
+    unknown = marked("abc", "", ["not in it"])
+    assert unknown == [("abc", "template", False)]
 
 
 def test_what_is_cut_off_is_counted(tmp_path: Path) -> None:

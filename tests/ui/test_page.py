@@ -34,6 +34,10 @@ OWNERS = {
     "ask_delete",
     "ask_name",
     "to_training",
+    "fetch_asked",
+    "fetch_ended",
+    "folded",
+    "unfolded",
 }
 
 
@@ -135,7 +139,7 @@ class TestTrain:
     def test_the_last_preset_and_what_was_typed_are_there_after_a_reload(self, train):
         stored = {"preset": "tiny/sft", "edits": {"tiny/sft": {"steps": 7, "gone": 1}}}
         updates = dict(zip(map(id, train.form.everything), train.form.opened(browser(), stored), strict=True))
-        assert updates[id(train.form.preset)] == "tiny/sft"
+        assert updates[id(train.form.chooser.preset)]["value"] == "tiny/sft"
         assert "--set steps=7" in updates[id(train.form.command)] and "gone" not in updates[id(train.form.command)]
         assert updates[id(train.form.columns["sft"])]["visible"] is True
         assert updates[id(train.form.columns["grpo"])]["visible"] is False

@@ -16,14 +16,19 @@ from lab.core.access import Access, requires
 from lab.core.recipes import RECIPES, Recipe, parse
 from lab.errors import LabError, RecipeError
 from lab.runs.estimate import Estimator
+from lab.runs.preview import Previews
 from lab.runs.supervisor import Supervisor
-from lab.store.runs import RunState, Store
+from lab.store.runs import Store
 from lab.ui import form
 from lab.ui.draft import Draft, read_draft
-from lab.ui.presets import Presets
+from lab.ui.presets import Presets, model_of
 from lab.ui.sentences import language_of, plan, problem
 from lab.ui.tabs.rules_chosen import RuleSetChoices
+from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.tabs.train_cost import CostLine
+from lab.ui.tabs.train_fetch import FetchRow
+from lab.ui.tabs.train_presets import PresetChooser
+from lab.ui.tabs.train_preview import PreviewPane
 from lab.ui.text import say
 
 LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -54,14 +59,13 @@ class TrainForm:
         self.used = [name for name in RECIPES if any(p.recipe.algorithm == name for p in presets.by_name.values())]
         # A fixed key and no true secret: the draft has to be read again after a restart, and there is nothing to hide in it.
         self.draft = gr.BrowserState({}, storage_key="lab-draft", secret="alignment-lab")
-        self.rule_sets = RuleSetChoices(store, presets)
+        self.rule_sets, self.starts = RuleSetChoices(store, presets), StartChoices(store, presets)
         self._draw()
 
     # ---- the look of it
 
     def _draw(self) -> None:
-        choices = [(self.i18n(f"preset.{name}"), name) for name in self.presets.names]
-        self.preset = gr.Radio(choices, label=self.i18n("train.preset"), elem_id="preset", elem_classes="cards")
+        self.chooser = PresetChooser(self.presets, self.i18n)
         self.about = gr.HTML(elem_id="about")
         self.plan = gr.HTML(elem_id="plan")
         self.cost = CostLine(Estimator(self.store.home), self._recipe_in)
@@ -69,7 +73,9 @@ class TrainForm:
             with gr.Column(visible=False, elem_classes="recipe") as column:
                 self.columns[algorithm] = column
                 self.inputs[algorithm] = self._draw_fields(algorithm)
+        self.preview = PreviewPane(Previews(self.store.home), self._recipe_in, self.i18n)
         with gr.Column(elem_id="start-bar"):
+            self.fetch = FetchRow(self.store, self._recipe_in, self.i18n)
             with gr.Row(elem_classes="start-row"):
                 self.start = gr.Button(
                     self.i18n("train.start"),
@@ -109,7 +115,11 @@ class TrainForm:
         """Connect the events; those of the Start button are the tab's."""
         blocks.load(self.opened, [self.draft], self.everything, **LIGHT)
         self.cost.wire(blocks, self.draft)
-        self.preset.input(self.chosen, [self.draft, self.preset], self.everything, **LIGHT)
+        self.preview.wire(self.draft)
+        self.fetch.wire(blocks, self.draft, self.start)
+        self.fetch.lacking.change(self.cost.looked, [self.draft], [self.cost.line, self.cost.timer], **LIGHT)
+        self.chooser.preset.input(self.chosen, [self.draft, self.chooser.preset], self.everything, **LIGHT)
+        self.chooser.model.input(self.chosen_model, [self.draft, self.chooser.model], self.everything, **LIGHT)
         self.reset.click(self.was_reset, [self.draft], self.everything, **LIGHT)
         self.back.click(self.went_back, [self.draft], self.everything, **LIGHT)
         for algorithm, inputs in self.inputs.items():
@@ -133,7 +143,7 @@ class TrainForm:
     @property
     def everything(self) -> list[Any]:
         fields = [component for inputs in self.inputs.values() for component in inputs]
-        return [*self.said, self.preset, self.about, *self.columns.values(), *fields]
+        return [*self.said, *self.chooser.everything, self.about, *self.columns.values(), *fields]
 
     @property
     def start_inputs(self) -> list[Any]:
@@ -154,6 +164,14 @@ class TrainForm:
         """Another preset, with what was typed over it before."""
         draft = read_draft(stored, self.presets.names)
         return self.filled(draft.chosen(preset) if preset in self.presets.by_name else draft, request)
+
+    @requires(Access.VIEWER)
+    def chosen_model(self, request: gr.Request, stored: Any, model: Any) -> list[Any]:
+        """The preset that does the same for another model."""
+        draft = read_draft(stored, self.presets.names)
+        if model in self.presets.models and model != model_of(draft.preset):
+            draft = draft.chosen(self.presets.alike(draft.preset, model))
+        return self.filled(draft, request)
 
     @requires(Access.VIEWER)
     def was_reset(self, request: gr.Request, stored: Any) -> list[Any]:
@@ -265,7 +283,8 @@ class TrainForm:
                 updates.append(self._shown(field, standing, request) if algorithm == recipe.algorithm else gr.skip())
         columns = [gr.update(visible=algorithm == recipe.algorithm) for algorithm in self.columns]
         about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
-        return [*self._said(draft, request, told), draft.preset, _sentence(about, "about"), *columns, *updates]
+        chosen = self.chooser.shown(draft.preset, language_of(request))
+        return [*self._said(draft, request, told), *chosen, _sentence(about, "about"), *columns, *updates]
 
     def _shown(self, field: form.FormField, standing: dict[str, Any], request: gr.Request) -> Any:
         change: dict[str, Any] = {"value": standing[field.path]}
@@ -306,20 +325,16 @@ class TrainForm:
         return {run.id: run.name for run in self.store.runs()}
 
     def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
-        """What a chooser offers: the shipped model and finished runs, rule sets, or the data that fit the algorithm."""
+        """What a chooser offers; what stands in it is always among it."""
         if path == form.RULES:
             return self.rule_sets.choices(algorithm, language, str(value))
-        runs = self.store.runs()
         if path == "model":
-            finished = [run for run in runs if run.state is RunState.FINISHED]
-            return [("tiny", "tiny"), *((self._run_label(run.id, run.name), f"run:{run.id}") for run in finished)]
-        used = (str(run.recipe.get("dataset")) for run in runs if run.algorithm == algorithm)
-        return [(name, name) for name in dict.fromkeys(["equations", *used])]
-
-    def _run_label(self, run_id: str, name: str) -> str:
-        after = (self.store.folder(run_id).result() or {}).get("after") or {}
-        score = after.get("pass_at_1")
-        return f"{name} · pass@1 {score:.1%} · {run_id}" if isinstance(score, int | float) else f"{name} · {run_id}"
+            found = self.starts.models()
+        elif path == "reward_model":
+            found = self.starts.reward_models(language)
+        else:
+            found = self.starts.data(algorithm, language)
+        return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
 
 
 def _paths(algorithm: str) -> list[str]:
