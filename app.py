@@ -39,13 +39,14 @@ def run(settings: Settings) -> None:
     from lab.server.application import build
     from lab.server.serve import listen, serve
     from lab.store.runs import Store
+    from lab.ui.judge_page import JudgePage
     from lab.ui.page import build as build_page
 
     rewards.by_name()  # a trusted file that cannot be used is said before anything starts
     listener = listen(settings)  # then: where the port is taken, nothing else happens
     store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
     supervisor = Supervisor(store)
-    application = build(settings, store, supervisor, build_page(settings, store, supervisor))
+    application = build(settings, store, supervisor, build_page(settings, store, supervisor), JudgePage())
     try:
         supervisor.start()
         rewards.warm()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
@@ -108,7 +109,8 @@ class Gate:
         if user.access >= door.access:
             return None
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
-            return RedirectResponse(SIGN_IN_PATH, status_code=303)
+            back = f"?to={quote(path)}" if path.startswith("/judge") else ""
+            return RedirectResponse(SIGN_IN_PATH + back, status_code=303)
         status = 401 if user.access == Access.NOBODY else 403
         return refusal(status, "access_needed", needed=door.access.word, has=user.access.word)
 

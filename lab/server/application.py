@@ -7,6 +7,7 @@ then the lab's own routes, then Gradio at ``/``. It knows nothing of what the Bl
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -31,6 +32,7 @@ from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_func
 from lab.server.headers import Headers
 from lab.server.health import add_health
 from lab.server.jobs import add_jobs
+from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.me import add_me
 from lab.server.rules import add_rules
@@ -43,7 +45,18 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
-PRIVATE = ("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock", "runs", "jobs", "models", "exports")
+PRIVATE = (
+    "lab.db",
+    "lab.db-wal",
+    "lab.db-shm",
+    "secret_key",
+    "users.toml",
+    "users.lock",
+    "runs",
+    "jobs",
+    "models",
+    "exports",
+)
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
 """Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
@@ -51,11 +64,14 @@ QUEUE_NAP = 0.01
 """Seconds between two looks of Gradio's queue when it is empty. Its own 0.001 costs 6 % of a core, all day."""
 
 
-def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.Blocks) -> FastAPI:
+def build(
+    settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.Blocks, judge_page: JudgePage | None = None
+) -> FastAPI:
     """The application, ready to serve; StartError names any route or function without a declared access.
 
     What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
-    dictionary ``blocks.page_options`` where the Blocks have one.
+    dictionary ``blocks.page_options`` where the Blocks have one. ``judge_page`` draws the page that only judges; without it there
+    is none.
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
@@ -91,11 +107,14 @@ def build(settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.B
     application.state.watches = watches
     add_runs(application, store, watches)
     add_jobs(application, supervisor.jobs)
-    add_annotate(application, Annotation(store))
-    add_warnings(application, store, Annotation(store))
+    annotation = Annotation(store)
+    add_annotate(application, annotation)
+    if judge_page is not None:
+        add_judge(application, settings, annotation, judge_page)
+    add_warnings(application, store, annotation)
     add_rules(application, store)
     if settings.sign_in:
-        add_sign_in(application, sessions)
+        add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application

@@ -25,15 +25,39 @@ POLICY = (
     ("form-action", "'self'"),
 )
 
+NARROWER = "lab.narrower_policy"
+
 
 def content_policy(settings: Settings) -> str:
     """The Content-Security-Policy; on a Space the page stands in an iframe of Hugging Face's."""
-    ancestors = "'self' https://huggingface.co" if settings.on_space else "'self'"
-    return "; ".join(f"{name} {value}" for name, value in (*POLICY, ("frame-ancestors", ancestors)))
+    return "; ".join(f"{name} {value}" for name, value in (*POLICY, ("frame-ancestors", _ancestors(settings))))
+
+
+def _ancestors(settings: Settings) -> str:
+    return "'self' https://huggingface.co" if settings.on_space else "'self'"
+
+
+def narrow_policy(settings: Settings, nonce: str) -> str:
+    """The policy of a page without Gradio: its own scripts and styles and those that carry the nonce, nothing made from text."""
+    narrower = {
+        "default-src": "'none'",
+        "script-src": f"'nonce-{nonce}'",
+        "style-src": f"'nonce-{nonce}'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": _ancestors(settings),
+    }
+    return "; ".join(f"{name} {value}" for name, value in narrower.items())
 
 
 class Headers:
-    """ASGI middleware: sets the headers above on every answer, and takes Gradio's CORS headers off again."""
+    """ASGI middleware: sets the headers above on every answer, and takes Gradio's CORS headers off again.
+
+    A route of the lab's own may have named a narrower policy in the request's scope, under ``NARROWER``.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -55,6 +79,8 @@ class Headers:
                 for name in [name for name in headers if name.lower().startswith("access-control-")]:
                     del headers[name]  # Gradio echoes any origin; the lab's page and its server are one origin
                 headers.update(self.fixed)
+                if NARROWER in scope:
+                    headers["Content-Security-Policy"] = scope[NARROWER]
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

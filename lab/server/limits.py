@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lab.core.access import NOBODY, USER, Access
+from lab.core.access import NOBODY, USER, Access, User
 from lab.server.access import SAFE_METHODS, refusal
 
 BODY_BYTES = 1024 * 1024
@@ -71,9 +71,15 @@ class Writes:
         """Take one write of whoever sent this request."""
         user = scope.get(USER, NOBODY)
         rate = self.guests if user.guest else self.others
-        # Several people may know the one password of LAB_PASSWORD: owners count by browser.
-        person = user.session if user.access is Access.OWNER else user.id
-        return rate.allows(person or caller(scope))
+        return rate.allows(person_of(user) or caller(scope))
+
+
+def person_of(user: User) -> str:
+    """What a person's limits are counted by: signing in once more gives nobody another share.
+
+    Several people may know the one password of LAB_PASSWORD: owners count by browser.
+    """
+    return user.session or user.id if user.access is Access.OWNER else user.id
 
 
 def writes() -> Writes:

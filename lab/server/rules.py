@@ -21,7 +21,7 @@ from lab.core.what_if import GroupChange, WhatIf
 from lab.rules.export import as_python
 from lab.sandbox.rewards import check_uses, weighed
 from lab.server.access import refusal, user_of
-from lab.server.limits import Rate
+from lab.server.limits import Rate, person_of
 from lab.server.rule_bench import Bench, SentRule, score_bench
 from lab.server.rule_samples import datasets, groups_of
 from lab.store.lines import dump
@@ -103,8 +103,7 @@ class _Scoring:
 
     async def answer(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:
         """What ``work`` gives, made in a thread; 429 where this user has asked too much: the page asks again."""
-        who = user_of(request)
-        key = who.session or who.id
+        key = person_of(user_of(request))
         if key in self.busy or not self.rate.allows(key):
             return refusal(429, "too_many_requests")
         self.busy.add(key)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
@@ -82,13 +82,14 @@ class Attempts:
         self.everyone.allows("")
 
 
-def add_sign_in(application: FastAPI, sessions: Sessions) -> None:
-    """Register the routes; only where sign-in is on."""
+def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
+    """Register the routes; only where sign-in is on. ``landing`` says where who goes that asked for which path (``?to=``)."""
     attempts = Attempts()
     page = Page(sessions)
 
-    def welcome(user: User) -> Response:
-        response = RedirectResponse("/", status_code=303)
+    async def welcome(request: Request, user: User) -> Response:
+        place = await to_thread.run_sync(landing, user, request.query_params.get("to", ""))
+        response = RedirectResponse(place, status_code=303)
         sessions.sign_in(response, user)
         return response
 
@@ -112,7 +113,7 @@ def add_sign_in(application: FastAPI, sessions: Sessions) -> None:
         if not attempts.left(request):
             return page.answer(request, "often", status=429, name=name)
         user = await to_thread.run_sync(tried, limiter=attempts.hashing)
-        return welcome(user) if user else page.answer(request, page.wrong, status=401, name=name)
+        return await welcome(request, user) if user else page.answer(request, page.wrong, status=401, name=name)
 
     @application.post(SIGN_IN_PATH + "/guest")
     @requires(Access.NOBODY)
@@ -123,7 +124,7 @@ def add_sign_in(application: FastAPI, sessions: Sessions) -> None:
         if not attempts.guests.allows(caller(request.scope)):
             return page.answer(request, "often", status=429, guest=name)
         try:
-            return welcome(sessions.guest(name))
+            return await welcome(request, sessions.guest(name))
         except LabError as error:
             return page.answer(request, error.key, error.params, status=422, guest=name)
 
@@ -133,7 +134,7 @@ def add_sign_in(application: FastAPI, sessions: Sessions) -> None:
         if not attempts.left(request):
             return page.answer(request, "often", status=429)
         if sessions.take_link(token):
-            return welcome(sessions.owner())
+            return await welcome(request, sessions.owner())
         attempts.failed(request)
         return page.answer(request, "link", status=401)
 
@@ -168,13 +169,15 @@ class Page:
         guest: str = "",
     ) -> Response:
         """The page with a problem beside the form it belongs to; what was typed stays, except a password."""
-        words, settings, named = WORDS[_language(request)], self.sessions.settings, self._named()
+        words, settings, named = WORDS[language_of(request)], self.sessions.settings, self._named()
         by_password = named or settings.password is not None
         sentence = words.get(problem, "").format(**(params or {}))
         of_guest = settings.guests and (bool(guest) or problem.startswith("person_name") or not by_password)
         at_guest = settings.guests and (of_guest or not sentence)
+        to = request.query_params.get("to", "")[:100]
         filled = {
             **words,
+            "to": f"&to={quote(to)}" if to else "",
             "lead": words["lead_guest" if settings.guests else "lead" if by_password else "by_link"],
             "guest_problem": sentence if of_guest else "",
             "problem": "" if of_guest else sentence,
@@ -205,7 +208,8 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def _language(request: Request) -> str:
+def language_of(request: Request) -> str:
+    """``en`` or ``zh``: by ``?lang=``, else as the browser asks."""
     asked = request.query_params.get("lang")
     if asked in WORDS:
         return asked

@@ -6,6 +6,8 @@ from lab.rules import RULES
 from lab.ui.text import LOCALES, table
 
 Words = dict[str, dict[str, str]]
+JUDGING_REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
+"""The errors that the annotator's routes answer with, by how their keys begin: a page carries no others for it."""
 
 
 def error_words() -> Words:
@@ -13,6 +15,14 @@ def error_words() -> Words:
     return {
         locale: {key.removeprefix("errors."): text for key, text in table(locale).items() if key.startswith("errors.")}
         for locale in LOCALES
+    }
+
+
+def judging_error_words() -> Words:
+    """Those that a judgement can be refused with."""
+    return {
+        locale: {key: text for key, text in words.items() if key.startswith(JUDGING_REFUSALS)}
+        for locale, words in error_words().items()
     }
 
 

@@ -123,8 +123,10 @@ def _maker(folder: Path) -> Iterator[Make]:
             from lab.ui.page import build as build_page
 
             blocks = build_page(settings, store, supervisor)
+        from lab.ui.judge_page import JudgePage
+
         blocks = blocks or small_page()
-        return Lab(settings, store, build(settings, store, supervisor, blocks), blocks)
+        return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage()), blocks)
 
     yield make
     for store in stores:

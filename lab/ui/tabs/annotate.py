@@ -22,10 +22,7 @@ from lab.ui.tabs.annotate_pairs import Collections
 from lab.ui.tabs.annotate_quality import QualityPart
 from lab.ui.tabs.train import TrainTab
 from lab.ui.tabs.train_form import LIGHT
-from lab.ui.words import error_words
-
-REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
-"""The errors that the annotator's routes answer with, by how their keys begin: the page carries no others for it."""
+from lab.ui.words import judging_error_words
 
 
 class AnnotateTab:
@@ -35,7 +32,7 @@ class AnnotateTab:
         self.store, self.annotation = store, Annotation(store)
         with gr.Tabs(elem_id="annotate-tabs") as self.parts:
             with gr.Tab(i18n("annotate.judge"), id="judge"):
-                self.annotator = annotator(errors=_refusals(), elem_id="annotator")
+                self.annotator = annotator(errors=judging_error_words(), elem_id="annotator")
             with (
                 gr.Tab(i18n("annotate.collections"), id="collections", visible=False) as self.collections_tab,
                 gr.Row(elem_classes="halves"),
@@ -81,11 +78,3 @@ class AnnotateTab:
     def led_on(self, event: gr.EventData) -> Any:
         """The annotator has nothing to show and leads to where pairs are added."""
         return gr.Tabs(selected=str(event._data.get("to", "judge")))
-
-
-def _refusals() -> dict[str, dict[str, str]]:
-    every = error_words()
-    return {
-        locale: {key: text for key, text in words.items() if key.startswith(REFUSALS)}
-        for locale, words in every.items()
-    }

@@ -1,5 +1,5 @@
 """The annotator: two answers side by side, and a key for each choice."""
 
-from lab.ui.components.annotator.component import annotator
+from lab.ui.components.annotator.component import annotator, parts
 
-__all__ = ["annotator"]
+__all__ = ["annotator", "parts"]

@@ -1,7 +1,8 @@
 """The annotator as a Gradio component; what it shows and does stands in the scripts beside it.
 
 Its value is a JSON string: ``{"owner": true}`` where the reader may add pairs, and ``"collection": id`` to open one; pairs and
-judgements go by its own routes (``docs/architecture.md``), never through Gradio's queue. When there is nothing to judge and the
+judgements go by its own routes (``docs/architecture.md``), never through Gradio's queue. ``parts`` is the same without Gradio, for
+the page that holds nothing else (``lab/ui/judge_page.py``). When there is nothing to judge and the
 reader may add pairs, a button fires ``select`` with ``{"to": "collections"}``.
 """
 
@@ -24,11 +25,15 @@ SCRIPTS = (
 Words = Mapping[str, Mapping[str, str]]
 
 
+def parts() -> dict[str, Any]:
+    """Template, style, script and words, as ``gr.HTML`` takes them."""
+    return assemble(Path(__file__).parent, "annotator", *SCRIPTS)
+
+
 def annotator(value: str = "{}", *, errors: Words | None = None, lang: str = "", **options: Any) -> gr.HTML:
     """The pairs of a collection, one at a time, for whoever is signed in.
 
     ``errors`` holds the sentences of errors with ``{param}`` holes, ``{"en": {…}, "zh": {…}}``. ``lang`` overrides the
     browser's language. ``options`` go to ``gr.HTML``.
     """
-    parts = assemble(Path(__file__).parent, "annotator", *SCRIPTS)
-    return gr.HTML(value, errors=json.dumps(errors or {}, ensure_ascii=False), lang=lang, **parts, **options)
+    return gr.HTML(value, errors=json.dumps(errors or {}, ensure_ascii=False), lang=lang, **parts(), **options)

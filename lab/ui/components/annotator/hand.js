@@ -14,8 +14,8 @@ function newId() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-// What the page's first script has asked for already (lab/ui/opening_tab.py), while Gradio was still drawing; once. A promise,
-// or what it came to: then the first pair is in the very first picture.
+// What came with the page (lab/ui/judge_page.py), or what the page's first script has asked for already (lab/ui/opening_tab.py)
+// while Gradio was still drawing; once. A promise, or what it came to: then the first pair is in the very first picture.
 function earlyPairs() {
   const early = window.labEarly;
   window.labEarly = null;

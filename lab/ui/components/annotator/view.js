@@ -21,7 +21,7 @@ function afterPaint(callback) {
 class Annotator {
   constructor(root) {
     this.root = root;
-    this.who = (window.gradio_config && window.gradio_config.username) || "somebody";
+    this.who = given().who || (window.gradio_config && window.gradio_config.username) || "somebody";
     this.keys = new Keys();
     this.drafts = new Drafts(this.who);
     this.looks = readKept(localStorage, LOOKS_KEPT, {});

@@ -1,0 +1,94 @@
+"""``GET /judge`` and ``/judge/{collection}``: the page that only judges, sent whole with its first pairs in it.
+
+What it looks like is the builder's that ``app.py`` hands over (``lab/ui/judge_page.py``); judging itself goes by ``annotate.py``. Here
+stands whose page it is, which pairs come with it, and where somebody lands who has just signed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from anyio import to_thread
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, Response
+
+from lab.core.access import Access, User, requires
+from lab.errors import StateError
+from lab.server.annotate import annotator_of
+from lab.server.headers import NARROWER, narrow_policy
+from lab.server.sign_in import language_of
+from lab.settings import Settings
+from lab.store.annotation import Annotation
+
+JUDGE_PATH = "/judge"
+OURS = re.compile(re.escape(JUDGE_PATH) + r"(/[A-Za-z0-9_-]{1,64})?")
+FIRST_PAIRS = 6
+"""As many as the annotator holds."""
+
+
+class JudgePage(Protocol):
+    """Draws the page."""
+
+    def __call__(
+        self, reader: User, values: dict[str, Any], *, sign_in: bool, language: str, nonce: str, root: str
+    ) -> str:
+        """The HTML. ``values``: ``collection`` and ``first`` (collections, collection, pairs) or None; ``root`` leads to the lab's."""
+
+
+def add_judge(application: FastAPI, settings: Settings, annotation: Annotation, page: JudgePage) -> None:
+    """Register the routes."""
+
+    async def answer(request: Request, wanted: str | None, root: str) -> Response:
+        reader = annotator_of(request)
+        first = await first_pairs(annotation, reader, wanted)
+        nonce = secrets.token_urlsafe(16)
+        request.scope[NARROWER] = narrow_policy(settings, nonce)
+        values = {"collection": wanted, "first": first}
+        language = language_of(request)
+        text = page(reader, values, sign_in=settings.sign_in, language=language, nonce=nonce, root=root)
+        return HTMLResponse(text, headers={"Vary": "Accept-Language, Cookie"})
+
+    @application.get(JUDGE_PATH)
+    @requires(Access.ANNOTATOR)
+    async def judge(request: Request) -> Response:
+        return await answer(request, None, "./")
+
+    @application.get(JUDGE_PATH + "/{collection_id}")
+    @requires(Access.ANNOTATOR)
+    async def judge_collection(request: Request, collection_id: str) -> Response:
+        return await answer(request, collection_id, "../")
+
+
+async def first_pairs(annotation: Annotation, reader: User, wanted: str | None) -> dict[str, Any] | None:
+    """The collections and the first pairs, claimed for the reader; None where it is the page's to choose among several.
+
+    A collection that is not there gives no pairs either: the page then takes another one.
+    """
+    collections = await to_thread.run_sync(annotation.queue, reader)
+    open_ones = [one["id"] for one in collections if one["left"] > 0]
+    collection = wanted if wanted is not None else open_ones[0] if len(open_ones) == 1 else None
+    if collection is None:
+        return None
+    try:
+        found = await asyncio.wrap_future(annotation.hand_out(reader, collection, FIRST_PAIRS))
+    except StateError:
+        return None
+    pairs = found | {"progress": asdict(found["progress"])}
+    return {"collections": collections, "collection": collection, "pairs": pairs}
+
+
+def landing(annotation: Annotation | None, user: User, asked: str = "") -> str:
+    """Where somebody goes who has just signed in: to the judging page that they asked for, or that is all there is to do.
+
+    ``annotation`` is None where there is no such page.
+    """
+    if annotation is None:
+        return "/"
+    if user.access >= Access.ANNOTATOR and OURS.fullmatch(asked):
+        return asked
+    alone = user.access == Access.ANNOTATOR and sum(one["left"] > 0 for one in annotation.queue(user)) == 1
+    return JUDGE_PATH if alone else "/"
