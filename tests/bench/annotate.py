@@ -1,4 +1,5 @@
-"""Judging by keyboard: from the key press until the next pair is painted, and from an address to the first pair.
+"""Judging by keyboard: from the key press until the next pair is painted, and from an address to the first pair; on the page that
+only judges (``/judge``) and in the Annotate tab.
 
 A time runs from the key event until after the next frame was painted with the next pair in place, so it holds the wait for that
 frame: up to 17 ms at 60 Hz, whatever the page does. Each judgement is also saved meanwhile; the last figure says whether all were.
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from lab.store.annotation import Annotation
 from lab.store.pairs import CollectionSettings
 from tests.bench import lab
-from tests.bench.browser import SLOW, chromium
+from tests.bench.browser import SLOW, Visit, chromium
 from tests.bench.figures import Figure, median, quantile
 
 JUDGEMENTS = 200
@@ -54,22 +55,41 @@ FIRST_PAIR = """(() => {
 
 
 def measure() -> list[Figure]:
-    """All of it on one collection of pairs as long as people's own, half of them Chinese."""
+    """Both places on a collection each of pairs as long as people's own, half of them Chinese."""
     with lab.home() as home:
         with lab.store(home) as store:
             rows = [_row(number) for number in range(JUDGEMENTS + 40)]
-            made = Annotation(store).import_rows(rows, name="bench", settings=CollectionSettings(gold_rate=0))
+            settings = CollectionSettings(gold_rate=0)
+            made = [
+                Annotation(store).import_rows(rows, name=name, settings=settings).collection.id for name in ("a", "b")
+            ]
         with lab.running(home) as started, chromium() as browser:
-            address = f"{started.url}/?collection={made.collection.id}"
-            seconds = [_first_pair(browser, address) for _ in range(VISITS)]
-            times, saved = _judging(browser, address)
+            page = _figures(browser, f"{started.url}/judge/{made[0]}", "/judge", 1)
+            tab = _figures(browser, f"{started.url}/?collection={made[1]}", "tab")
+            sent = _kilobytes(browser, started)
+    return [*page, Figure("/judge, all that is sent for the first pair", sent, "kB"), *tab]
+
+
+def _figures(browser: Browser, address: str, where: str, first_pair: float | None = None) -> list[Figure]:
+    """What is measured at one address; ``first_pair`` is the target for the median visitor."""
+    seconds = [_first_pair(browser, address) for _ in range(VISITS)]
+    times, saved = _judging(browser, address)
     return [
-        Figure("address entered → first pair, first visitor", seconds[0], "s"),
-        Figure(f"address entered → first pair, median of {VISITS}", median(seconds), "s", 1),
-        Figure(f"key press → next pair painted, p50 of {len(times)}", quantile(times, 0.5), "ms"),
-        Figure(f"key press → next pair painted, p95 of {len(times)}", quantile(times, 0.95), "ms", 35),
-        Figure("of these, not saved at the end", len(times) - saved, "", 0),
+        Figure(f"{where}: address entered → first pair, first visitor", seconds[0], "s"),
+        Figure(f"{where}: address entered → first pair, median of {VISITS}", median(seconds), "s", first_pair),
+        Figure(f"{where}: key press → next pair painted, p50 of {len(times)}", quantile(times, 0.5), "ms"),
+        Figure(f"{where}: key press → next pair painted, p95 of {len(times)}", quantile(times, 0.95), "ms", 35),
+        Figure(f"{where}: of these, not saved at the end", len(times) - saved, "", 0),
     ]
+
+
+def _kilobytes(browser: Browser, started: lab.RunningLab) -> float:
+    visit = Visit(browser, started, "/judge")
+    visit.page.get_by_test_id("choose-a").wait_for()
+    visit.page.wait_for_load_state("networkidle")
+    sent = visit.kilobytes()
+    visit.close()
+    return sent
 
 
 def _row(number: int) -> dict[str, str]:

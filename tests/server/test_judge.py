@@ -117,7 +117,9 @@ def test_nothing_runs_without_the_nonce_and_nothing_is_asked_elsewhere(open_lab:
         parts = Parts(answer.text)
         nonces = [values.get("nonce") for tag, values in parts.elements if tag in ("script", "style")]
         assert [value for value in nonces if value] == [nonce[1]] * 3
-        assert not [values for _, values in parts.elements if any(name == "style" or name.startswith("on") for name in values)]
+        assert not [
+            values for _, values in parts.elements if any(name == "style" or name.startswith("on") for name in values)
+        ]
         assert not re.search(r'(src|href|action)="(https?:)?//', answer.text)
         assert answer.headers["cache-control"] == "no-store"
         seen.add(nonce[1])

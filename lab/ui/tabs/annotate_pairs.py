@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 
@@ -13,6 +12,7 @@ from lab.errors import LabError
 from lab.store.annotation import Annotation
 from lab.store.pairs import Collection, CollectionSettings
 from lab.ui.sentences import language_of, problem
+from lab.ui.tabs.annotate_invite import invitation, invite
 from lab.ui.tabs.annotate_tables import collections, notice
 from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
@@ -62,7 +62,7 @@ class Collections:
                 )
                 self.save = gr.Button(i18n("annotate.save_settings"), size="sm", elem_id="save-settings")
                 self.delete = gr.Button(i18n("annotate.delete"), variant="stop", size="sm", elem_id="delete-collection")
-            self.link = gr.HTML(elem_id="collection-link")
+            self.link = invitation()
         self.message = gr.HTML(elem_id="collection-message")
 
     def wire(self, annotator: gr.HTML, parts: gr.Tabs) -> None:
@@ -120,14 +120,13 @@ class Collections:
             return [collections(found, language), gr.update(visible=False), *[gr.skip()] * 7, message]
         settings = chosen.settings
         choices = [(one.name, one.id) for one in found]
-        link = html.escape(say("annotate.link", language, path=f"/?collection={chosen.id}"))
         return [
             collections(found, language),
             gr.update(visible=True),
             gr.update(choices=choices, value=chosen.id),
             chosen.name,
             *(settings.overlap, settings.gold_rate, settings.strength, settings.reason),
-            f'<p class="quiet">{link}</p>',
+            invite(chosen.id, language),
             message,
         ]
 

@@ -41,7 +41,6 @@ class Card {
 
   show(answer) {
     this.body.replaceChildren(answer);
-    if (this.body.scrollTop) this.body.scrollTop = 0;
     if (this.isGrown) this.grown(false);
   }
 
@@ -81,13 +80,14 @@ class Pair {
   show(pair, withMarks) {
     const sheet = this.sheet(pair);
     const answers = sheet.answers(withMarks);
+    // Asked for before anything changes: afterwards each question would make the browser lay the page out once more.
+    const moved = [this.prompt, ...SIDES.map((side) => this.cards[side].body)].filter((place) => place.scrollTop);
+    for (const place of moved) if (place !== this.prompt || this.shown !== sheet) place.scrollTop = 0;
     if (this.shown !== sheet) this.prompt.replaceChildren(sheet.prompt);
-    if (this.shown !== sheet && this.prompt.scrollTop) this.prompt.scrollTop = 0;
     this.shown = sheet;
     for (const side of SIDES) this.cards[side].show(answers[side]);
     this.apart = withMarks && !sheet.marks;
     this.tell(null);
-    this.fit();
   }
 
   // One line between prompt and cards: what is asked for just now, else why there are no marks.
@@ -97,7 +97,8 @@ class Pair {
     conceal(this.hint, !said);
   }
 
-  // The stage grows to what the longest pair so far has needed, and never shrinks: the buttons stay where the hand is.
+  // The stage grows to what the longest pair so far has needed, and never shrinks: the buttons stay where the hand is. This
+  // measures, so it comes after everything else that a new pair changes.
   fit() {
     const long = Math.max(...SIDES.map((side) => this.cards[side].body.scrollHeight - this.cards[side].body.clientHeight));
     const over = Math.max(0, long) + Math.max(0, this.prompt.scrollHeight - this.prompt.clientHeight);

@@ -3,6 +3,7 @@
 
 const IN_HAND = 6;
 const REMEMBERED = 30;
+const KEPT = 10; // of these through a reload: they are written anew at each judgement, texts and all
 const LOOK_AGAIN = 15000;
 
 // An id of a showing that is made here: randomUUID itself is missing where the page came over plain http.
@@ -20,6 +21,21 @@ function earlyPairs() {
   const early = window.labEarly;
   window.labEarly = null;
   return early || null;
+}
+
+// At most half a second later, and before the page goes; `requestIdleCallback` is missing in some browsers.
+function whenIdle(callback) {
+  let done = false;
+  const once = () => {
+    if (done) return;
+    done = true;
+    removeEventListener("pagehide", once);
+    callback();
+  };
+  addEventListener("pagehide", once);
+  if (window.requestIdleCallback) requestIdleCallback(once, { timeout: 500 });
+  else setTimeout(once, 200);
+  return once;
 }
 
 class Hand {
@@ -43,9 +59,17 @@ class Hand {
     return this.history[this.history.length - 1] || null;
   }
 
+  // Once for several changes, when the browser has nothing better to do. Only for what the lab would say again: what is judged
+  // is kept at once.
+  keepSoon() {
+    if (this.keeping) return;
+    this.keeping = whenIdle(() => this.keep());
+  }
+
   keep() {
+    this.keeping = null;
     const { pairs, history, progress, settings } = this;
-    if (writeKept(sessionStorage, this.name, { pairs, history, progress, settings })) return;
+    if (writeKept(sessionStorage, this.name, { pairs, history: history.slice(-KEPT), progress, settings })) return;
     writeKept(sessionStorage, this.name, { pairs: pairs.slice(0, 1), history: [], progress, settings });
   }
 
@@ -112,7 +136,7 @@ class Hand {
     this.pairs.push(...fresh);
     this.finished = !this.pairs.length && !answer.pairs.length;
     if (this.finished) this.later(LOOK_AGAIN);
-    this.keep();
+    this.keepSoon();
   }
 
   later(pause) {
@@ -123,5 +147,6 @@ class Hand {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
+    if (this.keeping) this.keep();
   }
 }

@@ -2,6 +2,11 @@
 
 const SWITCHES = ["differences", "together"];
 
+// The page without Gradio (lab/ui/judge_page.py), where the annotator has the window to itself.
+function judgingPage(collection) {
+  return address("judge" + (collection ? "/" + encodeURIComponent(collection) : "")) + (props.lang ? "?lang=" + props.lang : "");
+}
+
 class TopLine {
   constructor({ act, choose, retry }) {
     this.line = new ProgressLine();
@@ -9,7 +14,13 @@ class TopLine {
     this.chooser = make("select", { "aria-label": word("collection"), "data-testid": "collection", onchange: () => choose(this.chooser.value) });
     const button = (name) => make("button", { type: "button", class: "plain small switch " + name, "data-testid": name, onclick: () => act(name) }, make("kbd"), make("span", {}, word(name === "help" ? "keys" : name)));
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
-    this.node = make("div", { class: "top" }, this.line.text, this.saving.node, make("span", { class: "push" }), this.chooser, ...Object.values(this.buttons));
+    this.alone = make(
+      "button",
+      { type: "button", class: "plain small switch alone", title: word("full_screen_why"), "data-testid": "full-screen", onclick: () => location.assign(judgingPage(this.chooser.value)) },
+      make("span", {}, word("full_screen")),
+    );
+    conceal(this.alone, given().alone);
+    this.node = make("div", { class: "top" }, this.line.text, this.saving.node, make("span", { class: "push" }), this.chooser, ...Object.values(this.buttons), this.alone);
   }
 
   showSwitches(looks) {

@@ -204,7 +204,7 @@ class Annotator {
       if (path.endsWith("undo")) hand.named(body.id, answer.pair);
       const record = hand.history.find(({ id }) => id === body.id);
       if (record && answer.sources) record.sources = answer.sources;
-      hand.keep();
+      hand.keepSoon();
     }
   }
 
@@ -242,7 +242,9 @@ class Annotator {
     this.looks[name] = !this.looks[name];
     writeKept(localStorage, LOOKS_KEPT, this.looks);
     this.showLooks();
-    if (this.hand && this.hand.now) this.pair.show(this.hand.now, this.looks.differences);
+    if (!this.hand || !this.hand.now) return;
+    this.pair.show(this.hand.now, this.looks.differences);
+    this.pair.fit();
   }
 
   showLooks() {
@@ -278,9 +280,11 @@ class Annotator {
     conceal(this.nothing.node, Boolean(pair));
     mark(this.root, "data-pair", pair ? pair.pair : "");
     this.top.showCollections(this.collections || [], hand ? hand.collection : "");
+    const fresh = pair && this.shown !== pair;
     if (!pair) this.showNothing();
-    else if (this.shown !== pair) this.showPair(pair);
+    else if (fresh) this.showPair(pair);
     this.saveChanged();
+    if (fresh) this.pair.fit();
   }
 
   showPair(pair) {
