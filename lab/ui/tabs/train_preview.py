@@ -79,14 +79,17 @@ class PreviewPane:
 
 def shown(found: Mapping[str, Any], algorithm: str, language: str) -> str:
     """A preview as HTML; nothing in it is markup but our own."""
-    template = say(f"train.template_{found['template']}", language)
-    head = say("train.preview_count", language, count=found["count"])
+    about = [
+        say("train.preview_count", language, count=found["count"]),
+        say(f"train.template_{found['template']}", language),
+    ]
+    head = _quiet(("" if language == "zh" else " ").join(about))
     rows = "".join(
         f"<section><h4>{number} · {_column(column, seen, language)}</h4>{_text(seen, number, column, language)}</section>"
         for number, row in enumerate(found["rows"], start=1)
         for column, seen in row.items()
     )
-    return f'<div class="seen">{_quiet(f"{head} {template}")}{_legend(algorithm, language)}{rows}{_left_out(found, language)}</div>'
+    return f'<div class="seen">{head}{_legend(algorithm, language)}{rows}{_left_out(found, language)}</div>'
 
 
 def _text(seen: Mapping[str, Any], number: int, column: str, language: str) -> str:
