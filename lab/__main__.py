@@ -25,6 +25,7 @@ COMMANDS = (
     "score",
     "sample",
     "preflight",
+    "agree",
     "models",
     "data",
     "preview",

@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """Completions of prompts by a model."""
     PREFLIGHT = "preflight"
     """Would a recipe's rules teach its start model anything?"""
+    SCORE = "score"
+    """What a reward model gives the responses that people judged."""
 
 
 class Part(StrEnum):
@@ -127,8 +129,30 @@ class PreflightSpec(Strict):
         return self.prompts * self.parsed().group_size
 
 
-Spec = SampleSpec | PreflightSpec
-SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec]] = {Kind.SAMPLE: SampleSpec, Kind.PREFLIGHT: PreflightSpec}
+class ScoreSpec(Strict):
+    """Score both responses of every pair of a collection that people decided. The texts stay in the database: whoever looks at jobs
+    may still have to judge them."""
+
+    reward_model: str = Field(min_length=1, max_length=400)
+    collection: str = Field(min_length=1, max_length=64)
+
+    @property
+    def model(self) -> str:
+        """The reward model."""
+        return self.reward_model
+
+    @property
+    def total(self) -> int:
+        """Pairs in all: the worker counts them."""
+        return 0
+
+
+Spec = SampleSpec | PreflightSpec | ScoreSpec
+SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec] | type[ScoreSpec]] = {
+    Kind.SAMPLE: SampleSpec,
+    Kind.PREFLIGHT: PreflightSpec,
+    Kind.SCORE: ScoreSpec,
+}
 """One line a kind registers it."""
 
 

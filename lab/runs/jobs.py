@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from lab.core.jobs import SampleSpec, Spec
+from lab.core.jobs import SampleSpec, ScoreSpec, Spec
 from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
 from lab.errors import DatasetError, LabError, MachineError, ModelError, StateError
@@ -20,7 +20,8 @@ from lab.runs.processes import Identity, command_of, identity_of
 from lab.runs.slots import Lock, slot_path, try_lock
 from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name, size_text
 from lab.store.jobs import Job, JobFolder, JobStore
-from lab.store.models import resolve, reward_adapter, writes
+from lab.store.models import resolve, reward_adapter, reward_model_run, writes
+from lab.store.rewarded_pairs import decided_in
 from lab.store.runs import RunState, Store
 from lab.store.worker_folder import WorkerFolder
 
@@ -132,6 +133,11 @@ class Jobs:
 
 def check_job(spec: Spec, store: Store) -> None:
     """Raise the LabError of the first thing that would make the job fail."""
+    if isinstance(spec, ScoreSpec):
+        reward_model_run(spec.reward_model, store.home)
+        checks.check_model(spec.reward_model, store)
+        decided_in(store, spec.collection)
+        return
     if not writes(resolve(spec.model, store.home)):
         raise ModelError("model_does_not_write", value=spec.model)
     checks.check_model(spec.model, store)

@@ -88,7 +88,19 @@ def content_hash(folder: str) -> str:
 
 def writes(ref: ModelRef) -> bool:
     """Whether a model writes text: a reward model gives a score instead."""
-    return ref.adapter is None or not _scores(Path(ref.adapter))
+    if ref.adapter is not None:
+        return not _scores(Path(ref.adapter))
+    config = Path(ref.base) / "config.json"
+    kinds = json.loads(config.read_text("utf-8")).get("architectures") if config.is_file() else None
+    return not any(str(kind).endswith("ForSequenceClassification") for kind in kinds or ())
+
+
+def reward_model_run(reward_model: str, home: Path) -> ModelRef:
+    """Where a reward-model run's model lies, an adapter or a whole one. Raises ModelError where it is no reward model's."""
+    found = resolve(reward_model, home) if reward_model.startswith("run:") else None
+    if found is None or writes(found):
+        raise ModelError("not_a_reward_model", value=reward_model)
+    return found
 
 
 def _of_run(run: str, home: Path) -> Path:

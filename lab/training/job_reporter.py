@@ -42,10 +42,10 @@ class JobReporter:
         self._write_heartbeat()
 
     def line(self, line: dict[str, Any]) -> None:
-        """Append a completion."""
+        """Append what is done: a completion, or a pair that was scored."""
         self.folder.append("result", line)
         self.done += 1
-        self.tokens += int(line["tokens"])
+        self.tokens += int(line.get("tokens", 0))
 
     def result(self, state: str, *, error: LabError | None = None, **values: Any) -> None:
         """Write result.json, whatever the job came to."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.jobs import Asked, Kind, PreflightSpec, SampleSpec
+from lab.core.jobs import Asked, Kind, PreflightSpec, SampleSpec, ScoreSpec
 from lab.data.prompts import as_prompt, asked_prompts
 from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
@@ -32,6 +32,7 @@ def work_job(path: Path) -> int:
     kinds: dict[Kind, Callable[[Any, Path, JobReporter], dict[str, Any]]] = {
         Kind.SAMPLE: _sample,
         Kind.PREFLIGHT: _preflight,
+        Kind.SCORE: _score,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -73,6 +74,12 @@ def _preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[s
     from lab.training.preflight import preflight
 
     return preflight(spec, home, reporter)
+
+
+def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.scoring import score_pairs
+
+    return score_pairs(spec, home, reporter)
 
 
 @dataclass(frozen=True)

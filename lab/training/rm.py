@@ -20,6 +20,7 @@ from datasets import Dataset
 from trl import RewardConfig, RewardTrainer
 
 from lab.core.recipes import RmRecipe, micro_batch
+from lab.data.turns import Prompt
 from lab.training.base import Loaded, load_scorer
 from lab.training.task import Task, as_answer, as_conversation
 
@@ -81,7 +82,7 @@ def measure(task: Task) -> dict[str, Any] | None:
     }
 
 
-def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[str, str]]) -> np.ndarray:
+def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[Prompt, str]]) -> np.ndarray:
     """r(x, y) for each (prompt, completion), shape (len(texts),)."""
     training = model.training
     model.eval()

@@ -22,7 +22,7 @@ from lab.ui.tabs.train import TrainTab
 from lab.ui.text import LOCALES, table
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 
-ON_THE_PAGE = ("annotate", "page.", "train.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 
 
@@ -35,7 +35,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         header.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
             with gr.Tab(i18n("page.annotate"), id="annotate"):
-                annotate = AnnotateTab(store, i18n)
+                annotate = AnnotateTab(store, supervisor, i18n)
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(presets)
             with gr.Tab(i18n("page.train"), id="train"):

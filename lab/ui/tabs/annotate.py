@@ -2,7 +2,7 @@
 frozen data.
 
 Judging goes by the annotator's own routes, not through here. What the owner does stands in ``annotate_add``, ``annotate_pairs``,
-``annotate_quality`` and ``annotate_dataset``; what only the owner may do is refused by the handlers themselves, hidden or not.
+``annotate_quality``, ``annotate_reward`` and ``annotate_dataset``; what only the owner may do is refused by the handlers themselves, hidden or not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires, user_of
+from lab.runs.scored_pairs import ScoredPairs
+from lab.runs.supervisor import Supervisor
 from lab.store.annotation import Annotation
 from lab.store.runs import Store
 from lab.ui.components.annotator import annotator
@@ -20,6 +22,7 @@ from lab.ui.tabs.annotate_add import AddPairs
 from lab.ui.tabs.annotate_dataset import DatasetPart
 from lab.ui.tabs.annotate_pairs import Collections
 from lab.ui.tabs.annotate_quality import QualityPart
+from lab.ui.tabs.annotate_reward import RewardPart
 from lab.ui.tabs.train import TrainTab
 from lab.ui.tabs.train_form import LIGHT
 from lab.ui.words import judging_error_words
@@ -28,7 +31,7 @@ from lab.ui.words import judging_error_words
 class AnnotateTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self, store: Store, i18n: gr.I18n) -> None:
+    def __init__(self, store: Store, supervisor: Supervisor, i18n: gr.I18n) -> None:
         self.store, self.annotation = store, Annotation(store)
         with gr.Tabs(elem_id="annotate-tabs") as self.parts:
             with gr.Tab(i18n("annotate.judge"), id="judge"):
@@ -43,6 +46,7 @@ class AnnotateTab:
                     self.collections = Collections(self.annotation, i18n)
             with gr.Tab(i18n("annotate.quality"), id="quality", visible=False) as self.quality_tab:
                 self.quality = QualityPart(self.annotation, store, i18n)
+                self.reward = RewardPart(self.annotation, ScoredPairs(store, supervisor.jobs), store, i18n)
             with gr.Tab(i18n("annotate.dataset"), id="dataset", visible=False) as self.dataset_tab:
                 self.dataset = DatasetPart(self.annotation, i18n)
 
@@ -56,6 +60,7 @@ class AnnotateTab:
         self.add.wire(self.collections)
         self.collections.wire(self.annotator, self.parts)
         self.quality.wire(self.quality_tab)
+        self.reward.wire(self.quality_tab, self.quality.chosen)
         self.dataset.wire(self.dataset_tab, tabs, train)
 
     @property

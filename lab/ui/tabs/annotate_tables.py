@@ -64,7 +64,7 @@ def collections(found: Sequence[Collection], language: str) -> str:
         )
         for one in found
     ]  # fmt: skip
-    return _table([say(f"annotate_column.{name}", language) for name in names], rows)
+    return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -115,7 +115,7 @@ def versions(found: Sequence[Version], language: str) -> str:
         (one.name, _moment(one.created), _count(one.preferences), rule(one, language), one.content_hash[7:19])
         for one in found
     ]
-    return _table([say(f"annotate_column.{name}", language) for name in names], rows)
+    return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 
 def rule(version: Version, language: str) -> str:
@@ -136,11 +136,12 @@ def _pair(pair: Pair, language: str, *, whole: bool = False) -> str:
         f'<div class="said" tabindex="0">{html.escape(_short(pair.response(choice).text, whole))}</div></div>'
         for choice in (Choice.FIRST, Choice.SECOND)
     )
-    asked = html.escape(_short(_prompt(pair.prompt, language), whole))
-    return f'<article class="one-pair"><div class="asked" tabindex="0">{asked}</div><div class="two">{sides}</div></article>'
+    head = html.escape(_short(asked(pair.prompt, language), whole))
+    return f'<article class="one-pair"><div class="asked" tabindex="0">{head}</div><div class="two">{sides}</div></article>'
 
 
-def _prompt(prompt: Prompt, language: str) -> str:
+def asked(prompt: Prompt, language: str) -> str:
+    """A prompt as text: of a conversation every message, with who said it."""
     if isinstance(prompt, str):
         return prompt
     return "\n\n".join(f"{say(f'annotate_role.{one.role}', language)}: {one.content}" for one in prompt)
@@ -195,7 +196,7 @@ def _people(people: Iterable[OfAnnotator], language: str) -> str:
         rows.append(
             (one.name, _count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate))
         )
-    return _table([say(f"annotate_column.{name}", language) for name in names], rows)
+    return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 
 def _reasons(counts: dict[WhyNotDerived, int], language: str) -> str:
@@ -209,7 +210,7 @@ def _reasons(counts: dict[WhyNotDerived, int], language: str) -> str:
     return f'<ul class="reasons">{lines}</ul>'
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The first column is text, the others are figures or short."""
     names = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)

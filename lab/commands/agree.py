@@ -1,0 +1,99 @@
+"""``python -m lab agree COLLECTION``: how often rules or a reward model rank the pairs of a collection as the people did who judged them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.commands.job_line import do, status
+from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
+from lab.core.jobs import ScoreSpec
+from lab.core.reward_agreement import RewardAgreement
+from lab.errors import StateError
+from lab.store.annotation import Annotation
+from lab.store.jobs import JobStore
+from lab.store.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
+from lab.store.rule_files import read_rules
+from lab.store.runs import RunState, Store
+from lab.ui.agreement_words import failed, left_out, number, share_words, verdict
+from lab.ui.text import say, system_locale
+
+HELP = "compare rules or a reward model with the people who judged a collection: how often they rank its pairs alike"
+EXAMPLES = """\
+examples:
+  python -m lab agree dpo_en_demo --rules rules.toml
+  python -m lab agree dpo_en_demo --rules no_repetition
+  python -m lab agree dpo_en_demo --reward-model run:20261122-154501-k3f9 --json
+
+COLLECTION is the name or the id of a collection; of several with one name, the newest. --rules takes a file of rules, the name of a
+saved rule set, or a ready-made rule.
+"""
+TEXT_ROOM, MOST_LISTED = 48, 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """COLLECTION, and rules or a reward model."""
+    parser.add_argument("collection", metavar="COLLECTION", help="a collection of judged pairs, by its name or id")
+    reward = parser.add_mutually_exclusive_group(required=True)
+    reward.add_argument("--rules", metavar="RULES", help="a .toml file, a saved rule set or a ready-made rule")
+    reward.add_argument("--reward-model", metavar="run:ID", help="a reward-model run")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 whatever the figures say; 1 where the job failed, 130 where Ctrl-C cancelled it. LabError where nothing is decided."""
+    store = open_store(arguments)
+    collection = _collection(store, arguments.collection)
+    failures: Sequence[Failure] = ()
+    if arguments.rules is not None:
+        path = Path(arguments.rules)
+        rules = read_rules(path) if path.suffix == ".toml" else rules_named(store, arguments.rules)
+        of_rules = rules_agree(store, collection, rules)
+        found, failures = of_rules.agreement, of_rules.failures
+    else:
+        job = do(ScoreSpec(reward_model=arguments.reward_model, collection=collection), store)
+        if job.state is not RunState.FINISHED:
+            return status(job)
+        found = model_agrees(store, collection, JobStore(store.home).folder(job.id).lines().lines)
+    if arguments.json:
+        print_json(found.as_json() | {"failures": [vars(one) for one in failures]})
+    else:
+        _print(found, failures)
+    return 0
+
+
+def _collection(store: Store, wanted: str) -> str:
+    found = Annotation(store).collections()
+    for one in [*(one for one in found if one.id == wanted), *(one for one in found if one.name == wanted)]:
+        return one.id
+    raise StateError("agree_no_collection", value=wanted[:80], known=", ".join(one.name for one in found) or "–")
+
+
+def _print(found: RewardAgreement, failures: Sequence[Failure]) -> None:
+    locale = system_locale()
+    print(f"{say('agree.agree', locale)}: {share_words(found.agree, locale)}; {verdict(found.agree, locale)}")
+    for name in ("longer", "left"):
+        people, reward = (share_words(getattr(found, f"{who}_{name}"), locale) for who in ("people", "reward"))
+        print(say(f"agree.number_{name}", locale, people=people, reward=reward))
+    for unity, share in found.by_unity.items():
+        print(f"  {say(f'agree.{unity}', locale)}: {share_words(share, locale)}")
+    if found.ties:
+        print(say("agree.ties", locale, count=found.ties))
+    if told := left_out(found, locale):
+        print(told)
+    for sentence in failed(failures, locale):
+        complain(sentence)
+    wrong = found.disagreements[:MOST_LISTED]
+    if wrong:
+        print(f"\n{say('agree.disagreements', locale)}")
+        rows = [
+            [
+                *(shorten(text, TEXT_ROOM) for text in (one.chosen.text, one.other.text)),
+                number(one.chosen_reward),
+                number(one.other_reward),
+            ]
+            for one in wrong
+        ]
+        print_table([say(f"agree.column_{name}", locale) for name in ("chosen", "other", "r", "r_other")], rows)

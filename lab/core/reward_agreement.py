@@ -1,0 +1,214 @@
+"""Does a reward agree with people? How often it ranks the pairs that people judged as they did, and what it and they lean to.
+
+Pure: who gives the rewards is the rules' or a reward model's affair (``lab/store/rewarded_pairs.py``, ``lab/training/scoring.py``);
+what more than half of the people chose is ``preferences.py``'s. Gold pairs are left out, as they are from the data: they are there to
+measure people by, and mostly easy. Lengths are characters. Intervals are those of ``shares.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lab.core.groups import NO_SPREAD
+from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived, derive
+from lab.core.shares import Share
+
+Rewards = Mapping[str, tuple[float, float]]
+"""By pair id: the rewards of the first and of the second response."""
+
+
+class Unity(StrEnum):
+    """How far the people who judged a pair were of one mind."""
+
+    ONE_VOTE = "one_vote"
+    """Only one person judged it."""
+    ALL = "all"
+    """Two or more, and all chose the same."""
+    MOST = "most"
+    """More than half, and not all."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A pair that people decided, and what the reward says of it."""
+
+    pair: Pair
+    choice: Which
+    """The response that people chose."""
+    votes: int
+    agreement: float
+    """The share of the votes behind it."""
+    chosen_reward: float
+    other_reward: float
+
+    @property
+    def margin(self) -> float:
+        """How much more the reward gives the response that people chose."""
+        return self.chosen_reward - self.other_reward
+
+    @property
+    def agrees(self) -> float:
+        """1 where the reward ranks as people did, 0 where it does not, a half where it makes no difference."""
+        return 0.5 if abs(self.margin) < NO_SPREAD else float(self.margin > 0)
+
+    @property
+    def unity(self) -> Unity:
+        """How many stood behind the choice."""
+        if self.votes == 1:
+            return Unity.ONE_VOTE
+        return Unity.ALL if self.agreement == 1 else Unity.MOST
+
+    def prefers(self, which: Choice) -> float:
+        """How far the reward prefers a response: 1, 0, or a half."""
+        return self.agrees if which is self.choice else 1 - self.agrees
+
+    @property
+    def chosen(self) -> Response:
+        """The response that people chose."""
+        return self.pair.response(self.choice)
+
+    @property
+    def other(self) -> Response:
+        """The other one."""
+        return self.pair.response(self.choice.of_other)
+
+
+@dataclass(frozen=True)
+class RewardAgreement:
+    """What a reward and people say of the same pairs. A tie of the reward counts as half in every share."""
+
+    ranked: tuple[Ranked, ...]
+    agree: Share
+    ties: int
+    people_longer: Share
+    """Of the pairs with responses of unequal length: how often people chose the longer one."""
+    reward_longer: Share
+    people_left: Share
+    """Of the judgements on these pairs that chose a response: how often it stood on the left."""
+    reward_left: Share
+    """Of the same: how often the reward prefers the one that stood there. It sees no sides, so this is chance."""
+    by_unity: Mapping[Unity, Share]
+    left_out: Mapping[WhyNotDerived, int]
+    """Judged pairs that people did not decide."""
+    gold: int
+    """Judged gold pairs."""
+    unscored: int
+    """Decided pairs that the reward was not asked about."""
+
+    @property
+    def disagreements(self) -> tuple[Ranked, ...]:
+        """The pairs that the reward ranks the other way, those first that most people stand behind, then by its margin."""
+        wrong = [one for one in self.ranked if one.agrees == 0]
+        return tuple(sorted(wrong, key=lambda one: (-one.votes * one.agreement, one.margin, one.pair.id)))
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers and the disagreements, for scripts."""
+        shares = ("agree", "people_longer", "reward_longer", "people_left", "reward_left")
+        return {
+            **{name: getattr(self, name).as_json() for name in shares},
+            "pairs": len(self.ranked),
+            "ties": self.ties,
+            "by_unity": {unity.value: share.as_json() for unity, share in self.by_unity.items()},
+            "left_out": {why.value: count for why, count in self.left_out.items()},
+            "gold": self.gold,
+            "unscored": self.unscored,
+            "disagreements": [_as_json(one) for one in self.disagreements],
+        }
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The pairs of a collection that people decided, with the judgements that decided them, and how many they did not."""
+
+    choices: tuple[tuple[Pair, Which, int, float], ...]
+    """Pair, what was chosen, votes, the share of them behind it."""
+    judgements: tuple[Judgement, ...]
+    left_out: Mapping[WhyNotDerived, int]
+    gold: int
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs, in the order of their ids."""
+        return [pair for pair, *_ in self.choices]
+
+
+def decided(pairs: Iterable[Pair], judgements: Sequence[Judgement]) -> Decided:
+    """What more than half of the voters chose, pair by pair. ``judgements``: one of each annotator on a pair."""
+    by_id = {pair.id: pair for pair in pairs}
+    judged = {judgement.pair_id for judgement in judgements if judgement.choice is not Choice.SKIP}
+    ordinary = {pair_id: pair for pair_id, pair in by_id.items() if pair.gold is None and pair_id in judged}
+    counted = [judgement for judgement in judgements if judgement.pair_id in ordinary]
+    found = derive(ordinary.values(), counted, Derivation())
+    choices: list[tuple[Pair, Which, int, float]] = []
+    for preference in found.preferences:
+        pair = ordinary[preference.pair_id]
+        choice: Which = Choice.FIRST if preference.chosen == pair.first.text else Choice.SECOND
+        choices.append((pair, choice, preference.n_votes, preference.agreement))
+    ids = {pair.id for pair, *_ in choices}
+    behind = tuple(one for one in counted if one.pair_id in ids and one.choice.is_response)
+    gold = sum(by_id[pair_id].gold is not None for pair_id in judged if pair_id in by_id)
+    return Decided(tuple(choices), behind, found.counts, gold)
+
+
+def reward_agreement(found: Decided, rewards: Rewards) -> RewardAgreement:
+    """How the rewards rank what people decided. Pairs that have no rewards are left out and counted."""
+    ranked = tuple(
+        Ranked(pair, choice, votes, agreement, *_in_order(rewards[pair.id], choice))
+        for pair, choice, votes, agreement in found.choices
+        if pair.id in rewards
+    )
+    by_id = {one.pair.id: one for one in ranked}
+    shown = [(by_id[one.pair_id], one) for one in found.judgements if one.pair_id in by_id]
+    unequal = [(one, longer) for one in ranked if (longer := longer_of(one.pair)) is not None]
+    return RewardAgreement(
+        ranked=ranked,
+        agree=_share(one.agrees for one in ranked),
+        ties=sum(one.agrees == 0.5 for one in ranked),
+        people_longer=_share(longer is one.choice for one, longer in unequal),
+        reward_longer=_share(one.prefers(longer) for one, longer in unequal),
+        people_left=_share(said.choice is said.left for _, said in shown),
+        reward_left=_share(one.prefers(said.left) for one, said in shown),
+        by_unity={
+            unity: _share(one.agrees for one in ranked if one.unity is unity)
+            for unity in Unity
+            if any(one.unity is unity for one in ranked)
+        },
+        left_out=found.left_out,
+        gold=found.gold,
+        unscored=len(found.choices) - len(ranked),
+    )
+
+
+def longer_of(pair: Pair) -> Which | None:
+    """The response with more characters; None where both have as many."""
+    first, second = len(pair.first.text.strip()), len(pair.second.text.strip())
+    if first == second:
+        return None
+    return Choice.FIRST if first > second else Choice.SECOND
+
+
+def _in_order(rewards: tuple[float, float], choice: Choice) -> tuple[float, float]:
+    """The reward of the chosen response, then that of the other."""
+    return rewards if choice is Choice.FIRST else (rewards[1], rewards[0])
+
+
+def _share(weights: Iterable[float]) -> Share:
+    found = list(weights)
+    return Share(float(sum(found)), len(found))
+
+
+def _as_json(one: Ranked) -> dict[str, Any]:
+    prompt = one.pair.prompt
+    return {
+        "pair": one.pair.id,
+        "prompt": prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt],
+        "chosen": one.chosen.text,
+        "other": one.other.text,
+        "votes": one.votes,
+        "agreement": one.agreement,
+        "chosen_reward": one.chosen_reward,
+        "other_reward": one.other_reward,
+    }
