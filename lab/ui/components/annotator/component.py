@@ -18,8 +18,8 @@ import gradio as gr
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *("keys.js", "outbox.js", "drafts.js", "hand.js", "difference.js", "passage.js", "cards.js", "editor.js"),
-    *("controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
+    *("later.js", "keys.js", "outbox.js", "drafts.js", "hand.js", "difference.js", "passage.js", "cards.js"),
+    *("editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
 )
 
 Words = Mapping[str, Mapping[str, str]]

@@ -23,21 +23,6 @@ function earlyPairs() {
   return early || null;
 }
 
-// At most half a second later, and before the page goes; `requestIdleCallback` is missing in some browsers.
-function whenIdle(callback) {
-  let done = false;
-  const once = () => {
-    if (done) return;
-    done = true;
-    removeEventListener("pagehide", once);
-    callback();
-  };
-  addEventListener("pagehide", once);
-  if (window.requestIdleCallback) requestIdleCallback(once, { timeout: 500 });
-  else setTimeout(once, 200);
-  return once;
-}
-
 class Hand {
   // `away()` names the pairs that are judged and not stored yet; `changed()` is called when pairs or progress came.
   constructor(who, collection, { away, changed }) {

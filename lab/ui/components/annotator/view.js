@@ -6,18 +6,6 @@ const LONGEST_LOOK = 7 * 86400000;
 const CHOSEN_COLLECTION = "lab-annotate.collection";
 const LOOKS_KEPT = "lab-annotate.looks";
 
-// After the next frame is on the screen, or soon where the page is hidden and draws none.
-function afterPaint(callback) {
-  let done = false;
-  const once = () => {
-    if (done) return;
-    done = true;
-    callback();
-  };
-  requestAnimationFrame(() => setTimeout(once, 0));
-  setTimeout(once, 400);
-}
-
 class Annotator {
   constructor(root) {
     this.root = root;
