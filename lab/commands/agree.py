@@ -16,7 +16,7 @@ from lab.store.jobs import JobStore
 from lab.store.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
 from lab.store.rule_files import read_rules
 from lab.store.runs import RunState, Store
-from lab.ui.agreement_words import failed, left_out, number, share_words, verdict
+from lab.ui.agreement_words import failed, left_out, number, seen, share_words, verdict
 from lab.ui.text import say, system_locale
 
 HELP = "compare rules or a reward model with the people who judged a collection: how often they rank its pairs alike"
@@ -56,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
         job = do(ScoreSpec(reward_model=arguments.reward_model, collection=collection), store)
         if job.state is not RunState.FINISHED:
             return status(job)
-        found = model_agrees(store, collection, JobStore(store.home).folder(job.id).lines().lines)
+        found = model_agrees(
+            store, collection, arguments.reward_model, JobStore(store.home).folder(job.id).lines().lines
+        )
     if arguments.json:
         print_json(found.as_json() | {"failures": [vars(one) for one in failures]})
     else:
@@ -79,6 +81,8 @@ def _print(found: RewardAgreement, failures: Sequence[Failure]) -> None:
         print(say(f"agree.number_{name}", locale, people=people, reward=reward))
     for unity, share in found.by_unity.items():
         print(f"  {say(f'agree.{unity}', locale)}: {share_words(share, locale)}")
+    if told := seen(found, locale):
+        print(told)
     if found.ties:
         print(say("agree.ties", locale, count=found.ties))
     if told := left_out(found, locale):

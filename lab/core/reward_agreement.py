@@ -7,7 +7,7 @@ measure people by, and mostly easy. Lengths are characters. Intervals are those 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -97,6 +97,8 @@ class RewardAgreement:
     """Judged gold pairs."""
     unscored: int
     """Decided pairs that the reward was not asked about."""
+    unseen: Share
+    """Of the pairs that a reward model was not trained on: ranked as people did. The same as ``agree`` for rules."""
 
     @property
     def disagreements(self) -> tuple[Ranked, ...]:
@@ -106,7 +108,7 @@ class RewardAgreement:
 
     def as_json(self) -> dict[str, Any]:
         """The numbers and the disagreements, for scripts."""
-        shares = ("agree", "people_longer", "reward_longer", "people_left", "reward_left")
+        shares = ("agree", "unseen", "people_longer", "reward_longer", "people_left", "reward_left")
         return {
             **{name: getattr(self, name).as_json() for name in shares},
             "pairs": len(self.ranked),
@@ -153,8 +155,11 @@ def decided(pairs: Iterable[Pair], judgements: Sequence[Judgement]) -> Decided:
     return Decided(tuple(choices), behind, found.counts, gold)
 
 
-def reward_agreement(found: Decided, rewards: Rewards) -> RewardAgreement:
-    """How the rewards rank what people decided. Pairs that have no rewards are left out and counted."""
+def reward_agreement(found: Decided, rewards: Rewards, seen: Collection[str] = ()) -> RewardAgreement:
+    """How the rewards rank what people decided. Pairs that have no rewards are left out and counted.
+
+    ``seen`` are the ids of pairs that stood in a reward model's own data: it says little that it ranks those right.
+    """
     ranked = tuple(
         Ranked(pair, choice, votes, agreement, *_in_order(rewards[pair.id], choice))
         for pair, choice, votes, agreement in found.choices
@@ -179,6 +184,7 @@ def reward_agreement(found: Decided, rewards: Rewards) -> RewardAgreement:
         left_out=found.left_out,
         gold=found.gold,
         unscored=len(found.choices) - len(ranked),
+        unseen=_share(one.agrees for one in ranked if one.pair.id not in seen),
     )
 
 

@@ -54,7 +54,7 @@ class ScoredPairs:
         if job.state is not RunState.FINISHED:
             return Looked(job=summary)
         lines = self._jobs.folder(job.id).lines().lines
-        return Looked(model_agrees(self._store, collection_id, lines), summary)
+        return Looked(model_agrees(self._store, collection_id, reward_model, lines), summary)
 
     def cancel(self, collection_id: str, reward_model: str) -> None:
         """Cancel the job that is on its way, where there is one."""

@@ -13,11 +13,13 @@ from typing import Any
 from lab.core.preferences import Pair
 from lab.core.recipes import RuleUse
 from lab.core.reward_agreement import Decided, RewardAgreement, decided, reward_agreement
+from lab.data.datasets import VERSION
 from lab.data.turns import last_words
 from lab.errors import LabError, RuleError, StateError
 from lab.sandbox.rewards import Weighed, by_name, reward_batch, weighed
 from lab.store.judgements import current_judgements
 from lab.store.pairs import read_collection, read_pairs
+from lab.store.preference_versions import read_rows
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
 
@@ -86,10 +88,22 @@ def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> O
     return OfRules(reward_agreement(found, values), tuple(failures))
 
 
-def model_agrees(store: Store, collection_id: str, lines: Iterable[Mapping[str, Any]]) -> RewardAgreement:
+def model_agrees(
+    store: Store, collection_id: str, reward_model: str, lines: Iterable[Mapping[str, Any]]
+) -> RewardAgreement:
     """How a reward model ranks what people decided, by the lines ``{"pair", "first", "second"}`` that its job wrote."""
     values = {str(line["pair"]): (float(line["first"]), float(line["second"])) for line in lines}
-    return reward_agreement(decided_in(store, collection_id), values)
+    return reward_agreement(decided_in(store, collection_id), values, _seen(store, reward_model))
+
+
+def _seen(store: Store, reward_model: str) -> set[str]:
+    """The pairs of the frozen version that the reward model's run read; the few that it held out are among them."""
+    folder = store.folder(reward_model.removeprefix("run:").split("@")[0])
+    dataset = str(((folder.recipe() or {}).get("recipe") or {}).get("dataset", ""))
+    if not dataset.startswith(VERSION):
+        return set()
+    with store.reading() as connection:
+        return {str(row["pair_id"]) for row in read_rows(connection, dataset.removeprefix(VERSION))}
 
 
 def _words(pair: Pair) -> str:

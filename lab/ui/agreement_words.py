@@ -37,6 +37,15 @@ def left_out(found: RewardAgreement, language: str) -> str:
     return say("agree.left_out", language, list=listed) if reasons else ""
 
 
+def seen(found: RewardAgreement, language: str) -> str:
+    """How many of the pairs a reward model was trained on, and how it does on the others; empty where on none."""
+    count = found.agree.of - found.unseen.of
+    if not count:
+        return ""
+    others = say("agree.seen_others", language, share=share_words(found.unseen, language)) if found.unseen.of else ""
+    return say("agree.seen", language, count=count) + others
+
+
 def failed(failures: Sequence[Failure], language: str) -> list[str]:
     """A sentence for each rule that failed somewhere."""
     return [

@@ -24,7 +24,13 @@ def said(number: int, choice: Choice, who: str = "a", left: Choice = FIRST) -> J
 def test_it_counts_what_people_decided_and_ties_as_half():
     pairs = [pair(n) for n in range(7)]
     judged = [said(n, FIRST) for n in range(3)]
-    judged += [said(3, Choice.TIE), said(4, Choice.BOTH_BAD), said(5, FIRST), said(5, SECOND, "b"), said(6, Choice.SKIP)]
+    judged += [
+        said(3, Choice.TIE),
+        said(4, Choice.BOTH_BAD),
+        said(5, FIRST),
+        said(5, SECOND, "b"),
+        said(6, Choice.SKIP),
+    ]
     found = decided(pairs, judged)
     agreement = reward_agreement(found, {"p0": (1.0, 0.0), "p1": (0.0, 1.0), "p2": (0.5, 0.5), "p3": (1.0, 0.0)})
     assert agreement.agree == Share(1.5, 3)
@@ -76,3 +82,9 @@ def test_of_nothing_nothing_is_said():
     found = reward_agreement(decided([pair(0)], []), {})
     assert found.agree == Share(0, 0)
     assert found.as_json()["agree"]["low"] == 0 and found.as_json()["agree"]["high"] == 1
+
+
+def test_pairs_that_a_model_was_trained_on_are_told_apart():
+    found = decided([pair(0), pair(1), pair(2)], [said(n, FIRST) for n in range(3)])
+    agreement = reward_agreement(found, {"p0": (1, 0), "p1": (1, 0), "p2": (0, 1)}, seen={"p0", "p1"})
+    assert (agreement.agree, agreement.unseen) == (Share(2, 3), Share(0, 1))

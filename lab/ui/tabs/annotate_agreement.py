@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from lab.core.reward_agreement import Ranked, RewardAgreement
 from lab.store.rewarded_pairs import Failure
-from lab.ui.agreement_words import failed, left_out, number, percent, share_words, verdict
+from lab.ui.agreement_words import failed, left_out, number, percent, seen, share_words, verdict
 from lab.ui.tabs.annotate_tables import asked, table
 from lab.ui.text import say
 
@@ -44,6 +44,7 @@ def _head(found: RewardAgreement, language: str) -> str:
 
 def _notes(found: RewardAgreement, failures: Sequence[Failure], language: str) -> str:
     notes = failed(failures, language)
+    notes += [told] if (told := seen(found, language)) else []
     notes += [say("agree.unscored", language, count=found.unscored)] if found.unscored else []
     notes += [say("agree.ties", language, count=found.ties)] if found.ties else []
     notes += [told] if (told := left_out(found, language)) else []
