@@ -228,3 +228,53 @@ def test_it_foretells_what_the_run_sees_and_a_checkpoint_can_be_asked(tmp_path: 
     job, lines = do(SampleSpec(model=f"run:{run.id}@4", prompts=("Solve 3x + 5 = 20",), completions=4), tmp_path)
     assert job.error is None and len(lines) == 4
     store.close()
+
+
+# ---- a reward model scores what people judged
+
+
+def test_a_reward_model_scores_both_responses_of_what_people_decided(tmp_path: Path) -> None:
+    import json
+
+    from peft import AutoPeftModelForSequenceClassification
+
+    from lab.core.jobs import ScoreSpec
+    from lab.core.recipes import RmRecipe
+    from lab.store.annotation import Annotation
+    from lab.store.models import reward_model_run
+    from lab.store.runs import Store
+    from lab.training.base import load_scorer, load_tokenizer
+    from lab.training.rm import scores
+    from lab.training.scoring import load_reward_model
+    from tests.store.annotating import ANNA, judge_all, sums
+
+    store = Store(tmp_path, allow_unsafe_disk=True)
+    annotation = Annotation(store)
+    collection = sums(annotation, 5)
+    judge_all(annotation, ANNA, collection)
+    recipe = parse({"algorithm": "rm", "training": "lora", "steps": 1})
+    assert isinstance(recipe, RmRecipe)
+    run = store.create_run(recipe)
+    loaded = load_scorer(recipe, tmp_path)
+    for name, weight in loaded.model.named_parameters():
+        if "lora_B" in name:  # a fresh adapter changes nothing: move it, so that one that is not loaded is seen
+            weight.data.normal_(0, 0.1)
+    place = store.folder(run.id).path / "model"
+    loaded.model.save_pretrained(place)
+    loaded.tokenizer.save_pretrained(place)
+    pairs = annotation.pairs(collection)
+    store.close()
+
+    job, lines = do(ScoreSpec(reward_model=f"run:{run.id}", collection=collection), tmp_path)
+    assert job.error is None and job.result is not None and job.result["completions"] == 5
+    again = AutoPeftModelForSequenceClassification.from_pretrained(place, num_labels=1)
+    again.config.pad_token_id = loaded.tokenizer.pad_token_id
+    tokenizer = load_tokenizer(reward_model_run(f"run:{run.id}", tmp_path))
+    by_pair = {line["pair"]: (line["first"], line["second"]) for line in lines}
+    for pair in pairs:
+        texts = [(str(pair.prompt), pair.first.text), (str(pair.prompt), pair.second.text)]
+        assert by_pair[pair.id] == pytest.approx(tuple(scores(again, tokenizer, texts)), abs=1e-4)
+    assert len({score for both in by_pair.values() for score in both}) == 10
+    told = json.dumps(job.spec)
+    assert "It is" not in told, "whoever looks at jobs may still have to judge"
+    assert not any(p.requires_grad for p in load_reward_model(f"run:{run.id}", recipe, tmp_path).parameters())
