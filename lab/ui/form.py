@@ -1,8 +1,8 @@
-"""The form of a recipe, derived from the recipe models: which fields, in which component, and what was typed as a recipe.
+"""The form of a recipe, derived from the recipe models: which fields make sense together, and what was typed as a recipe.
 
-Labels, helps, bounds and defaults stand on the fields of ``lab/core/recipes``; here stands only how a kind of field is
-entered, and which fields make sense together. Not here: events and layout (``tabs/train.py``), what was typed for
-which preset (``draft.py``).
+Labels, helps, bounds and defaults stand on the fields of ``lab/core/recipes``. Not here: the components that enter a field
+(``field_component.py``; the command line reads this module, and loads no Gradio), events and layout (``tabs/train.py``), what
+was typed for which preset (``draft.py``).
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
-import gradio as gr
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -119,36 +117,6 @@ def translations() -> dict[str, dict[str, str]]:
                 for language, text in by_language.items():
                     table[language][f"{field.key}.{part}"] = text
     return table
-
-
-def component(field: FormField, value: Any, i18n: gr.I18n) -> gr.components.Component:
-    """The component that enters a field."""
-    common: dict[str, Any] = {
-        "label": i18n(f"{field.key}.label"),
-        "info": i18n(f"{field.key}.help"),
-        "elem_id": f"{field.algorithm}-{field.path.replace('.', '-')}",
-        "interactive": True,
-        "min_width": 150,
-    }
-    if field.kind is bool:
-        return gr.Checkbox(value=value, **common)
-    if isinstance(field.kind, type) and issubclass(field.kind, StrEnum):
-        choices = [(i18n(f"choice.{option}"), str(option)) for option in field.kind]
-        return gr.Dropdown(choices=choices, value=str(value), filterable=False, **common)
-    if field.kind in (int, float):
-        # Without Gradio's own minimum and maximum: it would answer them with a pop-up, in English, and drop what was typed.
-        # The recipe checks its bounds itself, and the page says them in a sentence.
-        return gr.Number(value=value, step=_step(field, value), **common)
-    if field.path in CHOOSERS:
-        return gr.Dropdown(choices=[value], value=value, allow_custom_value=True, **common)
-    return gr.Textbox(value=value, lines=1, max_lines=1, max_length=field.bound("max_length"), **common)
-
-
-def _step(field: FormField, value: float) -> float:
-    """What an arrow key adds: 1 to a count, a tenth of its size (a power of ten) to anything finer."""
-    if field.kind is int:
-        return 1
-    return float(f"{value:e}".split("e")[1].join(("1e", ""))) / 10 if value else 0.01
 
 
 def visible(field: FormField, values: Mapping[str, Any]) -> bool:

@@ -20,7 +20,8 @@ def test_runs_and_a_run(lab: Lab) -> None:
     assert set(listed) == SUMMARY
     assert (listed["id"], listed["step"], listed["steps"], listed["stage"]) == (run.id, 3, 9, "training")
     one = client.get(f"/api/runs/{run.id}").json()
-    assert set(one) == SUMMARY | {"recipe", "command"}
+    assert set(one) == SUMMARY | {"recipe", "command", "warnings"}
+    assert one["warnings"] == []
     assert one["recipe"]["algorithm"] == "grpo"
 
 

@@ -21,6 +21,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui import form
 from lab.ui.draft import Draft, read_draft
+from lab.ui.field_component import component
 from lab.ui.presets import Presets, model_of
 from lab.ui.sentences import language_of, plan, problem
 from lab.ui.tabs.rules_chosen import RuleSetChoices
@@ -100,7 +101,7 @@ class TrainForm:
         def draw(chosen: Sequence[form.FormField]) -> None:
             with gr.Row(elem_classes="fields"):
                 for field in chosen:
-                    drawn[field.path] = form.component(field, values[field.path], self.i18n)
+                    drawn[field.path] = component(field, values[field.path], self.i18n)
 
         draw(form.in_view(algorithm))
         with gr.Accordion(self.i18n("train.more"), open=False, elem_classes="more"):
@@ -129,9 +130,9 @@ class TrainForm:
                 [component.input for component in inputs],
                 edited, [self.draft, *inputs], outputs, trigger_mode="always_last", **LIGHT,
             )  # fmt: skip
-            for field, component in zip(form.fields(algorithm), inputs, strict=True):
+            for field, entry in zip(form.fields(algorithm), inputs, strict=True):
                 if field.path in {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()} and "group_size" in _paths(algorithm):
-                    component.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
+                    entry.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
                 if field.path in form.CHOOSERS:
                     component.focus(self._offered(algorithm, field.path), component, component, **LIGHT)
 
