@@ -104,9 +104,7 @@ class GroupTrainer(GRPOTrainer):
         batch["kept"] = torch.tensor([kept for group in groups for kept in group.kept], device=device)
         return batch
 
-    def _make_groups(
-        self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any
-    ) -> list[Group]:
+    def _make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:
         """The rollout's groups, of K rewards each, noted for the journal."""
         assert self.rollout is not None
         size = self.num_generations

@@ -134,7 +134,7 @@ class TrainForm:
                 if field.path in {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()} and "group_size" in _paths(algorithm):
                     entry.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
                 if field.path in form.CHOOSERS:
-                    component.focus(self._offered(algorithm, field.path), component, component, **LIGHT)
+                    entry.focus(self._offered(algorithm, field.path), entry, entry, **LIGHT)
 
     @property
     def said(self) -> list[Any]:
