@@ -103,7 +103,12 @@ def test_a_preset_that_is_none_is_named_with_those_that_are(tmp_path):
         load_preset(broken)
 
 
-WRITTEN = {"name": "mine", "weight": 0.5, "source": "def reward(p, c, a):\n    return '''x''' == \"\\d\"\n", "high": 2.0}
+WRITTEN = {
+    "name": "mine",
+    "weight": 0.5,
+    "source": "def reward(p, c, a):\n    return '''x''' == \"\\d\"\n",
+    "high": 2.0,
+}
 
 
 def test_a_written_rule_stands_in_the_recipe_as_it_is():

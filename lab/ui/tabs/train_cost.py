@@ -1,7 +1,8 @@
 """The line beside the Train form that says what the recipe in it will cost in memory, and what would help where it does not fit.
 
 The form never waits for it: a measurement takes seconds, in a process of its own, and until it is there the line says so. Only
-the owner's edits are measured; others see what was measured already.
+the owner's edits are measured; others see what was measured already. It keeps out of the way: nothing is measured in the first
+seconds after an edit or the opening of a page, in which somebody may just press Start, nor while a run is on.
 """
 
 from __future__ import annotations
@@ -22,39 +23,52 @@ from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
 SECONDS = 1.5
+PAUSE = 4.0
+"""Seconds from the opening of a page, or an edit, to a measurement; and between looks while a run is on."""
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 class CostLine:
     """Draws the line where it is made; ``recipe_of`` gives the recipe in a draft, or raises LabError where it is not valid."""
 
-    def __init__(self, estimator: Estimator, recipe_of: Callable[[Any], Recipe]) -> None:
-        self._estimator, self._recipe_of = estimator, recipe_of
+    def __init__(self, estimator: Estimator, recipe_of: Callable[[Any], Recipe], training: Callable[[], bool]) -> None:
+        self._estimator, self._recipe_of, self._training = estimator, recipe_of, training
         self.line = gr.HTML(elem_id="cost")
         self.timer = gr.Timer(SECONDS, active=False)
 
     def wire(self, blocks: gr.Blocks, draft: gr.BrowserState) -> None:
         """Look when the page opens, at every edit, and, while something is measured, on the timer."""
         outputs = [self.line, self.timer]
-        blocks.load(self.looked, [draft], outputs, **QUIET)
-        draft.change(self.looked, [draft], outputs, **QUIET)
+        blocks.load(self.changed, [draft], outputs, **QUIET)
+        draft.change(self.changed, [draft], outputs, **QUIET)
         self.timer.tick(self.looked, [draft], outputs, **QUIET)
+
+    @requires(Access.VIEWER)
+    def changed(self, request: gr.Request, stored: Any) -> list[Any]:
+        """The line where it is known; else it is measured a little later."""
+        return self._look(request, stored, later=True)
 
     @requires(Access.VIEWER)
     def looked(self, request: gr.Request, stored: Any) -> list[Any]:
         """The line for what stands in the form, and whether to look again soon."""
+        return self._look(request, stored, later=False)
+
+    def _look(self, request: gr.Request, stored: Any, *, later: bool) -> list[Any]:
         language = language_of(request)
         try:
             recipe = self._recipe_of(stored)
         except LabError:  # the form says what is wrong; the last line that was true stays
             return [gr.skip(), gr.Timer(active=False)]
+        found: Estimate | LabError | None = self._estimator.known(recipe)
         if user_of(request).access < Access.OWNER:
-            known = self._estimator.known(recipe)
-            return [_shown(known, language) if known else "", gr.Timer(active=False)]
-        found = self._estimator.look(recipe)
+            return [_shown(found, language) if isinstance(found, Estimate) else "", gr.Timer(active=False)]
+        waits = found is None and self._training()
+        if found is None and not (later or waits):
+            found = self._estimator.look(recipe)
         if found is None:
-            told = f'<p class="about" role="status">{html.escape(say("estimate.measuring", language))}</p>'
-            return [told, gr.Timer(active=True)]
+            told = say("estimate.waits" if waits else "estimate.measuring", language)
+            again = gr.Timer(PAUSE if later or waits else SECONDS, active=True)
+            return [f'<p class="about" role="status">{html.escape(told)}</p>', again]
         if isinstance(found, LabError):
             return [f'<p class="note">{html.escape(problem(found, language))}</p>', gr.Timer(active=False)]
         return [_shown(found, language), gr.Timer(active=False)]

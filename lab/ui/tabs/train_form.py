@@ -18,7 +18,7 @@ from lab.errors import LabError, RecipeError
 from lab.runs.estimate import Estimator
 from lab.runs.preview import Previews
 from lab.runs.supervisor import Supervisor
-from lab.store.runs import Store
+from lab.store.runs import RunState, Store
 from lab.ui import form
 from lab.ui.draft import Draft, read_draft
 from lab.ui.field_component import component
@@ -69,7 +69,9 @@ class TrainForm:
         self.chooser = PresetChooser(self.presets, self.i18n)
         self.about = gr.HTML(elem_id="about")
         self.plan = gr.HTML(elem_id="plan")
-        self.cost = CostLine(Estimator(self.store.home), self._recipe_in)
+        self.cost = CostLine(
+            Estimator(self.store.home), self._recipe_in, lambda: bool(self.store.in_state(RunState.RUNNING))
+        )
         for algorithm in self.used:
             with gr.Column(visible=False, elem_classes="recipe") as column:
                 self.columns[algorithm] = column
