@@ -80,7 +80,7 @@ def test_three_by_keyboard_then_the_network_goes_and_the_page_is_loaded_again(gu
     expect(annotator).to_have_attribute("data-state", "unsaved")
     judged.append(judge(page, "b"))
     page.context.unroute(ROUTES)
-    page.get_by_role("button", name="Try now").click()
+    page.get_by_text("Try now", exact=True).dispatch_event("click")  # it may have tried by itself just before
     expect(annotator).to_have_attribute("data-state", "saved")
     judge(page, "u")
     expect(annotator).to_have_attribute("data-pair", judged[-1])
