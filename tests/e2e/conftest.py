@@ -153,3 +153,12 @@ def _end_runs(home: Path) -> None:
                 stop(store, run.id, now=True)
         time.sleep(0.5)
     store.close()
+
+
+def wait_until(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait for what no element of the page tells, such as what the store holds by now."""
+    for _ in range(SLOW // 250):
+        if holds():
+            return
+        page.wait_for_timeout(250)
+    assert holds()

@@ -19,7 +19,7 @@ from lab.store.annotation import Annotation
 from lab.store.judgements import Submission
 from lab.store.pairs import CollectionSettings
 from lab.store.runs import Store
-from tests.e2e.conftest import SLOW, RunningLab, serious_findings
+from tests.e2e.conftest import SLOW, RunningLab, serious_findings, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 ROUTES = "**/api/annotate/**"
@@ -132,12 +132,16 @@ def test_from_two_files_to_a_frozen_version(open_page, annotation, tmp_path):
     annotator = page.get_by_test_id("annotator")
     expect(annotator).to_contain_text("No pairs to judge yet")
     page.get_by_role("button", name="Add pairs", exact=True).click()
-    for language in ("en", "zh"):
+    for pairs, (language, asked) in enumerate((("en", "What is"), ("zh", "等于多少")), start=1):
         page.locator("#pairs-file input[type=file]").set_input_files(demo_file(tmp_path, language))
+        expect(page.locator("#pairs-preview")).to_contain_text(
+            asked
+        )  # the other file's preview says as much of its number
         expect(page.locator("#pairs-preview")).to_contain_text("12 pairs, read as conversations")
         expect(page.locator("#pairs-preview")).to_contain_text("1 rows are left out")
         page.locator("#add-pairs-button").click()
         expect(page.locator("#add-message")).to_contain_text("12 pairs are now in")
+        wait_until(page, lambda wanted=12 * pairs: [one.pairs for one in annotation.collections()] == [wanted])
     (collection,) = annotation.collections()
     assert (collection.pairs, collection.name) == (24, "dpo_en_demo")
 

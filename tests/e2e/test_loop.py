@@ -15,7 +15,7 @@ from lab.core.recipes import GrpoRecipe
 from lab.store.annotation import Annotation
 from lab.store.pairs import CollectionSettings
 from lab.store.runs import RunState, Store
-from tests.e2e.conftest import SLOW, RunningLab
+from tests.e2e.conftest import SLOW, RunningLab, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(1200)]
 DATA = Path(__file__).with_name("data")
@@ -54,13 +54,16 @@ def test_from_two_files_to_a_reward_model_that_is_held_against_people(visit, sto
     page = visit()
     page.get_by_role("tab", name="Annotate", exact=True).click()
     page.get_by_role("button", name="Add pairs", exact=True).click()
-    for language in ("zh", "en"):
+    annotation = Annotation(store)
+    for pairs, (language, asked) in enumerate((("zh", "等于多少"), ("en", "What is")), start=1):
         page.locator("#pairs-file input[type=file]").set_input_files(DATA / f"dpo_{language}_demo.json")
+        expect(page.locator("#pairs-preview")).to_contain_text(
+            asked
+        )  # the other file's preview says as much of its number
         expect(page.locator("#pairs-preview")).to_contain_text("8 pairs, read as conversations")
         page.locator("#add-pairs-button").click()
         expect(page.locator("#add-message")).to_contain_text("8 pairs are now in")
-    (collection,) = Annotation(store).collections()
-    assert collection.pairs == 16
+        wait_until(page, lambda wanted=8 * pairs: [one.pairs for one in annotation.collections()] == [wanted])
 
     part(page, "Quality")
     expect(page.locator("#agreement")).to_contain_text("Nobody has decided a pair")
