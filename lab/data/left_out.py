@@ -37,6 +37,8 @@ class WhyLeftOut(StrEnum):
     """Another pair under the id that the detail names, which an earlier row has."""
     TOO_LONG = "too_long"
     """More characters than the lab stores in the column that the detail names."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """With a model's tokenizer and length, the prompt leaves no room for a completion."""
     NO_CHOICE = "no_choice"
     """A ``gold`` that is neither ``first`` nor ``second``; the detail is what it is."""
 

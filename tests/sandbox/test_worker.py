@@ -19,7 +19,7 @@ from lab.sandbox.ready import READY
 from lab.sandbox.ready import worker as ready_worker
 from lab.sandbox.worker import Worker, Workers
 
-SLOW = "f'" + "{x}" * 20_000 + "'"
+SLOW = "f'" + "{x}" * 60_000 + "'"
 """Parsing a long f-string takes quadratic time in CPython: the very reason for a worker that can be killed."""
 
 
