@@ -19,7 +19,7 @@ from lab.sandbox.ready import READY
 from lab.sandbox.ready import worker as ready_worker
 from lab.sandbox.worker import Worker, Workers
 
-SLOW = "f'" + "{x}" * 33_000 + "'"
+SLOW = "f'" + "{x}" * 21_000 + "'"
 """Parsing a long f-string takes quadratic time in CPython: the very reason for a worker that can be killed."""
 
 
@@ -108,8 +108,8 @@ def test_it_ends_with_its_parent() -> None:
 
 def test_workers_side_by_side() -> None:
     """A call takes one that is free; where all are busy it waits, and a widened door has more of them."""
-    workers = Workers(0.4, "inside.py")
-    slow = {"rule": "python_parses", "prompt": "", "completion": SLOW, "answer": None}
+    workers = Workers(0.3, "inside.py")
+    slow = {"rule": "python_static_check", "prompt": "", "completion": SLOW, "answer": None}
     quick = slow | {"completion": "x = 1"}
     try:
         assert workers.ask(quick) == {"value": 1.0}
