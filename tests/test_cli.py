@@ -15,8 +15,9 @@ import pytest
 from lab import __main__ as cli
 from lab.runs import foreground
 from lab.runs.launcher import LocalLauncher
-from lab.runs.slots import slot_path, try_lock
+from lab.runs.slots import slot_path
 from lab.store.lines import Line
+from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import fake_command, recipe, wait_for
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 RuleFunction = Callable[[str, str, str | None], float]
 """``reward(prompt, completion, answer) -> float``; ``answer`` is None where it is not known."""
@@ -32,6 +33,19 @@ class Rule:
     label_zh: str = ""
     about_en: str = ""
     about_zh: str = ""
+
+
+class Bounded(Protocol):
+    """What scores lie within, whoever gives them: a ready-made, a written or a trusted rule."""
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+    @property
+    def fallback(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ def score(rule: Rule, prompt: str, completion: str, answer: str | None) -> Score
     return check(rule, value)
 
 
-def check(rule: Rule, value: object) -> Score:
+def check(rule: Bounded, value: object) -> Score:
     """A finite int, float or bool within the rule's bounds is a score; everything else is an error with the fallback."""
     if not isinstance(value, (bool, int, float)):
         return Score(rule.fallback, f"gave {type(value).__name__}, not a number")

@@ -20,7 +20,6 @@ from pathlib import Path
 from lab.errors import LabError, MachineError, ModelError, StateError
 from lab.runs import hub, packaged
 from lab.runs.launcher import ALWAYS, ROOT
-from lab.runs.slots import try_lock
 from lab.runs.watch import size_text
 from lab.store.catalogue import (
     CATALOGUE,
@@ -33,6 +32,7 @@ from lab.store.catalogue import (
     local_name,
     models_folder,
 )
+from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
 
 GLANCE = 0.2

@@ -16,9 +16,10 @@ from lab.errors import StateError
 from lab.runs import checks
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.progress import Summary, summary
-from lab.runs.slots import Lock, slot_path, try_lock
+from lab.runs.slots import slot_path
 from lab.runs.supervisor import GLANCE, requeue, stop
 from lab.runs.watch import Watched, launch, settle
+from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
 
 OnProgress = Callable[[Summary], None]

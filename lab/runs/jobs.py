@@ -17,9 +17,10 @@ from lab.errors import DatasetError, LabError, MachineError, ModelError, StateEr
 from lab.runs import checks
 from lab.runs.launcher import Launcher
 from lab.runs.processes import Identity, command_of, identity_of
-from lab.runs.slots import Lock, slot_path, try_lock
+from lab.runs.slots import slot_path
 from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name, size_text
 from lab.store.jobs import Job, JobFolder, JobStore
+from lab.store.locks import Lock, try_lock
 from lab.store.models import resolve, reward_adapter, reward_model_run, writes
 from lab.store.rewarded_pairs import decided_in
 from lab.store.runs import RunState, Store

@@ -16,7 +16,7 @@ from typing import Protocol
 import psutil
 
 from lab.runs.processes import Identity, end, identity_of, is_alive
-from lab.runs.slots import Lock
+from lab.store.locks import Lock
 from lab.store.worker_folder import WorkerFolder
 
 ROOT = Path(__file__).resolve().parents[2]

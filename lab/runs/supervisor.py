@@ -18,8 +18,9 @@ from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.processes import Identity, command_of, identity_of, is_alive
 from lab.runs.progress import stop_step
-from lab.runs.slots import Lock, holder, note_holder, slot_path, supervisor_path, try_lock
+from lab.runs.slots import holder, note_holder, slot_path, supervisor_path
 from lab.runs.watch import Watched, ending, launch, settle
+from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.launcher import Launcher, Worker
-from lab.runs.slots import Lock
+from lab.store.locks import Lock
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
 from lab.store.worker_folder import WorkerFolder

@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any
 
 from lab.core.recipes.sampling import LONGEST_SOURCE
-from lab.core.rules import LONGEST_MESSAGE, Rule, Score, check
+from lab.core.rules import LONGEST_MESSAGE, Score, check
 from lab.errors import RuleError
 from lab.sandbox.worker import Workers
 
@@ -63,10 +63,9 @@ def worker() -> Workers:
 def score_batch(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:
     """One score a row, in order: a number within the rule's bounds, or an error with the rule's fallback. Never raises for
     what the rule does; MachineError where the sandbox itself does not start."""
-    plain = Rule(rule.name, _never, rule.low, rule.high, rule.fallback)
     if unreadable := text_wrong(rule.source, rule.name):
         return [Score(rule.fallback, str(unreadable[0])[:LONGEST_MESSAGE]) for _ in rows]
-    return [score for batch in _batches(rows) for score in _score(plain, rule.source, batch)]
+    return [score for batch in _batches(rows) for score in _score(rule, batch)]
 
 
 def check_source(source: str, name: str = "") -> list[RuleError]:
@@ -117,9 +116,9 @@ def cost(source: str, rounds: int = 40) -> tuple[float, float]:
     return sorted(taken)[rounds // 2] / BATCH, min(taken) / BATCH
 
 
-def _score(rule: Rule, source: str, rows: Sequence[Row]) -> list[Score]:
+def _score(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:
     try:
-        reply = worker().ask({"do": "score", "source": source, "rows": [list(map(_whole, row)) for row in rows]})
+        reply = worker().ask({"do": "score", "source": rule.source, "rows": [list(map(_whole, row)) for row in rows]})
     except TimeoutError as error:
         return [Score(rule.fallback, f"TimeoutError: {error}")] * len(rows)
     except ChildProcessError:
@@ -128,7 +127,7 @@ def _score(rule: Rule, source: str, rows: Sequence[Row]) -> list[Score]:
     return [_one(rule, result) for result in results]
 
 
-def _one(rule: Rule, result: dict[str, Any]) -> Score:
+def _one(rule: WrittenRule, result: dict[str, Any]) -> Score:
     if "error" in result:
         return Score(rule.fallback, _cut(result["error"]))
     if "type" in result:
@@ -171,10 +170,6 @@ def _encodable(text: str) -> bool:
 
 def _error(key: str, **params: object) -> RuleError:
     return RuleError(key, **params)
-
-
-def _never(prompt: str, completion: str, answer: str | None) -> float:
-    raise NotImplementedError("a written rule runs in the sandbox")
 
 
 TYPICAL = {

@@ -11,7 +11,6 @@ import hashlib
 import os
 import secrets
 import stat
-import sys
 import threading
 import time
 import tomllib
@@ -29,6 +28,7 @@ from lab.core.access import Access
 from lab.core.names import clean_name, likeness
 from lab.errors import InputError, LabError, MachineError, StartError, StateError
 from lab.settings import Settings
+from lab.store.locks import try_lock
 
 USERS_FILE = "users.toml"
 LOCK_FILE = "users.lock"
@@ -251,34 +251,10 @@ def _replace(path: Path, text: str) -> None:
 @contextmanager
 def _only_writer(lock: Path, what: Path) -> Iterator[None]:
     """Hold the lock file; it ends with this process at the latest."""
-    file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not _locked(file):
-            if time.monotonic() > deadline:
-                raise StateError("users_busy", path=what)
-            time.sleep(0.02)
+    deadline = time.monotonic() + PATIENCE
+    while (held := try_lock(lock, 0o600)) is None:
+        if time.monotonic() > deadline:
+            raise StateError("users_busy", path=what)
+        time.sleep(0.02)
+    with held:
         yield
-    finally:
-        os.close(file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _locked(file: int) -> bool:
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _locked(file: int) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

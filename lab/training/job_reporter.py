@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from typing import Any
 
-from lab.errors import LabError, MachineError
+from lab.errors import LabError
 from lab.store.jobs import JobFolder
-from lab.training.reporter import HEARTBEAT_SECONDS, peak_memory_bytes
+from lab.training.heartbeat import Heartbeat
+from lab.training.reporter import peak_memory_bytes
 
 
 class JobReporter:
@@ -21,17 +21,14 @@ class JobReporter:
         self.done = self.tokens = 0
         self.started = time.time()
         self._sampling_since: float | None = None
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heartbeat = Heartbeat(self._write_heartbeat)
 
     def __enter__(self) -> JobReporter:
-        self._write_heartbeat()
-        self._thread.start()
+        self._heartbeat.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._thread.join()
+        self._heartbeat.stop()
 
     def enter_stage(self, stage: str) -> None:
         """One of loading, sampling, scoring."""
@@ -65,10 +62,3 @@ class JobReporter:
         pace = self.tokens / (time.perf_counter() - since) if since is not None and self.tokens else None
         beat = {"pid": os.getpid(), "time": time.time(), "stage": self.stage, "done": self.done, "total": self.total}
         self.folder.write("heartbeat", {**beat, "tokens_per_second": pace}, durable=False)
-
-    def _beat(self) -> None:
-        while not self._closed.wait(HEARTBEAT_SECONDS):
-            try:
-                self._write_heartbeat()
-            except MachineError:  # a full disk ends the job where it must write, not here
-                continue

@@ -9,15 +9,12 @@ import ctypes
 import math
 import os
 import sys
-import threading
 import time
 from contextlib import suppress
 from typing import Any
 
-from lab.errors import MachineError
 from lab.store.run_folder import RunFolder
-
-HEARTBEAT_SECONDS = 1.0
+from lab.training.heartbeat import Heartbeat
 
 
 class Reporter:
@@ -37,17 +34,14 @@ class Reporter:
         self.started = time.time()
         self._step_started = time.perf_counter()
         self._tokens_seen = 0
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heartbeat = Heartbeat(self._write_heartbeat)
 
     def __enter__(self) -> Reporter:
-        self._write_heartbeat()
-        self._thread.start()
+        self._heartbeat.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._thread.join()
+        self._heartbeat.stop()
 
     def enter_stage(self, stage: str) -> None:
         """One of loading, measuring_before, training, measuring_after, saving."""
@@ -123,13 +117,6 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
         }
         self.folder.write("heartbeat", beat, durable=False)
-
-    def _beat(self) -> None:
-        while not self._closed.wait(HEARTBEAT_SECONDS):
-            try:
-                self._write_heartbeat()
-            except MachineError:  # a full disk ends the run where it must write, not here
-                continue
 
 
 def peak_memory_bytes() -> int:

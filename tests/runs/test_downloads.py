@@ -14,8 +14,8 @@ from lab import __main__ as cli
 from lab.errors import LabError, ModelError, StateError
 from lab.runs import downloads, packaged
 from lab.runs.downloads import Fetching, get_model
-from lab.runs.slots import try_lock
 from lab.store.catalogue import source_of
+from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
 from lab.ui.text import word
 from tests.runs.hub import MODEL, serving

@@ -15,9 +15,10 @@ from lab.errors import DatasetError, ModelError, StateError
 from lab.runs.job_foreground import work_in_foreground
 from lab.runs.launcher import LocalLauncher
 from lab.runs.processes import identity_of
-from lab.runs.slots import slot_path, try_lock
+from lab.runs.slots import slot_path
 from lab.runs.supervisor import Supervisor
 from lab.store.jobs import Job
+from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import fake_command, recipe, wait_for, wait_state
 

@@ -12,8 +12,9 @@ from lab.errors import StartError, StateError
 from lab.runs import watch
 from lab.runs.launcher import LocalLauncher
 from lab.runs.progress import summary
-from lab.runs.slots import slot_path, try_lock
+from lab.runs.slots import slot_path
 from lab.runs.supervisor import Supervisor
+from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import recipe, wait_for, wait_state, wait_step
 
