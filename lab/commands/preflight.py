@@ -8,7 +8,7 @@ from typing import Any
 from lab.commands.job_line import do, status
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
 from lab.commands.train import add_recipe, chosen_recipe
-from lab.core.jobs import preflight_of
+from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
 from lab.store.runs import RunState
 from lab.ui.text import say, system_locale
 
@@ -16,14 +16,19 @@ HELP = "look before a run: sample the start model and say whether the recipe's r
 EXAMPLES = """\
 examples:
   python -m lab preflight tiny/grpo
-  python -m lab preflight tiny/grpo -n 128 --set group_size=4 --set batch_size=32
+  python -m lab preflight tiny/grpo -n 256 --set group_size=4 --set batch_size=32
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET, what changes it, and how many prompts."""
     add_recipe(parser)
-    parser.add_argument("-n", metavar="N", type=int, default=32, help="prompts, each sampled K times (default: 32)")
+    parser.add_argument(
+        "-n",
+        metavar="N",
+        type=int,
+        help=f"prompts, each sampled K times (default: as many of {PREFLIGHT_PROMPTS} as a minute allows)",
+    )
     add_home(parser)
     add_json(parser)
 

@@ -18,6 +18,8 @@ from lab.errors import InputError, RecipeError
 MOST_COMPLETIONS = 16_384
 """Of one job: it holds the machine, and is not resumed."""
 MOST_PROMPTS = 2_048
+PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS = 128, 60.0
+"""Of a pre-flight where nobody says how many. 128 groups put the share without spread within ±9 points, 32 within ±17 (95 %)."""
 LONGEST_TEXT = 32_768
 """Characters of a prompt, or of a response that people judged."""
 
@@ -100,10 +102,13 @@ class Judged(Strict):
 
 
 class PreflightSpec(Strict):
-    """Sample a recipe's start model on the first prompts that its run would ask, and score what it writes by the recipe's rules."""
+    """Sample a recipe's start model on the first prompts that its run would ask, and score what it writes by the recipe's rules.
+
+    Of PREFLIGHT_PROMPTS where nobody says how many; and then no more of them once PREFLIGHT_SECONDS are over.
+    """
 
     recipe: dict[str, Any]
-    prompts: int = Field(32, ge=1, le=MOST_PROMPTS)
+    prompts: int | None = Field(None, ge=1, le=MOST_PROMPTS)
     judged: tuple[Judged, ...] = Field((), max_length=1000)
 
     @model_validator(mode="after")
@@ -126,7 +131,7 @@ class PreflightSpec(Strict):
     @property
     def total(self) -> int:
         """Completions in all."""
-        return self.prompts * self.parsed().group_size
+        return (self.prompts or PREFLIGHT_PROMPTS) * self.parsed().group_size
 
 
 class ScoreSpec(Strict):
@@ -161,7 +166,7 @@ def kind_of(spec: Spec) -> Kind:
     return next(kind for kind, model in SPECS.items() if isinstance(spec, model))
 
 
-def preflight_of(recipe: Recipe, prompts: int = 32, judged: tuple[Judged, ...] = ()) -> PreflightSpec:
+def preflight_of(recipe: Recipe, prompts: int | None = None, judged: tuple[Judged, ...] = ()) -> PreflightSpec:
     """The pre-flight of a recipe. Raises LabError as ``parse_job`` does."""
     rows = [row.model_dump() for row in judged]
     spec = parse_job(Kind.PREFLIGHT, {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "judged": rows})

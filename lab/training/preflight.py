@@ -6,7 +6,10 @@ lengths and K. What the numbers mean stands in ``lab/core/preflight.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from trl.trainer.utils import RepeatSampler
 
-from lab.core.jobs import Asked, PreflightSpec
+from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
 from lab.core.preflight import RuleInSet, Scored, report
 from lab.core.recipes import PpoRecipe, SampledRecipe
 from lab.core.rules import Reward, Score
@@ -29,6 +32,8 @@ from lab.training.roles import Roles
 from lab.training.task import rule_set
 
 REWARD_MODEL = "reward_model"
+ROUND = 32
+"""Prompts that are sampled together; a pre-flight that has had its time ends between two rounds."""
 
 ModelScores = Callable[[Sequence[Completion]], list[float]]
 
@@ -36,7 +41,7 @@ ModelScores = Callable[[Sequence[Completion]], list[float]]
 def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     """Sample, score, judge; ``{"report": …}`` for result.json."""
     recipe = spec.parsed()
-    prompts = first_prompts(recipe, datasets.load(recipe, home).train, spec.prompts)
+    prompts = first_prompts(recipe, datasets.load(recipe, home).train, spec.prompts or PREFLIGHT_PROMPTS)
     size = recipe.group_size
     reporter.total = len(prompts) * size
     rules, model_scores, speaker = rule_set(recipe), None, None
@@ -44,23 +49,16 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
         speaker, model_scores = _with_reward_model(recipe, home)
     speaker = speaker or load_speaker(recipe, home)
     reporter.enter_stage("sampling")
-    groups: list[list[Scored | None]] = [[None] * size for _ in prompts]
-    batch: list[Completion] = []
-    batch_size = min(recipe.batch_size, LARGEST_BATCH)
-    for completion in speaker.sample(
-        prompts,
-        size,
-        temperature=recipe.temperature,
-        max_new_tokens=recipe.max_completion_length,
-        seed=recipe.seed,
-        batch_size=batch_size,
-    ):
-        batch.append(completion)
-        if len(batch) == batch_size:
+    groups: list[list[Scored | None]] = []
+    started = time.monotonic()
+    for first in range(0, len(prompts), ROUND):
+        if groups and spec.prompts is None and time.monotonic() - started > PREFLIGHT_SECONDS:
+            break
+        asked = prompts[first : first + ROUND]
+        groups += [[None] * size for _ in asked]
+        for batch in _batches(recipe, speaker, asked, first):
             _score(recipe, rules, model_scores, prompts, batch, groups, reporter)
-            batch = []
-    if batch:
-        _score(recipe, rules, model_scores, prompts, batch, groups, reporter)
+    reporter.total = reporter.done
     reporter.enter_stage("scoring")
     whole = [[scored for scored in group if scored is not None] for group in groups]
     people = _people(spec, recipe, rules)
@@ -74,6 +72,22 @@ def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: 
     at_once = min(len(rows), recipe.batch_size // recipe.group_size)
     order = RepeatSampler(rows, mini_repeat_count=1, batch_size=at_once, seed=recipe.seed)
     return [as_asked(rows[index]) for index in list(order)[:count]]
+
+
+def _batches(recipe: SampledRecipe, speaker: Speaker, asked: Sequence[Asked], first: int) -> Iterator[list[Completion]]:
+    """K completions of each of these prompts, numbered from ``first``, as many together as the run generates at once."""
+    size = min(recipe.batch_size, LARGEST_BATCH)
+    completions = speaker.sample(
+        asked,
+        recipe.group_size,
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.max_completion_length,
+        seed=recipe.seed + first,
+        batch_size=size,
+    )
+    numbered = (replace(one, prompt_number=first + one.prompt_number) for one in completions)
+    while batch := list(islice(numbered, size)):
+        yield batch
 
 
 def _score(

@@ -55,7 +55,7 @@ def grpo(rules: list[dict[str, Any]], **more: Any) -> Recipe:
     )
 
 
-def preflight(recipe: Recipe, home: Path, prompts: int = 16, **more: Any) -> dict[str, Any]:
+def preflight(recipe: Recipe, home: Path, prompts: int | None = 16, **more: Any) -> dict[str, Any]:
     job, _ = do(preflight_of(recipe, prompts, **more), home)
     assert job.result is not None and job.error is None, job.error
     report: dict[str, Any] = job.result["report"]
@@ -146,6 +146,16 @@ def test_its_lines_are_scored_and_make_the_report(tmp_path: Path) -> None:
         by_prompt.setdefault(line["prompt_number"], set()).add(line["reward"])
     assert report["no_spread"]["count"] == sum(len(rewards) == 1 for rewards in by_prompt.values())
     assert report["reward"]["mean"] == pytest.approx(sum(line["reward"] for line in lines) / 72)
+
+
+def test_it_ends_between_two_rounds_when_its_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number is only kept to where somebody named it."""
+    from lab.training import preflight as module
+
+    monkeypatch.setattr(module, "PREFLIGHT_SECONDS", 0.0)
+    recipe = grpo([{"name": "equals_answer"}])
+    assert preflight(recipe, tmp_path, None)["prompts"] == module.ROUND
+    assert preflight(recipe, tmp_path, 40)["prompts"] == 40
 
 
 def test_agreement_with_people(tmp_path: Path) -> None:

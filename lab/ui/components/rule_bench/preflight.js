@@ -10,8 +10,7 @@ class Preflight {
     this.preset = make("select", { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" }, ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])));
     this.preset.value = Object.keys(recipes).find((name) => name.endsWith("/grpo")) || this.preset.value;
     this.model = make("select", { class: "plain", "aria-label": word("start_model"), "data-testid": "preflight-model" }, ...options([["tiny", "tiny"]]));
-    this.count = make("select", { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" }, ...options([16, 32, 64, 128].map((n) => [n, word("n_prompts", { n })])));
-    this.count.value = "32";
+    this.count = make("select", { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" }, ...options([["", word("a_minute")], ...[16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })])]));
     this.begin = make("button", { type: "button", class: "plain strong", "data-testid": "preflight-start" }, word("preflight_start"));
     this.begin.addEventListener("click", () => this.start());
     this.end = make("button", { type: "button", class: "plain", hidden: true }, word("cancel"));
@@ -56,7 +55,7 @@ class Preflight {
     const recipe = { ...recipes[this.preset.value].recipe, model: this.model.value, rules: this.bench.state.rules.map(usedRule) };
     this.report.replaceChildren();
     try {
-      const { id } = await askLab("api/jobs", { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) } });
+      const { id } = await askLab("api/jobs", { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) || null } });
       localStorage.setItem(PREFLIGHT_KEY, id);
       await this.follow(id);
     } catch (error) {
