@@ -13,6 +13,7 @@ from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
 from lab.errors import LabError, MachineError
 from lab.runs.asking import Answers, NoAnswerError, ask, mark
+from lab.runs.kept_estimates import KeptEstimates
 from lab.store.machine import machine_memory
 
 PATIENCE = 600.0
@@ -46,7 +47,8 @@ class Estimator:
     """Estimates for a page: ``look`` never waits. Free memory is read anew each time where the machine's own counts."""
 
     def __init__(self, home: Path) -> None:
-        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: estimate(recipe, home))
+        self._kept = KeptEstimates(home)
+        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: self._measure(recipe, home))
 
     def look(self, recipe: Recipe) -> Estimate | LabError | None:
         """What is known of this recipe; None while it is measured, which this call has then asked for."""
@@ -54,9 +56,20 @@ class Estimator:
         return with_memory_now(found) if isinstance(found, Estimate) else found
 
     def known(self, recipe: Recipe) -> Estimate | None:
-        """What was measured already, if anything; asks for nothing."""
-        found = self._answers.known(_key(recipe))
-        return with_memory_now(found) if isinstance(found, Estimate) else None
+        """What was measured already, by this app or an earlier one; asks for nothing."""
+        key = _key(recipe)
+        found = self._answers.known(key) or self._kept.find(recipe, key)
+        if not isinstance(found, Estimate):
+            return None
+        now = with_memory_now(found)
+        return (
+            now if now.fits or now.alternatives else None
+        )  # it fitted when it was measured: what would help is not known
+
+    def _measure(self, recipe: Recipe, home: Path) -> Estimate:
+        found = estimate(recipe, home)
+        self._kept.keep(recipe, _key(recipe), found)
+        return found
 
 
 def with_memory_now(found: Estimate) -> Estimate:

@@ -79,7 +79,9 @@ def title(name: str, recipe: Recipe, locale: str, *, with_model: bool = True) ->
     """``tiny/grpo`` reads *GRPO*, ``tiny/pretrain-base`` reads *Pretrain · base*; other models name themselves."""
     model, _, stem = name.rpartition("/")
     label = say(f"algorithm.{recipe.algorithm}", locale)
-    variant = stem.removeprefix(recipe.algorithm).strip("-_").replace("-", " ")
+    variant = stem.removeprefix(recipe.algorithm).strip("-_")
+    known = f"preset_variant.{variant}"
+    variant = say(known, locale) if known in table(locale) else variant.replace("-", " ")
     named = model if with_model and model != "tiny" else ""
     return " · ".join(part for part in (named, label, variant) if part)
 

@@ -1,0 +1,101 @@
+"""Estimates that outlive the app: found again while all that they rest on is as it was, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost
+from lab.core.recipes import Recipe, with_values
+from lab.runs import kept_estimates
+from lab.runs.estimate import Estimator
+from lab.runs.kept_estimates import KeptEstimates
+from lab.store.models import SHIPPED
+from lab.store.presets import load_preset
+
+
+def an_estimate(device: str = "cpu", peak: int = 1_000_000, *alternatives: Alternative) -> Estimate:
+    stage = StageCost(stage=next(iter(Stage)), parts={next(iter(MemoryPart)): peak})
+    lengths = Lengths(prompt=10, completion=20, rows=4)
+    cost = Cost(stages=[stage], lengths=lengths, parameters=5, trained_parameters=2)
+    memory = Memory(device=device, free=10**9, total=10**10, libraries=10**6)
+    return Estimate(cost=cost, memory=memory, alternatives=list(alternatives))
+
+
+def recipe_on(model: str) -> Recipe:
+    return with_values(load_preset("tiny/sft").recipe, {"model": model})
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED["tiny"], tmp_path / "model"))
+
+
+def test_it_is_found_again_by_the_next_app(tmp_path: Path, model: Path) -> None:
+    recipe, found = recipe_on(str(model)), an_estimate()
+    KeptEstimates(tmp_path).keep(recipe, "key", found)
+    assert KeptEstimates(tmp_path).find(recipe, "key") == found
+    assert KeptEstimates(tmp_path).find(recipe, "another") is None
+    assert KeptEstimates(tmp_path / "elsewhere").find(recipe, "key") is None
+
+
+def test_another_model_under_the_same_name_is_another_question(tmp_path: Path, model: Path) -> None:
+    recipe = recipe_on(str(model))
+    KeptEstimates(tmp_path).keep(recipe, "key", an_estimate())
+    config = model / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert KeptEstimates(tmp_path).find(recipe, "key") is None
+
+
+def test_a_changed_lab_asks_anew(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_on(str(model))
+    KeptEstimates(tmp_path).keep(recipe, "key", an_estimate())
+    monkeypatch.setattr(kept_estimates, "_code", lambda: "another")
+    assert KeptEstimates(tmp_path).find(recipe, "key") is None
+
+
+def test_what_cannot_hold_later_is_not_kept(tmp_path: Path, model: Path) -> None:
+    """A GPU's free memory, and a model that nothing here vouches for."""
+    kept = KeptEstimates(tmp_path)
+    kept.keep(recipe_on(str(model)), "key", an_estimate("cuda"))
+    kept.keep(recipe_on("somebody/something"), "key", an_estimate())
+    assert not kept.folder.exists()
+
+
+def test_a_broken_file_is_no_answer_and_the_oldest_go(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, kept = recipe_on(str(model)), KeptEstimates(tmp_path)
+    kept.keep(recipe, "first", an_estimate())
+    (first,) = kept.folder.iterdir()
+    os.utime(first, (1, 1))
+    monkeypatch.setattr(kept_estimates, "KEPT", 2)
+    for key in ("second", "third"):
+        kept.keep(recipe, key, an_estimate())
+    assert len(list(kept.folder.iterdir())) == 2 and not first.exists()
+    for path in kept.folder.iterdir():
+        path.write_text("{")
+    assert kept.find(recipe, "second") is None
+
+
+def test_what_fitted_once_and_does_not_now_is_measured_anew(tmp_path: Path) -> None:
+    """It knows of no setting that would help."""
+    recipe = load_preset("tiny/sft").recipe
+    key = kept_key(recipe)
+    kept = KeptEstimates(tmp_path)
+    kept.keep(recipe, key, an_estimate())
+    assert Estimator(tmp_path).known(recipe) is not None
+    kept.keep(recipe, key, an_estimate("cpu", 10**15))
+    assert Estimator(tmp_path).known(recipe) is None
+    kept.keep(recipe, key, an_estimate("cpu", 10**15, Alternative(changes={"batch_size": 8}, peak=10**14)))
+    known = Estimator(tmp_path).known(recipe)
+    assert known is not None and not known.fits and known.mend is not None
+
+
+def kept_key(recipe: Recipe) -> str:
+    from lab.runs.estimate import _key
+
+    return _key(recipe)
