@@ -18,7 +18,7 @@ from lab.store.catalogue import source_of
 from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
 from lab.ui.text import word
-from tests.runs.hub import MODEL, serving
+from tests.hub import MODEL, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = bytes(range(256)) * 8192  # 2 MB

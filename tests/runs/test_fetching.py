@@ -12,8 +12,8 @@ from lab.errors import LabError
 from lab.runs.downloads import Fetching
 from lab.runs.fetching import DATA, MODEL, Fetches, Thing, missing
 from lab.store.models import SHIPPED
-from tests.runs.hub import MODEL as ON_HUB
-from tests.runs.hub import serving
+from tests.hub import MODEL as ON_HUB
+from tests.hub import serving
 
 PATIENCE = 100
 ROWS = b'{"prompt": "2 + 2", "completion": "4"}\n'

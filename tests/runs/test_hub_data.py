@@ -21,7 +21,7 @@ from lab.runs.checks import check
 from lab.runs.hub_data import files_of
 from lab.store.runs import Store
 from lab.ui.text import word
-from tests.runs.hub import MODEL, serving
+from tests.hub import MODEL, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [{"asked": f"What is {n} + {n}?", "told": str(2 * n)} for n in range(400)]

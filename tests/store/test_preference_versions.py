@@ -20,7 +20,7 @@ from lab.runs.checks import check
 from lab.store.annotation import Annotation
 from lab.store.preference_versions import Version
 from lab.store.runs import Store
-from tests.store import dataset_hub
+from tests.hub import TOKEN, serving
 from tests.store.annotating import ANNA, BEN, CHEN, given, judge_all, place_of, says, sums
 
 COLUMNS = ["prompt", "chosen", "rejected", "pair_id", "annotators", "n_votes", "agreement", "strength", "source_chosen"]
@@ -248,12 +248,12 @@ def test_a_version_that_was_changed_or_is_not_there(annotation: Annotation, froz
 
 
 def test_push(annotation: Annotation, frozen: Version, monkeypatch: pytest.MonkeyPatch) -> None:
-    with dataset_hub.serving() as hub:
+    with serving() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        assert annotation.push(frozen.id, "me/sums", token=dataset_hub.TOKEN) == f"{hub.url}/datasets/me/sums"
+        assert annotation.push(frozen.id, "me/sums", token=TOKEN) == f"{hub.url}/datasets/me/sums"
         assert hub.repositories == {"me/sums": True}
         folder = annotation.store.home / "exports" / frozen.id
-        sent = hub.files["me/sums"]
+        sent = hub.uploaded["me/sums"]
         assert set(sent) >= {
             "README.md",
             "preferences.jsonl",

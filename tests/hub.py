@@ -1,20 +1,30 @@
-"""A hub of this machine, with one model on it, which is a dataset as well: what the hub's client asks, answered from memory. It can hang up half-way."""
+"""A hub of this machine: what the hub's client asks and sends, answered from memory and kept there.
+
+It has one model, which is a dataset as well, and can hang up half-way through a file; and it takes the datasets that are uploaded.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "org/name"
+TOKEN = "hf_of_this_test"
+"""What it takes uploads with."""
 
 
 class Hub(ThreadingHTTPServer):
-    """``files`` by name; ``hang_up`` names the one that is never sent whole; ``lies`` sends another byte. ``asked`` holds (path, Range) of each GET."""
+    """``files`` of the model by name; ``hang_up`` names the one that is never sent whole; ``lies`` sends another byte.
+
+    ``asked`` holds (path, Range) of each GET; ``repositories`` those that were made, and whether they are private; ``uploaded`` their files.
+    """
 
     daemon_threads = True
 
@@ -23,6 +33,8 @@ class Hub(ThreadingHTTPServer):
         self.files, self.hang_up, self.lies = files, "", False
         self.asked: list[tuple[str, str | None]] = []
         self.card: dict[str, object] = {}
+        self.repositories: dict[str, bool] = {}
+        self.uploaded: dict[str, dict[str, bytes]] = {}
 
     @property
     def url(self) -> str:
@@ -43,10 +55,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers.get("Range")))
         self._answer(send=True)
 
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._json({"error": "Invalid username or password."}, 401)
+        if self.path == "/api/repos/create":
+            return self._create(json.loads(body))
+        if self.path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        name = "/".join(self.path.split("/")[3:5])
+        if self.path.startswith(f"/api/datasets/{name}/preupload/"):
+            named = [one["path"] for one in json.loads(body)["files"]]
+            files = [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in named]
+            return self._json({"files": files})
+        if self.path.startswith(f"/api/datasets/{name}/commit/"):
+            return self._commit(name, [json.loads(line) for line in body.splitlines()])
+        return self._json({"error": self.path}, 404)
+
     def _answer(self, *, send: bool) -> None:
         path = self.path.partition("?")[0]
         if path.startswith((f"/api/models/{MODEL}", f"/api/datasets/{MODEL}")):
-            return self._json()
+            return self._about()
         name = path.removeprefix("/datasets").removeprefix(f"/{MODEL}/resolve/{COMMIT}/")
         if name not in self.server.files:
             self.send_response(404)
@@ -56,12 +85,35 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self._file(name, send=send)
 
-    def _json(self) -> None:
+    def _about(self) -> None:
         siblings = [_told(name, content) for name, content in self.server.files.items()]
         card = {"license": "mit"} | self.server.card
-        about = {"id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings, "cardData": card}
-        body = json.dumps(about).encode()
-        self.send_response(200)
+        self._json({"id": MODEL, "modelId": MODEL, "sha": COMMIT, "siblings": siblings, "cardData": card})
+
+    def _create(self, asked: dict[str, str]) -> None:
+        name = f"{asked.get('organization') or 'me'}/{asked['name'].split('/')[-1]}"
+        self.server.repositories[name] = asked.get("visibility") == "private"
+        self._json({"url": f"{self.server.url}/datasets/{name}", "name": name})
+
+    def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        files = [line["value"] for line in lines if line["key"] == "file"]
+        self.server.uploaded[name] = {one["path"]: base64.b64decode(one["content"]) for one in files}
+        address = f"{self.server.url}/datasets/{name}/commit/{COMMIT}"
+        self._json({"commitUrl": address, "commitOid": COMMIT, "success": True})
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _json(self, value: object, status: int = 200) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -97,11 +149,10 @@ def _told(name: str, content: bytes) -> dict[str, object]:
 
 
 @contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[Hub]:
+def serving(files: dict[str, bytes] | None = None) -> Iterator[Hub]:
     """A hub with these files for the time of the block."""
-    hub = Hub(files)
-    thread = threading.Thread(target=hub.serve_forever, daemon=True)
-    thread.start()
+    hub = Hub(files or {})
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
     try:
         yield hub
     finally:
