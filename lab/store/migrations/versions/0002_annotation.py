@@ -13,6 +13,16 @@ COLLECTION = "collections.id"
 
 def upgrade() -> None:
     """What each column means stands in ``lab/store/annotation_tables.py``."""
+    _pairs()
+    _showings()
+    _judgements()
+    _annotators()
+    _versions()
+    op.execute("UPDATE schema_version SET version = 2")  # a lab of schema 1 reads this, and refuses the file
+
+
+def _pairs() -> None:
+    """What is judged."""
     op.create_table(
         "collections",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -41,6 +51,10 @@ def upgrade() -> None:
         sa.Column("votes", sa.Integer, nullable=False),
     )
     op.create_index("pairs_queue", "pairs", ["collection", "gold", "votes", "rank"])
+
+
+def _showings() -> None:
+    """What was handed to whom."""
     op.create_table(
         "showings",
         sa.Column("id", sa.String(36), primary_key=True),
@@ -52,6 +66,10 @@ def upgrade() -> None:
     )
     op.create_index("showings_of_pair", "showings", ["collection", "pair", "annotator"])
     op.create_index("showings_of_annotator", "showings", ["collection", "annotator", "expires"])
+
+
+def _judgements() -> None:
+    """What they said: every event, and what holds now."""
     op.create_table(
         "judgements",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
@@ -79,6 +97,10 @@ def upgrade() -> None:
         sa.Column("judgement", sa.String(36), nullable=False),
         sa.Column("choice", sa.String(8), nullable=False),
     )
+
+
+def _annotators() -> None:
+    """What each of them did in a collection."""
     op.create_table(
         "annotators",
         sa.Column("collection", sa.String(32), sa.ForeignKey(COLLECTION), primary_key=True),
@@ -91,6 +113,10 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Float, nullable=False),
         sa.Column("latest", sa.Float),
     )
+
+
+def _versions() -> None:
+    """The data sets made of that."""
     op.create_table(
         "preference_versions",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -110,4 +136,3 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("row", sa.Text, nullable=False),
     )
-    op.execute("UPDATE schema_version SET version = 2")  # a lab of schema 1 reads this, and refuses the file
