@@ -17,7 +17,10 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
+
+from lab.store.annotation import Annotation
+from lab.store.runs import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = 120_000  # milliseconds that anything may take on a slow machine
@@ -42,15 +45,34 @@ class Watched:
 
     page: Page
     host: str
+    cut: bool = False
+    """Whether the test cuts the network: requests that failed by that are no complaint."""
     complaints: list[str] = field(default_factory=list)
 
+    def watch(self) -> None:
+        self.page.on("console", self.console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {str(error)[:300]}"))
+        self.page.on("request", self.request)
+        self.page.on("dialog", self.dialog)
+
     def console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        if message.type == "error" and not (self.cut and "net::ERR_" in message.text):
             self.complaints.append(f"console: {message.text[:300]} ({message.location.get('url')})")
 
     def request(self, request: Request) -> None:
         if request.url.startswith("http") and urlparse(request.url).netloc != self.host:
             self.complaints.append(f"asked another host: {request.url[:200]}")
+
+    def dialog(self, dialog: Dialog) -> None:
+        """A page may ask before it is left; any other dialog would be a response's own."""
+        if dialog.type != "beforeunload":
+            self.complaints.append(f"dialog: {dialog.message[:300]}")
+        dialog.accept()
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture(scope="module")
@@ -88,25 +110,47 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
-    """Opens the lab's page; afterwards no page may have complained or asked another host."""
+    """Opens a page of the lab in a browser of its own, and waits until ``ready`` (a selector) is there.
+
+    Afterwards no page may have complained, popped up a dialog or asked another host; ``cut`` says that the test cuts the network.
+    """
     watched: list[Watched] = []
 
-    def open_page(path: str = "/", *, width: int = 1440, height: int = 900, **context: Any) -> Page:
+    def open_page(
+        path: str = "/",
+        *,
+        ready: str = "#plan p",
+        cut: bool = False,
+        width: int = 1440,
+        height: int = 900,
+        **context: Any,
+    ) -> Page:
         page = browser.new_page(viewport={"width": width, "height": height}, **{"locale": "en-US", **context})
         page.set_default_timeout(SLOW)
-        one = Watched(page, urlparse(lab.url).netloc)
-        watched.append(one)
-        page.on("console", one.console)
-        page.on("pageerror", lambda error: one.complaints.append(f"page error: {str(error)[:300]}"))
-        page.on("request", one.request)
+        watched.append(Watched(page, urlparse(lab.url).netloc, cut))
+        watched[-1].watch()
         page.goto(lab.url + path)
-        page.locator("#plan p").wait_for(state="attached")
+        page.locator(ready).first.wait_for(state="attached")
         return page
 
     yield open_page
     for one in watched:
         one.page.close()
     assert [complaint for one in watched for complaint in one.complaints] == []
+
+
+@pytest.fixture
+def store(lab: RunningLab) -> Iterator[Store]:
+    """The running lab's data, from beside it."""
+    opened = Store(lab.home, allow_unsafe_disk=True)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def annotation(store: Store) -> Annotation:
+    """What people judge in the running lab, from beside it."""
+    return Annotation(store)
 
 
 def serious_findings(page: Page, *inside: str) -> list[str]:
@@ -143,7 +187,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
 def _end_runs(home: Path) -> None:
     """Workers outlive the app by design; those of a test do not outlive the test."""
     from lab.runs.supervisor import stop
-    from lab.store.runs import RunState, Store
+    from lab.store.runs import RunState
 
     store = Store(home, allow_unsafe_disk=True)
     deadline = time.monotonic() + 60

@@ -3,64 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from lab.store.annotation import Annotation
-from lab.store.runs import Store
-from tests.e2e.conftest import SLOW, RunningLab, serious_findings
-from tests.e2e.test_annotate import CODE, ROUTES, judge, short_rows, typed
+from tests.e2e.conftest import serious_findings
+from tests.e2e.judging import CODE, ROUTES, judge, short_rows, typed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 ENVIRONMENT = {"LAB_OPEN": "annotate"}
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> None:
-    expect.set_options(timeout=SLOW)
-
-
 @pytest.fixture
-def annotation(lab: RunningLab) -> Iterator[Annotation]:
-    """The running lab's data, from beside it."""
-    store = Store(lab.home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
+def guest(visit: Callable[..., Page]) -> Callable[..., Page]:
+    """Follows an address, gives a name at the door, and stands before the first pair."""
 
-
-@pytest.fixture
-def guest(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
-    """Follows an address, gives a name at the door, and stands before the first pair; nothing may have failed on the way."""
-    complaints: list[str] = []
-    contexts = []
-
-    def came(path: str, *, width: int = 1440, height: int = 900, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **{"locale": "en-US", **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.on("request", lambda asked: complaints.append(asked.url) if _elsewhere(asked.url, lab.url) else None)
-        page.goto(lab.url + path)
+    def came(path: str, **options: Any) -> Page:
+        page = visit(path, ready="#guest", cut=True, **options)
         page.locator("#guest").fill("Mei 梅")
         page.locator("#guest").press("Enter")
         page.get_by_test_id("choose-a").wait_for()
         return page
 
-    yield came
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _elsewhere(url: str, lab: str) -> bool:
-    return url.startswith("http") and urlparse(url).netloc != urlparse(lab).netloc
+    return came
 
 
 def test_three_by_keyboard_then_the_network_goes_and_the_page_is_loaded_again(guest, annotation):

@@ -5,72 +5,31 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from lab.core.recipes import GrpoRecipe
-from lab.store.annotation import Annotation
 from lab.store.pairs import CollectionSettings
 from lab.store.runs import RunState, Store
-from tests.e2e.conftest import SLOW, RunningLab, wait_until
+from tests.e2e.judging import add_demo_files, better_side, judge, part
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(1200)]
-DATA = Path(__file__).with_name("data")
 TRAINED = 600_000  # milliseconds that a few steps may take on a busy machine
 PROMPTS = 12
 
 
-@pytest.fixture(autouse=True)
-def _patience() -> None:
-    expect.set_options(timeout=SLOW)
-
-
-@pytest.fixture
-def store(lab: RunningLab) -> Iterator[Store]:
-    """The running lab's data, from beside it."""
-    opened = Store(lab.home, allow_unsafe_disk=True)
-    yield opened
-    opened.close()
-
-
-def part(page: Page, name: str) -> None:
-    page.locator("#annotate-tabs").get_by_role("tab", name=name, exact=True).click()
-
-
-def judge(page: Page, better: Callable[[str], bool]) -> None:
-    """Choose the side whose text is the better one, and wait for the next pair, or the end."""
-    annotator = page.get_by_test_id("annotator")
-    expect(annotator).to_have_attribute("data-pair", re.compile("."))
-    before = str(annotator.get_attribute("data-pair"))
-    left = page.get_by_test_id("answer-a").inner_text()
-    page.keyboard.press("1" if better(left) else "2")
-    expect(annotator).not_to_have_attribute("data-pair", before)
-
-
-def test_from_two_files_to_a_reward_model_that_is_held_against_people(visit, store):
+def test_from_two_files_to_a_reward_model_that_is_held_against_people(visit, annotation, tmp_path):
     page = visit()
     page.get_by_role("tab", name="Annotate", exact=True).click()
-    page.get_by_role("button", name="Add pairs", exact=True).click()
-    annotation = Annotation(store)
-    for pairs, (language, asked) in enumerate((("zh", "等于多少"), ("en", "What is")), start=1):
-        page.locator("#pairs-file input[type=file]").set_input_files(DATA / f"dpo_{language}_demo.json")
-        expect(page.locator("#pairs-preview")).to_contain_text(
-            asked
-        )  # the other file's preview says as much of its number
-        expect(page.locator("#pairs-preview")).to_contain_text("8 pairs, read as conversations")
-        page.locator("#add-pairs-button").click()
-        expect(page.locator("#add-message")).to_contain_text("8 pairs are now in")
-        wait_until(page, lambda wanted=8 * pairs: [one.pairs for one in annotation.collections()] == [wanted])
+    add_demo_files(page, annotation, tmp_path, "zh", "en")
 
     part(page, "Quality")
     expect(page.locator("#agreement")).to_contain_text("Nobody has decided a pair")
     part(page, "Judge")
     page.get_by_test_id("choose-a").wait_for()
     for _ in range(10):
-        judge(page, lambda text: "=" in text)
+        judge(page, better_side(page, lambda text: "=" in text))
     expect(page.get_by_test_id("annotator")).to_have_attribute("data-state", "saved")
 
     part(page, "Dataset")
@@ -110,20 +69,16 @@ def test_from_two_files_to_a_reward_model_that_is_held_against_people(visit, sto
     expect(agreement).not_to_contain_text("trained on")
 
 
-def test_two_runs_judged_blind_and_the_better_one_is_named(visit, lab, store):
+def test_two_runs_judged_blind_and_the_better_one_is_named(visit, store, annotation):
     good, bad = (_run(store, name, answer) for name, answer in (("careful", "x = 2"), ("careless", "no idea")))
-    annotation = Annotation(store)
     imported = annotation.import_runs(good, bad, name="blind", settings=CollectionSettings(seed=1, gold_rate=0.0))
     assert imported.taken == PROMPTS
-    page = visit()
-    page.goto(f"{lab.url}/?collection={imported.collection.id}")
-    page.get_by_test_id("choose-a").wait_for()
+    page = visit(f"/?collection={imported.collection.id}", ready="[data-testid=choose-a]")
     shown = page.get_by_test_id("annotator").inner_text()
     assert not [name for name in ("careful", "careless", good, bad) if name in shown]
     for _ in range(PROMPTS - 1):
-        judge(page, lambda text: "no idea" not in text)
-    left = page.get_by_test_id("answer-a").inner_text()
-    page.keyboard.press("2" if "no idea" in left else "1")
+        judge(page, better_side(page, lambda text: "no idea" not in text))
+    page.keyboard.press(better_side(page, lambda text: "no idea" not in text))
     expect(page.get_by_test_id("annotator")).to_have_attribute("data-state", "saved")
 
     part(page, "Quality")

@@ -7,17 +7,12 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import SLOW, serious_findings
+from tests.e2e.conftest import serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 GOOD = "def reward(prompt, completion, answer):\n    return float(completion.endswith(answer or '?'))\n"
 BROKEN = "def reward(prompt, completion, answer):\n    return float(completion.endswith(answer)\n"
-
-
-@pytest.fixture(autouse=True)
-def _patience():
-    expect.set_options(timeout=SLOW)
 
 
 def opened(page: Page) -> Page:

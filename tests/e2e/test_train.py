@@ -7,16 +7,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import SLOW, serious_findings
+from tests.e2e.conftest import serious_findings
 
 ENVIRONMENT = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # no hub answers there
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(autouse=True)
-def _patience():
-    expect.set_options(timeout=SLOW)
 
 
 def command(page: Page) -> str:
