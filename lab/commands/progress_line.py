@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, print_json
 from lab.runs.progress import Summary, with_warnings
+from lab.runs.watch import size_text
 from lab.store.runs import Run, RunState, Store
 from lab.ui.text import say, system_locale, word
 
@@ -87,7 +88,18 @@ def _print_result(shown: Summary, model: Path, locale: str) -> None:
         if isinstance(after.get(name), (int, float)):
             was = f"{before[name]:.3f}" if isinstance(before.get(name), (int, float)) else "–"
             print(say("cli.measured", locale, name=label, before=was, after=f"{after[name]:.3f}"))
+    if (memory := shown["memory"]) is not None:
+        print(_memory(memory, locale))
     print(say("cli.finished", locale, seconds=duration(result.get("seconds")), model=model))
+
+
+def _memory(memory: dict[str, int], locale: str) -> str:
+    """What the run took at its peak beside what was estimated before it, both above the libraries."""
+    measured, estimated, libraries = (memory[f"{name}_bytes"] for name in ("measured", "estimated", "libraries"))
+    percent = round(100 * (estimated / measured - 1))
+    off = (f"{percent:+} %" if percent else "0 %").replace("-", "−")
+    sizes = {"measured": size_text(measured), "estimated": size_text(estimated), "libraries": size_text(libraries)}
+    return say("cli.memory_apart" if libraries else "cli.memory", locale, off=off, **sizes)
 
 
 def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:

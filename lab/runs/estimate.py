@@ -1,4 +1,5 @@
-"""What a recipe will cost in memory, asked of a process of its own: only that room may load torch. Answers are kept.
+"""What a recipe will cost in memory, asked of a process of its own: only that room may load torch. Answers are kept, and one that is
+known when a run starts is kept with the run, to be held against what the run then took.
 
 Not here: how it is measured (``lab/training/estimate.py``), and what it means (``lab/core/budget.py``).
 """
@@ -7,7 +8,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
@@ -15,6 +19,7 @@ from lab.errors import LabError, MachineError
 from lab.runs.asking import Answers, NoAnswerError, ask, mark
 from lab.runs.kept_estimates import KeptEstimates
 from lab.store.machine import machine_memory
+from lab.store.run_folder import ESTIMATE, RunFolder
 
 PATIENCE = 600.0
 NO_MATTER = frozenset(
@@ -27,20 +32,23 @@ NO_MATTER = frozenset(
 
 
 def estimate(recipe: Recipe, home: Path, *, shape: Path | None = None) -> Estimate:
-    """Measure a recipe's memory on the meta device; takes seconds. ``shape`` is a ``config.json`` that stands for the model.
+    """Measure a recipe's memory on the meta device; takes seconds, and is kept. ``shape`` is a ``config.json`` for the model.
 
     Raises the LabError of a model, data or device that is not there, MachineError where the measuring itself failed.
     """
     arguments = ["--measure", "-", "--home", str(home)]
     arguments += ["--shape", str(shape.absolute())] if shape is not None else []
     try:
-        return Estimate.model_validate(ask(arguments, recipe.model_dump_json(), PATIENCE))
+        found = Estimate.model_validate(ask(arguments, recipe.model_dump_json(), PATIENCE))
     except subprocess.TimeoutExpired:
         raise MachineError("estimate_late", seconds=round(PATIENCE)) from None
     except NoAnswerError as ended:
         raise MachineError("estimate_failed", why=ended.line) from None
     except (OSError, ValueError) as error:
         raise MachineError("estimate_failed", why=str(error)[:300]) from None
+    if shape is None:
+        KeptEstimates(home).keep(recipe, _key(recipe), found)
+    return found
 
 
 class Estimator:
@@ -48,7 +56,7 @@ class Estimator:
 
     def __init__(self, home: Path) -> None:
         self._kept = KeptEstimates(home)
-        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: self._measure(recipe, home))
+        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: estimate(recipe, home))
 
     def look(self, recipe: Recipe) -> Estimate | LabError | None:
         """What is known of this recipe; None while it is measured, which this call has then asked for."""
@@ -58,7 +66,10 @@ class Estimator:
     def known(self, recipe: Recipe) -> Estimate | None:
         """What was measured already, by this app or an earlier one; asks for nothing."""
         key = _key(recipe)
-        found = self._answers.known(key) or self._kept.find(recipe, key)
+        found = self._answers.known(key)
+        if found is None:
+            kept = self._kept.find(recipe, key)
+            found = kept if kept is not None and kept.memory.device == Device.CPU else None
         if not isinstance(found, Estimate):
             return None
         now = with_memory_now(found)
@@ -66,10 +77,33 @@ class Estimator:
             now if now.fits or now.alternatives else None
         )  # it fitted when it was measured: what would help is not known
 
-    def _measure(self, recipe: Recipe, home: Path) -> Estimate:
-        found = estimate(recipe, home)
-        self._kept.keep(recipe, _key(recipe), found)
-        return found
+
+def keep_with_run(recipe: Recipe, home: Path, folder: RunFolder) -> None:
+    """Write what was estimated of a run's recipe before into its folder, where it is known, once. Nothing is measured for it."""
+    if folder.estimate() is not None:
+        return
+    found = KeptEstimates(home).find(recipe, _key(recipe))
+    if found is not None:
+        with suppress(OSError, LabError):
+            folder.write(ESTIMATE, found.model_dump(mode="json"), durable=False)
+
+
+def measured_and_estimated(folder: RunFolder) -> dict[str, int] | None:
+    """``{"measured_bytes", "estimated_bytes", "libraries_bytes"}`` of a finished run: its peak above its libraries, and the estimate.
+
+    None while it is not finished, and where no estimate was known before it started.
+    """
+    result, kept = folder.result(), folder.estimate()
+    if not isinstance(result, dict) or result.get("state") != "finished" or kept is None:
+        return None
+    try:
+        estimated, libraries = Estimate.model_validate(kept).cost.peak, int(result["libraries_bytes"])
+        measured = int(result["peak_memory_bytes"]) - libraries
+    except (ValidationError, KeyError, TypeError, ValueError):
+        return None
+    if measured <= 0:
+        return None
+    return {"measured_bytes": measured, "estimated_bytes": estimated, "libraries_bytes": libraries}
 
 
 def with_memory_now(found: Estimate) -> Estimate:

@@ -1,7 +1,8 @@
 """Estimates that outlive the app, in ``LAB_HOME/cache/estimates``: opening the page anew need not measure a preset anew.
 
 One file an estimate. Its name is a hash of all that the estimate rests on, the lab's own code and the libraries' versions among it,
-so one that holds no longer is never found. Kept are those for the CPU only: a GPU's free memory is known to a worker alone.
+so one that holds no longer is never found. What is free on a GPU is known to a worker alone: of an estimate for one, the cost
+holds later and the memory does not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lab.core.budget import Estimate
-from lab.core.recipes import Device, Recipe
+from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.runs.asking import mark
 from lab.runs.launcher import ROOT
@@ -50,8 +51,8 @@ class KeptEstimates:
             return None
 
     def keep(self, recipe: Recipe, key: str, found: Estimate) -> None:
-        """Keep an estimate for the CPU; any other is passed over."""
-        path = self._path(recipe, key) if found.memory.device == Device.CPU else None
+        """Keep an estimate, where the model is one that can be told from another."""
+        path = self._path(recipe, key)
         if path is None:
             return
         with suppress(OSError, LabError):

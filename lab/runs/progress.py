@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from lab.runs.estimate import measured_and_estimated
 from lab.runs.warnings import warnings_of
 from lab.store.lines import Line
 from lab.store.run_folder import RunFolder
@@ -51,6 +52,7 @@ def summary(run: Run, store: Store) -> Summary:
         "has_groups": folder.has_groups(),
         "parent": run.parent,
         "stop_at_step": _stop_at_step(request, step, steps) if request else None,
+        "memory": measured_and_estimated(folder) if run.state is RunState.FINISHED else None,
     }
 
 

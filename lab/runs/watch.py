@@ -9,10 +9,13 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from lab.core.recipes import parse
 from lab.errors import LabError, MachineError, StateError
+from lab.runs.estimate import keep_with_run
 from lab.runs.launcher import Launcher, Worker
 from lab.store.locks import Lock
 from lab.store.run_folder import RunFolder
@@ -101,6 +104,8 @@ def launch(store: Store, launcher: Launcher, run: Run, slot: Lock) -> Watched | 
         slot.release()  # the worker has it now
     identity = worker.identity
     store.change(run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id)
+    with suppress(LabError):  # a recipe of another version of the lab
+        keep_with_run(parse(run.recipe, run.name), store.home, folder)
     return Watched(run.id, worker, folder)
 
 

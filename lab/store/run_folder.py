@@ -20,6 +20,7 @@ from lab.store.lines import Line, read_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
 RECENT_BYTES = 64 * 1024
+ESTIMATE = "estimate.json"
 _FRAME_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})")
 _CHECKPOINT = re.compile(r"step-(\d{1,12})")
 
@@ -64,6 +65,10 @@ class RunFolder(WorkerFolder):
     def recipe(self) -> Any:
         """recipe.json: ``{"version", "recipe", "versions", "seed", "dataset_hash"}``."""
         return self._read("recipe.json")
+
+    def estimate(self) -> Any:
+        """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
+        return self._read(ESTIMATE)
 
     def start_model(self) -> str:
         """The recipe's ``model``."""

@@ -1,7 +1,8 @@
 """A worker of a few lines: it writes the real formats through the real RunFolder, and trains nothing.
 
 ``python fake_worker.py RUN_DIR``; what it does stands in the recipe's ``about_en`` as JSON: ``seconds`` a step,
-``crash_at`` a step, ``child`` (start a process that never ends), ``deaf`` (ignores SIGTERM), ``say`` (a last line).
+``crash_at`` a step, ``child`` (start a process that never ends), ``deaf`` (ignores SIGTERM), ``say`` (a last line),
+``result`` (more of its result).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -43,8 +45,8 @@ def main() -> int:
         if stop or step % recipe["save_every"] == 0:
             save(folder, step)
         if stop:
-            return done(folder, "stopped", step)
-    return done(folder, "finished", recipe["steps"])
+            return done(folder, "stopped", step, how)
+    return done(folder, "finished", recipe["steps"], how)
 
 
 def beat(folder: RunFolder, step: int, steps: int) -> None:
@@ -63,8 +65,8 @@ def save(folder: RunFolder, step: int) -> None:
     (path / "complete").touch()
 
 
-def done(folder: RunFolder, state: str, steps: int) -> int:
-    folder.write("result.json", {"state": state, "error": None, "steps": steps})
+def done(folder: RunFolder, state: str, steps: int, how: dict[str, Any]) -> int:
+    folder.write("result.json", {"state": state, "error": None, "steps": steps, **how.get("result", {})})
     return 3 if state == "stopped" else 0
 
 

@@ -57,12 +57,18 @@ def test_a_changed_lab_asks_anew(tmp_path: Path, model: Path, monkeypatch: pytes
     assert KeptEstimates(tmp_path).find(recipe, "key") is None
 
 
-def test_what_cannot_hold_later_is_not_kept(tmp_path: Path, model: Path) -> None:
-    """A GPU's free memory, and a model that nothing here vouches for."""
+def test_a_model_that_nothing_here_vouches_for_is_not_kept(tmp_path: Path) -> None:
     kept = KeptEstimates(tmp_path)
-    kept.keep(recipe_on(str(model)), "key", an_estimate("cuda"))
     kept.keep(recipe_on("somebody/something"), "key", an_estimate())
     assert not kept.folder.exists()
+
+
+def test_what_was_free_on_a_gpu_is_not_told_later(tmp_path: Path, model: Path) -> None:
+    """The cost of such an estimate still holds, for a run to be held against."""
+    recipe = recipe_on(str(model))
+    KeptEstimates(tmp_path).keep(recipe, kept_key(recipe), found := an_estimate("cuda"))
+    assert KeptEstimates(tmp_path).find(recipe, kept_key(recipe)) == found
+    assert Estimator(tmp_path).known(recipe) is None
 
 
 def test_a_broken_file_is_no_answer_and_the_oldest_go(

@@ -62,7 +62,7 @@ def test_a_queued_run(store: Store) -> None:
     assert set(shown) == {
         *("id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage"),
         *("seconds_left", "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent"),
-        "stop_at_step",
+        *("stop_at_step", "memory"),
     }
 
 

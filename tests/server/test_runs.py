@@ -10,7 +10,7 @@ from lab.store.runs import RunState
 from tests.server.conftest import Lab, a_run
 
 SUMMARY = {"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left",
-           "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent", "stop_at_step"}  # fmt: skip
+           "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent", "stop_at_step", "memory"}  # fmt: skip
 
 
 def test_runs_and_a_run(lab: Lab) -> None:

@@ -45,6 +45,14 @@ class Status {
     return from === null || to === null ? null : (to - from) / 1000;
   }
 
+  // What the run took at its peak, and how far off the estimate was that was made before it; both without the libraries.
+  memory({ measured_bytes, estimated_bytes, libraries_bytes }) {
+    const size = (bytes) => (bytes >= 1e9 ? figure(bytes / 1e9, 2) + " GB" : figure(bytes / 1e6, 0) + " MB");
+    const off = signed(100 * (estimated_bytes / measured_bytes - 1), 0) + " %";
+    const told = { measured: size(measured_bytes), estimated: size(estimated_bytes), off };
+    return libraries_bytes ? word("memory_told_apart", { ...told, libraries: size(libraries_bytes) }) : word("memory_told", told);
+  }
+
   list(run) {
     const facts = [];
     const { result } = run;
@@ -58,7 +66,8 @@ class Status {
     const percent = (share) => figure(share * 100, 1);
     if (isNumber(after) && isNumber(before)) facts.push(word("learned", { before: percent(before), after: percent(after) }));
     else if (isNumber(after)) facts.push(word("measured", { after: percent(after) }));
-    if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
+    if (run.memory) facts.push(this.memory(run.memory));
+    else if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
     if (["stopped", "failed", "lost"].includes(run.state)) facts.push(word("next_" + run.state));
     return facts;
   }
