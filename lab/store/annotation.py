@@ -28,6 +28,7 @@ from lab.errors import DatasetError, StateError
 from lab.store import judgements, judgements_queue, pairs_import
 from lab.store import preference_versions as versions
 from lab.store import preference_versions_export as exports
+from lab.store import preference_versions_import as imports
 from lab.store.annotation_quality import Quality, quality
 from lab.store.annotation_tables import (
     annotators_table,
@@ -50,6 +51,7 @@ from lab.store.pairs import (
 )
 from lab.store.pairs_import import MOST_FILE_BYTES, MOST_FROM_RUNS, Imported
 from lab.store.preference_versions import Version
+from lab.store.preference_versions_upload import uploaded
 from lab.store.runs import Store
 
 PREVIEWED = 5
@@ -209,7 +211,22 @@ class Annotation:
 
     def import_export(self, folder: Path | str) -> Version:
         """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
-        return exports.import_export(self.store, Path(folder))
+        return self._store_export(imports.read_export(Path(folder)))
+
+    def preview_upload(self, files: Sequence[Path | str]) -> tuple[imports.Exported, list[tuple[Version, Collection]]]:
+        """What an import of an export's files, or of one zip of them, would take in; and the versions that are the same already.
+
+        Raises InputError, DatasetError: a sentence for whatever is wrong with them.
+        """
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return found, imports.same_here(self.store, found)
+
+    def import_upload(self, files: Sequence[Path | str]) -> Version:
+        """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return self._store_export(found)
 
     # ---- judging
 
@@ -296,6 +313,11 @@ class Annotation:
 
     def _read(self, path: Path | str) -> Rows:
         return read_rows(Path(path), most_bytes=MOST_FILE_BYTES)
+
+    def _store_export(self, found: imports.Exported) -> Version:
+        version = imports.import_export(self.store, found)
+        exports.version_file(self.store, version.id)
+        return version
 
     def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
         if into is not None:

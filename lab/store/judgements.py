@@ -146,8 +146,13 @@ def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: U
 
 def current_judgements(connection: Connection, collection_id: str, through: int | None = None) -> list[Judgement]:
     """The judgements that count, derived from the events (up to the event ``through``); skips are among them."""
-    current: dict[tuple[str, str], Row[Any]] = {}
-    for event in events(connection, collection_id, through):
+    return standing(events(connection, collection_id, through))
+
+
+def standing(told: Iterable[Any]) -> list[Judgement]:
+    """The judgements that count after these events, which come oldest first: rows of the table, or what has their names."""
+    current: dict[tuple[str, str], Any] = {}
+    for event in told:
         place = (event.pair, event.annotator)
         if event.kind == JUDGEMENT:
             current[place] = event
@@ -164,7 +169,7 @@ def events(connection: Connection, collection_id: str, through: int | None = Non
     return connection.execute(statement.order_by(judgements_table.c.number))
 
 
-def judgement_of(row: Row[Any]) -> Judgement:
+def judgement_of(row: Any) -> Judgement:
     """An event as a judgement. What was validated on its way in is not validated again."""
     return Judgement.model_construct(
         uuid=UUID(row.id),

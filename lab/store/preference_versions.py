@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from lab.core.preferences import Derivation, Derived, Pair, WhyNotDerived, as_rows, derive
+from lab.core.preferences import Derivation, Derived, Judgement, Pair, WhyNotDerived, as_rows, derive
 from lab.data.datasets import content_hash
 from lab.errors import StateError
 from lab.store.annotation_tables import judgements_table, version_rows_table, versions_table
@@ -56,10 +56,16 @@ class Version:
 
 def derived(connection: Connection, collection_id: str, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
-    pairs = _ordinary(read_pairs(connection, collection_id), with_gold)
+    return derive_from(
+        read_pairs(connection, collection_id), current_judgements(connection, collection_id), rule, with_gold
+    )
+
+
+def derive_from(pairs: Sequence[Pair], judgements: Sequence[Judgement], rule: Derivation, with_gold: bool) -> Derived:
+    """The same of pairs and judgements that are at hand."""
+    pairs = _ordinary(pairs, with_gold)
     ids = {pair.id for pair in pairs}
-    counted = [judgement for judgement in current_judgements(connection, collection_id) if judgement.pair_id in ids]
-    return derive(pairs, counted, rule)
+    return derive(pairs, [judgement for judgement in judgements if judgement.pair_id in ids], rule)
 
 
 def rows_of(found: Derived) -> list[dict[str, Any]]:
