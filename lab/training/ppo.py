@@ -30,6 +30,7 @@ from lab.sandbox.rewards import Weighed
 from lab.store.models import reward_adapter
 from lab.training.base import Loaded, load, lora_config
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
+from lab.training.ppo_tokens import TokenPieces
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.task import Task
 
@@ -68,6 +69,7 @@ class PPOTrainer(GroupTrainer):
         self.roles = roles
         super().__init__(recipe=recipe, rules=rules, **kwargs)
         self.value_metrics: dict[str, float] = {}
+        self.pieces = TokenPieces(self.processing_class)
 
     # ---- rollout
 
@@ -122,11 +124,15 @@ class PPOTrainer(GroupTrainer):
     def _note_tokens(self, batch: Batch, mask: torch.Tensor) -> None:
         """Values and advantages token by token for the journal, and how well the critic foresaw the returns."""
         assert self.rollout is not None
-        self.rollout.note_tokens(mask, batch["old_values"], batch["advantages"])
+        lengths = mask.sum(1).int().tolist()
+        ids = [row[:length] for row, length in zip(batch["completion_ids"].tolist(), lengths, strict=True)]
+        self.rollout.note_tokens(mask, batch["old_values"], batch["advantages"], [self.pieces.of(row) for row in ids])
         self.rollout.note_logps({**batch, "index": torch.arange(len(mask))}, batch["old_per_token_logps"])
         real = mask.bool()
         returns, values = batch["returns"][real], batch["old_values"][real]
         spread = returns.var(unbiased=False)
+        estimates = returns - values  # as `gae` gave them; with these two numbers a reader undoes the whitening
+        self.rollout.whitening = {"mean": float(estimates.mean()), "std": float(estimates.std(unbiased=False))}
         kl = ((batch["old_per_token_logps"] - batch["ref_per_token_logps"]) * mask).sum() / mask.sum()
         self.value_metrics = {
             "kl": float(kl),

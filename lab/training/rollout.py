@@ -13,6 +13,7 @@ from lab.core.groups import Group
 from lab.core.rules import Reward
 from lab.core.text_health import text_health
 from lab.data.turns import Turns, last_words
+from lab.training.ppo_tokens import Piece
 
 
 class Rollout:
@@ -28,6 +29,8 @@ class Rollout:
         self.ref_logps: list[float | None] = [None] * len(texts)
         self.values: list[list[float]] = []
         self.token_advantages: list[list[float]] = []
+        self.token_texts: list[list[Piece] | None] = []
+        self.whitening: dict[str, float] = {}
         self.model_scores: list[float] = []
         self.step = 0
         self.reward_seconds = 0.0
@@ -42,8 +45,11 @@ class Rollout:
             if reference is not None:
                 self.ref_logps[index] = reference[row]
 
-    def note_tokens(self, mask: torch.Tensor, values: torch.Tensor, advantages: torch.Tensor) -> None:
-        """PPO's values and advantages of each token, shape (B, T) each."""
+    def note_tokens(
+        self, mask: torch.Tensor, values: torch.Tensor, advantages: torch.Tensor, texts: list[list[Piece] | None]
+    ) -> None:
+        """PPO's values and advantages of each token, shape (B, T) each, and what each token wrote."""
+        self.token_texts = texts
         lengths = mask.sum(1).int().tolist()
         self.values = [[round(v, 4) for v in row[:n]] for row, n in zip(values.tolist(), lengths, strict=True)]
         self.token_advantages = [
@@ -63,6 +69,7 @@ class Rollout:
                 "mean": group.mean,
                 "std": group.std,
                 "threshold": threshold,
+                **({"whitening": self.whitening} if self.whitening else {}),
                 "completions": [self._completion(group, number * size, i) for i in range(size)],
             }
             for number, group in enumerate(self.groups)
@@ -90,6 +97,8 @@ class Rollout:
         if self.token_advantages:
             advantages = self.token_advantages[at]
             line |= {"values": self.values[at], "token_advantages": advantages}
+            if (texts := self.token_texts[at]) is not None:
+                line["token_texts"] = texts
             line["advantage"] = sum(advantages) / max(1, len(advantages))
         if self.model_scores:
             line["scores"]["reward_model"] = self.model_scores[at]

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from peft import get_peft_model
 
 from lab.core.recipes import PpoRecipe
+from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, prompts
 from lab.training.base import Loaded, lora_config
 from lab.training.ppo import build_trainer, gae, value_loss, whiten
+from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.task import Task, rule_set
@@ -217,3 +219,24 @@ def test_both_norms_are_logged(ppo_trainer):
     norms = [line["grad_norm"] for line in ppo_trainer.state.log_history if "grad_norm" in line]
     assert len(norms) == 2 and all(norm > 0 for norm in norms)
     assert ppo_trainer.value_metrics["critic_grad_norm"] > 0
+
+
+def test_a_line_holds_each_token_and_what_its_advantage_was_made_of(ppo_trainer):
+    """Texts join to the completion; rewards worked back from the line sum to −β (log π − log π_ref) + R (γ = 1)."""
+    recipe = ppo_trainer.recipe
+    lines = []
+    ppo_trainer.on_rollout = lambda rollout: lines.extend(rollout.lines({"kind": "all", "fraction": 1.0}))
+    ppo_trainer.train()
+    completions = [(line["whitening"], completion) for line in lines for completion in line["completions"]]
+    assert len(completions) == recipe.batch_size, "one rollout, of two iterations"
+    assert any(len(completion["token_texts"]) > 1 for _, completion in completions)
+    for whitening, completion in completions:
+        credits = token_credits(completion, whitening, recipe.discount, recipe.gae_lambda)
+        assert len(credits) == len(completion["token_texts"]) == completion["tokens"]
+        assert joined(completion["token_texts"]) == completion["text"]
+        kl = completion["logp"] - completion["ref_logp"]
+        given = completion["reward"] - recipe.kl_coefficient * kl
+        assert sum(credit.reward for credit in credits) == pytest.approx(given, abs=1e-3 * len(credits))
+        last = credits[-1]
+        assert last.estimate == pytest.approx(last.reward - last.value, abs=1e-3), "nothing comes after the last token"
+    assert {completion["reward"] for _, completion in completions} != {0.0}
