@@ -25,6 +25,7 @@ environment (a flag wins over it):
   LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
   LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
   LAB_TRUSTED_RULES              the same as --trusted-rules
+  LAB_SPARE_WORKER=0             keep no worker waiting: saves 0.5 GB, and each run starts some seconds later
   LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
 
 On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file
@@ -49,6 +50,8 @@ class Settings:
     trusted_rules: Path | None = None
     """A Python file whose functions become rules; it is run with everything that this machine has (``lab/sandbox/trusted.py``)."""
     allow_unsafe_disk: bool = False
+    spare_worker: bool = True
+    """Whether a worker waits with its libraries loaded (``lab/runs/spare.py``)."""
     space_host: str | None = None
     """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
 
@@ -113,6 +116,7 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
         guests=_open("LAB_OPEN", environment),
         trusted_rules=_file(trusted, trusted_from) if trusted else None,
         allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
+        spare_worker=_switch("LAB_SPARE_WORKER", environment, "1"),
         space_host=environment.get("SPACE_HOST", "") if environment.get("SPACE_ID") else None,
     )
 
@@ -161,8 +165,8 @@ def _file(value: str, source: str) -> Path:
     return file
 
 
-def _switch(name: str, environment: Mapping[str, str]) -> bool:
-    word = environment.get(name, "").strip().lower()
+def _switch(name: str, environment: Mapping[str, str], default: str = "") -> bool:
+    word = environment.get(name, default).strip().lower()
     if word in TRUE_WORDS:
         return True
     if word in FALSE_WORDS:

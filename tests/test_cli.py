@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def store(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(foreground, "LocalLauncher", lambda: LocalLauncher(fake_command))
+    monkeypatch.setattr(foreground, "LocalLauncher", lambda **_: LocalLauncher(fake_command))
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return Store(lab_home)
 
@@ -205,7 +205,7 @@ def _train(preset: Path, how: dict[str, object], steps: int) -> subprocess.Popen
     code = (
         "import sys; from lab import __main__ as cli; from lab.runs import foreground\n"
         "from lab.runs.launcher import LocalLauncher; from tests.runs.conftest import fake_command\n"
-        "foreground.LocalLauncher = lambda: LocalLauncher(fake_command)\n"
+        "foreground.LocalLauncher = lambda **_: LocalLauncher(fake_command)\n"
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     sets = ["--set", f"steps={steps}", "--set", f"about_en={json.dumps(how)}"]

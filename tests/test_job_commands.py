@@ -41,7 +41,7 @@ def home(lab_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     made = tmp_path / "report.json"
     made.write_text(json.dumps(report(groups, [RuleInSet("short", 1.0, 0.0, 1.0)]).as_json()))
     launcher = LocalLauncher(lambda path: [sys.executable, "-c", FAKE, str(path), str(made)])
-    monkeypatch.setattr(job_foreground, "LocalLauncher", lambda: launcher)
+    monkeypatch.setattr(job_foreground, "LocalLauncher", lambda **_: launcher)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return lab_home
 

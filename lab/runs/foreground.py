@@ -60,7 +60,7 @@ def take_slot(store: Store) -> Lock:
 
 def _attend(store: Store, run: Run, slot: Lock, launcher: Launcher | None, on_progress: OnProgress | None) -> Run:
     with interrupts() as pressed:
-        watched = launch(store, launcher or LocalLauncher(), run, slot)
+        watched = launch(store, launcher or LocalLauncher(page=False), run, slot)
         if watched is not None:
             _watch(store, watched, pressed, on_progress)
     return store.run(run.id)

@@ -31,7 +31,7 @@ def work_in_foreground(
     jobs = JobStore(store.home)
     with take_slot(store) as slot, interrupts() as pressed:
         folder = jobs.folder(jobs.create(spec, by).id)
-        watched = launch(folder, launcher or LocalLauncher(), slot)
+        watched = launch(folder, launcher or LocalLauncher(page=False), slot)
         while watched is not None and (end := watched.look()) is None:
             if pressed and not folder.stop_requested():
                 folder.request_stop(now=True)

@@ -15,8 +15,8 @@ from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
 from lab.errors import DatasetError, LabError, MachineError, ModelError, StateError
 from lab.runs import checks
-from lab.runs.launcher import Launcher
-from lab.runs.processes import Identity, command_of, identity_of
+from lab.runs.launcher import Launcher, is_worker_of
+from lab.runs.processes import Identity, identity_of
 from lab.runs.slots import slot_path
 from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name, size_text
 from lab.store.jobs import Job, JobFolder, JobStore
@@ -126,7 +126,7 @@ class Jobs:
                     folder.untake()
                 return None
         identity = identity_of(int((folder.heartbeat() or {}).get("pid") or 0))
-        if identity is None or str(folder.path) not in command_of(identity):
+        if identity is None or not is_worker_of(identity, folder):
             return None  # it has not come so far yet
         folder.note_taken(_as_dict(identity))
         return identity

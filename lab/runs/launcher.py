@@ -15,11 +15,13 @@ from typing import Protocol
 
 import psutil
 
-from lab.runs.processes import Identity, end, identity_of, is_alive
+from lab.runs.processes import Identity, command_of, end, identity_of, is_alive
 from lab.store.locks import Lock
 from lab.store.worker_folder import WorkerFolder
 
 ROOT = Path(__file__).resolve().parents[2]
+WAITING = "--wait"
+"""How a worker is started that does not yet know its folder (``spare.py``)."""
 
 # What a worker may know of the environment that the app was started in. Passwords and tokens are not among it.
 KEPT = frozenset(
@@ -67,6 +69,12 @@ class Launcher(Protocol):
     def attach(self, identity: Identity) -> Worker:
         """The worker of that identity, which may have ended."""
 
+    def prepare(self) -> None:
+        """Make ready for the next worker; called again and again while nothing is going on."""
+
+    def close(self) -> None:
+        """Give back what was made ready."""
+
 
 class LocalWorker:
     """A process of this machine, our own child or not."""
@@ -95,10 +103,11 @@ class LocalWorker:
 
 
 class LocalLauncher:
-    """Workers as processes of this machine, each the leader of a session of its own."""
+    """Workers as processes of this machine, each the leader of a session of its own; a core is left to the page, if there is one."""
 
-    def __init__(self, command: Callable[[Path], list[str]] | None = None) -> None:
+    def __init__(self, command: Callable[[Path], list[str]] | None = None, *, page: bool = True) -> None:
         self._command = command or worker_command
+        self.threads = max(1, cores() - 1) if page else cores()
 
     def launch(self, folder: WorkerFolder, slot: Lock) -> LocalWorker:
         with folder.log_path.open("ab") as log:
@@ -108,17 +117,23 @@ class LocalLauncher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=worker_environment(folder, os.environ),
+                env=worker_environment(folder, os.environ, self.threads),
                 start_new_session=True,
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
-        _step_back(process.pid)
+        step_back(process.pid)
         # Not yet waited for, so the pid is still its own, even if it has already ended.
         identity = identity_of(process.pid) or Identity(process.pid, 0.0, "")
         return LocalWorker(identity, process)
 
     def attach(self, identity: Identity) -> LocalWorker:
         return LocalWorker(identity)
+
+    def prepare(self) -> None:
+        """Nothing: a worker is started when it is needed."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 def worker_command(path: Path) -> list[str]:
@@ -127,19 +142,30 @@ def worker_command(path: Path) -> list[str]:
     return [sys.executable, "-m", "lab.training", *job, str(path)]
 
 
-def worker_environment(folder: WorkerFolder, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: little of ours, and what keeps its libraries quiet and polite."""
+def is_worker_of(identity: Identity, folder: WorkerFolder) -> bool:
+    """Whether a process whose pid stands in the folder's heartbeat is still the one that wrote it."""
+    command = command_of(identity)
+    if WAITING in command:  # it was started before it had a folder
+        with suppress(psutil.Error):
+            began = psutil.Process(identity.pid).create_time()
+            return began <= float((folder.heartbeat() or {}).get("time") or 0)
+    return str(folder.path) in command
+
+
+def worker_environment(place: WorkerFolder | Path, environment: Mapping[str, str], threads: int) -> dict[str, str]:
+    """The environment of a worker, by its folder or by the home alone: little of ours, and what keeps its libraries quiet and polite."""
     kept = {
         name: value
         for name, value in environment.items()
         if name in KEPT or name.upper() in KEPT or name.startswith(KEPT_PREFIXES)
     }
-    if "HF_TOKEN" in environment and is_hub_id(folder.start_model()):
+    home = place if isinstance(place, Path) else place.path.parent.parent
+    if "HF_TOKEN" in environment and not isinstance(place, Path) and is_hub_id(place.start_model()):
         kept["HF_TOKEN"] = environment["HF_TOKEN"]
     if trusted := kept.get("LAB_TRUSTED_RULES"):
         kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder
-    kept.setdefault("OMP_NUM_THREADS", str(max(1, cores() - 1)))  # the page needs the other one
-    return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(folder.path.parent.parent)}
+    kept.setdefault("OMP_NUM_THREADS", str(threads))
+    return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
 
 
 def is_hub_id(model: str) -> bool:
@@ -158,7 +184,7 @@ def cores() -> int:
     return max(1, count)
 
 
-def _step_back(pid: int) -> None:
+def step_back(pid: int) -> None:
     """Let the page go first: for the processor, and when memory runs out."""
     with suppress(psutil.Error, OSError, ValueError):
         psutil.Process(pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]

@@ -15,8 +15,8 @@ from lab.core.recipes import Recipe
 from lab.errors import StartError, StateError
 from lab.runs import checks
 from lab.runs.jobs import Jobs
-from lab.runs.launcher import Launcher, LocalLauncher
-from lab.runs.processes import Identity, command_of, identity_of, is_alive
+from lab.runs.launcher import Launcher, LocalLauncher, is_worker_of
+from lab.runs.processes import Identity, identity_of, is_alive
 from lab.runs.progress import stop_step
 from lab.runs.slots import holder, note_holder, slot_path, supervisor_path
 from lab.runs.watch import Watched, ending, launch, settle
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 GLANCE = 0.3  # seconds between two looks
 CLOSE_WAIT = 10.0
 LOCK_WAIT = 1.0
+IDLE = 3.0
 
 
 class Supervisor:
@@ -45,6 +46,7 @@ class Supervisor:
         self._watched: dict[str, Watched] = {}
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
+        self._idle_since = time.monotonic()
         self._wake = threading.Event()
         self.jobs = Jobs(store, self._launcher, self._wake.set)
         self._closing = threading.Event()
@@ -76,6 +78,7 @@ class Supervisor:
         if self._thread is not None:
             self._thread.join(CLOSE_WAIT)
             self._thread = None
+        self._launcher.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -118,7 +121,7 @@ class Supervisor:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            for duty in (self._adopt, self._watch, self.jobs.adopt, self.jobs.watch, self._start_next):
+            for duty in (self._adopt, self._watch, self.jobs.adopt, self.jobs.watch, self._start_next, self._prepare):
                 self._try(duty)
             self._wake.wait(GLANCE)
             self._wake.clear()
@@ -153,7 +156,7 @@ class Supervisor:
                 return None
         folder = self._store.folder(run.id)
         identity = identity_of(int((folder.heartbeat() or {}).get("pid") or 0))
-        if identity is None or str(folder.path) not in command_of(identity):
+        if identity is None or not is_worker_of(identity, folder):
             return None  # it has not come so far yet, or belongs to `train`, which will note the pid itself
         self._store.change(
             run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id, only_if=[RunState.RUNNING]
@@ -180,6 +183,14 @@ class Supervisor:
         watched = launch(self._store, self._launcher, queue[0], slot)
         if watched is not None:
             self._watched[watched.run_id] = watched
+
+    def _prepare(self) -> None:
+        """Once nothing has gone on for a while, make ready for the next worker."""
+        now = time.monotonic()
+        if self._watched or self.jobs.busy or self._store.queue():
+            self._idle_since = now
+        elif now - self._idle_since > IDLE:
+            self._launcher.prepare()
 
 
 def run_identity(run: Run) -> Identity | None:

@@ -28,12 +28,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--preview", type=Path, metavar="HOME", help="rows as the model will see them, of a recipe on stdin"
     )
+    parser.add_argument("--wait", type=int, metavar="SOCKET", help="load everything, then be told over this socket")
     options = parser.parse_args(arguments)
     if options.doctor:
         from lab.training.doctor import report
 
         print(json.dumps(report()))
         return 0
+    if options.wait is not None:
+        from lab.training.waiting import wait_and_work
+
+        return wait_and_work(options.wait)
     if options.import_gguf:
         return _import_gguf(*options.import_gguf)
     if options.preview:

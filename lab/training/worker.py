@@ -55,7 +55,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from lab.training.task import Task, rule_set
 
     dataset = fitting(recipe, dataset, folder.path.parents[1])
-    algorithm = _algorithm(recipe.algorithm)
+    algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
     task.own_measure = getattr(algorithm, "measure", None)
@@ -63,18 +63,12 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
     task.loaded = algorithm.prepare(task)
     task.try_saving()
-    before = _before(folder)
     if step:
         reporter.step = step
         folder.note_resume(step)
     elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
         folder.note_resume(0)
-    if before is None and recipe.algorithm != "pretrain":
-        reporter.enter_stage("measuring_before")
-        before = task.measure()
-        if before is not None:
-            reporter.held_out(0, before)
-            folder.write("before.json", before)
+    before = _before(task)
     reporter.enter_stage("training")
     if step < recipe.steps:  # a run that already took its last step would take one more
         algorithm.train(task)
@@ -98,18 +92,28 @@ def _end(task: Any, before: Any) -> int:
     return FINISHED
 
 
-def _algorithm(name: str) -> ModuleType:
-    """The algorithm's file: one line registers it."""
+def algorithm_file(name: str) -> ModuleType:
+    """The algorithm's file: one line registers it; all are loaded."""
     from lab.training import dpo, grpo, ppo, pretrain, rm, sft
 
     return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
 
 
-def _before(folder: RunFolder) -> Any:
-    """What the first attempt measured before training; a resumed run must not measure its checkpoint instead."""
+def _before(task: Any) -> Any:
+    """What was measured before training: in a first attempt now, in a resumed run then, since its model has trained already."""
     from lab.store.lines import read_json
 
-    return read_json(folder.path / "before.json") if folder.last_checkpoint() else None
+    folder, recipe = task.folder, task.recipe
+    known = read_json(folder.path / "before.json") if folder.last_checkpoint() else None
+    if recipe.algorithm == "pretrain":
+        return known
+    if known is None or task.dataset.watched:
+        task.reporter.enter_stage("measuring_before")
+        task.note_start()
+    if known is None and (known := task.measure()) is not None:
+        task.reporter.held_out(0, known)
+        folder.write("before.json", known)
+    return known
 
 
 def _unexpected(error: Exception, step: int) -> LabError:
