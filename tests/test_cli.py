@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
+from lab.core.recipes import parse
 from lab.runs import foreground
 from lab.runs.launcher import LocalLauncher
 from lab.runs.slots import slot_path
@@ -138,6 +139,33 @@ def test_groups(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"groups": [worked_group(1)]}
     assert cli.main(["groups", run.id, "--step", "9"]) == 1
     assert "1–2" in capsys.readouterr().err
+
+
+def test_a_ppo_completion_token_by_token(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(parse({"algorithm": "ppo", "discount": 0.9, "gae_lambda": 0.5}))
+    told = {"values": [0.5, 1.0, -0.25], "token_advantages": [-1.0, 0.0, 2.0]}
+    old, new = worked_group(1), worked_group(2)
+    old["completions"][0] |= told
+    new["completions"][1] |= told | {"token_texts": [" x", "", {"special": "<|end|>"}]}
+    new["whitening"] = {"mean": 1.0, "std": 0.5}
+    for group in (old, new):
+        store.folder(run.id).append("groups", group)
+    assert cli.main(["groups", run.id, "--tokens", "1"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # GAE = advantage · std + mean = .5, 1, 2; δ = GAE − γλ GAE' = .05, .1, 2; r = δ − γV' + V = −.35, 1.325, 1.75
+    assert ["0", "␣x", "+0.500", "−0.350", "+0.050", "+0.500", "−1.000"] in shown
+    assert ["1", "(part", "of", "a", "character)", "+1.000", "+1.325", "+0.100", "+1.000", "0.000"] in shown
+    assert ["2", "<|end|>", "−0.250", "+1.750", "+2.000", "+2.000", "+2.000"] in shown
+    assert cli.main(["groups", run.id, "--step", "1", "--tokens"]) == 0
+    shown_old = capsys.readouterr().out
+    assert ["2", "–", "−0.250", "–", "–", "–", "+2.000"] in [line.split() for line in shown_old.splitlines()]
+    assert "earlier version" in shown_old
+    assert cli.main(["groups", run.id, "--tokens", "9"]) == 1
+    assert "from 0 to 2" in capsys.readouterr().err
+    grpo = store.create_run(recipe())
+    store.folder(grpo.id).append("groups", worked_group(1))
+    assert cli.main(["groups", grpo.id, "--tokens"]) == 1
+    assert "grpo trains no critic" in capsys.readouterr().err
 
 
 def test_stop_takes_a_queued_run_out(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

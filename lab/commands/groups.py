@@ -1,4 +1,7 @@
-"""``python -m lab groups RUN``: one group as a table, with each rule's score, the reward, the advantage and why."""
+"""``python -m lab groups RUN``: one group as a table, with each rule's score, the reward, the advantage and why.
+
+With ``--tokens`` one completion of a PPO run, token by token (``group_tokens.py``).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import argparse
 import shutil
 from typing import Any
 
+from lab.commands.group_tokens import number, print_tokens
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
 from lab.errors import StateError
 from lab.store.lines import Line
@@ -15,6 +19,7 @@ EXAMPLES = """\
 examples:
   python -m lab groups 20261122-154501-k3f9
   python -m lab groups 20261122-154501-k3f9 --step 40 --group 3
+  python -m lab groups 20261122-154501-k3f9 --step 40 --group 3 --tokens 1
 """
 
 
@@ -23,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
     parser.add_argument("--step", type=int, metavar="N", help="the step (default: the last one)")
     parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 0 (default: 0)")
+    parser.add_argument(
+        "--tokens", type=int, nargs="?", const=0, metavar="N",
+        help="of a PPO run: completion N of the group (default: 0), with value and advantage of each token",
+    )  # fmt: skip
     add_home(parser)
     add_json(parser)
 
@@ -41,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not wanted:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
         raise StateError("run_has_no_groups", run=found.name, step=which, known=f"{steps[0]}–{steps[-1]}")
-    if arguments.json:
+    if arguments.tokens is not None:
+        print_tokens(found, wanted[0], arguments.tokens, as_json=arguments.json)
+    elif arguments.json:
         print_json({"groups": wanted})
     else:
         _print_group(wanted[0], of=len(groups))
@@ -56,7 +67,7 @@ def _print_group(group: Line, *, of: int) -> None:
     print(f"step {group['step']}  group {group.get('group', 0)} of {of}  threshold {kind}")
     answer = f"  (answer {group['answer']})" if group.get("answer") is not None else ""
     print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}{answer}")
-    print(f"mean {_number(group.get('mean'))}  std {_number(group.get('std'))}")
+    print(f"mean {number(group.get('mean'))}  std {number(group.get('std'))}")
     print()
     completions: list[dict[str, Any]] = group.get("completions") or []
     rules = list(dict.fromkeys(name for completion in completions for name in completion.get("scores") or {}))
@@ -64,15 +75,15 @@ def _print_group(group: Line, *, of: int) -> None:
     room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 12)
     rows = [
         [
-            number,
+            at,
             *[_score((completion.get("scores") or {}).get(name)) for name in rules],
-            _number(completion.get("reward")),
-            _number(completion.get("advantage"), sign=True),
+            number(completion.get("reward")),
+            number(completion.get("advantage"), sign=True),
             "✓" if completion.get("kept") else "✕",
             "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
             shorten(str(completion.get("text", "")), room),
         ]
-        for number, completion in enumerate(completions)
+        for at, completion in enumerate(completions)
     ]
     print_table(head, rows, right=range(len(rules) + 3))
 
@@ -80,11 +91,4 @@ def _print_group(group: Line, *, of: int) -> None:
 def _score(score: Any) -> str:
     if isinstance(score, dict):
         return "error"
-    return _number(score)
-
-
-def _number(value: Any, *, sign: bool = False) -> str:
-    if not isinstance(value, (int, float)):
-        return "–"
-    text = f"{value:+.3f}" if sign else f"{value:.4g}"
-    return text.replace("-", "−")  # the real minus
+    return number(score)

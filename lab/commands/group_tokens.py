@@ -1,0 +1,78 @@
+"""The table of ``python -m lab groups RUN --tokens``: what PPO credited each token of one completion with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lab.commands.shared import print_json, print_table, shorten
+from lab.core.token_credit import TokenCredit, token_credits
+from lab.errors import InputError, StateError
+from lab.store.lines import Line
+from lab.store.runs import Run
+
+LEGEND = """\
+value      V, what the critic expected of the reward still to come before this token was written
+r          the token's own reward: the KL cost, on the last token the completion's reward too
+delta      r + γ·V(next) − V, how far the critic was off at this token
+GAE        delta + γλ·GAE(next) (Schulman et al. 2016, eq. 16), here γ = {discount:g}, λ = {lam:g}
+advantage  GAE whitened over the step's tokens: what the token was trained with"""
+OLDER = "This run is of an earlier version: its groups hold values and advantages, but neither the tokens nor their rewards."
+
+
+def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> None:
+    """Print completion ``at`` (from 0) of a group. StateError where the run has no values, InputError where there is no such one."""
+    completions: list[dict[str, Any]] = group.get("completions") or []
+    if not 0 <= at < len(completions):
+        raise InputError("group_has_no_completion", number=at, last=len(completions) - 1)
+    discount, lam = (float(run.recipe.get(name, 1.0)) for name in ("discount", "gae_lambda"))
+    credits = token_credits(completions[at], group.get("whitening"), discount, lam)
+    if not credits:
+        raise StateError("run_has_no_tokens", run=run.name, algorithm=run.algorithm)
+    if as_json:
+        print_json(
+            {
+                "step": group["step"],
+                "group": group.get("group", 0),
+                "completion": at,
+                "tokens": list(map(asdict, credits)),
+            }
+        )
+        return
+    print(f"step {group['step']}  group {group.get('group', 0)}  completion {at} of {len(completions)}")
+    print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}")
+    print(f"reward  {number(completions[at].get('reward'))}\n")
+    head = ["#", "token", "value", "r", "delta", "GAE", "advantage"]
+    rows = [[place, _token(credit), *map(_signed, _numbers(credit))] for place, credit in enumerate(credits)]
+    print_table(head, rows, right=[0, *range(2, len(head))])
+    print()
+    print(LEGEND.format(discount=discount, lam=lam))
+    if credits[0].reward is None:
+        print(OLDER)
+
+
+def number(value: Any, *, sign: bool = False) -> str:
+    """Four digits, or with a sign three decimals; the real minus; a dash where there is none."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    text = f"{value:+.3f}" if sign else f"{value:.4g}"
+    text = text[1:] if sign and float(text) == 0 else text
+    return text.replace("-", "−")
+
+
+def _numbers(credit: TokenCredit) -> list[float | None]:
+    return [credit.value, credit.reward, credit.delta, credit.estimate, credit.advantage]
+
+
+def _signed(value: float | None) -> str:
+    return number(value, sign=True)
+
+
+def _token(credit: TokenCredit) -> str:
+    """What the token wrote, spaces and line ends as signs."""
+    if credit.piece is None:
+        return "–"
+    if isinstance(credit.piece, dict):
+        return credit.piece["special"]
+    shown = credit.piece.replace(" ", "␣").replace("\n", "⏎") or "(part of a character)"
+    return "".join(letter if letter.isprintable() else "�" for letter in shown)
