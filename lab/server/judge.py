@@ -20,7 +20,7 @@ from lab.core.access import Access, User, requires
 from lab.errors import StateError
 from lab.server.annotate import annotator_of
 from lab.server.headers import NARROWER, narrow_policy
-from lab.server.sign_in import language_of
+from lab.server.sign_in_page import language_of
 from lab.settings import Settings
 from lab.store.annotation import Annotation
 

@@ -1,6 +1,6 @@
 """Who somebody is, proven: the secret key, the signed session cookie, passwords, guests, the one-time owner link.
 
-It decides nothing about what they may do (``access.py``), and shows no page (``sign_in.py``).
+It decides nothing about what they may do (``access.py``), and shows no page (``sign_in_page.py``).
 """
 
 from __future__ import annotations

@@ -1,66 +1,23 @@
-"""Signing in: a small page of its own (no Gradio, no script, nothing from another host), the link, and signing out.
+"""Signing in, by a password, as a guest and by the link; and signing out.
 
-What a session is and how it is proven is ``session.py``.
+What a session is and how it is proven is ``session.py``; how the page looks, ``sign_in_page.py``.
 """
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from urllib.parse import parse_qs, quote
+from collections.abc import Callable
+from urllib.parse import parse_qs
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from lab.core.access import Access, User, requires
 from lab.errors import LabError
 from lab.server.access import SIGN_IN_PATH
 from lab.server.limits import Rate, caller
 from lab.server.session import Sessions
-
-PAGE = Path(__file__).with_name("sign_in.html")
-
-WORDS = {
-    "en": {
-        "lang": "en", "this": "en", "other": "zh", "other_name": "中文", "title": "Alignment Lab",
-        "lead": "This lab is shared. Sign in to use it.",
-        "lead_guest": "Everybody may annotate here. Choose the name that is shown beside what you do.",
-        "guest_name": "Your name", "come_in": "Come in", "member": "I have a password",
-        "keep": "This browser remembers you; another one, or signing out, makes you somebody new.",
-        "name": "Name", "password": "Password", "button": "Sign in",
-        "hint": "With the password of the lab itself (LAB_PASSWORD), leave the name empty.",
-        "by_link": "The owner comes in by the link that was printed where the lab was started.",
-        "wrong": "That password is not right. It is the value of LAB_PASSWORD where the lab was started.",
-        "wrong_name": "This name and this password do not fit. The owner of the lab can set a new one.",
-        "often": "Too many attempts from this address. Wait a minute, then try again.",
-        "link": "This link has been used or is too old. Sign in another way, or restart the lab for a new link.",
-        "person_name_length": "Write 1 to {most} visible characters, a letter or a digit among them.",
-        "person_name_letter": "A name cannot hold the character {letter}. Use letters, digits, spaces and - _ . ' ·",
-        "person_name_scripts": "A name cannot mix alphabets whose letters look alike ({scripts}). Use one of them.",
-        "person_name_taken": "“{name}” is the name of somebody with a password, or looks like it. Choose another one.",
-    },
-    "zh": {
-        "lang": "zh-CN", "this": "zh", "other": "en", "other_name": "English", "title": "对齐实验室",
-        "lead": "这个实验室由多人共用。请先登录。",
-        "lead_guest": "这里人人都可以标注。请取一个名字，它会显示在您的标注旁。",
-        "guest_name": "您的名字", "come_in": "进入", "member": "我有密码",
-        "keep": "本浏览器会记住您；换一个浏览器或退出登录后，您就是另一个人了。",
-        "name": "名字", "password": "密码", "button": "登录",
-        "hint": "若用实验室本身的密码（LAB_PASSWORD）登录，名字留空即可。",
-        "by_link": "拥有者请用实验室启动时打印的链接进入。",
-        "wrong": "密码不正确。它是启动实验室时 LAB_PASSWORD 的值。",
-        "wrong_name": "名字与密码不符。实验室的拥有者可以为您重设密码。",
-        "often": "这个地址尝试次数过多。请等一分钟再试。",
-        "link": "这个链接已被使用或已失效。请用别的方式登录，或重启实验室获得新链接。",
-        "person_name_length": "请写 1 到 {most} 个可见字符，其中至少一个字母、汉字或数字。",
-        "person_name_letter": "名字里不能有字符 {letter}。请只用文字、数字、空格和 - _ . ' ·",
-        "person_name_scripts": "名字不能混用字形相近的几种字母（{scripts}）。请只用其中一种。",
-        "person_name_taken": "“{name}”是一位有密码的用户的名字，或看起来一样。请换一个。",
-    },
-}  # fmt: skip
+from lab.server.sign_in_page import Page
 
 
 class Attempts:
@@ -84,19 +41,42 @@ class Attempts:
 
 def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
     """Register the routes; only where sign-in is on. ``landing`` says where who goes that asked for which path (``?to=``)."""
-    attempts = Attempts()
-    page = Page(sessions)
-
-    async def welcome(request: Request, user: User) -> Response:
-        place = await to_thread.run_sync(landing, user, request.query_params.get("to", ""))
-        response = RedirectResponse(place, status_code=303)
-        sessions.sign_in(response, user)
-        return response
+    entrance = _Entrance(sessions, landing)
 
     @application.get(SIGN_IN_PATH)
     @requires(Access.NOBODY)
     async def show(request: Request) -> Response:
-        return page.answer(request)
+        return entrance.page.answer(request)
+
+    _add_password(application, entrance)
+    _add_guest(application, entrance)
+    _add_link(application, entrance)
+
+    @application.post("/sign-out")
+    @requires(Access.NOBODY)
+    async def sign_out() -> Response:
+        response = RedirectResponse(SIGN_IN_PATH, status_code=303)
+        sessions.sign_out(response)
+        return response
+
+
+class _Entrance:
+    """What every way in has: the page, how often it may be tried, and where it leads."""
+
+    def __init__(self, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
+        self.sessions, self.landing = sessions, landing
+        self.attempts, self.page = Attempts(), Page(sessions)
+
+    async def welcome(self, request: Request, user: User) -> Response:
+        """They are in: on to what they came for."""
+        place = await to_thread.run_sync(self.landing, user, request.query_params.get("to", ""))
+        response = RedirectResponse(place, status_code=303)
+        self.sessions.sign_in(response, user)
+        return response
+
+
+def _add_password(application: FastAPI, entrance: _Entrance) -> None:
+    sessions, attempts, page = entrance.sessions, entrance.attempts, entrance.page
 
     @application.post(SIGN_IN_PATH)
     @requires(Access.NOBODY)
@@ -113,7 +93,13 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
         if not attempts.left(request):
             return page.answer(request, "often", status=429, name=name)
         user = await to_thread.run_sync(tried, limiter=attempts.hashing)
-        return await welcome(request, user) if user else page.answer(request, page.wrong, status=401, name=name)
+        return (
+            await entrance.welcome(request, user) if user else page.answer(request, page.wrong, status=401, name=name)
+        )
+
+
+def _add_guest(application: FastAPI, entrance: _Entrance) -> None:
+    sessions, attempts, page = entrance.sessions, entrance.attempts, entrance.page
 
     @application.post(SIGN_IN_PATH + "/guest")
     @requires(Access.NOBODY)
@@ -124,9 +110,13 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
         if not attempts.guests.allows(caller(request.scope)):
             return page.answer(request, "often", status=429, guest=name)
         try:
-            return await welcome(request, sessions.guest(name))
+            return await entrance.welcome(request, sessions.guest(name))
         except LabError as error:
             return page.answer(request, error.key, error.params, status=422, guest=name)
+
+
+def _add_link(application: FastAPI, entrance: _Entrance) -> None:
+    sessions, attempts, page = entrance.sessions, entrance.attempts, entrance.page
 
     @application.get(SIGN_IN_PATH + "/{token}")
     @requires(Access.NOBODY)
@@ -134,83 +124,11 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
         if not attempts.left(request):
             return page.answer(request, "often", status=429)
         if sessions.take_link(token):
-            return await welcome(request, sessions.owner())
+            return await entrance.welcome(request, sessions.owner())
         attempts.failed(request)
         return page.answer(request, "link", status=401)
-
-    @application.post("/sign-out")
-    @requires(Access.NOBODY)
-    async def sign_out() -> Response:
-        response = RedirectResponse(SIGN_IN_PATH, status_code=303)
-        sessions.sign_out(response)
-        return response
-
-
-class Page:
-    """The page, filled in for the ways in that there are now."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self.sessions = sessions
-        self.template = PAGE.read_text(encoding="utf-8")
-
-    @property
-    def wrong(self) -> str:
-        """The key of the sentence for a password that does not fit."""
-        return "wrong_name" if self._named() else "wrong"
-
-    def answer(
-        self,
-        request: Request,
-        problem: str = "",
-        params: Mapping[str, object] | None = None,
-        *,
-        status: int = 200,
-        name: str = "",
-        guest: str = "",
-    ) -> Response:
-        """The page with a problem beside the form it belongs to; what was typed stays, except a password."""
-        words, settings, named = WORDS[language_of(request)], self.sessions.settings, self._named()
-        by_password = named or settings.password is not None
-        sentence = words.get(problem, "").format(**(params or {}))
-        of_guest = settings.guests and (bool(guest) or problem.startswith("person_name") or not by_password)
-        at_guest = settings.guests and (of_guest or not sentence)
-        to = request.query_params.get("to", "")[:100]
-        filled = {
-            **words,
-            "to": f"&to={quote(to)}" if to else "",
-            "lead": words["lead_guest" if settings.guests else "lead" if by_password else "by_link"],
-            "guest_problem": sentence if of_guest else "",
-            "problem": "" if of_guest else sentence,
-            "given_guest": guest[:80],
-            "given_name": name[:80] if named else "owner",
-            "hide_guest": "" if settings.guests else "hidden",
-            "hide_member": "" if by_password else "hidden",
-            "hide_summary": "" if settings.guests else "hidden",
-            "hide_name": "" if named else "hidden",
-            "hide_hint": "" if named and settings.password is not None else "hidden",
-            "hide_by_link": "" if settings.guests and not by_password else "hidden",
-            "open_member": "" if at_guest else "open",
-            "focus_guest": "autofocus" if at_guest else "",
-            "focus_member": "" if at_guest else "autofocus",
-        }
-        page = re.sub(r"\{\{(\w+)\}\}", lambda found: html.escape(filled[found[1]]), self.template)
-        return HTMLResponse(page, status_code=status)
-
-    def _named(self) -> bool:
-        try:
-            return bool(self.sessions.users.all())
-        except LabError:  # a password file that cannot be read: nobody comes in by it
-            return False
 
 
 async def _fields(request: Request) -> dict[str, str]:
     fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}
-
-
-def language_of(request: Request) -> str:
-    """``en`` or ``zh``: by ``?lang=``, else as the browser asks."""
-    asked = request.query_params.get("lang")
-    if asked in WORDS:
-        return asked
-    return "zh" if request.headers.get("accept-language", "").strip().lower().startswith("zh") else "en"
