@@ -1,15 +1,14 @@
 """Annotation as the page, the routes and the command line call it: collections, judging, looking at it, freezing versions.
 
-Nothing is decided here: each door opens a transaction around what the neighbours do (``pairs``, ``pairs_import``, ``judgements``,
-``judgements_queue``, ``annotation_quality``, ``preference_versions``). Who may open which door is the server's affair.
+Nothing is decided here: each door opens a transaction around what the neighbours do (``pairs``, ``judgements``,
+``judgements_queue``, ``annotation_quality``, ``preference_versions``). The doors that pairs come in by are ``annotation_imports``.
+Who may open which door is the server's affair.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,15 +19,12 @@ from lab.core.access import User
 from lab.core.agreement import votes
 from lab.core.comparison import Comparison, compare
 from lab.core.preferences import Derivation, Derived, Pair
-from lab.data.forms import Form
-from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
-from lab.data.rows import Rows, read_rows
-from lab.errors import DatasetError, StateError
-from lab.store import judgements, judgements_queue, pairs_import
+from lab.errors import StateError
+from lab.store import judgements, judgements_queue
 from lab.store import preference_versions as versions
 from lab.store import preference_versions_export as exports
 from lab.store import preference_versions_import as imports
+from lab.store.annotation_imports import PairImports
 from lab.store.annotation_quality import Quality, quality
 from lab.store.annotation_tables import (
     annotators_table,
@@ -41,7 +37,6 @@ from lab.store.judgements_counters import Progress, progress
 from lab.store.pairs import (
     Collection,
     CollectionSettings,
-    add_pairs,
     change_collection,
     new_collection,
     read_collection,
@@ -49,32 +44,12 @@ from lab.store.pairs import (
     read_pairs,
     settings_from,
 )
-from lab.store.pairs_import import MOST_FILE_BYTES, MOST_FROM_RUNS, Imported
 from lab.store.preference_versions import Version
 from lab.store.preference_versions_upload import uploaded
-from lab.store.runs import Store
-
-PREVIEWED = 5
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A file before it is imported."""
-
-    columns: tuple[str, ...]
-    """As the file calls them."""
-    form: Form
-    pairs: list[Pair]
-    """The first ones, as they would be judged."""
-    count: int
-    left_out: list[LeftOut]
-
-
-class Annotation:
+class Annotation(PairImports):
     """The doors. Safe for many threads; what is judged is written by the store's one writer."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
 
     # ---- collections
 
@@ -85,8 +60,7 @@ class Annotation:
 
     def collection(self, collection_id: str) -> Collection:
         """One. Raises StateError ``no_such_collection``."""
-        with self.store.reading() as connection:
-            return read_collection(connection, collection_id)
+        return self._collection(collection_id)
 
     def pairs(self, collection_id: str) -> list[Pair]:
         """Every pair of a collection, in the order of their ids."""
@@ -118,115 +92,6 @@ class Annotation:
             connection.execute(delete(collections_table).where(collections_table.c.id == found.id))
 
         self.store.writing(work)
-
-    # ---- where pairs come from: into a new collection of that name, or into one that is there
-
-    def preview_file(
-        self, path: Path | str, *, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES
-    ) -> Preview:
-        """What an import would take, without taking it. Raises DatasetError as ``import_file`` does."""
-        rows = self._read(path)
-        found = find_pairs(rows, columns=columns, known=known)
-        first = [pair for _, pair in found.pairs[:PREVIEWED]]
-        return Preview(rows.columns, found.form, first, len(found.pairs), found.left_out)
-
-    def columns_of(self, path: Path | str) -> tuple[str, ...]:
-        """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
-        return self._read(path).columns
-
-    def import_file(
-        self,
-        path: Path | str,
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        known: Known = Known.RESPONSES,
-    ) -> Imported:
-        """The pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says what the chosen one of preferences is taken for.
-
-        Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
-        """
-        found = find_pairs(self._read(path), columns=columns, known=known)
-        return self._take(found, name or Path(path).stem, settings, into)
-
-    def import_rows(
-        self,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        known: Known = Known.RESPONSES,
-    ) -> Imported:
-        """Typed by hand: ``prompt, first, second`` (and ``first_source, second_source, gold``), or ``prompt, chosen, rejected``."""
-        return self._take(find_pairs(rows_in_memory(rows), known=known), name, settings, into)
-
-    def import_run(
-        self,
-        run_id: str,
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        per_group: int = 1,
-        most: int = MOST_FROM_RUNS,
-    ) -> Imported:
-        """Two completions of each group of a run, the latest first."""
-        settings = self._seeded(settings, into)
-        found = pairs_import.from_run(self.store, run_id, per_group=per_group, most=most, seed=settings.seed or 0)
-        return self._take(_numbered(found), name or self.store.run(run_id).name, settings, into)
-
-    def import_runs(
-        self,
-        run_id: str,
-        other_id: str,
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        most: int = MOST_FROM_RUNS,
-    ) -> Imported:
-        """One completion of each of two runs at every prompt that both asked: which is better is ``compare_sources``."""
-        settings = self._seeded(settings, into)
-        found = pairs_import.from_two_runs(self.store, run_id, other_id, most=most, seed=settings.seed or 0)
-        both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
-        return self._take(_numbered(found), name or both[:120], settings, into)
-
-    def import_jobs(
-        self,
-        job_id: str,
-        other_id: str | None = None,
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        most: int = MOST_FROM_RUNS,
-    ) -> Imported:
-        """What sampling jobs wrote: two completions of one job at the same prompt, or one of each of two."""
-        settings = self._seeded(settings, into)
-        found = pairs_import.from_jobs(self.store, job_id, other_id, most=most, seed=settings.seed or 0)
-        return self._take(_numbered(found), name or job_id, settings, into)
-
-    def import_export(self, folder: Path | str) -> Version:
-        """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
-        return self._store_export(imports.read_export(Path(folder)))
-
-    def preview_upload(self, files: Sequence[Path | str]) -> tuple[imports.Exported, list[tuple[Version, Collection]]]:
-        """What an import of an export's files, or of one zip of them, would take in; and the versions that are the same already.
-
-        Raises InputError, DatasetError: a sentence for whatever is wrong with them.
-        """
-        with uploaded([Path(path) for path in files]) as (folder, called):
-            found = imports.read_export(folder, called)
-        return found, imports.same_here(self.store, found)
-
-    def import_upload(self, files: Sequence[Path | str]) -> Version:
-        """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
-        with uploaded([Path(path) for path in files]) as (folder, called):
-            found = imports.read_export(folder, called)
-        return self._store_export(found)
 
     # ---- judging
 
@@ -305,41 +170,30 @@ class Annotation:
         """Write a version with all that it rests on into a folder that is empty or not there."""
         return exports.export(self.store, version_id, Path(folder))
 
+    def import_export(self, folder: Path | str) -> Version:
+        """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
+        return self._store_export(imports.read_export(Path(folder)))
+
+    def preview_upload(self, files: Sequence[Path | str]) -> tuple[imports.Exported, list[tuple[Version, Collection]]]:
+        """What an import of an export's files, or of one zip of them, would take in; and the versions that are the same already.
+
+        Raises InputError, DatasetError: a sentence for whatever is wrong with them.
+        """
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return found, imports.same_here(self.store, found)
+
+    def import_upload(self, files: Sequence[Path | str]) -> Version:
+        """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return self._store_export(found)
+
     def push(self, version_id: str, repository: str, *, private: bool = True, token: str | None = None) -> str:
         """Send an export to the Hub as a dataset; its address there."""
         return exports.push(self.store, version_id, repository, private=private, token=token)
-
-    # ---- inside
-
-    def _read(self, path: Path | str) -> Rows:
-        return read_rows(Path(path), most_bytes=MOST_FILE_BYTES)
 
     def _store_export(self, found: imports.Exported) -> Version:
         version = imports.import_export(self.store, found)
         exports.version_file(self.store, version.id)
         return version
-
-    def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
-        if into is not None:
-            return self.collection(into).settings
-        settings = settings or CollectionSettings()
-        return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
-
-    def _take(self, found: FoundPairs, name: str, settings: CollectionSettings | None, into: str | None) -> Imported:
-        """Put pairs into a collection. Raises DatasetError where none of them is new to it."""
-        if not found.pairs:
-            raise DatasetError("pairs_none_new", count=len(found.left_out))
-        wanted = self._seeded(settings, into)
-
-        def work(connection: Any) -> tuple[str, set[str]]:
-            target = into or new_collection(connection, name, wanted)
-            return target, add_pairs(connection, target, wanted.seed or 0, [pair for _, pair in found.pairs])
-
-        target, added = self.store.writing(work)
-        there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in found.pairs if pair.id not in added]
-        report = sorted([*found.left_out, *there], key=lambda row: row.line)
-        return Imported(self.collection(target), len(added), report)
-
-
-def _numbered(pairs: Sequence[Pair]) -> FoundPairs:
-    return FoundPairs(Form.PAIRS, list(enumerate(pairs, 1)), [])

@@ -13,7 +13,7 @@ from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
 from lab.core.preferences import Choice, Derived, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
-from lab.store.annotation import Preview
+from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
 from lab.store.preference_versions import Version
