@@ -10,7 +10,7 @@ import gradio as gr
 from lab.ui.form import CHOOSERS, FormField
 
 
-def component(field: FormField, value: Any, i18n: gr.I18n) -> gr.components.Component:
+def component(field: FormField, value: Any, i18n: gr.I18n, *, visible: bool = True) -> gr.components.Component:
     """The component that enters a field."""
     common: dict[str, Any] = {
         "label": i18n(f"{field.key}.label"),
@@ -18,6 +18,7 @@ def component(field: FormField, value: Any, i18n: gr.I18n) -> gr.components.Comp
         "elem_id": f"{field.algorithm}-{field.path.replace('.', '-')}",
         "interactive": True,
         "min_width": 150,
+        "visible": visible,
     }
     if field.kind is bool:
         return gr.Checkbox(value=value, **common)

@@ -46,6 +46,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
+    _show_no_progress(blocks)
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
@@ -53,6 +54,14 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         "i18n": i18n,
     }
     return blocks
+
+
+def _show_no_progress(blocks: gr.Blocks) -> None:
+    """Where an event shows no progress, have it shown nowhere: Gradio's page else goes through its whole tree once for every output
+    of every event there ever was, each time that any of them begins or ends."""
+    for event in blocks.fns.values():
+        if event.show_progress == "hidden":
+            event.show_progress_on = []
 
 
 def translations() -> dict[str, dict[str, str]]:

@@ -20,6 +20,7 @@ from lab.runs.preview import Previews
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import RunState, Store
 from lab.ui import form
+from lab.ui.as_built import only_changes
 from lab.ui.draft import Draft, read_draft
 from lab.ui.field_component import component
 from lab.ui.presets import Presets, model_of
@@ -93,7 +94,7 @@ class TrainForm:
             with gr.Row(elem_classes="edited-row", visible=False) as self.edited_row:
                 gr.HTML(self.i18n("train.edited"), elem_classes="quiet")
                 self.reset = gr.Button(self.i18n("train.reset"), size="sm", min_width=80)
-                self.back = gr.Button(self.i18n("train.back"), size="sm", min_width=80)
+                self.back = gr.Button(self.i18n("train.back"), size="sm", min_width=80, visible=False)
 
     def _draw_fields(self, algorithm: str) -> list[gr.components.Component]:
         preset = next(p for p in self.presets.by_name.values() if p.recipe.algorithm == algorithm)
@@ -103,7 +104,8 @@ class TrainForm:
         def draw(chosen: Sequence[form.FormField]) -> None:
             with gr.Row(elem_classes="fields"):
                 for field in chosen:
-                    drawn[field.path] = component(field, values[field.path], self.i18n)
+                    shown = form.visible(field, values)
+                    drawn[field.path] = component(field, values[field.path], self.i18n, visible=shown)
 
         draw(form.in_view(algorithm))
         with gr.Accordion(self.i18n("train.more"), open=False, elem_classes="more"):
@@ -160,7 +162,7 @@ class TrainForm:
         if self.presets.errors:
             broken = problem(self.presets.errors[0], language_of(request))
             updates[self.everything.index(self.message)] = _sentence(broken, "problem")
-        return updates
+        return only_changes(self.everything, updates)
 
     @requires(Access.VIEWER)
     def chosen(self, request: gr.Request, stored: Any, preset: Any) -> list[Any]:
@@ -335,6 +337,8 @@ class TrainForm:
             found = self.starts.models()
         elif path == "reward_model":
             found = self.starts.reward_models(language)
+        elif path == "watch_preferences":
+            found = self.starts.judged(language)
         else:
             found = self.starts.data(algorithm, language)
         return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
