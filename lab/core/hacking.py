@@ -2,7 +2,7 @@
 
 Two points of a run are compared, each as a window of rollouts. Between them the reward has risen, and one *signal* has become worse:
 
-- ``pass_at_1``, ``agreement`` (with people): held-out measurements, against the best one so far;
+- ``pass_at_1``, ``agreement`` (with people, on judged pairs): held-out measurements, against the best one so far;
 - ``length``, ``repetition``, ``same_answer``: how the text looks (``text_health.py``), against the run's first window. They are looked at
   where something was measured, and count only where pass@1 has not risen: a model that gets better may well write shorter.
 
@@ -31,6 +31,9 @@ LEAST = {"pass_at_1": 0.05, "agreement": 0.05, "repetition": 0.1, "same_answer":
 
 TIMES_LONGER = 2.0
 """Completions so many times as long, or as short, as at the start."""
+
+SHARES = {"pass_at_1": "samples", "agreement": "agreement_pairs"}
+"""Held-out shares, and where a measurement says of how many."""
 
 COLUMNS = {"length": "completion_tokens", "repetition": "repetition", "same_answer": "same_answer"}
 """Signals of the text and where metrics.jsonl has them."""
@@ -65,7 +68,8 @@ class _Rollout:
 class _Measured:
     step: int
     values: Mapping[str, float]
-    samples: int
+    samples: Mapping[str, int]
+    """How many completions, or judged pairs, each value is a share of."""
 
 
 def find_hacking(lines: Sequence[Line], weights: Mapping[str, float]) -> list[Finding]:
@@ -76,7 +80,7 @@ def find_hacking(lines: Sequence[Line], weights: Mapping[str, float]) -> list[Fi
         return []
     ends = [one.step for one in measured] or [one.step for one in rollouts[2 * WINDOW - 1 :: WINDOW]]
     found: list[Finding] = []
-    for name in ("pass_at_1", "agreement", *COLUMNS):
+    for name in (*SHARES, *COLUMNS):
         look = _text_worse if name in COLUMNS else _measured_fell
         holding: Finding | None = None
         for step in ends:
@@ -135,13 +139,11 @@ def _rollouts(lines: Sequence[Line], weights: Mapping[str, float]) -> Iterator[_
 def _measurements(lines: Sequence[Line]) -> Iterator[_Measured]:
     for line in lines:
         held_out = line.get("held_out")
-        if isinstance(held_out, dict) and isinstance(held_out.get("pass_at_1"), (int, float)):
-            known = {
-                name: float(held_out[name])
-                for name in ("pass_at_1", "agreement")
-                if isinstance(held_out.get(name), (int, float))
-            }
-            yield _Measured(int(line["step"]), known, int(held_out.get("samples") or 1))
+        if not isinstance(held_out, dict):
+            continue
+        known = {name: float(held_out[name]) for name in SHARES if isinstance(held_out.get(name), (int, float))}
+        if known:
+            yield _Measured(int(line["step"]), known, {name: int(held_out.get(SHARES[name]) or 1) for name in known})
 
 
 def _measured_fell(name: str, step: int, rollouts: Sequence[_Rollout], measured: Sequence[_Measured]) -> Finding | None:
@@ -174,7 +176,7 @@ def _text_worse(name: str, step: int, rollouts: Sequence[_Rollout], measured: Se
 
 def _is_better(measured: Sequence[_Measured], step: int) -> bool:
     """Whether pass@1 has risen since the first measurement, as far as is known at this step."""
-    known = [one for one in measured if one.step <= step]
+    known = [one for one in measured if one.step <= step and "pass_at_1" in one.values]
     if len(known) < 2:
         return False
     rose = known[-1].values["pass_at_1"] - known[0].values["pass_at_1"]
@@ -210,7 +212,8 @@ def _values(rollouts: Sequence[_Rollout], column: str) -> list[float]:
 def _error(measured: _Measured, name: str) -> float:
     """The standard error of a share; never 0, since a share of 1 of a few samples is not certain."""
     share = min(max(measured.values[name], 0.0), 1.0)
-    return math.sqrt(max(share * (1 - share), 1 / measured.samples) / measured.samples)
+    count = measured.samples[name]
+    return math.sqrt(max(share * (1 - share), 1 / count) / count)
 
 
 def _difference_error(before: Sequence[float], now: Sequence[float]) -> float:

@@ -19,6 +19,7 @@ from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
 from lab.data.rows import Rows, read_rows
+from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
 
@@ -51,6 +52,8 @@ class Dataset:
     """Preferences to measure a reward model on, with their ``category`` where it is known."""
     left_out: tuple[LeftOut, ...] = ()
     """The rows of a file that cannot be used, each with its reason."""
+    watched: tuple[Row, ...] = ()
+    """Judged pairs that are only watched; no prompt of theirs is among those to train on."""
 
 
 def load(recipe: Recipe, home: Path | None = None) -> Dataset:
@@ -58,16 +61,30 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
 
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
+    found = _load(recipe, home)
+    name = getattr(recipe, "watch_preferences", "")
+    if not name:
+        return found
+    pairs = shape_preferences(_rows(name, home)).rows
+    train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+    return replace(found, train=train, watched=watched)
+
+
+def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
+    """The rows that a name of a recipe's stands for, as they are."""
+    if name.startswith(VERSION):
+        return _version(name, home)
+    if name.startswith(HUB):
+        return rows_of_hub(name, home)
+    if name.startswith(GROUPS):
+        return pairs_of_run(name.removeprefix(GROUPS), home, margin)
+    return read_rows(Path(name).expanduser())
+
+
+def _load(recipe: Recipe, home: Path | None) -> Dataset:
     if recipe.dataset == "equations":
         return _equations(recipe)
-    if recipe.dataset.startswith(VERSION):
-        rows = _version(recipe.dataset, home)
-    elif recipe.dataset.startswith(HUB):
-        rows = rows_of_hub(recipe.dataset, home)
-    elif recipe.dataset.startswith(GROUPS):
-        rows = pairs_of_run(recipe.dataset.removeprefix(GROUPS), home, getattr(recipe, "pair_margin", 0.0))
-    else:
-        rows = read_rows(Path(recipe.dataset).expanduser())
+    rows = _rows(recipe.dataset, home, getattr(recipe, "pair_margin", 0.0))
     if recipe.algorithm in ON_PAIRS:
         shaped = shape_preferences(rows)
         pairs = shaped.rows

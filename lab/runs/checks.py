@@ -37,8 +37,9 @@ def check(recipe: Recipe, store: Store) -> str:
     check_four_bits(recipe)
     check_disk(recipe, store, model)
     check_memory(recipe, model)
-    if recipe.dataset.startswith(VERSION):
-        version_file(store, recipe.dataset.removeprefix(VERSION))
+    for name in (recipe.dataset, getattr(recipe, "watch_preferences", "")):
+        if name.startswith(VERSION):
+            version_file(store, name.removeprefix(VERSION))
     return load(recipe, store.home).content_hash  # read as the worker will; raises DatasetError
 
 

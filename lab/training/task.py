@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, ProgressCallback
 
-from lab.core.recipes import Precision, RuleUse, Schedule
+from lab.core.recipes import Precision, RuleUse, Schedule, micro_batch
 from lab.data.datasets import Dataset
 from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
@@ -22,6 +22,7 @@ from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
 from lab.training import measure
+from lab.training.agreement import Agreement
 from lab.training.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.reporter import Reporter
 from lab.training.watch import Watch
@@ -51,6 +52,8 @@ class Task:
     loaded: Loaded | None = None
     own_measure: Callable[[Task], dict[str, Any] | None] | None = None
     """An algorithm's own held-out measurement, where sampling completions says nothing of it (a reward model)."""
+    agreement: Agreement | None = None
+    """With people, on the judged pairs that the recipe watches."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,19 +76,38 @@ class Task:
     @property
     def measures(self) -> bool:
         """Whether there is anything held out to measure on."""
-        return bool(self.dataset.held_out or self.dataset.held_out_pairs) and self.recipe.measure_samples > 0
+        data = self.dataset
+        return bool(data.held_out or data.held_out_pairs or data.watched) and self.recipe.measure_samples > 0
 
     @property
     def longest_completion(self) -> int:
         """In tokens, when measuring."""
         return int(getattr(self.recipe, "max_completion_length", 0) or 40)
 
+    def note_start(self) -> None:
+        """Make ready to watch judged pairs. Before anything trains, so that the model is the start; a resumed run's too."""
+        recipe, pairs = self.recipe, self.dataset.watched
+        if pairs:
+            size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+            self.agreement = Agreement(
+                self.model,
+                self.tokenizer,
+                pairs,
+                rows=size,
+                tokens=size * recipe.max_completion_length,
+                name=recipe.watch_preferences,
+            )
+
     def measure(self, samples: int | None = None) -> dict[str, Any] | None:
-        """Held-out pass@1 and reward of the model as it is now; None where nothing is held out."""
+        """What is held out, measured on the model as it is now; None where nothing is."""
         if self.own_measure is not None:
             return self.own_measure(self)
-        if not self.measures or not self.dataset.held_out:
-            return None
+        sampled = self._measure_samples(samples) if self.measures and self.dataset.held_out else {}
+        agreed = self.agreement.of(self.model) if self.agreement is not None else {}
+        return {**sampled, **agreed} or None
+
+    def _measure_samples(self, samples: int | None) -> dict[str, Any]:
+        """pass@1 and reward."""
 
         def on_batch(fraction: float) -> None:
             self.reporter.stage_fraction = fraction

@@ -39,7 +39,7 @@ MULTIPLE_OF: Mapping[str, str] = {"batch_size": "group_size"}
 RULES = "rules"
 """The field whose value is a whole rule set; the form holds it as one text (``rules_text``)."""
 
-CHOOSERS = ("model", "dataset", "reward_model", RULES)
+CHOOSERS = ("model", "dataset", "reward_model", "watch_preferences", RULES)
 """Text fields that offer what the lab has, and take anything else as well."""
 
 

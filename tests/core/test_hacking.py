@@ -52,6 +52,31 @@ def test_pass_at_1_that_falls_while_the_reward_rises() -> None:
     assert (found.before, found.now) == (0.6, pytest.approx(0.5))
 
 
+def judged(lines: list[dict], ends: tuple[float, float], pairs: int = 256, *, sampled: bool = True) -> list[dict]:
+    """The same run with judged pairs that it watched; ``sampled`` is whether completions were measured as well."""
+    steps = lines[-1]["step"]
+    for line in lines:
+        if "held_out" in line:
+            share = 0.5 if line["step"] == 0 else ends[0] + (ends[1] - ends[0]) * line["step"] / steps
+            line["held_out"] = (line["held_out"] if sampled else {}) | {"agreement": share, "agreement_pairs": pairs}
+    return lines
+
+
+@pytest.mark.parametrize("sampled", [True, False], ids=["beside-pass@1", "alone"])
+def test_agreement_with_people_that_falls_while_the_reward_rises(sampled: bool) -> None:
+    (found,) = find_hacking(judged(run_of(), (0.5, 0.1), sampled=sampled), WEIGHTS)
+    assert (found.signal, found.rule, found.since, found.step) == ("agreement", "short", 0, 40)
+    assert (found.before, found.now) == (0.5, pytest.approx(0.34))
+
+
+@pytest.mark.parametrize(
+    ("ends", "pairs"), [((0.5, 0.9), 256), ((0.5, 0.4), 256), ((0.5, 0.1), 12)], ids=["rises", "noise", "few-pairs"]
+)
+def test_agreement_that_says_nothing(ends: tuple[float, float], pairs: int) -> None:
+    """A share of twelve pairs is not as sure as one of the 512 completions that were sampled beside them."""
+    assert find_hacking(judged(run_of(), ends, pairs), WEIGHTS) == []
+
+
 def test_the_rule_that_drove_it_is_the_one_that_gained_most_by_weight() -> None:
     lines = run_of(pass_at_1=(0.6, 0.1), right=(0.1, 0.5))
     assert find_hacking(lines, WEIGHTS)[0].rule == "short"

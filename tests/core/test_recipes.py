@@ -47,6 +47,16 @@ def test_every_field_of_the_form_has_words_in_both_languages(algorithm):
         ({"algorithm": "grpo", "group_size": 1}, "recipe_value", {"field": "group_size"}),
         ({"algorithm": "grpo", "rules": []}, "recipe_value", {"field": "rules"}),
         ({"algorithm": "grpo", "rules": [{"name": "a"}, {"name": "a"}]}, "recipe_rule_twice", {"rules": "a, a"}),
+        *(
+            ({"algorithm": name, "watch_preferences": value}, "recipe_watch_not_judged", {"value": value})
+            for name, value in (("grpo", "equations"), ("ppo", "groups:20260101-000000-aaaa"), ("grpo", "hub:a/b/c@d"))
+        ),
+        (
+            {"algorithm": "grpo", "watch_preferences": "mine.jsonl", "measure_samples": 0},
+            "recipe_watch_unmeasured",
+            {"value": "mine.jsonl"},
+        ),
+        ({"algorithm": "dpo", "watch_preferences": "mine.jsonl"}, "recipe_unknown_key", {"field": "watch_preferences"}),
         ({"algorithm": "sft", "load_in_4bit": True}, "recipe_4bit_needs_lora", {}),
         ({"algorithm": "pretrain", "heads": 5}, "recipe_heads", {"heads": 5}),
         ({"algorithm": "reinforce"}, "recipe_algorithm", {"value": "reinforce"}),

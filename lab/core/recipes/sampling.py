@@ -27,6 +27,9 @@ LONGEST_SOURCE = 64 * 1024
 WRITTEN_ONLY = ("description", "low", "high")
 """What only a written rule has of its own."""
 
+NOT_JUDGED = ("hub:", "groups:", "run:")
+"""Beginnings of names of data that hold no choice of people's."""
+
 
 class RuleUse(Strict):
     """A rule of a rule set, with its weight and the score that stands in where it fails.
@@ -164,6 +167,29 @@ class SampledRecipe(AdaptedRecipe):
         ge=1,
         le=32_768,
     )
+
+    watch_preferences: str = setting(
+        "",
+        Section.MEASURE,
+        (
+            "Judged pairs to watch",
+            "`version:ID` or a file: each measurement tells how often the policy leans to what people chose. Never trained on.",
+        ),
+        (
+            "要关注的偏好对",
+            "`version:ID` 或偏好文件：每次测量都会报告策略有多常偏向人们选中的回答；其中的提示不参与训练。",
+        ),
+        max_length=400,
+    )
+
+    @model_validator(mode="after")
+    def _watches_what_people_chose(self) -> SampledRecipe:
+        name = self.watch_preferences
+        if name == "equations" or name.startswith(NOT_JUDGED):
+            raise PydanticCustomError("recipe_watch_not_judged", "no judged pairs", {"value": name})
+        if name and not self.measure_samples:
+            raise PydanticCustomError("recipe_watch_unmeasured", "nothing is measured", {"value": name})
+        return self
 
     @model_validator(mode="after")
     def _batches_fit(self) -> SampledRecipe:

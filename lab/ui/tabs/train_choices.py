@@ -49,8 +49,7 @@ class StartChoices:
         recipes: list[Recipe] = [preset.recipe for preset in self._presets.by_name.values()]
         found |= {recipe.dataset: recipe.dataset for recipe in recipes if recipe.algorithm == algorithm}
         if algorithm in (*ON_PAIRS, "ppo"):
-            versions = self._annotation.versions()
-            found |= {VERSION + one.id: say("train.data_version", language, name=one.name) for one in versions}
+            found |= {value: label for label, value in self._versions(language)}
         if algorithm in ON_PAIRS:
             groups = [run for run in runs if run.algorithm in WITH_GROUPS and run.state.ended]
             found |= {GROUPS + run.id: say("train.data_groups", language, name=run.name) for run in groups}
@@ -60,6 +59,16 @@ class StartChoices:
         for name in names:
             found.setdefault(name, name)
         return [(label, value) for value, label in found.items()]
+
+    def judged(self, language: str) -> Choices:
+        """None, and what was frozen of people's judgements."""
+        return [(say("train.no_watched", language), ""), *self._versions(language)]
+
+    def _versions(self, language: str) -> Choices:
+        return [
+            (say("train.data_version", language, name=one.name), VERSION + one.id)
+            for one in self._annotation.versions()
+        ]
 
     def _finished(self) -> list[Run]:
         return [run for run in self._store.runs() if run.state is RunState.FINISHED]

@@ -2,8 +2,8 @@
 // share. Drawn as SVG by hand; no plotting library, no request.
 
 const CHART_HEIGHT = 116;
-const SHARES = /(_share|_ratio|accuracy|pass_at_1|_bias|repetition|same_answer)$|^accuracy\//;
-const WHOLE = /(_share|accuracy|pass_at_1|_bias|repetition|same_answer)$|^accuracy\//;
+const SHARES = /(_share|_ratio|accuracy|pass_at_1|agreement|_bias|repetition|same_answer)$|^accuracy\//;
+const WHOLE = /(_share|accuracy|pass_at_1|agreement|_bias|repetition|same_answer)$|^accuracy\//;
 
 function metricLabel(name) {
   if (hasWord("m_" + name)) return word("m_" + name);
