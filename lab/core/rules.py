@@ -18,6 +18,8 @@ RuleFunction = Callable[[str, str, str | None], float]
 
 LONGEST_MESSAGE = 200
 """An error's message is cut to this many characters before it is stored."""
+CLOSE = 1e-6
+"""A score this near to the expected one is the expected one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Score:
     def as_json(self) -> float | dict[str, str]:
         """The form of ``groups.jsonl``: the number, or ``{"error": …}``."""
         return self.value if self.error is None else {"error": self.error}
+
+    def meets(self, expected: float) -> bool:
+        """Whether it is what a rule's author expects (a pin); an error never is, whatever stands in for it."""
+        return self.error is None and abs(self.value - expected) <= CLOSE
 
 
 @dataclass(frozen=True)

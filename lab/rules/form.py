@@ -1,4 +1,4 @@
-"""The ready-made rules about a completion's form: tags, a pattern, length, repetition, language. None of them judges content."""
+"""The ready-made rules about a completion's form: tags, length, repetition, language. None of them judges content."""
 
 from __future__ import annotations
 
@@ -34,25 +34,6 @@ def has_tags(*names: str) -> RuleFunction:
             return 0.0
         found = pattern.fullmatch(_encodable(completion))
         return float(found is not None and all(group.strip() for group in found.groups()))
-
-    return rule
-
-
-def matches(pattern: str) -> RuleFunction:
-    """A rule: 1 where the pattern (RE2 syntax: no look-around, no back-references) is found in the completion.
-
-    Raises RuleError where the pattern cannot be compiled.
-    """
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
-        raise RuleError("rule_pattern", pattern=pattern, reason=reason) from error
-
-    def rule(prompt: str, completion: str, answer: str | None) -> float:
-        return float(compiled.search(_encodable(completion)) is not None)
 
     return rule
 

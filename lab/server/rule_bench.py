@@ -17,7 +17,6 @@ from lab.core.recipes import RuleUse
 from lab.core.rule_sets import MOST_PINS, MOST_RULES
 from lab.core.rules import Score
 from lab.errors import LabError, RuleError
-from lab.sandbox.pins import CLOSE
 from lab.sandbox.rewards import scores_of, weighed
 from lab.sandbox.written import LARGEST, Row, WrittenRule, check_rule, text_wrong
 
@@ -135,7 +134,7 @@ def _problems(rule: SentRule, names: Sequence[str]) -> list[RuleError]:
 
 def _rule(column: Column) -> dict[str, Any]:
     pins = [
-        {"score": score.as_json(), "passed": score.error is None and abs(score.value - pin.expected) <= CLOSE}
+        {"score": score.as_json(), "passed": score.meets(pin.expected)}
         for pin, score in zip(column.sent.pins, column.pinned, strict=True)
     ]
     return {"name": column.sent.name, "problems": [each.as_dict() for each in column.problems], "pins": pins}

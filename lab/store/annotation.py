@@ -33,7 +33,6 @@ from lab.store.annotation_tables import (
     pairs_table,
     showings_table,
 )
-from lab.store.judgements_counters import Progress, progress
 from lab.store.pairs import (
     Collection,
     CollectionSettings,
@@ -117,11 +116,6 @@ class Annotation(PairImports):
         return self.store.writer.submit(
             lambda connection: judgements_queue.undo(connection, annotator, undo_id, judgement_id)
         )
-
-    def progress(self, annotator: User, collection_id: str) -> Progress:
-        """How far somebody is."""
-        with self.store.reading() as connection:
-            return progress(connection, annotator.id, collection_id)
 
     # ---- looking
 

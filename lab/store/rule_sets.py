@@ -8,16 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Column, Connection, Float, ForeignKey, Integer, Row, Table, Text, delete, func, insert, select
-from sqlalchemy import update as change
 
 from lab.core.rule_sets import RuleEntry, RuleSet
 from lab.errors import InputError, StateError
 from lab.sandbox.rewards import check_uses
 from lab.store.database import metadata
-from lab.store.rule_files import as_rule_set, parse_entries, read_entries, write_entries
+from lab.store.rule_files import as_rule_set
 from lab.store.runs import Store
 
 NAME_LENGTH = 80
@@ -122,20 +120,6 @@ class RuleSets:
             raise StateError("no_such_rule_set", name=name[:NAME_LENGTH])
         return _version(row)
 
-    def rename(self, name: str, new: str) -> None:
-        """Give a rule set another name. Raises StateError where there is none, or that name is taken."""
-        title = clean_name(new)
-
-        def work(connection: Connection) -> None:
-            number = _id_of(connection, name)
-            if number is None:
-                raise StateError("no_such_rule_set", name=name[:NAME_LENGTH])
-            if _id_of(connection, title) not in (None, number):
-                raise StateError("rule_set_exists", name=title)
-            connection.execute(change(sets_table).where(sets_table.c.id == number).values(name=title))
-
-        self._store.writing(work)
-
     def delete(self, name: str) -> None:
         """Delete a rule set with all its versions; runs that used it keep their rules. Raises StateError ``no_such_rule_set``."""
 
@@ -147,15 +131,6 @@ class RuleSets:
             connection.execute(delete(sets_table).where(sets_table.c.id == number))
 
         self._store.writing(work)
-
-    def import_file(self, file: Path | str, name: str, author: str = "") -> RuleSetVersion:
-        """A TOML file, or the text of one, as a version of that name. Raises RuleError naming what is wrong."""
-        entries = read_entries(file) if isinstance(file, Path) else parse_entries(file, name)
-        return self.save(name, entries, author)
-
-    def export_text(self, name: str, version: int | None = None) -> str:
-        """A version as TOML that ``import_file`` takes."""
-        return write_entries(self.load(name, version).entries)
 
 
 def clean_name(name: str) -> str:

@@ -106,10 +106,6 @@ class Problem:
         return Split.HELD_OUT if digest < 51 else Split.VALIDATION if digest < 77 else Split.TRAIN
 
 
-WORKED_EXAMPLE = Problem(3, 5, 5, 1)
-"""解方程：3x + 5 = 20 of the course."""
-
-
 @cache
 def problems(split: Split) -> tuple[Problem, ...]:
     """Every problem of a split, in a fixed order."""

@@ -18,7 +18,6 @@ WITHOUT_DATA = 256
 """The prompt's tokens where neither the data nor the recipe tells."""
 PAIRS_AT_ONCE = 128
 SAMPLES_AT_ONCE = 256
-MEASURED_COMPLETION = 40
 
 
 def lengths_of(recipe: Recipe, dataset: Dataset | None, tokenizer: Any) -> Lengths:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.rules import Rule, Score, check, score, weigh
+from lab.core.rules import CLOSE, Rule, Score, check, score, weigh
 
 
 def rule(function, **kwargs):
@@ -54,3 +54,9 @@ def test_a_failing_rule_counts_with_its_fallback():
     reward = weigh({"good": Score(1.0), "bad": Score(0.25, "RuntimeError: broken")}, {"good": 1.0, "bad": 2.0})
     assert reward.value == 1.5
     assert reward.scores["bad"].as_json() == {"error": "RuntimeError: broken"}
+
+
+def test_a_score_meets_what_was_expected_and_an_error_never_does() -> None:
+    assert Score(1.0).meets(1.0) and Score(1.0 + CLOSE / 2).meets(1.0)
+    assert not Score(1.0 - 2 * CLOSE).meets(1.0) and not Score(0.0).meets(1.0)
+    assert not Score(1.0, "ZeroDivisionError").meets(1.0), "a fallback is not what was expected"

@@ -11,7 +11,6 @@ from lab.rules.form import (
     has_tags,
     language,
     length_between,
-    matches,
     no_repetition,
 )
 
@@ -37,19 +36,6 @@ def test_format_tags(completion: str, score: float) -> None:
 def test_tags_are_a_parameter() -> None:
     assert has_tags("a.b")("", "<a.b>x</a.b>", None) == 1.0
     assert has_tags("a.b")("", "<acb>x</acb>", None) == 0.0
-
-
-def test_matches() -> None:
-    assert matches(r"^x = \d+$")("", "x = 5", None) == 1.0
-    assert matches(r"^x = \d+$")("", "x = five", None) == 0.0
-
-
-@pytest.mark.parametrize("pattern", ["(", r"(?=a)", r"(a)\1"])
-def test_a_pattern_that_cannot_be_compiled_is_named(pattern: str) -> None:
-    with pytest.raises(RuleError) as caught:
-        matches(pattern)
-    assert caught.value.key == "rule_pattern"
-    assert caught.value.params["pattern"] == pattern
 
 
 def test_length_between_counts_characters_and_includes_both_ends() -> None:

@@ -1,4 +1,4 @@
-"""Rule sets: versions that never change, files that come back as the same, and pins that are run."""
+"""Rule sets: versions that never change, and files that come back as the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from lab.core.rule_sets import Pin, RuleEntry
 from lab.errors import InputError, RuleError, StateError
-from lab.sandbox.pins import run_pins
 from lab.sandbox.written import worker
 from lab.store.rule_files import as_rule_set, parse_entries, read_entries, write_entries
 from lab.store.rule_sets import RuleSets
@@ -58,18 +57,14 @@ def test_the_list_has_the_newest_of_each(rule_sets: RuleSets) -> None:
     ]
 
 
-def test_rename_and_delete(rule_sets: RuleSets) -> None:
+def test_what_is_deleted_is_gone_and_its_name_is_free(rule_sets: RuleSets) -> None:
     rule_sets.save("old", [EQUALS])
     rule_sets.save("other", [WRITTEN])
-    with pytest.raises(StateError, match="rule_set_exists"):
-        rule_sets.rename("old", "other")
-    rule_sets.rename("old", "new")
-    assert [one.name for one in rule_sets.list()] == ["new", "other"]
-    rule_sets.delete("new")
-    for gone in ("new", "old"):
-        with pytest.raises(StateError, match="no_such_rule_set"):
-            rule_sets.load(gone)
-    assert rule_sets.save("new", [EQUALS]).version == 1
+    rule_sets.delete("old")
+    assert [one.name for one in rule_sets.list()] == ["other"]
+    with pytest.raises(StateError, match="no_such_rule_set"):
+        rule_sets.load("old")
+    assert rule_sets.save("old", [WRITTEN]).version == 1
 
 
 @pytest.mark.parametrize(
@@ -97,13 +92,11 @@ def test_a_name_is_visible_and_short(rule_sets: RuleSets, name: str) -> None:
         rule_sets.save(name, [EQUALS])
 
 
-def test_a_file_comes_back_as_the_same(rule_sets: RuleSets, tmp_path: Path) -> None:
-    rule_sets.save("mine", [EQUALS, WRITTEN])
+def test_a_file_comes_back_as_the_same(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(rule_sets.export_text("mine"), "utf-8")
+    file.write_text(write_entries([EQUALS, WRITTEN]), "utf-8")
     assert read_entries(file) == [EQUALS, WRITTEN]
-    assert rule_sets.import_file(file, "theirs").entries == (EQUALS, WRITTEN)
-    assert rule_sets.import_file(file.read_text("utf-8"), "mine").version == 1
+    assert parse_entries(file.read_text("utf-8"), "mine") == [EQUALS, WRITTEN]
 
 
 text = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -132,14 +125,3 @@ def test_whatever_is_written_to_toml_is_read_back(
 def test_numbers_in_quotes_are_no_numbers() -> None:
     with pytest.raises(RuleError, match="rules_value"):
         parse_entries('[[rules]]\nname = "equals_answer"\nweight = "2"\n', "here")
-
-
-def test_pins_are_the_rules_own_tests() -> None:
-    results = run_pins(WRITTEN)
-    assert [one.passed for one in results] == [True, False]
-    assert results[1].score.value == 0.0
-    broken = WRITTEN.model_copy(update={"source": "def reward(p, c, a):\n    return 1 / 0\n", "fallback": 1.0})
-    assert [one.passed for one in run_pins(broken)] == [False, False], "a fallback is not what was expected"
-    named = RuleEntry(name="integer_answer", pins=(Pin(completion="x = 15/3", expected=0.5),))
-    assert [one.passed for one in run_pins(named)] == [True]
-    worker().close()

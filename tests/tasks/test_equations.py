@@ -7,8 +7,8 @@ from itertools import islice
 import pytest
 
 from lab.tasks.equations import (
-    WORKED_EXAMPLE,
     Language,
+    Problem,
     Split,
     Style,
     demonstrations,
@@ -47,10 +47,10 @@ def test_held_out_problems_are_held_out_of_everything_that_trains():
 
 
 def test_the_worked_example_is_the_one_of_the_course():
-    assert WORKED_EXAMPLE.prompt(Language.CHINESE) == "解方程：3x + 5 = 20"
-    assert WORKED_EXAMPLE.x == 5
+    example = Problem(3, 5, 5, 1)
+    assert example.prompt(Language.CHINESE) == "解方程：3x + 5 = 20"
     rng = random.Random(0)
-    texts = {style: WORKED_EXAMPLE.completion(style, Language.CHINESE, rng) for style in Style}
+    texts = {style: example.completion(style, Language.CHINESE, rng) for style in Style}
     assert texts[Style.DIRECT] == "x = 5"
     assert texts[Style.STEPS] == "3x = 15 → x = 5"
     assert texts[Style.FRACTION] == "x = 15/3"

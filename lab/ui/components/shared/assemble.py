@@ -18,7 +18,6 @@ from typing import Any
 
 SHARED = Path(__file__).parent
 SHARED_SCRIPTS = ("words.js", "dom.js", "feed.js")
-LANGUAGES = ("en", "zh")
 
 
 def read_words(folder: Path) -> dict[str, dict[str, str]]:
