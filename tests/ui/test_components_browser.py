@@ -30,6 +30,7 @@ from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
 from lab.ui.words import error_words
 from tests.core.test_hacking import run_of
+from tests.runs.test_kept_estimates import an_estimate
 from tests.runs.test_warnings import written
 
 pytestmark = pytest.mark.browser
@@ -375,4 +376,42 @@ def test_a_warning_is_a_sentence_five_completions_and_a_mark_in_the_curves(
     from axe_playwright_python.sync_playwright import Axe
 
     assert serious(Axe().run(page, context="[data-testid=run-warnings]").response) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "memory", "why"),
+    [
+        (
+            "en-US",
+            "peak memory: measured 995 MB, estimated 1.02 GB (+2 %), besides 330 MB of libraries",
+            "It begins at a half",
+        ),
+        ("zh-CN", "内存峰值：实测 995 MB，估计 1.02 GB（+2 %），程序库另占 330 MB", "起点恰为一半"),
+    ],
+)
+def test_an_ended_run_tells_its_memory_and_what_people_would_say(
+    open_page: Open, lab: Lab, locale: str, memory: str, why: str
+) -> None:
+    if "told" not in lab.runs:
+        lab.runs["told"] = write_run(lab.store, "the one that is told of", RunState.FINISHED, STEPS)
+        folder = lab.store.folder(lab.runs["told"])
+        folder.write("estimate.json", an_estimate("cpu", 1_018_000_000).model_dump(mode="json"))
+        result = {"state": "finished", "peak_memory_bytes": 1_325_000_000, "libraries_bytes": 330_000_000}
+        folder.write("result.json", result)
+        for step in (0, 20, 40):
+            held_out = {"agreement": 0.5 - step / 100, "agreement_pairs": 256}
+            folder.append("metrics", {"step": step, "time": time.time(), "held_out": held_out})
+    page = open_page("Train", locale=locale, width=390 if locale == "zh-CN" else 1440)
+    page.locator(f"[data-testid=run-row][data-run='{lab.runs['told']}']").click()
+    curves = page.get_by_test_id("live-curves")
+    expect(curves.locator(".facts")).to_contain_text(memory)
+    charts = curves.locator("figure")
+    expect(charts).to_have_count(6)
+    names = charts.evaluate_all("all => all.map(one => one.dataset.metric)")
+    assert names[:3] == ["reward", "pass_at_1", "agreement"]
+    agreement = charts.nth(2)
+    expect(agreement).to_contain_text(why)
+    expect(agreement.locator(".value")).to_have_text("10.0 %")
+    expect(agreement.locator("circle[cy]")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
