@@ -17,6 +17,8 @@ from lab.ui.text import say, system_locale, word
 
 BAR = 24
 PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
+FAR_ABOVE = 1.15
+"""Where an estimate lies further above what was measured than this, it is said what it is made for."""
 SHOWN = (("reward", "reward"), ("loss", "loss"), ("token_accuracy", "accuracy"))
 
 
@@ -99,7 +101,8 @@ def _memory(memory: dict[str, int], locale: str) -> str:
     percent = round(100 * (estimated / measured - 1))
     off = (f"{percent:+} %" if percent else "0 %").replace("-", "−")
     sizes = {"measured": size_text(measured), "estimated": size_text(estimated), "libraries": size_text(libraries)}
-    return say("cli.memory_apart" if libraries else "cli.memory", locale, off=off, **sizes)
+    line = say("cli.memory_apart" if libraries else "cli.memory", locale, off=off, **sizes)
+    return f"{line}; {say('cli.memory_longest', locale)}" if estimated > FAR_ABOVE * measured else line
 
 
 def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:

@@ -1,6 +1,9 @@
 // What a run is doing, in one line and a bar: state, stage, steps done, honest time left, speed, what it learned; and
 // the sentence of its error where it failed.
 
+// Where an estimate lies further above what was measured than this, it is said what it is made for.
+const FAR_ABOVE = 1.15;
+
 class Status {
   constructor() {
     this.state = make("span", { class: "state" });
@@ -50,7 +53,8 @@ class Status {
     const size = (bytes) => (bytes >= 1e9 ? figure(bytes / 1e9, 2) + " GB" : figure(bytes / 1e6, 0) + " MB");
     const off = signed(100 * (estimated_bytes / measured_bytes - 1), 0) + " %";
     const told = { measured: size(measured_bytes), estimated: size(estimated_bytes), off };
-    return libraries_bytes ? word("memory_told_apart", { ...told, libraries: size(libraries_bytes) }) : word("memory_told", told);
+    const line = libraries_bytes ? word("memory_told_apart", { ...told, libraries: size(libraries_bytes) }) : word("memory_told", told);
+    return estimated_bytes > FAR_ABOVE * measured_bytes ? [line, word("memory_longest")] : [line];
   }
 
   list(run) {
@@ -66,7 +70,7 @@ class Status {
     const percent = (share) => figure(share * 100, 1);
     if (isNumber(after) && isNumber(before)) facts.push(word("learned", { before: percent(before), after: percent(after) }));
     else if (isNumber(after)) facts.push(word("measured", { after: percent(after) }));
-    if (run.memory) facts.push(this.memory(run.memory));
+    if (run.memory) facts.push(...this.memory(run.memory));
     else if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
     if (["stopped", "failed", "lost"].includes(run.state)) facts.push(word("next_" + run.state));
     return facts;
