@@ -72,7 +72,7 @@ def form_values(train: TrainTab, preset: str = "tiny/grpo", **typed: Any) -> lis
     from lab.ui import form
 
     values: list[Any] = []
-    for algorithm in train.form.inputs:
+    for algorithm in train.form.fields.inputs:
         own = next(p for p in train.form.presets.by_name.values() if p.recipe.algorithm == algorithm)
         chosen = train.form.presets.by_name[preset]
         recipe = chosen.recipe if chosen.recipe.algorithm == algorithm else own.recipe
@@ -141,8 +141,8 @@ class TestTrain:
         updates = dict(zip(map(id, train.form.everything), train.form.opened(browser(), stored), strict=True))
         assert updates[id(train.form.chooser.preset)]["value"] == "tiny/sft"
         assert "--set steps=7" in updates[id(train.form.command)] and "gone" not in updates[id(train.form.command)]
-        assert updates[id(train.form.columns["sft"])]["visible"] is True
-        assert "visible" not in updates[id(train.form.columns["grpo"])], "it was built so"
+        assert updates[id(train.form.fields.columns["sft"])]["visible"] is True
+        assert "visible" not in updates[id(train.form.fields.columns["grpo"])], "it was built so"
 
     def test_a_broken_preset_is_named_and_the_others_work(self, store, supervisor, tmp_path):
         (tmp_path / "mine").mkdir()

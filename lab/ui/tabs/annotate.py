@@ -18,13 +18,13 @@ from lab.runs.supervisor import Supervisor
 from lab.store.annotation import Annotation
 from lab.store.runs import Store
 from lab.ui.components.annotator import annotator
+from lab.ui.light import LIGHT
 from lab.ui.tabs.annotate_add import AddPairs
 from lab.ui.tabs.annotate_dataset import DatasetPart
 from lab.ui.tabs.annotate_pairs import Collections
 from lab.ui.tabs.annotate_quality import QualityPart
 from lab.ui.tabs.annotate_reward import RewardPart
 from lab.ui.tabs.train import TrainTab
-from lab.ui.tabs.train_form import LIGHT
 from lab.ui.words import judging_error_words
 
 

@@ -16,10 +16,11 @@ from lab.store.annotation import Annotation
 from lab.store.pairs import settings_from
 from lab.store.pairs_import import Imported
 from lab.store.runs import Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_pairs import Collections, settings_fields
-from lab.ui.tabs.annotate_tables import left_out, notice, preview
-from lab.ui.tabs.train_form import LIGHT
+from lab.ui.tabs.annotate_tables import left_out, preview
 from lab.ui.text import say
 
 WAYS = ("file", "run", "runs", "typed")

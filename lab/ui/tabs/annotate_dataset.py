@@ -13,10 +13,11 @@ from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.store.annotation import Annotation
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
-from lab.ui.tabs.annotate_tables import derived, notice, versions
+from lab.ui.tabs.annotate_tables import derived, versions
 from lab.ui.tabs.train import TrainTab
-from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
 
 TRAINED = ("rm", "dpo")

@@ -11,10 +11,11 @@ from lab.core.access import Access, requires
 from lab.errors import LabError
 from lab.store.annotation import Annotation
 from lab.store.pairs import Collection, CollectionSettings
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_invite import invitation, invite
-from lab.ui.tabs.annotate_tables import collections, notice
-from lab.ui.tabs.train_form import LIGHT
+from lab.ui.tabs.annotate_tables import collections
 from lab.ui.text import say
 
 

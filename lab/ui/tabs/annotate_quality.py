@@ -13,9 +13,10 @@ from lab.store.adjudication import adjudicate
 from lab.store.annotation import Annotation
 from lab.store.annotation_quality import Quality
 from lab.store.runs import Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
-from lab.ui.tabs.annotate_tables import disagreement, notice, quality
-from lab.ui.tabs.train_form import LIGHT
+from lab.ui.tabs.annotate_tables import disagreement, quality
 from lab.ui.text import say
 
 DECISIONS = (Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD)

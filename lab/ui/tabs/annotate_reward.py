@@ -17,10 +17,10 @@ from lab.store.annotation import Annotation
 from lab.store.rewarded_pairs import decided_in, rules_agree, rules_named
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_agreement import agreement
-from lab.ui.tabs.annotate_tables import notice
-from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
 
 SECONDS = 1.0

@@ -17,17 +17,12 @@ from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
 from lab.store.preference_versions import Version
+from lab.ui.notice import notice
 from lab.ui.text import say
 
 SHOWN_TEXT = 600
 SHOWN_LINES = 12
 TENTH = 10.0  # seconds; below, a tenth of a second says something
-
-
-def notice(text: str, kind: str = "note") -> str:
-    """A sentence in a box; ``problem`` is read out at once."""
-    role = "alert" if kind == "problem" else "status"
-    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>' if text else ""
 
 
 def preview(found: Preview, language: str) -> str:

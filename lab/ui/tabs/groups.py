@@ -10,8 +10,8 @@ import gradio as gr
 from lab.core.access import Access, requires
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
+from lab.ui.light import LIGHT
 from lab.ui.sentences import language_of
-from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
 from lab.ui.words import rule_words
 

@@ -12,8 +12,9 @@ from lab.core.recipes import SampledRecipe
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
+from lab.ui.light import LIGHT
 from lab.ui.presets import Presets, title
-from lab.ui.tabs.train_form import LIGHT, TrainForm
+from lab.ui.tabs.train_form import TrainForm
 from lab.ui.text import LOCALES, table
 from lab.ui.words import error_words
 

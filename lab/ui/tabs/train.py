@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import gradio as gr
@@ -11,10 +10,12 @@ from lab.core.access import Access, requires
 from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.presets import Presets
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.groups import GroupsTab
-from lab.ui.tabs.train_form import LIGHT, TrainForm
+from lab.ui.tabs.train_form import TrainForm
 from lab.ui.tabs.train_runs import TrainRuns
 from lab.ui.text import say
 
@@ -45,9 +46,9 @@ class TrainTab:
         try:
             run = self.form.submitted(stored, values)
         except LabError as error:
-            told = f'<p class="problem" role="alert">{html.escape(problem(error, language))}</p>'
+            told = notice(problem(error, language), "problem")
             return [told, *[gr.skip()] * len(self.runs.everything)]
-        told = f'<p class="note" role="status">{html.escape(say("train.started", language, name=run.name))}</p>'
+        told = notice(say("train.started", language, name=run.name))
         return [told, *self.runs.show(run.id)]
 
     @requires(Access.VIEWER)
@@ -57,6 +58,6 @@ class TrainTab:
             return self.form.loaded(str(selected), stored, request)
         except LabError as error:
             updates: list[Any] = [gr.skip()] * len(self.form.everything)
-            told = f'<p class="problem" role="alert">{html.escape(problem(error, language_of(request)))}</p>'
+            told = notice(problem(error, language_of(request)), "problem")
             updates[self.form.everything.index(self.form.message)] = told
             return updates

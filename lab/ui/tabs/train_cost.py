@@ -19,13 +19,14 @@ from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.runs.estimate import Estimator
 from lab.ui.cost_words import cost, parts
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
 SECONDS = 1.5
 PAUSE = 4.0
 """Seconds from the opening of a page, or an edit, to a measurement; and between looks while a run is on."""
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 class CostLine:
@@ -39,9 +40,9 @@ class CostLine:
     def wire(self, blocks: gr.Blocks, draft: gr.BrowserState) -> None:
         """Look when the page opens, at every edit, and, while something is measured, on the timer."""
         outputs = [self.line, self.timer]
-        blocks.load(self.changed, [draft], outputs, **QUIET)
-        draft.change(self.changed, [draft], outputs, **QUIET)
-        self.timer.tick(self.looked, [draft], outputs, **QUIET)
+        blocks.load(self.changed, [draft], outputs, **LIGHT)
+        draft.change(self.changed, [draft], outputs, **LIGHT)
+        self.timer.tick(self.looked, [draft], outputs, **LIGHT)
 
     @requires(Access.VIEWER)
     def changed(self, request: gr.Request, stored: Any) -> list[Any]:
@@ -68,13 +69,11 @@ class CostLine:
         if found is None:
             told = say("estimate.waits" if waits else "estimate.measuring", language)
             again = gr.Timer(PAUSE if later or waits else SECONDS, active=True)
-            return [f'<p class="about" role="status">{html.escape(told)}</p>', again]
+            return [notice(told, "about"), again]
         if isinstance(found, LabError):
             return [f'<p class="note">{html.escape(problem(found, language))}</p>', gr.Timer(active=False)]
         return [_shown(found, language), gr.Timer(active=False)]
 
 
 def _shown(found: Estimate, language: str) -> str:
-    kind, role = ("about", "status") if found.fits else ("problem", "alert")
-    text = f"{cost(found, language)} {parts(found, language)}"
-    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>'
+    return notice(f"{cost(found, language)} {parts(found, language)}", "about" if found.fits else "problem")

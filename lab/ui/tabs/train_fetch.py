@@ -18,11 +18,12 @@ from lab.runs.downloads import Fetching
 from lab.runs.fetching import Fetches, Thing, missing
 from lab.runs.watch import size_text
 from lab.store.runs import Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
 SECONDS = 1.0
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 class FetchRow:
@@ -43,11 +44,11 @@ class FetchRow:
     def wire(self, blocks: gr.Blocks, draft: gr.BrowserState, start: gr.Button) -> None:
         """Look when the page opens, at every edit, and on the timer while something is fetched."""
         outputs = [self.row, self.said, self.get, self.cancel, self.timer, self.lacking, start]
-        blocks.load(self.looked, [draft], outputs, **QUIET)
-        draft.change(self.looked, [draft], outputs, **QUIET)
-        self.timer.tick(self.looked, [draft], outputs, **QUIET)
-        self.get.click(self.fetch_asked, [draft], outputs, **QUIET)
-        self.cancel.click(self.fetch_ended, [draft], outputs, **QUIET)
+        blocks.load(self.looked, [draft], outputs, **LIGHT)
+        draft.change(self.looked, [draft], outputs, **LIGHT)
+        self.timer.tick(self.looked, [draft], outputs, **LIGHT)
+        self.get.click(self.fetch_asked, [draft], outputs, **LIGHT)
+        self.cancel.click(self.fetch_ended, [draft], outputs, **LIGHT)
 
     @requires(Access.OWNER)
     def fetch_asked(self, request: gr.Request, stored: Any) -> list[Any]:
@@ -92,10 +93,10 @@ class FetchRow:
 
 def _said(things: Sequence[Thing], told: Sequence[Fetching | LabError | None], language: str) -> str:
     names = say("plan.list", language).join(_named(thing, language) for thing in things)
-    lines = [f'<p class="missing" role="status">{html.escape(say("train.fetch_missing", language, things=names))}</p>']
+    lines = [notice(say("train.fetch_missing", language, things=names), "missing")]
     for thing, one in zip(things, told, strict=True):
         if isinstance(one, LabError):
-            lines.append(f'<p class="problem" role="alert">{html.escape(problem(one, language))}</p>')
+            lines.append(notice(problem(one, language), "problem"))
         elif one is not None:
             lines.append(_bar(thing, one, language))
     return "".join(lines)

@@ -1,19 +1,18 @@
 """The left half of the Train tab: which preset, what it will do, its fields, and the button that starts it.
 
 What is typed is kept in the browser (``draft.py``), preset by preset: it survives another choice, a reload and a restart.
-Not here: the runs that came of it (``train_runs.py``), how a field becomes a component (``form.py``).
+Not here: its fields (``train_fields.py``), the runs that came of it (``train_runs.py``).
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.core.recipes import RECIPES, Recipe, parse
+from lab.core.recipes import Recipe, parse
 from lab.errors import LabError, RecipeError
 from lab.runs.estimate import Estimator
 from lab.runs.preview import Previews
@@ -22,19 +21,16 @@ from lab.store.runs import RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
 from lab.ui.draft import Draft, read_draft
-from lab.ui.field_component import component
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
 from lab.ui.sentences import language_of, plan, problem
-from lab.ui.tabs.rules_chosen import RuleSetChoices
-from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.tabs.train_cost import CostLine
 from lab.ui.tabs.train_fetch import FetchRow
+from lab.ui.tabs.train_fields import RecipeFields
 from lab.ui.tabs.train_presets import PresetChooser
 from lab.ui.tabs.train_preview import PreviewPane
 from lab.ui.text import say
-
-LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""For handlers that take milliseconds: they wait in no queue, dim nothing, and are offered to no API client."""
 
 COMMAND = """<div class="command"><code>{{value}}</code><button type="button" aria-label="Copy / 复制" title="Copy / 复制">
 <svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
@@ -56,12 +52,8 @@ class TrainForm:
 
     def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
         self.store, self.supervisor, self.presets, self.i18n = store, supervisor, presets, i18n
-        self.inputs: dict[str, list[gr.components.Component]] = {}
-        self.columns: dict[str, gr.Column] = {}
-        self.used = [name for name in RECIPES if any(p.recipe.algorithm == name for p in presets.by_name.values())]
         # A fixed key and no true secret: the draft has to be read again after a restart, and there is nothing to hide in it.
         self.draft = gr.BrowserState({}, storage_key="lab-draft", secret="alignment-lab")
-        self.rule_sets, self.starts = RuleSetChoices(store, presets), StartChoices(store, presets)
         self._draw()
 
     # ---- the look of it
@@ -73,10 +65,7 @@ class TrainForm:
         self.cost = CostLine(
             Estimator(self.store.home), self._recipe_in, lambda: bool(self.store.in_state(RunState.RUNNING))
         )
-        for algorithm in self.used:
-            with gr.Column(visible=False, elem_classes="recipe") as column:
-                self.columns[algorithm] = column
-                self.inputs[algorithm] = self._draw_fields(algorithm)
+        self.fields = RecipeFields(self.store, self.presets, self.i18n)
         self.preview = PreviewPane(Previews(self.store.home), self._recipe_in, self.i18n)
         with gr.Column(elem_id="start-bar"):
             self.fetch = FetchRow(self.store, self._recipe_in, self.i18n)
@@ -96,24 +85,6 @@ class TrainForm:
                 self.reset = gr.Button(self.i18n("train.reset"), size="sm", min_width=80)
                 self.back = gr.Button(self.i18n("train.back"), size="sm", min_width=80, visible=False)
 
-    def _draw_fields(self, algorithm: str) -> list[gr.components.Component]:
-        preset = next(p for p in self.presets.by_name.values() if p.recipe.algorithm == algorithm)
-        values, every = form.entered(preset.recipe), form.fields(algorithm)
-        drawn: dict[str, gr.components.Component] = {}
-
-        def draw(chosen: Sequence[form.FormField]) -> None:
-            with gr.Row(elem_classes="fields"):
-                for field in chosen:
-                    shown = form.visible(field, values)
-                    drawn[field.path] = component(field, values[field.path], self.i18n, visible=shown)
-
-        draw(form.in_view(algorithm))
-        with gr.Accordion(self.i18n("train.more"), open=False, elem_classes="more"):
-            for section, members in form.by_section([field for field in every if not field.front]):
-                gr.HTML(self.i18n(f"section.{section}"), elem_classes="section")
-                draw(members)
-        return [drawn[field.path] for field in every]
-
     # ---- events
 
     def wire(self, blocks: gr.Blocks) -> None:
@@ -127,18 +98,16 @@ class TrainForm:
         self.chooser.model.input(self.chosen_model, [self.draft, self.chooser.model], self.everything, **LIGHT)
         self.reset.click(self.was_reset, [self.draft], self.everything, **LIGHT)
         self.back.click(self.went_back, [self.draft], self.everything, **LIGHT)
-        for algorithm, inputs in self.inputs.items():
+        self.fields.wire()
+        for algorithm, inputs in self.fields.inputs.items():
             edited, settled = self._handlers(algorithm)
             outputs = [*self.said, *inputs]
             gr.on(
-                [component.input for component in inputs],
+                [entry.input for entry in inputs],
                 edited, [self.draft, *inputs], outputs, trigger_mode="always_last", **LIGHT,
             )  # fmt: skip
-            for field, entry in zip(form.fields(algorithm), inputs, strict=True):
-                if field.path in {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()} and "group_size" in _paths(algorithm):
-                    entry.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
-                if field.path in form.CHOOSERS:
-                    entry.focus(self._offered(algorithm, field.path), entry, entry, **LIGHT)
+            for entry in self.fields.settling(algorithm):
+                entry.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
 
     @property
     def said(self) -> list[Any]:
@@ -147,13 +116,12 @@ class TrainForm:
 
     @property
     def everything(self) -> list[Any]:
-        fields = [component for inputs in self.inputs.values() for component in inputs]
-        return [*self.said, *self.chooser.everything, self.about, *self.columns.values(), *fields]
+        return [*self.said, *self.chooser.everything, self.about, *self.fields.everything]
 
     @property
     def start_inputs(self) -> list[Any]:
         """The draft and every field: what is in the form when Start is pressed, not what was last sent."""
-        return [self.draft, *(component for inputs in self.inputs.values() for component in inputs)]
+        return [self.draft, *self.fields.all_inputs]
 
     @requires(Access.VIEWER)
     def opened(self, request: gr.Request, stored: Any) -> list[Any]:
@@ -161,7 +129,7 @@ class TrainForm:
         updates = self.filled(read_draft(stored, self.presets.names), request)
         if self.presets.errors:
             broken = problem(self.presets.errors[0], language_of(request))
-            updates[self.everything.index(self.message)] = _sentence(broken, "problem")
+            updates[self.everything.index(self.message)] = notice(broken, "problem")
         return only_changes(self.everything, updates)
 
     @requires(Access.VIEWER)
@@ -216,7 +184,7 @@ class TrainForm:
         takes = [preset for preset in self.presets.names if form.RULES in form.entered(self.presets.recipe(preset))]
         if draft.preset not in takes:
             draft = draft.chosen(next((preset for preset in takes if preset.endswith("/grpo")), takes[0]))
-        text = self.rule_sets.text(name, version)
+        text = self.fields.rule_sets.text(name, version)
         told = say("rules.to_train", language_of(request), name=name, version=version)
         return self.filled(draft.replaced({**draft.of(draft.preset), form.RULES: text}), request, told)
 
@@ -228,18 +196,7 @@ class TrainForm:
             recipe = self.presets.recipe(draft.preset)
             if recipe.algorithm != algorithm:  # another preset was chosen meanwhile
                 return [gr.skip()] * (len(self.said) + len(values))
-            edits = form.changes(recipe, dict(zip(_paths(algorithm), values, strict=True)))
-            counted = form.valid_combination(recipe, edits)
-            if settle:
-                edits = {**edits, **{path: counted[path] for path in form.MULTIPLE_OF if path in counted}}
-            standing = {**form.entered(recipe), **edits}
-            updates = []
-            for field, value in zip(form.fields(algorithm), values, strict=True):
-                snapped = settle and field.path in form.MULTIPLE_OF and standing[field.path] != value
-                change = {"value": standing[field.path]} if snapped else {}
-                if field.path in form.ONLY_IF:
-                    change["visible"] = form.visible(field, standing)
-                updates.append(gr.update(**change) if change else gr.skip())
+            edits, updates = self.fields.edited(recipe, values, settle=settle)
             return [*self._said(draft.typed(edits), request), *updates]
 
         @requires(Access.VIEWER)
@@ -252,24 +209,11 @@ class TrainForm:
 
         return edited, settled
 
-    def _offered(self, algorithm: str, path: str) -> Any:
-        @requires(Access.VIEWER)
-        def offered(request: gr.Request, value: Any) -> Any:
-            return gr.update(choices=self._choices(algorithm, path, language_of(request), value))
-
-        return offered
-
     def submitted(self, stored: Any, values: Sequence[Any]) -> Any:
         """Start what stands in the form; the run. Raises LabError."""
         draft = read_draft(stored, self.presets.names)
         recipe = self.presets.recipe(draft.preset)
-        first = 0
-        for algorithm, inputs in self.inputs.items():
-            if algorithm == recipe.algorithm:
-                break
-            first += len(inputs)
-        typed = dict(zip(_paths(recipe.algorithm), values[first:], strict=False))
-        return self.supervisor.submit(form.recipe_from(recipe, form.changes(recipe, typed), draft.preset))
+        return self.supervisor.submit(form.recipe_from(recipe, self.fields.typed(recipe, values), draft.preset))
 
     # ---- what the form shows
 
@@ -277,39 +221,24 @@ class TrainForm:
         """Updates for ``everything``."""
         if not self.presets.names:
             empty = say("train.no_presets", language_of(request))
-            return [gr.skip(), "", "", _sentence(empty, "problem"), *[gr.skip()] * (len(self.everything) - 4)]
+            return [gr.skip(), "", "", notice(empty, "problem"), *[gr.skip()] * (len(self.everything) - 4)]
         recipe = self.presets.recipe(draft.preset)
         known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
         draft = draft.typed(known)
-        standing = {**form.entered(recipe), **known}
-        updates: list[Any] = []
-        for algorithm in self.inputs:
-            for field in form.fields(algorithm):
-                updates.append(self._shown(field, standing, request) if algorithm == recipe.algorithm else gr.skip())
-        columns = [gr.update(visible=algorithm == recipe.algorithm) for algorithm in self.columns]
+        fields = self.fields.filled(recipe.algorithm, {**form.entered(recipe), **known}, language_of(request))
         about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
         chosen = self.chooser.shown(draft.preset, language_of(request))
-        return [*self._said(draft, request, told), *chosen, _sentence(about, "about"), *columns, *updates]
-
-    def _shown(self, field: form.FormField, standing: dict[str, Any], request: gr.Request) -> Any:
-        change: dict[str, Any] = {"value": standing[field.path]}
-        if field.path in form.ONLY_IF:
-            change["visible"] = form.visible(field, standing)
-        if field.path in form.CHOOSERS:
-            change["choices"] = self._choices(field.algorithm, field.path, language_of(request), change["value"])
-        return gr.update(**change)
+        return [*self._said(draft, request, told), *chosen, notice(about, "about"), *fields]
 
     def _said(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
         """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is."""
         language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
-        message = _sentence(told, "note")
+        message = notice(told, "note")
         try:
-            sentence: Any = _sentence(
-                plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan"
-            )
+            sentence: Any = notice(plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan")
         except LabError as error:
             # The last sentence that was true stays until the field is mended.
-            sentence, message = gr.skip(), _sentence(problem(error, language), "problem")
+            sentence, message = gr.skip(), notice(problem(error, language), "problem")
         return [
             draft.model_dump(),
             sentence,
@@ -328,29 +257,3 @@ class TrainForm:
 
     def _names(self) -> dict[str, str]:
         return {run.id: run.name for run in self.store.runs()}
-
-    def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
-        """What a chooser offers; what stands in it is always among it."""
-        if path == form.RULES:
-            return self.rule_sets.choices(algorithm, language, str(value))
-        if path == "model":
-            found = self.starts.models()
-        elif path == "reward_model":
-            found = self.starts.reward_models(language)
-        elif path == "watch_preferences":
-            found = self.starts.judged(language)
-        else:
-            found = self.starts.data(algorithm, language)
-        return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
-
-
-def _paths(algorithm: str) -> list[str]:
-    return [field.path for field in form.fields(algorithm)]
-
-
-def _sentence(text: str, kind: str) -> str:
-    """A paragraph; the text may hold what somebody typed, so nothing in it is markup. A problem is read out at once."""
-    if not text:
-        return ""
-    role = "alert" if kind == "problem" else "status"
-    return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>'

@@ -16,11 +16,12 @@ from lab.core.access import Access, requires, user_of
 from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.runs.preview import Previews
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
 SECONDS = 1.0
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 NO_ROWS = "pretrain"
 """The one algorithm without rows of prompts: it makes its text, and its tokenizer, itself."""
 
@@ -41,10 +42,10 @@ class PreviewPane:
     def wire(self, draft: gr.BrowserState) -> None:
         """Look when it is opened, at every edit while it is open, and on the timer while the rows are read."""
         inputs, outputs = [draft, self.open], [self.rows, self.timer]
-        self.accordion.expand(self.unfolded, [draft], [self.open, *outputs], **QUIET)
-        self.accordion.collapse(self.folded, None, [self.open, *outputs], **QUIET)
-        draft.change(self.looked, inputs, outputs, **QUIET)
-        self.timer.tick(self.looked, inputs, outputs, **QUIET)
+        self.accordion.expand(self.unfolded, [draft], [self.open, *outputs], **LIGHT)
+        self.accordion.collapse(self.folded, None, [self.open, *outputs], **LIGHT)
+        draft.change(self.looked, inputs, outputs, **LIGHT)
+        self.timer.tick(self.looked, inputs, outputs, **LIGHT)
 
     @requires(Access.OWNER)
     def unfolded(self, request: gr.Request, stored: Any) -> list[Any]:
@@ -67,13 +68,12 @@ class PreviewPane:
         except LabError:  # the form says what is wrong
             return [gr.skip(), gr.Timer(active=False)]
         if recipe.algorithm == NO_ROWS:
-            return [_quiet(say("train.preview_none", language)), gr.Timer(active=False)]
+            return [notice(say("train.preview_none", language), "about"), gr.Timer(active=False)]
         found = self._previews.look(recipe)
         if found is None:
-            return [_quiet(say("train.preview_reading", language)), gr.Timer(active=True)]
+            return [notice(say("train.preview_reading", language), "about"), gr.Timer(active=True)]
         if isinstance(found, LabError):
-            sentence = html.escape(problem(found, language))
-            return [f'<p class="problem" role="alert">{sentence}</p>', gr.Timer(active=False)]
+            return [notice(problem(found, language), "problem"), gr.Timer(active=False)]
         return [shown(found, recipe.algorithm, language), gr.Timer(active=False)]
 
 
@@ -83,7 +83,7 @@ def shown(found: Mapping[str, Any], algorithm: str, language: str) -> str:
         say("train.preview_count", language, count=found["count"]),
         say(f"train.template_{found['template']}", language),
     ]
-    head = _quiet(("" if language == "zh" else " ").join(about))
+    head = notice(("" if language == "zh" else " ").join(about), "about")
     rows = "".join(
         f"<section><h4>{number} · {_column(column, seen, language)}</h4>{_text(seen, number, column, language)}</section>"
         for number, row in enumerate(found["rows"], start=1)
@@ -127,7 +127,3 @@ def _left_out(found: Mapping[str, Any], language: str) -> str:
         return ""
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return f'<div class="left-out">{html.escape(say("train.left_out", language))}<ul>{items}</ul></div>'
-
-
-def _quiet(sentence: str) -> str:
-    return f'<p class="about" role="status">{html.escape(sentence)}</p>'

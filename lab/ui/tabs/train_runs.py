@@ -19,8 +19,9 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
-from lab.ui.tabs.train_form import LIGHT
 from lab.ui.text import say
 from lab.ui.words import error_words, rule_words
 
@@ -221,10 +222,10 @@ class TrainRuns:
             act(str(selected))
             now = self.find(selected)
             name = now.name if now else run.name if run else str(selected)
-            message = f'<p class="note" role="status">{html.escape(say(f"train.{told}", language, name=name))}</p>'
+            message = notice(say(f"train.{told}", language, name=name))
         except LabError as error:
             reopen = False
-            message = f'<p class="problem" role="alert">{html.escape(problem(error, language))}</p>'
+            message = notice(problem(error, language), "problem")
         updates = self.show(str(selected), message, fresh=f"{run.state}-{run.queued}" if reopen and run else "")
         if not reopen and self.find(selected):
             updates[self.everything.index(self.curves)] = gr.skip()
