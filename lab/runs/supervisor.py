@@ -83,11 +83,6 @@ class Supervisor:
             self._lock.release()
             self._lock = None
 
-    @property
-    def running(self) -> bool:
-        """Whether the thread is at work; for ``/healthz``."""
-        return self._thread is not None and self._thread.is_alive()
-
     # ---- what a person asks for
 
     def submit(self, recipe: Recipe) -> Run:

@@ -145,7 +145,6 @@ def test_the_thread_outlives_an_exception(
     wait_for(lambda: True)
     monkeypatch.undo()
     wait_state(store, run, RunState.FINISHED)
-    assert supervisor.running
 
 
 def test_a_worker_knows_little_of_our_environment(
