@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
 from lab.core.access import Access, User
 from lab.core.preferences import Choice, Place
 from lab.store.annotation import Annotation
+from lab.store.annotation_tables import annotators_table, collections_table, judgements_table, pairs_table
 from lab.store.judgements import Submission
-from lab.store.pairs import CollectionSettings
+from lab.store.pairs import CollectionSettings, recount
 
 ANNA, BEN, CHEN = (User(name, Access.ANNOTATOR, id=f"u-{name.lower()}") for name in ("Anna", "Ben", "Chen"))
 LAST_PLACE = {Place.LEFT: "a", Place.RIGHT: "b"}
@@ -54,3 +57,26 @@ def judge_all(annotation: Annotation, person: User, collection: str, right: bool
             says(annotation, person, collection, pair, place_of(pair, right), seconds=seconds)
             count += 1
     return count
+
+
+def stored(annotation: Annotation) -> list[Any]:
+    """Every event, in the order in which they came."""
+    with annotation.store.reading() as connection:
+        return list(connection.execute(select(judgements_table).order_by(judgements_table.c.number)))
+
+
+def counters(annotation: Annotation, collection: str) -> list[Any]:
+    """What is kept beside the events."""
+    tables = (
+        select(collections_table.c.pairs, collections_table.c.gold, collections_table.c.open),
+        select(pairs_table.c.id, pairs_table.c.votes).order_by(pairs_table.c.id),
+        select(annotators_table.c["annotator", "judged", "skipped", "in_open"]).order_by(annotators_table.c.annotator),
+    )
+    with annotation.store.reading() as connection:
+        return [tuple(row) for table in tables for row in connection.execute(table)]
+
+
+def counted_anew(annotation: Annotation, collection: str) -> list[Any]:
+    """The same, counted from the events."""
+    annotation.store.writing(lambda connection: recount(connection, collection))
+    return counters(annotation, collection)

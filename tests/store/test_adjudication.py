@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from lab.core.access import Access, User
 from lab.core.preferences import Choice, Derivation
 from lab.errors import StateError
 from lab.store.adjudication import adjudicate
-from lab.store.annotation import Annotation
-from lab.store.runs import Store
 from tests.store.annotating import ANNA, BEN, given, place_of, says, sums
 
 OWNERS = [User(name, Access.OWNER, id=name) for name in ("owner", "second owner", "third owner", "fourth owner")]
-
-
-@pytest.fixture
-def annotation(tmp_path: Path):
-    store = Store(tmp_path, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
 
 
 def test_a_divided_pair_is_decided_by_identity_whatever_the_side(annotation):

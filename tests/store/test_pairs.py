@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from lab.store.runs import Store
 from tests.store.annotating import ANNA, given, place_of, says, sums
 
 ROWS = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(4)]
-
-
-@pytest.fixture
-def annotation(lab_home: Path) -> Iterator[Annotation]:
-    store = Store(lab_home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
 
 
 def written(folder: Path, rows: list[dict[str, Any]], name: str = "prefs.jsonl") -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -25,13 +24,6 @@ from tests.store.annotating import ANNA, BEN, CHEN, given, judge_all, place_of, 
 
 COLUMNS = ["prompt", "chosen", "rejected", "pair_id", "annotators", "n_votes", "agreement", "strength", "source_chosen"]
 COLUMNS += ["source_rejected", "edited_by", "dataset_version"]
-
-
-@pytest.fixture
-def annotation(lab_home: Path) -> Iterator[Annotation]:
-    store = Store(lab_home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
 
 
 @pytest.fixture

@@ -36,13 +36,6 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def annotation(lab_home: Path) -> Iterator[Annotation]:
-    store = Store(lab_home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
-
-
-@pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Annotation]:
     """Another lab."""
     store = Store(tmp_path / "another home", allow_unsafe_disk=True)

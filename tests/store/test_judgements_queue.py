@@ -1,0 +1,175 @@
+"""Who is handed what: nobody a pair twice, no pair beyond its overlap, gold ones at their rate, and everything in the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select, update
+
+from lab.core.preferences import Choice, Place
+from lab.store.annotation import Annotation
+from lab.store.annotation_tables import (
+    current_table,
+    showings_table,
+)
+from lab.store.judgements import current_judgements
+from lab.store.runs import Store
+from tests.store.annotating import (
+    ANNA,
+    BEN,
+    CHEN,
+    counted_anew,
+    counters,
+    given,
+    judge_all,
+    says,
+    stored,
+    sums,
+)
+
+
+def test_nobody_is_handed_a_pair_twice_and_no_pair_beyond_the_overlap(annotation: Annotation) -> None:
+    collection = sums(annotation, 30, overlap=2)
+    people = [ANNA, BEN, CHEN]
+    handed: list[tuple[str, str]] = []
+
+    def work(person: Any) -> None:
+        holding: list[str] = []
+        while pairs := given(annotation, person, collection, 3, holding):
+            for pair in pairs:
+                handed.append((person.id, pair["pair"]))
+                holding.append(pair["pair"])
+            for pair in pairs[:2]:
+                says(annotation, person, collection, pair, Place.LEFT)
+
+    threads = [threading.Thread(target=work, args=(person,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(Counter(handed).values()) == 1
+    assert Counter(pair for _, pair in handed).most_common(1)[0][1] == 2
+    assert len(handed) == 60
+
+
+def test_two_open_the_last_pair_at_once_and_one_gets_it(annotation: Annotation) -> None:
+    collection = sums(annotation, 1, overlap=1)
+    futures = [annotation.hand_out(person, collection, 1) for person in (ANNA, BEN)]
+    assert [len(future.result()["pairs"]) for future in futures] == [1, 0]
+    assert annotation.queue(BEN)[0]["left"] == 1  # Anna may yet skip it
+    (pair,) = futures[0].result()["pairs"]
+    says(annotation, ANNA, collection, pair, Choice.SKIP)
+    assert [one["pair"] for one in given(annotation, BEN, collection)] == [pair["pair"]]
+    assert given(annotation, ANNA, collection) == []
+
+
+def test_two_processes_hand_out_at_once(annotation: Annotation) -> None:
+    collection = sums(annotation, 40, overlap=1)
+    other = Annotation(Store(annotation.store.home, allow_unsafe_disk=True))
+    handed: list[str] = []
+
+    def work(which: Annotation, person: Any) -> None:
+        holding: list[str] = []
+        while pairs := given(which, person, collection, 2, holding):
+            holding += [pair["pair"] for pair in pairs]
+        handed.extend(holding)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in ((annotation, ANNA), (other, BEN))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.store.close()
+    assert sorted(handed) == sorted(pair.id for pair in annotation.pairs(collection))
+
+
+def test_an_abandoned_claim_comes_back_to_others(annotation: Annotation) -> None:
+    collection = sums(annotation, 2, overlap=1)
+    left, kept = given(annotation, ANNA, collection, 2)
+    assert given(annotation, BEN, collection, 2) == []
+    past = update(showings_table).values(expires=time.time() - 1)
+    annotation.store.writing(lambda connection: connection.execute(past))
+    assert {pair["pair"] for pair in given(annotation, BEN, collection, 2)} == {left["pair"], kept["pair"]}
+    assert says(annotation, ANNA, collection, kept, Place.LEFT)["saved"]  # late, and stored all the same
+    assert len(stored(annotation)) == 1
+
+
+def test_holding_lengthens_the_claim(annotation: Annotation) -> None:
+    collection = sums(annotation, 2, overlap=1)
+    pairs = given(annotation, ANNA, collection, 2)
+    soon = update(showings_table).values(expires=time.time() + 1)
+    annotation.store.writing(lambda connection: connection.execute(soon))
+    given(annotation, ANNA, collection, 1, [pairs[0]["pair"]])
+    with annotation.store.reading() as connection:
+        table = showings_table.c
+        shown = select(table.pair, table.expires).where(table.id.in_([pair["shown"] for pair in pairs]))
+        longest = {row.pair: row.expires for row in connection.execute(shown)}
+    assert longest[pairs[0]["pair"]] > time.time() + 60 > longest[pairs[1]["pair"]]
+
+
+def test_a_reload_brings_the_same_pairs_again(annotation: Annotation) -> None:
+    collection = sums(annotation, 9)
+    before = given(annotation, ANNA, collection, 3)
+    after = given(annotation, ANNA, collection, 3)
+    assert [{**pair, "shown": ""} for pair in after] == [{**pair, "shown": ""} for pair in before]
+    others = given(annotation, ANNA, collection, 3, [pair["pair"] for pair in before])
+    assert {pair["pair"] for pair in others}.isdisjoint(pair["pair"] for pair in before)
+
+
+def test_the_least_judged_first(annotation: Annotation) -> None:
+    collection = sums(annotation, 6, overlap=3)
+    for pair in given(annotation, ANNA, collection, 4):
+        says(annotation, ANNA, collection, pair, Choice.TIE)
+    judged = {row.pair for row in stored(annotation)}
+    first = [pair["pair"] for pair in given(annotation, BEN, collection, 2)]
+    assert judged.isdisjoint(first)
+
+
+def test_gold_comes_at_its_rate_to_everybody_and_never_alone(annotation: Annotation) -> None:
+    collection = sums(annotation, 300, gold=100, overlap=1, gold_rate=0.25)
+    assert annotation.collection(collection).gold == 100 and annotation.collection(collection).pairs == 200
+    gold = {pair.id for pair in annotation.pairs(collection) if pair.gold}
+    shares = []
+    for person in (ANNA, BEN):
+        handed: list[str] = []
+        while len(handed) < 100:
+            handed += [pair["pair"] for pair in given(annotation, person, collection, 10, handed)]
+        assert len(set(handed)) == len(handed)
+        shares.append(sum(pair in gold for pair in handed) / len(handed))
+    assert all(
+        0.1 < share < 0.4 for share in shares
+    )  # binomial(100, 0.25): outside in one of 10,000 seeds; this one is fixed
+    judge_all(annotation, ANNA, collection)
+    judge_all(annotation, BEN, collection)
+    assert given(annotation, CHEN, collection, 5) == []  # gold is left, but no other
+
+
+def test_progress_is_that_of_a_count(annotation: Annotation) -> None:
+    collection = sums(annotation, 10, gold=2, overlap=2, gold_rate=0.3)
+    for number, (person, choice) in enumerate(
+        [(ANNA, Place.LEFT), (BEN, Choice.SKIP), (CHEN, Place.RIGHT), (ANNA, Choice.TIE), (BEN, Place.LEFT)]
+    ):
+        for pair in given(annotation, person, collection, 3):
+            says(annotation, person, collection, pair, choice)
+        if number == 3:
+            last = stored(annotation)[-1]
+            annotation.undo(ANNA, uuid4(), UUID(last.id)).result()
+        assert counters(annotation, collection) == counted_anew(annotation, collection)
+    with annotation.store.reading() as connection:
+        derived = {(one.pair_id, one.annotator): str(one.uuid) for one in current_judgements(connection, collection)}
+        kept = {(row.pair, row.annotator): row.judgement for row in connection.execute(select(current_table))}
+    assert derived == kept
+    annotation.change(collection, overlap=1)
+    assert counters(annotation, collection) == counted_anew(annotation, collection)
+
+
+def test_everything_is_judged_in_the_end(annotation: Annotation) -> None:
+    collection = sums(annotation, 9, overlap=2)
+    assert [judge_all(annotation, person, collection) for person in (ANNA, BEN, CHEN)] == [9, 9, 0]
+    assert annotation.collection(collection).open == 0
+    mine = next(row for row in annotation.queue(ANNA) if row["id"] == collection)
+    assert (mine["judged"], mine["left"], mine["pairs"], mine["overlap"]) == (9, 0, 9, 2)
