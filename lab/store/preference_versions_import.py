@@ -89,7 +89,7 @@ class Exported:
     collection: str
     """The name of the collection."""
     settings: CollectionSettings
-    frozen: float | None
+    frozen: float
     """When; seconds since 1970."""
     with_gold: bool
     content_hash: str
@@ -97,6 +97,11 @@ class Exported:
     events: list[Event]
     derived: Derived
     """What its judgements give by its rule: what ``content_hash`` is the hash of."""
+
+    @property
+    def rule(self) -> Derivation:
+        """By which it was derived."""
+        return self.derived.rule
 
     @property
     def annotators(self) -> int:
@@ -121,7 +126,7 @@ def read_export(folder: Path, called: str = "") -> Exported:
             name=collection_name(str(about.get("name") or about["collection"]["name"])),
             collection=collection_name(str(about["collection"]["name"])),
             settings=settings_from(about["collection"]["settings"]),
-            frozen=_moment(about.get("created")),
+            frozen=_moment(about["created"]),
             with_gold=bool(about["with_gold"]),
             content_hash=str(about.get("content_hash")),
             pairs=pairs,
@@ -150,7 +155,7 @@ def import_export(store: Store, found: Exported) -> Version:
             "collection": collection,
             "name": found.name,
             "created": time.time(),
-            "rule": found.derived.rule.model_dump_json(),
+            "rule": found.rule.model_dump_json(),
             "with_gold": found.with_gold,
             "through": through,
             "content_hash": found.content_hash,
@@ -215,9 +220,11 @@ def _fit(pairs: list[Pair], events: list[Event]) -> None:
             raise ValueError(f"{JUDGEMENTS}: pair_id {event.pair[:40]}")
 
 
-def _moment(value: Any) -> float | None:
-    """A time that can be shown, or None."""
-    return float(value) if isinstance(value, int | float) and 0 <= value < LATEST else None
+def _moment(value: Any) -> float:
+    """A time that can be shown. Raises ValueError where it is none."""
+    if not isinstance(value, int | float) or not 0 <= value < LATEST:
+        raise ValueError(f"created: {str(value)[:40]}")
+    return float(value)
 
 
 def _why(error: Exception) -> str:

@@ -1,4 +1,7 @@
-"""Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, typed by hand; into a collection, new or not."""
+"""Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, typed by hand; into a collection, new or not.
+
+The fifth way, an exported version, brings a collection of its own: ``annotate_take_in.py``.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_pairs import Collections, settings_fields
 from lab.ui.tabs.annotate_tables import left_out, preview
+from lab.ui.tabs.annotate_take_in import TakeIn
 from lab.ui.text import say
 
-WAYS = ("file", "run", "runs", "typed")
+WAYS = ("file", "run", "runs", "typed", "export")
 FILES = [".jsonl", ".json", ".csv", ".parquet"]
 SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 """For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
@@ -38,12 +42,14 @@ class AddPairs:
         ways = [(i18n(f"annotate_way.{way}"), way) for way in WAYS]
         self.way = gr.Radio(ways, value="file", show_label=False, elem_id="pairs-from", elem_classes="as-cards")
         self.columns = [gr.Column(visible=way == "file", elem_classes="way", elem_id=f"way-{way}") for way in WAYS]
-        for column, draw in zip(self.columns, (self._file, self._run, self._runs, self._typed), strict=True):
+        draws = (self._file, self._run, self._runs, self._typed, self._export)
+        for column, draw in zip(self.columns, draws, strict=True):
             with column:
                 draw()
-        self._where()
-        self.button = gr.Button(i18n("annotate.add_button"), variant="primary", elem_id="add-pairs-button")
-        self.message = gr.HTML(elem_id="add-message")
+        with gr.Column(elem_classes="way", elem_id="pairs-where") as self.where:
+            self._where()
+            self.button = gr.Button(i18n("annotate.add_button"), variant="primary", elem_id="add-pairs-button")
+            self.message = gr.HTML(elem_id="add-message")
 
     # ---- the look of it
 
@@ -84,6 +90,9 @@ class AddPairs:
         gold = [(self.i18n(f"annotate_gold.{value or 'none'}"), value) for value in ("", "first", "second")]
         self.gold = gr.Radio(gold, value="", label=self.i18n("annotate.typed_gold"), elem_id="typed-gold")
 
+    def _export(self) -> None:
+        self.take_in = TakeIn(self.annotation, self.i18n)
+
     def _where(self) -> None:
         with gr.Row(elem_classes="side-by-side"):
             new = [(self.i18n("annotate.new_collection"), "")]
@@ -96,7 +105,8 @@ class AddPairs:
 
     def wire(self, shown: Collections) -> None:
         """Connect the events; what was added shows among the collections."""
-        self.way.input(None, [self.way], self.columns, js=SHOW_WAY, **LIGHT)
+        self.way.input(None, [self.way], [*self.columns, self.where], js=SHOW_WAY, **LIGHT)
+        self.take_in.wire(shown)
         self.into.input(None, [self.into], [self.name, self.settings_box], js=SHOW_IF_NEW, **LIGHT)
         self.into.focus(self.offered, None, [self.into], **LIGHT)
         for chooser in (self.run, self.one, self.other):
@@ -218,5 +228,6 @@ def _told(error: LabError, request: gr.Request, path: Any) -> str:
     return problem(type(error)(error.key, **params), language_of(request))
 
 
-SHOW_WAY = "(way) => " + str(list(WAYS)) + ".map((one) => ({ __type__: 'update', visible: one === way }))"
+SHOWN = "({ __type__: 'update', visible })"
+SHOW_WAY = f"(way) => [...{list(WAYS)}.map((one) => one === way), way !== 'export'].map((visible) => {SHOWN})"
 SHOW_IF_NEW = "(into) => [{ __type__: 'update', visible: !into }, { __type__: 'update', visible: !into }]"

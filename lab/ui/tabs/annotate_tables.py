@@ -17,11 +17,13 @@ from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
 from lab.store.preference_versions import Version
+from lab.store.preference_versions_import import Exported
 from lab.ui.notice import notice
 from lab.ui.text import say
 
 SHOWN_TEXT = 600
 SHOWN_LINES = 12
+SHOWN_PAIRS = 3
 TENTH = 10.0  # seconds; below, a tenth of a second says something
 
 
@@ -30,6 +32,23 @@ def preview(found: Preview, language: str) -> str:
     head = say("annotate.preview", language, count=found.count, form=say(f"annotate_form.{found.form}", language))
     pairs = "".join(_pair(pair, language) for pair in found.pairs)
     return f'<h4>{html.escape(head)}</h4><div class="pair-list">{pairs}</div>{left_out(found.left_out, language)}'
+
+
+def exported(found: Exported, same: Sequence[tuple[Version, Collection]], language: str) -> str:
+    """An exported version before it is taken in: what it is, what it rests on, its first pairs, and whether it is here already."""
+    preferences = len(found.derived.preferences)
+    head = say("annotate.take_in_is", language, name=found.name, count=_count(preferences), rule=rule(found, language))
+    rests = say(
+        "annotate.take_in_rests", language,
+        collection=found.collection, pairs=_count(len(found.pairs)), judgements=_count(len(found.events)),
+        people=_count(found.annotators), hash=found.content_hash[7:19], moment=_moment(found.frozen),
+    )  # fmt: skip
+    here = [say("annotate.take_in_same", language, name=one.name, collection=of.name) for one, of in same[:1]]
+    pairs = "".join(_pair(pair, language) for pair in found.pairs[:SHOWN_PAIRS])
+    return (
+        f"<h4>{html.escape(head)}</h4>{notice(' '.join(here))}"
+        f'<p class="quiet">{html.escape(rests)}</p><div class="pair-list">{pairs}</div>'
+    )
 
 
 def left_out(rows: Sequence[LeftOut], language: str) -> str:
@@ -113,7 +132,7 @@ def versions(found: Sequence[Version], language: str) -> str:
     return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 
-def rule(version: Version, language: str) -> str:
+def rule(version: Version | Exported, language: str) -> str:
     """The rule of a version in words."""
     given = version.rule
     parts = [say("annotate.rule", language, votes=given.least_votes, agreement=f"{given.least_agreement:.0%}")]

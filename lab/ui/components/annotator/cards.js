@@ -36,7 +36,9 @@ class Card {
     this.head = make("header", { class: "card-head" }, this.title, make("span", { class: "push" }), this.edit, this.grow);
     this.body = make("div", { class: "card-body", tabindex: 0, role: "region", "aria-label": word("answer", { side: letter }), "data-testid": "answer-" + side });
     this.foot = make("div", { class: "card-foot" }, this.choose);
-    this.node = make("section", { class: "card side-" + side }, this.head, this.body, this.foot);
+    // What swipe.js says while a finger moves; whoever does not see it has the button.
+    this.sign = make("div", { class: "sign", "aria-hidden": "true", hidden: true }, word("prefer_" + side));
+    this.node = make("section", { class: "card side-" + side }, this.head, this.body, this.foot, this.sign);
   }
 
   show(answer) {
@@ -90,9 +92,9 @@ class Pair {
     this.tell(null);
   }
 
-  // One line between prompt and cards: what is asked for just now, else why there are no marks.
+  // One line between prompt and cards: what is asked for just now, else why there are no marks, else what a newcomer may try.
   tell(key) {
-    const said = key || (this.apart ? "too_different" : null);
+    const said = key || (this.apart ? "too_different" : null) || (this.news ? "swipe_hint" : null);
     if (said) say(this.hint, word(said));
     conceal(this.hint, !said);
   }

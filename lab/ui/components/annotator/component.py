@@ -19,7 +19,7 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *("later.js", "keys.js", "outbox.js", "drafts.js", "hand.js", "difference.js", "passage.js", "cards.js"),
-    *("editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
+    *("swipe.js", "editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
 )
 
 Words = Mapping[str, Mapping[str, str]]

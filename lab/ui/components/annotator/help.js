@@ -13,6 +13,7 @@ class Help {
       "dialog",
       { class: "overlay", "aria-label": word("keys"), "data-testid": "keys" },
       make("h3", {}, word("keys")),
+      make("p", {}, word("swipe_help")),
       make("p", { class: "quiet" }, word("keys_hint")),
       this.rows,
       this.told,

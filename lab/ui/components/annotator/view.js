@@ -20,6 +20,7 @@ class Annotator {
     });
     this.build();
     document.addEventListener("keydown", (event) => pressed(this, event));
+    watchZoom(root);
     watchSight(root, (visible) => this.sight(visible));
     new ResizeObserver(() => this.place()).observe(document.body);
     window.addEventListener("resize", () => this.place());
@@ -33,6 +34,10 @@ class Annotator {
     this.top = new TopLine({ act, choose: (collection) => this.take(collection), retry: () => this.outbox.retry() });
     this.last = new LastLine();
     this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) });
+    this.swipe = new Swipe(this.pair, {
+      subject: () => (this.hand && this.mode !== "editing" && this.hand.now) || null,
+      choose: (side) => this.act(side),
+    });
     this.editor = new Editor(this.pair.cards, {
       typed: (side, text) => this.drafts.change(this.hand.now.pair, { editing: side, edits: { [side]: text } }),
       save: (side, text) => this.prefer(side, text),
@@ -213,10 +218,8 @@ class Annotator {
       const forget = make("button", { type: "button", class: "plain small", onclick: () => this.outbox.forgetAside() }, word("understood"));
       this.refusals.replaceChildren(make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })), forget);
     }
-    if (this.hand) {
-      this.top.line.show(this.hand.progress);
-      this.last.show(this.hand.last);
-    }
+    this.top.line.show(this.hand ? this.hand.progress : null);
+    this.last.show(this.hand ? this.hand.last : null);
   }
 
   setMode(mode, redraw = true) {
@@ -257,6 +260,7 @@ class Annotator {
       choosingEdit: this.mode === "choose_edit",
       text: pair ? this.drafts.of(pair.pair).reason || "" : "",
     });
+    this.pair.news = Boolean(pair && hand.progress && hand.progress.judged < SWIPE_LESSONS && swipeIsNews());
     this.pair.tell(this.mode === "choose_edit" ? "choose_edit" : null);
     for (const side of SIDES) toggle(this.pair.cards[side].node, "picked", this.mode === "strength" && this.pending.side === side);
   }
