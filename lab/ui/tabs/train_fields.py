@@ -55,11 +55,14 @@ class RecipeFields:
         return [drawn[field.path] for field in every]
 
     def wire(self) -> None:
-        """A chooser looks at what there is when it is opened."""
+        """A chooser looks at what there is when it is opened; a field that others depend on shows and hides them."""
         for algorithm, inputs in self.inputs.items():
-            for field, entry in zip(form.fields(algorithm), inputs, strict=True):
-                if field.path in form.CHOOSERS:
-                    entry.focus(self._offered(algorithm, field.path), entry, entry, **LIGHT)
+            by_path = dict(zip(paths(algorithm), inputs, strict=True))
+            for path, entry in by_path.items():
+                if path in form.CHOOSERS:
+                    entry.focus(self._offered(algorithm, path), entry, entry, **LIGHT)
+                if depend := [field for field in form.fields(algorithm) if form.depends_on(field) == path]:
+                    entry.input(self._revealed(path, depend), entry, [by_path[field.path] for field in depend], **LIGHT)
 
     @property
     def all_inputs(self) -> list[gr.components.Component]:
@@ -94,12 +97,9 @@ class RecipeFields:
             edits = {**edits, **{path: counted[path] for path in form.MULTIPLE_OF if path in counted}}
         standing = {**form.entered(recipe), **edits}
         updates = []
-        for field, value in zip(form.fields(recipe.algorithm), values, strict=True):
-            snapped = settle and field.path in form.MULTIPLE_OF and standing[field.path] != value
-            change = {"value": standing[field.path]} if snapped else {}
-            if field.path in form.ONLY_IF:
-                change["visible"] = form.visible(field, standing)
-            updates.append(gr.update(**change) if change else gr.skip())
+        for path, value in zip(paths(recipe.algorithm), values, strict=True):
+            snapped = settle and path in form.MULTIPLE_OF and standing[path] != value
+            updates.append(gr.update(value=standing[path]) if snapped else gr.skip())
         return edits, updates
 
     def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> list[Any]:
@@ -126,6 +126,14 @@ class RecipeFields:
             return gr.update(choices=self._choices(algorithm, path, language_of(request), value))
 
         return offered
+
+    def _revealed(self, path: str, depend: Sequence[form.FormField]) -> Any:
+        @requires(Access.VIEWER)
+        def revealed(request: gr.Request, value: Any) -> list[Any] | Any:
+            updates = [gr.update(visible=form.visible(field, {path: value})) for field in depend]
+            return updates if len(updates) > 1 else updates[0]
+
+        return revealed
 
     def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
         """What a chooser offers; what stands in it is always among it."""
