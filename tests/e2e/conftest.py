@@ -77,11 +77,14 @@ def _patience() -> None:
 
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLab]:
-    """The real app in a process of its own, for the tests of one file; with the file's ENVIRONMENT where it has one."""
+    """The real app in a process of its own, for the tests of one file; with the file's ENVIRONMENT where it has one.
+
+    No worker waits where a file does not ask for it: most files train nothing.
+    """
     home = tmp_path_factory.mktemp("lab") / "home"
     port, log = _free_port(), home.parent / "app.txt"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")}
-    environment |= {"LAB_ALLOW_UNSAFE_DISK": "1", **getattr(request.module, "ENVIRONMENT", {})}
+    environment |= {"LAB_ALLOW_UNSAFE_DISK": "1", "LAB_SPARE_WORKER": "0", **getattr(request.module, "ENVIRONMENT", {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), "--home", str(home)],

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import serious_findings
 
-ENVIRONMENT = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # no hub answers there
+ENVIRONMENT = {"HF_ENDPOINT": "http://127.0.0.1:9", "LAB_SPARE_WORKER": "1"}  # no hub answers there
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
