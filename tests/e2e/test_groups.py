@@ -70,6 +70,7 @@ def test_the_newest_run_with_groups_is_shown_kept_and_dropped(visit, run_id):
     page.get_by_test_id("threshold").locator("input[value=all]").check(force=True)
     expect(page.locator("[data-testid=completion-card][data-kept=true]")).to_have_count(4)
     assert page.locator("[data-testid=completion-card] img").count() == 0
+    expect(page.get_by_role("button", name="token by token")).to_have_count(0)  # GRPO has no critic
 
 
 def test_an_address_opens_the_run(visit, run_id):

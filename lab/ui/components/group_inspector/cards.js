@@ -9,7 +9,7 @@ function copyIcon() {
 }
 
 class Card {
-  constructor(index) {
+  constructor(index, onTokens) {
     this.index = index;
     this.rules = [];
     this.number = make("span", { class: "number" }, `#${index + 1}`);
@@ -17,6 +17,9 @@ class Card {
     this.tokens = make("span", { class: "quiet tokens" });
     this.copy = make("button", { type: "button", class: "copy", "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") }, copyIcon());
     this.copy.addEventListener("click", () => this.toClipboard());
+    const tokens = { "aria-label": word("tokens_open", { n: index + 1 }), title: word("tokens_open", { n: index + 1 }) };
+    this.open = make("button", { type: "button", class: "plain small", "aria-expanded": "false", "aria-keyshortcuts": "T", hidden: true, ...tokens }, word("tokens_short"));
+    this.open.addEventListener("click", () => onTokens(this));
     this.reward = make("span", { class: "reward" });
     this.advantage = make("span", { class: "advantage" });
     this.lean = make("span", { class: "lean" });
@@ -31,7 +34,7 @@ class Card {
     this.node = make(
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
-      make("div", { class: "top" }, this.number, this.badge),
+      make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.open),
       make("div", { class: "score" }, this.reward, make("span", { class: "quiet" }, word("reward")), make("span", { class: "push" }), this.advantage),
       make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
       this.shares,
@@ -53,6 +56,7 @@ class Card {
     say(this.tokens, word(completion.truncated ? "tokens_cut" : "tokens", { n: completion.tokens ?? "–" }));
     toggle(this.tokens, "cut", completion.truncated);
     mark(this.tokens, "title", completion.truncated ? word("truncated_help") : null);
+    conceal(this.open, !isCredited(completion));
     say(this.reward, figure(completion.reward));
     this.showAdvantage(completion.advantage, context.reach);
     this.showShares(completion.scores || {}, context);
@@ -142,20 +146,43 @@ class Card {
 class Cards {
   constructor() {
     this.node = make("ol", { class: "cards", "aria-label": word("cards") });
+    this.panel = new TokenPanel();
+    this.recipe = null;
     this.cards = [];
     this.order = "";
   }
 
   show(line, verdict, weights, byReward) {
     const { completions } = line;
-    while (this.cards.length < completions.length) this.cards.push(new Card(this.cards.length));
+    this.line = line;
+    while (this.cards.length < completions.length) this.cards.push(new Card(this.cards.length, (card) => this.showTokens(card)));
     const context = this.context(line, weights);
     completions.forEach((completion, index) => this.cards[index].show(completion, verdict.why[index], context));
     const order = completions.map((_, index) => index);
     if (byReward) order.sort((a, b) => (completions[b].reward ?? -Infinity) - (completions[a].reward ?? -Infinity) || a - b);
     const name = order.join();
-    if (name !== this.order) this.node.replaceChildren(...order.map((index) => this.cards[index].node));
+    if (name !== this.order) {
+      this.node.replaceChildren(...order.map((index) => this.cards[index].node));
+      if (this.panel.card && order.includes(this.panel.card.index)) this.panel.place();
+      else this.panel.close(false);
+    }
     this.order = name;
+    this.panel.follow(line, this.recipe);
+  }
+
+  showTokens(card) {
+    this.panel.show(card, this.line, this.recipe);
+  }
+
+  // T: the tokens of the card that has the focus, else of the one that is open, else of the first.
+  key(event) {
+    const { target } = event;
+    if (event.key.toLowerCase() !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
+    const holder = target.closest("[data-testid=completion-card]");
+    const card = holder ? this.cards[Number(holder.dataset.index)] : this.panel.card || this.cards[0];
+    if (!card || card.open.hidden) return;
+    event.preventDefault();
+    this.showTokens(card);
   }
 
   // What the cards of one group share, so that their bars can be compared by eye.

@@ -14,7 +14,10 @@ import gradio as gr
 
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("threshold.js", "steps.js", "answer.js", "cards.js", "strip.js", "controls.js", "group.js", "view.js")
+SCRIPTS = (
+    *("threshold.js", "steps.js", "answer.js", "credit.js", "strip.js", "value_line.js", "tokens.js"),
+    *("cards.js", "controls.js", "group.js", "view.js"),
+)
 
 
 def group_inspector(

@@ -14,6 +14,7 @@ class Inspector {
     watchSight(root, (visible) => this.sight(visible));
     new ResizeObserver(() => this.resize()).observe(root);
     root.addEventListener("keydown", (event) => this.key(event));
+    root.addEventListener("keydown", (event) => this.view.cards.key(event));
   }
 
   build() {
@@ -36,15 +37,7 @@ class Inspector {
       make("div", { class: "choose" }, this.prompts.node, make("div", { class: "within" }, make("span", { class: "caption" }, word("groups_caption")), this.groups.node)),
       this.threshold.node,
     );
-    this.body = make(
-      "div",
-      { class: "body" },
-      this.view.head,
-      panel,
-      this.view.summary,
-      this.view.strip.node,
-      this.view.cards.node,
-    );
+    this.body = make("div", { class: "body" }, this.view.head, panel, this.view.summary, this.view.strip.node, this.view.cards.node);
     this.root.replaceChildren(this.empty, this.body);
     this.wire();
   }
@@ -63,6 +56,7 @@ class Inspector {
   async open({ run = null, step = null } = {}) {
     if (this.feed) this.feed.close();
     const again = run && run === this.run;
+    if (!again || step !== null) this.wanted = step; // kept where the same run is opened again before it was read
     this.setPlaying(false);
     Object.assign(this, { run, summary: null, problem: null, timeline: [], feed: null, following: false, line: null });
     if (!again) Object.assign(this, { prompt: null, position: 0, group: 0, choice: null, at: null });
@@ -88,7 +82,7 @@ class Inspector {
       this.problem = error;
     }
     this.loaded = true;
-    this.settle(step ?? (again ? this.at : null));
+    this.settle(step ?? (again ? this.at ?? this.wanted : null));
     this.at = this.timeline.length ? this.timeline[this.position].step : null;
     this.showRun();
   }
@@ -231,6 +225,7 @@ class Inspector {
     mark(this.root, "data-group", group);
     const threshold = this.choice || line.threshold || { kind: "all", fraction: 1 };
     this.threshold.show(threshold, line.threshold);
+    this.view.cards.recipe = this.summary && this.summary.recipe;
     this.view.show(line, threshold, this.weights, this.steps.low, this.steps.high);
   }
 

@@ -1,0 +1,34 @@
+// What PPO credited each token with, worked back from a stored line: the twin of lab/core/token_credit.py, tested against it
+// (tests/ui). Pure: numbers in, numbers out; and how a token's text is written so that nothing of it is invisible.
+
+const isCredited = (completion) => Array.isArray(completion.values) && Array.isArray(completion.token_advantages);
+
+// One entry a token: piece, value, advantage; where the whitening is known also estimate (GAE), delta, reward, and what came:
+// the sum of the rewards from here on, which the value was a guess of.
+function tokenCredits(completion, whitening, discount, lam) {
+  const { values, token_advantages: advantages, token_texts: pieces } = completion;
+  const count = Math.min(values.length, advantages.length);
+  const credits = [];
+  let after = { value: 0, estimate: 0, came: 0 };
+  for (let at = count - 1; at >= 0; at -= 1) {
+    const credit = { piece: (pieces && pieces[at]) ?? null, value: values[at], advantage: advantages[at] };
+    if (whitening) {
+      credit.estimate = credit.advantage * whitening.std + whitening.mean;
+      credit.delta = credit.estimate - discount * lam * after.estimate;
+      credit.reward = credit.delta - discount * after.value + credit.value;
+      credit.came = credit.reward + discount * after.came;
+      after = credit;
+    }
+    credits.unshift(credit);
+  }
+  return credits;
+}
+
+const UNFINISHED = "◌";
+
+// Blanks and control characters as signs, the name of a token that writes nothing, a sign for the beginning of a character.
+function visibleToken(piece) {
+  if (piece !== null && typeof piece === "object") return String(piece.special ?? "");
+  if (piece === "") return UNFINISHED;
+  return piece.replace(/ /g, "␣").replace(/\n/g, "⏎").replace(/[\u0000-\u001f]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0)));
+}
