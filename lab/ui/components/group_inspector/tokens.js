@@ -2,7 +2,7 @@
 // only when asked for, and after a scrub has come to rest. What the numbers mean stands in credit.js, the line in value_line.js.
 
 const FULL_TINT = 2; // advantages are whitened, so one scale serves every step
-const REST = 140; // milliseconds without a change before the panel is drawn anew
+const REST = 250; // milliseconds without a change before the panel is drawn anew
 const PHONE = matchMedia("(max-width: 760px)");
 
 class TokenPanel {
