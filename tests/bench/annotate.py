@@ -46,7 +46,7 @@ JUDGE = """async (count) => {
 
 FIRST_PAIR = """(() => {
   const look = () => {
-    const answer = document.querySelector("[data-testid=answer-a] .passage");
+    const answer = document.querySelector("[data-testid=response-a] .passage");
     if (answer && answer.getClientRects().length) window.firstPairAfter = performance.now();
     else requestAnimationFrame(look);
   };

@@ -95,4 +95,4 @@ def judge(page: Page, key: str) -> str:
 def better_side(page: Page, better: Callable[[str], bool]) -> str:
     """The key that chooses the side whose text is the better one."""
     expect(page.get_by_test_id("annotator")).to_have_attribute("data-pair", re.compile("."))
-    return "1" if better(page.get_by_test_id("answer-a").inner_text()) else "2"
+    return "1" if better(page.get_by_test_id("response-a").inner_text()) else "2"

@@ -57,7 +57,7 @@ class Person:
             edited, key = edit.input_value(), "Control+Enter"
         else:
             side, edited = {"1": "a", "2": "b"}.get(key, ""), None
-        chosen = self.page.get_by_test_id(f"answer-{side}").text_content() if side else None
+        chosen = self.page.get_by_test_id(f"response-{side}").text_content() if side else None
         self.page.keyboard.press(key)
         expect(self.annotator).not_to_have_attribute("data-pair", pair)
         self.said[pair] = Said(chosen, reason, edited)

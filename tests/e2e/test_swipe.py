@@ -43,7 +43,7 @@ class Phone:
 
     def down(self, side: str = "b") -> tuple[float, float]:
         """Put a finger on the middle of an answer; where."""
-        box = self.page.get_by_test_id(f"answer-{side}").bounding_box()
+        box = self.page.get_by_test_id(f"response-{side}").bounding_box()
         assert box
         at = (box["x"] + box["width"] / 2, box["y"] + min(box["height"], 200) / 2)
         self.finger("Start", at)
@@ -136,7 +136,7 @@ def test_left_prefers_a_and_right_prefers_b_wherever_the_finger_is(phone, annota
     expect(annotator.locator(".hint")).to_have_text("Swipe left for A, right for B, or use the buttons.")
     for across, along, finger_on in ((-FAR, 0, "a"), (-FAR, 20, "b"), (FAR, 0, "a"), (FAR, -30, "b"), (FAR, 0, "b")):
         pair, side = one.pair, "a" if across < 0 else "b"
-        wanted[pair] = one.page.get_by_test_id(f"answer-{side}").text_content()
+        wanted[pair] = one.page.get_by_test_id(f"response-{side}").text_content()
         one.swipe(across, along, side=finger_on)
         expect(annotator).not_to_have_attribute("data-pair", pair)
         expect(annotator.locator(".hint")).to_be_hidden()  # it has been learned
@@ -150,14 +150,14 @@ def test_the_card_says_so_while_the_finger_moves_and_goes_back_with_it(phone, an
     one = phone(rows(3), locale="zh-CN")
     pair, page = one.pair, one.page
     expect(page.locator(".hint")).to_have_text("向左滑选 A，向右滑选 B；也可以点按钮。")
-    ground = page.get_by_test_id("answer-b").evaluate("node => getComputedStyle(node).backgroundColor")
+    ground = page.get_by_test_id("response-b").evaluate("node => getComputedStyle(node).backgroundColor")
     x, y = one.down()
     one.finger("Move", (x + 40, y))
     sign = page.locator(".side-b .sign")
     expect(sign).to_have_text("B 更好")
     expect(sign).to_have_attribute("data-far", "false")
     expect(page.locator(".side-a .sign")).to_be_hidden()
-    assert page.get_by_test_id("answer-b").evaluate("node => getComputedStyle(node).backgroundColor") != ground
+    assert page.get_by_test_id("response-b").evaluate("node => getComputedStyle(node).backgroundColor") != ground
     assert page.locator(".cards").evaluate("node => getComputedStyle(node).transform") == "matrix(1, 0, 0, 1, 7, 0)"
     one.finger("Move", (x + FAR, y))
     expect(sign).to_have_attribute("data-far", "true")
@@ -180,7 +180,7 @@ def test_what_is_no_swipe_chooses_nothing(phone, annotation):
     one.stays(pair)
     one.swipe(FAR, back=15)
     one.stays(pair)
-    answer = page.get_by_test_id("answer-b")
+    answer = page.get_by_test_id("response-b")
     one.swipe(10, -150)
     one.stays(pair)
     assert answer.evaluate("node => node.scrollTop") > 50  # the finger scrolled, as it always does
@@ -269,7 +269,7 @@ def test_the_help_says_how_and_a_mouse_still_marks_text(phone, annotation, local
 
     desk = phone(rows(2), has_touch=False, is_mobile=False, viewport={"width": 1440, "height": 900}, locale=locale)
     expect(desk.page.locator(".hint")).to_be_hidden()
-    pair, answer = desk.pair, desk.page.get_by_test_id("answer-b")
+    pair, answer = desk.pair, desk.page.get_by_test_id("response-b")
     box = answer.locator(".words").bounding_box()
     desk.page.mouse.move(box["x"] + 2, box["y"] + 8)
     desk.page.mouse.down()

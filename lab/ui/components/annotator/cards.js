@@ -34,7 +34,7 @@ class Card {
     this.grow = make("button", { type: "button", class: "plain small grow", "aria-pressed": "false", "aria-label": word("grow", { side: letter }), onclick: () => this.grown(!this.isGrown) }, "⤢\uFE0E");
     this.title = make("h3", {}, letter);
     this.head = make("header", { class: "card-head" }, this.title, make("span", { class: "push" }), this.edit, this.grow);
-    this.body = make("div", { class: "card-body", tabindex: 0, role: "region", "aria-label": word("answer", { side: letter }), "data-testid": "answer-" + side });
+    this.body = make("div", { class: "card-body", tabindex: 0, role: "region", "aria-label": word("response", { side: letter }), "data-testid": "response-" + side });
     this.foot = make("div", { class: "card-foot" }, this.choose);
     // What swipe.js says while a finger moves; whoever does not see it has the button.
     this.sign = make("div", { class: "sign", "aria-hidden": "true", hidden: true }, word("prefer_" + side));
