@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 import pytest
@@ -16,6 +17,15 @@ from lab.training.task import as_conversation
 
 LETTERS = [Weighed(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)]
 """An arbitrary rule with spread, as an untrained model never answers right."""
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread() -> Iterator[None]:
+    """As a worker on two cores has it: on a busy machine, more would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -21,15 +21,6 @@ from tests.training.test_worker import make_run
 PAIRS = preferences(Split.HELD_OUT, 0, 16)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Single rows on a busy machine: more threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def log_probability(model, ids: list[int], begin: int) -> float:
     """log π(y|x) by the formula: one row, no padding, NumPy in float64."""
     with torch.no_grad():

@@ -3,7 +3,6 @@ all that a worker calls, and ``tests/runs/test_jobs.py`` has the process itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,6 @@ def reward(prompt, completion, answer):
         raise ValueError("too much to read")
     return 1.0 if answer in completion else 0.0
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As a worker on two cores has it: on a busy machine, more would wait for each other."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def do(spec: Spec, home: Path) -> tuple[Job, list[dict[str, Any]]]:
