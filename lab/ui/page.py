@@ -35,7 +35,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         header.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
             with gr.Tab(i18n("page.annotate"), id="annotate"):
-                annotate = AnnotateTab(store, supervisor, i18n)
+                annotate = AnnotateTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(presets)
             with gr.Tab(i18n("page.train"), id="train"):

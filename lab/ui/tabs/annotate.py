@@ -19,19 +19,21 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Store
 from lab.ui.components.annotator import annotator
 from lab.ui.light import LIGHT
+from lab.ui.presets import Presets
 from lab.ui.tabs.annotate_add import AddPairs
 from lab.ui.tabs.annotate_dataset import DatasetPart
 from lab.ui.tabs.annotate_pairs import Collections
 from lab.ui.tabs.annotate_quality import QualityPart
 from lab.ui.tabs.annotate_reward import RewardPart
 from lab.ui.tabs.train import TrainTab
+from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.words import judging_error_words
 
 
 class AnnotateTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self, store: Store, supervisor: Supervisor, i18n: gr.I18n) -> None:
+    def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
         self.store, self.annotation = store, Annotation(store)
         with gr.Tabs(elem_id="annotate-tabs") as self.parts:
             with gr.Tab(i18n("annotate.judge"), id="judge"):
@@ -41,7 +43,7 @@ class AnnotateTab:
                 gr.Row(elem_classes="halves"),
             ):
                 with gr.Column(scale=5, min_width=320, elem_id="add-pairs"):
-                    self.add = AddPairs(self.annotation, store, i18n)
+                    self.add = AddPairs(self.annotation, store, supervisor.jobs, StartChoices(store, presets), i18n)
                 with gr.Column(scale=6, min_width=320, elem_id="collections"):
                     self.collections = Collections(self.annotation, i18n)
             with gr.Tab(i18n("annotate.quality"), id="quality", visible=False) as self.quality_tab:
@@ -57,7 +59,7 @@ class AnnotateTab:
         self.collections_tab.select(
             self.collections.looked, [self.collections.chosen], self.collections.everything, **LIGHT
         )
-        self.add.wire(self.collections)
+        self.add.wire(self.collections, self.collections_tab)
         self.collections.wire(self.annotator, self.parts)
         self.quality.wire(self.quality_tab)
         self.reward.wire(self.quality_tab, self.quality.chosen)

@@ -1,6 +1,6 @@
-"""Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, typed by hand; into a collection, new or not.
+"""Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, a model now, typed by hand; into a collection, new or not.
 
-The fifth way, an exported version, brings a collection of its own: ``annotate_take_in.py``.
+What a model writes now is ``annotate_sample.py``'s. The last way, an exported version, brings a collection of its own: ``annotate_take_in.py``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 
 import gradio as gr
 
-from lab.core.access import Access, requires
+from lab.core.access import Access, requires, user_of
 from lab.data.pair_rows import Known
 from lab.errors import LabError
+from lab.runs.jobs import Jobs
 from lab.store.annotation import Annotation
 from lab.store.pairs import settings_from
 from lab.store.pairs_import import Imported
@@ -23,11 +24,13 @@ from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_pairs import Collections, settings_fields
+from lab.ui.tabs.annotate_sample import SampleNow
 from lab.ui.tabs.annotate_tables import left_out, preview
 from lab.ui.tabs.annotate_take_in import TakeIn
+from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.text import say
 
-WAYS = ("file", "run", "runs", "typed", "export")
+WAYS = ("file", "run", "runs", "sample", "typed", "export")
 FILES = [".jsonl", ".json", ".csv", ".parquet"]
 SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 """For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
@@ -36,20 +39,21 @@ SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 class AddPairs:
     """Draws the form where it is made; ``wire`` connects it."""
 
-    def __init__(self, annotation: Annotation, store: Store, i18n: gr.I18n) -> None:
-        self.annotation, self.store, self.i18n = annotation, store, i18n
+    def __init__(self, annotation: Annotation, store: Store, jobs: Jobs, starts: StartChoices, i18n: gr.I18n) -> None:
+        self.annotation, self.store, self.jobs, self.starts, self.i18n = annotation, store, jobs, starts, i18n
         gr.HTML(i18n("annotate.add"), elem_classes="section")
         ways = [(i18n(f"annotate_way.{way}"), way) for way in WAYS]
         self.way = gr.Radio(ways, value="file", show_label=False, elem_id="pairs-from", elem_classes="as-cards")
         self.columns = [gr.Column(visible=way == "file", elem_classes="way", elem_id=f"way-{way}") for way in WAYS]
-        draws = (self._file, self._run, self._runs, self._typed, self._export)
+        draws = (self._file, self._run, self._runs, self._sample, self._typed, self._export)
         for column, draw in zip(self.columns, draws, strict=True):
             with column:
                 draw()
         with gr.Column(elem_classes="way", elem_id="pairs-where") as self.where:
             self._where()
             self.button = gr.Button(i18n("annotate.add_button"), variant="primary", elem_id="add-pairs-button")
-            self.message = gr.HTML(elem_id="add-message")
+        self.message = gr.HTML(elem_id="add-message")
+        self.sample.draw_waiting(i18n)
 
     # ---- the look of it
 
@@ -82,6 +86,9 @@ class AddPairs:
             self.other = gr.Dropdown([], label=self.i18n("annotate.other_run"), interactive=True, elem_id="pairs-other")
             self.most_of_two = gr.Number(200, precision=0, label=self.i18n("annotate.most"))
 
+    def _sample(self) -> None:
+        self.sample = SampleNow(self.annotation, self.jobs, self.starts, self.i18n)
+
     def _typed(self) -> None:
         self.prompt = gr.Textbox(label=self.i18n("annotate_column.prompt"), lines=2, elem_id="typed-prompt")
         with gr.Row(elem_classes="side-by-side"):
@@ -103,8 +110,8 @@ class AddPairs:
 
     # ---- events
 
-    def wire(self, shown: Collections) -> None:
-        """Connect the events; what was added shows among the collections."""
+    def wire(self, shown: Collections, tab: gr.Tab) -> None:
+        """Connect the events; what was added shows among the collections, and what is being sampled when ``tab`` is opened."""
         self.way.input(None, [self.way], [*self.columns, self.where], js=SHOW_WAY, **LIGHT)
         self.take_in.wire(shown)
         self.into.input(None, [self.into], [self.name, self.settings_box], js=SHOW_IF_NEW, **LIGHT)
@@ -114,15 +121,39 @@ class AddPairs:
         read = [self.file, self.known, *self.mapped]
         self.file.change(self.given, read, [self.preview, *self.mapped], **SLOW)
         gr.on([self.known.input, *(one.input for one in self.mapped)], self.looked_at, read, [self.preview], **SLOW)
-        self.button.click(self.added, self.inputs, [self.message, self.into, *self.emptied, *shown.everything], **SLOW)
         self.shown = shown
+        self.button.click(self.added, list(self.fields.values()), self.outputs, **SLOW)
+        self.sample.wire()
+        gr.on([self.sample.timer.tick, tab.select], self.sampled, [self.sample.waiting], self.outputs, **LIGHT)
 
     @property
-    def inputs(self) -> list[Any]:
-        """What is sent when pairs are added."""
-        sources = [self.run, self.per_group, self.most, self.one, self.other, self.most_of_two]
-        typed = [self.prompt, self.first, self.second, self.gold]
-        return [self.way, self.file, self.known, *self.mapped, *sources, *typed, self.into, self.name, *self.settings]
+    def outputs(self) -> list[Any]:
+        """What adding changes."""
+        return [self.message, self.into, *self.emptied, *self.sample.outputs, *self.shown.everything]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is sent when pairs are added, by name."""
+        return {
+            "way": self.way,
+            "file": self.file,
+            "known": self.known,
+            **{f"mapped_{place}": column for place, column in enumerate(self.mapped)},
+            "run": self.run,
+            "per_group": self.per_group,
+            "most": self.most,
+            "one": self.one,
+            "other": self.other,
+            "most_of_two": self.most_of_two,
+            "prompt": self.prompt,
+            "first": self.first,
+            "second": self.second,
+            "gold": self.gold,
+            "into": self.into,
+            "name": self.name,
+            **{f"setting_{place}": setting for place, setting in enumerate(self.settings)},
+            **{f"sample_{name}": field for name, field in self.sample.fields.items()},
+        }
 
     @property
     def emptied(self) -> list[Any]:
@@ -160,42 +191,61 @@ class AddPairs:
         return self._preview(request, path, known, _mapping(known, mapped)) if path else ""
 
     @requires(Access.OWNER)
-    def added(self, request: gr.Request, way: Any, *values: Any) -> list[Any]:
-        """Add the pairs, and say what became of every row."""
-        language = language_of(request)
-        path = values[0]
+    def added(self, request: gr.Request, *values: Any) -> list[Any]:
+        """Add the pairs, and say what became of every row; or have them sampled first."""
+        sent = dict(zip(self.fields, values, strict=True))
         try:
-            done = self._act(str(way), *values)
+            if sent["way"] == "sample":
+                asked = {name: sent[f"sample_{name}"] for name in self.sample.fields}
+                waiting = self.sample.begin(user_of(request).name, _target(sent), asked)
+                return self._waits(self.sample.look(waiting, language_of(request)).shown, waiting)
+            return self._taken(self._act(sent), request)
         except LabError as error:
-            kept = [gr.skip()] * (1 + len(self.emptied) + len(self.shown.everything))
-            return [notice(_told(error, request, path), "problem"), *kept]
+            told = _told(error, request, sent["file"])
+            return [notice(told, "problem"), *[gr.skip()] * (len(self.outputs) - 1)]
+
+    @requires(Access.OWNER)
+    def sampled(self, request: gr.Request, waiting: Any) -> list[Any]:
+        """It is time to look at what is being sampled; or the tab was opened, where nothing may be."""
+        if not waiting:
+            return [gr.skip()] * len(self.outputs)
+        try:
+            looked = self.sample.look(waiting, language_of(request))
+        except LabError as error:
+            return self._waits(self.sample.refused(error, request), {})
+        if looked.taken is not None:
+            return self._taken(looked.taken, request)
+        return self._waits(looked.shown, waiting if looked.waits else {})
+
+    # ---- inside
+
+    def _waits(self, shown: str, waiting: dict[str, Any]) -> list[Any]:
+        kept = [gr.skip()] * (1 + len(self.emptied))
+        return [shown, *kept, *self.sample.waits(waiting), *[gr.skip()] * len(self.shown.everything)]
+
+    def _taken(self, done: Imported, request: gr.Request) -> list[Any]:
+        language = language_of(request)
         told = say("annotate.added", language, count=done.taken, name=done.collection.name)
         empty = [None, "", "", "", ""]
         into = gr.update(
             value=done.collection.id, choices=[(one.name, one.id) for one in self.annotation.collections()]
         )
         message = notice(told) + left_out(done.left_out, language)
-        return [message, into, *empty, *self.shown.show(done.collection.id, language)]
+        return [message, into, *empty, *self.sample.waits({}), *self.shown.show(done.collection.id, language)]
 
-    # ---- inside
-
-    def _act(self, way: str, path: Any, known: Any, *rest: Any) -> Imported:
-        mapped, rest = rest[:3], rest[3:]
-        run, per_group, most, one, other, most_of_two = rest[:6]
-        prompt, first, second, gold, into, name = rest[6:12]
-        target: dict[str, Any] = {"into": into} if into else {"name": str(name or ""), "settings": _settings(rest[12:])}
-        row = {"prompt": prompt, "first": first, "second": second, "gold": gold}
+    def _act(self, sent: dict[str, Any]) -> Imported:
+        target, path = _target(sent), str(sent["file"])
+        known, columns = Known(sent["known"]), _mapping(sent["known"], _numbered(sent, "mapped_"))
+        row = {name: sent[name] for name in ("prompt", "first", "second", "gold")}
+        from_run: dict[str, Any] = {"per_group": _whole(sent["per_group"]), "most": _whole(sent["most"])}
+        runs = (str(sent["one"]), str(sent["other"]))
         acts: dict[str, Callable[[], Imported]] = {
-            "file": partial(
-                self.annotation.import_file, str(path), columns=_mapping(known, mapped), known=Known(known), **target
-            ),
-            "run": partial(
-                self.annotation.import_run, str(run), per_group=_whole(per_group), most=_whole(most), **target
-            ),
-            "runs": partial(self.annotation.import_runs, str(one), str(other), most=_whole(most_of_two), **target),
+            "file": partial(self.annotation.import_file, path, columns=columns, known=known, **target),
+            "run": partial(self.annotation.import_run, str(sent["run"]), **from_run, **target),
+            "runs": partial(self.annotation.import_runs, *runs, most=_whole(sent["most_of_two"]), **target),
             "typed": partial(self.annotation.import_rows, [row], **target),
-        }  # fmt: skip
-        return acts[way]()
+        }
+        return acts[str(sent["way"])]()
 
     def _preview(self, request: gr.Request, path: Any, known: Any, columns: dict[str, str]) -> str:
         try:
@@ -212,9 +262,17 @@ def _mapping(known: Any, mapped: Any) -> dict[str, str]:
     return chosen if len(chosen) == len(names) else {}
 
 
-def _settings(values: Any) -> Any:
-    overlap, gold_rate, strength, reason = values
-    return settings_from({"overlap": overlap, "gold_rate": gold_rate, "strength": strength, "reason": reason})
+def _target(sent: dict[str, Any]) -> dict[str, Any]:
+    """Where the pairs go: into a collection, or into a new one of this name and with these settings. Raises InputError."""
+    if sent["into"]:
+        return {"into": str(sent["into"])}
+    overlap, gold_rate, strength, reason = _numbered(sent, "setting_")
+    values = {"overlap": overlap, "gold_rate": gold_rate, "strength": strength, "reason": reason}
+    return {"name": str(sent["name"] or ""), "settings": settings_from(values)}
+
+
+def _numbered(sent: dict[str, Any], prefix: str) -> list[Any]:
+    return [value for name, value in sent.items() if name.startswith(prefix)]
 
 
 def _whole(value: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
 
 import gradio as gr
@@ -10,13 +9,13 @@ import gradio as gr
 from lab.core.access import Access, requires, user_of
 from lab.errors import LabError, StateError
 from lab.rules import RULES
-from lab.runs.jobs import Summary
 from lab.runs.scored_pairs import Looked, ScoredPairs
 from lab.sandbox.rewards import by_name
 from lab.store.annotation import Annotation
 from lab.store.rewarded_pairs import decided_in, rules_agree, rules_named
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
+from lab.ui.job_progress import progress, quiet
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
@@ -137,37 +136,21 @@ class RewardPart:
             return _told(agreement(looked.agreement, language))
         job = looked.job
         if job is None:
-            return _told(_quiet(say("agree.choose", language)))
+            return _told(quiet(say("agree.choose", language)))
         state = RunState(job["state"])
         if not state.ended:
-            return [_progress(job, language), gr.update(visible=True), gr.Timer(active=True)]
+            return [progress(job, language, "agree.working"), gr.update(visible=True), gr.Timer(active=True)]
         if state is RunState.STOPPED:
-            return _told(_quiet(say("agree.stopped", language)))
+            return _told(quiet(say("agree.stopped", language)))
         error = job["error"] or {"key": "job_lost", "params": {}}
         return _told(notice(say(f"errors.{error['key']}", language, **error["params"]), "problem"))
-
-
-def _progress(job: Summary, language: str) -> str:
-    """A bar once the pairs are counted, and what is going on."""
-    if job["state"] == RunState.QUEUED:
-        return _quiet(say("agree.waits", language))
-    stage = say(f"preflight.stage_{job['stage']}", language)
-    told = say("agree.working", language, stage=stage, done=job["done"], total=job["total"] or "…")
-    bar = (
-        f'<progress max="{job["total"]}" value="{job["done"]}"></progress>' if job["total"] else "<progress></progress>"
-    )
-    return f'<div class="agree-progress" role="status">{bar}<span>{html.escape(told)}</span></div>'
 
 
 def _refused(error: LabError, language: str) -> str:
     """Nothing judged yet is no failure."""
     told = problem(error, language)
-    return _quiet(told) if error.key in ("agree_nothing", "no_such_collection") else notice(told, "problem")
+    return quiet(told) if error.key in ("agree_nothing", "no_such_collection") else notice(told, "problem")
 
 
 def _told(shown: str) -> list[Any]:
     return [shown, gr.update(visible=False), gr.Timer(active=False)]
-
-
-def _quiet(sentence: str) -> str:
-    return f'<p class="quiet" role="status">{html.escape(sentence)}</p>'
