@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -18,6 +19,7 @@ from lab.store.annotation import Annotation
 from lab.store.pairs import CollectionSettings
 from tests.bench import lab
 from tests.bench.figures import Figure, quantile
+from tests.bench.light_http import Line
 
 ANNOTATORS = 30
 SECONDS = float(os.environ.get("LAB_BENCH_SECONDS", "60"))
@@ -32,7 +34,9 @@ CHOICES = ("a", "b", "a", "b", "a", "b", "tie", "both_bad")
 class Person:
     """One annotator in a browser: what they have in hand, what was saved, how long it took."""
 
-    client: httpx.AsyncClient
+    line: Line
+    another: Line
+    """For pairs that come while a judgement is on its way."""
     hand: list[dict[str, Any]] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     saved: dict[str, str] = field(default_factory=dict)
@@ -67,16 +71,20 @@ def measure() -> list[Figure]:
 
 
 async def _all(url: str, collection: str) -> list[Person]:
-    limits = httpx.Limits(keepalive_expiry=2)  # the server lets go of a connection that was quiet for 5 s
-    people = [Person(httpx.AsyncClient(base_url=url, timeout=30, limits=limits)) for _ in range(ANNOTATORS)]
-    for number, person in enumerate(people):
-        answer = await person.client.post("/sign-in/guest", data={"name": f"guest {number}"})
-        if answer.status_code != 303:
-            raise RuntimeError(f"a guest was not let in: {answer.status_code} {answer.text[-500:]}")
+    people = []
+    async with httpx.AsyncClient(base_url=url, timeout=30) as door:
+        for number in range(ANNOTATORS):
+            door.cookies.clear()
+            answer = await door.post("/sign-in/guest", data={"name": f"guest {number}"})
+            if answer.status_code != 303:
+                raise RuntimeError(f"a guest was not let in: {answer.status_code} {answer.text[-500:]}")
+            cookies = "; ".join(f"{name}={value}" for name, value in door.cookies.items())
+            people.append(Person(Line(url, cookies), Line(url, cookies)))
     until = time.perf_counter() + SECONDS
     await asyncio.gather(*(_judge(person, collection, until, number) for number, person in enumerate(people)))
     for person in people:
-        await person.client.aclose()
+        person.line.close()
+        person.another.close()
     return people
 
 
@@ -93,10 +101,9 @@ async def _judge(person: Person, collection: str, until: float, seed: int) -> No
         pair = person.hand.pop(0)
         said = {"id": pair["shown"], "pair": pair["pair"], "collection": collection, "choice": draw.choice(CHOICES)}
         since = time.perf_counter()
-        answer = await person.client.post("/api/annotate/judgements", json={**said, "milliseconds": 900})
+        answer = await person.line.ask("POST", "/api/annotate/judgements", {**said, "milliseconds": 900})
         person.waits.append(time.perf_counter() - since)
-        answer.raise_for_status()
-        assert answer.json()["saved"] is True
+        assert answer["saved"] is True
         person.saved[pair["shown"]] = pair["pair"]
     if person.fetching is not None:
         await person.fetching
@@ -104,11 +111,8 @@ async def _judge(person: Person, collection: str, until: float, seed: int) -> No
 
 async def _fetch(person: Person, collection: str) -> None:
     holding = ",".join(dict.fromkeys([pair["pair"] for pair in person.hand] + person.shown[-2 * FETCHED :]))
-    answer = await person.client.get(
-        f"/api/annotate/collections/{collection}/pairs", params={"count": FETCHED, "holding": holding}
-    )
-    answer.raise_for_status()
-    found = answer.json()["pairs"]
+    path = f"/api/annotate/collections/{collection}/pairs?count={FETCHED}&holding={quote(holding)}"
+    found = (await person.another.ask("GET", path))["pairs"]
     person.shown += [pair["pair"] for pair in found]
     person.hand += found
     person.fetching = None
