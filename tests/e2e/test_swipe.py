@@ -258,7 +258,7 @@ def test_nothing_moves_for_who_asked_for_less_motion(phone):
 
 
 @pytest.mark.parametrize(
-    ("locale", "close", "told"), [("en-US", "Close", "swipe the answers"), ("zh-CN", "关闭", "向左滑选 A")]
+    ("locale", "close", "told"), [("en-US", "Close", "swipe the responses"), ("zh-CN", "关闭", "向左滑选 A")]
 )
 def test_the_help_says_how_and_a_mouse_still_marks_text(phone, annotation, locale, close, told):
     one = phone(rows(2), locale=locale)
