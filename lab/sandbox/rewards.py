@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from lab.core.recipes import RuleUse
@@ -88,9 +89,10 @@ def warm(workers: int = 2) -> threading.Thread:
     """
 
     def start() -> None:
-        written.worker().widen(workers)
-        written.worker().start()
-        ready.worker().start()
+        with suppress(Exception):  # the lab may end meanwhile; anything else is told to whoever needs a worker next
+            written.worker().widen(workers)
+            written.worker().start()
+            ready.worker().start()
 
     thread = threading.Thread(target=start, name="sandbox-warm", daemon=True)
     thread.start()
