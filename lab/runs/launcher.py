@@ -87,6 +87,11 @@ class LocalWorker:
         with suppress(psutil.Error):
             self._look = psutil.Process(identity.pid)
 
+    @classmethod
+    def of(cls, process: subprocess.Popen[bytes]) -> LocalWorker:
+        """A child of ours: not yet waited for, so the pid is still its own, even if it has already ended."""
+        return cls(identity_of(process.pid) or Identity(process.pid, 0.0, ""), process)
+
     def ended(self) -> bool:
         if self._process is None:
             return not is_alive(self.identity)
@@ -122,9 +127,7 @@ class LocalLauncher:
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
         step_back(process.pid)
-        # Not yet waited for, so the pid is still its own, even if it has already ended.
-        identity = identity_of(process.pid) or Identity(process.pid, 0.0, "")
-        return LocalWorker(identity, process)
+        return LocalWorker.of(process)
 
     def attach(self, identity: Identity) -> LocalWorker:
         return LocalWorker(identity)

@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, step_back, worker_environment
-from lab.runs.processes import Identity, identity_of
 from lab.store.locks import Lock
 from lab.store.machine import machine_memory
 from lab.store.worker_folder import WorkerFolder
@@ -49,10 +48,8 @@ class SpareLauncher(LocalLauncher):
             with spare:
                 suits = spare.environment == worker_environment(folder, os.environ, self.threads)
                 if suits and spare.process.poll() is None and spare.take(folder, slot):
-                    identity = identity_of(spare.process.pid) or Identity(spare.process.pid, 0.0, "")
-                    return LocalWorker(identity, spare.process)
-                spare.process.kill()
-                spare.process.wait()
+                    return LocalWorker.of(spare.process)
+                spare.end()
         return super().launch(folder, slot)
 
     def close(self) -> None:
@@ -64,8 +61,7 @@ class SpareLauncher(LocalLauncher):
         spare, self._spare = self._spare, None
         if spare is not None:
             with spare:
-                spare.process.kill()
-                spare.process.wait()
+                spare.end()
 
     def _environment(self) -> dict[str, str]:
         return worker_environment(self._home, os.environ, self.threads)
@@ -84,6 +80,11 @@ class _Spare:
 
     def __exit__(self, *_: object) -> None:
         self._channel.close()
+
+    def end(self) -> None:
+        """It is not needed."""
+        self.process.kill()
+        self.process.wait()
 
     def take(self, folder: WorkerFolder, slot: Lock) -> bool:
         """Hand it a run or a job; False where it is gone."""

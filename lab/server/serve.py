@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import socket
 import sys
@@ -26,7 +25,6 @@ def serve(application: FastAPI, settings: Settings, listener: socket.socket | No
     listener = listener or listen(settings)
     # uvicorn passes the signal on when it is done; without this, SIGTERM would end the process before the supervisor.
     signal.signal(signal.SIGTERM, _leave)
-    gc.freeze()  # what is here by now stays: to look through it for garbage would hold up somebody's save
     with suppress(KeyboardInterrupt):
         _Server(server_config(application, settings), application, settings).run(sockets=[listener])
 

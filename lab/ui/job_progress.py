@@ -6,6 +6,7 @@ import html
 
 from lab.runs.jobs import Summary
 from lab.store.runs import RunState
+from lab.ui.notice import notice
 from lab.ui.text import say
 
 
@@ -19,6 +20,12 @@ def progress(job: Summary, language: str, words: str) -> str:
         f'<progress max="{job["total"]}" value="{job["done"]}"></progress>' if job["total"] else "<progress></progress>"
     )
     return f'<div class="agree-progress" role="status">{bar}<span>{html.escape(told)}</span></div>'
+
+
+def failure(job: Summary, language: str) -> str:
+    """Why a job has no result."""
+    error = job["error"] or {"key": "job_lost", "params": {}}
+    return notice(say(f"errors.{error['key']}", language, **error["params"]), "problem")
 
 
 def quiet(sentence: str) -> str:

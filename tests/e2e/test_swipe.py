@@ -15,7 +15,6 @@ from lab.core.preferences import Choice
 from lab.store.annotation import Annotation
 from lab.store.judgements import current_judgements
 from lab.store.pairs import CollectionSettings
-from lab.store.runs import Store
 from tests.e2e.conftest import SLOW, RunningLab, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -74,15 +73,6 @@ class Phone:
         self.page.wait_for_timeout(300)
         assert self.pair == pair
         expect(self.page.locator(".sign:visible, .toward, .swiping")).to_have_count(0)
-
-
-@pytest.fixture
-def annotation(lab: RunningLab) -> Iterator[Annotation]:
-    """The running lab's data, from beside it."""
-    expect.set_options(timeout=SLOW)
-    store = Store(lab.home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,11 @@ from playwright.sync_api import Page, expect
 from lab.store.annotation import Annotation
 from lab.store.preference_versions import Version
 from lab.store.runs import Store
-from tests.e2e.conftest import SLOW, RunningLab, serious_findings
+from tests.e2e.conftest import serious_findings
 from tests.store.annotating import ANNA, judge_all, sums
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 WORDS = {"en-US": ("Annotate", "Collections", "An exported version"), "zh-CN": ("标注", "数据集", "导出的版本")}
-
-
-@pytest.fixture
-def annotation(lab: RunningLab) -> Iterator[Annotation]:
-    """The running lab's data, from beside it."""
-    expect.set_options(timeout=SLOW)
-    store = Store(lab.home, allow_unsafe_disk=True)
-    yield Annotation(store)
-    store.close()
 
 
 @pytest.fixture(scope="module")

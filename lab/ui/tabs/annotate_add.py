@@ -212,7 +212,7 @@ class AddPairs:
         try:
             looked = self.sample.look(waiting, language_of(request))
         except LabError as error:
-            return self._waits(self.sample.refused(error, request), {})
+            return self._waits(notice(_told(error, request, None), "problem"), {})
         if looked.taken is not None:
             return self._taken(looked.taken, request)
         return self._waits(looked.shown, waiting if looked.waits else {})

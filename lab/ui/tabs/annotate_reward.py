@@ -15,7 +15,7 @@ from lab.store.annotation import Annotation
 from lab.store.rewarded_pairs import decided_in, rules_agree, rules_named
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
-from lab.ui.job_progress import progress, quiet
+from lab.ui.job_progress import failure, progress, quiet
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
@@ -142,8 +142,7 @@ class RewardPart:
             return [progress(job, language, "agree.working"), gr.update(visible=True), gr.Timer(active=True)]
         if state is RunState.STOPPED:
             return _told(quiet(say("agree.stopped", language)))
-        error = job["error"] or {"key": "job_lost", "params": {}}
-        return _told(notice(say(f"errors.{error['key']}", language, **error["params"]), "problem"))
+        return _told(failure(job, language))
 
 
 def _refused(error: LabError, language: str) -> str:

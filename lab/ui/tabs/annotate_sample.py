@@ -13,16 +13,15 @@ import gradio as gr
 
 from lab.core.access import Access, requires
 from lab.core.jobs import Kind, parse_job
-from lab.errors import LabError, StateError
+from lab.errors import StateError
 from lab.runs.jobs import Jobs
 from lab.store.annotation import Annotation
 from lab.store.pairs import settings_from
 from lab.store.pairs_import import Imported
 from lab.store.runs import RunState
-from lab.ui.job_progress import progress, quiet
+from lab.ui.job_progress import failure, progress, quiet
 from lab.ui.light import LIGHT
-from lab.ui.notice import notice
-from lab.ui.sentences import language_of, problem
+from lab.ui.sentences import language_of
 from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.text import say
 
@@ -156,8 +155,7 @@ class SampleNow:
             if state is RunState.STOPPED:
                 return Looked(quiet(say("annotate.sample_stopped", language)))
             if state.ended and state is not RunState.FINISHED:
-                error = job["error"] or {"key": "job_lost", "params": {}}
-                return Looked(notice(say(f"errors.{error['key']}", language, **error["params"]), "problem"))
+                return Looked(failure(job, language))
         going = next((job for job in found if job["state"] != RunState.FINISHED), None)
         if going is not None:
             return Looked(progress(going, language, "annotate.sample_working"), waits=True)
@@ -165,10 +163,6 @@ class SampleNow:
         if "settings" in waiting:
             target["settings"] = settings_from(waiting["settings"])
         return Looked("", taken=self.annotation.import_jobs(*names, **target))
-
-    def refused(self, error: LabError, request: gr.Request) -> str:
-        """The sentence of an error."""
-        return notice(problem(error, language_of(request)), "problem")
 
 
 def _jobs(waiting: Any) -> list[str]:
