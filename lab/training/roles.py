@@ -20,6 +20,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch import nn
 
+from lab.core.recipes import Critic
 from lab.errors import ModelError
 
 POLICY, VALUE, REWARD = "default", "value", "reward"
@@ -42,15 +43,16 @@ def acting_as(model: nn.Module, adapter: str | None) -> Iterator[None]:
 
 
 class Roles:
-    """The roles of one peft model whose policy is its ``default`` adapter."""
+    """The roles of one peft model whose policy is its ``default`` adapter; with ``Critic.TRUNK`` the values are read from it too."""
 
-    def __init__(self, model: Any, *, reference: str | None = None) -> None:
-        self.model, self.reference = model, reference
+    def __init__(self, model: Any, *, reference: str | None = None, critic: Critic = Critic.OWN) -> None:
+        self.model, self.reference, self.critic = model, reference, critic
         self.has_reward = False
 
     def add_value(self, config: LoraConfig) -> None:
-        """A critic of the policy's own depth: an adapter of the policy's rank, and a head that begins at 0."""
-        self.model.add_adapter(VALUE, config)
+        """A head that begins at 0, and for a critic of the policy's own depth an adapter of the policy's rank."""
+        if self.critic is Critic.OWN:
+            self.model.add_adapter(VALUE, config)
         width = self.model.config.get_text_config().hidden_size
         self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)
         nn.init.zeros_(self.model.value_head.weight)
@@ -87,7 +89,7 @@ class Roles:
         return self._trained(POLICY)
 
     def critic_parameters(self) -> list[nn.Parameter]:
-        """What trains of the critic: its adapter and its head."""
+        """What trains of the critic alone: its adapter, where it has one, and its head."""
         return [*self._trained(VALUE), *self.model.value_head.parameters()]
 
     def _trained(self, adapter: str) -> list[nn.Parameter]:
@@ -97,14 +99,30 @@ class Roles:
     def hidden(self, adapter: str | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last hidden states under a role, shape (B, T, width)."""
         with acting_as(self.model, adapter):
-            body = self.model.get_base_model().model
-            states: torch.Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
+            states: torch.Tensor = self._body(input_ids=ids, attention_mask=mask).last_hidden_state
             return states
+
+    @property
+    def _body(self) -> Any:
+        return self.model.get_base_model().model
+
+    @contextmanager
+    def noting_states(self) -> Iterator[list[torch.Tensor]]:
+        """The last hidden states of every pass that is made in the block, shape (B, T, width) each, with their gradients."""
+        passes: list[torch.Tensor] = []
+        hook = self._body.register_forward_hook(lambda _module, _given, found: passes.append(found.last_hidden_state))
+        try:
+            yield passes
+        finally:
+            hook.remove()
 
     def values(self, ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
         """V(s_t) of the state *before* each of the last ``width`` tokens, shape (B, width)."""
-        states = self.hidden(VALUE, ids, mask)[:, -width - 1 : -1]
-        found: torch.Tensor = self.model.value_head(states).squeeze(-1)
+        return self.values_of(self.hidden(VALUE if self.critic is Critic.OWN else POLICY, ids, mask), width)
+
+    def values_of(self, states: torch.Tensor, width: int) -> torch.Tensor:
+        """The same, read from hidden states of shape (B, T, width of the model)."""
+        found: torch.Tensor = self.model.value_head(states[:, -width - 1 : -1]).squeeze(-1)
         return found.float()
 
     def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

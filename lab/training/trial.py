@@ -17,7 +17,7 @@ from transformers import AutoConfig, DynamicCache
 from trl.trainer.utils import add_fused_lm_head
 
 from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
-from lab.core.recipes import PretrainRecipe, Recipe, SampledRecipe, Training, micro_batch
+from lab.core.recipes import Critic, PretrainRecipe, Recipe, SampledRecipe, Training, micro_batch
 from lab.errors import ModelError
 from lab.store.models import ModelRef, resolve, reward_adapter
 from lab.training.base import default_optimizer, lora_config
@@ -104,7 +104,8 @@ class Trial:
                         parameter.requires_grad_(False)
             if algorithm != "ppo":
                 return None
-            roles = Roles(self.model, reference="ref" if self.start is not None else None)
+            reference = "ref" if self.start is not None else None
+            roles = Roles(self.model, reference=reference, critic=getattr(self.recipe, "critic", Critic.OWN))
             roles.add_value(lora_config(self.recipe))
             if reward_model := getattr(self.recipe, "reward_model", ""):
                 config = LoraConfig.from_pretrained(str(reward_adapter(reward_model, self.recipe.model, home)))
@@ -214,6 +215,11 @@ class Trial:
                 start = self._logps(reference, batch).sum(1)
             chosen, rejected = (logps - start).chunk(2)
             yield -torch.nn.functional.logsigmoid(chosen - rejected).mean()
+        elif self.roles is not None and self.roles.critic is Critic.TRUNK:
+            with self.roles.noting_states() as passes:
+                policy = -self._logps(self.model, batch).mean()
+            yield policy + self.roles.values_of(passes.pop(), self.lengths.completion).mean()
+            return
         else:
             yield -self._logps(self.model, batch).mean()
         if self.roles is not None:

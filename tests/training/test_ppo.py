@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import get_peft_model
+from transformers import TrainerCallback
 
 from lab.core.recipes import PpoRecipe
 from lab.core.token_credit import token_credits
@@ -20,6 +21,7 @@ from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.task import Task, rule_set
+from tests.training.conftest import LETTERS
 
 RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
 
@@ -182,15 +184,83 @@ def test_values_belong_to_the_state_before_each_token(make_model, batch):
 
 
 @pytest.fixture
-def ppo_trainer(tmp_path, make_model, tokenizer):
+def make_trainer(tmp_path, make_model, tokenizer):
     """The lab's trainer on an untrained model, with the task that it is for."""
-    recipe = PpoRecipe(lora_rank=4, lora_alpha=8, steps=2, batch_size=8, max_completion_length=8, device="cpu")
-    folder = RunFolder(tmp_path)
-    data = Dataset(prompts(Split.TRAIN, 1, 32), [], "")
-    task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
-    model = get_peft_model(make_model(), lora_config(recipe))
-    task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
-    return build_trainer(task)
+
+    def make(**changes):
+        recipe = PpoRecipe(
+            **{"lora_rank": 4, "lora_alpha": 8, "steps": 2, "batch_size": 8, "max_completion_length": 8} | changes,
+            device="cpu",
+        )
+        folder = RunFolder(tmp_path)
+        data = Dataset(prompts(Split.TRAIN, 1, 32), [], "")
+        task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
+        model = get_peft_model(make_model(), lora_config(recipe))
+        task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
+        return build_trainer(task)
+
+    return make
+
+
+@pytest.fixture
+def ppo_trainer(make_trainer):
+    return make_trainer()
+
+
+class FirstGradients(TrainerCallback):
+    """What the first update's gradients are, before they are clipped."""
+
+    def __init__(self, trainer):
+        self.trainer, self.found = trainer, {}
+
+    def on_pre_optimizer_step(self, *_, **__):
+        named = self.trainer.model.named_parameters()
+        self.found = self.found or {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+def first_gradients(trainer):
+    trainer.args.max_grad_norm, trainer.rules = 1e9, LETTERS
+    gradients = FirstGradients(trainer)
+    trainer.add_callback(gradients)
+    torch.manual_seed(11)  # the same completions, however many adapters were drawn before
+    trainer.train()
+    return gradients.found
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_head_on_the_policy_learns_as_a_critic_of_its_own_does_where_both_see_the_same(make_trainer, checkpointing):
+    """New adapters are 0, so both read the base's states: the head's gradient is the same, summed over two micro-batches."""
+    changes = {"micro_batch_size": 4, "iterations": 1, "steps": 1, "gradient_checkpointing": checkpointing}
+    own, trunk = (make_trainer(critic=critic, **changes) for critic in ("own", "trunk"))
+    ours, theirs = first_gradients(own), first_gradients(trunk)
+    assert ours["value_head.weight"].any()
+    assert torch.allclose(ours["value_head.weight"], theirs["value_head.weight"], rtol=1e-4, atol=1e-7)
+    assert not any(f".{VALUE}." in name for name in theirs), "no second adapter"
+    # The head begins at 0: no error of the critic reaches the states yet, so the policy's gradient is the same too.
+    for name in (name for name in theirs if f".{POLICY}." in name):
+        assert torch.allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-7), name
+    losses = [trainer.state.log_history[0]["loss"] for trainer in (own, trunk)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6), "what is logged is the policy's loss"
+    assert own.value_metrics["value_loss"] == pytest.approx(trunk.value_metrics["value_loss"], rel=1e-5)
+
+
+def test_a_head_on_the_policy_teaches_the_policys_states(make_trainer):
+    """∂(L_π + c_V L_V): with a head that is not 0 the policy's gradient holds the critic's errors, weighted."""
+
+    def gradients(weight):
+        trainer = make_trainer(critic="trunk", iterations=1, steps=1, value_coefficient=weight)
+        torch.manual_seed(5)
+        torch.nn.init.normal_(trainer.model.value_head.weight)
+        randomise(trainer.model, POLICY, 3)  # a new adapter's first matrix has no gradient
+        return first_gradients(trainer)
+
+    once, twice, thrice = (gradients(weight) for weight in (0.5, 1.0, 1.5))
+    moved = 0.0
+    for name in (name for name in once if f".{POLICY}." in name):
+        step = twice[name] - once[name]
+        assert torch.allclose(thrice[name] - twice[name], step, rtol=1e-2, atol=1e-5), name
+        moved = max(moved, float(step.abs().max()))
+    assert moved > 1e-4
 
 
 def norm_of(parameters):

@@ -9,7 +9,7 @@ from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
 from lab.core.recipes.grpo import GrpoRecipe, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.parsing import RECIPES, parse, with_values
-from lab.core.recipes.ppo import PpoRecipe
+from lab.core.recipes.ppo import Critic, PpoRecipe
 from lab.core.recipes.pretrain import PretrainRecipe
 from lab.core.recipes.sampling import LossType, RuleUse, SampledRecipe
 from lab.core.recipes.sft import SftRecipe
@@ -17,6 +17,7 @@ from lab.core.recipes.sft import SftRecipe
 __all__ = [
     "RECIPES",
     "AdaptedRecipe",
+    "Critic",
     "Device",
     "DpoRecipe",
     "GrpoRecipe",
