@@ -29,7 +29,7 @@ from lab.core.groups import ThresholdKind
 from lab.core.recipes import Critic, PpoRecipe
 from lab.sandbox.rewards import Weighed
 from lab.store.models import reward_adapter
-from lab.training.base import Loaded, load, lora_config
+from lab.training.base import Loaded, load
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
 from lab.training.ppo_tokens import TokenPieces
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
@@ -69,6 +69,7 @@ class PPOTrainer(GroupTrainer):
     def __init__(self, *, recipe: PpoRecipe, roles: Roles, rules: Sequence[Weighed], **kwargs: Any) -> None:
         self.roles = roles
         super().__init__(recipe=recipe, rules=rules, **kwargs)
+        roles.autocast = self.accelerator.autocast
         self.value_metrics: dict[str, float] = {}
         self.pieces = TokenPieces(self.processing_class)
 
@@ -217,7 +218,7 @@ def build_trainer(task: Task) -> PPOTrainer:
         copy_adapter(task.model, POLICY, "ref")
         reference = "ref"
     roles = Roles(task.model, reference=reference, critic=recipe.critic)
-    roles.add_value(lora_config(recipe))
+    roles.add_value()
     if recipe.reward_model:
         roles.add_reward(reward_adapter(recipe.reward_model, recipe.model, task.home))
     return PPOTrainer(

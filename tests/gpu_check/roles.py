@@ -86,7 +86,7 @@ def count(shape: str, device: torch.device, *, from_adapter: bool = False) -> Ro
     grpo = Held(base, size([*policy, *start]), _moments(policy))
     with tempfile.TemporaryDirectory() as folder:
         reward = _reward_adapter(model, Path(folder))
-        roles.add_value(lora_config(recipe))
+        roles.add_value()
         roles.add_reward(reward)
     trained = [p for p in model.parameters() if p.requires_grad]
     every = size(tensor for _, tensor in _named(model))

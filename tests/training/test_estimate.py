@@ -67,6 +67,17 @@ def test_ppo_holds_more_roles_than_grpo_and_trains_two(shape, tmp_path):
     assert update["ppo"][MemoryPart.WEIGHTS] == update["grpo"][MemoryPart.WEIGHTS]
 
 
+def test_all_weights_train_in_fp32_beside_autocast(shape, tmp_path):
+    full = with_values(RECIPES["sft"], {"training": "full"})
+    weights = {
+        (device, precision): cost_of(with_values(full, {"precision": precision}), tmp_path, LENGTHS, device, shape)
+        .stages[-1]
+        .parts[MemoryPart.WEIGHTS]
+        for device, precision in (("cuda", "auto"), ("cuda", "fp32"), ("cpu", "bf16"))
+    }
+    assert weights["cuda", "auto"] == weights["cuda", "fp32"] == pytest.approx(2 * weights["cpu", "bf16"], rel=0.01)
+
+
 def test_a_head_on_the_policy_costs_next_to_nothing_and_is_proposed(shape, tmp_path):
     own, trunk = (
         cost_of(with_values(RECIPES["ppo"], {"critic": critic}), tmp_path, LENGTHS, "cpu", shape).stages[-1].parts

@@ -1,7 +1,5 @@
 """PPO's fidelity: GAE, whitening and losses against float64 references; roles on one base against separate models."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ from peft import get_peft_model
 from transformers import TrainerCallback
 
 from lab.core.recipes import PpoRecipe
+from lab.core.rules import Reward
 from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
@@ -19,9 +18,11 @@ from lab.training.base import Loaded, lora_config
 from lab.training.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
-from lab.training.roles import POLICY, VALUE, Roles, acting_as
+from lab.training.roles import POLICY, VALUE
+from lab.training.rollout import Rollout
 from lab.training.task import Task, rule_set
 from tests.training.conftest import LETTERS
+from tests.training.test_roles import randomise
 
 RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
 
@@ -67,123 +68,6 @@ def test_the_value_loss_takes_the_worse_of_clipped_and_unclipped(triples, clip):
 
 
 @pytest.fixture
-def batch(tokenizer):
-    torch.manual_seed(0)
-    ids = torch.randint(4, 280, (4, 14))
-    mask = torch.ones_like(ids)
-    mask[0, :3] = 0
-    return ids, mask
-
-
-def adapted(make_model, seed):
-    """A peft model with random, not zero, adapter weights."""
-    model = get_peft_model(make_model(), lora_config(RECIPE))
-    randomise(model, POLICY, seed)
-    return model
-
-
-def randomise(model, adapter, seed):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if f".{adapter}." in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
-
-
-def test_roles_on_one_base_equal_separate_models_exactly(make_model, batch):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    randomise(model, VALUE, 2)
-    alone = {None: make_model().model, POLICY: adapted(make_model, 1).get_base_model().model}
-    alone[VALUE] = adapted(make_model, 2).get_base_model().model
-    for adapter, separate in alone.items():
-        with torch.no_grad():
-            ours = roles.hidden(adapter, ids, mask)
-            theirs = separate(input_ids=ids, attention_mask=mask).last_hidden_state
-        assert (ours - theirs).abs().max() == 0.0, adapter
-    with torch.no_grad():
-        assert (roles.hidden(POLICY, ids, mask) - roles.hidden(VALUE, ids, mask)).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_of_the_trained_roles_equal_those_of_separate_models(make_model, batch, checkpointing):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    randomise(model, VALUE, 2)
-    others = {POLICY: adapted(make_model, 1), VALUE: adapted(make_model, 2)}
-    if checkpointing:
-        for each in (model, *others.values()):
-            each.enable_input_require_grads()
-            each.gradient_checkpointing_enable({"use_reentrant": False})
-            each.train()
-    for adapter, other in others.items():
-        with acting_as(model, adapter):  # a checkpointed backward computes the forward again: the role must still act
-            roles.hidden(adapter, ids, mask).pow(2).mean().backward()
-        other.get_base_model().model(input_ids=ids, attention_mask=mask).last_hidden_state.pow(2).mean().backward()
-        theirs = {name: p.grad for name, p in other.named_parameters() if p.grad is not None}
-        assert theirs
-        ours = dict(model.named_parameters())
-        for name, gradient in theirs.items():
-            assert torch.equal(ours[name.replace(".default.", f".{adapter}.")].grad, gradient), name
-    assert all(
-        p.grad is None for name, p in model.named_parameters() if "lora_" not in name and "value_head" not in name
-    )
-
-
-def test_acting_as_never_touches_what_trains(make_model):
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    before = {name: p.requires_grad for name, p in model.named_parameters()}
-    with acting_as(model, VALUE), acting_as(model, None):
-        pass
-    assert {name: p.requires_grad for name, p in model.named_parameters()} == before
-    trained = {name for name, on in before.items() if on}
-    assert any(".value." in name for name in trained)
-    assert any(".default." in name for name in trained)
-    assert all("lora_" in name or name.startswith("value_head") for name in trained)
-
-
-def test_the_reference_does_not_drift(make_model, batch):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    with torch.no_grad():
-        before = copy.deepcopy(roles.hidden(None, ids, mask))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(100):
-        (roles.hidden(POLICY, ids, mask).mean() + roles.values(ids, mask, 5).mean()).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    with torch.no_grad():
-        assert (roles.hidden(None, ids, mask) - before).abs().max() == 0.0
-        assert (roles.hidden(POLICY, ids, mask) - before).abs().max() > 1e-3
-
-
-def test_values_belong_to_the_state_before_each_token(make_model, batch):
-    """Changing the last token moves no value; changing an earlier one moves the values after it."""
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    torch.nn.init.normal_(model.value_head.weight)
-    with torch.no_grad():
-        values = roles.values(ids, mask, 6)
-        changed = ids.clone()
-        changed[:, -1] = (changed[:, -1] + 1) % 280
-        assert torch.equal(roles.values(changed, mask, 6), values)
-        changed[:, -3] = (changed[:, -3] + 1) % 280
-        moved = roles.values(changed, mask, 6) != values
-    assert not moved[:, :4].any()
-    assert moved[:, 4:].all()
-
-
-@pytest.fixture
 def make_trainer(tmp_path, make_model, tokenizer):
     """The lab's trainer on an untrained model, with the task that it is for."""
 
@@ -205,6 +89,115 @@ def make_trainer(tmp_path, make_model, tokenizer):
 @pytest.fixture
 def ppo_trainer(make_trainer):
     return make_trainer()
+
+
+def random_rollout(double, rng):
+    """A batch as trl's rollout leaves it, with the adapter's and the base's log-probabilities under a float64 copy."""
+    rows, prompt, width = 6, 5, 7
+    mask = (np.arange(width) < rng.integers(1, width + 1, rows)[:, None]).astype(np.int64)
+    ids = torch.tensor(rng.integers(4, 280, (rows, prompt + width)))
+    attention = torch.cat([torch.ones(rows, prompt, dtype=torch.long), torch.tensor(mask)], 1)
+
+    def logps():
+        logits = double(input_ids=ids, attention_mask=attention).logits[:, prompt - 1 : -1]
+        return torch.log_softmax(logits, -1).gather(-1, ids[:, prompt:, None]).squeeze(-1).numpy()
+
+    with torch.no_grad():
+        policy = logps()
+        with double.disable_adapter():
+            reference = logps()
+    batch = {
+        "prompt_ids": ids[:, :prompt],
+        "prompt_mask": torch.ones(rows, prompt, dtype=torch.long),
+        "completion_ids": ids[:, prompt:],
+        "completion_mask": torch.tensor(mask),
+        "index": torch.arange(rows),
+        "num_items_in_batch": torch.tensor(int(mask.sum())),
+        "share": 1.0,
+    }
+    return batch, mask.astype(float), policy, reference
+
+
+def values_in_double(double, batch, head):
+    """V(s_t) of the states before each completion token, in float64: the critic is new, so it reads the base's."""
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    with torch.no_grad(), double.disable_adapter():
+        states = double.get_base_model().model(input_ids=ids, attention_mask=attention).last_hidden_state
+    return (states[:, batch["prompt_ids"].size(1) - 1 : -1] @ head.double().T).squeeze(-1).numpy()
+
+
+@pytest.fixture
+def double(ppo_trainer, make_model):
+    """The trainer's policy, randomised, as a float64 model of its own; the trainer's value head is random too."""
+    randomise(ppo_trainer.model, POLICY, 1)
+    torch.manual_seed(2)
+    torch.nn.init.normal_(ppo_trainer.model.value_head.weight, std=0.3)
+    ppo_trainer.current_gradient_accumulation_steps = ppo_trainer.args.steps_per_generation
+    ppo_trainer.model.train()
+    alone = get_peft_model(make_model(), lora_config(ppo_trainer.recipe))
+    randomise(alone, POLICY, 1)
+    return alone.double().eval()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_policy_and_critic_losses_equal_a_float64_reference_token_by_token(ppo_trainer, double, seed):
+    rng = np.random.default_rng(seed)
+    batch, mask, policy, _ = random_rollout(double, rng)
+    old = policy + rng.normal(0, 0.3, policy.shape)
+    advantages, returns = rng.normal(size=policy.shape), rng.normal(size=policy.shape)
+    values = values_in_double(double, batch, ppo_trainer.model.value_head.weight.detach())
+    old_values = values + rng.normal(0, 0.4, values.shape)
+    batch |= {
+        name: torch.tensor(value, dtype=torch.float32)
+        for name, value in (
+            ("old_per_token_logps", old), ("advantages", advantages), ("returns", returns), ("old_values", old_values),
+        )
+    }  # fmt: skip
+    ratio, recipe = np.exp(policy - old), ppo_trainer.recipe
+    clipped = np.clip(ratio, 1 - recipe.epsilon_low, 1 + recipe.epsilon_high)
+    expected = -(np.minimum(ratio * advantages, clipped * advantages) * mask).sum() / mask.sum()
+    loss = ppo_trainer._compute_loss(ppo_trainer.model, batch).item()
+    assert loss == pytest.approx(expected, rel=2e-5, abs=5e-6)
+
+    near = old_values + np.clip(values - old_values, -recipe.value_clip, recipe.value_clip)
+    worse = np.maximum((values - returns) ** 2, (near - returns) ** 2)
+    expected = 0.5 * (worse * mask).sum() / mask.sum()
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    found = ppo_trainer._critic_loss(ppo_trainer.roles.values(ids, attention, mask.shape[1]), batch).item()
+    assert found == pytest.approx(recipe.value_coefficient * expected, rel=2e-5, abs=5e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rollout_is_scored_as_the_formulas_say(ppo_trainer, double, seed):
+    """Token rewards, values, GAE, whitening and returns of a random rollout, from the formulas in float64."""
+    rng = np.random.default_rng(seed)
+    batch, mask, policy, reference = random_rollout(double, rng)
+    rewards = rng.normal(size=len(mask))
+    ppo_trainer._rewards = [Reward(value, {}) for value in rewards]
+    texts = [""] * len(mask)
+    ppo_trainer.rollout = Rollout(
+        [{"prompt": [{"content": ""}]}] * len(mask), texts, [0] * len(mask), ppo_trainer._rewards
+    )
+    scored = ppo_trainer._score_rollout(batch)
+
+    recipe = ppo_trainer.recipe
+    values = values_in_double(double, batch, ppo_trainer.model.value_head.weight.detach())
+    given = -recipe.kl_coefficient * (policy - reference) * mask
+    lengths = mask.sum(1).astype(int)
+    given[np.arange(len(mask)), lengths - 1] += recipe.rules_weight * rewards
+    estimates = np.zeros_like(given)
+    for row, length in enumerate(lengths):
+        estimates[row, :length] = reference_gae(given[row], values[row], length, recipe.discount, recipe.gae_lambda)
+    real = estimates[mask.astype(bool)]
+    white = (estimates - real.mean()) / (real.std() + 1e-8) * mask
+    assert (scored["ref_per_token_logps"].numpy() * mask) == pytest.approx(reference * mask, abs=2e-5)
+    assert scored["advantages"].numpy() == pytest.approx(white, abs=2e-4)
+    assert scored["returns"].numpy() == pytest.approx((estimates + values) * mask, abs=2e-4)
+    assert scored["old_values"].numpy() == pytest.approx(values * mask, abs=2e-5)
+    assert (scored["old_per_token_logps"].numpy() * mask) == pytest.approx(policy * mask, abs=2e-5)
+    assert bool(scored["kept"].all()), "PPO drops nobody"
 
 
 class FirstGradients(TrainerCallback):

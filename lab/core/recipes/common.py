@@ -189,8 +189,8 @@ class AdaptedRecipe(Recipe):
     lora_rank: int = setting(
         16,
         Section.ADAPTER,
-        ("LoRA rank", "The width of the adapter's matrices."),
-        ("LoRA 秩", "适配器矩阵的宽度。"),
+        ("LoRA rank", "The width of the adapter's matrices; a start that is an adapter keeps its own."),
+        ("LoRA 秩", "适配器矩阵的宽度；起点若是适配器，则沿用它的秩。"),
         ge=1,
         le=512,
     )
