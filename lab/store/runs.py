@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -217,11 +217,20 @@ class Store:
         shutil.rmtree(aside, ignore_errors=True)
         reserve.keep(self.home)
 
-    def change(self, run_id: str, *, only_if: Iterable[RunState] | None = None, **values: Any) -> bool:
-        """Set columns of a run's row, if it is in one of the states ``only_if``; whether it was.
+    def change(
+        self,
+        run_id: str,
+        *,
+        only_if: Iterable[RunState] | None = None,
+        where: Mapping[str, Any] | None = None,
+        then: Callable[[], object] | None = None,
+        **values: Any,
+    ) -> bool:
+        """Set columns of a run's row, if it is in one of the states ``only_if`` and its columns are as in ``where``; whether it was.
 
         For ``lab/runs``: a state changes by this one conditional statement, so that two processes that watch the same
-        worker cannot settle it twice.
+        worker cannot settle it twice. ``then`` is called where the row was changed and before anybody else can see it or
+        change it again; what it raises undoes the change. It may be called twice.
         """
         if "error" in values and values["error"] is not None:
             error = values["error"]
@@ -231,7 +240,16 @@ class Store:
         statement = update(runs_table).where(runs_table.c.id == run_id).values(**values)
         if only_if is not None:
             statement = statement.where(runs_table.c.state.in_([state.value for state in only_if]))
-        return self._write(statement) == 1
+        for column, value in (where or {}).items():
+            statement = statement.where(runs_table.c[column] == value)  # None becomes IS NULL
+
+        def work(connection: Connection) -> bool:
+            changed = connection.execute(statement).rowcount == 1
+            if changed and then is not None:
+                then()
+            return changed
+
+        return self.writing(work)
 
     # ---- inside
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lab.core.recipes import Recipe, parse
 from lab.runs.launcher import LocalLauncher
+from lab.runs.processes import end, is_alive
 from lab.runs.supervisor import Supervisor
+from lab.runs.watch import run_identity
 from lab.store.runs import Run, RunState, Store
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 PATIENCE = 60.0
+NOBODY = 2**22 + 1
+"""A pid that no process can have."""
 
 
 def fake_command(path: Path) -> list[str]:
@@ -61,10 +61,10 @@ def wait_step(store: Store, run: Run, step: int) -> None:
 def store(lab_home: Path) -> Iterator[Store]:
     store = Store(lab_home)
     yield store
-    for run in store.runs():  # whatever a failed test left behind
-        if run.pid and run.state is RunState.RUNNING and psutil.pid_exists(run.pid):
-            with suppress(OSError):
-                os.killpg(run.pid, signal.SIGKILL)
+    for run in store.runs():  # whatever a failed test left behind; by identity, since a pid alone may be anybody's
+        identity = run_identity(run)
+        if identity is not None and run.state is RunState.RUNNING and is_alive(identity):
+            end(identity, gently=False)
     store.close()
 
 

@@ -12,7 +12,8 @@ import pytest
 from lab.core.recipes import Recipe, parse
 from lab.runs.processes import family, is_alive
 from lab.runs.progress import summary
-from lab.runs.supervisor import Supervisor, run_identity
+from lab.runs.supervisor import Supervisor
+from lab.runs.watch import run_identity
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import wait_for, wait_state, wait_step
 
