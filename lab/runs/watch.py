@@ -119,7 +119,7 @@ def settle(store: Store, run_id: str, ending: Ending, *, of: Identity | None, ce
     Who saw the exit code (``certain``) corrects a *lost* of others. An attempt that has been resumed meanwhile is left alone.
     """
     from_states = [RunState.RUNNING, RunState.LOST] if certain else [RunState.RUNNING]
-    values = {"state": ending.state, "ended": time.time(), "error": ending.error}
+    values: dict[str, Any] = {"state": ending.state, "ended": time.time(), "error": ending.error}
     store.change(run_id, only_if=from_states, where=NO_WORKER if of is None else noted(of), **values)
 
 

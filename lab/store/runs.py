@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Executable, Row, delete, insert, select, upda
 from lab.errors import InputError, LabError, MachineError, StateError
 from lab.store import reserve
 from lab.store.database import open_database, runs_table
+from lab.store.dependants import named_runs, stands_on
 from lab.store.group_commit import GroupCommit, Work
 from lab.store.run_folder import RunFolder
 
@@ -204,9 +205,7 @@ class Store:
         run = self.run(run_id)
         if not run.state.ended:
             raise StateError("run_not_ended", run=run.name, state=run.state)
-        for other in self.in_state(RunState.QUEUED, RunState.RUNNING):
-            if other.parent == run.id:
-                raise StateError("run_is_needed", run=run.name, by=other.name)
+        self._refuse_where_needed(run)
         # Renamed first: a crash in between leaves a folder that the next start sweeps, never a row without its data.
         path, aside = self.home / "runs" / run.id, self.home / "runs" / f".deleted-{run.id}"
         with suppress(FileNotFoundError):
@@ -252,6 +251,17 @@ class Store:
         return self.writing(work)
 
     # ---- inside
+
+    def _refuse_where_needed(self, run: Run) -> None:
+        """Raise StateError where a run that may still go on names ``run``, or where the model of one stands on its model."""
+        path = self.home / "runs"
+        for other in self.runs():
+            if other.id == run.id:
+                continue
+            if (not other.state.ended or other.state.resumable) and run.id in named_runs(other.recipe):
+                raise StateError("run_is_needed", run=run.name, by=f"{other.name} ({other.id})", state=other.state)
+            if stands_on(path / other.id, path / run.id):
+                raise StateError("run_is_a_base", run=run.name, by=f"{other.name} ({other.id})")
 
     def _write(self, statement: Executable) -> int:
         """Execute and commit; the number of rows. Raises MachineError ``disk_full``."""
