@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,10 +18,14 @@ from lab.runs.supervisor import Supervisor
 from lab.runs.watch import run_identity
 from lab.store.runs import Run, RunState, Store
 
+ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_worker.py")
 PATIENCE = 60.0
 NOBODY = 2**22 + 1
 """A pid that no process can have."""
+
+
+StartApp = Callable[[int | str], "subprocess.Popen[str]"]
 
 
 def fake_command(path: Path) -> list[str]:
@@ -74,3 +79,23 @@ def supervisor(store: Store) -> Iterator[Supervisor]:
     supervisor.start()
     yield supervisor
     supervisor.close()
+
+
+@pytest.fixture
+def start_app(lab_home: Path) -> Iterator[StartApp]:
+    """Starts ``tests/runs/app.py`` on the test's home, and returns once it is ready; killed at the end."""
+    apps: list[subprocess.Popen[str]] = []
+
+    def start(what: int | str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.runs.app", str(lab_home), str(what)]
+        app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        apps.append(app)
+        assert app.stdout and app.stdout.readline() == "ready\n"
+        return app
+
+    yield start
+    for app in apps:
+        app.kill()
+        app.wait()
+        assert app.stdout
+        app.stdout.close()
