@@ -31,6 +31,9 @@ COMMANDS = (
     "preview",
     "users",
     "export",
+    "backup",
+    "restore",
+    "verify",
     "doctor",
 )
 """One line registers a command: its name here, and ``lab/commands/<name>.py``."""
