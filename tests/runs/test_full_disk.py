@@ -40,6 +40,36 @@ def fill(path: Path, leave: int) -> None:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(path.parent).free - leave)
 
 
+def test_the_disk_fills_up_while_the_model_is_saved(small_disk: Path) -> None:
+    """After the last step: its checkpoint fits, the model does not. A resume saves the model and trains no further."""
+    store = Store(small_disk / "home")
+    supervisor = Supervisor(store, check=lambda *_: "")
+    supervisor.start()
+    try:
+        run = supervisor.submit(with_values(load_preset("tiny/grpo").recipe, RECIPE | {"steps": 8}))
+        folder = store.folder(run.id)
+        wait_for(folder.last_checkpoint, PATIENCE)
+        first = folder.checkpoint_path(4)
+        size = sum(path.stat().st_size for path in first.rglob("*") if path.is_file())
+        adapter = (first / "adapter_model.safetensors").stat().st_size
+        fill(small_disk / "filler", leave=size + adapter // 2)
+
+        failed = wait_state(store, run, RunState.FAILED)
+        assert failed.error and failed.error["key"] == "disk_full"
+        last = folder.last_checkpoint()
+        assert last and last[0] == 8
+        assert not (folder.model_path / "adapter_model.safetensors").exists(), "half a model is no model"
+
+        (small_disk / "filler").unlink()
+        supervisor.resume(run.id)
+        wait_state(store, run, RunState.FINISHED)
+        assert (folder.model_path / "adapter_model.safetensors").stat().st_size == adapter
+        assert [line["step"] for line in folder.metrics().lines] == list(range(1, 9))
+    finally:
+        supervisor.close()
+        store.close()
+
+
 def test_the_disk_fills_up_while_a_checkpoint_is_saved(small_disk: Path) -> None:
     store = Store(small_disk / "home")
     supervisor = Supervisor(store, check=lambda *_: "")  # which would ask for more room than this disk has

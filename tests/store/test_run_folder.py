@@ -211,3 +211,13 @@ def test_thirty_watchers_and_a_writer(folder: RunFolder) -> None:
     for watcher in watchers:
         watcher.join()
     assert seen == [list(range(1, 41))] * 30
+
+
+def test_two_writes_within_a_tick_are_two(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same inode, size and time of writing: what it wrote itself, a folder does not read from memory."""
+    folder.write("result.json", {"step": 1})
+    status = (folder.path / "result.json").stat()
+    assert folder.result() == {"step": 1}
+    folder.write("result.json", {"step": 2})
+    monkeypatch.setattr(Path, "stat", lambda _self, **_: status)
+    assert folder.result() == {"step": 2}
