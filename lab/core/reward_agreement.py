@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lab.core.derivation import derive
 from lab.core.groups import NO_SPREAD
-from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived, derive
+from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived
 from lab.core.shares import Share
 
 Rewards = Mapping[str, tuple[float, float]]
@@ -138,8 +139,9 @@ class Decided:
 
 
 def decided(pairs: Iterable[Pair], judgements: Sequence[Judgement]) -> Decided:
-    """What more than half of the voters chose, pair by pair. ``judgements``: one of each annotator on a pair."""
+    """What more than half of those who judged blind chose, pair by pair. ``judgements``: one of each annotator on a pair."""
     by_id = {pair.id: pair for pair in pairs}
+    judgements = [judgement for judgement in judgements if not judgement.revealed]
     judged = {judgement.pair_id for judgement in judgements if judgement.choice is not Choice.SKIP}
     ordinary = {pair_id: pair for pair_id, pair in by_id.items() if pair.gold is None and pair_id in judged}
     counted = [judgement for judgement in judgements if judgement.pair_id in ordinary]

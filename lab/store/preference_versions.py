@@ -15,11 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from lab.core.preferences import Derivation, Derived, Judgement, Pair, WhyNotDerived, as_rows, derive
+from lab.core.derivation import Derived, as_rows, derive
+from lab.core.preferences import Derivation, Pair, WhyNotDerived
 from lab.data.datasets import content_hash
 from lab.errors import StateError
+from lab.store.adjudication import words
 from lab.store.annotation_tables import judgements_table, version_rows_table, versions_table
-from lab.store.judgements import current_judgements
+from lab.store.judgements import events, standing
 from lab.store.pairs import Collection, collection_name, read_pairs
 from lab.store.runs import Store, new_run_id, valid_run_id
 
@@ -56,16 +58,15 @@ class Version:
 
 def derived(connection: Connection, collection_id: str, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
-    return derive_from(
-        read_pairs(connection, collection_id), current_judgements(connection, collection_id), rule, with_gold
-    )
+    return derive_from(read_pairs(connection, collection_id), list(events(connection, collection_id)), rule, with_gold)
 
 
-def derive_from(pairs: Sequence[Pair], judgements: Sequence[Judgement], rule: Derivation, with_gold: bool) -> Derived:
-    """The same of pairs and judgements that are at hand."""
+def derive_from(pairs: Sequence[Pair], told: Sequence[Any], rule: Derivation, with_gold: bool) -> Derived:
+    """The same of pairs and events that are at hand."""
     pairs = _ordinary(pairs, with_gold)
     ids = {pair.id for pair in pairs}
-    return derive(pairs, [judgement for judgement in judgements if judgement.pair_id in ids], rule)
+    judged = [judgement for judgement in standing(told) if judgement.pair_id in ids]
+    return derive(pairs, judged, rule, [word for word in words(told) if word.pair_id in ids])
 
 
 def rows_of(found: Derived) -> list[dict[str, Any]]:
@@ -137,8 +138,11 @@ def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:
 
 def _stored(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Version:
     v = versions_table.c
-    same = [v[name] == row[name] for name in ("collection", "rule", "with_gold", "through", "content_hash")]
-    there = read_versions(connection, None, *same)
+    same = [v[name] == row[name] for name in ("collection", "with_gold", "through", "content_hash")]
+    rule = Derivation.model_validate_json(
+        row["rule"]
+    )  # compared as a rule: an older version's may leave out what is usual
+    there = [version for version in read_versions(connection, None, *same) if version.rule == rule]
     if there:
         return there[0]
     put(connection, row, rows)

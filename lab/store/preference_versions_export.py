@@ -44,6 +44,7 @@ EVENT_COLUMNS = (
     "edited",
     "supersedes",
     "time",
+    "revealed",
 )
 
 

@@ -174,5 +174,5 @@ def test_disagreements_are_decided_by_one_more_judgement(open_page, annotation):
     expect(page.locator("#disagreement")).to_contain_text("Disagreement 1 of 1")
     expect(page.locator("#disagreement")).to_contain_text("Ada")
     page.locator("#decide-first").click()
-    expect(page.locator("#quality-message")).to_contain_text("Your judgement is stored")
+    expect(page.locator("#quality-message")).to_contain_text("Your decision is stored")
     assert len(annotation.derived(collection, rule()).preferences) == 1

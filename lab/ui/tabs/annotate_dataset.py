@@ -57,6 +57,19 @@ class DatasetPart:
                         info=i18n("annotate.with_gold_help"),
                         elem_id="with-gold",
                     )
+                with gr.Row(elem_classes="side-by-side"):
+                    self.adjudications = gr.Checkbox(
+                        usual.use_adjudications,
+                        label=i18n("annotate.use_adjudications"),
+                        info=i18n("annotate.use_adjudications_help"),
+                        elem_id="use-adjudications",
+                    )
+                    self.revealed = gr.Checkbox(
+                        usual.use_revealed,
+                        label=i18n("annotate.use_revealed"),
+                        info=i18n("annotate.use_revealed_help"),
+                        elem_id="use-revealed",
+                    )
                 self.counts = gr.HTML(elem_id="would-give")
                 self.name = gr.Textbox(label=i18n("annotate.version_name"), max_length=120, elem_id="version-name")
                 self.freeze = gr.Button(i18n("annotate.freeze_button"), variant="primary", elem_id="freeze")
@@ -100,7 +113,7 @@ class DatasetPart:
         slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
         tab.select(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
         self.chosen.input(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
-        changes = [self.votes.input, self.agreement.input, self.edits.input, self.gold.input]
+        changes = [field.input for field in self.rule]
         gr.on(changes, self.counted, [self.chosen, *self.rule], [self.counts], **LIGHT)
         self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **slow)
         self.export.click(self.exported, [self.version], [self.files, self.told], **slow)
@@ -116,7 +129,7 @@ class DatasetPart:
     @property
     def rule(self) -> list[Any]:
         """What the rule is made of."""
-        return [self.votes, self.agreement, self.edits, self.gold]
+        return [self.votes, self.agreement, self.edits, self.adjudications, self.revealed, self.gold]
 
     @property
     def everything(self) -> list[Any]:
@@ -208,9 +221,10 @@ class DatasetPart:
 
 def _rule(values: tuple[Any, ...]) -> tuple[Derivation, bool]:
     """The rule as it stands in the form. Raises InputError where a number is out of its bounds."""
-    votes, agreement, edits, gold = values
+    votes, agreement, edits, adjudications, revealed, gold = values
+    used = {"use_edits": bool(edits), "use_adjudications": bool(adjudications), "use_revealed": bool(revealed)}
     try:
-        rule = Derivation(least_votes=votes, least_agreement=agreement, use_edits=bool(edits))
+        rule = Derivation(least_votes=votes, least_agreement=agreement, **used)
     except ValueError:
         raise InputError("derivation_rule", votes=str(votes)[:20], agreement=str(agreement)[:20]) from None
     return rule, bool(gold)
