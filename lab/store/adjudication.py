@@ -37,7 +37,7 @@ def words(told: Iterable[Any]) -> list[Adjudication]:
     """The words that stand after these events, which come oldest first: one a pair."""
     latest = {event.pair: event for event in told if event.kind == ADJUDICATION}
     return [
-        Adjudication.model_construct(pair_id=event.pair, by=event.annotator, choice=Choice(event.choice))
+        Adjudication.model_construct(pair_id=event.pair, by=event.annotator, choice=Choice(event.choice))  # type: ignore[arg-type]
         for event in latest.values()
     ]
 

@@ -126,6 +126,7 @@ versions_table = Table(
     Column("content_hash", String(80), nullable=False),
     Column("preferences", Integer, nullable=False),
     Column("left_out", Text, nullable=False),  # JSON: [[pair, why], …]
+    Column("snapshot", Text),  # JSON of what the collection was: {"name", "settings", "pairs": [id, …]}
 )
 
 version_rows_table = Table(

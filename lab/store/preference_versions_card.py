@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from lab.core.agreement import Measure
 from lab.store.annotation_quality import Quality
-from lab.store.pairs import Collection
-from lab.store.preference_versions import Version
+from lab.store.preference_versions import Frozen, Version
 
 HEAD = """---
 configs:
@@ -42,7 +41,7 @@ COLUMNS = """| column | meaning |
 ADJUDICATED = "| `adjudicated_by` | who decided the pair, by id, where somebody did; such a word is no vote |\n"
 
 
-def card(version: Version, collection: Collection, found: Quality) -> str:
+def card(version: Version, collection: Frozen, found: Quality) -> str:
     """The text of the card."""
     rule = version.rule
     left_out = "".join(

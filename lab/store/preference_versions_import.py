@@ -150,7 +150,7 @@ def read_export(folder: Path, called: str = "") -> Exported:
 
 
 def import_export(store: Store, found: Exported) -> Version:
-    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content."""
+    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content and moment."""
 
     def work(connection: Connection) -> str:
         collection = new_collection(connection, found.collection, found.settings)
@@ -161,13 +161,14 @@ def import_export(store: Store, found: Exported) -> Version:
             "id": _free_id(connection, found.id),
             "collection": collection,
             "name": found.name,
-            "created": time.time(),
+            "created": found.frozen,
             "rule": found.rule.model_dump_json(),
             "with_gold": found.with_gold,
             "through": through,
             "content_hash": found.content_hash,
             "preferences": len(rows),
             "left_out": json.dumps([[pair, why.value] for pair, why in found.derived.left_out]),
+            "snapshot": versions.Frozen(found.collection, found.settings, found.pairs).noted(),
         }
         versions.put(connection, row, rows)
         return str(row["id"])

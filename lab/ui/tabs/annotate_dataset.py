@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 
 from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
@@ -162,10 +163,10 @@ class DatasetPart:
     def exported(self, request: gr.Request, version: Any) -> list[Any]:
         """The files of a version, to be downloaded."""
         try:
-            folder = self.annotation.export(str(version), Path(tempfile.mkdtemp()) / str(version))
+            files = downloads(self.annotation, str(version), self.files.GRADIO_CACHE)
         except LabError as error:
             return [gr.update(visible=False), notice(problem(error, language_of(request)), "problem")]
-        return [gr.update(value=[str(path) for path in sorted(folder.iterdir())], visible=True), ""]
+        return [gr.update(value=files, visible=True), ""]
 
     @requires(Access.OWNER)
     def pushed(self, request: gr.Request, version: Any, repository: Any, private: Any, token: Any) -> str:
@@ -173,7 +174,7 @@ class DatasetPart:
         language = language_of(request)
         try:
             address = self.annotation.push(
-                str(version), str(repository), private=bool(private), token=str(token) or None
+                str(version), _typed(repository), private=bool(private), token=_typed(token) or None
             )
         except LabError as error:
             return notice(problem(error, language), "problem")
@@ -217,6 +218,18 @@ class DatasetPart:
             return derived(self.annotation.derived(collection_id, given, with_gold=with_gold), language)
         except LabError as error:
             return notice(problem(error, language), "problem")
+
+
+def downloads(annotation: Annotation, version_id: str, cache: str) -> list[str]:
+    """The files of a version's export, where the page serves files from: by content, so that a second export adds none."""
+    with tempfile.TemporaryDirectory(prefix="lab-export-") as made:
+        folder = annotation.export(version_id, Path(made) / "export")
+        return [save_file_to_cache(path, cache) for path in sorted(folder.iterdir())]
+
+
+def _typed(value: Any) -> str:
+    """What stands in a field of text, which may be nothing."""
+    return str(value or "").strip()
 
 
 def _rule(values: tuple[Any, ...]) -> tuple[Derivation, bool]:
