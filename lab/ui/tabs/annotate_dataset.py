@@ -14,6 +14,10 @@ from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.store.annotation import Annotation
+from lab.store.preference_versions import Version
+from lab.store.runs import RunState
+from lab.ui.draft import Edits
+from lab.ui.form import RULES, rules_text
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
@@ -21,7 +25,9 @@ from lab.ui.tabs.annotate_tables import derived, versions
 from lab.ui.tabs.train import TrainTab
 from lab.ui.text import say
 
-TRAINED = ("rm", "dpo")
+TRAINED = ("rm", "dpo", "ppo")
+WATCHED_RULE = "no_repetition"
+"""Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
 
 
 class DatasetPart:
@@ -184,12 +190,25 @@ class DatasetPart:
         @requires(Access.OWNER)
         def trained(request: gr.Request, version: Any, stored: Any) -> list[Any]:
             found = self.annotation.version(str(version))
+            further = self._rewarded_by_a_model(found) if algorithm == "ppo" else None
             return [
                 gr.Tabs(selected="train"),
-                *train.form.with_data(algorithm, found.dataset, found.name, stored, request),
+                *train.form.with_data(algorithm, found.dataset, found.name, stored, request, further),
             ]
 
         return trained
+
+    def _rewarded_by_a_model(self, version: Version) -> Edits:
+        """PPO at a version's prompts, which have no known answers: the reward is that of the newest model trained on the same version;
+        where there is none, of the one that is chosen in the form.
+        """
+        runs = [run for run in self.annotation.store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        judges = [run for run in runs if run.recipe.get("dataset") == version.dataset]
+        rules: Edits = {"rules_weight": 0.0, RULES: rules_text([{"name": WATCHED_RULE}])}
+        if not judges:
+            return rules | {"reward_model": ""}
+        judge = max(judges, key=lambda run: run.created)
+        return rules | {"reward_model": f"run:{judge.id}", "model": str(judge.recipe["model"])}
 
     # ---- what is shown
 

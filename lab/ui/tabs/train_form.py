@@ -20,7 +20,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
-from lab.ui.draft import Draft, read_draft
+from lab.ui.draft import Draft, Edits, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
@@ -168,15 +168,23 @@ class TrainForm:
             draft.chosen(preset).replaced(edits), request, say("train.loaded", language_of(request), name=run.name)
         )
 
-    def with_data(self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request) -> list[Any]:
-        """The form with the first preset of an algorithm, to train on these data; ``name`` is what people call them."""
-        draft = read_draft(stored, self.presets.names)
-        preset = next((one for one in self.presets.names if self.presets.recipe(one).algorithm == algorithm), None)
+    def with_data(
+        self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request, further: Edits | None = None
+    ) -> list[Any]:
+        """The form to train on these data, with the first preset of an algorithm (of a model, where ``further`` settings name one that
+        has a preset); ``name`` is what people call the data.
+        """
+        draft, further = read_draft(stored, self.presets.names), further or {}
+        recipes = {one: self.presets.recipe(one) for one in self.presets.names}
+        fit = [one for one, recipe in recipes.items() if recipe.algorithm == algorithm]
+        preset = next(
+            (one for one in fit if getattr(recipes[one], "model", "") == further.get("model")), fit[0] if fit else None
+        )
         if preset is None:
             return self.filled(draft, request)
         chosen = draft.chosen(preset)
         told = say("annotate.filled", language_of(request), name=name)
-        return self.filled(chosen.replaced({**chosen.of(preset), "dataset": dataset}), request, told)
+        return self.filled(chosen.replaced({**chosen.of(preset), **further, "dataset": dataset}), request, told)
 
     def with_rules(self, name: str, version: int, stored: Any, request: gr.Request) -> list[Any]:
         """The form with a saved rule set, under the preset that is chosen where it takes rules, else under GRPO's. Raises LabError."""
