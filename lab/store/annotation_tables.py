@@ -34,6 +34,7 @@ collections_table = Table(
     Column("pairs", Integer, nullable=False),  # without gold ones
     Column("gold", Integer, nullable=False),
     Column("open", Integer, nullable=False),  # the pairs that have fewer votes than the overlap
+    Column("origin", Text),  # what it was made of, where that is taken in once: "jobs:ID ID"
 )
 
 pairs_table = Table(

@@ -19,6 +19,8 @@ from lab.store import annotation_tables, rule_sets  # noqa: F401  (register thei
 from lab.store.database import metadata
 from lab.store.judgements import current_judgements
 from lab.store.migrations import FOLDER, known
+from lab.store.pairs import read_collection
+from lab.store.preference_versions import read_frozen, read_version
 from lab.store.runs import RunState, Store
 
 SCHEMA_1 = """
@@ -40,7 +42,9 @@ INSERT INTO runs VALUES ('20261101-102000-m2p7', '爬坡', 'dpo', 'failed', '{"a
 SCHEMA_3_ROWS = """INSERT INTO collections VALUES ('20261101-101500-aaaa', 'sums', 1, 0.1, 0, 0, 7, 100.0, 1, 0, 0);
 INSERT INTO pairs VALUES ('20261101-101500-aaaa', 'p', 1, '"1 + 1"', '2', 'run:a', '3', 'run:b', NULL, 1);
 INSERT INTO judgements VALUES (1, '11111111-1111-4111-8111-111111111111', 'judgement', '20261101-101500-aaaa', 'p', 'u-anna',
-    'first', 'second', NULL, '', 2.5, NULL, NULL, 101.0)"""
+    'first', 'second', NULL, '', 2.5, NULL, NULL, 101.0);
+INSERT INTO preference_versions VALUES ('20261101-101500-bbbb', '20261101-101500-aaaa', 'v', 102.0, '{"least_votes": 1}', 0, 1,
+    'sha256:0', 1, '[]')"""
 
 
 @pytest.fixture
@@ -92,6 +96,9 @@ def test_what_was_judged_before_stays_and_counts_as_blind(annotated_home: Path) 
     store = Store(annotated_home)
     with store.reading() as connection:
         (judged,) = current_judgements(connection, "20261101-101500-aaaa")
+        assert read_collection(connection, "20261101-101500-aaaa").name == "sums"
+        version = read_version(connection, "20261101-101500-bbbb")
+        assert [pair.id for pair in read_frozen(connection, version).pairs] == ["p"]
     store.close()
     assert (judged.pair_id, judged.annotator, judged.choice, judged.revealed) == ("p", "u-anna", "first", False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_sampling_jobs(annotation: Annotation) -> None:
         with pytest.raises(LabError) as caught:
             annotation.import_jobs(missing)
         assert caught.value.key == "no_such_job"
+
+
+def test_two_windows_that_wait_for_a_job_take_it_in_once(annotation: Annotation) -> None:
+    one = a_job(annotation.store, 1, "tiny", {"p0": ["a", "b", "c"], "p1": ["d", "e"]})
+    other = a_job(annotation.store, 2, "run:x", {"p0": ["f"]})
+    with ThreadPoolExecutor(4) as windows:
+        found = list(windows.map(lambda _: annotation.import_jobs(one, name="now"), range(4)))
+    assert len({done.collection.id for done in found}) == 1 == len(annotation.collections())
+    assert [(done.taken, done.left_out) for done in found] == [(2, [])] * 4
+    both = annotation.import_jobs(one, other)
+    assert both.collection.id != found[0].collection.id  # another question
+    into = annotation.create("mine").id
+    assert [annotation.import_jobs(one, into=into).taken for _ in range(2)] == [2, 0]
+    annotation.delete(found[0].collection.id)
+    assert annotation.import_jobs(one).taken == 2
 
 
 # ---- of conversations
