@@ -159,7 +159,7 @@ def test_an_undo_without_network_is_kept_in_order(open_page, annotation):
     assert quality.judgements == 1 and annotation.derived(collection, rule()).counts["tie"] == 1
 
 
-def test_disagreements_are_decided_by_one_more_judgement(open_page, annotation):
+def test_disagreements_are_decided_by_the_owner(open_page, annotation):
     collection = typed(annotation, "divided", short_rows(1), overlap=2)
     for name, place in (("Ada", Place.LEFT), ("Ben", Place.RIGHT)):
         user = User(name, Access.ANNOTATOR, id=name)

@@ -74,8 +74,10 @@ def train(annotation: Annotation) -> TrainTab:
         return TrainTab(annotation.store, Supervisor(annotation.store), Presets(PRESETS), gr.I18n(en={}, zh={}))
 
 
-def filled(annotation: Annotation, train: TrainTab, algorithm: str, version: str) -> tuple[Any, dict[str, Any], str]:
-    """The recipe that the form then holds (or why it holds none), the draft, and what the form says."""
+def filled(
+    annotation: Annotation, train: TrainTab, algorithm: str, version: str
+) -> tuple[Any, dict[str, Any], list[Any]]:
+    """The recipe that the form then holds (or why it holds none), the draft, and what the form says: plan and message."""
     with gr.Blocks():
         part = DatasetPart(annotation, gr.I18n(en={}, zh={}))
     _, *updates = part._trained(algorithm, train)(OWNER, version, {})
@@ -85,7 +87,8 @@ def filled(annotation: Annotation, train: TrainTab, algorithm: str, version: str
         recipe = recipe_from(train.form.presets.recipe(draft["preset"]), edits, draft["preset"])
     except RecipeError as error:
         recipe = error
-    return recipe, draft, str(updates[train.form.everything.index(train.form.message)])
+    said = (train.form.plan, train.form.message)
+    return recipe, draft, [updates[train.form.everything.index(one)] for one in said]
 
 
 @pytest.mark.parametrize("algorithm", TRAINED)
@@ -121,6 +124,6 @@ def test_ppo_is_rewarded_by_the_newest_model_of_the_same_version(
 
 
 def test_ppo_without_such_a_model_asks_for_one(annotation: Annotation, train: TrainTab, version: str) -> None:
-    error, _, message = filled(annotation, train, "ppo", version)
+    error, _, (plan, message) = filled(annotation, train, "ppo", version)
     assert isinstance(error, RecipeError) and error.key == "recipe_ppo_no_reward"
-    assert "Name a reward-model run" in message
+    assert "Name a reward-model run" in message and plan == ""  # not the plan of what stood there before

@@ -77,7 +77,7 @@ def test_a_decision_is_shown_on_its_pair_and_in_the_rule(annotation):
     assert "Decided: First." in tables.disagreement(judged.disagreements[0], 0, 1, {}, "en")
     assert "You decided 1 pairs" in tables.quality(judged, [], {}, "en")
     rule = Derivation(use_revealed=True)
-    assert "not blind counted" in tables.versions([annotation.freeze(collection, rule)], "en")
+    assert "non-blind votes included" in tables.versions([annotation.freeze(collection, rule)], "en")
 
 
 def test_the_better_source_is_named_by_its_run_and_only_beyond_doubt(annotation):

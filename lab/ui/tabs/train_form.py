@@ -47,6 +47,9 @@ element.addEventListener("click", async (event) => {
 """
 
 
+KEPT = gr.skip()
+
+
 class TrainForm:
     """Draws the form where it is made; ``wire`` connects it."""
 
@@ -236,17 +239,20 @@ class TrainForm:
         fields = self.fields.filled(recipe.algorithm, {**form.entered(recipe), **known}, language_of(request))
         about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
         chosen = self.chooser.shown(draft.preset, language_of(request))
-        return [*self._said(draft, request, told), *chosen, notice(about, "about"), *fields]
+        return [*self._said(draft, request, told, otherwise=""), *chosen, notice(about, "about"), *fields]
 
-    def _said(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
-        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is."""
+    def _said(self, draft: Draft, request: gr.Request, told: str = "", otherwise: Any = KEPT) -> list[Any]:
+        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is.
+
+        While somebody types, the last sentence that was true stays until the field is mended; of a form that was filled anew it says
+        nothing, since it spoke of another recipe.
+        """
         language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
         message = notice(told, "note")
         try:
             sentence: Any = notice(plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan")
         except LabError as error:
-            # The last sentence that was true stays until the field is mended.
-            sentence, message = gr.skip(), notice(problem(error, language), "problem")
+            sentence, message = otherwise, notice(problem(error, language), "problem")
         return [
             draft.model_dump(),
             sentence,
