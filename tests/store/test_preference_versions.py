@@ -320,3 +320,52 @@ def test_an_undone_judgement_is_in_the_record_and_not_in_the_data(annotation: An
     folder = annotation.export(version.id, tmp_path / "out")
     assert [row["kind"] for row in read_rows(folder / "judgements.jsonl").rows] == ["judgement", "judgement", "undo"]
     assert annotation.import_export(folder).content_hash == version.content_hash
+
+
+def test_a_judgement_that_is_not_blind_comes_back_as_one(annotation: Annotation, tmp_path: Path) -> None:
+    collection = sums(annotation, 2)
+    one, other = given(annotation, ANNA, collection, 2)
+    says(annotation, ANNA, collection, one, place_of(one))
+    says(annotation, ANNA, collection, other, place_of(other), revealed=True)
+    version = annotation.freeze(collection)
+    assert version.counts == {WhyNotDerived.NOT_BLIND: 1}
+    folder = annotation.export(version.id, tmp_path / "out")
+    assert [row["revealed"] for row in read_rows(folder / "judgements.jsonl").rows] == [False, True]
+    assert "after the sources were shown (1) are none either" in (folder / "README.md").read_text("utf-8")
+    found = annotation.import_export(folder)
+    assert found.left_out == version.left_out and annotation.quality(found.collection).revealed == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "adjudication"},  # it says where the response stood
+        {"kind": "adjudication", "left": None, "seconds": None, "choice": "skip"},
+        {"kind": "adjudication", "left": None, "seconds": None, "choice": None},
+        {"kind": "undo", "left": None, "seconds": None},  # with a choice
+        {"kind": "reveal"},
+        {"revealed": "sometimes"},
+    ],
+)
+def test_an_event_says_what_its_kind_says(
+    annotation: Annotation, frozen: Version, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    folder = annotation.export(frozen.id, tmp_path / "out")
+    path = folder / "judgements.jsonl"
+    first, *others = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *others]) + "\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        annotation.import_export(folder)
+    assert caught.value.key == "export_broken"
+
+
+def test_an_export_of_an_older_lab_is_taken_in(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
+    """Its events know nothing of revealed sources, its rule nothing of adjudications."""
+    folder = annotation.export(frozen.id, tmp_path / "out")
+    path = folder / "judgements.jsonl"
+    told = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "revealed"}) + "\n" for row in told))
+    about = json.loads((folder / "version.json").read_text("utf-8"))
+    about["rule"] = {name: about["rule"][name] for name in ("least_votes", "least_agreement", "use_edits")}
+    (folder / "version.json").write_text(json.dumps(about), "utf-8")
+    assert annotation.import_export(folder).content_hash == frozen.content_hash
