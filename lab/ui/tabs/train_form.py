@@ -47,9 +47,6 @@ element.addEventListener("click", async (event) => {
 """
 
 
-KEPT = gr.skip()
-
-
 class TrainForm:
     """Draws the form where it is made; ``wire`` connects it."""
 
@@ -241,7 +238,7 @@ class TrainForm:
         chosen = self.chooser.shown(draft.preset, language_of(request))
         return [*self._said(draft, request, told, otherwise=""), *chosen, notice(about, "about"), *fields]
 
-    def _said(self, draft: Draft, request: gr.Request, told: str = "", otherwise: Any = KEPT) -> list[Any]:
+    def _said(self, draft: Draft, request: gr.Request, told: str = "", otherwise: str | None = None) -> list[Any]:
         """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is.
 
         While somebody types, the last sentence that was true stays until the field is mended; of a form that was filled anew it says
@@ -252,7 +249,10 @@ class TrainForm:
         try:
             sentence: Any = notice(plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan")
         except LabError as error:
-            sentence, message = otherwise, notice(problem(error, language), "problem")
+            sentence, message = (
+                gr.skip() if otherwise is None else otherwise,
+                notice(problem(error, language), "problem"),
+            )
         return [
             draft.model_dump(),
             sentence,
