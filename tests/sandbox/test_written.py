@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.core.rules import Score
-from lab.errors import LabError, RuleError
+from lab.core.rules import NOT_RUN, Score
+from lab.errors import MachineError, RuleError
+from lab.sandbox import ready
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.sandbox.written import (
     BATCH,
@@ -266,7 +267,24 @@ def test_an_endless_rule_ends_with_a_killed_lab() -> None:
 
 
 def test_a_sandbox_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the machine's fault, and neither a score nor the rule's depth."""
     worker().close()
     monkeypatch.setattr(worker().all[0], "program", "no_such_program.py")
-    with pytest.raises((LabError, ChildProcessError)):
-        worker().start()
+    rule = WrittenRule("mine", gives("1.0"))
+    for use in (worker().start, lambda: check_source(rule.source), lambda: reward_batch([Weighed(rule)], ROWS)):
+        with pytest.raises(MachineError, match="sandbox_failed"):
+            use()
+
+
+def test_the_workers_of_ready_made_rules_say_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready.worker().close()
+    monkeypatch.setattr(ready.worker(), "program", "no_such_program.py")
+    with pytest.raises(MachineError, match="sandbox_failed"):
+        reward_batch([Weighed(ready.READY["python_parses"])], ROWS)
+
+
+def test_no_batch_begins_when_time_is_over() -> None:
+    rule = WrittenRule("mine", gives("1.0"), fallback=0.5)
+    scores = score_batch(rule, MANY, time.monotonic())
+    assert scores == [Score(0.5, NOT_RUN)] * len(MANY)
+    assert score_batch(rule, MANY, time.monotonic() + 60) == [Score(1.0)] * len(MANY)
