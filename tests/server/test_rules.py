@@ -298,4 +298,4 @@ def test_a_what_if_of_a_broken_rule_or_of_no_run_is_one_sentence(lab: Lab) -> No
     broken = lab.client().post("/api/rules/what-if", json={**sent, "rules": [{**MINE, "source": "def"}]})
     assert broken.json()["error"]["key"] == "rule_source_syntax"
     assert lab.client().post("/api/rules/what-if", json={**sent, "run": "nothing"}).status_code == 404
-    assert lab.client().post("/api/rules/what-if", json={**sent, "last": 100}).json()["error"]["key"] == "steps_asked"
+    assert lab.client().post("/api/rules/what-if", json={**sent, "last": 0}).json()["error"]["key"] == "steps_asked"
