@@ -20,9 +20,9 @@ from types import ModuleType
 
 from lab.core.recipes import RuleUse
 from lab.errors import RuleError
-from lab.rules import RULES, form, mathematics, numbers, statements, syntax
+from lab.rules import RULES, equality, form, mathematics, numbers, statements, syntax
 
-MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, form, syntax)
+MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, equality, form, syntax)
 """Each after those that it imports from."""
 
 FOREIGN = {
@@ -38,8 +38,11 @@ FOREIGN = {
 }
 """What the rules' modules take from elsewhere than the standard library, and what stands for it in the file."""
 
-NEEDS = {"python_static_check": "pyflakes"}
-"""The package that a ready-made rule needs besides the standard library."""
+NEEDS = {
+    "python_static_check": ("pyflakes", "pyflakes"),
+    "mathematically_equal": ("math_verify", "math-verify[antlr4-13-2]"),
+}
+"""The module that a ready-made rule needs besides the standard library, and what pip calls it."""
 
 HEAD = '''"""{title}: reward functions for trl, exported by the Alignment Lab. They run without it.
 
@@ -117,10 +120,11 @@ def as_python(uses: Sequence[RuleUse], name: str = "rules") -> str:
             raise RuleError("rule_not_exportable", rule=use.name)
     ready = [use.name for use in uses if use.source is None]
     library, imported = _library([_root(name) for name in ready])
-    packages = sorted({NEEDS[name] for name in ready if name in NEEDS})
-    names = _names(uses, {*imported, *packages, *(name for name, _ in library)})
-    imports = sorted(set(imported.values())) + [f"\nimport {package}  # noqa: F401" for package in packages]
-    needs = f"They need: pip install {' '.join(packages)}. " if packages else ""
+    needed = sorted({NEEDS[name] for name in ready if name in NEEDS})
+    names = _names(uses, {*imported, *(module for module, _ in needed), *(name for name, _ in library)})
+    imports = sorted(set(imported.values())) + [f"\nimport {module}  # noqa: F401" for module, _ in needed]
+    packages = " ".join(package for _, package in needed)
+    needs = f"They need: pip install {packages}\n" if needed else ""
     listed = "\n".join(f"  {use.weight:g} × {_one_line(use.name)}" for use in uses)
     title = _one_line(name)
     parts = [HEAD.format(title=title, module=_identifier(name), needs=needs, rules=listed, imports="\n".join(imports))]

@@ -73,10 +73,11 @@ def main(parent: int, search_path: list[str]) -> None:
 
     print(json.dumps({"layers": harden(parent)}), file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_answer(RULES, line)), file=replies, flush=True)
+        print(json.dumps(answer(RULES, line)), file=replies, flush=True)
 
 
-def _answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
+def answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
+    """The reply to one request."""
     try:
         asked = json.loads(line)
         if "toml" in asked:

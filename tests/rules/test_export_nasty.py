@@ -74,7 +74,7 @@ def test_a_description_cannot_break_the_file(description: str, tmp_path: Path) -
 
 def test_a_package_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     text = as_python([RuleUse(name="python_static_check")])
-    assert "They need: pip install pyflakes." in text
+    assert "They need: pip install pyflakes\n" in text
     (tmp_path / "exported.py").write_text(text, "utf-8")
     done = subprocess.run([sys.executable, "-I", "-S", tmp_path / "exported.py"], capture_output=True, text=True)
     assert "No module named 'pyflakes'" in done.stderr
