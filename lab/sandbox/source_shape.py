@@ -28,8 +28,9 @@ class Sharing(Enum):
     NOTHING = "nothing"
 
 
-TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval"})
-"""Names by which code can tell what a session did before."""
+TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval", "iter"})
+"""Names by which code can tell what a session did before. The text of an object without a text of its own holds where it lies, which
+grows within a session: an iterator has none, and an instance of a class that makes none (see ``_textless``)."""
 
 STATELESS_MODULES = frozenset({"re", "math", "json", "unicodedata"})
 """Modules whose objects hold nothing that can be changed."""
@@ -73,12 +74,20 @@ def sharing(source: str) -> Sharing:
 
 
 def _tells(node: ast.AST) -> bool:
-    """Whether it names something of TELLING."""
+    """Whether it names something of TELLING, or makes a class whose instances tell where they lie."""
+    if isinstance(node, ast.ClassDef):
+        return _textless(node)
     if isinstance(node, ast.Name):
         return node.id in TELLING
     if isinstance(node, ast.Import):
         return any(one.name in TELLING for one in node.names)
     return isinstance(node, ast.ImportFrom) and node.module in TELLING
+
+
+def _textless(made: ast.ClassDef) -> bool:
+    """Whether the class has no ``__repr__``, neither written nor made by ``@dataclass``; one by inheritance does not count."""
+    written = any(isinstance(one, ast.FunctionDef) and one.name == "__repr__" for one in made.body)
+    return not written and not any(isinstance(one, ast.Name) and one.id == "dataclass" for one in made.decorator_list)
 
 
 def _declares(statement: ast.stmt) -> bool:

@@ -6,8 +6,7 @@ as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``)
 
 What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
 source in a namespace of its own, unless nobody could tell (``source_shape.py``), and where even a session's past could be told each
-gets a session of its own. One thing is left: the *text* of an object without a text of its own (``str(reward)``) holds a number that
-grows within a batch.
+gets a session of its own.
 
 ``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
 """

@@ -114,8 +114,16 @@ def test_more_and_longer_completions_than_a_batch() -> None:
         ),
         body("if 'xxx' in completion: raise ValueError(completion)", "return len(completion) / 100"),
         body("n = 0", "for letter in completion * 200: n += 1", "return n / 10000"),
+        *(
+            body(f"text = {text}", "return sum(map(ord, text)) % 997 / 1000", before="class A:\n    pass\n")
+            for text in ("str(A())", "f'{A()}'", "'%s' % [A()]", "'{}'.format(A())", "str(iter(completion))")
+        ),
+        gives("sum(map(ord, f'{reward}{min}{[lambda: 1]}{re}{json.dumps}')) % 997 / 1000", "import re, json"),
     ],
-    ids=["regex", "global", "default", "class", "random", "reseed", "decimal", "some-fail", "work"],
+    ids=[
+        *("regex", "global", "default", "class", "random", "reseed", "decimal", "some-fail", "work"),
+        *("str", "f-string", "percent", "format", "iterator", "functions"),
+    ],
 )
 def test_a_score_depends_on_its_own_completion_only(source: str) -> None:
     rule = WrittenRule("mine", source)
