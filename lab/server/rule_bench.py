@@ -36,8 +36,8 @@ class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SentRow(_Sent):
-    """A completion to score."""
+class SentText(_Sent):
+    """A completion with what was asked."""
 
     prompt: Prompt = ""
     completion: Completion
@@ -48,7 +48,13 @@ class SentRow(_Sent):
         return self.prompt, self.completion, self.answer or None
 
 
-class SentPin(SentRow):
+class SentRow(SentText):
+    """A completion to score. ``group`` tells apart groups of one prompt and answer; the number itself means nothing."""
+
+    group: int = Field(0, ge=0, le=MOST_ROWS)
+
+
+class SentPin(SentText):
     """A completion with the score that the rule's author expects: one of the rule's own tests."""
 
     expected: Figure
@@ -165,10 +171,10 @@ def _completion(columns: Sequence[Column], number: int) -> dict[str, Any]:
 
 
 def _by_prompt(rows: Sequence[SentRow]) -> list[list[int]]:
-    """The numbers of the rows, those with the same prompt and answer together, in the order in which they came."""
-    found: dict[tuple[str, str | None], list[int]] = {}
+    """The numbers of the rows, those with the same prompt, answer and group together, in the order in which they came."""
+    found: dict[tuple[int, str, str | None], list[int]] = {}
     for number, row in enumerate(rows):
-        found.setdefault((row.prompt, row.answer or None), []).append(number)
+        found.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
     return list(found.values())
 
 
