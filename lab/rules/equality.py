@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
+from typing import Any
 
 SECONDS = 1 if os.name == "posix" else None
 """What reading a text, and comparing two, may take each; None where there is no alarm and only the worker's limit holds."""
+
+WHILE_LOADING = 60 if SECONDS else None
+"""Seconds of the first comparison, which loads most of sympy."""
 
 LONGEST_FORMULA = 200
 """Characters of a text that is read as one formula although no signs of LaTeX stand around it."""
@@ -28,8 +33,7 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     Decimals are compared to six places. Raises ValueError where no answer is known or it cannot be read, and what math-verify
     raises, also for want of time; a completion in which nothing can be read scores 0.
     """
-    import math_verify
-
+    math_verify = library()
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
     wanted = _expressions(answer)
@@ -42,11 +46,22 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
         raise TimeoutError(f"took longer than {SECONDS} s") from None
 
 
+@cache
+def library() -> Any:
+    """math-verify, with all of sympy loaded that a comparison needs: that takes seconds, which are no completion's."""
+    import math_verify
+
+    first, second = (
+        math_verify.parse(form, parsing_timeout=WHILE_LOADING) for form in ("$(x + 1)^2$", "$x^2 + 2x + 1$")
+    )
+    math_verify.verify(first, second, timeout_seconds=WHILE_LOADING)
+    return math_verify
+
+
 def _expressions(text: str) -> list[object]:
     """What math-verify finds in a text: of one with answer tags or ``####`` in what follows the last. Texts that are no mathematics
     are left out, so that none equals another by its letters."""
-    import math_verify
-
+    math_verify = library()
     if "<answer>" in text:
         text = text.rpartition("<answer>")[2].partition("</answer>")[0]
     text = text.rpartition("####")[2].strip()

@@ -52,7 +52,10 @@ class Worker:
         """
         reply = self.ask({"rule": rule, "prompt": prompt, "completion": completion, "answer": answer})
         if "error" in reply:
-            raise ValueError(reply["error"])
+            kind, _, why = str(reply["error"]).partition(": ")
+            raise {"ValueError": ValueError(why), "TimeoutError": TimeoutError(why)}.get(
+                kind, ValueError(reply["error"])
+            )
         return float(str(reply["value"]))
 
     def ask(self, request: Mapping[str, object]) -> dict[str, object]:

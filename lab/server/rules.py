@@ -88,9 +88,9 @@ class SentWhatIf(_Sent):
 
 def add_rules(application: FastAPI, store: Store) -> None:
     """Register the routes."""
-    scoring = Scoring()
+    scoring = Scoring(at_once=4, of_guests=2)
     _add_bench(application, store, scoring)
-    _add_what_if(application, store, scoring)
+    _add_what_if(application, store, Scoring(at_once=2, of_guests=1))  # they take long, and must not hold up the bench
     _add_sets(application, RuleSets(store))
     _add_files(application, scoring)
 

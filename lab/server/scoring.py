@@ -20,19 +20,20 @@ from lab.server.access import refusal
 from lab.server.limits import Rate, caller, person_of
 from lab.store.lines import dump
 
-AT_ONCE, GUESTS_AT_ONCE = 4, 2
-"""Requests that are worked on at the same time; a rule that runs into its limits holds one of them for some seconds."""
-
 MOST_OF_AN_ADDRESS = 8
 """Requests of guests from one address that are worked on or wait."""
 
 
 class Scoring:
-    """Each person one thing at a time and at a bounded rate, the guests of one address together a few times that."""
+    """Each person one thing at a time and at a bounded rate, the guests of one address together a few times that.
 
-    def __init__(self) -> None:
+    ``at_once`` requests are worked on at the same time, and ``of_guests`` besides: a rule that runs into its limits holds one place for
+    some seconds.
+    """
+
+    def __init__(self, at_once: int, of_guests: int) -> None:
         self.rate, self.address_rate = Rate(burst=40, per_second=12), Rate(burst=160, per_second=48)
-        self.places, self.guest_places = anyio.CapacityLimiter(AT_ONCE), anyio.CapacityLimiter(GUESTS_AT_ONCE)
+        self.places, self.guest_places = anyio.CapacityLimiter(at_once), anyio.CapacityLimiter(of_guests)
         self.busy: Counter[str] = Counter()
 
     async def answer(self, request: Request, seconds: float, work: Callable[[float], dict[str, Any]]) -> Response:

@@ -145,7 +145,7 @@ class Asked:
 
 
 def test_guests_of_one_address_count_together_whatever_they_are_called(guests: Lab) -> None:
-    scoring = Scoring()
+    scoring = Scoring(at_once=4, of_guests=2)
 
     def statuses(guest: bool, count: int) -> list[int]:
         async def ask_all() -> list[int]:
