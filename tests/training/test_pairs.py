@@ -12,6 +12,7 @@ from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
 from lab.training import dpo, rm
 from lab.training.base import Loaded, lora_config
+from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
 from lab.training.task import Task, rule_set
 
@@ -70,8 +71,8 @@ def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer
     scorer = make_scorer(make_model, tokenizer)
     pairs = preferences(Split.TRAIN, 2, 16)
     task = make_task(tmp_path, RmRecipe(steps=1, batch_size=16, training="full"), scorer, tokenizer)
-    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs])
-    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs])
+    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs], rows=5)
+    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs], rows=32)
     expected = -log_sigmoid(chosen - rejected).mean()
     task.dataset.train[:] = pairs
     arguments = RewardConfig(**task.arguments(per_device_train_batch_size=16))
@@ -104,8 +105,8 @@ def make_scorer(make_model, tokenizer):
 def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer):
     scorer = make_scorer(make_model, tokenizer)
     texts = [(row["prompt"], row["chosen"]) for row in preferences(Split.TRAIN, 4, 12)]
-    together = rm.scores(scorer, tokenizer, texts)
-    alone = np.concatenate([rm.scores(scorer, tokenizer, [text]) for text in texts])
+    together = rm.scores(scorer, tokenizer, texts, rows=12)
+    alone = rm.scores(scorer, tokenizer, texts, rows=1)
     assert together == pytest.approx(alone, abs=1e-5)
     assert together.std() > 0.01
 
@@ -118,6 +119,21 @@ def test_accuracy_is_told_by_category_and_length(tmp_path, make_model, tokenizer
     counts = [sum(row["category"] == name for row in task.dataset.held_out_pairs) for name in PAIR_CATEGORIES]
     assert measured["pair_accuracy"] == pytest.approx(np.average(shares, weights=counts))
     assert 0 <= measured["length_bias"] <= 1
+
+
+@pytest.mark.parametrize(("micro", "at_once"), [(4, 8), (64, 80)])
+def test_measuring_takes_no_more_rows_at_once_than_an_update_as_the_estimate_has_it(
+    tmp_path, make_model, tokenizer, micro, at_once
+):
+    recipe = RmRecipe(training="full", micro_batch_size=micro)
+    task = make_task(tmp_path, recipe, make_scorer(make_model, tokenizer), tokenizer)
+    seen = []
+    handle = task.model.register_forward_pre_hook(
+        lambda _model, _args, given: seen.append(len(given["input_ids"])), with_kwargs=True
+    )
+    rm.measure(task)
+    handle.remove()
+    assert max(seen) == at_once == lengths_of(recipe, task.dataset, tokenizer).held_out and sum(seen) == 2 * 40
 
 
 @pytest.mark.parametrize("algorithm", ["rm", "dpo"])
