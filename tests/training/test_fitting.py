@@ -24,7 +24,7 @@ def test_the_room_is_what_the_completion_leaves() -> None:
     assert room_for_prompts(parse({"algorithm": "grpo", "max_completion_length": 32}), base) == CONTEXT - 32
     assert room_for_prompts(parse({"algorithm": "dpo", "max_length": 100}), base) == 99
     assert room_for_prompts(parse({"algorithm": "sft", "max_length": 4096}), base) == CONTEXT - 1
-    assert room_for_prompts(parse({"algorithm": "ppo"}), "org/not-here") is None
+    assert room_for_prompts(parse({"algorithm": "ppo"}), "no-config-here") is None
 
 
 def test_long_prompts_are_left_out_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
