@@ -11,6 +11,7 @@ from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
 from lab.training import dpo, rm
+from lab.training.agreement import encode
 from lab.training.base import Loaded, lora_config
 from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
@@ -134,6 +135,35 @@ def test_measuring_takes_no_more_rows_at_once_than_an_update_as_the_estimate_has
     rm.measure(task)
     handle.remove()
     assert max(seen) == at_once == lengths_of(recipe, task.dataset, tokenizer).held_out and sum(seen) == 2 * 40
+
+
+def test_dpos_held_out_pairs_are_measured_by_the_formula_and_tie_at_the_start(tmp_path, make_model, tokenizer):
+    from peft import get_peft_model
+
+    recipe = DpoRecipe(beta=0.5, measure_samples=20)
+    model = get_peft_model(make_model(), lora_config(recipe))
+    task = make_task(tmp_path, recipe, model, tokenizer)
+    measured = dpo.HeldOutPairs(task, task.loaded)
+    assert measured.of(model) == {"pair_accuracy": 0.5, "margin": 0.0, "pairs": 20}
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.2)
+    expected = []
+    for row in task.dataset.held_out_pairs[:20]:
+        sides = []
+        for side in ("chosen", "rejected"):
+            ids, begin = encode(tokenizer, row["prompt"], row[side])
+            mask = torch.ones(1, len(ids), dtype=torch.long)
+            written = torch.arange(len(ids)).unsqueeze(0) >= begin
+            policy = sums_of_logps(model, torch.tensor([ids]), mask, written)
+            with model.disable_adapter():
+                sides.append(policy - sums_of_logps(model, torch.tensor([ids]), mask, written))
+        expected.append(0.5 * float((sides[0] - sides[1]).item()))
+    found = measured.of(model)
+    assert found["margin"] == pytest.approx(np.mean(expected), abs=1e-4) and abs(found["margin"]) > 0.01
+    assert found["pair_accuracy"] == np.mean(np.array(expected) > 0)
 
 
 @pytest.mark.parametrize("algorithm", ["rm", "dpo"])
