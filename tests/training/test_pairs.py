@@ -1,6 +1,7 @@
 """DPO and the reward model: losses and logged rewards against float64 references, on random preferences."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from lab.training.base import Loaded, lora_config
 from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
 from lab.training.task import Task, rule_set
+from lab.training.worker import work
+from tests.training.test_worker import make_run
 
 
 def log_sigmoid(x):
@@ -174,3 +177,29 @@ def test_pairs_for_training_and_for_measuring_are_of_different_problems(algorith
     assert {row["category"] for row in data.train} == set(PAIR_CATEGORIES)
     assert all(row["chosen"] != row["rejected"] for row in data.train)
     assert not {row["prompt"] for row in data.train} & {row["prompt"] for row in data.held_out_pairs}
+
+
+@pytest.mark.train
+@pytest.mark.timeout(300)
+def test_a_dpo_run_on_a_file_tells_its_held_out_pairs_and_goes_on_with_them(tmp_path):
+    rows = [
+        {"prompt": f"{n} + 0 = ?", "chosen": f"x = {n}", "rejected": f"x = {n + 1}, perhaps {n + 2}"}
+        for n in range(200)
+    ]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {"dataset": str(file), "learning_rate": 5e-3, "measure_every": 4, "measure_samples": 12}
+    path = make_run(tmp_path, "tiny/dpo", steps=8, save_every=4, **changes)
+    assert work(path) == 0
+    result = RunFolder(path).result()
+    assert result["before"] == {"pair_accuracy": 0.5, "margin": 0.0, "pairs": 12}
+    assert result["after"]["pair_accuracy"] > 0.9 and result["after"]["margin"] > 0.01
+    lines = RunFolder(path).metrics().lines
+    assert [line["step"] for line in lines if "held_out" in line] == [0, 4, 8]
+    assert all(3 < line["chosen_tokens"] < 12 for line in lines if "held_out" not in line)
+    make_run(tmp_path, "tiny/dpo", steps=10, save_every=4, **changes)
+    assert work(path) == 0
+    resumed = RunFolder(path).result()
+    assert resumed["before"] == result["before"] and resumed["after"]["margin"] > 0.01, (
+        "held against the start, not step 8"
+    )
