@@ -42,7 +42,7 @@ def store(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 @pytest.fixture
 def preset(tmp_path: Path) -> Path:
     path = tmp_path / "mine.toml"
-    path.write_text('algorithm = "grpo"\nname = "mine"\nmodel = "nobody/nothing"\nsteps = 5\nsave_every = 2\n')
+    path.write_text('algorithm = "grpo"\nname = "mine"\nmodel = "tiny"\nsteps = 5\nsave_every = 2\n')
     return path
 
 

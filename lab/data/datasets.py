@@ -31,7 +31,7 @@ VERSION = "version:"
 """Before the id of a data set that was frozen from judgements."""
 _VERSION_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
 HELD_OUT_OF = 10
-"""Of a file, one row in ten (by a hash of its prompt) is held out."""
+"""Of a file, one prompt in ten (by its hash) is held out."""
 MOST_HELD_OUT = 256
 
 Row = dict[str, Any]
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to train on, rows to measure on (``prompt, answer``), and their hash.
+    """Rows to train on, rows to measure on (``prompt, answer``; of a file of demonstrations ``completion``, too), and their hash.
 
     Those to train on have ``prompt`` with ``completion``, ``answer``, or ``chosen`` and ``rejected``.
     """
@@ -49,7 +49,7 @@ class Dataset:
     held_out: list[Row]
     content_hash: str
     held_out_pairs: tuple[Row, ...] = ()
-    """Preferences to measure a reward model on, with their ``category`` where it is known."""
+    """Preferences to measure on, with their ``category`` where it is known."""
     left_out: tuple[LeftOut, ...] = ()
     """The rows of a file that cannot be used, each with its reason."""
     watched: tuple[Row, ...] = ()
@@ -87,21 +87,19 @@ def _load(recipe: Recipe, home: Path | None) -> Dataset:
     rows = _rows(recipe.dataset, home, getattr(recipe, "pair_margin", 0.0))
     if recipe.algorithm in ON_PAIRS:
         shaped = shape_preferences(rows)
-        pairs = shaped.rows
-        train = [row for row in pairs if not _is_held_out(row["prompt"])] or pairs
-        apart = tuple(row for row in pairs if _is_held_out(row["prompt"]))
-        return Dataset(train, [], rows.content_hash, apart, tuple(shaped.left_out))
-    if recipe.algorithm == "sft":
-        shaped = shape_completions(rows)
-        train, held_out = shaped.rows, []
-    else:
-        shaped = shape_prompts(rows, conversations=True)
-        everything = shaped.rows
-        train = [row for row in everything if not _is_held_out(row["prompt"])]
-        held_out = [row for row in everything if _is_held_out(row["prompt"]) and row.get("answer")][:MOST_HELD_OUT]
-        if not train:
-            train, held_out = everything, []
+        train, pairs = _split(shaped.rows)
+        return Dataset(train, [], rows.content_hash, tuple(pairs), tuple(shaped.left_out))
+    shaped = shape_completions(rows) if recipe.algorithm == "sft" else shape_prompts(rows, conversations=True)
+    train, apart = _split(shaped.rows)
+    held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
     return Dataset(train, held_out, rows.content_hash, left_out=tuple(shaped.left_out))
+
+
+def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """``(to train on, held out)``, by the prompt alone: alike for every algorithm. Where nothing would be left to train on, nothing is
+    held out."""
+    train = [row for row in rows if not _is_held_out(row["prompt"])]
+    return (train, [row for row in rows if _is_held_out(row["prompt"])]) if train else (rows, [])
 
 
 def _version(dataset: str, home: Path | None) -> Rows:

@@ -10,7 +10,7 @@
 | alpaca | ``instruction, input, output`` | instruction and input | the output | no |
 | demonstrations | ``prompt, completion`` | without an answer | as they are | no |
 | problems | ``prompt, answer`` | as they are | no | no |
-| questions | ``question, answer`` with ``#### 18`` (GSM8K) | the number after ``####`` | the whole text | no |
+| questions | ``question, answer`` with ``#### 18`` (GSM8K) | the number after ``####`` | the whole text, and that number | no |
 | prompts | ``prompt`` | without an answer | no | no |
 
 Further columns are passed over. A row that cannot be used is left out, with its line and the reason; where none is left, that is
@@ -135,8 +135,11 @@ def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:
     return shape_prompts(rows, conversations=conversations).rows
 
 
-def as_completions(rows: Rows) -> list[dict[str, str]]:
-    """``prompt, completion`` rows. Raises DatasetError where a column is missing, and where no row has both."""
+def as_completions(rows: Rows) -> list[Row]:
+    """``prompt, completion`` rows, and ``answer`` where it is known: in a column of its own, or after ``####``.
+
+    Raises DatasetError where a column is missing, and where no row has both.
+    """
     return shape_completions(rows).rows
 
 
@@ -167,10 +170,17 @@ def shape_completions(rows: Rows) -> Shaped:
     """``as_completions``, with the report."""
     missing = "completion" if "prompt" in rows.columns else "prompt"
     form = _wanted(rows, COMPLETION_FORMS, missing, "prompt, completion")
-    answer = COLUMNS[form][1]
-    return _shape(
-        rows, form, lambda row: {"prompt": _prompt(row, form), "completion": one_answer(row, answer)}, COLUMNS[form]
-    )
+    column = COLUMNS[form][1]
+
+    def one(row: Row) -> Row:
+        prompt, completion = _prompt(row, form), one_answer(row, column)
+        if column == "answer":
+            answer = _final(completion) if FINAL in completion else ""
+        else:
+            answer = text(row.get("answer"))
+        return {"prompt": prompt, "completion": completion} | ({"answer": answer} if answer.strip() else {})
+
+    return _shape(rows, form, one, COLUMNS[form])
 
 
 def shape_preferences(rows: Rows) -> Shaped:

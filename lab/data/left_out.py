@@ -39,6 +39,8 @@ class WhyLeftOut(StrEnum):
     """More characters than the lab stores in the column that the detail names."""
     PROMPT_TOO_LONG = "prompt_too_long"
     """With a model's tokenizer and length, the prompt leaves no room for a completion."""
+    PAIR_TOO_LONG = "pair_too_long"
+    """With a model's tokenizer and length, a side of a pair is longer than a reward model reads."""
     NO_CHOICE = "no_choice"
     """A ``gold`` that is neither ``first`` nor ``second``; the detail is what it is."""
 

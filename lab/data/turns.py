@@ -5,6 +5,7 @@ Known are trl's ``role, content`` and LLaMA-Factory's ``from, value``. Tool call
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,21 +32,26 @@ SPEAKERS = {
 
 
 def text(value: Any) -> str:
-    """A cell as text: numbers as they are written (an answer may be 5), everything that is neither as empty.
+    """A cell as text: numbers as they are written (an answer may be 5), everything that is neither, and what is missing, as empty.
 
     Lone surrogates, which no tokenizer takes, become a question mark.
     """
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_missing(value):
         return str(value)
     return ""
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing. Tables of numbers write NaN there."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def wanted_text(row: Mapping[str, Any], column: str) -> str:
     """The text of a column. Raises NotUsable where it is missing, no text, or empty."""
     value = row.get(column)
-    if value is None:
+    if is_missing(value):
         raise NotUsable(WhyLeftOut.MISSING, column)
     if isinstance(value, (bool, list, tuple, dict)):
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,14 +45,12 @@ def check(recipe: Recipe, store: Store) -> str:
 
 
 def check_model(model: str, store: Store) -> Path | None:
-    """The folder of the model that a recipe starts from; None for one that is made or downloaded. Raises ModelError."""
+    """The folder of the model that a recipe starts from; None for one that is made. Raises ModelError."""
     if model in NOT_A_FOLDER:
         return None
     if model.startswith("run:") and valid_run_id(model[4:]):
         _check_run(model[4:], store)
     folder = Path(resolve(model, store.home).base)
-    if not folder.is_dir():
-        return None  # a hub id: only the worker can know
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):
@@ -67,8 +66,11 @@ def check_four_bits(recipe: Recipe) -> None:
         return
     if find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
-    if recipe.device is Device.MPS:
-        raise MachineError("four_bits_device", device=recipe.device.value)
+    # Known without torch, which is not loaded here: on Apple silicon auto takes MPS.
+    apple = platform.system() == "Darwin" and platform.machine() == "arm64"
+    device = Device.MPS if recipe.device is Device.AUTO and apple else recipe.device
+    if device is Device.MPS:
+        raise MachineError("four_bits_device", device=device.value)
 
 
 def check_rules(recipe: Recipe) -> None:

@@ -58,9 +58,10 @@ def _model(model: str, home: Path) -> Thing | None:
     except ModelError as error:
         if error.key != "model_not_here":
             return None
-        name, entry = local_name(model), known_entry(model)
+        wanted = str(error.params["value"])  # the model, or the base of an adapter
+        name, entry = local_name(wanted), known_entry(wanted)
         begun = name is not None and (models_folder(home) / f"{name}.part").is_dir()
-        return Thing(MODEL, model, begun, entry.size_bytes if entry else None, entry.licence if entry else "")
+        return Thing(MODEL, wanted, begun, entry.size_bytes if entry else None, entry.licence if entry else "")
     return None
 
 

@@ -122,7 +122,7 @@ class LocalLauncher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=worker_environment(folder, os.environ, self.threads),
+                env=worker_environment(folder.path.parent.parent, os.environ, self.threads),
                 start_new_session=True,
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
@@ -155,27 +155,17 @@ def is_worker_of(identity: Identity, folder: WorkerFolder) -> bool:
     return str(folder.path) in command
 
 
-def worker_environment(place: WorkerFolder | Path, environment: Mapping[str, str], threads: int) -> dict[str, str]:
-    """The environment of a worker, by its folder or by the home alone: little of ours, and what keeps its libraries quiet and polite."""
+def worker_environment(home: Path, environment: Mapping[str, str], threads: int) -> dict[str, str]:
+    """The environment of a worker: little of ours, and what keeps its libraries quiet and polite."""
     kept = {
         name: value
         for name, value in environment.items()
         if name in KEPT or name.upper() in KEPT or name.startswith(KEPT_PREFIXES)
     }
-    home = place if isinstance(place, Path) else place.path.parent.parent
-    if "HF_TOKEN" in environment and not isinstance(place, Path) and is_hub_id(place.start_model()):
-        kept["HF_TOKEN"] = environment["HF_TOKEN"]
     if trusted := kept.get("LAB_TRUSTED_RULES"):
         kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder
     kept.setdefault("OMP_NUM_THREADS", str(threads))
     return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
-
-
-def is_hub_id(model: str) -> bool:
-    """Whether ``model`` reads as ``organisation/name`` and not as a path."""
-    parts = model.split("/")
-    plain = all(part and part[0].isalnum() and all(c.isalnum() or c in "-_." for c in part) for part in parts)
-    return len(parts) == 2 and plain and not Path(model).exists()
 
 
 def cores() -> int:

@@ -46,7 +46,7 @@ class SpareLauncher(LocalLauncher):
         spare, self._spare = self._spare, None
         if spare is not None:
             with spare:
-                suits = spare.environment == worker_environment(folder, os.environ, self.threads)
+                suits = spare.environment == worker_environment(folder.path.parent.parent, os.environ, self.threads)
                 if suits and spare.process.poll() is None and spare.take(folder, slot):
                     return LocalWorker.of(spare.process)
                 spare.end()

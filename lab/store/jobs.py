@@ -62,10 +62,6 @@ class JobFolder(WorkerFolder):
         asked = self.asked()
         return parse_job(asked["kind"], asked["spec"])
 
-    def start_model(self) -> str:
-        """The model that is asked."""
-        return self.spec().model
-
     def job(self) -> Job:
         """The job as it stands now. Raises StateError ``no_such_job``."""
         asked, result, taken = self.asked(), self.result(), self.taken()

@@ -22,7 +22,7 @@ _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Where the base lies (a folder or a hub id), and the adapter on it, if any."""
+    """The folders where the base lies, and the adapter on it, if any."""
 
     name: str
     base: str
@@ -30,23 +30,24 @@ class ModelRef:
 
 
 def resolve(model: str, home: Path) -> ModelRef:
-    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model.
+    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model, and ``model_not_here``, naming
+    what is to be fetched, where that is a model of the catalogue or of the hub.
 
     ``run:ID`` is a run's model, ``run:ID@STEP`` what its checkpoint of that step holds.
     """
     if model in SHIPPED:
-        return _folder(model, SHIPPED[model])
+        return _folder(model, SHIPPED[model], home)
     if model.startswith("run:"):
-        return _folder(model, _of_run(model.removeprefix("run:"), home))
+        return _folder(model, _of_run(model.removeprefix("run:"), home), home)
     if (here := fetched(model, home)) is not None:
-        return _folder(model, here)
+        return _folder(model, here, home)
     path = Path(model).expanduser()
     if model in CATALOGUE or (model.lower().endswith(GGUF) and path.is_file()):
         raise ModelError("model_not_here", value=model)
     if path.is_dir():
-        return _folder(model, path)
-    if HUB_ID.fullmatch(model) and not path.is_absolute():
-        return ModelRef(model, model)
+        return _folder(model, path, home)
+    if HUB_ID.fullmatch(model):
+        raise ModelError("model_not_here", value=model)
     raise ModelError("model_missing", value=model, known=", ".join((*SHIPPED, *CATALOGUE)))
 
 
@@ -73,10 +74,8 @@ def _scores(adapter: Path) -> bool:
 
 
 def content_hash(folder: str) -> str:
-    """``sha256:…`` of a model folder's weights and tokenizer; a hub id stands for itself."""
+    """``sha256:…`` of a model folder's weights and tokenizer."""
     path = Path(folder)
-    if not path.is_dir():
-        return folder
     digest = hashlib.sha256()
     for file in sorted([*path.glob("*.safetensors"), *path.glob("tokenizer.json")]):
         digest.update(file.name.encode())
@@ -121,14 +120,12 @@ def _of_run(run: str, home: Path) -> Path:
     return folder
 
 
-def _folder(name: str, path: Path) -> ModelRef:
+def _folder(name: str, path: Path, home: Path) -> ModelRef:
     """A full model (config.json and safetensors) or a peft adapter (its base is read from adapter_config.json)."""
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
-        if not Path(base).is_dir() and not HUB_ID.fullmatch(base):
-            raise ModelError("model_base_missing", value=name, base=base)
-        return ModelRef(name, base, str(path))
+        return ModelRef(name, _base(name, base, home), str(path))
     if not (path / "config.json").is_file():
         raise ModelError("model_not_a_model", value=str(path), missing="config.json")
     if not any(path.glob("*.safetensors")):
@@ -136,3 +133,14 @@ def _folder(name: str, path: Path) -> ModelRef:
     if not any((path / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")):
         raise ModelError("model_not_a_model", value=str(path), missing="tokenizer.json")
     return ModelRef(name, str(path))
+
+
+def _base(name: str, base: str, home: Path) -> str:
+    """The folder of an adapter's base, which its configuration names by folder or by hub id."""
+    if Path(base).is_dir():
+        return base
+    if not HUB_ID.fullmatch(base):
+        raise ModelError("model_base_missing", value=name, base=base)
+    if (here := fetched(base, home)) is None:
+        raise ModelError("model_not_here", value=base)
+    return str(here)

@@ -73,10 +73,6 @@ class RunFolder(WorkerFolder):
         """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
         return self._read(ESTIMATE)
 
-    def start_model(self) -> str:
-        """The recipe's ``model``."""
-        return str(((self.recipe() or {}).get("recipe") or {}).get("model", ""))
-
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""
         found = [

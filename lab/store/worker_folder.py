@@ -62,10 +62,6 @@ class WorkerFolder:
         """result.json of the present attempt, or None while there is none."""
         return self._read("result.json")
 
-    def start_model(self) -> str:
-        """The name of the model that the worker starts from."""
-        raise NotImplementedError
-
     def log(self, since: int = 0, limit: int = LOG_TAIL) -> LogPage:
         """The log's text after byte ``since``; from 0, or from beyond its end, only its last ``limit`` bytes."""
         try:

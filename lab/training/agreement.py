@@ -30,11 +30,19 @@ class Agreement:
     """Judged pairs as a policy reads them, with what its start gives them, which is computed here and once.
 
     No forward pass has more than ``rows`` rows, and none holds the scores of more than ``tokens`` next tokens, so that measuring
-    takes no more memory than an update does.
+    takes no more memory than an update does. ``said`` goes to the log with their number.
     """
 
     def __init__(
-        self, start: Any, tokenizer: Any, pairs: Sequence[Row], *, rows: int, tokens: int, name: str = ""
+        self,
+        start: Any,
+        tokenizer: Any,
+        pairs: Sequence[Row],
+        *,
+        rows: int,
+        tokens: int,
+        name: str = "",
+        said: str = "watching {} judged pairs",
     ) -> None:
         self._rows, self._tokens, self._pad = rows, tokens, tokenizer.pad_token_id
         sides = [[encode(tokenizer, pair["prompt"], pair[side]) for side in ("chosen", "rejected")] for pair in pairs]
@@ -43,16 +51,20 @@ class Agreement:
         if not fit:
             raise DatasetError("watch_too_long", value=name, count=len(pairs), context=context)
         left_out = f", {len(sides) - len(fit)} more are longer than the model reads" if len(fit) < len(sides) else ""
-        print(f"watching {len(fit)} judged pairs{left_out}", flush=True)
+        print(said.format(len(fit)) + left_out, flush=True)
         self._texts = [text for pair in fit for text in pair]
         self._start = self._logps(start)
 
     def of(self, policy: Any) -> dict[str, Any]:
         """``{"agreement", "agreement_pairs"}`` of the policy as it is now."""
+        margins = self.margins(policy)
+        return {"agreement": share_won(margins), "agreement_pairs": len(margins)}
+
+    def margins(self, policy: Any) -> np.ndarray:
+        """r(x, chosen) − r(x, rejected) of every pair, in nats, shape (pairs,)."""
         moved = (self._logps(policy) - self._start).reshape(-1, 2)
-        margins = moved[:, 0] - moved[:, 1]
-        agreement = float((margins > 0).mean() + 0.5 * (margins == 0).mean())
-        return {"agreement": agreement, "agreement_pairs": len(margins)}
+        difference: np.ndarray = moved[:, 0] - moved[:, 1]
+        return difference
 
     def _logps(self, model: Any) -> np.ndarray:
         """log π(y|x) of every text, shape (2 · pairs,): chosen and rejected in turn."""
@@ -94,6 +106,11 @@ class Agreement:
             counted = (written >= begins) & (written < ends)
             sums += (logps_B_T * counted).cpu().double().sum(1)
         return sums
+
+
+def share_won(margins: np.ndarray) -> float:
+    """The share of margins above 0; a tie counts half."""
+    return float((margins > 0).mean() + 0.5 * (margins == 0).mean())
 
 
 def encode(tokenizer: Any, prompt: Prompt, completion: str) -> tuple[list[int], int]:

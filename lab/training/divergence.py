@@ -1,7 +1,8 @@
 """A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker.py``'s.
 
-Signs: a loss or a gradient that is no finite number; a cross-entropy far above guessing, or a KL above the recipe's ``max_kl``,
-several steps in a row; scores of the next token that are not finite. Not here: whether a finite run learns anything.
+Signs: a loss or a gradient, the policy's or the critic's, that is no finite number; a cross-entropy far above guessing, a KL above the
+recipe's ``max_kl`` or a log-ratio above its ``max_log_ratio``, several steps in a row; scores of the next token that are not finite.
+Not here: whether a finite run learns anything.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab.core.recipes import Recipe
+from lab.core.recipes import DpoRecipe, Recipe
 from lab.errors import LabError
 from lab.store.run_folder import RunFolder
 
@@ -26,6 +27,8 @@ GUESSES = 2.0
 """A cross-entropy of this many times log(vocabulary), which is what guessing costs, is no learning."""
 
 CROSS_ENTROPY = ("pretrain", "sft")
+LOSSES = ("loss", "value_loss")
+NORMS = ("grad_norm", "critic_grad_norm")
 
 
 class BlownUp(Exception):
@@ -42,7 +45,7 @@ class Divergence:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.patience = IN_A_ROW * getattr(recipe, "iterations", 1)  # a rollout's KL is logged at each of its updates
-        self._beyond: dict[str, list[int]] = {"loss": [], "kl": []}
+        self._beyond: dict[str, list[int]] = {"loss": [], "kl": [], "log_ratio": []}
 
     @property
     def suspected(self) -> bool:
@@ -57,15 +60,16 @@ class Divergence:
         A step's loss comes from the weights before its update, so it is those that a bad one accuses. ``skips_infinite``:
         steps with an infinite gradient are left out, as fp16's scaler does.
         """
-        loss, norm = values.get("loss"), values.get("grad_norm")
-        if loss is not None and not math.isfinite(loss):
-            raise BlownUp(f"loss = {loss}", step - 1)
-        if norm is not None and not math.isfinite(norm) and not skips_infinite:
-            raise BlownUp(f"grad_norm = {norm}", step)
+        for names, bad_from in ((LOSSES, step - 1), ((), step) if skips_infinite else (NORMS, step)):
+            for name in names:
+                if (value := values.get(name)) is not None and not math.isfinite(value):
+                    raise BlownUp(f"{name} = {value}", bad_from)
         if vocabulary and self.recipe.algorithm in CROSS_ENTROPY:
-            self._limit("loss", step, loss, round(GUESSES * math.log(vocabulary), 2))
+            self._limit("loss", step, values.get("loss"), round(GUESSES * math.log(vocabulary), 2))
         if limit := getattr(self.recipe, "max_kl", 0.0):
             self._limit("kl", step, values.get("kl"), limit)
+        if isinstance(self.recipe, DpoRecipe) and (limit := self.recipe.max_log_ratio):
+            self._limit("log_ratio", step, log_ratio(values, self.recipe.beta), limit)
 
     def _limit(self, name: str, step: int, value: float | None, limit: float) -> None:
         if value is None:
@@ -76,6 +80,12 @@ class Divergence:
         self._beyond[name].append(step)
         if len(self._beyond[name]) >= self.patience or not math.isfinite(value):
             raise BlownUp(f"{name} = {value:.4g} > {limit:g}", self._beyond[name][0] - 1)
+
+
+def log_ratio(values: Mapping[str, Any], beta: float) -> float | None:
+    """|log π − log π_ref| of a step's chosen responses, in nats a token, from DPO's logged reward β (log π − log π_ref)."""
+    reward, tokens = values.get("reward_chosen"), values.get("chosen_tokens")
+    return None if reward is None or not tokens else abs(float(reward)) / beta / float(tokens)
 
 
 @contextmanager

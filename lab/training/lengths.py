@@ -16,7 +16,6 @@ from lab.training.task import as_answer, as_conversation
 CANDIDATES = 64
 WITHOUT_DATA = 256
 """The prompt's tokens where neither the data nor the recipe tells."""
-PAIRS_AT_ONCE = 128
 SAMPLES_AT_ONCE = 256
 
 
@@ -38,20 +37,21 @@ def lengths_of(recipe: Recipe, dataset: Dataset | None, tokenizer: Any) -> Lengt
         completion = whole - prompt
     batch: int = recipe.batch_size  # type: ignore[attr-defined]
     size = micro_batch(batch, getattr(recipe, "micro_batch_size", batch) or batch)
+    at_once = size * (2 if recipe.algorithm in ("rm", "dpo") else 1)
     return Lengths(
         prompt=prompt,
         completion=completion,
-        rows=size * (2 if recipe.algorithm in ("rm", "dpo") else 1),
+        rows=at_once,
         rollout=batch if isinstance(recipe, SampledRecipe) else 0,
-        held_out=_held_out(recipe, dataset),
+        held_out=_held_out(recipe, dataset, at_once),
         from_data=known,
     )
 
 
-def _held_out(recipe: Recipe, dataset: Dataset | None) -> int:
+def _held_out(recipe: Recipe, dataset: Dataset | None, at_once: int) -> int:
     if recipe.algorithm == "rm":
-        there = len(dataset.held_out_pairs) if dataset is not None else PAIRS_AT_ONCE
-        return min(PAIRS_AT_ONCE, recipe.measure_samples, there)
+        there = len(dataset.held_out_pairs) if dataset is not None else recipe.measure_samples
+        return min(at_once, 2 * min(recipe.measure_samples, there))
     if dataset is not None and not dataset.held_out:
         return 0
     return min(SAMPLES_AT_ONCE, recipe.measure_samples)

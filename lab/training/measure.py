@@ -103,8 +103,10 @@ def held_out(
 ) -> dict[str, Any]:
     """``{"pass_at_1", "reward", "samples"}`` over ``samples`` completions, prompts taken in turn; the same seed draws alike.
 
-    pass@1 is always measured by the same rule, whatever the run is rewarded for.
+    pass@1 is always measured by the same rule, whatever the run is rewarded for. Where the rows have demonstrations, the longest of
+    these tells how long a completion may be, in place of ``max_new_tokens``.
     """
+    max_new_tokens = longest_demonstration(tokenizer, rows) or max_new_tokens
     chosen = [rows[i % len(rows)] for i in range(samples)]
     prompts = [row["prompt"] for row in chosen]
     drawn = sample(model, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed, on_batch=on_batch)
@@ -112,6 +114,12 @@ def held_out(
     right = sum(score.value for score in scores_of(READY["equals_answer"], written))
     reward = sum(reward.value for reward in reward_batch(rules, written))
     return {"pass_at_1": right / samples, "reward": reward / samples, "samples": samples}
+
+
+def longest_demonstration(tokenizer: Any, rows: Sequence[Row]) -> int:
+    """Tokens of the longest ``completion`` among the rows, with its end token; 0 where none has one."""
+    told = [row["completion"] for row in rows if "completion" in row]
+    return max((len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in told), default=0)
 
 
 def kl_from_start(
@@ -127,8 +135,9 @@ def kl_from_start(
     """KL(policy ‖ start), estimated on the policy's own completions, in nats a completion.
 
     The mean over completions of Σ_t [log π(y_t) − log π_start(y_t)], which is unbiased. ``start(input_ids, mask)`` gives
-    the start's token log-probabilities of shape (1, T − 1).
+    the start's token log-probabilities of shape (1, T − 1). Completions are as long as in ``held_out``.
     """
+    max_new_tokens = longest_demonstration(tokenizer, rows) or max_new_tokens
     prompts = [rows[i % len(rows)]["prompt"] for i in range(samples)]
     total = count = 0.0
     for _, prompt_ids, completion_ids, _ in sample(

@@ -11,11 +11,11 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
-from lab.data.left_out import WhyLeftOut, counted
+from lab.data.left_out import counted
 from lab.data.turns import as_conversation
 from lab.store.models import resolve
 from lab.training.base import PLAIN_TEMPLATE, load_tokenizer
-from lab.training.fitting import fitting
+from lab.training.fitting import fitting, too_long
 from lab.training.task import as_answer
 
 ANSWERS = {"sft": ("completion",), "rm": ("chosen", "rejected"), "dpo": ("chosen", "rejected")}
@@ -35,8 +35,8 @@ def preview(recipe: Recipe, home: Path, count: int = 3) -> dict[str, Any]:
     dataset = fitting(recipe, dataset, home)
     tokenizer = load_tokenizer(resolve(recipe.model, home))
     reasons: list[tuple[str, str, int]] = [(str(why), detail, n) for why, detail, n in counted(dataset.left_out)]
-    if too_long := whole - len(dataset.train):
-        reasons.append((str(WhyLeftOut.PROMPT_TOO_LONG), "", too_long))
+    if count_too_long := whole - len(dataset.train):
+        reasons.append((str(too_long(recipe)), "", count_too_long))
     return {
         "template": "plain" if tokenizer.chat_template == PLAIN_TEMPLATE else "own",
         "rows": [_seen(tokenizer, row, recipe) for row in dataset.train[:count]],

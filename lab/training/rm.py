@@ -24,8 +24,6 @@ from lab.data.turns import Prompt
 from lab.training.base import Loaded, load_scorer
 from lab.training.task import Task, as_answer, as_conversation
 
-BATCH = 128
-
 
 def prepare(task: Task) -> Loaded:
     """The start model with a head of one output."""
@@ -65,8 +63,10 @@ def measure(task: Task) -> dict[str, Any] | None:
     pairs = task.dataset.held_out_pairs[: task.recipe.measure_samples]
     if not pairs:
         return None
-    chosen = scores(task.model, task.tokenizer, [(row["prompt"], row["chosen"]) for row in pairs])
-    rejected = scores(task.model, task.tokenizer, [(row["prompt"], row["rejected"]) for row in pairs])
+    recipe: RmRecipe = task.recipe
+    texts = [(row["prompt"], row[side]) for row in pairs for side in ("chosen", "rejected")]
+    rows = 2 * micro_batch(recipe.batch_size, recipe.micro_batch_size)  # as many as an update has
+    chosen, rejected = scores(task.model, task.tokenizer, texts, rows=rows).reshape(-1, 2).T
     right = chosen > rejected
     by_category: dict[str, list[bool]] = defaultdict(list)
     for row, is_right in zip(pairs, right, strict=True):
@@ -82,18 +82,24 @@ def measure(task: Task) -> dict[str, Any] | None:
     }
 
 
-def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[Prompt, str]]) -> np.ndarray:
-    """r(x, y) for each (prompt, completion), shape (len(texts),)."""
+def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> np.ndarray:
+    """r(x, y) for each (prompt, completion), shape (len(texts),). No forward pass has more than ``rows``; the longest come first."""
+    conversations = [[*as_conversation(prompt), *as_answer(text)] for prompt, text in texts]
+    order = sorted(range(len(texts)), key=lambda place: -len(str(texts[place])))  # like lengths together: less padding
+    found = np.zeros(len(texts))
     training = model.training
     model.eval()
-    found: list[float] = []
-    for start in range(0, len(texts), BATCH):
-        conversations = [[*as_conversation(prompt), *as_answer(text)] for prompt, text in texts[start : start + BATCH]]
+    for start in range(0, len(order), rows):
+        places = order[start : start + rows]
         inputs = tokenizer.apply_chat_template(
-            conversations, return_dict=True, return_tensors="pt", padding=True, padding_side="right"
+            [conversations[place] for place in places],
+            return_dict=True,
+            return_tensors="pt",
+            padding=True,
+            padding_side="right",
         ).to(model.device)
         with torch.no_grad():
             output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-        found += output.logits.squeeze(-1).float().tolist()
+        found[places] = output.logits.squeeze(-1).float().cpu().numpy()
     model.train(training)
-    return np.array(found)
+    return found

@@ -42,9 +42,8 @@ def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str,
     size = max(1, min(PAIRS_AT_ONCE, recipe.micro_batch_size))
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]
-        found = scores(
-            model, tokenizer, [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
-        )
+        texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
+        found = scores(model, tokenizer, texts, rows=len(texts))
         for number, pair in enumerate(some):
             reporter.line({"pair": pair.id, "first": float(found[2 * number]), "second": float(found[2 * number + 1])})
     return {}

@@ -53,9 +53,12 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
     from lab.training.fitting import fitting
+    from lab.training.notes import notes
     from lab.training.task import Task, rule_set
 
     dataset = fitting(recipe, dataset, folder.path.parents[1])
+    for note in notes(recipe, dataset, folder.path.parents[1]):
+        print(f"note: {note}", flush=True)
     algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])

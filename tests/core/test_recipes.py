@@ -1,5 +1,7 @@
 """Recipes: what is valid, and the one sentence for what is not."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,12 +97,33 @@ def test_a_micro_batch_divides_the_batch(batch, at_most):
     assert 1 <= size <= max(1, at_most)
 
 
+FIRST_LINE = re.compile(
+    r"# (?P<kind>[^:;]{3,}): (?P<shows>.{20,}); (?P<takes>(?=.*\b(seconds?|minutes?|hours?|GPU)\b)(?=.*\b(laptop|GPU)\b).+)\."
+)
+"""``# what kind: what it shows; how long it takes, and on what.``"""
+
+
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_loads_and_says_what_it_shows(name):
+def test_every_preset_loads_and_says_what_it_shows_and_what_it_takes(name):
     preset = load_preset(name)
     assert preset.recipe.about_en
     assert preset.recipe.about_zh
-    assert preset.path.read_text("utf-8").startswith("# "), "the first line says what it shows and what it takes"
+    first = preset.path.read_text("utf-8").splitlines()[0]
+    assert FIRST_LINE.fullmatch(first), first
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "# GRPO",
+        "# GRPO: eight answers a prompt, rewarded by rules.",
+        "# GRPO on a laptop, about a minute.",
+        "# GRPO: eight answers a prompt, rewarded by rules; quick.",
+        "# GRPO: eight answers a prompt, rewarded by rules; about a minute.",
+    ],
+)
+def test_a_first_line_without_either_is_not_enough(first):
+    assert FIRST_LINE.fullmatch(first) is None
 
 
 def test_a_preset_that_is_none_is_named_with_those_that_are(tmp_path):

@@ -44,7 +44,7 @@ def test_demonstrations(tmp_path: Path) -> None:
 def test_gsm8k(tmp_path: Path) -> None:
     read = rows(tmp_path, GSM8K)
     assert as_prompts(read) == [{"prompt": GSM8K["question"], "answer": "1072"}]
-    assert as_completions(read) == [{"prompt": GSM8K["question"], "completion": GSM8K["answer"]}]
+    assert as_completions(read) == [{"prompt": GSM8K["question"], "completion": GSM8K["answer"], "answer": "1072"}]
     assert equals_answer(GSM8K["question"], GSM8K["answer"], as_prompts(read)[0]["answer"]) == 1.0
 
 
@@ -91,6 +91,22 @@ def test_empty_rows_are_left_out(tmp_path: Path) -> None:
     )
     assert as_completions(read) == [{"prompt": "a", "completion": "b"}]
     assert len(as_prompts(read)) == 3
+
+
+def test_a_number_that_is_none_is_a_missing_cell(tmp_path: Path) -> None:
+    nan = float("nan")
+    read = rows(
+        tmp_path,
+        {"prompt": "a", "completion": "b", "answer": nan},
+        {"prompt": "a", "completion": nan},
+        {"prompt": nan, "completion": "b"},
+    )
+    shaped = shape_completions(read)
+    assert shaped.rows == [{"prompt": "a", "completion": "b"}]
+    assert {(row.line, row.why, row.detail) for row in shaped.left_out} == {
+        (2, WhyLeftOut.MISSING, "completion"),
+        (3, WhyLeftOut.MISSING, "prompt"),
+    }
 
 
 def test_lone_surrogates_become_something_that_a_tokenizer_takes(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def recipe(steps: int = 5, **how: object) -> Recipe:
             "name": f"fake {steps}",
             "steps": steps,
             "save_every": 10,
-            "model": "nobody/nothing",
+            "model": "tiny",
             "about_en": json.dumps(how),
         }
     )

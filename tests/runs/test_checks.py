@@ -26,7 +26,7 @@ def model_folder(path: Path, **config: object) -> Path:
 
 
 def grpo(**values: object) -> Recipe:
-    return parse({"algorithm": "grpo", "model": "nobody/nothing", **values})
+    return parse({"algorithm": "grpo", **values})
 
 
 def refused(recipe: Recipe, store: Store) -> str:
@@ -61,6 +61,9 @@ def test_a_model_that_is_nowhere(store: Store, tmp_path: Path) -> None:
     assert refused(grpo(model=str(tmp_path / "nowhere")), store) == "model_missing"
     assert refused(grpo(model="run:20260101-000000-aaaa"), store) == "model_run_missing"
     assert refused(grpo(model="run:../../etc"), store) == "model_run_missing"
+    assert refused(grpo(model="nobody/nothing"), store) == "model_not_here", (
+        "a hub id is fetched before, not by the run"
+    )
 
 
 def test_a_run_that_has_no_model_yet(store: Store) -> None:
@@ -111,6 +114,11 @@ def test_too_little_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_four_bits_where_they_cannot_be(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(grpo(load_in_4bit=True, device="cpu"), store)
     assert refused(grpo(load_in_4bit=True, device="mps"), store) == "four_bits_device"
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert refused(grpo(load_in_4bit=True), store) == "four_bits_device", "there, auto is MPS"
+    assert check(grpo(load_in_4bit=True, device="cpu"), store)
+    assert check(grpo(), store)
     monkeypatch.setattr("lab.runs.checks.find_spec", lambda name: None)
     assert refused(grpo(load_in_4bit=True), store) == "four_bits_missing"
     assert check(grpo(), store)

@@ -48,6 +48,11 @@ def test_what_a_recipe_lacks_is_named_and_what_it_names_wrongly_is_not(lab_home:
     assert lacking[0].size_bytes and lacking[0].licence == "Apache-2.0" and not lacking[0].begun
     (lab_home / "models" / "smollm2-135m.part").mkdir(parents=True)
     assert missing(sft(model="smollm2-135m"), lab_home)[0].begun
+    assert [thing.key for thing in missing(sft(model=ON_HUB), lab_home)] == [(MODEL, ON_HUB)]
+    adapter = lab_home / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base"}')
+    assert [thing.name for thing in missing(sft(model=str(adapter)), lab_home)] == ["org/base"], "what it stands on"
     assert missing(sft(model="tiny", dataset="equations"), lab_home) == []
     assert missing(sft(model="nothing", dataset="hub:no"), lab_home) == []
     assert missing(sft(model="run:20260101-000000-aaaa", dataset="missing.jsonl"), lab_home) == []

@@ -81,7 +81,7 @@ def test_it_takes_a_run_holds_the_slot_and_outlives_the_lab(store: Store, launch
 def test_without_one_that_suits_a_worker_is_started_as_ever(
     store: Store, launcher: SpareLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was killed, and one that must not know the token that this model needs."""
+    """One that was killed, and one that was started in another environment."""
     dead = waiting(launcher)
     dead.kill()
     dead.wait()
@@ -93,8 +93,8 @@ def test_without_one_that_suits_a_worker_is_started_as_ever(
     assert end_of(watched).state is RunState.FINISHED
 
     unfit = waiting(launcher)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    second = store.create_run(parse({"algorithm": "sft", "model": "nobody/nothing", "steps": 1}))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    second = store.create_run(parse({"algorithm": "sft", "model": "tiny", "steps": 1}))
     slot = try_lock(slot_path(store.home))
     assert slot is not None
     worker = launcher.launch(store.folder(second.id), slot)

@@ -153,11 +153,12 @@ def test_a_worker_knows_little_of_our_environment(
     store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_PASSWORD", "secret")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     run = supervisor.submit(recipe(1000, seconds=0.05))
     wait_step(store, run, 1)
     pid = store.run(run.id).pid
     environment = psutil.Process(pid).environ()
-    assert "LAB_PASSWORD" not in environment and environment["TOKENIZERS_PARALLELISM"] == "false"
+    assert not {"LAB_PASSWORD", "HF_TOKEN"} & environment.keys() and environment["TOKENIZERS_PARALLELISM"] == "false"
     assert psutil.Process(pid).nice() == 19
     supervisor.stop(run.id, now=True)
     wait_state(store, run, RunState.STOPPED)

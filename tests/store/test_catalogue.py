@@ -48,14 +48,27 @@ def test_half_a_model_is_no_model(tmp_path: Path) -> None:
             resolve(name, tmp_path)
 
 
-def test_a_hub_id_is_itself_until_it_was_fetched_from_there(tmp_path: Path) -> None:
+def test_a_hub_id_is_not_here_until_it_was_fetched_from_there(tmp_path: Path) -> None:
     hub = CATALOGUE["smollm2-135m"].hub
-    assert resolve(hub, tmp_path).base == hub
     put_model(tmp_path / "models" / "smollm2-135m", **{"from": "package:x==1"})  # 4-bit weights: not the hub's
-    assert resolve(hub, tmp_path).base == hub
+    for model in (hub, "org/name"):
+        with pytest.raises(ModelError) as caught:
+            resolve(model, tmp_path)
+        assert caught.value.key == "model_not_here" and f"python -m lab models get {model}" in word(caught.value)
     folder = put_model(tmp_path / "models" / "org--name", **{"from": "hub:org/name"})
     assert resolve("org/name", tmp_path).base == str(folder)
     assert resolve("org--name", tmp_path).base == str(folder)
+
+
+def test_an_adapter_stands_on_a_base_of_the_hub_once_that_was_fetched(tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/base"}))
+    with pytest.raises(ModelError) as caught:
+        resolve(str(adapter), tmp_path)
+    assert caught.value.key == "model_not_here" and caught.value.params["value"] == "org/base"
+    folder = put_model(tmp_path / "models" / "org--base", **{"from": "hub:org/base"})
+    assert resolve(str(adapter), tmp_path).base == str(folder)
 
 
 def test_a_gguf_file_resolves_once_that_very_file_was_taken_in(tmp_path: Path) -> None:

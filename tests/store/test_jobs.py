@@ -28,7 +28,7 @@ def test_from_queued_to_ended(jobs: JobStore) -> None:
     job = jobs.create(SPEC, by="mei")
     assert (job.state, job.by, job.started, job.ended) == (RunState.QUEUED, "mei", None, None)
     folder = jobs.folder(job.id)
-    assert folder.spec() == SPEC and folder.start_model() == "tiny"
+    assert folder.spec() == SPEC
     assert folder.take()
     folder.note_taken({"pid": 1, "pid_started": 2.0, "boot_id": "b"})
     running = jobs.job(job.id)

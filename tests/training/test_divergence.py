@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab.core.recipes import GrpoRecipe, PpoRecipe, SftRecipe
+from lab.core.recipes import DpoRecipe, GrpoRecipe, PpoRecipe, SftRecipe
 from lab.store.run_folder import RunFolder
 from lab.training.divergence import BlownUp, Divergence, ended, finite_scores
 from lab.training.worker import work
@@ -25,7 +25,12 @@ ALWAYS_KL = {"beta": 0.01, "threshold": {"kind": "all"}, "skip_no_spread": False
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("algorithm", "changes", "sign"),
-    [("sft", {}, "loss"), ("grpo", FEW | ALWAYS_KL, "kl"), ("ppo", FEW, "kl")],
+    [
+        ("sft", {}, "loss"),
+        ("grpo", FEW | ALWAYS_KL, "kl"),
+        ("ppo", FEW, "kl"),
+        ("dpo", {"max_log_ratio": 2.0}, "log_ratio"),
+    ],
 )
 def test_a_run_that_blows_up_ends_and_resumes_from_before(tmp_path: Path, algorithm: str, changes, sign: str) -> None:
     path = make_run(tmp_path, f"tiny/{algorithm}", **(TOO_FAST | {"steps": 40} | changes))
@@ -72,6 +77,25 @@ def test_an_infinite_gradient_spoils_its_own_step_unless_the_scaler_leaves_it_ou
     with pytest.raises(BlownUp) as caught:
         found.look(7, {"loss": 1.0, "grad_norm": math.nan})
     assert caught.value.bad_from == 7
+
+
+@pytest.mark.parametrize(("name", "bad_from"), [("value_loss", 6), ("critic_grad_norm", 7)])
+def test_a_critic_that_is_no_number_ends_the_run_though_the_policy_is_fine(name: str, bad_from: int) -> None:
+    with pytest.raises(BlownUp, match=name) as caught:
+        Divergence(PpoRecipe()).look(7, {"loss": 0.0, "grad_norm": 1.0, "kl": 0.1, name: math.nan})
+    assert caught.value.bad_from == bad_from
+
+
+def test_dpo_has_moved_too_far_by_its_rewards_in_nats_a_token() -> None:
+    found = Divergence(DpoRecipe(beta=0.1, max_log_ratio=5.0))
+    near, far = {"reward_chosen": -9.9, "chosen_tokens": 20.0}, {"reward_chosen": -10.1, "chosen_tokens": 20.0}
+    for step, values in enumerate([near, far, far, near, far, far, {"loss": 0.1}], start=1):
+        found.look(step, {"loss": 0.1} | values)
+    with pytest.raises(BlownUp, match="log_ratio") as caught:
+        found.look(8, {"loss": 0.1} | far)
+    assert caught.value.bad_from == 4
+    for step in range(1, 9):
+        Divergence(DpoRecipe(max_log_ratio=0)).look(step, {"loss": 0.1, "reward_chosen": -1e9, "chosen_tokens": 1.0})
 
 
 def test_single_peaks_are_normal() -> None:

@@ -1,6 +1,7 @@
 """DPO and the reward model: losses and logged rewards against float64 references, on random preferences."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
 from lab.training import dpo, rm
+from lab.training.agreement import encode
 from lab.training.base import Loaded, lora_config
+from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
 from lab.training.task import Task, rule_set
+from lab.training.worker import work
+from tests.training.test_worker import make_run
 
 
 def log_sigmoid(x):
@@ -70,8 +75,8 @@ def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer
     scorer = make_scorer(make_model, tokenizer)
     pairs = preferences(Split.TRAIN, 2, 16)
     task = make_task(tmp_path, RmRecipe(steps=1, batch_size=16, training="full"), scorer, tokenizer)
-    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs])
-    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs])
+    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs], rows=5)
+    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs], rows=32)
     expected = -log_sigmoid(chosen - rejected).mean()
     task.dataset.train[:] = pairs
     arguments = RewardConfig(**task.arguments(per_device_train_batch_size=16))
@@ -104,8 +109,8 @@ def make_scorer(make_model, tokenizer):
 def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer):
     scorer = make_scorer(make_model, tokenizer)
     texts = [(row["prompt"], row["chosen"]) for row in preferences(Split.TRAIN, 4, 12)]
-    together = rm.scores(scorer, tokenizer, texts)
-    alone = np.concatenate([rm.scores(scorer, tokenizer, [text]) for text in texts])
+    together = rm.scores(scorer, tokenizer, texts, rows=12)
+    alone = rm.scores(scorer, tokenizer, texts, rows=1)
     assert together == pytest.approx(alone, abs=1e-5)
     assert together.std() > 0.01
 
@@ -120,6 +125,50 @@ def test_accuracy_is_told_by_category_and_length(tmp_path, make_model, tokenizer
     assert 0 <= measured["length_bias"] <= 1
 
 
+@pytest.mark.parametrize(("micro", "at_once"), [(4, 8), (64, 80)])
+def test_measuring_takes_no_more_rows_at_once_than_an_update_as_the_estimate_has_it(
+    tmp_path, make_model, tokenizer, micro, at_once
+):
+    recipe = RmRecipe(training="full", micro_batch_size=micro)
+    task = make_task(tmp_path, recipe, make_scorer(make_model, tokenizer), tokenizer)
+    seen = []
+    handle = task.model.register_forward_pre_hook(
+        lambda _model, _args, given: seen.append(len(given["input_ids"])), with_kwargs=True
+    )
+    rm.measure(task)
+    handle.remove()
+    assert max(seen) == at_once == lengths_of(recipe, task.dataset, tokenizer).held_out and sum(seen) == 2 * 40
+
+
+def test_dpos_held_out_pairs_are_measured_by_the_formula_and_tie_at_the_start(tmp_path, make_model, tokenizer):
+    from peft import get_peft_model
+
+    recipe = DpoRecipe(beta=0.5, measure_samples=20)
+    model = get_peft_model(make_model(), lora_config(recipe))
+    task = make_task(tmp_path, recipe, model, tokenizer)
+    measured = dpo.HeldOutPairs(task, task.loaded)
+    assert measured.of(model) == {"pair_accuracy": 0.5, "margin": 0.0, "pairs": 20}
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.2)
+    expected = []
+    for row in task.dataset.held_out_pairs[:20]:
+        sides = []
+        for side in ("chosen", "rejected"):
+            ids, begin = encode(tokenizer, row["prompt"], row[side])
+            mask = torch.ones(1, len(ids), dtype=torch.long)
+            written = torch.arange(len(ids)).unsqueeze(0) >= begin
+            policy = sums_of_logps(model, torch.tensor([ids]), mask, written)
+            with model.disable_adapter():
+                sides.append(policy - sums_of_logps(model, torch.tensor([ids]), mask, written))
+        expected.append(0.5 * float((sides[0] - sides[1]).item()))
+    found = measured.of(model)
+    assert found["margin"] == pytest.approx(np.mean(expected), abs=1e-4) and abs(found["margin"]) > 0.01
+    assert found["pair_accuracy"] == np.mean(np.array(expected) > 0)
+
+
 @pytest.mark.parametrize("algorithm", ["rm", "dpo"])
 def test_pairs_for_training_and_for_measuring_are_of_different_problems(algorithm):
     from lab.core.recipes import parse
@@ -128,3 +177,29 @@ def test_pairs_for_training_and_for_measuring_are_of_different_problems(algorith
     assert {row["category"] for row in data.train} == set(PAIR_CATEGORIES)
     assert all(row["chosen"] != row["rejected"] for row in data.train)
     assert not {row["prompt"] for row in data.train} & {row["prompt"] for row in data.held_out_pairs}
+
+
+@pytest.mark.train
+@pytest.mark.timeout(300)
+def test_a_dpo_run_on_a_file_tells_its_held_out_pairs_and_goes_on_with_them(tmp_path):
+    rows = [
+        {"prompt": f"{n} + 0 = ?", "chosen": f"x = {n}", "rejected": f"x = {n + 1}, perhaps {n + 2}"}
+        for n in range(200)
+    ]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {"dataset": str(file), "learning_rate": 5e-3, "measure_every": 4, "measure_samples": 12}
+    path = make_run(tmp_path, "tiny/dpo", steps=8, save_every=4, **changes)
+    assert work(path) == 0
+    result = RunFolder(path).result()
+    assert result["before"] == {"pair_accuracy": 0.5, "margin": 0.0, "pairs": 12}
+    assert result["after"]["pair_accuracy"] > 0.9 and result["after"]["margin"] > 0.01
+    lines = RunFolder(path).metrics().lines
+    assert [line["step"] for line in lines if "held_out" in line] == [0, 4, 8]
+    assert all(3 < line["chosen_tokens"] < 12 for line in lines if "held_out" not in line)
+    make_run(tmp_path, "tiny/dpo", steps=10, save_every=4, **changes)
+    assert work(path) == 0
+    resumed = RunFolder(path).result()
+    assert resumed["before"] == result["before"] and resumed["after"]["margin"] > 0.01, (
+        "held against the start, not step 8"
+    )

@@ -69,8 +69,11 @@ class Recipe(Strict):
     model: str = setting(
         "tiny",
         Section.WHAT,
-        ("Start from", "The model to start from: `tiny` (shipped), `run:ID` (an earlier run), a folder, or a hub id."),
-        ("起点模型", "从哪个模型开始：`tiny`（自带）、`run:ID`（之前的运行）、本地文件夹或 Hub 上的 id。"),
+        (
+            "Start from",
+            "The model to start from: `tiny` (shipped), `run:ID` (an earlier run), a folder, or a hub id, which is fetched first.",
+        ),
+        ("起点模型", "从哪个模型开始：`tiny`（自带）、`run:ID`（之前的运行）、本地文件夹或 Hub 上的 id（须先下载）。"),
         min_length=1,
         max_length=400,
     )

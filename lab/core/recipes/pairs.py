@@ -71,3 +71,18 @@ class DpoRecipe(PairsRecipe):
         gt=0,
         le=10,
     )
+    max_log_ratio: float = setting(
+        5.0,
+        Section.GROUP,
+        (
+            "Log-ratio that ends the run",
+            "Nats a token between the policy and its start on chosen responses, either way, three steps in a row. 0 turns this off.",
+        ),
+        (
+            "终止运行的对数比",
+            "连续三步，被选回答上策略与起点的对数概率之差（每词元纳特，不论方向）都超过此值即结束。0 表示关闭。",
+        ),
+        advanced=True,
+        ge=0,
+        le=1000,
+    )

@@ -77,7 +77,7 @@ class StartChoices:
         result: dict[str, Any] = self._store.folder(run.id).result() or {}
         after = result.get("after") or {}
         accuracy, score = after.get("pair_accuracy"), after.get("pass_at_1")
-        shown = f" · pass@1 {score:.1%}" if isinstance(score, int | float) else ""
-        if isinstance(accuracy, int | float):
-            shown = f" · {accuracy:.1%}"
+        shown = f" · {accuracy:.1%}" if isinstance(accuracy, int | float) else ""
+        if isinstance(score, int | float):
+            shown = f" · pass@1 {score:.1%}"
         return f"{run.name}{shown} · {run.id}"
