@@ -220,6 +220,8 @@ def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dt
     four_bits = bool(getattr(recipe, "load_in_4bit", False))
     if four_bits and find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
+    if four_bits and device.type == Device.MPS:
+        raise MachineError("four_bits_device", device=device.type)
     need = weights_at_least(shapes_of(Path(place)), four_bits, dtype.itemsize) if Path(place).is_dir() else 0
     free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else machine_memory()[0]
     if need > free:

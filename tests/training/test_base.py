@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lab.core.recipes import Precision
-from lab.training.base import choose_dtype, default_optimizer, default_precision, train_in_fp32
+from lab.core.recipes import Precision, SftRecipe
+from lab.errors import MachineError
+from lab.training.base import check_room, choose_dtype, default_optimizer, default_precision, train_in_fp32
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,9 @@ def test_what_trains_is_wide_where_autocast_narrows_products(device: str, wanted
     train_in_fp32(model, torch.device(device))
     assert {parameter.dtype for parameter in model[0].parameters()} == {torch.bfloat16}, "what is frozen stays small"
     assert {parameter.dtype for parameter in model[1].parameters()} == {wanted}
+
+
+def test_four_bits_are_refused_where_nothing_holds_them() -> None:
+    with pytest.raises(MachineError) as refused:
+        check_room("nowhere", SftRecipe(training="lora", load_in_4bit=True), torch.device("mps"), torch.float32)
+    assert (refused.value.key, refused.value.params) == ("four_bits_device", {"device": "mps"})
