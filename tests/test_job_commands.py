@@ -127,7 +127,7 @@ def test_preflight_tells_how_rules_go_together_and_what_people_say(
     out = capsys.readouterr().out
     assert JobStore(home).jobs()[0].spec["collection"] == collection
     assert "Agreement with people on 20 judged pairs (95 % interval): 72% (51% – 87%)" in out
-    assert "rank alike (each counts half): 3" in out
+    assert "3 of them ranked alike" in out
     assert [line.split() for line in out.splitlines()[-4:]] == [
         ["1", "length"], ["1", "short", "−1.00"], ["2", "terse", "−1.00", "+1.00"], ["the", "reward", "−1.00"],
     ]  # fmt: skip

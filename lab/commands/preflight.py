@@ -71,7 +71,7 @@ def _print(report: dict[str, Any]) -> None:
         share = f"{people['agree']:.0%} ({people['low']:.0%} – {people['high']:.0%})"
         print(f"{say('preflight.number_people', locale, pairs=people['pairs'])}: {share}")
         if people["ties"]:
-            print(f"  {say('preflight.number_people_ties', locale)}: {people['ties']}")
+            print(f"  {say('preflight.number_people_ties', locale, ties=people['ties'])}")
     columns = ("rule", "weight", "mean", "std", "errors", "variance")
     print()
     print_table(

@@ -236,7 +236,7 @@ def test_it_is_said_before_a_run_how_rules_go_together_and_whether_people_agree(
     page.get_by_test_id("preflight-prompts").select_option("16")
     page.get_by_test_id("preflight-start").click()
     expect(page.locator("[data-fact=number_people] dt")).to_contain_text("6 judged pairs")
-    expect(page.locator("[data-fact=number_people] dd")).to_have_text(re.compile(r"^100 % \(\d+ % – 100 %\)$"))
+    expect(page.locator("[data-fact=number_people] dd")).to_have_text(re.compile(r"^100 % \(\d+–100 %\)$"))
     table = page.get_by_test_id("preflight-together").locator("tr")
     expect(table).to_have_count(6)
     expect(table.nth(0)).to_have_text(re.compile("rule.*1.*2.*3.*length"))

@@ -114,28 +114,30 @@ class Preflight {
 
   showReport(report) {
     const percent = (share) => (isNumber(share) ? figure(share * 100, 0) + " %" : "–");
+    const between = ({ low, high }) => `(${figure(low * 100, 0)}–${percent(high)})`;
     const { verdict, no_spread: flat } = report;
     const sign = { good: "✓", warning: "!", bad: "✕" }[verdict.kind];
-    const head = make("p", { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind }, make("b", {}, `${sign} ${preflightWord("verdict_" + verdict.kind)}. `), preflightWord(verdict.key, withLabels(verdict.params)));
+    const head = make("p", { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind }, make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })), " ", preflightWord(verdict.key, withLabels(verdict.params)));
     const notes = make("ul", { class: "notes" }, ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))));
     const facts = [
       ["number_reward", `${figure(report.reward.mean)} ± ${figure(report.reward.std)}`],
       ["number_group_std", figure(report.group_std)],
-      ["number_no_spread", `${percent(flat.share)} (${percent(flat.low)} – ${percent(flat.high)})`],
+      ["number_no_spread", `${percent(flat.share)} ${between(flat)}`],
       ["number_truncated", percent(report.truncated)],
       ["number_tokens", figure(typeof report.tokens === "object" && report.tokens ? report.tokens.mean : report.tokens, 1)],
     ];
     const { people } = report;
-    if (people) facts.push(["number_people", `${percent(people.agree)} (${percent(people.low)} – ${percent(people.high)})`, { pairs: people.pairs }]);
-    if (people && people.ties) facts.push(["number_people_ties", people.ties]);
-    const tiles = make("dl", { class: "tiles" }, ...facts.map(([key, value, holes]) => make("div", { class: "tile", "data-fact": key }, make("dt", {}, preflightWord(key, holes)), make("dd", {}, String(value)))));
+    if (people) facts.push(["number_people", `${percent(people.agree)} ${between(people)}`, people]);
+    const tiles = make("dl", { class: "tiles" }, ...facts.map(([key, value, holes]) => make("div", { class: "tile", "data-fact": key }, make("dt", {}, preflightWord(key, holes)), make("dd", {}, value), holes && holes.ties ? make("dd", { class: "besides" }, preflightWord(key + "_ties", holes)) : null)));
     const columns = ["rule", "weight", "mean", "std", "errors", "variance"];
     const line = make("tr", {}, ...columns.map((column, place) => make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column))));
     const rows = report.rules.map((rule) => {
       const cells = [plainFigure(rule.weight), figure(rule.mean), figure(rule.std), percent(rule.errors), percent(rule.share_of_variance)];
       return make("tr", { class: rule.name === report.dominant ? "dominant" : "" }, make("th", { scope: "row", class: "writing" }, ruleLabel(rule.name)), ...cells.map((cell) => make("td", {}, cell)));
     });
-    this.report.replaceChildren(head, notes, tiles, scrolled(word("preflight"), line, rows), make("h4", {}, preflightWord("together")), correlations(report));
+    const beside = (title, table) => make("section", {}, make("h4", {}, title), table);
+    const tables = make("div", { class: "tables" }, beside(word("rules"), scrolled(word("rules"), line, rows)), beside(preflightWord("together"), correlations(report)));
+    this.report.replaceChildren(head, notes, tiles, tables);
   }
 }
 
