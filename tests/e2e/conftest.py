@@ -23,6 +23,8 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 ROOT = Path(__file__).resolve().parents[2]
+SETTLED = """() => Promise.all(document.getAnimations().filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
+    .map((one) => one.finished.catch(() => null))).then(() => null)"""
 SLOW = 120_000  # milliseconds that anything may take on a slow machine
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -160,9 +162,10 @@ def annotation(store: Store) -> Annotation:
 
 
 def serious_findings(page: Page, *inside: str) -> list[str]:
-    """What axe calls serious or critical inside these places: the rule, and where."""
+    """What axe calls serious or critical inside these places, once nothing fades any more: the rule, and where."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.evaluate(SETTLED)
     found = Axe().run(page, context={"include": [[place] for place in inside]})
     return [
         f"{violation['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
