@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
-from lab.core.preflight import RuleInSet, Scored, report
+from lab.core.preflight import report
+from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.rules import Score
+from lab.core.shares import Share
 from lab.runs import job_foreground
 from lab.runs.launcher import LocalLauncher
+from lab.store.annotation import Annotation
 from lab.store.jobs import JobStore
+from lab.store.runs import Store
+from tests.store.annotating import ANNA, judge_all, sums
 
 FAKE = """
 import json, pathlib, sys
@@ -36,10 +41,13 @@ if job["spec"].get("model") == "tiny" and job["spec"]["seed"] == 13:
 
 @pytest.fixture
 def home(lab_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    groups = [[Scored(reward, {"short": Score(reward)}, 5, False) for reward in (0.0, 0.0)]] * 61
-    groups += [[Scored(reward, {"short": Score(reward)}, 5, False) for reward in (0.0, 1.0)]] * 39
+    def scored(reward: float) -> Scored:
+        return Scored(reward, {"short": Score(reward), "terse": Score(1 - reward)}, 5 - int(reward), False)
+
+    groups = [[scored(reward) for reward in (0.0, 0.0)]] * 61 + [[scored(reward) for reward in (0.0, 1.0)]] * 39
+    rules = [RuleInSet("short", 1.0, 0.0, 1.0), RuleInSet("terse", 0.0, 0.0, 1.0)]
     made = tmp_path / "report.json"
-    made.write_text(json.dumps(report(groups, [RuleInSet("short", 1.0, 0.0, 1.0)]).as_json()))
+    made.write_text(json.dumps(report(groups, rules, people=People(Share(14.5, 20), 3)).as_json()))
     launcher = LocalLauncher(lambda path: [sys.executable, "-c", FAKE, str(path), str(made)])
     monkeypatch.setattr(job_foreground, "LocalLauncher", lambda **_: launcher)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
@@ -99,3 +107,27 @@ def test_preflight_in_words(home: Path, capsys: pytest.CaptureFixture[str], monk
     assert capsys.readouterr().out.startswith("可能学到很少: 61% 的组没有差异")
     assert cli.main(["preflight", "tiny/grpo", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"]["key"] == "too_hard"
+
+
+def test_preflight_tells_how_rules_go_together_and_what_people_say(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(home, allow_unsafe_disk=True)
+    annotation = Annotation(store)
+    collection = sums(annotation)
+    store.close()
+    assert cli.main(["preflight", "tiny/grpo", "--collection", "nobody's"]) == 1
+    assert "Known are: sums" in capsys.readouterr().err
+    assert cli.main(["preflight", "tiny/grpo", "--collection", "sums"]) == 1
+    assert "Nobody has decided a pair of “sums” yet" in capsys.readouterr().err
+    store = Store(home, allow_unsafe_disk=True)
+    judge_all(Annotation(store), ANNA, collection)
+    store.close()
+    assert cli.main(["preflight", "tiny/grpo", "--collection", "sums"]) == 0
+    out = capsys.readouterr().out
+    assert JobStore(home).jobs()[0].spec["collection"] == collection
+    assert "Agreement with people on 20 judged pairs (95 % interval): 72% (51% – 87%)" in out
+    assert "3 of them ranked alike" in out
+    assert [line.split() for line in out.splitlines()[-4:]] == [
+        ["1", "length"], ["1", "short", "−1.00"], ["2", "terse", "−1.00", "+1.00"], ["the", "reward", "−1.00"],
+    ]  # fmt: skip

@@ -7,15 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.commands.job_line import do, status
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
+from lab.commands.shared import (
+    add_home,
+    add_json,
+    collection_named,
+    complain,
+    open_store,
+    print_json,
+    print_table,
+    shorten,
+)
 from lab.core.jobs import ScoreSpec
 from lab.core.reward_agreement import RewardAgreement
-from lab.errors import StateError
-from lab.store.annotation import Annotation
 from lab.store.jobs import JobStore
 from lab.store.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
 from lab.store.rule_files import read_rules
-from lab.store.runs import RunState, Store
+from lab.store.runs import RunState
 from lab.ui.agreement_words import failed, left_out, number, seen, share_words, verdict
 from lab.ui.text import say, system_locale
 
@@ -45,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 whatever the figures say; 1 where the job failed, 130 where Ctrl-C cancelled it. LabError where nothing is decided."""
     store = open_store(arguments)
-    collection = _collection(store, arguments.collection)
+    collection = collection_named(store, arguments.collection)
     failures: Sequence[Failure] = ()
     if arguments.rules is not None:
         path = Path(arguments.rules)
@@ -64,13 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(found, failures)
     return 0
-
-
-def _collection(store: Store, wanted: str) -> str:
-    found = Annotation(store).collections()
-    for one in [*(one for one in found if one.id == wanted), *(one for one in found if one.name == wanted)]:
-        return one.id
-    raise StateError("agree_no_collection", value=wanted[:80], known=", ".join(one.name for one in found) or "–")
 
 
 def _print(found: RewardAgreement, failures: Sequence[Failure]) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from lab.commands.job_line import do, status
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
+from lab.commands.shared import add_home, add_json, collection_named, open_store, print_json, print_table
 from lab.commands.train import add_recipe, chosen_recipe
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
 from lab.store.runs import RunState
@@ -17,11 +17,12 @@ EXAMPLES = """\
 examples:
   python -m lab preflight tiny/grpo
   python -m lab preflight tiny/grpo -n 256 --set group_size=4 --set batch_size=32
+  python -m lab preflight tiny/grpo --collection dpo_en_demo     and do its rules agree with the people who judged that?
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """PRESET, what changes it, and how many prompts."""
+    """PRESET, what changes it, how many prompts, and whose judgements."""
     add_recipe(parser)
     parser.add_argument(
         "-n",
@@ -29,14 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"prompts, each sampled K times (default: as many of {PREFLIGHT_PROMPTS} as a minute allows)",
     )
+    parser.add_argument(
+        "--collection",
+        metavar="NAME",
+        help="also compare the rules with the people who judged this collection (name or id)",
+    )
     add_home(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 whatever the verdict, 1 where the job failed, 130 cancelled by Ctrl-C."""
-    spec = preflight_of(chosen_recipe(arguments), arguments.n)
-    job = do(spec, open_store(arguments))
+    store = open_store(arguments)
+    collection = collection_named(store, arguments.collection) if arguments.collection else ""
+    job = do(preflight_of(chosen_recipe(arguments), arguments.n, collection), store)
     if job.state is RunState.FINISHED:
         report = (job.result or {})["report"]
         print_json({"job": job.id, **report}) if arguments.json else _print(report)
@@ -60,13 +67,35 @@ def _print(report: dict[str, Any]) -> None:
     if report["critic"]:
         del numbers["no_spread"]  # a critic learns across prompts
     print("\n" + "\n".join(f"{say('preflight.number_' + name, locale)}: {value}" for name, value in numbers.items()))
-    columns = ("rule", "weight", "mean", "std", "errors", "variance", "length")
+    if (people := report["people"]) is not None:
+        share = f"{people['agree']:.0%} ({people['low']:.0%} – {people['high']:.0%})"
+        print(f"{say('preflight.number_people', locale, pairs=people['pairs'])}: {share}")
+        if people["ties"]:
+            print(f"  {say('preflight.number_people_ties', locale, ties=people['ties'])}")
+    columns = ("rule", "weight", "mean", "std", "errors", "variance")
     print()
     print_table(
         [say(f"preflight.column_{name}", locale) for name in columns],
         [_row(rule) for rule in report["rules"]],
         right=range(1, len(columns)),
     )
+    _print_together(report, locale)
+
+
+def _print_together(report: dict[str, Any], locale: str) -> None:
+    """How the rules go with each other and with the length: a row a rule, a column a rule by its number."""
+    names = [rule["name"] for rule in report["rules"]]
+    known = {(first, second): r for first, second, r in report["correlations"]}
+    rows = [
+        [f"{place} {rule['name']}"]
+        + [_signed(known[other, rule["name"]]) if (other, rule["name"]) in known else "" for other in names[:-1]]
+        + [_signed(rule["with_length"])]
+        for place, rule in enumerate(report["rules"], start=1)
+    ]
+    rows.append([say("preflight.the_reward", locale), *[""] * len(names[:-1]), _signed(report["with_length"])])
+    head = ["", *map(str, range(1, len(names))), say("preflight.column_length", locale)]
+    print(f"\n{say('preflight.together', locale)}")
+    print_table(head, rows, right=range(1, len(head)))
 
 
 def _row(rule: dict[str, Any]) -> list[str]:
@@ -75,9 +104,13 @@ def _row(rule: dict[str, Any]) -> list[str]:
         rule["name"],
         *numbers,
         f"{rule['errors']:.0%}",
-        *map(_number, (rule["share_of_variance"], rule["with_length"])),
+        _number(rule["share_of_variance"]),
     ]
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}".replace("-", "−")  # the real minus
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")

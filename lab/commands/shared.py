@@ -1,4 +1,4 @@
-"""What several commands share: the home, the store in it, and the table that they print. Nothing of runs."""
+"""What several commands share: the home, the store in it, a collection by its name, and the table that they print. Nothing of runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from lab.errors import StateError
 from lab.settings import Settings, read_settings
+from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 FAILED, STOPPED = 1, 130
@@ -35,6 +37,14 @@ def open_store(arguments: argparse.Namespace) -> Store:
     """The store of that home."""
     settings = settings_of(arguments)
     return Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
+
+
+def collection_named(store: Store, wanted: str) -> str:
+    """The id of the collection of that id or name; of several with one name, the newest. Raises StateError ``agree_no_collection``."""
+    found = Annotation(store).collections()
+    for one in [*(one for one in found if one.id == wanted), *(one for one in found if one.name == wanted)]:
+        return one.id
+    raise StateError("agree_no_collection", value=wanted[:80], known=", ".join(one.name for one in found) or "–")
 
 
 def home_flag(arguments: argparse.Namespace) -> str:

@@ -21,7 +21,7 @@ MOST_PROMPTS = 2_048
 PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS = 128, 60.0
 """Of a pre-flight where nobody says how many. 128 groups put the share without spread within ±9 points, 32 within ±17 (95 %)."""
 LONGEST_TEXT = 32_768
-"""Characters of a prompt, or of a response that people judged."""
+"""Characters of a prompt."""
 
 
 class Kind(StrEnum):
@@ -92,24 +92,24 @@ class SampleSpec(Strict):
         return (len(self.prompts) or self.count) * self.completions
 
 
-class Judged(Strict):
-    """A judgement of people: which of two responses they chose, and the prompt's answer where it is known."""
-
-    prompt: str = Field(max_length=LONGEST_TEXT)
-    chosen: str = Field(max_length=LONGEST_TEXT)
-    rejected: str = Field(max_length=LONGEST_TEXT)
-    answer: str | None = Field(None, max_length=LONGEST_TEXT)
-
-
 class PreflightSpec(Strict):
     """Sample a recipe's start model on the first prompts that its run would ask, and score what it writes by the recipe's rules.
 
-    Of PREFLIGHT_PROMPTS where nobody says how many; and then no more of them once PREFLIGHT_SECONDS are over.
+    Of PREFLIGHT_PROMPTS where nobody says how many; and then no more of them once PREFLIGHT_SECONDS are over. The rules are also
+    compared with the people who judged ``collection``, where one is named; as with ScoreSpec, its texts stay in the database.
     """
 
     recipe: dict[str, Any]
     prompts: int | None = Field(None, ge=1, le=MOST_PROMPTS)
-    judged: tuple[Judged, ...] = Field((), max_length=1000)
+    collection: str = Field("", max_length=64)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_once_written(cls, values: Any) -> Any:
+        """Jobs of earlier labs, which are still listed, hold an empty ``judged``."""
+        if isinstance(values, dict) and values.get("judged") == []:
+            return {name: value for name, value in values.items() if name != "judged"}
+        return values
 
     @model_validator(mode="after")
     def _recipe_samples(self) -> PreflightSpec:
@@ -166,10 +166,10 @@ def kind_of(spec: Spec) -> Kind:
     return next(kind for kind, model in SPECS.items() if isinstance(spec, model))
 
 
-def preflight_of(recipe: Recipe, prompts: int | None = None, judged: tuple[Judged, ...] = ()) -> PreflightSpec:
+def preflight_of(recipe: Recipe, prompts: int | None = None, collection: str = "") -> PreflightSpec:
     """The pre-flight of a recipe. Raises LabError as ``parse_job`` does."""
-    rows = [row.model_dump() for row in judged]
-    spec = parse_job(Kind.PREFLIGHT, {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "judged": rows})
+    asked = {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "collection": collection}
+    spec = parse_job(Kind.PREFLIGHT, asked)
     assert isinstance(spec, PreflightSpec)
     return spec
 

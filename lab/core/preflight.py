@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lab.core.groups import NO_SPREAD
-from lab.core.preflight_numbers import RuleInSet, Scored, Seen, people_numbers
+from lab.core.preflight_numbers import People, RuleInSet, Scored, Seen
 from lab.core.shares import Share
 
 FAILS = 0.1
@@ -73,16 +73,16 @@ def report(
     rules: Sequence[RuleInSet],
     *,
     critic: bool = False,
-    people: Sequence[tuple[float, float]] = (),
+    people: People | None = None,
 ) -> PreflightReport:
-    """What the completions say. ``people`` are the rewards of (chosen, rejected) responses that people judged.
+    """What the completions say. ``people``: what the rules say of pairs that people judged.
 
     Raises ValueError without a completion, or where groups differ in size.
     """
     if not groups_P_G or not groups_P_G[0] or len({len(group) for group in groups_P_G}) > 1:
         raise ValueError("a pre-flight needs groups of one size, with at least one completion each")
     seen = Seen(groups_P_G, rules, critic)
-    numbers = seen.numbers() | {"people": people_numbers(people)}
+    numbers = seen.numbers() | {"people": None if people is None else people.as_json()}
     kind, reason = _verdict(seen, numbers)
     return PreflightReport(kind, reason, _notes(seen, numbers, reason), seen.no_spread, numbers)
 
@@ -150,12 +150,28 @@ def _notes(seen: Seen, numbers: dict[str, Any], reason: Sentence) -> list[Senten
         notes.append(Sentence("longer_pays" if r > 0 else "shorter_pays", {"r": _short(r)}))
     if numbers["truncated"] >= TRUNCATED:
         notes.append(Sentence("truncated", {"percent": _percent(numbers["truncated"])}))
-    if (people := numbers["people"]) is not None and people["agree"] < PEOPLE:
-        notes.append(Sentence("people_differ", {"percent": _percent(people["agree"]), "pairs": people["pairs"]}))
+    if numbers["people"] is not None:
+        notes += _of_people(numbers["people"])
     low, high = seen.no_spread.interval
     if not seen.critic and high - low > WIDE:
         interval = {"groups": seen.no_spread.of, "low": _percent(low), "high": _percent(high)}
         notes.append(Sentence("few_prompts", interval))
+    return notes
+
+
+def _of_people(people: dict[str, Any]) -> list[Sentence]:
+    """Which rules failed on what people judged, and whether the rewards say the same as they do."""
+    notes = [
+        Sentence(
+            "people_rule_fails",
+            {"rule": one["rule"], "percent": max(1, _percent(one["count"] / one["of"])), "message": one["message"]},
+        )
+        for one in people["failures"]
+    ]
+    if people["ties"] > people["pairs"] / 2:
+        notes.append(Sentence("people_tied", {"ties": people["ties"], "pairs": people["pairs"]}))
+    elif people["agree"] < PEOPLE:
+        notes.append(Sentence("people_differ", {"percent": _percent(people["agree"]), "pairs": people["pairs"]}))
     return notes
 
 

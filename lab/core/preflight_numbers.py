@@ -47,6 +47,27 @@ class RuleInSet:
     high: float | None
 
 
+@dataclass(frozen=True)
+class People:
+    """What the rules say of the pairs that people decided."""
+
+    agree: Share
+    """Ranked as people did; a tie counts half."""
+    ties: int
+    failures: tuple[tuple[str, Share, str], ...] = ()
+    """Rules that failed on some of the responses: the name, how many of them, the commonest message."""
+
+    def as_json(self) -> dict[str, Any]:
+        """``{"agree", "low", "high", "pairs", "ties", "failures"}``."""
+        low, high = self.agree.interval
+        failures = [
+            {"rule": rule, "count": share.count, "of": share.of, "message": message}
+            for rule, share, message in self.failures
+        ]
+        counts = {"pairs": self.agree.of, "ties": self.ties}
+        return {"agree": self.agree.share, "low": low, "high": high, **counts, "failures": failures}
+
+
 class Seen:
     """The completions as arrays of shape (P, K), and what they come to."""
 
@@ -155,14 +176,3 @@ class Seen:
             "share_of_variance": self.share_of_variance(rule),
             "with_length": self.correlation(scores, self.tokens),
         }
-
-
-def people_numbers(people: Sequence[tuple[float, float]]) -> dict[str, float] | None:
-    """How often the rewards order two responses as people did; a tie counts half."""
-    if not people:
-        return None
-    ties = sum(abs(chosen - rejected) < NO_SPREAD for chosen, rejected in people)
-    wins = sum(chosen - rejected >= NO_SPREAD for chosen, rejected in people)
-    agree = Share(wins + ties / 2, len(people))
-    low, high = agree.interval
-    return {"agree": agree.share, "low": low, "high": high, "pairs": len(people), "ties": ties}

@@ -151,6 +151,8 @@ def check_job(spec: Spec, store: Store) -> None:
     checks.check_rules(recipe)
     if reward_model := getattr(recipe, "reward_model", ""):
         reward_adapter(reward_model, recipe.model, store.home)
+    if spec.collection:
+        decided_in(store, spec.collection)
     load(recipe, store.home)
 
 

@@ -35,6 +35,7 @@ from lab.server.jobs import add_jobs
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.me import add_me
+from lab.server.preflight import add_preflight
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs
 from lab.server.session import Sessions
@@ -111,6 +112,7 @@ def build(
     add_annotate(application, annotation)
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)
+    add_preflight(application, store, annotation)
     add_warnings(application, store, annotation)
     add_rules(application, store)
     if settings.sign_in:

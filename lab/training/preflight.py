@@ -18,13 +18,17 @@ from torch.nn.utils.rnn import pad_sequence
 from trl.trainer.utils import RepeatSampler
 
 from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
-from lab.core.preflight import RuleInSet, Scored, report
+from lab.core.preflight import report
+from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.recipes import PpoRecipe, SampledRecipe
 from lab.core.rules import Reward, Score
+from lab.core.shares import Share
 from lab.data import datasets
 from lab.data.prompts import as_asked
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.store.models import resolve, reward_adapter
+from lab.store.rewarded_pairs import rules_agree
+from lab.store.runs import Store
 from lab.training.base import load, load_tokenizer
 from lab.training.job_reporter import JobReporter
 from lab.training.jobs import LARGEST_BATCH, Completion, Speaker, load_speaker
@@ -45,6 +49,7 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     size = recipe.group_size
     reporter.total = len(prompts) * size
     rules, model_scores, speaker = rule_set(recipe), None, None
+    people = _people(spec.collection, rules, home) if spec.collection else None
     if isinstance(recipe, PpoRecipe) and recipe.reward_model:
         speaker, model_scores = _with_reward_model(recipe, home)
     speaker = speaker or load_speaker(recipe, home)
@@ -61,7 +66,6 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     reporter.total = reporter.done
     reporter.enter_stage("scoring")
     whole = [[scored for scored in group if scored is not None] for group in groups]
-    people = _people(spec, recipe, rules)
     critic = isinstance(recipe, PpoRecipe)
     found = report(whole, _rules_in_set(recipe, rules), critic=critic, people=people)
     return {"report": found.as_json()}
@@ -129,11 +133,15 @@ def _rules_in_set(recipe: SampledRecipe, rules: Sequence[Weighed]) -> list[RuleI
     return found
 
 
-def _people(spec: PreflightSpec, recipe: SampledRecipe, rules: Sequence[Weighed]) -> list[tuple[float, float]]:
-    """The rules' rewards of (chosen, rejected) responses that people judged; a reward model is not asked."""
-    chosen = reward_batch(rules, [(row.prompt, row.chosen, row.answer) for row in spec.judged])
-    rejected = reward_batch(rules, [(row.prompt, row.rejected, row.answer) for row in spec.judged])
-    return [(first.value, second.value) for first, second in zip(chosen, rejected, strict=True)]
+def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
+    """What the rules say of the pairs that people decided; a reward model is not asked. Raises StateError where there are none."""
+    store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
+    try:
+        found = rules_agree(store, collection, rules)
+    finally:
+        store.close()
+    failures = tuple((one.rule, Share(one.count, one.of), one.message) for one in found.failures)
+    return People(found.agreement.agree, found.agreement.ties, failures)
 
 
 def _with_reward_model(recipe: PpoRecipe, home: Path) -> tuple[Speaker, ModelScores]:

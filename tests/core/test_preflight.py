@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core import preflight
-from lab.core.preflight import PreflightReport, RuleInSet, Scored, Verdict, report
+from lab.core.preflight import PreflightReport, Verdict, report
+from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.rules import Score
+from lab.core.shares import Share
 from lab.ui.text import table
 
 ONE = [RuleInSet("one", 1.0, 0.0, 1.0)]
@@ -130,14 +132,25 @@ def test_notes() -> None:
     assert "few_prompts" in keys([[two(n / 4, 0.3, 5) for n in range(5)], [two(0, 0, 5)] * 5] * 3)
     cut = [[Scored(one.reward, one.scores, 9, n < 2) for n, one in enumerate(group)] for group in tied]
     assert "truncated" in keys(cut)
-    assert "people_differ" in keys(tied, people=[(0.0, 1.0)] * 9 + [(1.0, 0.0)])
+    assert "people_differ" in keys(tied, people=People(Share(1, 10), 0))
+    assert "people_differ" not in keys(tied, people=People(Share(9, 10), 0))
 
 
-def test_agreement_with_people_counts_a_tie_half() -> None:
-    found = look([[0.0, 1.0]] * 4, people=[(1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)])
+def test_agreement_with_people() -> None:
+    found = look([[0.0, 1.0]] * 4, people=People(Share(2.5, 4), 1))
     people = found.numbers["people"]
-    assert (people["agree"], people["pairs"], people["ties"]) == (0.625, 4, 1)
+    assert (people["agree"], people["pairs"], people["ties"], people["failures"]) == (0.625, 4, 1, [])
+    assert (people["low"], people["high"]) == Share(2.5, 4).interval
     assert look([[0.0, 1.0]] * 4).numbers["people"] is None
+
+
+def test_rules_that_cannot_tell_what_people_judged_are_not_said_to_differ_from_them() -> None:
+    failed = (("equals_answer", Share(11, 12), "no answer"),)
+    notes = look([[0.0, 1.0]] * 4, people=People(Share(3, 6), 6, failed)).notes
+    assert [(note.key, note.params) for note in notes if note.key.startswith("people")] == [
+        ("people_rule_fails", {"rule": "equals_answer", "percent": 92, "message": "no answer"}),
+        ("people_tied", {"ties": 6, "pairs": 6}),
+    ]
 
 
 def test_a_reward_model_has_no_bounds() -> None:
@@ -154,7 +167,7 @@ def test_every_sentence_has_its_words_and_the_report_is_json() -> None:
     keys = {
         "rule_fails", "always_lowest", "always_highest", "always_same", "too_hard", "too_easy", "too_alike", "good",
         "good_critic", "rarely_rewarded", "nearly_always", "rarely_differs", "some_errors", "rule_constant", "rule_against",
-        "rule_dominates", "rules_alike", "longer_pays", "shorter_pays", "truncated", "people_differ", "few_prompts",
+        "rule_dominates", "rules_alike", "longer_pays", "shorter_pays", "truncated", "people_differ", "people_tied", "people_rule_fails", "few_prompts",
     }  # fmt: skip
     text = Path(preflight.__file__).read_text("utf-8")
     assert {key for key in keys if f'"{key}"' not in text} == set()

@@ -23,6 +23,8 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 ROOT = Path(__file__).resolve().parents[2]
+SETTLED = """() => Promise.all(document.getAnimations().filter((one) => Number.isFinite(one.effect.getComputedTiming().endTime))
+    .map((one) => one.finished.catch(() => null))).then(() => null)"""
 SLOW = 120_000  # milliseconds that anything may take on a slow machine
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -113,7 +115,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
-    """Opens a page of the lab in a browser of its own, and waits until ``ready`` (a selector) is there.
+    """Opens a page of the lab in a browser of its own (or in another tab ``beside`` a page), and waits until ``ready`` (a selector) is there.
 
     Afterwards no page may have complained, popped up a dialog or asked another host; ``cut`` says that the test cuts the network.
     """
@@ -124,11 +126,14 @@ def visit(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
         *,
         ready: str = "#plan p",
         cut: bool = False,
+        beside: Page | None = None,
         width: int = 1440,
         height: int = 900,
         **context: Any,
     ) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height}, **{"locale": "en-US", **context})
+        size = {"width": width, "height": height}
+        of = beside.context if beside else browser.new_context(viewport=size, **{"locale": "en-US", **context})
+        page = of.new_page()
         page.set_default_timeout(SLOW)
         watched.append(Watched(page, urlparse(lab.url).netloc, cut))
         watched[-1].watch()
@@ -138,7 +143,7 @@ def visit(browser: Browser, lab: RunningLab) -> Iterator[Callable[..., Page]]:
 
     yield open_page
     for one in watched:
-        one.page.close()
+        one.page.context.close()
     assert [complaint for one in watched for complaint in one.complaints] == []
 
 
@@ -157,9 +162,10 @@ def annotation(store: Store) -> Annotation:
 
 
 def serious_findings(page: Page, *inside: str) -> list[str]:
-    """What axe calls serious or critical inside these places: the rule, and where."""
+    """What axe calls serious or critical inside these places, once nothing fades any more: the rule, and where."""
     from axe_playwright_python.sync_playwright import Axe
 
+    page.evaluate(SETTLED)
     found = Axe().run(page, context={"include": [[place] for place in inside]})
     return [
         f"{violation['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"

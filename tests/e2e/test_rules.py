@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from lab.store.models import SHIPPED
 from tests.e2e.conftest import serious_findings
+from tests.store.annotating import ANNA, judge_all, sums
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 GOOD = "def reward(prompt, completion, answer):\n    return float(completion.endswith(answer or '?'))\n"
+SUM_IS_RIGHT = """
+def reward(prompt, completion, answer):
+    first = prompt.split(" ")[0]
+    return 1.0 if first.isdigit() and str(int(first) + 1) in completion else 0.0
+"""
 BROKEN = "def reward(prompt, completion, answer):\n    return float(completion.endswith(answer)\n"
 
 
@@ -74,6 +82,45 @@ def test_what_is_typed_survives_a_reload_and_every_step_can_be_taken_back(visit)
     expect(page.get_by_test_id("rule-row")).to_have_count(3)
 
 
+def test_two_tabs_keep_what_was_typed_in_each(visit):
+    page = opened(visit())
+    page.get_by_test_id("set-name").fill("first tab")
+    expect(page.get_by_test_id("open-draft")).to_be_hidden()
+    page.wait_for_function("Object.keys(localStorage).some((key) => key.startsWith('lab-rules.'))")
+    second = opened(visit(beside=page, ready="[data-testid=rule-bench]"))
+    expect(second.get_by_test_id("set-name")).to_have_value("first tab")
+    second.get_by_test_id("set-name").fill("second tab")
+    page.get_by_test_id("write-rule").click()
+    page.get_by_test_id("rule-source").fill(GOOD)
+    expect(page.get_by_test_id("open-draft").locator("option")).to_contain_text(["Draft of", "second tab"])
+    for tab, name in ((page, "first tab"), (second, "second tab")):
+        tab.reload()
+        opened(tab)
+        expect(tab.get_by_test_id("set-name")).to_have_value(name)
+    page.close()
+    third = opened(visit(beside=second, ready="[data-testid=rule-bench]"))
+    left = third.get_by_test_id("open-draft").locator("option").all_inner_texts()
+    left.append(third.get_by_test_id("set-name").input_value())
+    assert any("first tab" in one for one in left) and any("second tab" in one for one in left)
+    second.get_by_test_id("open-draft").select_option(
+        label=second.get_by_test_id("open-draft").locator("option", has_text="first tab").inner_text()
+    )
+    expect(second.get_by_test_id("rule-row")).to_have_count(4)
+    second.get_by_test_id("bench-undo").click()
+    expect(second.get_by_test_id("set-name")).to_have_value("second tab")
+
+
+def test_a_finger_finds_the_buttons_of_a_row(visit):
+    page = opened(visit(width=1024, height=768, has_touch=True, is_mobile=True))
+    row = page.get_by_test_id("bench-row").first
+    seen = "(buttons) => buttons.map((button) => getComputedStyle(button).opacity)"
+    assert set(row.locator(".pin, .icon").evaluate_all(seen)) == {"1"}
+    pin, value = row.locator(".pin").first.bounding_box(), row.locator(".value").first.bounding_box()
+    assert pin["y"] >= value["y"] + value["height"] - 1 or pin["x"] >= value["x"] + value["width"]
+    row.locator(".pin").first.tap()
+    expect(page.get_by_test_id("bench-status")).to_contain_text("1 of 1")
+
+
 def test_the_keyboard_indents_and_can_leave_the_editor(visit):
     page = opened(visit())
     page.get_by_test_id("write-rule").click()
@@ -125,6 +172,77 @@ def test_a_phone_scrolls_in_one_direction_only(visit, source):
     expect(page.get_by_test_id("rule-bench")).to_have_attribute("data-state", "scored")
     expect(page.get_by_test_id("bench-row").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    ("locale", "theme", "width"), [("zh-CN", "light", 1440), ("en-US", "dark", 1440), ("zh-CN", "dark", 390)]
+)
+def test_a_rule_is_written_broken_and_mended_in_every_look(visit, locale, theme, width):
+    page = opened(visit(locale=locale, color_scheme=theme, width=width, height=844))
+    page.get_by_test_id("write-rule").click()
+    page.get_by_test_id("rule-name").fill("ends_right")
+    page.get_by_test_id("rule-source").fill(BROKEN)
+    expect(page.get_by_test_id("rule-bench")).to_have_attribute("data-state", "error")
+    expect(page.locator(".code-line.wrong")).to_have_attribute("data-line", "2")
+    told = "Line 2 of the rule “ends_right”" if locale == "en-US" else "规则“ends_right”第 2 行"
+    expect(page.get_by_test_id("rule-problems")).to_contain_text(told)
+    expect(page.get_by_test_id("bench-status")).to_contain_text("ends_right")
+    page.get_by_test_id("rule-problems").get_by_role("button").click()
+    expect(page.get_by_test_id("rule-source")).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert serious_findings(page, "[data-testid=rule-bench]") == []
+    page.get_by_test_id("rule-source").fill(GOOD)
+    expect(page.get_by_test_id("rule-bench")).to_have_attribute("data-state", "scored")
+    expect(page.locator(".code-line.wrong")).to_have_count(0)
+    assert column(page, 3) == ["1", "0", "1", "0", "1"]
+    assert rewards(page) == [4, 2.5, 4, 0, 4]
+    page.get_by_test_id("bench-row").first.locator(".pin").nth(3).click()
+    expect(page.get_by_test_id("bench-status")).to_contain_text(
+        "1 of 1" if locale == "en-US" else "1 个期望分数中有 1 个"
+    )
+
+
+def test_a_preset_is_tried_on_its_own_model(visit, lab):
+    page = opened(visit())
+    page.locator("[data-testid=preflight] summary").click()
+    model = page.get_by_test_id("preflight-model")
+    expect(model).to_have_value("tiny")
+    page.get_by_test_id("preflight-preset").select_option("smollm2-135m/grpo")
+    expect(model).to_have_value("smollm2-135m")
+    expect(model.locator("option:checked")).to_have_text("smollm2-135m (not here yet)")
+    page.get_by_test_id("preflight-preset").select_option("tiny/grpo")
+    expect(model).to_have_value("tiny")
+    shutil.copytree(SHIPPED["tiny"], lab.home / "models" / "smollm2-135m")
+    try:
+        page.reload()
+        opened(page)
+        page.locator("[data-testid=preflight] summary").click()
+        expect(model.locator("option")).to_contain_text(["tiny", "smollm2-135m"])
+        page.get_by_test_id("preflight-preset").select_option("smollm2-135m/grpo")
+        expect(model.locator("option:checked")).to_have_text("smollm2-135m")
+    finally:
+        shutil.rmtree(lab.home / "models" / "smollm2-135m")
+
+
+@pytest.mark.train
+def test_it_is_said_before_a_run_how_rules_go_together_and_whether_people_agree(visit, annotation):
+    collection = sums(annotation)
+    judge_all(annotation, ANNA, collection)
+    page = opened(visit())
+    page.get_by_test_id("write-rule").click()
+    page.get_by_test_id("rule-source").fill(SUM_IS_RIGHT)
+    page.locator("[data-testid=preflight] summary").click()
+    page.get_by_test_id("preflight-people").select_option(collection)
+    page.get_by_test_id("preflight-prompts").select_option("16")
+    page.get_by_test_id("preflight-start").click()
+    expect(page.locator("[data-fact=number_people] dt")).to_contain_text("6 judged pairs")
+    expect(page.locator("[data-fact=number_people] dd")).to_have_text(re.compile(r"^100 % \(\d+–100 %\)$"))
+    table = page.get_by_test_id("preflight-together").locator("tr")
+    expect(table).to_have_count(6)
+    expect(table.nth(0)).to_have_text(re.compile("rule.*1.*2.*3.*length"))
+    expect(table.nth(2)).to_contain_text("2 Logically consistent")
+    expect(table.nth(2)).to_have_text(re.compile(r"[+−]?\d\.\d\d"))
+    expect(table.nth(5)).to_contain_text("the reward")
 
 
 @pytest.mark.train

@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 
-from lab.core.jobs import Judged, SampleSpec, Spec, preflight_of
+from lab.core.jobs import SampleSpec, Spec, preflight_of
 from lab.core.recipes import Recipe, parse
+from lab.store.annotation import Annotation
 from lab.store.jobs import Job, JobStore
-from lab.store.runs import RunState
+from lab.store.runs import RunState, Store
+from tests.store.annotating import ANNA, judge_all, sums
 
 pytestmark = pytest.mark.train
 
 ALWAYS_0 = "def reward(prompt, completion, answer):\n    return 0.0\n"
+SUM_IS_RIGHT = """
+def reward(prompt, completion, answer):
+    first = prompt.split(" ")[0]
+    return 1.0 if first.isdigit() and str(int(first) + 1) in completion else 0.0
+"""
 ALWAYS_1 = "def reward(prompt, completion, answer):\n    return 1.0\n"
 FAILS_ON_HALF = """
 def reward(prompt, completion, answer):
@@ -147,13 +154,21 @@ def test_it_ends_between_two_rounds_when_its_time_is_over(tmp_path: Path, monkey
 
 
 def test_agreement_with_people(tmp_path: Path) -> None:
-    judged = (
-        Judged(prompt="Solve 3x + 5 = 20", chosen="x = 5", rejected="x = 6", answer="5"),
-        Judged(prompt="Solve 3x + 5 = 20", chosen="no solution", rejected="x = 5", answer="5"),
-        Judged(prompt="Solve 3x + 5 = 20", chosen="x = 4", rejected="x = 6", answer="5"),
-    )
-    report = preflight(grpo([{"name": "equals_answer"}]), tmp_path, 4, judged=judged)
-    assert (report["people"]["agree"], report["people"]["pairs"], report["people"]["ties"]) == (0.5, 3, 1)
+    """What a person decided in a collection, by rules of which one cannot know the answers: it fails, and its fallback is the same for both."""
+    store = Store(tmp_path, allow_unsafe_disk=True)
+    annotation = Annotation(store)
+    collection = sums(annotation)
+    judge_all(annotation, ANNA, collection)
+    store.close()
+    right = {"name": "right", "source": SUM_IS_RIGHT}
+    people = preflight(grpo([right]), tmp_path, 4, collection=collection)["people"]
+    assert (people["agree"], people["pairs"], people["ties"], people["failures"]) == (1.0, 6, 0, [])
+    report = preflight(grpo([{"name": "equals_answer"}]), tmp_path, 4, collection=collection)
+    assert (report["people"]["agree"], report["people"]["pairs"], report["people"]["ties"]) == (0.5, 6, 6)
+    assert [(one["rule"], one["count"], one["of"]) for one in report["people"]["failures"]] == [
+        ("equals_answer", 12, 12)
+    ]
+    assert {"people_rule_fails", "people_tied"} <= {note["key"] for note in report["notes"]}
 
 
 def test_it_asks_what_the_run_asks_first(group_trainer: Any) -> None:

@@ -12,9 +12,8 @@ from lab.data.datasets import ON_PAIRS, VERSION
 from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
 from lab.store.annotation import Annotation
-from lab.store.catalogue import fetched_names
-from lab.store.models import SHIPPED
 from lab.store.runs import Run, RunState, Store
+from lab.store.start_models import bases_here, finished_writers
 from lab.ui.presets import Presets
 from lab.ui.text import say
 
@@ -33,9 +32,8 @@ class StartChoices:
 
     def models(self) -> Choices:
         """The models that are here, and finished runs whose model writes text."""
-        here = [*SHIPPED, *fetched_names(self._store.home)]
-        runs = [run for run in self._finished() if run.algorithm != REWARD]
-        return [*((name, name) for name in here), *((self._label(run), f"run:{run.id}") for run in runs)]
+        runs = [(self._label(run), f"run:{run.id}") for run in finished_writers(self._store)]
+        return [*((name, name) for name in bases_here(self._store)), *runs]
 
     def reward_models(self, language: str) -> Choices:
         """None, and finished reward-model runs."""

@@ -1,35 +1,30 @@
-// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser, so that it survives a reload, and every
-// change can be taken back. Nothing from the server is ever written over it but by a click.
+// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser (shelf.js), so that it survives a reload,
+// and every change can be taken back. Nothing from the server or from another tab is ever written over it but by a click.
 
-const DRAFT_KEY = "lab-rules";
 const HISTORY = 200;
 const BURST = 1200;
 
 class Draft {
-  constructor(fresh, onChange) {
+  constructor(fresh, onChange, onShelf) {
     this.onChange = onChange;
+    this.onShelf = onShelf;
     this.past = [];
     this.future = [];
-    this.now = this.read() || fresh();
-    this.save = spaced(() => this.store(), 300);
-    addEventListener("pagehide", () => this.store());
-  }
-
-  read() {
-    try {
-      const kept = JSON.parse(localStorage.getItem(DRAFT_KEY));
-      return isDraft(kept) ? kept : null;
-    } catch {
-      return null;
-    }
+    this.shelf = new Shelf();
+    this.now = this.shelf.read() || fresh();
+    this.later = spaced(() => this.store(), 300);
+    addEventListener("pagehide", () => (this.touched || this.shelf.bare) && this.store());
+    addEventListener("storage", ({ key }) => key && key.startsWith(SHELF) && onShelf());
   }
 
   store() {
-    try {
-      localStorage.setItem(DRAFT_KEY, JSON.stringify(this.now));
-    } catch {
-      // A full or forbidden storage: the draft lives as long as the page.
-    }
+    this.shelf.write(this.now);
+    this.onShelf();
+  }
+
+  save() {
+    this.touched = true;
+    this.later();
   }
 
   // Changes a copy. Typing in one field (`burst` names it) is one step back, until somebody pauses.

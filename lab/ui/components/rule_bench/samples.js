@@ -197,7 +197,7 @@ class Sources {
   async fetchModels() {
     this.models = [];
     try {
-      this.models = await startModels();
+      this.models = (await jobChoices()).models;
       this.model.replaceChildren(...options(this.models));
     } catch (error) {
       this.models = null;

@@ -10,6 +10,8 @@ class Sets {
     this.state = make("span", { class: "set-state", "data-testid": "set-state" });
     this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
     this.open.addEventListener("change", () => this.load(this.open.value, null));
+    this.drafts = make("select", { class: "plain", "aria-label": word("open_draft"), "data-testid": "open-draft" });
+    this.drafts.addEventListener("change", () => this.takeDraft(this.drafts.value));
     this.version = make("select", { class: "plain", "aria-label": word("version"), "data-testid": "set-version" });
     this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
@@ -23,10 +25,11 @@ class Sets {
     this.told = make("p", { class: "told set-told", role: "status" });
     this.told.hidden = true;
     const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
-    const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.open, this.menu, this.save, this.train);
+    const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.drafts, this.open, this.menu, this.save, this.train);
     this.node = make("header", { class: "box sets" }, make("div", { class: "row between" }, naming, doing), this.told, this.file);
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
     document.addEventListener("click", (event) => this.menu.contains(event.target) || (this.menu.open = false));
+    this.offerDrafts();
     this.ask();
   }
 
@@ -102,6 +105,20 @@ class Sets {
     const options = this.known.sets.map((each) => make("option", { value: each.name }, `${each.name} · v${each.version}`));
     this.open.replaceChildren(make("option", { value: "" }, word("open_set")), ...options);
     conceal(this.open, !options.length);
+  }
+
+  // What other tabs of this browser left, and differs from what stands here.
+  offerDrafts() {
+    const found = this.bench.draft.shelf.others(this.bench.state);
+    const named = ({ saved, draft }) => [draft.name.trim() || word("unnamed_set"), word("n_rules", { n: draft.rules.length }), ...(saved ? [ago(saved)] : [])].join(" · ");
+    this.drafts.replaceChildren(make("option", { value: "" }, word("open_draft")), ...found.map((one) => make("option", { value: one.key }, named(one))));
+    conceal(this.drafts, !found.length);
+  }
+
+  takeDraft(key) {
+    const found = this.bench.draft.shelf.kept().find((one) => one.key === key);
+    if (found) this.bench.takeDraft(found.draft);
+    this.tell(found ? word("draft_opened") : "");
   }
 
   offerVersions(set) {

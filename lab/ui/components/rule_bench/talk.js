@@ -55,11 +55,13 @@ function preflightWord(key, holes) {
   return sentence === undefined ? key : fill(sentence, holes);
 }
 
-// The models to start from: the one that is shipped, and those of finished runs.
-async function startModels() {
-  const { runs } = await askLab("api/runs");
-  const trained = runs.filter((run) => run.state === "finished" && ["pretrain", "sft", "dpo", "ppo", "grpo"].includes(run.algorithm));
-  return [["tiny", "tiny"], ...trained.map((run) => [`run:${run.id}`, `${run.name || run.algorithm} · ${run.id}`])];
+// What a model can be asked with: the models that are here, and the collections that people have judged, as choices.
+async function jobChoices() {
+  const { models, collections } = await askLab("api/preflight");
+  return {
+    models: models.map(({ model, name }) => [model, name]),
+    collections: collections.map(({ id, name, judgements }) => [id, word("people_of", { name, n: judgements })]),
+  };
 }
 
 const options = (pairs) => pairs.map(([value, label]) => make("option", { value }, label));

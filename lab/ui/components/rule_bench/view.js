@@ -9,7 +9,7 @@ class RuleBench {
     this.root = root;
     this.answer = null;
     this.problems = [];
-    this.draft = new Draft(freshDraft, (burst) => this.changed(burst));
+    this.draft = new Draft(freshDraft, (burst) => this.changed(burst), () => this.sets.offerDrafts());
     this.build();
     watchSight(root, (visible) => visible && this.show());
     root.addEventListener("keydown", (event) => this.key(event));
@@ -63,6 +63,12 @@ class RuleBench {
     this.panel.editors.clear();
     const taken = rules.map((rule) => ({ ...readyMade(rule.name), ...rule, pins: (rule.pins || []).map((pin) => ({ ...pin, answer: pin.answer || "" })) }));
     this.edit((state) => Object.assign(state, { rules: taken, name, chosen: 0, set: set && { ...set, text: textOf(taken) } }));
+  }
+
+  // What another tab left; what stood here before is one step back.
+  takeDraft(draft) {
+    this.panel.editors.clear();
+    this.edit((state) => Object.assign(state, structuredClone(draft)));
   }
 
   copyToEdit() {

@@ -1,0 +1,25 @@
+"""``GET /api/preflight``: what a pre-flight can be asked with. The pre-flight itself is a job (``jobs.py``)."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.responses import JSONResponse, Response
+
+from lab.core.access import Access, requires
+from lab.store.annotation import Annotation
+from lab.store.lines import dump
+from lab.store.runs import Store
+from lab.store.start_models import bases_here, finished_writers
+
+
+def add_preflight(application: FastAPI, store: Store, annotation: Annotation) -> None:
+    """Register the route."""
+
+    @application.get("/api/preflight")
+    @requires(Access.OWNER)
+    def choices() -> Response:
+        models = [{"model": name, "name": name} for name in bases_here(store)]
+        models += [{"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"} for run in finished_writers(store)]
+        judged = [one for one in annotation.collections() if one.judgements]
+        collections = [{"id": one.id, "name": one.name, "judgements": one.judgements} for one in judged]
+        return Response(dump({"models": models, "collections": collections}), media_type=JSONResponse.media_type)
