@@ -175,11 +175,27 @@ def test_asking_for_pairs(open_lab: Lab, guests: tuple[TestClient, TestClient]) 
     more = pairs_of(client, collection, 3, held)
     assert {pair["pair"] for pair in first}.isdisjoint(pair["pair"] for pair in more)
     path = f"/api/annotate/collections/{collection}/pairs"
-    for bad in ({"count": 0}, {"count": 21}, {"count": "nan"}, {"holding": "x" * 9000}):
+    answer = client.get(path, params={"count": 0, "holding": held + ",nonsense"}).json()
+    assert (answer["pairs"], answer["gone"]) == ([], ["nonsense"])
+    for bad in ({"count": -1}, {"count": 21}, {"count": "nan"}, {"holding": "x" * 9000}):
         assert client.get(path, params=bad).status_code == 422
     for missing in ("20260101-000000-aaaa", "..%2f..", "x" * 300):
         answer = client.get(f"/api/annotate/collections/{missing}/pairs")
         assert (answer.status_code, key_of(answer)) in ((404, "no_such_collection"), (404, "request_path"))
+
+
+def test_asking_for_pairs_is_counted_as_the_writing_that_it_is(make_lab: Make) -> None:
+    """Each claims; a person who saves without a pause asks far less often."""
+    lab = make_lab(host="0.0.0.0", guests=True)
+    collection, clients = sums(Annotation(lab.store), 9), [lab.client() for _ in range(2)]
+    for client in clients:
+        assert client.post("/sign-in/guest", data={"name": "Li"}).status_code == 303
+    paths = [f"/api/annotate/collections/{collection}/pairs", "/judge"]
+    answers = [clients[0].get(paths[number % 2]) for number in range(500)]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[:300] == [200] * 300 and 429 in statuses
+    assert key_of(answers[statuses.index(429)]) == "too_many_requests"
+    assert [clients[1].get(path).status_code for path in paths] == [200, 200]
 
 
 def test_viewers_look_and_do_not_judge(open_lab: Lab) -> None:
