@@ -1,6 +1,7 @@
 """How much and how often: bodies are capped while they stream in, writes and sign-ins are rate-limited.
 
-What a method may change is counted here; a GET that writes all the same asks ``may_write`` in its handler. Who may do what is ``access.py``; these limits hold for everybody, the owner too.
+What writes by its method is counted here; a GET that writes all the same asks ``may_write`` in its handler. Who may do what is
+``access.py``; these limits hold for everybody, the owner too.
 """
 
 from __future__ import annotations
