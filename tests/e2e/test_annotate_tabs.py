@@ -162,6 +162,26 @@ def test_a_key_after_the_claims_life_asks_first(tab, annotation):
     wait_until(page, lambda: len(judged_pairs(annotation, collection)) == 2)
 
 
+def test_what_somebody_has_begun_to_type_on_is_theirs_to_finish(tab, annotation):
+    collection = typed(annotation, "begun", short_rows(8))
+    page = tab(f"/judge/{collection}")
+    shown = pair_of(page)
+    page.keyboard.press("e")
+    page.keyboard.press("1")
+    page.get_by_test_id("edit-text").fill("My own, half")
+    run_out(annotation, collection)
+    assert shown in ben_judges(annotation, collection, 2)
+    page.evaluate(LATER)
+    with page.expect_response("**/pairs?*"):
+        page.mouse.move(300, 300)
+        page.mouse.move(310, 310)
+    page.wait_for_timeout(300)
+    page.get_by_test_id("edit-text").press_sequentially(" done")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_test_id("annotator")).not_to_have_attribute("data-pair", shown)
+    wait_until(page, lambda: judged_pairs(annotation, collection).count(shown) == 2)
+
+
 def test_without_the_lab_a_key_after_the_claims_life_judges(tab, annotation):
     collection = typed(annotation, "in good faith", short_rows(8))
     page = tab(f"/judge/{collection}")

@@ -18,7 +18,17 @@ import gradio as gr
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *("later.js", "keys.js", "outbox.js", "drafts.js", "hand.js", "presence.js", "difference.js", "passage.js", "cards.js"),
+    *(
+        "later.js",
+        "keys.js",
+        "outbox.js",
+        "drafts.js",
+        "hand.js",
+        "presence.js",
+        "difference.js",
+        "passage.js",
+        "cards.js",
+    ),
     *("swipe.js", "editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "answers.js", "view.js"),
 )
 

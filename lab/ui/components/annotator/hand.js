@@ -27,9 +27,10 @@ function earlyPairs() {
 }
 
 class Hand {
-  // `away()` names the pairs that are judged and not stored yet; `changed()` is called when pairs or progress came.
-  constructor(who, collection, { away, changed }) {
-    Object.assign(this, { collection, away, changed, problem: null, asking: null, asked: 0, due: false, finished: false, progress: null, settings: {} });
+  // `away()` names the pairs that are judged and not stored yet; `begun(pair)` says whether something was typed on one;
+  // `changed()` is called when pairs or progress came.
+  constructor(who, collection, { away, begun, changed }) {
+    Object.assign(this, { collection, away, begun, changed, problem: null, asking: null, asked: 0, due: false, finished: false, progress: null, settings: {} });
     this.name = `lab-annotate.hand.${who}.${collection}`;
     const kept = readKept(sessionStorage, this.name, {});
     this.pairs = Array.isArray(kept.pairs) ? kept.pairs : [];
@@ -155,14 +156,14 @@ class Hand {
   }
 
   // `settled` are the pairs that were asked about: what came into the hand meanwhile, by an undo, is not meant by the answer.
-  // Whether some of them are gone.
+  // What somebody has begun to type on is theirs to finish. Whether some are gone.
   receive(answer, settled = []) {
     this.problem = null;
     this.asked = Date.now();
     this.settings = answer.settings || {};
     if (!this.away().length) this.progress = answer.progress;
     this.progress = this.progress || answer.progress;
-    const gone = settled.filter(({ pair, again }) => answer.gone.includes(pair) && !again);
+    const gone = settled.filter(({ pair, again }) => answer.gone.includes(pair) && !again && !this.begun(pair));
     this.pairs = this.pairs.filter((pair) => !gone.includes(pair));
     const known = [...this.pairs.map(({ pair }) => pair), ...this.away()];
     const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));

@@ -95,6 +95,7 @@ class Annotator {
     this.drafts.collection = collection;
     this.hand = new Hand(this.who, collection, {
       away: () => this.outbox.pairs(collection),
+      begun: (pair) => Boolean(this.drafts.of(pair, collection).at),
       changed: () => this.show(),
     });
     const kept = this.hand.pairs.length > 0;
