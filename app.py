@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lab.errors import InputError, LabError
+from lab.errors import LabError, exit_status
 from lab.settings import Settings, read_settings
 from lab.store.users import with_users
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from lab.ui.text import system_locale, word
 
         print(word(error, system_locale()), file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return exit_status(error)
     return 0
 
 

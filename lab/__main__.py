@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lab import __version__
-from lab.errors import LabError
+from lab.errors import LabError, exit_status
 from lab.ui.text import system_locale, word
 
 COMMANDS = (
@@ -31,6 +31,9 @@ COMMANDS = (
     "preview",
     "users",
     "export",
+    "backup",
+    "restore",
+    "verify",
     "doctor",
 )
 """One line registers a command: its name here, and ``lab/commands/<name>.py``."""
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.do(options))
     except LabError as error:
         print(word(error, system_locale()), file=sys.stderr)
-        return 1
+        return exit_status(error)
     except BrokenPipeError:  # `… | head`
         sys.stderr.close()
         return 0

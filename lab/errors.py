@@ -70,3 +70,12 @@ class AccessError(LabError):
 
 class StartError(LabError):
     """The app refuses to start."""
+
+
+def exit_status(error: LabError) -> int:
+    """What a command ends with: 2 where what was typed is wrong (a flag, a setting of a recipe), 1 where it failed.
+
+    A file of rows, a model or a rule that was named and is not fit has failed: that is seen only once it is opened or fetched.
+    """
+    failed = isinstance(error, (DatasetError, ModelError, RuleError)) or not isinstance(error, InputError)
+    return 1 if failed else 2

@@ -23,6 +23,13 @@ from lab.store.runs import RunState, Store
 from tests.runs.conftest import fake_command, recipe, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
+FAKE = (
+    "import sys; from lab import __main__ as cli; from lab.runs import foreground\n"
+    "from lab.runs.launcher import LocalLauncher; from tests.runs.conftest import fake_command\n"
+    "foreground.LocalLauncher = lambda **_: LocalLauncher(fake_command)\n"
+)
+GO = "sys.exit(cli.main(sys.argv[1:]))"
+"""Python that is ``python -m lab`` with the fake worker: the one, whatever else is to be replaced, the other."""
 
 
 @pytest.fixture
@@ -88,22 +95,26 @@ def test_train_to_the_end(store: Store, preset: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "status", "said"),
     [
-        (["train", "tiny/nothing"], "tiny/nothing"),
-        (["train", "{preset}", "--set", "stepps=3"], "steps"),
-        (["train", "{preset}", "--set", "steps"], "steps"),
-        (["train", "{preset}", "--set", "steps=-1"], "-1"),
-        (["train", "{preset}", "--set", "batch_size=63"], "64"),
-        (["resume", "20260101-000000-aaaa"], "20260101-000000-aaaa"),
-        (["stop", "../x"], "../x"),
-        (["groups", "x"], "x"),
+        (["train", "tiny/nothing"], 2, "tiny/nothing"),
+        (["train", "{preset}", "--set", "stepps=3"], 2, "steps"),
+        (["train", "{preset}", "--set", "steps"], 2, "steps"),
+        (["train", "{preset}", "--set", "steps=-1"], 2, "-1"),
+        (["train", "{preset}", "--set", "batch_size=63"], 2, "64"),
+        (["runs", "--home", "app.py"], 2, "app.py"),
+        (["train", "{preset}", "--set", "model=/no/where"], 1, "/no/where"),
+        (["train", "{preset}", "--set", "dataset=none.jsonl"], 1, "none.jsonl"),
+        (["resume", "20260101-000000-aaaa"], 1, "20260101-000000-aaaa"),
+        (["stop", "../x"], 1, "../x"),
+        (["groups", "x"], 1, "x"),
     ],
 )
-def test_a_failure_is_one_sentence(
-    store: Store, preset: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_what_goes_wrong_is_one_sentence(
+    store: Store, preset: Path, arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main([argument.replace("{preset}", str(preset)) for argument in arguments]) == 1
+    """2 where what was typed is wrong, 1 where it failed."""
+    assert cli.main([argument.replace("{preset}", str(preset)) for argument in arguments]) == status
     output = capsys.readouterr()
     assert output.out == ""
     assert said in output.err and output.err.count("\n") == 1 and "Traceback" not in output.err
@@ -160,7 +171,7 @@ def test_a_ppo_completion_token_by_token(store: Store, capsys: pytest.CaptureFix
     shown_old = capsys.readouterr().out
     assert ["2", "–", "−0.250", "–", "–", "–", "+2.000"] in [line.split() for line in shown_old.splitlines()]
     assert "earlier version" in shown_old
-    assert cli.main(["groups", run.id, "--tokens", "9"]) == 1
+    assert cli.main(["groups", run.id, "--tokens", "9"]) == 2
     assert "from 0 to 2" in capsys.readouterr().err
     grpo = store.create_run(recipe())
     store.folder(grpo.id).append("groups", worked_group(1))
@@ -228,16 +239,34 @@ def test_doctor(lab_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["versions"]["trl"]
 
 
+def test_ctrl_c_in_a_tour_keeps_its_runs(store: Store, tmp_path: Path) -> None:
+    """Its home is thrown away only where it came to its end."""
+    legs = "[Leg(name='slow', preset=sys.argv.pop())]"
+    code = (
+        FAKE
+        + f"from lab.commands import tour; from lab.runs import tour as legs; Leg = legs.Leg\ntour.CHAIN = legs.CHAIN = {legs}\n"
+        + GO
+    )
+    slow = tmp_path / "slow.toml"
+    slow.write_text('algorithm = "grpo"\nmodel = "nobody/nothing"\nsteps = 2000\nabout_en = \'{"seconds": 0.05}\'\n')
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "tour", "--stages", "slow", "--seeds", "1", str(slow)],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(lambda: list(tmp_path.glob("lab-tour-*/runs/*/metrics.jsonl")))
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (home,) = tmp_path.glob("lab-tour-*")
+    (run,) = Store(home).runs()
+    assert run.state is RunState.STOPPED
+    assert f"python -m lab resume {run.id} --home {home}" in said and "Traceback" not in said
+
+
 def _train(preset: Path, how: dict[str, object], steps: int) -> subprocess.Popen[str]:
     """``lab train`` in a process of its own, with the fake worker."""
-    code = (
-        "import sys; from lab import __main__ as cli; from lab.runs import foreground\n"
-        "from lab.runs.launcher import LocalLauncher; from tests.runs.conftest import fake_command\n"
-        "foreground.LocalLauncher = lambda **_: LocalLauncher(fake_command)\n"
-        "sys.exit(cli.main(sys.argv[1:]))"
-    )
     sets = ["--set", f"steps={steps}", "--set", f"about_en={json.dumps(how)}"]
-    command = [sys.executable, "-c", code, "train", str(preset), *sets]
+    command = [sys.executable, "-c", FAKE + GO, "train", str(preset), *sets]
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

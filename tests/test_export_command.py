@@ -45,5 +45,5 @@ def test_what_goes_wrong_is_a_sentence(frozen: Version, tmp_path: Path, capsys: 
     assert "FOLDER" in capsys.readouterr().err
     assert cli.main(["export", "20260101-000000-aaaa", str(tmp_path / "x")]) == 1
     assert "There is no frozen version" in capsys.readouterr().err
-    assert cli.main(["export", frozen.id, str(tmp_path)]) == 1
+    assert cli.main(["export", frozen.id, str(tmp_path)]) == 2
     assert "not an empty folder" in capsys.readouterr().err

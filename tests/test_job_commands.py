@@ -77,9 +77,9 @@ def test_what_goes_wrong_is_a_sentence(home: Path, tmp_path: Path, capsys: pytes
     assert "The job failed with OSError: no" in capsys.readouterr().err
     assert cli.main(["sample", "tiny", "--prompts", str(tmp_path / "none.txt")]) == 1
     assert "cannot be read" in capsys.readouterr().err
-    assert cli.main(["sample", "tiny", "--prompt", "p", "-k", "0"]) == 1
+    assert cli.main(["sample", "tiny", "--prompt", "p", "-k", "0"]) == 2
     assert "completions is 0" in capsys.readouterr().err
-    assert cli.main(["preflight", "tiny/sft"]) == 1
+    assert cli.main(["preflight", "tiny/sft"]) == 2
     assert "GRPO and PPO" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["sample", "tiny"])

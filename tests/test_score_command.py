@@ -141,7 +141,7 @@ def test_a_rule_set_is_written_as_python(tmp_path: Path, completions: Path, caps
     (tmp_path / "rules.toml").write_text(GOOD, "utf-8")
     assert cli.main(["score", str(tmp_path / "rules.toml"), "--as-python", str(tmp_path / "rules.py")]) == 0
     assert "REWARD_WEIGHTS = [2.0, 0.5]" in (tmp_path / "rules.py").read_text("utf-8")
-    assert cli.main(["score", str(tmp_path / "rules.toml"), "--as-python", str(tmp_path)]) == 1
+    assert cli.main(["score", str(tmp_path / "rules.toml"), "--as-python", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
 
 

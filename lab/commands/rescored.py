@@ -100,7 +100,7 @@ def _mark(standing: Standing) -> str:
 
 
 def _signed(standing: Standing) -> str:
-    return f"{standing.advantage:+.3f}".replace("-", "−")
+    return "–" if standing.advantage is None else f"{standing.advantage:+.3f}".replace("-", "−")
 
 
 def _number(value: float | None) -> str:

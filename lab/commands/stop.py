@@ -7,8 +7,8 @@ import time
 
 from lab.commands.shared import add_home, open_store
 from lab.runs.launcher import LocalLauncher
-from lab.runs.supervisor import GLANCE, run_identity, settle_gone, stop
-from lab.runs.watch import Watched, settle
+from lab.runs.supervisor import GLANCE, settle_gone, stop
+from lab.runs.watch import Watched, run_identity, settle
 from lab.store.runs import Run, RunState, Store
 from lab.ui.text import say, system_locale
 
@@ -49,4 +49,4 @@ def _end(store: Store, run: Run) -> None:
     watched = Watched(run.id, LocalLauncher().attach(identity), store.folder(run.id))
     while (end := watched.look()) is None:
         time.sleep(GLANCE)
-    settle(store, run.id, end, certain=False)
+    settle(store, run.id, end, of=identity, certain=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -10,16 +11,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
-from lab.core.recipes import Recipe
-from lab.runs.tour import CHAIN, Leg, Stage, tour
+from lab.commands.shared import STOPPED, add_home, add_json, complain, open_store, print_json, print_table
+from lab.core.recipes import MeasuredOn, Recipe
+from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
 from lab.store.runs import Store
+from lab.ui.text import say, system_locale, word
 
 HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
 EXAMPLES = """\
 examples:
   python -m lab tour                      three seeds, in a home that is thrown away
   python -m lab tour --seeds 1 --home DIR keep the runs, to look at them in the page
+  python -m lab tour --stages pretrain    the pretraining that is watched live: its time and pass@1
+  python -m lab tour --split validation   to choose settings by; the held-out split is for reporting
 """
 HEAD = (
     "seed",
@@ -53,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (default: 1024)"
     )
+    parser.add_argument(
+        "--split",
+        choices=[split.value for split in MeasuredOn],
+        default=MeasuredOn.HELD_OUT.value,
+        help="what is measured on: held_out to report (default), validation to choose settings by",
+    )
     add_home(parser)
     add_json(parser)
 
@@ -69,16 +79,34 @@ def run(arguments: argparse.Namespace) -> int:
         complain(f"--stages: there is no {', '.join(unknown)}; known are {', '.join(leg.name for leg in CHAIN)}")
         return 2
     if arguments.home:
-        return _tour(open_store(arguments), seeds, legs, arguments)
-    with tempfile.TemporaryDirectory(prefix="lab-tour-") as home:
-        return _tour(Store(Path(home)), seeds, legs, arguments)
+        return _until_stopped(open_store(arguments), seeds, legs, arguments)
+    home = Path(tempfile.mkdtemp(prefix="lab-tour-"))
+    done = False
+    try:
+        done = (status := _until_stopped(Store(home), seeds, legs, arguments)) == 0
+        return status
+    finally:
+        if done:
+            shutil.rmtree(home, ignore_errors=True)
+        else:  # a run to resume, or the log of one that failed
+            complain(say("cli.tour_kept", system_locale(), home=home))
+
+
+def _until_stopped(store: Store, seeds: list[int], legs: list[str], arguments: argparse.Namespace) -> int:
+    """0, or 130 where a run of the tour was stopped; how to go on with it is then said."""
+    try:
+        return _tour(store, seeds, legs, arguments)
+    except TourStopped as stopped:
+        complain(word(stopped, system_locale()))
+        return STOPPED
 
 
 def _tour(store: Store, seeds: list[int], legs: list[str], arguments: argparse.Namespace) -> int:
     def on_start(leg: Leg, recipe: Recipe) -> None:
         print(f"seed {recipe.seed}: {leg.name}, {recipe.steps} steps …", file=sys.stderr, flush=True)
 
-    stages = list(tour(store, seeds, legs=legs, samples=arguments.samples, on_start=on_start))
+    split = MeasuredOn(arguments.split)
+    stages = list(tour(store, seeds, legs=legs, samples=arguments.samples, split=split, on_start=on_start))
     if arguments.json:
         print_json([asdict(stage) for stage in stages])
         return 0
@@ -130,9 +158,11 @@ def _summary(stages: list[Stage]) -> list[str]:
     for leg in dict.fromkeys(stage.leg for stage in stages):
         of = [stage for stage in stages if stage.leg == leg]
         gains = [stage.gain for stage in of if stage.gain is not None]
-        if gains:
-            after = statistics.median(stage.measured("after", "pass_at_1") or 0.0 for stage in of)
-            lines.append(f"{leg}: median pass@1 after {after:.3f}, least gain {min(gains):+.3f}")
+        passed = [after for stage in of if (after := stage.measured("after", "pass_at_1")) is not None]
+        if passed:
+            # Pretraining starts from nothing, so what it took stands in the place of what it gained.
+            rest = f"least gain {min(gains):+.3f}" if gains else f"at most {max(stage.seconds for stage in of):.1f} s"
+            lines.append(f"{leg}: median pass@1 after {statistics.median(passed):.3f}, {rest}")
             continue
         names = sorted(name for name in of[0].result["after"] if "accuracy" in name)
         worst = {name: min(stage.measured("after", name) or 0.0 for stage in of) for name in names}

@@ -25,9 +25,9 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One action, and its own arguments."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listed = actions.add_parser("list", help="who there is", allow_abbrev=False)
+    """One action, and its own arguments; without one, who there is."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listed = actions.add_parser("list", help="who there is (also without an action)", allow_abbrev=False)
     add_json(listed)
     added = actions.add_parser("add", help="a new user; asks for a password", allow_abbrev=False)
     added.add_argument("name", metavar="NAME")
@@ -38,9 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action, text in (("password", "another password"), ("remove", "take somebody out")):
         actions.add_parser(action, help=text, allow_abbrev=False).add_argument("name", metavar="NAME")
     add_home(parser)
+    add_json(parser)
+    parser.set_defaults(action="list")
+    listed.set_defaults(json=argparse.SUPPRESS)  # else it would undo what stands before the action
     for parsed in actions.choices.values():
         add_home(parsed)
-        parsed.set_defaults(home=argparse.SUPPRESS)  # else it would undo what stands before the action
+        parsed.set_defaults(home=argparse.SUPPRESS)  # for the same reason
 
 
 def run(arguments: argparse.Namespace) -> int:

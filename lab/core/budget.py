@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.core.recipes import (
     AdaptedRecipe,
+    Critic,
     DpoRecipe,
+    PpoRecipe,
     PretrainRecipe,
     Recipe,
     RmRecipe,
@@ -150,7 +152,7 @@ class Estimate(Frozen):
 
 
 def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
-    """Changes to try, one step each, that lower a recipe's memory: 4 bits, LoRA, checkpointing, micro-batch, batch, lengths."""
+    """Changes to try, one step each, that lower a recipe's memory: 4 bits, LoRA, checkpointing, critic, micro-batch, batch, lengths."""
     found: list[dict[str, Any]] = []
     if isinstance(recipe, AdaptedRecipe):
         if recipe.training is Training.FULL:
@@ -159,6 +161,8 @@ def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
             found.append({"load_in_4bit": True})
         if not recipe.gradient_checkpointing:
             found.append({"gradient_checkpointing": True})
+    if isinstance(recipe, PpoRecipe) and recipe.critic is Critic.OWN:
+        found.append({"critic": "trunk"})
     if isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe | SampledRecipe):
         size = min(recipe.micro_batch_size, recipe.batch_size)
         if size > 1:

@@ -7,12 +7,15 @@ a few signs, no control or direction characters, nothing invisible, and no mixtu
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from lab.errors import InputError
 
 LONGEST_NAME = 40
 SIGNS = frozenset(" -_.'’·〇")
+SHORTEST_MARK = 4
 STACKED = 2
 """Marks that one letter may carry; more of them climb over the neighbouring lines."""
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0x180B, 0x1810)}
@@ -51,6 +54,25 @@ def likeness(name: str) -> str:
     folded = unicodedata.normalize("NFKC", name).casefold()
     digits = "".join(str(unicodedata.decimal(letter, letter)) for letter in folded)
     return "".join(c for c in digits.translate(LOOKALIKES) if c.isalnum() or unicodedata.category(c)[0] == "M")
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by id as they are shown together: those that look alike get the end of their id, as much of it as tells them apart."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for person, name in names.items():
+        alike[likeness(name)].append(person)
+    return {
+        person: f"{name} ({_mark(person, alike[likeness(name)])})" if len(alike[likeness(name)]) > 1 else name
+        for person, name in names.items()
+    }
+
+
+def _mark(person: str, others: Sequence[str]) -> str:
+    """The end of an id, at least ``SHORTEST_MARK`` letters, that no other one ends with."""
+    for length in range(SHORTEST_MARK, len(person)):
+        if sum(other.endswith(person[-length:]) for other in others) == 1:
+            return f"…{person[-length:]}"
+    return person
 
 
 def _may_stand(letter: str) -> bool:

@@ -1,17 +1,14 @@
 """Pairs, judgements and preferences: what people are asked, what they said, and what training reads of it.
 
 A choice is stored by the identity of the response (first, second), never by its place on the screen: where it stood is a column
-beside it. This module stores nothing (``lab/store``), reads no files (``lab/data``), and says nothing of how well people agree
-(``agreement.py``).
+beside it. This module stores nothing (``lab/store``), reads no files (``lab/data``), derives nothing (``derivation.py``), and says
+nothing of how well people agree (``agreement.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -119,6 +116,8 @@ class Judgement(_Frozen):
     """Seconds from the pair on the screen to the choice."""
     edited: Text | None = None
     """The chosen response as the annotator rewrote it; the response itself stays as it is."""
+    revealed: bool = False
+    """Whether they had been shown before where the responses came from: then it is not blind."""
 
     @model_validator(mode="after")
     def _strength_and_edit_need_a_chosen_one(self) -> Self:
@@ -141,6 +140,14 @@ class Judgement(_Frozen):
         return Place.LEFT if self.choice is self.left else Place.RIGHT
 
 
+class Adjudication(_Frozen):
+    """The owner's word on a pair. It is given with the votes in view, so it decides and is no judgement: nobody's agreement counts it."""
+
+    pair_id: Name
+    by: Name
+    choice: Literal[Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD]
+
+
 class Preference(_Frozen):
     """What training reads: derived from judgements, never typed in by hand."""
 
@@ -152,12 +159,14 @@ class Preference(_Frozen):
     """Those whose votes were counted, by name."""
     n_votes: int
     agreement: float
-    """The share of the votes that chose the chosen one."""
+    """The share of the votes that chose the chosen one; 0 where it was adjudicated without any."""
     strength: float | None
     """The mean strength of the votes for the chosen one that gave any."""
     source_chosen: str | None
     source_rejected: str | None
     edited_by: str | None = None
+    adjudicated_by: str | None = None
+    """Whose word decided it, against or beside the votes."""
 
 
 class WhyNotDerived(StrEnum):
@@ -165,6 +174,8 @@ class WhyNotDerived(StrEnum):
 
     NOT_JUDGED = "not_judged"
     """Nobody has judged it, or all skipped it."""
+    NOT_BLIND = "not_blind"
+    """Whoever judged it had been shown the sources."""
     TOO_FEW_VOTES = "too_few_votes"
     NO_MAJORITY = "no_majority"
     TIE = "tie"
@@ -177,28 +188,17 @@ class WhyNotDerived(StrEnum):
 class Derivation(_Frozen):
     """The rule by which judgements become preferences; it is stored with the dataset that it made.
 
-    Every judgement but a skip is a vote. What more than half of the votes say holds; where that is a response, it needs at
-    least ``least_agreement`` of all votes. Ties and both-bad are left out and counted. With ``use_edits`` the chosen text is
-    the edit of those who chose it: the one made most often, then that of the first of them by name.
+    Every blind judgement but a skip is a vote; with ``use_revealed`` also those made after the sources were shown. What more than
+    half of the votes say holds; where that is a response, it needs at least ``least_agreement`` of all votes. Ties and both-bad are
+    left out and counted. With ``use_adjudications`` the owner's word on a pair decides it, whatever the votes say. With ``use_edits``
+    the chosen text is the edit of those who chose it: the one made most often, then that of the first of them by name.
     """
 
     least_votes: int = Field(1, ge=1, le=100)
     least_agreement: float = Field(0.5, ge=0.5, le=1.0)
     use_edits: bool = False
-
-
-@dataclass(frozen=True)
-class Derived:
-    """The preferences by pair id, and the pairs that gave none, with the reason."""
-
-    rule: Derivation
-    preferences: tuple[Preference, ...]
-    left_out: tuple[tuple[str, WhyNotDerived], ...]
-
-    @property
-    def counts(self) -> dict[WhyNotDerived, int]:
-        """How many pairs were left out for each reason."""
-        return dict(Counter(why for _, why in self.left_out))
+    use_adjudications: bool = True
+    use_revealed: bool = False
 
 
 def side_swapped(annotator: str, pair_id: str, seed: int) -> bool:
@@ -232,90 +232,6 @@ def make_pair(prompt: Prompt, one: Response, other: Response, better: Response |
     return Pair(
         id=_hash([said, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
     )
-
-
-def derive(pairs: Iterable[Pair], judgements: Iterable[Judgement], rule: Derivation | None = None) -> Derived:
-    """The preferences of these pairs by ``rule``; the order of pairs and judgements does not matter.
-
-    ``judgements`` is the current view, one of each annotator on a pair. Raises ValueError where one judged a pair twice.
-    """
-    rule = rule or Derivation()
-    of_pair: dict[str, dict[str, Judgement]] = defaultdict(dict)
-    for judgement in judgements:
-        if judgement.annotator in of_pair[judgement.pair_id]:
-            raise ValueError(f"{judgement.annotator} judged {judgement.pair_id} twice")
-        of_pair[judgement.pair_id][judgement.annotator] = judgement
-    preferences: list[Preference] = []
-    left_out: list[tuple[str, WhyNotDerived]] = []
-    for pair in sorted(pairs, key=lambda pair: pair.id):
-        by_name = sorted(of_pair.get(pair.id, {}).values(), key=lambda judgement: judgement.annotator)
-        found = _derive_one(pair, [vote for vote in by_name if vote.choice is not Choice.SKIP], rule)
-        if isinstance(found, Preference):
-            preferences.append(found)
-        else:
-            left_out.append((pair.id, found))
-    return Derived(rule, tuple(preferences), tuple(left_out))
-
-
-def _derive_one(pair: Pair, votes: Sequence[Judgement], rule: Derivation) -> Preference | WhyNotDerived:
-    """One pair's preference, or why there is none; ``votes`` in the order of the annotators' names, without skips."""
-    if not votes:
-        return WhyNotDerived.NOT_JUDGED
-    if len(votes) < rule.least_votes:
-        return WhyNotDerived.TOO_FEW_VOTES
-    choice, most = Counter(vote.choice for vote in votes).most_common(1)[0]
-    if 2 * most <= len(votes):
-        return WhyNotDerived.NO_MAJORITY
-    if not choice.is_response:
-        return WhyNotDerived.TIE if choice is Choice.TIE else WhyNotDerived.BOTH_BAD
-    if most < rule.least_agreement * len(votes) - 1e-9:
-        return WhyNotDerived.LOW_AGREEMENT
-    behind = [vote for vote in votes if vote.choice is choice]
-    strengths = [vote.strength for vote in behind if vote.strength is not None]
-    chosen, rejected = pair.response(choice), pair.response(choice.of_other)
-    edited, edited_by = _edit(behind) if rule.use_edits else (None, None)
-    text = chosen.text if edited is None else edited
-    if text.strip() == rejected.text.strip():
-        return WhyNotDerived.EQUAL_SIDES
-    return Preference(
-        prompt=pair.prompt,
-        chosen=text,
-        rejected=rejected.text,
-        pair_id=pair.id,
-        annotators=tuple(vote.annotator for vote in votes),
-        n_votes=len(votes),
-        agreement=most / len(votes),
-        strength=sum(strengths) / len(strengths) if strengths else None,
-        source_chosen=chosen.source,
-        source_rejected=rejected.source,
-        edited_by=edited_by,
-    )
-
-
-def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
-    """The edit made most often and its first maker by name; (None, None) where nobody edited."""
-    edits = [(vote.edited, vote.annotator) for vote in behind if vote.edited is not None]
-    if not edits:
-        return None, None
-    counts = Counter(text for text, _ in edits)
-    return max(edits, key=lambda edit: counts[edit[0]])  # of equals, max takes the first
-
-
-def as_rows(preferences: Iterable[Preference], dataset_version: str) -> list[dict[str, Any]]:
-    """Preferences as they are exported, in trl's form: all as text, or, where any prompt is a conversation, all as messages."""
-    rows = list(preferences)
-    messages = any(not isinstance(preference.prompt, str) for preference in rows)
-    return [_row(preference, messages) | {"dataset_version": dataset_version} for preference in rows]
-
-
-def _row(preference: Preference, messages: bool) -> dict[str, Any]:
-    row = preference.model_dump(mode="json")
-    if messages:
-        asked = preference.prompt
-        row["prompt"] = [{"role": "user", "content": asked}] if isinstance(asked, str) else row["prompt"]
-        for side in ("chosen", "rejected"):
-            row[side] = [{"role": "assistant", "content": row[side]}]
-    return row
 
 
 def _hash(value: Any) -> bytes:

@@ -2,18 +2,22 @@
 
 Pure: who gives the rewards is the rules' or a reward model's affair (``lab/store/rewarded_pairs.py``, ``lab/training/scoring.py``);
 what more than half of the people chose is ``preferences.py``'s. Gold pairs are left out, as they are from the data: they are there to
-measure people by, and mostly easy. Lengths are characters. Intervals are those of ``shares.py``.
+measure people by, and mostly easy. Lengths are characters. A pair counts once in every share, however many judged it: judgements of
+the same pair are not independent (as in ``comparison.py``). Intervals are those of ``shares.py``.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import Any
 
+from lab.core.derivation import derive
 from lab.core.groups import NO_SPREAD
-from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived, derive
+from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived
 from lab.core.shares import Share
 
 Rewards = Mapping[str, tuple[float, float]]
@@ -87,9 +91,9 @@ class RewardAgreement:
     """Of the pairs with responses of unequal length: how often people chose the longer one."""
     reward_longer: Share
     people_left: Share
-    """Of the judgements on these pairs that chose a response: how often it stood on the left."""
+    """Of the pairs: what share of the judgements that chose a response chose the one on the left."""
     reward_left: Share
-    """Of the same: how often the reward prefers the one that stood there. It sees no sides, so this is chance."""
+    """Of the same: in what share of them the reward prefers the one that stood there. It sees no sides, so this is chance."""
     by_unity: Mapping[Unity, Share]
     left_out: Mapping[WhyNotDerived, int]
     """Judged pairs that people did not decide."""
@@ -138,8 +142,9 @@ class Decided:
 
 
 def decided(pairs: Iterable[Pair], judgements: Sequence[Judgement]) -> Decided:
-    """What more than half of the voters chose, pair by pair. ``judgements``: one of each annotator on a pair."""
+    """What more than half of those who judged blind chose, pair by pair. ``judgements``: one of each annotator on a pair."""
     by_id = {pair.id: pair for pair in pairs}
+    judgements = [judgement for judgement in judgements if not judgement.revealed]
     judged = {judgement.pair_id for judgement in judgements if judgement.choice is not Choice.SKIP}
     ordinary = {pair_id: pair for pair_id, pair in by_id.items() if pair.gold is None and pair_id in judged}
     counted = [judgement for judgement in judgements if judgement.pair_id in ordinary]
@@ -166,7 +171,10 @@ def reward_agreement(found: Decided, rewards: Rewards, seen: Collection[str] = (
         if pair.id in rewards
     )
     by_id = {one.pair.id: one for one in ranked}
-    shown = [(by_id[one.pair_id], one) for one in found.judgements if one.pair_id in by_id]
+    shown: dict[str, list[Judgement]] = defaultdict(list)
+    for judgement in found.judgements:
+        if judgement.pair_id in by_id:
+            shown[judgement.pair_id].append(judgement)
     unequal = [(one, longer) for one in ranked if (longer := longer_of(one.pair)) is not None]
     return RewardAgreement(
         ranked=ranked,
@@ -174,8 +182,10 @@ def reward_agreement(found: Decided, rewards: Rewards, seen: Collection[str] = (
         ties=sum(one.agrees == 0.5 for one in ranked),
         people_longer=_share(longer is one.choice for one, longer in unequal),
         reward_longer=_share(one.prefers(longer) for one, longer in unequal),
-        people_left=_share(said.choice is said.left for _, said in shown),
-        reward_left=_share(one.prefers(said.left) for one, said in shown),
+        people_left=_share(fmean(said.choice is said.left for said in of_pair) for of_pair in shown.values()),
+        reward_left=_share(
+            fmean(by_id[pair_id].prefers(said.left) for said in of_pair) for pair_id, of_pair in shown.items()
+        ),
         by_unity={
             unity: _share(one.agrees for one in ranked if one.unity is unity)
             for unity in Unity

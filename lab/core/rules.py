@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lab.errors import MachineError
+
 RuleFunction = Callable[[str, str, str | None], float]
 """``reward(prompt, completion, answer) -> float``; ``answer`` is None where it is not known."""
 
 LONGEST_MESSAGE = 200
 """An error's message is cut to this many characters before it is stored."""
+NOT_RUN = "not run: time over"
+"""The error of a completion that a rule was never run on, where whoever asked gave only so much time."""
 CLOSE = 1e-6
 """A score this near to the expected one is the expected one."""
 
@@ -39,6 +43,9 @@ class Rule:
 
 class Bounded(Protocol):
     """What scores lie within, whoever gives them: a ready-made, a written or a trusted rule."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def low(self) -> float: ...
@@ -80,12 +87,19 @@ def weigh(scores: Mapping[str, Score], weights: Mapping[str, float]) -> Reward:
 
 
 def score(rule: Rule, prompt: str, completion: str, answer: str | None) -> Score:
-    """Run one rule on one completion; whatever it does comes back as a Score."""
+    """Run one rule on one completion; whatever it does comes back as a Score. MachineError where there is nothing to run it in."""
     try:
         value = rule.function(prompt, completion, answer)
+    except MachineError:
+        raise
     except Exception as error:  # a rule's failure is data, never a crash of the run
         return Score(rule.fallback, _message(error))
     return check(rule, value)
+
+
+def not_run(rule: Bounded) -> Score:
+    """The Score of a completion that the rule was never run on."""
+    return Score(rule.fallback, NOT_RUN)
 
 
 def check(rule: Bounded, value: object) -> Score:

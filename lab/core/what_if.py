@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.core.groups import NO_SPREAD, Estimator, ThresholdKind, WhyDropped, make_group
-from lab.core.rules import Reward
+from lab.core.rules import NOT_RUN, Reward
 
 Line = dict[str, Any]
 
@@ -28,10 +28,13 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class Standing:
-    """What became of one completion. ``rank`` is 1 for the best reward; equal rewards share a rank. Unscored ones are last."""
+    """What became of one completion. ``rank`` is 1 for the best reward; equal rewards share a rank. Unscored ones are last.
+
+    ``advantage`` is None where it cannot be made anew: PPO's comes of values, token by token (GAE), not of the group.
+    """
 
     reward: float | None
-    advantage: float
+    advantage: float | None
     kept: bool
     why_dropped: WhyDropped | None
     rank: int
@@ -81,11 +84,14 @@ def what_if(
     *,
     was: Estimator | None = None,
     skip_no_spread: bool = True,
+    by_tokens: bool = False,
 ) -> GroupChange:
     """A line of groups.jsonl under other rewards (one a completion; None: the recorded ones) and other settings.
 
     ``was`` is the run's own estimator, which stays where ``change`` names none (group-scaled where not given), and ``skip_no_spread``
-    whether it left out groups without spread. What was, is taken from the line as it stands. Raises ValueError where the rewards are not one a completion.
+    whether it left out groups without spread. ``by_tokens``: its advantages are PPO's, which stay as they are under the recorded
+    rewards and are not known under others. What was, is taken from the line as it stands. Raises ValueError where the rewards are not
+    one a completion.
     """
     change = change or WhatIf()
     completions = line["completions"]
@@ -101,12 +107,16 @@ def what_if(
         estimator=change.estimator or was or Estimator.GROUP_SCALED,
         skip_no_spread=skip_no_spread,
     )
+    was_advantages = [float(one.get("advantage") or 0.0) for one in completions]
     old = [
-        Standing(_finite(value), float(one.get("advantage") or 0.0), bool(one.get("kept")), _why(one), rank)
-        for one, value, rank in zip(completions, recorded, ranks(recorded), strict=True)
+        Standing(_finite(value), was_advantages[n], bool(one.get("kept")), _why(one), rank)
+        for n, (one, value, rank) in enumerate(zip(completions, recorded, ranks(recorded), strict=True))
     ]
+    advantages: Sequence[float | None] = group.advantages
+    if by_tokens:
+        advantages = was_advantages if rewards is None else [None] * len(completions)
     new = [
-        Standing(_finite(value), group.advantages[n], group.kept[n], group.why_dropped[n], rank)
+        Standing(_finite(value), advantages[n], group.kept[n], group.why_dropped[n], rank)
         for n, (value, rank) in enumerate(zip(values, ranks(values), strict=True))
     ]
     scores = [one.get("scores") or {} for one in completions]
@@ -128,7 +138,8 @@ def what_if(
 
 
 def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
-    """What the changes come to: means, kept and no-spread shares before and after, and how many completions changed sides."""
+    """What the changes come to: means, kept and no-spread shares before and after, how many completions changed sides, and how many
+    were not run for want of time."""
     completions = [one for change in changes for one in change.completions]
     count = len(completions) or 1
 
@@ -149,6 +160,7 @@ def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
         "new": of("new"),
         "newly_kept": sum(one.new.kept and not one.old.kept for one in completions),
         "newly_dropped": sum(one.old.kept and not one.new.kept for one in completions),
+        "not_run": sum({"error": NOT_RUN} in one.scores.values() for one in completions),
         "rank_changes": sum(one.new.rank != one.old.rank for one in completions),
         "another_best": sum(_best(change, "old").isdisjoint(_best(change, "new")) for change in changes),
     }

@@ -2,13 +2,13 @@
 
 Each function is pure: ``rule(prompt, completion, answer) -> float`` within the rule's bounds, or a ValueError where it
 cannot be applied; ``lab.core.rules.score`` turns that into a recorded error. To *run* rules on what models wrote take them from
-``lab.sandbox.ready.READY``: the same table with the syntax rules moved into a killable worker.
+``lab.sandbox.ready.READY``: the same table with the rules that parse or compute moved into killable workers.
 """
 
 from __future__ import annotations
 
 from lab.core.rules import Rule
-from lab.rules import form, mathematics, syntax
+from lab.rules import equality, form, mathematics, syntax
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -19,6 +19,15 @@ RULES: dict[str, Rule] = {
             label_zh="等于答案",
             about_en="1 when the final answer equals the known one; numbers are compared as numbers: 15/3, 5.0 and 5 are equal.",
             about_zh="最终答案与已知答案相等得 1；数字按数值比较：15/3、5.0 与 5 相等。",
+        ),
+        Rule(
+            *("mathematically_equal", equality.mathematically_equal),
+            label_en="Mathematical equality (math-verify)",
+            label_zh="数学等价（math-verify）",
+            about_en="1 when the final answer equals the known one as mathematics: \\frac{1}{2} and 0.5, {1, 2} and {2, 1}, (x+1)² written out. "
+            "LaTeX is read between $…$ or in \\boxed{…}; 1 s a completion at most.",
+            about_zh="最终答案与已知答案在数学上等价得 1：\\frac{1}{2} 与 0.5，{1, 2} 与 {2, 1}，展开的 (x+1)²。"
+            "LaTeX 须写在 $…$ 或 \\boxed{…} 中；每条回答最多 1 秒。",
         ),
         Rule(
             *("integer_answer", mathematics.integer_answer),

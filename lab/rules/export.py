@@ -1,17 +1,18 @@
-"""A rule set as a Python file of reward functions in trl's form, which runs without the lab and with the standard library alone.
+"""A rule set as a Python file of reward functions in trl's form, which runs without the lab.
 
 Ready-made rules are written out from their own source, with what they need of this room and nothing more; written ones stand in it as
 they are. Scores, bounds and fallbacks are the lab's. Two things differ: a written rule runs in the reader's own Python, with no
-sandbox around it, and google-re2 becomes ``re``. ``python_static_check`` still needs pyflakes.
+sandbox around it, and google-re2 becomes ``re``. It needs the standard library alone, but for the rules in NEEDS: their package is
+imported at the top, so that a file without it fails at once and gives no score that is none.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
-import json
 import keyword
-import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,9 +20,9 @@ from types import ModuleType
 
 from lab.core.recipes import RuleUse
 from lab.errors import RuleError
-from lab.rules import RULES, form, mathematics, numbers, statements, syntax
+from lab.rules import RULES, equality, form, mathematics, numbers, statements, syntax
 
-MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, form, syntax)
+MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, equality, form, syntax)
 """Each after those that it imports from."""
 
 FOREIGN = {
@@ -37,12 +38,18 @@ FOREIGN = {
 }
 """What the rules' modules take from elsewhere than the standard library, and what stands for it in the file."""
 
+NEEDS = {
+    "python_static_check": ("pyflakes", "pyflakes"),
+    "mathematically_equal": ("math_verify", "math-verify[antlr4-13-2]"),
+}
+"""The module that a ready-made rule needs besides the standard library, and what pip calls it."""
+
 HEAD = '''"""{title}: reward functions for trl, exported by the Alignment Lab. They run without it.
 
     from {module} import REWARD_FUNCS, REWARD_WEIGHTS
     GRPOTrainer(reward_funcs=REWARD_FUNCS, args=GRPOConfig(reward_weights=REWARD_WEIGHTS, …), …)
 
-The data set's column ``answer`` holds the known answers. Rules and weights:
+The data set's column ``answer`` holds the known answers. {needs}Rules and weights:
 {rules}
 """
 
@@ -111,12 +118,16 @@ def as_python(uses: Sequence[RuleUse], name: str = "rules") -> str:
     for use in uses:
         if use.source is None and use.name not in RULES:
             raise RuleError("rule_not_exportable", rule=use.name)
-    ready = [_root(use.name) for use in uses if use.source is None]
-    library, imports = _library(ready)
-    names = _names(uses, {name for name, _ in library})
+    ready = [use.name for use in uses if use.source is None]
+    library, imported = _library([_root(name) for name in ready])
+    needed = sorted({NEEDS[name] for name in ready if name in NEEDS})
+    names = _names(uses, {*imported, *(module for module, _ in needed), *(name for name, _ in library)})
+    imports = sorted(set(imported.values())) + [f"\nimport {module}  # noqa: F401" for module, _ in needed]
+    packages = " ".join(package for _, package in needed)
+    needs = f"They need: pip install {packages}\n" if needed else ""
     listed = "\n".join(f"  {use.weight:g} × {_one_line(use.name)}" for use in uses)
     title = _one_line(name)
-    parts = [HEAD.format(title=title, module=_identifier(name), rules=listed, imports="\n".join(imports))]
+    parts = [HEAD.format(title=title, module=_identifier(name), needs=needs, rules=listed, imports="\n".join(imports))]
     parts += [f"{text}\n\n" for _, text in library]
     parts.append(FRAME)
     parts += [_binding(use, variable) for use, variable in zip(uses, names, strict=True)]
@@ -134,8 +145,8 @@ def _binding(use: RuleUse, variable: str) -> str:
     return f"{about}{variable} = _reward_function({use.name!r}, _written({_literal(use.source)}), {tail})\n"
 
 
-def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """What the ready-made rules need: (name, text) in an order that runs, and the lines that import from the standard library."""
+def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """What the ready-made rules need: (name, text) in an order that runs, and by name the lines that import from the standard library."""
     definitions, imported = _definitions()
     wanted: set[str] = set()
     waiting = list(roots)
@@ -148,7 +159,7 @@ def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
             waiting += definitions[name].uses
     found = [(name, text) for name, text in FOREIGN.items() if name in wanted]
     found += [(name, "\n".join(one.texts)) for name, one in definitions.items() if name in wanted]
-    return found, sorted({imported[name] for name in wanted if name in imported})
+    return found, {name: imported[name] for name in wanted if name in imported}
 
 
 @cache
@@ -213,13 +224,18 @@ def _names(uses: Sequence[RuleUse], taken: set[str]) -> list[str]:
 
 
 def _identifier(name: str) -> str:
-    plain = re.sub(r"\W", "_", name).lstrip("_0123456789") or "rule"
-    return f"{plain}_rule" if keyword.iskeyword(plain) else plain
+    """A name for a variable, in the form that Python itself brings names into, which hides no name of Python's own."""
+    spelled = unicodedata.normalize("NFKC", name)
+    plain = "".join(char if f"_{char}".isidentifier() else "_" for char in spelled).lstrip("_0123456789")
+    if not plain.isidentifier():
+        plain = f"rule_{plain}".rstrip("_")
+    return f"{plain}_rule" if keyword.iskeyword(plain) or hasattr(builtins, plain) else plain
 
 
 def _one_line(text: str) -> str:
-    """Text that can stand in a comment or a docstring."""
-    return " ".join(text.split()).replace("\\", "/").replace('"""', "'''")
+    """Text that can stand in a comment or a docstring: what cannot be printed is left out."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(shown.split()).replace("\\", "/").replace('"""', "'''")
 
 
 def _literal(source: str) -> str:
@@ -229,4 +245,4 @@ def _literal(source: str) -> str:
         return f"'''\n{source}'''"
     if plain and "'''" not in source and source.endswith("\n"):
         return f"r'''\n{source}'''"
-    return json.dumps(source)
+    return repr(source)

@@ -75,7 +75,7 @@ def _watch(store: Store, watched: Watched, pressed: list[float], on_progress: On
         if on_progress is not None:
             on_progress(summary(store.run(watched.run_id), store))
         time.sleep(GLANCE)
-    settle(store, watched.run_id, end)
+    settle(store, watched.run_id, end, of=watched.worker.identity)
     if on_progress is not None:
         on_progress(summary(store.run(watched.run_id), store))
 

@@ -15,11 +15,11 @@ from lab.core.recipes import Recipe
 from lab.errors import StartError, StateError
 from lab.runs import checks
 from lab.runs.jobs import Jobs
-from lab.runs.launcher import Launcher, LocalLauncher, is_worker_of
-from lab.runs.processes import Identity, identity_of, is_alive
+from lab.runs.launcher import Launcher, LocalLauncher
+from lab.runs.processes import is_alive
 from lab.runs.progress import stop_step
 from lab.runs.slots import holder, note_holder, slot_path, supervisor_path
-from lab.runs.watch import Watched, ending, launch, settle
+from lab.runs.watch import NO_WORKER, Watched, ending, launch, run_identity, settle, unnoted_worker
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
 
@@ -66,8 +66,8 @@ class Supervisor:
             raise StartError("home_in_use", home=self._store.home, pid=holder(path))
         note_holder(lock)
         self._closing.clear()
-        self._adopt()
-        self._watch()
+        for duty in (self._adopt, self._watch):  # before anybody looks; what fails now is tried again by the thread
+            self._try(duty)
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -138,31 +138,17 @@ class Supervisor:
         for run in self._store.in_state(RunState.RUNNING):
             if run.id in self._watched:
                 continue
-            identity = run_identity(run) or self._find_worker(run)
+            identity = run_identity(run) or unnoted_worker(self._store, run)
             if identity is not None:
                 worker = self._launcher.attach(identity)
                 self._watched[run.id] = Watched(run.id, worker, self._store.folder(run.id))
-
-    def _find_worker(self, run: Run) -> Identity | None:
-        """The worker of a run whose starter was killed before it could note the pid."""
-        with try_lock(slot_path(self._store.home)) or Lock(None) as slot:
-            if slot.file is not None:  # nobody holds the slot, so there is no worker
-                self._store.change(run.id, only_if=[RunState.RUNNING], state=RunState.QUEUED)
-                return None
-        folder = self._store.folder(run.id)
-        identity = identity_of(int((folder.heartbeat() or {}).get("pid") or 0))
-        if identity is None or not is_worker_of(identity, folder):
-            return None  # it has not come so far yet, or belongs to `train`, which will note the pid itself
-        self._store.change(
-            run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id, only_if=[RunState.RUNNING]
-        )
-        return identity
 
     def _watch(self) -> None:
         for run_id, watched in list(self._watched.items()):
             end = watched.look()
             if end is not None:
-                settle(self._store, run_id, end, certain=watched.worker.exit_code is not None)
+                worker = watched.worker
+                settle(self._store, run_id, end, of=worker.identity, certain=worker.exit_code is not None)
                 del self._watched[run_id]
 
     def _start_next(self) -> None:
@@ -186,13 +172,6 @@ class Supervisor:
             self._idle_since = now
         elif now - self._idle_since > IDLE:
             self._launcher.prepare()
-
-
-def run_identity(run: Run) -> Identity | None:
-    """The identity of the run's worker, where it was noted."""
-    if run.pid is None or run.pid_started is None or run.boot_id is None:
-        return None
-    return Identity(run.pid, run.pid_started, run.boot_id)
 
 
 def stop(store: Store, run_id: str, *, now: bool = False) -> None:
@@ -221,20 +200,21 @@ def settle_gone(store: Store) -> None:
     with lock:
         for run in store.in_state(RunState.RUNNING):
             identity = run_identity(run)
-            if identity is not None and not is_alive(identity):
+            if identity is None:
+                unnoted_worker(store, run)
+            elif not is_alive(identity):
                 found = ending(store.folder(run.id), None, ended_by_us=_stop_now(store, run))
-                settle(store, run.id, found, certain=False)
+                settle(store, run.id, found, of=identity, certain=False)
 
 
 def requeue(store: Store, run_id: str) -> Run:
     """Queue a run that stopped, failed or was lost, under its own id. Raises StateError ``run_not_resumable``."""
     run = store.run(run_id)
-    if not run.state.resumable:
-        raise StateError("run_not_resumable", run=run.name, state=run.state)
-    store.folder(run_id).prepare_resume()
     resumable = [state for state in RunState if state.resumable]
-    values = {"state": RunState.QUEUED, "queued": time.time(), "ended": None, "error": None, "pid": None}
-    if not store.change(run_id, only_if=resumable, **values):
+    values = {"state": RunState.QUEUED, "queued": time.time(), "ended": None, "error": None, **NO_WORKER}
+    # The folder is made ready while the row cannot change: of two that resume at once, the later must not clear away what a
+    # worker of the earlier has written already.
+    if not store.change(run_id, only_if=resumable, then=store.folder(run_id).prepare_resume, **values):
         raise StateError("run_not_resumable", run=run.name, state=store.run(run_id).state)
     return store.run(run_id)
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.core.models_in_memory import bases, roles
-from lab.core.recipes import Recipe, with_values
+from lab.core.recipes import MeasuredOn, Recipe, with_values
 from lab.errors import StateError
 from lab.runs.foreground import OnProgress, train_in_foreground
+from lab.runs.progress import summary
 from lab.store.presets import load_preset
-from lab.store.runs import RunState, Store
+from lab.store.runs import Run, RunState, Store
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ ON_MODEL_ALONE: Mapping[str, Any] = {"rules_weight": 0.0, "kl_coefficient": 0.3,
 """A reward model's scores reach further than rules do, so it takes a larger KL weight to keep the policy near its start."""
 
 CHAIN = (
+    Leg("pretrain", "tiny/pretrain", aside=True),
     Leg("sft", "tiny/sft"),
     Leg("rm", "tiny/rm", {"model": "sft"}),
     Leg("dpo", "tiny/dpo", {"model": "sft"}),
@@ -43,8 +45,16 @@ CHAIN = (
     Leg("rm-format", "tiny/rm-format", {"model": "sft"}, aside=True),
     Leg("ppo-hacked", "tiny/ppo", {"model": "sft", "reward_model": "rm-format"}, {"rules_weight": 0.0}, aside=True),
 )
-"""The course in order: PPO learns from the reward model alone. Aside: PPO on rules alone; and a reward model that learned the format
+"""The course in order: PPO learns from the reward model alone. Aside: the live pretraining from nothing, which no
+other leg starts from; PPO on rules alone; and a reward model that learned the format
 only, with the PPO that hacks it."""
+
+
+class TourStopped(StateError):
+    """A run of the tour was stopped, by Ctrl-C or from elsewhere; it can be resumed."""
+
+    def __init__(self, run: Run, store: Store) -> None:
+        super().__init__("tour_stopped", run=run.id, step=summary(run, store)["step"], home=store.home)
 
 
 @dataclass(frozen=True)
@@ -80,24 +90,30 @@ def tour(
     *,
     legs: Collection[str],
     samples: int,
+    split: MeasuredOn = MeasuredOn.HELD_OUT,
     on_start: Callable[[Leg, Recipe], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Iterator[Stage]:
-    """Train the chain for each seed, and yield each stage as it ends. Raises LabError where a run does not finish."""
+    """Train the chain for each seed, and yield each stage as it ends.
+
+    Every run is measured on ``split``. Raises TourStopped where a run is stopped, another LabError where one does not finish.
+    """
     for seed in seeds:
         models: dict[str, str] = {}
         for leg in CHAIN:
             if leg.name not in legs:
                 continue
-            changes = {"seed": seed, "measure_samples": samples} | dict(leg.also)
+            changes = {"seed": seed, "measure_samples": samples, "measure_on": split} | dict(leg.also)
             changes |= {name: f"run:{models[start]}" for name, start in leg.starts.items() if start in models}
             recipe = with_values(load_preset(leg.preset).recipe, changes, source=leg.preset)
             if on_start:
                 on_start(leg, recipe)
             started = time.monotonic()
             run = train_in_foreground(recipe, store, on_progress)
+            if run.state is RunState.STOPPED:
+                raise TourStopped(run, store)
             if run.state is not RunState.FINISHED:
-                raise StateError("tour_broken", run=run.id, preset=leg.preset, state=str(run.state))
+                raise StateError("tour_broken", run=run.id, preset=leg.preset, state=str(run.state), home=store.home)
             models[leg.name] = run.id
             seconds = time.monotonic() - started
             yield Stage(leg.name, seed, run.id, seconds, bases(recipe), roles(recipe), store.folder(run.id).result())

@@ -55,8 +55,9 @@ def warnings_of(run: Run, store: Store) -> list[RunWarning]:
     return found
 
 
-def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, str]]:
-    """The samples of a warning as pairs for people to judge: ``prompt, first, second, first_source, second_source`` each.
+def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, Any]]:
+    """The samples of a warning as pairs for people to judge: ``prompt, first, second, first_source, second_source`` each; a prompt is
+    text, or the messages of a conversation.
 
     Beside a sample stands another completion of its group; where the group said one thing only, an earlier one of the same prompt;
     else the known answer. Raises StateError ``warning_gone`` where the run gives no such warning (any more).
@@ -69,10 +70,11 @@ def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, str]]:
     return [row for row in rows if row is not None]
 
 
-def _pair(sample: dict[str, Any], run: Run, folder: RunFolder) -> dict[str, str] | None:
-    text, prompt = str(sample["text"]), str(sample["prompt"])
+def _pair(sample: dict[str, Any], run: Run, folder: RunFolder) -> dict[str, Any] | None:
+    text = str(sample["text"])
     (line,) = [each for each in folder.group_lines(sample["step"], sample["step"]) if each["group"] == sample["group"]]
-    early = [each for each in folder.group_lines(1, EARLY) if each["prompt"] == prompt]
+    prompt = _asked(line)
+    early = [each for each in folder.group_lines(1, EARLY) if _asked(each) == prompt]
     others = [(str(one["text"]), each["step"]) for each in [line, *early] for one in each["completions"]]
     found = next(((other, f"run:{run.id} step {step}") for other, step in others if _differ(other, text)), None)
     if found is None and line.get("answer") is not None and _differ(str(line["answer"]), text):
@@ -81,6 +83,11 @@ def _pair(sample: dict[str, Any], run: Run, folder: RunFolder) -> dict[str, str]
         return None
     here = f"run:{run.id} step {sample['step']}"
     return {"prompt": prompt, "first": text, "first_source": here, "second": found[0], "second_source": found[1]}
+
+
+def _asked(line: Line) -> str | list[dict[str, str]]:
+    """What a group was asked: of a conversation every message."""
+    return line.get("turns") or str(line["prompt"])
 
 
 def _differ(one: str, other: str) -> bool:

@@ -16,8 +16,10 @@ from typing import Any
 from lab.core.recipes import parse
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.estimate import keep_with_run
-from lab.runs.launcher import Launcher, Worker
-from lab.store.locks import Lock
+from lab.runs.launcher import Launcher, Worker, is_worker_of
+from lab.runs.processes import Identity, identity_of
+from lab.runs.slots import slot_path
+from lab.store.locks import Lock, try_lock
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
 from lab.store.worker_folder import WorkerFolder
@@ -26,6 +28,8 @@ KILL_AFTER = 20.0  # seconds from SIGTERM to SIGKILL
 LINGER = 60.0  # seconds that a worker may take to exit once its result is written
 EXIT_STOPPED = 3
 FULL_BELOW = 1 << 20
+NO_WORKER: dict[str, Any] = {"pid": None, "pid_started": None, "boot_id": None}
+"""The columns that name a run's worker, while none is noted."""
 FULL_SIGNS = ("No space left on device", "Errno 28", "Disk quota exceeded", "disk_full")
 
 
@@ -86,33 +90,69 @@ def launch(store: Store, launcher: Launcher, run: Run, slot: Lock) -> Watched | 
     """Start a queued run's worker in the slot. None where it was cancelled meanwhile, or could not be started.
 
     The row says *running* before there is a process, so that a crash in between never starts a run twice; the
-    supervisor sorts that case out (``Supervisor._find_worker``).
+    supervisor sorts that case out (``unnoted_worker``). The slot is let go whatever happens: from then on the worker
+    alone holds it.
     """
     began = time.time()
     values: dict[str, Any] = {"state": RunState.RUNNING, "started": run.started or began, "ended": None, "error": None}
-    if not store.change(run.id, only_if=[RunState.QUEUED], **values, pid=None, pid_started=None, boot_id=None):
-        slot.release()
-        return None
     folder = store.folder(run.id)
     try:
-        worker = launcher.launch(folder, slot)
-    except OSError as error:
-        reason = StateError("worker_did_not_start", run=run.name, reason=error.strerror or error)
-        settle(store, run.id, Ending(RunState.FAILED, reason.as_dict()))
-        return None
+        if not store.change(run.id, only_if=[RunState.QUEUED], **values, **NO_WORKER):
+            return None
+        try:
+            worker = launcher.launch(folder, slot)
+        except OSError as error:
+            reason = StateError("worker_did_not_start", run=run.name, reason=error.strerror or error)
+            settle(store, run.id, Ending(RunState.FAILED, reason.as_dict()), of=None)
+            return None
+        store.change(run.id, **noted(worker.identity))
     finally:
-        slot.release()  # the worker has it now
-    identity = worker.identity
-    store.change(run.id, pid=identity.pid, pid_started=identity.started, boot_id=identity.boot_id)
+        slot.release()
     with suppress(LabError):  # a recipe of another version of the lab
         keep_with_run(parse(run.recipe, run.name), store.home, folder)
     return Watched(run.id, worker, folder)
 
 
-def settle(store: Store, run_id: str, ending: Ending, *, certain: bool = True) -> None:
-    """Write the ending into the database, once. Who saw the exit code (``certain``) corrects a *lost* of others."""
+def settle(store: Store, run_id: str, ending: Ending, *, of: Identity | None, certain: bool = True) -> None:
+    """Write the ending of the attempt that the worker ``of`` made (None: one whose worker was never noted), once.
+
+    Who saw the exit code (``certain``) corrects a *lost* of others. An attempt that has been resumed meanwhile is left alone.
+    """
     from_states = [RunState.RUNNING, RunState.LOST] if certain else [RunState.RUNNING]
-    store.change(run_id, only_if=from_states, state=ending.state, ended=time.time(), error=ending.error)
+    values: dict[str, Any] = {"state": ending.state, "ended": time.time(), "error": ending.error}
+    store.change(run_id, only_if=from_states, where=NO_WORKER if of is None else noted(of), **values)
+
+
+def noted(identity: Identity) -> dict[str, Any]:
+    """The columns of a run's row that name its worker."""
+    return {"pid": identity.pid, "pid_started": identity.started, "boot_id": identity.boot_id}
+
+
+def run_identity(run: Run) -> Identity | None:
+    """The identity of the run's worker, where it was noted."""
+    if run.pid is None or run.pid_started is None or run.boot_id is None:
+        return None
+    return Identity(run.pid, run.pid_started, run.boot_id)
+
+
+def unnoted_worker(store: Store, run: Run) -> Identity | None:
+    """The worker of a running run whose starter was killed before it could note it; None where there is none to be found.
+
+    Where nobody holds the slot there is no worker: the run has ended if it left a result, and else goes back to the queue.
+    """
+    folder = store.folder(run.id)
+    with try_lock(slot_path(store.home)) or Lock(None) as slot:
+        if slot.file is not None:
+            if folder.result() is not None:
+                settle(store, run.id, ending(folder, None, ended_by_us=False), of=None)
+            else:
+                store.change(run.id, only_if=[RunState.RUNNING], where=NO_WORKER, state=RunState.QUEUED)
+            return None
+    identity = identity_of(int((folder.heartbeat() or {}).get("pid") or 0))
+    if identity is None or not is_worker_of(identity, folder):
+        return None  # it has not come so far yet, or belongs to `train`, which will note the pid itself
+    found = store.change(run.id, only_if=[RunState.RUNNING], where=NO_WORKER, **noted(identity))
+    return identity if found else None
 
 
 def ending(folder: RunFolder, exit_code: int | None, *, ended_by_us: bool, peak: int | None = None) -> Ending:

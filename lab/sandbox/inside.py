@@ -4,8 +4,8 @@ Started by ``worker.py`` as a program, never imported by the lab. It holds no se
 once its modules are loaded. Covered: endless or huge parsing (killed from outside; address space), gaining privileges,
 outliving its parent. Not covered: it can still read files and open sockets, so nothing that a model wrote is *run* here.
 
-Request ``{"rule", "prompt", "completion", "answer"}`` → ``{"value": …}`` or ``{"error": "Type: message"}``. The first line that
-it writes names the layers that are active: ``{"layers": […]}``.
+Request ``{"rule", "prompt", "completion", "answer"}`` → ``{"value": …}`` or ``{"error": "Type: message"}``; ``{"toml": text}`` →
+``{"value": its values}`` or ``{"error": why}``. The first line that it writes names the layers that are active: ``{"layers": […]}``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 ADDRESS_SPACE = 1 << 30
 """Bytes; a worker with its modules loaded takes a fifth of that."""
+
+DEEPEST = 12
+"""Levels of a TOML text; a rule set has five."""
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SIGKILL = 9
@@ -69,16 +73,39 @@ def main(parent: int, search_path: list[str]) -> None:
 
     print(json.dumps({"layers": harden(parent)}), file=replies, flush=True)
     for line in sys.stdin:
-        print(json.dumps(_answer(RULES, line)), file=replies, flush=True)
+        print(json.dumps(answer(RULES, line)), file=replies, flush=True)
 
 
-def _answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
+def answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
+    """The reply to one request."""
     try:
         asked = json.loads(line)
+        if "toml" in asked:
+            return _toml(asked["toml"])
         rule = rules[asked["rule"]]
         return {"value": rule.function(asked["prompt"], asked["completion"], asked["answer"])}
     except Exception as error:  # a failure of a rule is an answer; only a crash ends the worker
         return {"error": f"{type(error).__name__}: {error}"[:200]}
+
+
+def _toml(text: str) -> dict[str, object]:
+    try:
+        values = tomllib.loads(text)
+        if not _shallow(values, DEEPEST):
+            return {"error": "it is nested too deeply"}
+        return {"value": json.loads(json.dumps(values, default=str))}
+    except RecursionError:
+        return {"error": "it is nested too deeply"}
+    except ValueError as error:  # also TOMLDecodeError
+        return {"error": str(error)[:200]}
+
+
+def _shallow(value: object, levels: int) -> bool:
+    """Whether tables and lists are nested at most so deep."""
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_shallow(one, levels - 1) for one in inner)
 
 
 if __name__ == "__main__":

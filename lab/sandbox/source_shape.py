@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -28,8 +29,9 @@ class Sharing(Enum):
     NOTHING = "nothing"
 
 
-TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval"})
-"""Names by which code can tell what a session did before."""
+TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval", "iter"})
+"""Names by which code can tell what a session did before. The text of an object without a text of its own holds where it lies, which
+grows within a session: an iterator has none, and an instance of a class that makes none (see ``_textless``)."""
 
 STATELESS_MODULES = frozenset({"re", "math", "json", "unicodedata"})
 """Modules whose objects hold nothing that can be changed."""
@@ -65,7 +67,7 @@ def sharing(source: str) -> Sharing:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Sharing.NOTHING
     nodes = list(ast.walk(tree))
-    if any(_tells(node) for node in nodes):
+    if any(_tells(node) for node in nodes) or _makes_classes(nodes):
         return Sharing.NOTHING
     if all(map(_declares, tree.body)) and not any(map(_may_change, nodes)):
         return Sharing.SOURCE
@@ -73,12 +75,35 @@ def sharing(source: str) -> Sharing:
 
 
 def _tells(node: ast.AST) -> bool:
-    """Whether it names something of TELLING."""
+    """Whether it names something of TELLING, or makes a class whose instances tell where they lie."""
+    if isinstance(node, ast.ClassDef):
+        return _textless(node)
     if isinstance(node, ast.Name):
         return node.id in TELLING
     if isinstance(node, ast.Import):
         return any(one.name in TELLING for one in node.names)
     return isinstance(node, ast.ImportFrom) and node.module in TELLING
+
+
+def _textless(made: ast.ClassDef) -> bool:
+    """Whether the class has no ``__repr__``, neither written nor made by ``@dataclass``; one by inheritance does not count."""
+    written = any(isinstance(one, ast.FunctionDef) and one.name == "__repr__" for one in made.body)
+    return not written and not any(isinstance(one, ast.Name) and one.id == "dataclass" for one in made.decorator_list)
+
+
+def _makes_classes(nodes: Sequence[ast.AST]) -> bool:
+    """Whether ``type`` is used for anything but asking one object its type: called otherwise it makes a class without a text."""
+    names = sum(isinstance(node, ast.Name) and node.id == "type" for node in nodes)
+    asks = sum(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "type"
+        and len(node.args) == 1
+        and not isinstance(node.args[0], ast.Starred)
+        and not node.keywords
+        for node in nodes
+    )
+    return names > asks
 
 
 def _declares(statement: ast.stmt) -> bool:

@@ -52,11 +52,15 @@ class Worker:
         """
         reply = self.ask({"rule": rule, "prompt": prompt, "completion": completion, "answer": answer})
         if "error" in reply:
-            raise ValueError(reply["error"])
+            kind, _, why = str(reply["error"]).partition(": ")
+            raise {"ValueError": ValueError(why), "TimeoutError": TimeoutError(why)}.get(
+                kind, ValueError(reply["error"])
+            )
         return float(str(reply["value"]))
 
     def ask(self, request: Mapping[str, object]) -> dict[str, object]:
-        """The program's reply to one request. Raises TimeoutError or ChildProcessError as ``apply`` does."""
+        """The program's reply to one request. Raises TimeoutError or ChildProcessError as ``apply`` does, MachineError where it
+        does not start."""
         line = json.dumps(request) + "\n"
         with self._lock:
             return self._exchange(self._running(), line, self.longest_call)
@@ -77,7 +81,13 @@ class Worker:
             return self._process
         self._end()
         self._process = _STARTER.submit(self._spawn).result()
-        hello = self._exchange(self._process, "", LONGEST_START)
+        try:
+            hello = self._exchange(self._process, "", LONGEST_START)
+        except (
+            TimeoutError,
+            ChildProcessError,
+        ) as error:  # nothing was asked of it yet, so it is nobody's fault who asks
+            raise MachineError("sandbox_failed", why=f"its process does not start: {error}") from None
         if "failed" in hello:
             self._end()
             raise MachineError("sandbox_failed", why=hello["failed"])
@@ -123,7 +133,7 @@ class Worker:
         self._end()
         if late.is_set():
             raise TimeoutError(f"took longer than {seconds:g} s")
-        raise ChildProcessError("the worker process ended while it looked at this completion")
+        raise ChildProcessError("the worker process ended" + (" while it looked at this completion" if request else ""))
 
     def _end(self) -> None:
         process, self._process = self._process, None

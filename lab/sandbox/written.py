@@ -6,8 +6,7 @@ as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``)
 
 What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
 source in a namespace of its own, unless nobody could tell (``source_shape.py``), and where even a session's past could be told each
-gets a session of its own. One thing is left: the *text* of an object without a text of its own (``str(reward)``) holds a number that
-grows within a batch.
+gets a session of its own.
 
 ``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
 """
@@ -22,7 +21,7 @@ from functools import cache
 from typing import Any
 
 from lab.core.recipes.sampling import LONGEST_SOURCE
-from lab.core.rules import LONGEST_MESSAGE, Score, check
+from lab.core.rules import LONGEST_MESSAGE, Bounded, Score, check, not_run
 from lab.errors import RuleError
 from lab.sandbox.worker import Workers
 
@@ -60,12 +59,17 @@ def worker() -> Workers:
     return Workers(LONGEST_CALL, "inside_written.py")
 
 
-def score_batch(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:
+def score_batch(rule: WrittenRule, rows: Sequence[Row], until: float = math.inf) -> list[Score]:
     """One score a row, in order: a number within the rule's bounds, or an error with the rule's fallback. Never raises for
-    what the rule does; MachineError where the sandbox itself does not start."""
+    what the rule does; MachineError where the sandbox itself does not start.
+
+    No batch is begun at ``until`` (of ``time.monotonic``) or later; its rows are not run."""
     if unreadable := text_wrong(rule.source, rule.name):
         return [Score(rule.fallback, str(unreadable[0])[:LONGEST_MESSAGE]) for _ in rows]
-    return [score for batch in _batches(rows) for score in _score(rule, batch)]
+    scores: list[Score] = []
+    for batch in _batches(rows):
+        scores += _score(rule, batch) if time.monotonic() < until else [not_run(rule)] * len(batch)
+    return scores
 
 
 def check_source(source: str, name: str = "") -> list[RuleError]:
@@ -85,13 +89,17 @@ def check_source(source: str, name: str = "") -> list[RuleError]:
 
 def check_rule(rule: WrittenRule) -> list[RuleError]:
     """What is wrong with a rule: its bounds and fallback, then its source."""
+    return check_bounds(rule) + check_source(rule.source, rule.name)
+
+
+def check_bounds(rule: Bounded) -> list[RuleError]:
+    """What is wrong with the bounds and the fallback of a rule of any kind."""
     numbers = (rule.low, rule.high, rule.fallback)
-    wrong: list[RuleError] = []
     if not all(map(math.isfinite, numbers)) or not rule.low < rule.high:
-        wrong.append(RuleError("rule_bounds", rule=rule.name, low=rule.low, high=rule.high))
-    elif not rule.low <= rule.fallback <= rule.high:
-        wrong.append(RuleError("rule_fallback", rule=rule.name, fallback=rule.fallback, low=rule.low, high=rule.high))
-    return wrong + check_source(rule.source, rule.name)
+        return [RuleError("rule_bounds", rule=rule.name, low=rule.low, high=rule.high)]
+    if not rule.low <= rule.fallback <= rule.high:
+        return [RuleError("rule_fallback", rule=rule.name, fallback=rule.fallback, low=rule.low, high=rule.high)]
+    return []
 
 
 def text_wrong(source: str, name: str = "") -> list[RuleError]:

@@ -18,9 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User
 from lab.server.access import SAFE_METHODS, refusal
+from lab.store.pairs_import import MOST_FILE_BYTES
 
 BODY_BYTES = 1024 * 1024
-UPLOAD_BYTES = 64 * 1024 * 1024
+UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES
+"""What the store reads of one file, and the form around it: beyond, the store's own sentence says how much is read."""
 UPLOAD_PATH = "/gradio_api/upload"
 WRITES = "lab.writes"
 """Where the limits of writing stand in a request's scope."""

@@ -5,22 +5,25 @@ What a rule does wrong is part of the answer, never an error of the request. The
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.core.groups import ThresholdKind, make_group, tie_at_cut
 from lab.core.recipes import RuleUse
 from lab.core.rule_sets import MOST_PINS, MOST_RULES
-from lab.core.rules import Score
+from lab.core.rules import NOT_RUN, Score
 from lab.errors import LabError, RuleError
-from lab.sandbox.rewards import scores_of, weighed
-from lab.sandbox.written import LARGEST, Row, WrittenRule, check_rule, text_wrong
+from lab.sandbox.rewards import check_uses, scores_of, weighed
+from lab.sandbox.written import Row, text_wrong
 
 MOST_ROWS = 256
+LEAST_SHARE = 1.0
+"""Seconds that a rule gets at least where it shares the time with many: a worker may have to start first."""
 
 Figure = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
@@ -33,8 +36,8 @@ class _Sent(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class SentRow(_Sent):
-    """A completion to score."""
+class SentText(_Sent):
+    """A completion with what was asked."""
 
     prompt: Prompt = ""
     completion: Completion
@@ -45,7 +48,13 @@ class SentRow(_Sent):
         return self.prompt, self.completion, self.answer or None
 
 
-class SentPin(SentRow):
+class SentRow(SentText):
+    """A completion to score. ``group`` tells apart groups of one prompt and answer; the number itself means nothing."""
+
+    group: int = Field(0, ge=0, le=MOST_ROWS)
+
+
+class SentPin(SentText):
     """A completion with the score that the rule's author expects: one of the rule's own tests."""
 
     expected: Figure
@@ -56,7 +65,7 @@ class SentRule(_Sent):
 
     name: str = Field(min_length=1, max_length=80)
     weight: Weight = 1.0
-    fallback: Weight = 0.0
+    fallback: Figure = 0.0
     source: str | None = Field(None, max_length=1 << 20)
     low: Figure = 0.0
     high: Figure = 1.0
@@ -71,8 +80,13 @@ class SentRule(_Sent):
         )
 
     def use(self) -> RuleUse:
-        """The same as a recipe has it."""
-        return RuleUse.model_validate({key: value for key, value in self.plain().items() if key != "pins"})
+        """The same as a recipe has it. Raises RuleError where it can be none: too large a source, no name for a rule."""
+        if self.source is not None and (wrong := text_wrong(self.source, self.name)):
+            raise wrong[0]
+        try:
+            return RuleUse.model_validate({key: value for key, value in self.plain().items() if key != "pins"})
+        except ValidationError:
+            raise RuleError("rule_name", rule=repr(self.name)) from None
 
 
 class Bench(_Sent):
@@ -93,43 +107,49 @@ class Column:
     pinned: tuple[Score, ...]
 
 
-def score_bench(sent: Bench) -> dict[str, Any]:
-    """The answer of the bench: each rule's problems and tests, each completion's scores and reward, each group's figures."""
-    started = time.perf_counter()
-    columns = [_column(rule, sent) for rule in sent.rules]
+def score_bench(sent: Bench, until: float = math.inf, *, trusting: bool = False) -> dict[str, Any]:
+    """The answer of the bench: each rule's problems and tests, each completion's scores and reward, each group's figures.
+
+    Rules share the time that is left ``until`` then (of ``time.monotonic``) evenly, so that one that loops leaves some to those
+    after it. Rules of a trusted file are there only for those who may use them (``trusting``).
+    """
+    started = time.monotonic()
+    columns = []
+    for left, rule in zip(range(len(sent.rules), 0, -1), sent.rules, strict=True):
+        now = time.monotonic()
+        columns.append(_column(rule, sent, min(until, now + max(LEAST_SHARE, (until - now) / left)), trusting))
     completions = [_completion(columns, number) for number in range(len(sent.rows))]
     rewards = [completion["reward"] for completion in completions]
     return {
         "rules": [_rule(column) for column in columns],
         "completions": completions,
         "groups": [_group(numbers, rewards, sent.fraction) for numbers in _by_prompt(sent.rows)],
-        "seconds": time.perf_counter() - started,
+        "seconds": time.monotonic() - started,
     }
 
 
-def _column(rule: SentRule, sent: Bench) -> Column:
+def _column(rule: SentRule, sent: Bench, until: float, trusting: bool) -> Column:
     """One rule on all rows and on its pins; a rule that cannot be used gives its fallback, as an error, for each of them."""
     rows = [row.row for row in [*sent.rows, *rule.pins]]
-    problems = _problems(rule, [each.name for each in sent.rules])
+    problems = _problems(rule, [each.name for each in sent.rules], until, trusting)
     if problems:
         scores = [Score(rule.fallback, "not run")] * len(rows)
     else:
-        scores = scores_of(weighed([rule.use()])[0].rule, rows)
+        scores = scores_of(weighed([rule.use()], trusting=trusting)[0].rule, rows, until)
+    if missed := sum(score.error == NOT_RUN for score in scores):
+        problems = [RuleError("rule_time_over", rule=rule.name, count=missed, of=len(rows))]
     size = len(sent.rows)
     return Column(rule, tuple(problems), tuple(scores[:size]), tuple(scores[size:]))
 
 
-def _problems(rule: SentRule, names: Sequence[str]) -> list[RuleError]:
-    """Why a rule cannot be used: its name, its bounds, its source."""
+def _problems(rule: SentRule, names: Sequence[str], until: float, trusting: bool) -> list[RuleError]:
+    """Why a rule cannot be used: its name, its bounds, its source; or that no time was left to look at it."""
     if names.count(rule.name) > 1:
         return [RuleError("rule_name_twice", rule=rule.name)]
-    if rule.source is not None and len(rule.source) > LARGEST:
-        return text_wrong(rule.source, rule.name)
     try:
-        usable = weighed([rule.use()])[0].rule
+        return check_uses([rule.use()], trusting=trusting, until=until)
     except RuleError as error:
         return [error]
-    return check_rule(usable) if isinstance(usable, WrittenRule) else []
 
 
 def _rule(column: Column) -> dict[str, Any]:
@@ -151,10 +171,10 @@ def _completion(columns: Sequence[Column], number: int) -> dict[str, Any]:
 
 
 def _by_prompt(rows: Sequence[SentRow]) -> list[list[int]]:
-    """The numbers of the rows, those with the same prompt and answer together, in the order in which they came."""
-    found: dict[tuple[str, str | None], list[int]] = {}
+    """The numbers of the rows, those with the same prompt, answer and group together, in the order in which they came."""
+    found: dict[tuple[int, str, str | None], list[int]] = {}
     for number, row in enumerate(rows):
-        found.setdefault((row.prompt, row.answer or None), []).append(number)
+        found.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
     return list(found.values())
 
 

@@ -6,32 +6,33 @@ made in ``rule_bench.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-import anyio
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from lab.core.access import Access, requires
+from lab.core.access import Access, requires, user_of
 from lab.core.groups import Estimator, ThresholdKind
 from lab.core.rule_sets import MOST_RULES, RuleEntry
 from lab.core.what_if import GroupChange, WhatIf
+from lab.errors import RuleError
 from lab.rules.export import as_python
 from lab.sandbox.rewards import check_uses, weighed
-from lab.server.access import refusal, user_of
-from lab.server.limits import Rate, person_of
 from lab.server.rule_bench import Bench, SentRule, score_bench
 from lab.server.rule_samples import datasets, groups_of
+from lab.server.scoring import Scoring
 from lab.store.lines import dump
 from lab.store.rescoring import rescore
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store
 
-AT_ONCE = 4
-"""Benches that are scored at the same time; a rule that runs into its limits holds one of them for some seconds."""
+BENCH_SECONDS, WHAT_IF_SECONDS = 6.0, 20.0
+"""What one request may take to run rules, the bench's (or the check of a file) and a what-if's; a batch that has begun ends."""
+LARGEST_FILE = 128 << 10
+"""Bytes of a rule set's file that somebody sends."""
 MOST_GROUPS = 64
 """Groups that a what-if shows in full."""
 
@@ -87,37 +88,24 @@ class SentWhatIf(_Sent):
 
 def add_rules(application: FastAPI, store: Store) -> None:
     """Register the routes."""
-    scoring = _Scoring()
+    scoring = Scoring(at_once=4, of_guests=2)
     _add_bench(application, store, scoring)
-    _add_what_if(application, store, scoring)
+    _add_what_if(application, store, Scoring(at_once=2, of_guests=1))  # they take long, and must not hold up the bench
     _add_sets(application, RuleSets(store))
-    _add_files(application)
+    _add_files(application, scoring)
 
 
-class _Scoring:
-    """Who may score just now: each user one thing at a time and at a bounded rate, and some at once in all."""
-
-    def __init__(self) -> None:
-        self.rate, self.places = Rate(burst=40, per_second=12), anyio.CapacityLimiter(AT_ONCE)
-        self.busy: set[str] = set()
-
-    async def answer(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:
-        """What ``work`` gives, made in a thread; 429 where this user has asked too much: the page asks again."""
-        key = person_of(user_of(request))
-        if key in self.busy or not self.rate.allows(key):
-            return refusal(429, "too_many_requests")
-        self.busy.add(key)
-        try:
-            return _json(await anyio.to_thread.run_sync(work, limiter=self.places))
-        finally:
-            self.busy.discard(key)
+def _trusts(request: Request) -> bool:
+    """Whether the owner's trusted file has rules for whoever asks: it is run with all that the machine has."""
+    return user_of(request).access >= Access.OWNER
 
 
-def _add_bench(application: FastAPI, store: Store, scoring: _Scoring) -> None:
+def _add_bench(application: FastAPI, store: Store, scoring: Scoring) -> None:
     @application.post("/api/rules/bench")
     @requires(Access.ANNOTATOR)
     async def bench(sent: Bench, request: Request) -> Response:
-        return await scoring.answer(request, lambda: score_bench(sent))
+        trusting = _trusts(request)
+        return await scoring.answer(request, BENCH_SECONDS, lambda until: score_bench(sent, until, trusting=trusting))
 
     @application.get("/api/rules/datasets")
     @requires(Access.ANNOTATOR)
@@ -130,24 +118,34 @@ def _add_bench(application: FastAPI, store: Store, scoring: _Scoring) -> None:
         return _json(groups_of(dataset, first, store))
 
 
-def _add_what_if(application: FastAPI, store: Store, scoring: _Scoring) -> None:
+def _add_what_if(application: FastAPI, store: Store, scoring: Scoring) -> None:
     @application.post("/api/rules/what-if")
     @requires(Access.ANNOTATOR)
     async def what_if(sent: SentWhatIf, request: Request) -> Response:
-        return await scoring.answer(request, lambda: _rescored(store, sent))
+        trusting = _trusts(request)
+        return await scoring.answer(request, WHAT_IF_SECONDS, lambda until: _rescored(store, sent, until, trusting))
 
 
-def _rescored(store: Store, sent: SentWhatIf) -> dict[str, Any]:
+def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> dict[str, Any]:
     """The summary of all groups, and those in full that change most."""
     store.run(sent.run)
-    uses = None if sent.rules is None else [rule.use() for rule in sent.rules]
-    if uses is not None and (wrong := check_uses(uses)):
-        raise wrong[0]
+    rules = None
+    if sent.rules is not None:
+        uses = [rule.use() for rule in sent.rules]
+        if wrong := check_uses(uses, trusting=trusting, until=until):
+            raise wrong[0]
+        rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
-    found = rescore(store.folder(sent.run), None if uses is None else weighed(uses), sent.first, sent.last, change)
+    found = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
     groups = [{**group.as_json(), "changed": _changed(group)} for group in found.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
-    return {"summary": found.summary, "groups": groups[:MOST_GROUPS]}
+    missed, of = found.summary["not_run"], found.summary["completions"]
+    problems = [RuleError("what_if_time_over", count=missed, of=of, seconds=WHAT_IF_SECONDS)] if missed else []
+    return {
+        "summary": found.summary,
+        "groups": groups[:MOST_GROUPS],
+        "problems": [each.as_dict() for each in problems],
+    }
 
 
 def _changed(group: GroupChange) -> int:
@@ -185,7 +183,7 @@ def _add_sets(application: FastAPI, sets: RuleSets) -> None:
         return _json({"deleted": sent.name})
 
 
-def _add_files(application: FastAPI) -> None:
+def _add_files(application: FastAPI, scoring: Scoring) -> None:
     @application.post("/api/rules/share")
     @requires(Access.ANNOTATOR)
     def share(sent: SentShare) -> Response:
@@ -197,8 +195,14 @@ def _add_files(application: FastAPI) -> None:
 
     @application.post("/api/rules/import")
     @requires(Access.ANNOTATOR)
-    def take(sent: SentFile) -> Response:
-        return _json({"rules": [_entry(entry) for entry in parse_entries(sent.text, sent.file or "rules.toml")]})
+    async def take(sent: SentFile, request: Request) -> Response:
+        source, trusting = sent.file or "rules.toml", _trusts(request)
+
+        def read(until: float) -> dict[str, Any]:
+            entries = parse_entries(sent.text, source, most=LARGEST_FILE, trusting=trusting, until=until)
+            return {"rules": [_entry(entry) for entry in entries]}
+
+        return await scoring.answer(request, BENCH_SECONDS, read)
 
 
 def _as_json(found: RuleSetVersion) -> dict[str, Any]:

@@ -1,48 +1,55 @@
-"""The owner's word on a pair that others judged differently: one more judgement, by the response's identity.
+"""The owner's word on a pair that others judged differently, by the response's identity.
 
-It is stored as any other, with a showing of its own, so it counts as one vote and can be told apart by its annotator. Ordinary
-judging is ``judgements_queue.py`` (which pair) and ``judgements.py`` (what was said).
+Whoever gives it has seen the votes, so it is an event of its own kind: it is no vote, counts in no figure of agreement, sides or
+pace, and keeps no pair from being judged. Whether it decides is the dataset's rule (``Derivation``). Blind judging is
+``judgements_queue.py`` (which pair) and ``judgements.py`` (what was said).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert, select
 
 from lab.core.access import User
-from lab.core.preferences import Choice, Place, left_of
+from lab.core.preferences import Adjudication, Choice
 from lab.errors import StateError
-from lab.store.annotation_tables import collections_table, pairs_table, showings_table
-from lab.store.judgements import Submission, judge
+from lab.store.annotation_tables import judgements_table, pairs_table
+from lab.store.judgements import ADJUDICATION
+from lab.store.pairs import read_collection
 from lab.store.runs import Store
 
 
-def adjudicate(store: Store, owner: User, collection_id: str, pair_id: str, choice: Choice) -> dict[str, Any]:
-    """Store what the owner says of a pair; the answer of ``judgements.judge``, after the commit.
+def adjudicate(store: Store, owner: User, collection_id: str, pair_id: str, choice: Choice) -> Adjudication:
+    """Store what the owner says of a pair, after the commit; the latest word on a pair is the one that stands.
 
-    Raises StateError ``no_such_collection`` and ``no_such_pair``.
+    Raises StateError ``no_such_collection`` and ``no_such_pair``; ValueError for a skip, which decides nothing.
     """
-    return store.writer.submit(
-        lambda connection: _adjudicate(connection, owner, collection_id, pair_id, choice)
-    ).result()
+    word = Adjudication.model_validate({"pair_id": pair_id, "by": owner.id, "choice": choice})
+    store.writing(lambda connection: _add(connection, collection_id, word))
+    return word
 
 
-def _adjudicate(
-    connection: Connection, owner: User, collection_id: str, pair_id: str, choice: Choice
-) -> dict[str, Any]:
-    seed = connection.execute(select(collections_table.c.seed).where(collections_table.c.id == collection_id)).scalar()
-    if seed is None:
-        raise StateError("no_such_collection", collection=collection_id[:64])
-    there = (pairs_table.c.collection == collection_id, pairs_table.c.id == pair_id)
+def words(told: Iterable[Any]) -> list[Adjudication]:
+    """The words that stand after these events, which come oldest first: one a pair."""
+    latest = {event.pair: event for event in told if event.kind == ADJUDICATION}
+    return [
+        Adjudication.model_construct(pair_id=event.pair, by=event.annotator, choice=Choice(event.choice))  # type: ignore[arg-type]
+        for event in latest.values()
+    ]
+
+
+def _add(connection: Connection, collection_id: str, word: Adjudication) -> None:
+    collection = read_collection(connection, collection_id).id
+    there = (pairs_table.c.collection == collection, pairs_table.c.id == word.pair_id)
     if connection.execute(select(pairs_table.c.id).where(*there)).first() is None:
-        raise StateError("no_such_pair", pair=pair_id[:64])
-    showing, now = uuid4(), time.time()
-    shown = {"id": str(showing), "collection": collection_id, "pair": pair_id, "annotator": owner.id}
-    connection.execute(insert(showings_table).values(**shown, time=now, expires=now))
-    said: Place | Choice = choice
-    if choice.is_response:
-        said = Place.LEFT if left_of(owner.id, pair_id, seed) is choice else Place.RIGHT
-    return judge(connection, owner, Submission(showing, collection_id, pair_id, said))
+        raise StateError("no_such_pair", pair=word.pair_id[:64])
+    j = judgements_table.c
+    of_pair = (j.collection == collection, j.pair == word.pair_id, j.kind == ADJUDICATION)
+    before = connection.execute(select(j.id).where(*of_pair).order_by(j.number.desc()).limit(1)).scalar()
+    event = {"id": str(uuid4()), "kind": ADJUDICATION, "collection": collection, "pair": word.pair_id, "reason": ""}
+    said = {"annotator": word.by, "choice": word.choice.value, "supersedes": before, "time": time.time()}
+    connection.execute(insert(judgements_table).values(event | said))

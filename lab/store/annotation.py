@@ -18,7 +18,8 @@ from sqlalchemy import delete, exists, select
 from lab.core.access import User
 from lab.core.agreement import votes
 from lab.core.comparison import Comparison, compare
-from lab.core.preferences import Derivation, Derived, Pair
+from lab.core.derivation import Derived
+from lab.core.preferences import Derivation, Pair
 from lab.errors import StateError
 from lab.store import judgements, judgements_queue
 from lab.store import preference_versions as versions
@@ -127,7 +128,8 @@ class Annotation(PairImports):
     def compare_sources(self, collection_id: str) -> list[Comparison]:
         """Which of two sources people prefer, for every two that met, with an interval."""
         with self.store.reading() as connection:
-            found = votes(judgements.current_judgements(connection, read_collection(connection, collection_id).id))
+            told = judgements.current_judgements(connection, read_collection(connection, collection_id).id)
+            found = votes(one for one in told if not one.revealed)
             return compare(read_pairs(connection, collection_id), found)
 
     # ---- versions

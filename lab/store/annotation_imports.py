@@ -18,7 +18,7 @@ from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.store import pairs_import
-from lab.store.pairs import Collection, CollectionSettings, add_pairs, new_collection, read_collection
+from lab.store.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection
 from lab.store.pairs_import import MOST_FILE_BYTES, MOST_FROM_RUNS, Imported
 from lab.store.runs import Store
 
@@ -127,10 +127,14 @@ class PairImports:
         into: str | None = None,
         most: int = MOST_FROM_RUNS,
     ) -> Imported:
-        """What sampling jobs wrote: two completions of one job at the same prompt, or one of each of two."""
+        """What sampling jobs wrote: two completions of one job at the same prompt, or one of each of two.
+
+        Jobs make one new collection: asked again (by another window that waited for them), it is that one, as it is.
+        """
         settings = self._seeded(settings, into)
         found = pairs_import.from_jobs(self.store, job_id, other_id, most=most, seed=settings.seed or 0)
-        return self._take(_numbered(found), name or job_id, settings, into)
+        origin = " ".join(["jobs:" + job_id, *([other_id] if other_id is not None else [])])
+        return self._take(_numbered(found), name or job_id, settings, into, origin)
 
     def _read(self, path: Path | str) -> Rows:
         return read_rows(Path(path), most_bytes=MOST_FILE_BYTES)
@@ -145,17 +149,29 @@ class PairImports:
         settings = settings or CollectionSettings()
         return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
 
-    def _take(self, found: FoundPairs, name: str, settings: CollectionSettings | None, into: str | None) -> Imported:
-        """Put pairs into a collection. Raises DatasetError where none of them is new to it."""
+    def _take(
+        self,
+        found: FoundPairs,
+        name: str,
+        settings: CollectionSettings | None,
+        into: str | None,
+        origin: str | None = None,
+    ) -> Imported:
+        """Put pairs into a collection, or find the one that was made of ``origin``. Raises DatasetError where there are none."""
         if not found.pairs:
             raise DatasetError("pairs_none_new", count=len(found.left_out))
         wanted = self._seeded(settings, into)
 
-        def work(connection: Any) -> tuple[str, set[str]]:
-            target = into or new_collection(connection, name, wanted)
+        def work(connection: Any) -> tuple[str, set[str] | None]:
+            if into is None and origin is not None and (made := made_of(connection, origin)) is not None:
+                return made, None
+            target = into or new_collection(connection, name, wanted, origin)
             return target, add_pairs(connection, target, wanted.seed or 0, [pair for _, pair in found.pairs])
 
         target, added = self.store.writing(work)
+        if added is None:
+            collection = self._collection(target)
+            return Imported(collection, collection.pairs + collection.gold, found.left_out)
         there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in found.pairs if pair.id not in added]
         report = sorted([*found.left_out, *there], key=lambda row: row.line)
         return Imported(self._collection(target), len(added), report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, false
 
 from lab.store.database import metadata
 
@@ -34,6 +34,7 @@ collections_table = Table(
     Column("pairs", Integer, nullable=False),  # without gold ones
     Column("gold", Integer, nullable=False),
     Column("open", Integer, nullable=False),  # the pairs that have fewer votes than the overlap
+    Column("origin", Text),  # what it was made of, where that is taken in once: "jobs:ID ID"
 )
 
 pairs_table = Table(
@@ -70,7 +71,7 @@ judgements_table = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("id", String(36), nullable=False, unique=True),  # that of the showing; of an undo, its own
-    Column("kind", String(16), nullable=False),  # judgement, undo
+    Column("kind", String(16), nullable=False),  # judgement, undo, adjudication
     _collection(nullable=False),
     Column("pair", String(32), nullable=False),
     Column("annotator", String(200), nullable=False),
@@ -82,6 +83,7 @@ judgements_table = Table(
     Column("edited", Text),
     Column("supersedes", String(36)),  # the judgement that this one replaces or undoes
     Column("time", Float, nullable=False),
+    Column("revealed", Boolean, nullable=False, server_default=false()),  # the sources were known: it is not blind
     Index("judgements_of_pair", "collection", "pair"),
     sqlite_autoincrement=True,
 )
@@ -125,6 +127,7 @@ versions_table = Table(
     Column("content_hash", String(80), nullable=False),
     Column("preferences", Integer, nullable=False),
     Column("left_out", Text, nullable=False),  # JSON: [[pair, why], …]
+    Column("snapshot", Text),  # JSON of what the collection was: {"name", "settings", "pairs": [id, …]}
 )
 
 version_rows_table = Table(

@@ -1,9 +1,9 @@
 """Judgements as events, and everything that follows from them at once: the current view, votes, each person's progress.
 
 Events are only added. A second judgement of a pair by the same person replaces the first, an undo takes the current one back, and
-both stay on record. Which pair comes next is ``judgements_queue.py``; what is made of it all, ``annotation_quality.py`` and
-``preference_versions.py``. The functions work within a transaction that holds the write lock (``group_commit.py``), and
-refuse only before they write.
+both stay on record. The owner's word on a pair is an event of another kind (``adjudication.py``). Which pair comes next is
+``judgements_queue.py``; what is made of it all, ``annotation_quality.py`` and ``preference_versions.py``. The functions work within a
+transaction that holds the write lock (``group_commit.py``), and refuse only before they write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lab.store.annotation_tables import (
 from lab.store.judgements_counters import follow, progress
 from lab.store.prepared import Prepared
 
-JUDGEMENT, UNDO = "judgement", "undo"
+JUDGEMENT, UNDO, ADJUDICATION = "judgement", "undo", "adjudication"
 CLAIM_SECONDS = 600.0
 """A pair that was shown and not judged for so long goes to others."""
 SHOWN_AGAIN = UUID("5b0f2a4e-6a3c-4b57-9a55-1d6d7f0c0a11")
@@ -50,6 +50,8 @@ class Submission:
     reason: str = ""
     seconds: float | None = None
     edited: str | None = None
+    revealed: bool = False
+    """Whether they had been shown the sources of this pair before, and so do not judge it blind."""
 
 
 def _mine(table: Any) -> Any:
@@ -156,7 +158,7 @@ def standing(told: Iterable[Any]) -> list[Judgement]:
         place = (event.pair, event.annotator)
         if event.kind == JUDGEMENT:
             current[place] = event
-        elif place in current and current[place].id == event.supersedes:
+        elif event.kind == UNDO and place in current and current[place].id == event.supersedes:
             del current[place]
     return [judgement_of(event) for event in current.values()]
 
@@ -181,6 +183,7 @@ def judgement_of(row: Any) -> Judgement:
         reason=row.reason,
         duration=row.seconds,
         edited=row.edited,
+        revealed=bool(row.revealed),
     )
 
 
@@ -206,6 +209,7 @@ def _store(connection: Connection, annotator: User, said: Submission, showing: A
         "seconds": said.seconds,
         "edited": edited,
         "supersedes": showing.before,
+        "revealed": said.revealed,
         "time": now,
     }
     _add_event.run(connection, **event)
@@ -220,7 +224,7 @@ def _store(connection: Connection, annotator: User, said: Submission, showing: A
 def _event_row(collection: str, pair: str, annotator_id: str) -> dict[str, Any]:
     """An event's columns, those that only a judgement has left empty."""
     empty = dict.fromkeys(("choice", "left", "strength", "seconds", "edited", "supersedes"))
-    return empty | {"collection": collection, "pair": pair, "annotator": annotator_id, "reason": ""}
+    return empty | {"collection": collection, "pair": pair, "annotator": annotator_id, "reason": "", "revealed": False}
 
 
 def _sources(annotator_id: str, showing: Any) -> dict[str, str | None]:

@@ -83,14 +83,20 @@ def collection_name(name: str) -> str:
 # ---- collections
 
 
-def new_collection(connection: Connection, name: str, settings: CollectionSettings) -> str:
-    """An empty collection; its id."""
+def new_collection(connection: Connection, name: str, settings: CollectionSettings, origin: str | None = None) -> str:
+    """An empty collection; its id. ``origin`` says what it is made of, where that is to be known (``made_of``)."""
     collection_id = new_run_id(time.time())
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     counters = {"pairs": 0, "gold": 0, "open": 0, "created": time.time()}
-    values = settings.model_dump() | {"seed": seed} | counters
+    values = settings.model_dump() | {"seed": seed, "origin": origin} | counters
     connection.execute(insert(collections_table).values(id=collection_id, name=collection_name(name), **values))
     return collection_id
+
+
+def made_of(connection: Connection, origin: str) -> str | None:
+    """The id of the collection that was made of it, or None."""
+    c = collections_table.c
+    return connection.execute(select(c.id).where(c.origin == origin).limit(1)).scalar()
 
 
 def read_collections(connection: Connection, *conditions: Any) -> list[Collection]:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.core.preferences import Pair, Response, make_pair
+from lab.core.preferences import Message, Pair, Prompt, Response, make_pair
 from lab.data.left_out import LeftOut
 from lab.errors import StateError
 from lab.store.lines import Line, read_json, read_lines
@@ -32,6 +32,12 @@ class Imported:
     left_out: list[LeftOut]
 
 
+def asked(line: Line) -> Prompt:
+    """What a line of ``groups.jsonl`` or of a job was written to: of a conversation every message, not the last words alone."""
+    turns = line.get("turns")
+    return tuple(Message.model_validate(turn) for turn in turns) if turns else str(line["prompt"])
+
+
 def from_run(store: Store, run_id: str, *, per_group: int, most: int, seed: int) -> list[Pair]:
     """Two completions of a group, drawn among those that differ, ``per_group`` times each; the latest groups first.
 
@@ -45,7 +51,7 @@ def from_run(store: Store, run_id: str, *, per_group: int, most: int, seed: int)
         for _ in range(per_group if len(texts) > 1 else 0):
             one, other = draw.sample(texts, 2)
             source = f"run:{run_id} step {group.get('step')}"
-            pair = make_pair(group["prompt"], Response(text=one, source=source), Response(text=other, source=source))
+            pair = make_pair(asked(group), Response(text=one, source=source), Response(text=other, source=source))
             pairs[pair.id] = pair
             if len(pairs) == most:
                 return list(pairs.values())
@@ -84,7 +90,7 @@ def from_jobs(store: Store, job_id: str, other_id: str | None, *, most: int, see
 
 
 def _at_the_same_prompt(
-    sides: list[dict[str, list[str]]], sources: list[str], names: tuple[str, str], most: int, seed: int
+    sides: list[dict[Prompt, list[str]]], sources: list[str], names: tuple[str, str], most: int, seed: int
 ) -> list[Pair]:
     draw = random.Random(f"{seed}-{names[0]}-{names[1]}")
     shared = [prompt for prompt in sides[0] if prompt in sides[1]]
@@ -113,12 +119,12 @@ def _groups(store: Store, run_id: str) -> Iterator[Line]:
         yield from reversed(folder.group_lines(some[-1], some[0]))
 
 
-def _latest_of_prompts(store: Store, run_id: str) -> dict[str, list[str]]:
+def _latest_of_prompts(store: Store, run_id: str) -> dict[Prompt, list[str]]:
     store.run(run_id)
-    found: dict[str, list[str]] = {}
+    found: dict[Prompt, list[str]] = {}
     for group in _groups(store, run_id):
         if texts := _distinct(group):
-            found.setdefault(str(group["prompt"]), texts)
+            found.setdefault(asked(group), texts)
     return found
 
 
@@ -128,14 +134,14 @@ def _distinct(group: Line) -> list[str]:
     return list({text.strip(): text for text in texts if text.strip()}.values())
 
 
-def _sampled(store: Store, job_id: str) -> dict[str, list[str]]:
+def _sampled(store: Store, job_id: str) -> dict[Prompt, list[str]]:
     """What a job wrote, by prompt. Raises StateError ``no_such_job``."""
     path = store.home / "jobs" / job_id / "result.jsonl"
     if not valid_run_id(job_id) or not path.is_file():
         raise StateError("no_such_job", job=str(job_id)[:64])
-    groups: dict[str, list[Line]] = {}
+    groups: dict[Prompt, list[Line]] = {}
     for _start, _end, line in read_lines(path):
-        groups.setdefault(str(line["prompt"]), []).append(line)
+        groups.setdefault(asked(line), []).append(line)
     return {prompt: texts for prompt, lines in groups.items() if (texts := _distinct({"completions": lines}))}
 
 

@@ -1,7 +1,8 @@
 """Frozen preferences: what judgements gave by a stated rule, at one moment, with a hash of the content. A version never changes.
 
-The rows are stored; the raw judgements that they rest on are the events up to ``through``, which stay as they are. The rule is the
-core's (``Derivation``); files are written by ``preference_versions_export.py``.
+The rows are stored; the raw judgements that they rest on are the events up to ``through``, which stay as they are; of the collection, to
+which pairs may be added, its name, settings and pairs are noted. The rule is the core's (``Derivation``); files are written by
+``preference_versions_export.py``.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from lab.core.preferences import Derivation, Derived, Judgement, Pair, WhyNotDerived, as_rows, derive
+from lab.core.derivation import Derived, as_rows, derive
+from lab.core.preferences import Derivation, Pair, WhyNotDerived
 from lab.data.datasets import content_hash
 from lab.errors import StateError
+from lab.store.adjudication import words
 from lab.store.annotation_tables import judgements_table, version_rows_table, versions_table
-from lab.store.judgements import current_judgements
-from lab.store.pairs import Collection, collection_name, read_pairs
+from lab.store.judgements import events, standing
+from lab.store.pairs import Collection, CollectionSettings, collection_name, read_collection, read_pairs
 from lab.store.runs import Store, new_run_id, valid_run_id
 
 VERSION_COLUMN = "dataset_version"
@@ -54,18 +57,32 @@ class Version:
         return f"version:{self.id}"
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """A collection as it was when a version of it was frozen."""
+
+    name: str
+    settings: CollectionSettings
+    pairs: list[Pair]
+    """In the order of their ids; gold ones too."""
+
+    def noted(self) -> str:
+        """As it is stored: the pairs themselves stay where they are."""
+        noted = {"name": self.name, "settings": self.settings.model_dump(mode="json")}
+        return json.dumps(noted | {"pairs": [pair.id for pair in self.pairs]}, ensure_ascii=False)
+
+
 def derived(connection: Connection, collection_id: str, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
-    return derive_from(
-        read_pairs(connection, collection_id), current_judgements(connection, collection_id), rule, with_gold
-    )
+    return derive_from(read_pairs(connection, collection_id), list(events(connection, collection_id)), rule, with_gold)
 
 
-def derive_from(pairs: Sequence[Pair], judgements: Sequence[Judgement], rule: Derivation, with_gold: bool) -> Derived:
-    """The same of pairs and judgements that are at hand."""
+def derive_from(pairs: Sequence[Pair], told: Sequence[Any], rule: Derivation, with_gold: bool) -> Derived:
+    """The same of pairs and events that are at hand."""
     pairs = _ordinary(pairs, with_gold)
     ids = {pair.id for pair in pairs}
-    return derive(pairs, [judgement for judgement in judgements if judgement.pair_id in ids], rule)
+    judged = [judgement for judgement in standing(told) if judgement.pair_id in ids]
+    return derive(pairs, judged, rule, [word for word in words(told) if word.pair_id in ids])
 
 
 def rows_of(found: Derived) -> list[dict[str, Any]]:
@@ -81,7 +98,8 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
     with store.reading() as connection:
         last = select(func.max(judgements_table.c.number)).where(judgements_table.c.collection == collection.id)
         through = connection.execute(last).scalar() or 0
-        found = derived(connection, collection.id, rule, with_gold)
+        pairs = read_pairs(connection, collection.id)
+        found = derive_from(pairs, list(events(connection, collection.id)), rule, with_gold)
     rows = rows_of(found)
     if not rows:
         raise StateError("freeze_nothing", collection=collection.name, judgements=collection.judgements)
@@ -96,6 +114,7 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
         "content_hash": content_hash(rows),
         "preferences": len(rows),
         "left_out": json.dumps([[pair, why.value] for pair, why in found.left_out]),
+        "snapshot": Frozen(collection.name, collection.settings, pairs).noted(),
     }
     return store.writing(lambda connection: _stored(connection, row, rows))
 
@@ -113,7 +132,7 @@ def put(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, An
 
 def read_versions(connection: Connection, collection_id: str | None = None, *conditions: Any) -> list[Version]:
     """The versions that fulfil the conditions, the newest first."""
-    statement = select(versions_table).where(*conditions)
+    statement = select(*(column for column in versions_table.c if column.name != "snapshot")).where(*conditions)
     if collection_id is not None:
         statement = statement.where(versions_table.c.collection == collection_id)
     order = (versions_table.c.created.desc(), versions_table.c.id.desc())
@@ -128,6 +147,22 @@ def read_version(connection: Connection, version_id: str) -> Version:
     return found[0]
 
 
+def read_frozen(connection: Connection, version: Version) -> Frozen:
+    """What the collection of a version was. Of one that an older lab froze: its name and settings of now, and the pairs that the
+    version or its judgements name.
+    """
+    collection, pairs = read_collection(connection, version.collection), read_pairs(connection, version.collection)
+    noted = connection.execute(select(versions_table.c.snapshot).where(versions_table.c.id == version.id)).scalar()
+    if noted is None:
+        known = {pair for pair, _ in version.left_out} | {row["pair_id"] for row in read_rows(connection, version.id)}
+        known |= {event.pair for event in events(connection, version.collection, version.through)}
+        return Frozen(collection.name, collection.settings, [pair for pair in pairs if pair.id in known])
+    then = json.loads(noted)
+    known = set(then["pairs"])
+    settings = CollectionSettings.model_validate(then["settings"])
+    return Frozen(then["name"], settings, [pair for pair in pairs if pair.id in known])
+
+
 def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:
     """The rows of a version as they are exported."""
     table = version_rows_table.c
@@ -137,8 +172,11 @@ def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:
 
 def _stored(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Version:
     v = versions_table.c
-    same = [v[name] == row[name] for name in ("collection", "rule", "with_gold", "through", "content_hash")]
-    there = read_versions(connection, None, *same)
+    same = [v[name] == row[name] for name in ("collection", "with_gold", "through", "content_hash")]
+    rule = Derivation.model_validate_json(
+        row["rule"]
+    )  # compared as a rule: an older version's may leave out what is usual
+    there = [version for version in read_versions(connection, None, *same) if version.rule == rule]
     if there:
         return there[0]
     put(connection, row, rows)

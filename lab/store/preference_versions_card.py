@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from lab.core.agreement import Measure
 from lab.store.annotation_quality import Quality
-from lab.store.pairs import Collection
-from lab.store.preference_versions import Version
+from lab.store.preference_versions import Frozen, Version
 
 HEAD = """---
 configs:
@@ -39,7 +38,10 @@ COLUMNS = """| column | meaning |
 """
 
 
-def card(version: Version, collection: Collection, found: Quality) -> str:
+ADJUDICATED = "| `adjudicated_by` | who decided the pair, by id, where somebody did; such a word is no vote |\n"
+
+
+def card(version: Version, collection: Frozen, found: Quality) -> str:
     """The text of the card."""
     rule = version.rule
     left_out = "".join(
@@ -52,11 +54,13 @@ def card(version: Version, collection: Collection, found: Quality) -> str:
         f"each person and pair. Wanted were {collection.settings.overlap} judgement(s) of each pair.\n"
     )
     made = (
-        f"A preference is what more than half of a pair's votes say: {least}, {share}. Skips are no votes. "
+        f"A preference is what more than half of a pair's votes say: {least}, {share}. Skips are no votes, and judgements made after "
+        f"the sources were shown ({found.revealed}) are {'votes here' if rule.use_revealed else 'none either'}. {_adjudicated(version, found)} "
         f"Edits are {'used' if rule.use_edits else 'not used'}. "
         f"Pairs with a known answer are {'' if version.with_gold else 'not '}among them.\n"
     )
     agreed = (
+        "Of blind judgements only, without pairs that have a known answer; the last figure counts these too.\n\n"
         "| measure | value |\n|---|---|\n"
         f"| judgements (annotators) | {found.judgements} ({len(found.annotators)}) |\n"
         f"| raw agreement | {_value(found.raw)} |\n| Krippendorff's α, nominal | {_value(found.alpha)} |\n"
@@ -75,10 +79,20 @@ def card(version: Version, collection: Collection, found: Quality) -> str:
         "## Left out\n",
         f"| reason | pairs |\n|---|---|\n{left_out}" if left_out else "No pair was left out.\n",
         "## Columns\n",
-        COLUMNS,
+        COLUMNS + (ADJUDICATED if found.adjudicated and rule.use_adjudications else ""),
         "`judgements.jsonl` holds every event behind it, undone ones too; `pairs.jsonl` all pairs, also those left out.\n",
     ]
     return "\n".join(parts)
+
+
+def _adjudicated(version: Version, found: Quality) -> str:
+    """Whether the owner's word decided pairs of this version."""
+    if not version.rule.use_adjudications:
+        return f"The owner's decisions on pairs ({found.adjudicated}) are not used."
+    if not found.adjudicated:
+        return "The owner decided no pair."
+    told = f"The owner, who had seen the votes, decided {found.adjudicated} pair(s)"
+    return f"{told}: a decision settles its pair, whatever the votes say, and is no vote."
 
 
 def _value(measure: Measure) -> str:

@@ -1,9 +1,9 @@
 """A frozen version as a folder; the file that training reads; the way to the Hub.
 
-``preferences.jsonl`` and ``.parquet`` are in trl's form (``prompt, chosen, rejected``, text or messages). Beside them lies all that they
-rest on: ``pairs.jsonl``, ``judgements.jsonl`` (every event), ``version.json`` (rule, hash, settings), and ``README.md``, the card
-(``preference_versions_card.py``). Annotators appear by their id; their names stay here. Reading such a folder back is
-``preference_versions_import.py``'s.
+All of it is as it was frozen, whatever came to the collection since. ``preferences.jsonl`` and ``.parquet`` are in trl's form (``prompt,
+chosen, rejected``, text or messages). Beside them lies all that they rest on: ``pairs.jsonl``, ``judgements.jsonl`` (every event),
+``version.json`` (rule, hash, settings), and ``README.md``, the card (``preference_versions_card.py``). Annotators appear by their id;
+their names stay here. Reading such a folder back is ``preference_versions_import.py``'s.
 """
 
 from __future__ import annotations
@@ -22,12 +22,7 @@ from lab.errors import InputError, MachineError
 from lab.store import preference_versions as versions
 from lab.store.annotation_quality import quality
 from lab.store.judgements import events
-from lab.store.pairs import (
-    Collection,
-    read_collection,
-    read_pairs,
-)
-from lab.store.preference_versions import Version
+from lab.store.preference_versions import Frozen, Version
 from lab.store.preference_versions_card import card
 from lab.store.runs import Store
 
@@ -44,6 +39,7 @@ EVENT_COLUMNS = (
     "edited",
     "supersedes",
     "time",
+    "revealed",
 )
 
 
@@ -69,7 +65,10 @@ def export(store: Store, version_id: str, folder: Path) -> Path:
 
 
 def push(store: Store, version_id: str, repository: str, *, private: bool = True, token: str | None = None) -> str:
-    """Send a version to the Hub as a dataset; its address there. Raises InputError without a token, MachineError where it fails."""
+    """Send a version to the Hub as a dataset; its address there.
+
+    Raises InputError without a token, MachineError where the Hub refuses it or does not answer.
+    """
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -83,17 +82,19 @@ def push(store: Store, version_id: str, repository: str, *, private: bool = True
         hub.upload_folder(
             repo_id=repository, repo_type="dataset", folder_path=folder, commit_message=f"Preferences {version_id}"
         )
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        why = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise MachineError("hub_push_refused", value=repository, why=why) from error
+    except Exception as error:  # its client lets through whatever its HTTP library raises
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        refused = isinstance(error, HfHubHTTPError | HFValidationError)
+        raise MachineError(
+            "hub_push_refused" if refused else "hub_push_unreachable", value=repository, why=why
+        ) from error
     return f"{hub.endpoint}/datasets/{repository}"
 
 
 def _write(store: Store, version: Version, folder: Path) -> None:
     """The whole folder at once: it is made beside its place, then renamed."""
     with store.reading() as connection:
-        collection = read_collection(connection, version.collection)
-        pairs = read_pairs(connection, version.collection)
+        collection = versions.read_frozen(connection, version)
         judged = [_told(row) for row in events(connection, version.collection, version.through)]
         rows = versions.read_rows(connection, version.id)
         found = quality(connection, version.collection, version.through)
@@ -102,7 +103,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         draft.mkdir(parents=True)
         for suffix in (".jsonl", ".parquet"):
             write_rows(draft / f"preferences{suffix}", rows)
-        write_rows(draft / "pairs.jsonl", [_pair_row(pair) for pair in pairs])
+        write_rows(draft / "pairs.jsonl", [_pair_row(pair) for pair in collection.pairs])
         write_rows(draft / "judgements.jsonl", judged)
         about = json.dumps(_about(version, collection), ensure_ascii=False, indent=2)
         (draft / "version.json").write_text(about + "\n", encoding="utf-8")
@@ -120,7 +121,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _about(version: Version, collection: Collection) -> dict[str, Any]:
+def _about(version: Version, collection: Frozen) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "id": version.id,

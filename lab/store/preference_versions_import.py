@@ -16,13 +16,14 @@ from uuid import UUID, uuid5
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import Connection, insert, select
 
-from lab.core.preferences import Choice, Derivation, Derived, Judgement, Name, Pair, Response, Which, make_pair
+from lab.core.derivation import Derived
+from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Name, Pair, Response, Which, make_pair
 from lab.data.datasets import content_hash
 from lab.data.rows import read_rows
 from lab.errors import InputError
 from lab.store import preference_versions as versions
 from lab.store.annotation_tables import annotators_table, current_table, judgements_table, versions_table
-from lab.store.judgements import JUDGEMENT, current_judgements, standing
+from lab.store.judgements import ADJUDICATION, JUDGEMENT, current_judgements
 from lab.store.pairs import (
     AT_ONCE,
     Collection,
@@ -56,7 +57,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     id: Id
-    kind: Literal["judgement", "undo"]
+    kind: Literal["judgement", "undo", "adjudication"]
     pair: Name = Field(alias="pair_id")
     annotator: Name
     choice: Choice | None = None
@@ -67,16 +68,22 @@ class Event(BaseModel):
     edited: str | None = None
     supersedes: Id | None = None
     time: float = Field(ge=0, lt=LATEST)
+    revealed: bool = False
 
     @model_validator(mode="after")
-    def _a_judgement_is_one(self) -> Self:
+    def _says_what_its_kind_says(self) -> Self:
         if self.kind == JUDGEMENT:
             Judgement.model_validate(
                 {"uuid": self.id, "pair_id": self.pair, "duration": self.seconds}
                 | self.model_dump(include={"annotator", "choice", "left", "strength", "reason", "edited"})
             )
-        elif any((self.choice, self.left, self.strength, self.reason, self.seconds, self.edited)):
+            return self
+        if self.kind == ADJUDICATION:
+            Adjudication.model_validate({"pair_id": self.pair, "by": self.annotator, "choice": self.choice})
+        elif self.choice:
             raise ValueError("an undo says nothing of the pair")
+        if any((self.left, self.strength, self.reason, self.seconds, self.edited)):
+            raise ValueError("only a judgement has a side, strength, reason, time or edit")
         return self
 
 
@@ -106,7 +113,7 @@ class Exported:
     @property
     def annotators(self) -> int:
         """How many people judged."""
-        return len({event.annotator for event in self.events})
+        return len({event.annotator for event in self.events if event.kind == JUDGEMENT})
 
 
 def read_export(folder: Path, called: str = "") -> Exported:
@@ -132,7 +139,7 @@ def read_export(folder: Path, called: str = "") -> Exported:
             pairs=pairs,
             events=events,
             derived=versions.derive_from(
-                pairs, standing(events), Derivation.model_validate(about["rule"]), bool(about["with_gold"])
+                pairs, events, Derivation.model_validate(about["rule"]), bool(about["with_gold"])
             ),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -143,7 +150,7 @@ def read_export(folder: Path, called: str = "") -> Exported:
 
 
 def import_export(store: Store, found: Exported) -> Version:
-    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content."""
+    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content and moment."""
 
     def work(connection: Connection) -> str:
         collection = new_collection(connection, found.collection, found.settings)
@@ -154,13 +161,14 @@ def import_export(store: Store, found: Exported) -> Version:
             "id": _free_id(connection, found.id),
             "collection": collection,
             "name": found.name,
-            "created": time.time(),
+            "created": found.frozen,
             "rule": found.rule.model_dump_json(),
             "with_gold": found.with_gold,
             "through": through,
             "content_hash": found.content_hash,
             "preferences": len(rows),
             "left_out": json.dumps([[pair, why.value] for pair, why in found.derived.left_out]),
+            "snapshot": versions.Frozen(found.collection, found.settings, found.pairs).noted(),
         }
         versions.put(connection, row, rows)
         return str(row["id"])
@@ -259,9 +267,8 @@ def _put_events(connection: Connection, collection: str, told: list[Event]) -> i
     if current:
         connection.execute(insert(current_table), current)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
-    people = [
-        {"collection": collection, "annotator": one, "name": one} | zero for one in {event.annotator for event in told}
-    ]
+    judged = {event.annotator for event in told if event.kind == JUDGEMENT}
+    people = [{"collection": collection, "annotator": one, "name": one} | zero for one in judged]
     if people:
         connection.execute(insert(annotators_table), people)
     recount(connection, collection)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.core.preferences import Pair
+from lab.core.preferences import Pair, Prompt
 from lab.core.recipes import RuleUse
 from lab.core.reward_agreement import Decided, RewardAgreement, decided, reward_agreement
 from lab.data.datasets import VERSION
@@ -19,6 +19,7 @@ from lab.errors import LabError, RuleError, StateError
 from lab.sandbox.rewards import Weighed, by_name, reward_batch, weighed
 from lab.store.judgements import current_judgements
 from lab.store.pairs import read_collection, read_pairs
+from lab.store.pairs_import import asked
 from lab.store.preference_versions import read_rows
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
@@ -72,10 +73,10 @@ def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> O
     found = decided_in(store, collection_id)
     pairs = found.pairs
     answers = _answers(store, pairs)
-    asked = [(_words(pair), answers.get(_words(pair))) for pair in pairs]
+    asked_of = [(_words(pair), answers.get(pair.prompt)) for pair in pairs]
     rows = [
         (prompt, side.text, answer)
-        for pair, (prompt, answer) in zip(pairs, asked, strict=True)
+        for pair, (prompt, answer) in zip(pairs, asked_of, strict=True)
         for side in (pair.first, pair.second)
     ]
     rewards = reward_batch(rules, rows)
@@ -112,11 +113,11 @@ def _words(pair: Pair) -> str:
     return last_words(prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt])
 
 
-def _answers(store: Store, pairs: Iterable[Pair]) -> dict[str, str]:
+def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
     """The known answers by prompt, from the groups of the runs that wrote the responses; what a deleted run knew is lost."""
     sources = {side.source for pair in pairs for side in (pair.first, pair.second) if side.source}
     runs = {match[1] for source in sources if (match := _RUN.match(source))}
-    found: dict[str, str] = {}
+    found: dict[Prompt, str] = {}
     for run_id in sorted(runs):
         try:
             folder = store.folder(run_id)
@@ -125,7 +126,7 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[str, str]:
                 some = steps[start : start + STEPS_AT_ONCE]
                 for line in folder.group_lines(some[0], some[-1]):
                     if line.get("answer") is not None:
-                        found[str(line["prompt"])] = str(line["answer"])
+                        found[asked(line)] = str(line["answer"])
         except (LabError, OSError):
             continue
     return found

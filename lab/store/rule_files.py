@@ -26,7 +26,7 @@ What a rule may do stands in ``lab/sandbox``, versions of a rule set in ``rule_s
 from __future__ import annotations
 
 import json
-import tomllib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,10 @@ from pydantic import ValidationError
 from lab.core.rule_sets import RuleEntry, RuleSet
 from lab.errors import RuleError
 from lab.sandbox.rewards import Weighed, check_uses, weighed
+from lab.sandbox.toml import read_toml
 
 LARGEST = 4 << 20
-"""Bytes of a file that is read at all."""
+"""Bytes of a file that is read at all; of one that somebody sends, less (``lab/server/rules.py``)."""
 
 
 def read_rules(path: Path) -> list[Weighed]:
@@ -60,16 +61,21 @@ def read_entries(path: Path) -> list[RuleEntry]:
     return parse_entries(text, str(path))
 
 
-def parse_entries(text: str, source: str) -> list[RuleEntry]:
-    """The rules of a TOML text, each checked; ``source`` names it in the error."""
-    if len(text) > LARGEST:
-        raise RuleError("rules_file", path=source, why=f"it is larger than {LARGEST >> 20} MB")
+def parse_entries(
+    text: str, source: str, *, most: int = LARGEST, trusting: bool = True, until: float = math.inf
+) -> list[RuleEntry]:
+    """The rules of a TOML text, each checked; ``source`` names it in the error. RuleError for one of more than ``most`` bytes.
+
+    ``trusting`` and ``until`` as in ``check_uses``.
+    """
     try:
-        values: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        if len(text.encode()) > most:
+            raise RuleError("rules_file", path=source, why=f"it is larger than {most >> 10} KB")
+        values = read_toml(text)
+    except ValueError as error:  # also half of a surrogate pair
         raise RuleError("rules_file", path=source, why=str(error)) from None
     entries = list(as_rule_set(values, source).rules)
-    if wrong := check_uses(entries):
+    if wrong := check_uses(entries, trusting=trusting, until=until):
         raise wrong[0]
     return entries
 

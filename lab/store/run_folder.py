@@ -21,6 +21,9 @@ from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
 RECENT_BYTES = 64 * 1024
 ESTIMATE = "estimate.json"
+EARLIER = "earlier.json"
+SPENT = ("seconds", "tokens_generated", "tokens_trained")
+"""What a run takes, over all its attempts, by their names in the heartbeat and in result.json."""
 _FRAME_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})")
 _CHECKPOINT = re.compile(r"step-(\d{1,12})")
 
@@ -148,8 +151,19 @@ class RunFolder(WorkerFolder):
             if _size(self.path / f"{name}.jsonl"):
                 self.append(name, {"resumed_from": step})
 
+    def spent_before(self) -> dict[str, float]:
+        """What the earlier attempts took together, by the names of ``SPENT``; 0 in a first one."""
+        known = self._read(EARLIER)
+        return {name: (known or {}).get(name) or 0 for name in SPENT}
+
     def prepare_resume(self) -> None:
-        """Put the last attempt's result aside (``result.1.json``, …) and forget its stop request and heartbeat."""
+        """Put the last attempt's result aside (``result.1.json``, …) and forget its stop request and heartbeat, but not what it took.
+
+        An attempt that was killed left no result; its last heartbeat says how far it had come.
+        """
+        last = self.result() or self.heartbeat()
+        if isinstance(last, dict) and SPENT[0] in last:  # it counts those before it, too
+            self.write(EARLIER, {name: last.get(name) for name in SPENT})
         if (result := self.path / "result.json").exists():
             number = 1 + sum(1 for _ in self.path.glob("result.*.json"))
             result.replace(self.path / f"result.{number}.json")

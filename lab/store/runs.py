@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Executable, Row, delete, insert, select, upda
 from lab.errors import InputError, LabError, MachineError, StateError
 from lab.store import reserve
 from lab.store.database import open_database, runs_table
+from lab.store.dependants import named_runs, stands_on
 from lab.store.group_commit import GroupCommit, Work
 from lab.store.run_folder import RunFolder
 
@@ -204,9 +205,7 @@ class Store:
         run = self.run(run_id)
         if not run.state.ended:
             raise StateError("run_not_ended", run=run.name, state=run.state)
-        for other in self.in_state(RunState.QUEUED, RunState.RUNNING):
-            if other.parent == run.id:
-                raise StateError("run_is_needed", run=run.name, by=other.name)
+        self._refuse_where_needed(run)
         # Renamed first: a crash in between leaves a folder that the next start sweeps, never a row without its data.
         path, aside = self.home / "runs" / run.id, self.home / "runs" / f".deleted-{run.id}"
         with suppress(FileNotFoundError):
@@ -217,11 +216,20 @@ class Store:
         shutil.rmtree(aside, ignore_errors=True)
         reserve.keep(self.home)
 
-    def change(self, run_id: str, *, only_if: Iterable[RunState] | None = None, **values: Any) -> bool:
-        """Set columns of a run's row, if it is in one of the states ``only_if``; whether it was.
+    def change(
+        self,
+        run_id: str,
+        *,
+        only_if: Iterable[RunState] | None = None,
+        where: Mapping[str, Any] | None = None,
+        then: Callable[[], object] | None = None,
+        **values: Any,
+    ) -> bool:
+        """Set columns of a run's row, if it is in one of the states ``only_if`` and its columns are as in ``where``; whether it was.
 
         For ``lab/runs``: a state changes by this one conditional statement, so that two processes that watch the same
-        worker cannot settle it twice.
+        worker cannot settle it twice. ``then`` is called where the row was changed and before anybody else can see it or
+        change it again; what it raises undoes the change. It may be called twice.
         """
         if "error" in values and values["error"] is not None:
             error = values["error"]
@@ -231,9 +239,29 @@ class Store:
         statement = update(runs_table).where(runs_table.c.id == run_id).values(**values)
         if only_if is not None:
             statement = statement.where(runs_table.c.state.in_([state.value for state in only_if]))
-        return self._write(statement) == 1
+        for column, value in (where or {}).items():
+            statement = statement.where(runs_table.c[column] == value)  # None becomes IS NULL
+
+        def work(connection: Connection) -> bool:
+            changed = connection.execute(statement).rowcount == 1
+            if changed and then is not None:
+                then()
+            return changed
+
+        return self.writing(work)
 
     # ---- inside
+
+    def _refuse_where_needed(self, run: Run) -> None:
+        """Raise StateError where a run that may still go on names ``run``, or where the model of one stands on its model."""
+        path = self.home / "runs"
+        for other in self.runs():
+            if other.id == run.id:
+                continue
+            if (not other.state.ended or other.state.resumable) and run.id in named_runs(other.recipe):
+                raise StateError("run_is_needed", run=run.name, by=f"{other.name} ({other.id})", state=other.state)
+            if stands_on(path / other.id, path / run.id):
+                raise StateError("run_is_a_base", run=run.name, by=f"{other.name} ({other.id})")
 
     def _write(self, statement: Executable) -> int:
         """Execute and commit; the number of rows. Raises MachineError ``disk_full``."""

@@ -86,7 +86,7 @@ class WorkerFolder:
 
     def request_stop(self, *, now: bool = False, step: int | None = None) -> None:
         """Ask the worker to stop at the end of its step (``step`` is what the page may promise), or at once."""
-        write_json(self.stop_path, {"time": time.time(), "now": now, "step": step})
+        self.write("stop", {"time": time.time(), "now": now, "step": step})
 
     def stop_requested(self) -> bool:
         """Whether the worker is to stop; cheap, asked at every step."""
@@ -109,6 +109,7 @@ class WorkerFolder:
     def write(self, name: str, value: object, *, durable: bool = True) -> None:
         """Replace the JSON file ``name`` at once. Raises MachineError ``disk_full``."""
         write_json(self.path / name, value, durable=durable)
+        self._json.pop(name, None)  # two writes within a tick of the file system's clock can look like one
 
     def _read(self, name: str) -> Any:
         """A small JSON file, parsed once for each time it was written, so that many watchers cost a stat each."""

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    load_peft_weights,
+    set_peft_model_state_dict,
+)
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -117,6 +124,7 @@ def load(recipe: Recipe, home: Path) -> Loaded:
         if ref.adapter is not None:
             base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
         model = base.requires_grad_(True)  # peft has frozen it
+    train_in_fp32(model, device)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return Loaded(model, tokenizer, device, fresh)
@@ -125,18 +133,23 @@ def load(recipe: Recipe, home: Path) -> Loaded:
 def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     """The recipe's start with a head of one output in place of the language model's, and an adapter where it asks for LoRA.
 
-    Raises ModelError where the start is an adapter: the head's adapter needs plain weights to stand on.
+    A start that is an adapter (SFT → reward model) gives its weights to the new adapter, which stands on the same base then.
     """
     device = choose_device(recipe.device)
     ref = resolve(recipe.model, home)
     tokenizer = load_tokenizer(ref)
     model = _load_base(ref.base, recipe, device, AutoModelForSequenceClassification, num_labels=1)
-    if ref.adapter is not None:
-        raise ModelError("rm_needs_a_full_model", value=ref.name)
     model.config.pad_token_id = tokenizer.pad_token_id
-    if getattr(recipe, "training", Training.FULL) is Training.LORA:
+    lora = getattr(recipe, "training", Training.FULL) is Training.LORA
+    if ref.adapter is not None:
+        model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
+        start = load_peft_weights(str(ref.adapter), device=str(device))
+        set_peft_model_state_dict(model, get_peft_model_state_dict(model) | start)  # the head is its own
+        model = model if lora else model.merge_and_unload().requires_grad_(True)
+    elif lora:
         model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
-    return Loaded(model, tokenizer, device, fresh_adapter=True)
+    train_in_fp32(model, device)
+    return Loaded(model, tokenizer, device, fresh_adapter=ref.adapter is None)
 
 
 def load_start(recipe: Recipe, home: Path) -> Any:
@@ -187,6 +200,13 @@ def lora_config(recipe: Any, task_type: str = "CAUSAL_LM") -> LoraConfig:
     )
 
 
+def successor_config(adapter: Path | str, task_type: str = "CAUSAL_LM") -> LoraConfig:
+    """The shape of an adapter that a run starts from, for one of its rank that trains."""
+    config = LoraConfig.from_pretrained(str(adapter))
+    config.task_type, config.inference_mode = task_type, False
+    return config
+
+
 def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesConfig:
     """NF4 with double quantisation; products are made in the run's format on CUDA, in fp32 elsewhere."""
     compute = dtype if device.type == "cuda" else torch.float32
@@ -206,6 +226,24 @@ def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dt
         raise too_big(recipe, need, free)
 
 
+def train_in_fp32(model: Any, device: torch.device) -> None:
+    """What trains is kept in fp32 wherever autocast computes in less: small steps would be lost in bf16, and the grad scaler of
+    fp16 refuses fp16 gradients. (peft does so with its adapters; full weights and a scorer's head are left.)"""
+    if device.type == "cpu":
+        return  # there is no autocast there: products need one format
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
+            parameter.data = parameter.data.float()
+
+
+def keep_trainable(model: Any) -> None:
+    """Let a 4-bit base stay as it was packed. On CPUs with AVX512-BF16, bitsandbytes packs it anew at the first pass without
+    gradients, for good, and what is packed so passes no gradient on to the layers before it."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = AutoModelForCausalLM, **more: Any) -> Any:
     dtype = choose_dtype(recipe.precision, device)
     check_room(place, recipe, device, dtype)
@@ -217,6 +255,7 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = Aut
         model = kind.from_pretrained(place, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError("model_cannot_load", value=place, why=_first_line(error)) from None
+    keep_trainable(model)
     return model if "device_map" in options else model.to(device)
 
 

@@ -14,7 +14,7 @@ import bitsandbytes as bnb
 import torch
 import torch.nn.functional as F
 from bitsandbytes.functional import QuantState
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers.base import get_keys_to_not_convert
@@ -22,19 +22,25 @@ from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer import utils as trl_utils
 
 from lab.core.recipes import Device, Precision, Recipe, Training
-from lab.training.base import four_bit_config, lora_config
+from lab.training.base import four_bit_config, lora_config, successor_config
 
 BLOCK, NESTED_BLOCK = 64, 256
 META = torch.device("meta")
 
 
 def dtype_on(recipe: Recipe, device: str) -> torch.dtype:
-    """The number format that the recipe's weights will have on a kind of device; bf16 is taken for granted on CUDA."""
+    """The number format that the recipe computes in on a kind of device; bf16 is taken for granted on CUDA."""
     if recipe.precision is Precision.AUTO:
         return torch.bfloat16 if device == Device.CUDA else torch.float32
     return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[
         recipe.precision
     ]
+
+
+def weights_on(recipe: Recipe, device: str) -> torch.dtype:
+    """The number format of the base's weights: fp32 where all of them train beside autocast (``base.py``: ``train_in_fp32``)."""
+    full = getattr(recipe, "training", Training.FULL) is Training.FULL
+    return torch.float32 if full and device != Device.CPU else dtype_on(recipe, device)
 
 
 def blank_base(recipe: Recipe, config: Any, device: str) -> Any:
@@ -44,7 +50,7 @@ def blank_base(recipe: Recipe, config: Any, device: str) -> Any:
         kind, config.num_labels = AutoModelForSequenceClassification, 1
     config.pad_token_id = config.pad_token_id or 0
     with META:
-        model = kind.from_config(config, dtype=dtype_on(recipe, device), attn_implementation="sdpa")
+        model = kind.from_config(config, dtype=weights_on(recipe, device), attn_implementation="sdpa")
         if getattr(recipe, "load_in_4bit", False):
             pack(model, recipe, device)
     return model
@@ -100,12 +106,10 @@ def with_adapter(model: Any, recipe: Recipe, start: Path | None) -> Any:
     """The base with what is trained on it: the recipe's LoRA, that of the adapter it starts from, or all weights."""
     if getattr(recipe, "training", Training.FULL) is Training.FULL:
         return model.requires_grad_(True)
-    config = LoraConfig.from_pretrained(str(start)) if start is not None else None
-    if config is not None:
-        config.inference_mode = False
     task = "SEQ_CLS" if recipe.algorithm == "rm" else "CAUSAL_LM"
+    config = successor_config(start, task) if start is not None else lora_config(recipe, task)
     with META:
-        return get_peft_model(model, config or lora_config(recipe, task))
+        return get_peft_model(model, config)
 
 
 @contextmanager

@@ -33,5 +33,5 @@ class Heartbeat:
         while not self._stopped.wait(SECONDS):
             try:
                 self._beat()
-            except MachineError:  # a full disk ends the work where it must write, not here
+            except (MachineError, OSError):  # a full or failing disk ends the work where it must write, not here
                 continue

@@ -10,7 +10,8 @@ Formulas (Schulman et al., arXiv 1707.06347, eq. 7; GAE: arXiv 1506.02438, eq. 1
 
 Generation, log-probabilities and the clipped surrogate are trl's GRPOTrainer's, which takes advantages of shape (B, T). All
 four models are roles on one base (``roles.py``). Forward and backward are made role by role: two roles in one backward
-would give wrong gradients under gradient checkpointing.
+would give wrong gradients under gradient checkpointing. The cheap critic, a head on the policy's states, needs no pass of its
+own: L_π + c_V L_V go back together through the policy's adapter (Schulman et al., eq. 9).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from torch.nn.utils import clip_grad_norm_
 from trl import GRPOConfig
 
 from lab.core.groups import ThresholdKind
-from lab.core.recipes import PpoRecipe
+from lab.core.recipes import Critic, PpoRecipe
 from lab.sandbox.rewards import Weighed
 from lab.store.models import reward_adapter
-from lab.training.base import Loaded, load, lora_config
+from lab.training.base import Loaded, load
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
 from lab.training.ppo_tokens import TokenPieces
 from lab.training.roles import POLICY, VALUE, Roles, acting_as
@@ -68,6 +69,7 @@ class PPOTrainer(GroupTrainer):
     def __init__(self, *, recipe: PpoRecipe, roles: Roles, rules: Sequence[Weighed], **kwargs: Any) -> None:
         self.roles = roles
         super().__init__(recipe=recipe, rules=rules, **kwargs)
+        roles.autocast = self.accelerator.autocast
         self.value_metrics: dict[str, float] = {}
         self.pieces = TokenPieces(self.processing_class)
 
@@ -142,20 +144,35 @@ class PPOTrainer(GroupTrainer):
     # ---- update
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """The policy's forward and backward (trl's), then the critic's."""
+        """The policy's forward and backward (trl's), then the critic's where it has an adapter of its own. Returns the policy's loss."""
         model.train()  # loading a checkpoint leaves it in eval mode
         part = self._prepare_inputs(inputs)
         loss = super().training_step(model, part, num_items_in_batch)
+        if self.roles.critic is Critic.TRUNK:
+            return loss - self.recipe.value_coefficient * self.value_metrics["value_loss"]
         ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
         mask = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
-        tokens = part["completion_mask"]
         with acting_as(self.model, VALUE):  # until backward ends: gradient checkpointing computes the forward again
-            values = self.roles.values(ids, mask, tokens.size(1))
-            errors = value_loss(values, part["old_values"], part["returns"], self.recipe.value_clip) * tokens
-            critic = 0.5 * errors.sum() / part["num_items_in_batch"]
-            self.accelerator.backward(self.recipe.value_coefficient * critic)
-        self.value_metrics["value_loss"] = float(critic.detach())
+            values = self.roles.values(ids, mask, part["completion_ids"].size(1))
+            self.accelerator.backward(self._critic_loss(values, part))
         return loss
+
+    def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
+        if self.roles.critic is Critic.OWN:
+            return super()._compute_loss(model, inputs)
+        with self.roles.noting_states() as passes:
+            loss = super()._compute_loss(model, inputs)
+        values = self.roles.values_of(torch.cat(passes), inputs["completion_ids"].size(1))
+        return loss + self._critic_loss(values, inputs)
+
+    def _critic_loss(self, values: torch.Tensor, part: Batch) -> torch.Tensor:
+        """The weighted value loss of a micro-batch, a mean over the step's tokens."""
+        errors = (
+            value_loss(values, part["old_values"], part["returns"], self.recipe.value_clip) * part["completion_mask"]
+        )
+        critic = 0.5 * errors.sum() / part["num_items_in_batch"]
+        self.value_metrics["value_loss"] = float(critic.detach())
+        return self.recipe.value_coefficient * critic
 
     def _clip_grad_norm(self, model: Any) -> torch.Tensor:
         """Each role's gradient is cut by its own norm: together, a critic that is far off would silence the policy.
@@ -200,8 +217,8 @@ def build_trainer(task: Task) -> PPOTrainer:
         task.model.add_adapter("ref", task.model.peft_config[POLICY])
         copy_adapter(task.model, POLICY, "ref")
         reference = "ref"
-    roles = Roles(task.model, reference=reference)
-    roles.add_value(lora_config(recipe))
+    roles = Roles(task.model, reference=reference, critic=recipe.critic)
+    roles.add_value()
     if recipe.reward_model:
         roles.add_reward(reward_adapter(recipe.reward_model, recipe.model, task.home))
     return PPOTrainer(

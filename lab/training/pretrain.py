@@ -22,6 +22,17 @@ from lab.training.tiny_llama import ASSISTANT, END, USER, build_model, build_tok
 TOKENIZER_TEXTS = 5_000
 
 
+class CountingTrainer(Trainer):
+    """transformers' trainer, which also tells the reporter how many tokens it trains; the loader runs ahead of it."""
+
+    reporter: Any = None
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if model.training:
+            self.reporter.tokens_trained += int(inputs["attention_mask"].sum())
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
 class Texts(Dataset):  # type: ignore[type-arg]
     """Token ids of the first ``count`` texts, each at most ``max_length`` tokens."""
 
@@ -51,7 +62,7 @@ def prepare(task: Task) -> Loaded:
 def train(task: Task) -> None:
     """Train the model in place."""
     recipe: PretrainRecipe = task.recipe
-    reporter, pad = task.reporter, task.tokenizer.pad_token_id
+    pad = task.tokenizer.pad_token_id
 
     def collate(rows: list[list[int]]) -> dict[str, torch.Tensor]:
         width = max(map(len, rows))
@@ -60,11 +71,12 @@ def train(task: Task) -> None:
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row)
             mask[index, : len(row)] = 1
-        reporter.tokens_trained += int(mask.sum())
         return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
 
     arguments = TrainingArguments(
         **task.arguments(per_device_train_batch_size=recipe.batch_size, adam_beta2=0.99, remove_unused_columns=False)
     )
     texts = Texts(task.tokenizer, recipe, recipe.steps * recipe.batch_size)
-    task.run(Trainer(task.model, arguments, train_dataset=texts, data_collator=collate))
+    trainer = CountingTrainer(task.model, arguments, train_dataset=texts, data_collator=collate)
+    trainer.reporter = task.reporter
+    task.run(trainer)

@@ -32,6 +32,7 @@ class Reporter:
         self.tokens_trained = 0
         self.tokens_per_second: float | None = None
         self.started = time.time()
+        self._before = folder.spent_before()
         self._step_started = time.perf_counter()
         self._tokens_seen = 0
         self._heartbeat = Heartbeat(self._write_heartbeat)
@@ -92,14 +93,21 @@ class Reporter:
             "after": None,
             "kl_from_start": None,
             "steps": self.step,
-            "seconds": time.time() - self.started,
             "peak_memory_bytes": peak_memory_bytes(),
             "libraries_bytes": self.libraries_bytes,
-            "tokens_generated": self.tokens_generated,
-            "tokens_trained": self.tokens_trained,
+            **self._spent(),
             **values,
         }
         self.folder.write("result.json", content)
+
+    def _spent(self) -> dict[str, float]:
+        """What the run has taken, its earlier attempts included, as ``steps`` includes theirs."""
+        now = {
+            "seconds": time.time() - self.started,
+            "tokens_generated": self.tokens_generated,
+            "tokens_trained": self.tokens_trained,
+        }
+        return {name: self._before[name] + value for name, value in now.items()}
 
     @property
     def _tokens(self) -> int:
@@ -115,6 +123,7 @@ class Reporter:
             "step": self.step,
             "steps": self.steps,
             "tokens_per_second": self.tokens_per_second,
+            **self._spent(),
         }
         self.folder.write("heartbeat", beat, durable=False)
 

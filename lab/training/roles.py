@@ -9,8 +9,9 @@ Shapes: B completions, T tokens of prompt and completion together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load_file
 from torch import nn
 
+from lab.core.recipes import Critic
 from lab.errors import ModelError
 
 POLICY, VALUE, REWARD = "default", "value", "reward"
@@ -42,17 +44,20 @@ def acting_as(model: nn.Module, adapter: str | None) -> Iterator[None]:
 
 
 class Roles:
-    """The roles of one peft model whose policy is its ``default`` adapter."""
+    """The roles of one peft model whose policy is its ``default`` adapter; with ``Critic.TRUNK`` the values are read from it too."""
 
-    def __init__(self, model: Any, *, reference: str | None = None) -> None:
-        self.model, self.reference = model, reference
+    def __init__(self, model: Any, *, reference: str | None = None, critic: Critic = Critic.OWN) -> None:
+        self.model, self.reference, self.critic = model, reference, critic
+        self.autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+        """Entered for every pass that is made here; a trainer gives its own, so that all roles compute alike."""
         self.has_reward = False
 
-    def add_value(self, config: LoraConfig) -> None:
-        """A critic of the policy's own depth: an adapter of the policy's rank, and a head that begins at 0."""
-        self.model.add_adapter(VALUE, config)
+    def add_value(self) -> None:
+        """A head that begins at 0, and for a critic of the policy's own depth an adapter of the policy's shape."""
+        if self.critic is Critic.OWN:
+            self.model.add_adapter(VALUE, copy(self.model.peft_config[POLICY]))
         width = self.model.config.get_text_config().hidden_size
-        self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)
+        self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)  # in fp32, as adapters are
         nn.init.zeros_(self.model.value_head.weight)
         self.settle()
 
@@ -87,7 +92,7 @@ class Roles:
         return self._trained(POLICY)
 
     def critic_parameters(self) -> list[nn.Parameter]:
-        """What trains of the critic: its adapter and its head."""
+        """What trains of the critic alone: its adapter, where it has one, and its head."""
         return [*self._trained(VALUE), *self.model.value_head.parameters()]
 
     def _trained(self, adapter: str) -> list[nn.Parameter]:
@@ -96,23 +101,41 @@ class Roles:
 
     def hidden(self, adapter: str | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last hidden states under a role, shape (B, T, width)."""
-        with acting_as(self.model, adapter):
-            body = self.model.get_base_model().model
-            states: torch.Tensor = body(input_ids=ids, attention_mask=mask).last_hidden_state
+        with acting_as(self.model, adapter), self.autocast():
+            states: torch.Tensor = self._body(input_ids=ids, attention_mask=mask).last_hidden_state
             return states
+
+    @property
+    def _body(self) -> Any:
+        return self.model.get_base_model().model
+
+    @contextmanager
+    def noting_states(self) -> Iterator[list[torch.Tensor]]:
+        """The last hidden states of every pass that is made in the block, shape (B, T, width) each, with their gradients."""
+        passes: list[torch.Tensor] = []
+        hook = self._body.register_forward_hook(lambda _module, _given, found: passes.append(found.last_hidden_state))
+        try:
+            yield passes
+        finally:
+            hook.remove()
 
     def values(self, ids: torch.Tensor, mask: torch.Tensor, width: int) -> torch.Tensor:
         """V(s_t) of the state *before* each of the last ``width`` tokens, shape (B, width)."""
-        states = self.hidden(VALUE, ids, mask)[:, -width - 1 : -1]
-        found: torch.Tensor = self.model.value_head(states).squeeze(-1)
-        return found.float()
+        return self.values_of(self.hidden(VALUE if self.critic is Critic.OWN else POLICY, ids, mask), width)
+
+    def values_of(self, states: torch.Tensor, width: int) -> torch.Tensor:
+        """The same, read from hidden states of shape (B, T, width of the model)."""
+        return _read(self.model.value_head, states[:, -width - 1 : -1])
 
     def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The reward model's score of each row, read at its last token, shape (B,)."""
         states = self.hidden(REWARD, ids, mask)
         positions = torch.arange(ids.shape[1], device=ids.device)
         last = (positions * mask).argmax(1)
-        found: torch.Tensor = self.model.reward_head(states[torch.arange(len(ids), device=ids.device), last]).squeeze(
-            -1
-        )
-        return found.float()
+        return _read(self.model.reward_head, states[torch.arange(len(ids), device=ids.device), last])
+
+
+def _read(head: nn.Linear, states: torch.Tensor) -> torch.Tensor:
+    """A head's one output, in the head's format: the states of a bf16 or fp16 base are narrower."""
+    found: torch.Tensor = head(states.to(head.weight.dtype)).squeeze(-1)
+    return found.float()

@@ -17,11 +17,11 @@ from transformers import AutoConfig, DynamicCache
 from trl.trainer.utils import add_fused_lm_head
 
 from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
-from lab.core.recipes import PretrainRecipe, Recipe, SampledRecipe, Training, micro_batch
+from lab.core.recipes import Critic, PretrainRecipe, Recipe, SampledRecipe, Training, micro_batch
 from lab.errors import ModelError
 from lab.store.models import ModelRef, resolve, reward_adapter
-from lab.training.base import default_optimizer, lora_config
-from lab.training.blank import META, as_on, blank_base, dtype_on, tensors_of, with_adapter
+from lab.training.base import default_optimizer
+from lab.training.blank import META, as_on, blank_base, dtype_on, tensors_of, weights_on, with_adapter
 from lab.training.ledger import Ledger
 from lab.training.roles import POLICY, REWARD, VALUE, Roles, acting_as
 from lab.training.tiny_llama import llama_config
@@ -104,8 +104,9 @@ class Trial:
                         parameter.requires_grad_(False)
             if algorithm != "ppo":
                 return None
-            roles = Roles(self.model, reference="ref" if self.start is not None else None)
-            roles.add_value(lora_config(self.recipe))
+            reference = "ref" if self.start is not None else None
+            roles = Roles(self.model, reference=reference, critic=getattr(self.recipe, "critic", Critic.OWN))
+            roles.add_value()
             if reward_model := getattr(self.recipe, "reward_model", ""):
                 config = LoraConfig.from_pretrained(str(reward_adapter(reward_model, self.recipe.model, home)))
                 config.task_type, config.modules_to_save, config.inference_mode = "CAUSAL_LM", None, True
@@ -183,7 +184,7 @@ class Trial:
             heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
             size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
             for layer in range(text.num_hidden_layers):
-                dtype = dtype_on(self.recipe, self.device)
+                dtype = weights_on(self.recipe, self.device)
                 both = [torch.empty(rows, heads, tokens, size, dtype=dtype, device=META) for _ in range(2)]
                 cache.update(both[0], both[1], layer)
         return cache
@@ -214,6 +215,11 @@ class Trial:
                 start = self._logps(reference, batch).sum(1)
             chosen, rejected = (logps - start).chunk(2)
             yield -torch.nn.functional.logsigmoid(chosen - rejected).mean()
+        elif self.roles is not None and self.roles.critic is Critic.TRUNK:
+            with self.roles.noting_states() as passes:
+                policy = -self._logps(self.model, batch).mean()
+            yield policy + self.roles.values_of(passes.pop(), self.lengths.completion).mean()
+            return
         else:
             yield -self._logps(self.model, batch).mean()
         if self.roles is not None:

@@ -18,6 +18,7 @@ from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
 from lab.training.divergence import BlownUp, ended
 from lab.training.reporter import Reporter, memory_bytes
+from lab.training.split import on_chosen_split
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
 
@@ -48,7 +49,7 @@ def work(path: Path) -> int:
 
 
 def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
-    dataset = datasets.load(recipe, folder.path.parents[1])
+    dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
     from lab.training.fitting import fitting

@@ -37,7 +37,9 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
             with gr.Tab(i18n("page.annotate"), id="annotate"):
                 annotate = AnnotateTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.rules"), id="rules"):
-                rules = RulesTab(presets)
+                rules = RulesTab(
+                    presets, trusting=not settings.sign_in
+                )  # a page for all cannot list what is the owner's
             with gr.Tab(i18n("page.train"), id="train"):
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.names import LONGEST_NAME, clean_name, likeness
+from lab.core.names import LONGEST_NAME, clean_name, likeness, told_apart
 from lab.errors import InputError
 
 
@@ -82,3 +82,10 @@ def test_a_clean_name_stays_as_it_is_and_shows_what_it_is(text: str) -> None:
     assert clean_name(name) == name
     assert likeness(name) == likeness(text)
     assert not any(unicodedata.category(letter)[0] == "C" or letter in '<>"\\&' for letter in name)
+
+
+def test_names_that_look_alike_are_told_apart_by_their_ids() -> None:
+    assert told_apart({"g-1": "Li", "u-2": "Wang"}) == {"g-1": "Li", "u-2": "Wang"}
+    shown = told_apart({"g-xx1234": "Li", "g-yy1234": "li", "g-5678": "Wang", "g-1234": "LI"})
+    assert shown["g-5678"] == "Wang" and len(set(shown.values())) == 4
+    assert shown["g-xx1234"] == "Li (…x1234)" and shown["g-1234"] == "LI (…-1234)"

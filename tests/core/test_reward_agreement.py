@@ -58,8 +58,14 @@ def test_leanings_to_the_longer_and_to_the_left():
     judged = [said(0, SECOND, left=SECOND), said(0, SECOND, "b"), said(1, FIRST), said(2, FIRST)]
     found = reward_agreement(decided(pairs, judged), {"p0": (0, 1), "p1": (0, 1), "p2": (1, 1)})
     assert (found.people_longer, found.reward_longer) == (Share(1, 2), Share(2, 2))
-    assert found.people_left == Share(3, 4)
-    assert found.reward_left == Share(1 + 0 + 0 + 0.5, 4)
+    assert found.people_left == Share(0.5 + 1 + 1, 3)
+    assert found.reward_left == Share((1 + 0) / 2 + 0 + 0.5, 3)
+
+
+def test_many_judgements_of_one_pair_make_no_leaning():
+    judged = [said(0, FIRST, f"who {n}") for n in range(20)]  # all on the left, and all of one pair
+    found = reward_agreement(decided([pair(0)], judged), {"p0": (1, 0)})
+    assert found.people_left == Share(1, 1) and found.people_left.interval[0] < 0.5
 
 
 def test_by_how_far_people_agree():

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from lab.core.preferences import Choice, Judgement, Message, Response, as_rows, derive, make_pair
+from lab.core.derivation import as_rows, derive
+from lab.core.preferences import Choice, Judgement, Message, Response, make_pair
 from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences, with_columns
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
 from lab.data.rows import Rows

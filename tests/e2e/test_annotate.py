@@ -159,7 +159,7 @@ def test_an_undo_without_network_is_kept_in_order(open_page, annotation):
     assert quality.judgements == 1 and annotation.derived(collection, rule()).counts["tie"] == 1
 
 
-def test_disagreements_are_decided_by_one_more_judgement(open_page, annotation):
+def test_disagreements_are_decided_by_the_owner(open_page, annotation):
     collection = typed(annotation, "divided", short_rows(1), overlap=2)
     for name, place in (("Ada", Place.LEFT), ("Ben", Place.RIGHT)):
         user = User(name, Access.ANNOTATOR, id=name)
@@ -174,5 +174,5 @@ def test_disagreements_are_decided_by_one_more_judgement(open_page, annotation):
     expect(page.locator("#disagreement")).to_contain_text("Disagreement 1 of 1")
     expect(page.locator("#disagreement")).to_contain_text("Ada")
     page.locator("#decide-first").click()
-    expect(page.locator("#quality-message")).to_contain_text("Your judgement is stored")
+    expect(page.locator("#quality-message")).to_contain_text("Your decision is stored")
     assert len(annotation.derived(collection, rule()).preferences) == 1

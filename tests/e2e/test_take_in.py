@@ -64,6 +64,7 @@ def test_files_then_a_zip_come_back_with_the_same_content(visit, annotation, fro
     give(page, *sorted(folder.iterdir()))
     expect(page.locator("#export-preview")).to_contain_text("“五个和 <b>”: 5 preferences, majority of at least 1")
     expect(page.locator("#export-preview")).to_contain_text("5 pairs, 5 judgements and undos, annotators: 1")
+    expect(page.locator("#take-in-button")).to_have_css("opacity", "1")  # it fades in once it can be pressed
     assert serious_findings(page, "#export-preview", "#take-in-button") == []  # the upload itself is Gradio's
     page.locator("#take-in-button").click()
     expect(page.locator("#take-in-message")).to_contain_text("is in: 5 preferences")

@@ -25,7 +25,7 @@ from lab.store.presets import load_preset
 from lab.training.base import four_bit_config, lora_config
 from lab.training.blank import META, tensors_of
 from lab.training.ppo import copy_adapter
-from lab.training.roles import POLICY, Roles
+from lab.training.roles import POLICY, VALUE, Roles
 
 QWEN = {"model_type": "qwen2", "vocab_size": 151936, "tie_word_embeddings": True, "max_position_embeddings": 32768}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -65,10 +65,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Roled:
-    """GRPO's policy, PPO's four roles on one base, and the same four roles on four bases."""
+    """GRPO's policy, PPO's four roles on one base, with a critic of its own or on the policy's trunk, and four bases."""
 
     grpo: Held
     ppo: Held
+    trunk: Held
     four: Held
 
 
@@ -86,12 +87,14 @@ def count(shape: str, device: torch.device, *, from_adapter: bool = False) -> Ro
     grpo = Held(base, size([*policy, *start]), _moments(policy))
     with tempfile.TemporaryDirectory() as folder:
         reward = _reward_adapter(model, Path(folder))
-        roles.add_value(lora_config(recipe))
+        roles.add_value()
         roles.add_reward(reward)
     trained = [p for p in model.parameters() if p.requires_grad]
     every = size(tensor for _, tensor in _named(model))
     ppo = Held(base, every - base, _moments(trained))
-    return Roled(grpo, ppo, Held(4 * base, ppo.adapters, ppo.moments))
+    critic = size(p for name, p in model.named_parameters() if f".{VALUE}." in name)
+    trunk = Held(base, ppo.adapters - critic, _moments([*policy, *model.value_head.parameters()]))
+    return Roled(grpo, ppo, trunk, Held(4 * base, ppo.adapters, ppo.moments))
 
 
 def packed(shape: str, device: torch.device) -> Any:
@@ -123,12 +126,13 @@ def rows_of_table(shape: str, roled: Roled) -> list[str]:
     for name, held in (
         ("GRPO's policy", roled.grpo),
         ("PPO's four roles, one base", roled.ppo),
+        ("  the critic on the trunk", roled.trunk),
         ("four NF4 copies", roled.four),
     ):
         parts = (held.base, held.adapters, held.moments, held.total)
         lines.append(f"  {name:28} " + " ".join(f"{part / 1e6:8.1f}" for part in parts))
     lines.append(
-        f"  PPO / GRPO = {roled.ppo.total / roled.grpo.total:.3f}   PPO / four copies = {roled.ppo.total / roled.four.total:.3f}"
+        f"  PPO / GRPO = {roled.ppo.total / roled.grpo.total:.3f} (on the trunk {roled.trunk.total / roled.grpo.total:.3f})   PPO / four copies = {roled.ppo.total / roled.four.total:.3f}"
     )
     return lines
 

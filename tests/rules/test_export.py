@@ -81,7 +81,7 @@ def run(text: str, rows: list, folder: Path) -> tuple[dict, list]:
 
 def test_it_scores_as_the_lab_does(tmp_path: Path) -> None:
     uses = [*(RuleUse(name=name, fallback=0.125) for name in RULES), *WRITTEN]
-    drawn = demonstrations(Split.TRAIN, 3, 300, dict.fromkeys(Style, 1.0))
+    drawn = demonstrations(Split.TRAIN, 3, 60, dict.fromkeys(Style, 1.0))
     rows = [*HARD, *((row["prompt"], row["completion"], row["answer"]) for row in drawn)]
     found, weights = run(as_python(uses, "all of them"), rows, tmp_path)
     assert weights == [use.weight for use in uses]

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 from lab.core.rules import Rule
 from lab.rules import RULES
+from lab.rules.equality import IN_MATHEMATICS_WORKER
 from lab.rules.mathematics import equals_answer
 from lab.rules.numbers import LONGEST_LITERAL, exact
 
-ALL = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+HERE = [rule for rule in RULES.values() if rule.name not in IN_MATHEMATICS_WORKER]
+"""Those that keep to linear time by themselves; ``test_equality.py`` has the other."""
+ALL = pytest.mark.parametrize("rule", HERE, ids=lambda rule: rule.name)
 
 # Text that looks like an answer comes closer to the edges than random characters do.
 PIECES = [
@@ -100,7 +103,7 @@ LONG = [
 
 
 @pytest.mark.parametrize("unit", LONG, ids=repr)
-@pytest.mark.parametrize("rule", [r for r in RULES.values() if not r.name.startswith("python")], ids=lambda r: r.name)
+@pytest.mark.parametrize("rule", [r for r in HERE if not r.name.startswith("python")], ids=lambda r: r.name)
 def test_a_hundred_kilobytes_take_no_more_than_linear_time(rule: Rule, unit: str) -> None:
     def seconds(size: int) -> float:
         text = (unit * size)[:size]

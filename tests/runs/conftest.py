@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lab.core.recipes import Recipe, parse
 from lab.runs.launcher import LocalLauncher
+from lab.runs.processes import end, is_alive
 from lab.runs.supervisor import Supervisor
+from lab.runs.watch import run_identity
 from lab.store.runs import Run, RunState, Store
 
+ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_worker.py")
 PATIENCE = 60.0
+NOBODY = 2**22 + 1
+"""A pid that no process can have."""
+
+
+StartApp = Callable[[int | str], "subprocess.Popen[str]"]
 
 
 def fake_command(path: Path) -> list[str]:
@@ -61,10 +66,10 @@ def wait_step(store: Store, run: Run, step: int) -> None:
 def store(lab_home: Path) -> Iterator[Store]:
     store = Store(lab_home)
     yield store
-    for run in store.runs():  # whatever a failed test left behind
-        if run.pid and run.state is RunState.RUNNING and psutil.pid_exists(run.pid):
-            with suppress(OSError):
-                os.killpg(run.pid, signal.SIGKILL)
+    for run in store.runs():  # whatever a failed test left behind; by identity, since a pid alone may be anybody's
+        identity = run_identity(run)
+        if identity is not None and run.state is RunState.RUNNING and is_alive(identity):
+            end(identity, gently=False)
     store.close()
 
 
@@ -74,3 +79,23 @@ def supervisor(store: Store) -> Iterator[Supervisor]:
     supervisor.start()
     yield supervisor
     supervisor.close()
+
+
+@pytest.fixture
+def start_app(lab_home: Path) -> Iterator[StartApp]:
+    """Starts ``tests/runs/app.py`` on the test's home, and returns once it is ready; killed at the end."""
+    apps: list[subprocess.Popen[str]] = []
+
+    def start(what: int | str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tests.runs.app", str(lab_home), str(what)]
+        app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        apps.append(app)
+        assert app.stdout and app.stdout.readline() == "ready\n"
+        return app
+
+    yield start
+    for app in apps:
+        app.kill()
+        app.wait()
+        assert app.stdout
+        app.stdout.close()

@@ -7,41 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
-import pytest
 
 from lab.runs.launcher import LocalLauncher
 from lab.runs.processes import family, is_alive
 from lab.runs.slots import slot_path
-from lab.runs.supervisor import Supervisor, run_identity
+from lab.runs.supervisor import Supervisor
+from lab.runs.watch import run_identity
 from lab.store.locks import try_lock
 from lab.store.runs import Run, RunState, Store
-from tests.runs.conftest import fake_command, recipe, wait_for, wait_state, wait_step
-
-ROOT = Path(__file__).resolve().parents[2]
-StartApp = Callable[[int], "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def start_app(lab_home: Path) -> Iterator[StartApp]:
-    apps: list[subprocess.Popen[str]] = []
-
-    def start(steps: int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.runs.app", str(lab_home), str(steps)]
-        app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        apps.append(app)
-        assert app.stdout and app.stdout.readline() == "ready\n"
-        return app
-
-    yield start
-    for app in apps:
-        app.kill()
-        app.wait()
-        assert app.stdout
-        app.stdout.close()
+from tests.runs.conftest import StartApp, fake_command, recipe, wait_for, wait_state, wait_step
 
 
 def first_run(store: Store) -> Run:

@@ -1,23 +1,27 @@
-"""The real worker through the supervisor: killed, resumed, stopped. Pretraining from scratch, since it needs no model."""
+"""The real worker through the supervisor: killed, resumed, stopped; and killed together with the app."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
 
-from lab.core.recipes import Recipe, parse
+from lab.core.recipes import Recipe, parse, with_values
 from lab.runs.processes import family, is_alive
 from lab.runs.progress import summary
-from lab.runs.supervisor import Supervisor, run_identity
+from lab.runs.supervisor import Supervisor, requeue, stop
+from lab.runs.watch import run_identity
+from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
-from tests.runs.conftest import wait_for, wait_state, wait_step
+from tests.runs.conftest import StartApp, wait_for, wait_state, wait_step
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(400)]
 PATIENCE = 180.0
+QUICK: dict[str, Any] = {"steps": 5000, "save_every": 4, "measure_samples": 0, "batch_size": 16, "iterations": 1}
 
 
 def small(**values: object) -> Recipe:
@@ -63,6 +67,44 @@ def test_killed_resumed_and_stopped(store: Store, supervisor: Supervisor) -> Non
     identity = run_identity(stopped)
     assert identity and not is_alive(identity)
     assert not [process for process in family(identity) if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_app_and_worker_killed_together_then_resumed(store: Store, start_app: StartApp) -> None:
+    """GRPO in mid-run: nothing that was written is lost, the run can be resumed, and every step stands in the curves once."""
+    app = start_app("real")
+    run = store.create_run(with_values(load_preset("tiny/grpo").recipe, QUICK))
+    folder = store.folder(run.id)
+    wait_for(lambda: folder.last_checkpoint(), PATIENCE)
+    wait_for(lambda: folder.recent_metrics()[-1]["step"] % QUICK["save_every"] == 1, PATIENCE)
+    identity = run_identity(store.run(run.id))
+    assert identity
+    for pid in (app.pid, identity.pid):
+        os.kill(pid, signal.SIGKILL)
+    app.wait()
+    wait_for(lambda: not is_alive(identity))
+    written, checkpoint = steps_of(store, run.id), folder.last_checkpoint()
+    assert checkpoint and written == list(range(1, len(written) + 1)) and len(written) >= checkpoint[0]
+
+    start_app("real")
+    lost = store.run(run.id)
+    assert lost.state is RunState.LOST and lost.state.resumable
+    assert lost.error == {"key": "worker_lost", "params": {"step": checkpoint[0]}}
+    assert steps_of(store, run.id) == written
+    requeue(store, run.id)
+    wait_for(lambda: any("resumed_from" in line for line in _raw(store, run.id)), PATIENCE)
+    wait_for(lambda: len(folder.recent_metrics()) >= 3, PATIENCE)
+    assert folder.recent_metrics()[0]["step"] == checkpoint[0] + 1
+    stop(store, run.id)
+    stopped = wait_state(store, run, RunState.STOPPED)
+    last = summary(stopped, store)["step"]
+    assert steps_of(store, run.id) == list(range(1, last + 1))
+    steps = [row.step for row in folder.groups_index().rows]
+    assert steps == sorted(steps) and set(steps) == set(range(1, last + 1))
+    assert len({(row.step, row.group) for row in folder.groups_index().rows}) == len(steps)
+
+
+def steps_of(store: Store, run_id: str) -> list[int]:
+    return [line["step"] for line in store.folder(run_id).metrics().lines]
 
 
 def _raw(store: Store, run_id: str) -> list[dict[str, object]]:

@@ -7,16 +7,18 @@ from itertools import pairwise
 
 import psutil
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from lab.errors import StartError, StateError
 from lab.runs import watch
-from lab.runs.launcher import LocalLauncher
+from lab.runs.launcher import LocalLauncher, LocalWorker
+from lab.runs.processes import Identity
 from lab.runs.progress import summary
 from lab.runs.slots import slot_path
-from lab.runs.supervisor import Supervisor
+from lab.runs.supervisor import Supervisor, requeue, settle_gone
 from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
-from tests.runs.conftest import recipe, wait_for, wait_state, wait_step
+from tests.runs.conftest import NOBODY, fake_command, recipe, wait_for, wait_state, wait_step
 
 
 def steps_of(store: Store, run_id: str) -> list[int]:
@@ -159,3 +161,108 @@ def test_a_worker_knows_little_of_our_environment(
     assert psutil.Process(pid).nice() == 19
     supervisor.stop(run.id, now=True)
     wait_state(store, run, RunState.STOPPED)
+
+
+class BrokenLauncher(LocalLauncher):
+    """One under which nothing may be started."""
+
+    def launch(self, *_: object) -> LocalWorker:
+        raise AssertionError("started all the same")
+
+
+def locked(*_: object, **__: object) -> bool:
+    raise OperationalError("UPDATE runs", {}, Exception("database is locked"))
+
+
+def test_the_slot_is_let_go_where_the_row_cannot_be_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create_run(recipe())
+    slot = try_lock(slot_path(store.home))
+    assert slot
+    monkeypatch.setattr(store, "change", locked)
+    with pytest.raises(OperationalError):
+        watch.launch(store, BrokenLauncher(), run, slot)
+    free = try_lock(slot_path(store.home))
+    assert free, "else every run would stay queued"
+    free.release()
+
+
+def test_a_run_that_finished_unnoticed_is_not_started_again(store: Store) -> None:
+    """The app died between the worker's start and the note of its pid, and the worker finished meanwhile."""
+    run = store.create_run(recipe())
+    store.change(run.id, state=RunState.RUNNING, **watch.NO_WORKER)
+    store.folder(run.id).write("result.json", {"state": "finished", "error": None, "steps": 5})
+    supervisor = Supervisor(store, launcher=BrokenLauncher())
+    supervisor.start()
+    supervisor.close()
+    assert store.run(run.id).state is RunState.FINISHED
+
+
+def test_a_command_settles_a_run_without_a_noted_worker(store: Store) -> None:
+    finished, never = store.create_run(recipe()), store.create_run(recipe())
+    for run in (finished, never):
+        store.change(run.id, state=RunState.RUNNING)
+    store.folder(finished.id).write("result.json", {"state": "finished", "error": None, "steps": 5})
+    settle_gone(store)
+    assert store.run(finished.id).state is RunState.FINISHED
+    assert store.run(never.id).state is RunState.QUEUED
+
+
+def test_an_ending_belongs_to_one_attempt(store: Store) -> None:
+    """What is seen late of an attempt says nothing of the next one."""
+    run = store.create_run(recipe())
+    first, second = Identity(NOBODY, 1.0, "boot"), Identity(NOBODY, 2.0, "boot")
+    store.change(run.id, state=RunState.LOST, **watch.noted(first))
+    requeue(store, run.id)
+    store.change(run.id, state=RunState.RUNNING, **watch.noted(second))
+    late = watch.Ending(RunState.FAILED)
+    watch.settle(store, run.id, late, of=first)
+    watch.settle(store, run.id, late, of=None)
+    assert store.run(run.id).state is RunState.RUNNING
+    watch.settle(store, run.id, late, of=second)
+    assert store.run(run.id).state is RunState.FAILED
+
+
+def test_of_two_that_resume_at_once_only_one_touches_the_folder(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create_run(recipe())
+    store.change(run.id, state=RunState.STOPPED)
+    stale = store.run(run.id)  # what the slower one read
+    requeue(store, run.id)
+    store.change(run.id, state=RunState.RUNNING)
+    folder = store.folder(run.id)
+    folder.write("heartbeat", {"pid": NOBODY})
+    folder.request_stop()
+    monkeypatch.setattr(store, "run", lambda _id: stale)
+    with pytest.raises(StateError) as caught:
+        requeue(store, run.id)
+    assert caught.value.key == "run_not_resumable"
+    assert folder.heartbeat() and folder.stop_requested()
+
+
+def test_a_resume_whose_folder_cannot_be_made_ready_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    run = store.create_run(recipe())
+    store.change(run.id, state=RunState.STOPPED)
+    monkeypatch.setattr(store.folder(run.id), "prepare_resume", full)
+    with pytest.raises(OSError):
+        requeue(store, run.id)
+    assert store.run(run.id).state is RunState.STOPPED
+
+
+def test_it_starts_beside_a_database_that_is_locked(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page opens, and the supervisor tries again."""
+    run = store.create_run(recipe(3))
+    store.change(run.id, state=RunState.RUNNING, pid=NOBODY, pid_started=1.0, boot_id="an earlier boot")
+    queued = store.create_run(recipe(3))
+    supervisor = Supervisor(store, launcher=LocalLauncher(fake_command))
+    monkeypatch.setattr(store, "change", locked)
+    supervisor.start()
+    try:
+        monkeypatch.undo()
+        wait_state(store, run, RunState.LOST)
+        wait_state(store, queued, RunState.FINISHED)
+    finally:
+        supervisor.close()

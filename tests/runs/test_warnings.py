@@ -108,3 +108,22 @@ def test_a_group_that_says_one_thing_stands_beside_the_known_answer(store: Store
         folder.append("metrics", metrics)
     (row,) = [one for one in to_judge(store.run(run_id), store, "pass_at_1") if one["prompt"] == "3x = 15"]
     assert (row["first"], row["second"], row["second_source"]) == ("hm", "5", "answer")
+
+
+def test_a_conversation_is_judged_with_its_history(store: Store) -> None:
+    run_id = written(store, [])
+    folder = store.folder(run_id)
+    talk = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "2x = 0"}]
+    other = [talk[0] | {"content": "Be long."}, talk[1]]
+    earlier = group(31, 0) | {
+        "turns": other,
+        "completions": [group(31, 0)["completions"][0] | {"text": "another talk"}],
+    }
+    folder.append("groups", earlier)
+    line = group(90, 0) | {"turns": talk}
+    line["completions"] = line["completions"][2:] * 3
+    folder.append("groups", line)
+    for metrics in run_of(90, pass_at_1=(0.6, 0.1), every=90):
+        folder.append("metrics", metrics)
+    rows = [one for one in to_judge(store.run(run_id), store, "pass_at_1") if one["prompt"] == talk]
+    assert [(row["first"], row["second"]) for row in rows] == [("hm", "5")]

@@ -1,4 +1,4 @@
-"""Which sources may be loaded once for a batch: only those that can hold no state, whatever they do."""
+"""Which sources may be loaded once for a batch: only those that can hold no state; and which may share a session at all."""
 
 from __future__ import annotations
 
@@ -79,6 +79,34 @@ def test_what_can_tell_a_past_gets_a_session_each(name: str) -> None:
         "exec('')",
     ):
         assert sharing(source) is Sharing.NOTHING
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "class A: pass",
+        "class A:\n    def __str__(self): return ''",
+        "def h():\n    class A: pass",
+        "x = iter('a')",
+        "x = type('X', (), {})",
+        "make = type",
+        "x = type(*h)",
+    ],
+)
+def test_an_object_whose_text_tells_where_it_lies_gets_a_session_each(lines: str) -> None:
+    assert sharing(gives("1.0", lines)) is Sharing.NOTHING
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "class A:\n    def __repr__(self): return 'A'",
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int",
+        "x = type(3)",
+    ],
+)
+def test_one_with_a_text_of_its_own_shares_a_session(lines: str) -> None:
+    assert sharing(gives("1.0", lines)) is Sharing.SESSION
 
 
 @pytest.mark.parametrize("source", ["x = (", "\0", "(" * 5000, "-" * 60000])

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.core.rules import Score
-from lab.errors import LabError, RuleError
+from lab.core.rules import NOT_RUN, Score
+from lab.errors import MachineError, RuleError
+from lab.sandbox import ready
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.sandbox.written import (
     BATCH,
@@ -113,8 +114,16 @@ def test_more_and_longer_completions_than_a_batch() -> None:
         ),
         body("if 'xxx' in completion: raise ValueError(completion)", "return len(completion) / 100"),
         body("n = 0", "for letter in completion * 200: n += 1", "return n / 10000"),
+        *(
+            body(f"text = {text}", "return sum(map(ord, text)) % 997 / 1000", before="class A:\n    pass\n")
+            for text in ("str(A())", "f'{A()}'", "'%s' % [A()]", "'{}'.format(A())", "str(iter(completion))")
+        ),
+        gives("sum(map(ord, f'{reward}{min}{[lambda: 1]}{re}{json.dumps}')) % 997 / 1000", "import re, json"),
     ],
-    ids=["regex", "global", "default", "class", "random", "reseed", "decimal", "some-fail", "work"],
+    ids=[
+        *("regex", "global", "default", "class", "random", "reseed", "decimal", "some-fail", "work"),
+        *("str", "f-string", "percent", "format", "iterator", "functions"),
+    ],
 )
 def test_a_score_depends_on_its_own_completion_only(source: str) -> None:
     rule = WrittenRule("mine", source)
@@ -266,7 +275,24 @@ def test_an_endless_rule_ends_with_a_killed_lab() -> None:
 
 
 def test_a_sandbox_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the machine's fault, and neither a score nor the rule's depth."""
     worker().close()
     monkeypatch.setattr(worker().all[0], "program", "no_such_program.py")
-    with pytest.raises((LabError, ChildProcessError)):
-        worker().start()
+    rule = WrittenRule("mine", gives("1.0"))
+    for use in (worker().start, lambda: check_source(rule.source), lambda: reward_batch([Weighed(rule)], ROWS)):
+        with pytest.raises(MachineError, match="sandbox_failed"):
+            use()
+
+
+def test_the_workers_of_ready_made_rules_say_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready.worker().close()
+    monkeypatch.setattr(ready.worker(), "program", "no_such_program.py")
+    with pytest.raises(MachineError, match="sandbox_failed"):
+        reward_batch([Weighed(ready.READY["python_parses"])], ROWS)
+
+
+def test_no_batch_begins_when_time_is_over() -> None:
+    rule = WrittenRule("mine", gives("1.0"), fallback=0.5)
+    scores = score_batch(rule, MANY, time.monotonic())
+    assert scores == [Score(0.5, NOT_RUN)] * len(MANY)
+    assert score_batch(rule, MANY, time.monotonic() + 60) == [Score(1.0)] * len(MANY)

@@ -131,6 +131,14 @@ def test_completions_of_one_prompt_are_one_group_and_a_single_one_has_no_spread(
     assert groups[1]["thresholds"]["above_mean"]["why_dropped"] == ("no_spread",)
 
 
+def test_groups_of_one_prompt_stay_apart_where_the_request_tells_them_apart() -> None:
+    """As when “another prompt” was added twice and nothing is typed yet."""
+    rows = [{"prompt": "", "completion": text, "group": group} for group, text in [(0, "a"), (1, "b"), (0, "c")]]
+    assert [group["rows"] for group in scored([{"name": "length_range"}], rows)["groups"]] == [[0, 2], [1]]
+    joined = [{**row, "group": 0} for row in rows]
+    assert [group["rows"] for group in scored([{"name": "length_range"}], joined)["groups"]] == [[0, 1, 2]]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -298,4 +306,4 @@ def test_a_what_if_of_a_broken_rule_or_of_no_run_is_one_sentence(lab: Lab) -> No
     broken = lab.client().post("/api/rules/what-if", json={**sent, "rules": [{**MINE, "source": "def"}]})
     assert broken.json()["error"]["key"] == "rule_source_syntax"
     assert lab.client().post("/api/rules/what-if", json={**sent, "run": "nothing"}).status_code == 404
-    assert lab.client().post("/api/rules/what-if", json={**sent, "last": 100}).json()["error"]["key"] == "steps_asked"
+    assert lab.client().post("/api/rules/what-if", json={**sent, "last": 0}).json()["error"]["key"] == "steps_asked"

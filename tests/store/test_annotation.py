@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.core.access import Access, User
 from lab.core.preferences import Choice, Derivation, Place
 from lab.errors import InputError, LabError, StateError
 from lab.store.annotation import Annotation
@@ -44,10 +45,49 @@ def test_quality_of_each_and_what_to_adjudicate(annotation: Annotation) -> None:
     anna, ben = found.annotators
     assert (anna.name, anna.gold.value, anna.seconds, anna.flagged) == ("Anna", 1.0, 5.0, False)
     assert (ben.name, ben.gold.value, ben.too_fast, ben.flagged) == ("Ben", 0.0, ben.judged, True)
-    assert found.raw.value == 0.0 and found.kappa is not None
+    assert found.raw.value == 0.0 and found.kappa is not None and found.raw.count == 8
     assert len(found.disagreements) == found.raw.count
     divided = found.disagreements[0]
     assert {one.choice for one in divided.judgements} == {Choice.FIRST, Choice.SECOND}
+
+
+def test_gold_pairs_measure_people_and_not_their_agreement(annotation: Annotation) -> None:
+    collection = sums(annotation, 12, gold=6, overlap=2, gold_rate=0.5)
+    for person in (ANNA, BEN):
+        while pairs := given(annotation, person, collection, 5):
+            for pair in pairs:  # all know the gold ones; of the others they think differently
+                known = int(pair["prompt"].split()[0]) < 6
+                says(annotation, person, collection, pair, place_of(pair, known or person is ANNA))
+    found = annotation.quality(collection)
+    assert (found.raw.value, found.raw.count) == (0.0, 6) and found.kappa is not None and found.kappa.count == 6
+    assert found.alpha.count == 6 and {one.pair.gold for one in found.disagreements} == {None}
+    assert [one.gold.value for one in found.annotators] == [1.0, 1.0]
+    assert found.gold == found.judgements - 12 > 0
+
+
+def test_who_judged_after_the_sources_were_shown_is_in_no_figure(annotation: Annotation) -> None:
+    collection = sums(annotation, 4, overlap=2)
+    judge_all(annotation, ANNA, collection)
+    blind, again, *_ = given(annotation, BEN, collection, 4)
+    says(annotation, BEN, collection, blind, place_of(blind))
+    says(annotation, BEN, collection, again, place_of(again, False), revealed=True)
+    found = annotation.quality(collection)
+    assert (found.raw.value, found.raw.count) == (1.0, 1) and found.disagreements == ()
+    assert (found.judgements, found.revealed) == (6, 1) and found.left_rate.count == 5
+    assert [one.revealed for one in found.annotators] == [0, 1]
+    assert annotation.compare_sources(collection)[0].wins_one == 4
+    assert len(annotation.derived(collection, Derivation()).preferences) == 4
+    assert annotation.derived(collection, Derivation(use_revealed=True)).counts == {"no_majority": 1}
+
+
+def test_two_people_of_one_name_are_told_apart(annotation: Annotation) -> None:
+    collection = sums(annotation, 2, overlap=3)
+    for one in ("g-aaaa1234", "g-bbbb5678", "u-wang"):
+        person = User("Li" if one.startswith("g-") else "Wang", Access.ANNOTATOR, id=one)
+        (pair,) = given(annotation, person, collection, 1)
+        says(annotation, person, collection, pair, place_of(pair))
+    names = [one.name for one in annotation.quality(collection).annotators]
+    assert names == ["Li (…1234)", "Li (…5678)", "Wang"]
 
 
 def test_which_source_people_prefer(annotation: Annotation) -> None:

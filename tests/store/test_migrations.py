@@ -8,13 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from lab.errors import StartError
 from lab.store import annotation_tables, rule_sets  # noqa: F401  (register their tables)
 from lab.store.database import metadata
+from lab.store.judgements import current_judgements
 from lab.store.migrations import FOLDER, known
+from lab.store.pairs import read_collection
+from lab.store.preference_versions import read_frozen, read_version
 from lab.store.runs import RunState, Store
 
 SCHEMA_1 = """
@@ -33,6 +39,13 @@ INSERT INTO runs VALUES ('20261101-102000-m2p7', '爬坡', 'dpo', 'failed', '{"a
 """
 """What the lab wrote before there were migrations, with a chain of two runs in it."""
 
+SCHEMA_3_ROWS = """INSERT INTO collections VALUES ('20261101-101500-aaaa', 'sums', 1, 0.1, 0, 0, 7, 100.0, 1, 0, 0);
+INSERT INTO pairs VALUES ('20261101-101500-aaaa', 'p', 1, '"1 + 1"', '2', 'run:a', '3', 'run:b', NULL, 1);
+INSERT INTO judgements VALUES (1, '11111111-1111-4111-8111-111111111111', 'judgement', '20261101-101500-aaaa', 'p', 'u-anna',
+    'first', 'second', NULL, '', 2.5, NULL, NULL, 101.0);
+INSERT INTO preference_versions VALUES ('20261101-101500-bbbb', '20261101-101500-aaaa', 'v', 102.0, '{"least_votes": 1}', 0, 1,
+    'sha256:0', 1, '[]')"""
+
 
 @pytest.fixture
 def old_home(lab_home: Path) -> Path:
@@ -40,6 +53,22 @@ def old_home(lab_home: Path) -> Path:
     database.executescript(SCHEMA_1)
     database.execute("PRAGMA journal_mode = WAL")
     database.close()
+    return lab_home
+
+
+@pytest.fixture
+def annotated_home(lab_home: Path) -> Path:
+    """What the lab wrote at schema 3: a collection, a pair and a judgement of it."""
+    engine = create_engine(f"sqlite:///{lab_home / 'lab.db'}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for statement in SCHEMA_3_ROWS.split(";\n"):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
     return lab_home
 
 
@@ -61,6 +90,17 @@ def test_a_file_of_schema_1_keeps_its_runs(old_home: Path) -> None:
     store.close()
     assert said(old_home, "SELECT version_num FROM alembic_version") == [(known()[-1],)]
     assert said(old_home, "SELECT count(*) FROM judgements") == [(0,)]
+
+
+def test_what_was_judged_before_stays_and_counts_as_blind(annotated_home: Path) -> None:
+    store = Store(annotated_home)
+    with store.reading() as connection:
+        (judged,) = current_judgements(connection, "20261101-101500-aaaa")
+        assert read_collection(connection, "20261101-101500-aaaa").name == "sums"
+        version = read_version(connection, "20261101-101500-bbbb")
+        assert [pair.id for pair in read_frozen(connection, version).pairs] == ["p"]
+    store.close()
+    assert (judged.pair_id, judged.annotator, judged.choice, judged.revealed) == ("p", "u-anna", "first", False)
 
 
 def test_a_lab_of_schema_1_refuses_the_new_file(old_home: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.core.preferences import Place
 from lab.core.recipes import parse
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import Known
@@ -96,14 +98,22 @@ def a_run(store: Store, texts: dict[str, list[str]], step: int = 1) -> str:
     return run.id
 
 
-def add_groups(store: Store, run_id: str, texts: dict[str, list[str]], step: int) -> None:
-    for group, (prompt, some) in enumerate(texts.items()):
+def add_groups(
+    store: Store, run_id: str, texts: dict[str, list[str]], step: int, system: str = "", first: int = 0
+) -> None:
+    """Groups of a step; with ``system`` their prompts are conversations that begin with it."""
+    for group, (prompt, some) in enumerate(texts.items(), first):
         completions = [
             {"text": text, "tokens": 3, "truncated": text.endswith("…"), "reward": 1.0, "advantage": 0.0, "kept": True}
             for text in some
         ]
         line = {"version": 1, "step": step, "group": group, "prompt": prompt, "answer": "5", "mean": 1.0, "std": 0.0}
-        store.folder(run_id).append("groups", {**line, "completions": completions})
+        turns = {"turns": talk(system, prompt)} if system else {}
+        store.folder(run_id).append("groups", {**line, **turns, "completions": completions})
+
+
+def talk(system: str, words: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": words}]
 
 
 def test_two_completions_of_a_group(annotation: Annotation) -> None:
@@ -144,11 +154,17 @@ def test_two_runs_at_the_same_prompt_and_the_better_one_named(annotation: Annota
     assert caught.value.key == "pairs_no_shared_prompt"
 
 
-def a_job(store: Store, number: int, model: str, texts: dict[str, list[str]]) -> str:
+def a_job(
+    store: Store, number: int, model: str, texts: dict[str, list[str]], turns: dict[str, Any] | None = None
+) -> str:
     folder = store.home / "jobs" / f"20261122-10000{number}-aaaa"
     folder.mkdir(parents=True)
     (folder / "job.json").write_text(json.dumps({"version": 1, "kind": "sample", "spec": {"model": model}}))
-    lines = [{"prompt": prompt, "text": text, "truncated": False} for prompt, some in texts.items() for text in some]
+    lines = [
+        {"prompt": prompt, **(turns or {}), "text": text, "truncated": False}
+        for prompt, some in texts.items()
+        for text in some
+    ]
     (folder / "result.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder.name
 
@@ -165,3 +181,55 @@ def test_sampling_jobs(annotation: Annotation) -> None:
         with pytest.raises(LabError) as caught:
             annotation.import_jobs(missing)
         assert caught.value.key == "no_such_job"
+
+
+def test_two_windows_that_wait_for_a_job_take_it_in_once(annotation: Annotation) -> None:
+    one = a_job(annotation.store, 1, "tiny", {"p0": ["a", "b", "c"], "p1": ["d", "e"]})
+    other = a_job(annotation.store, 2, "run:x", {"p0": ["f"]})
+    with ThreadPoolExecutor(4) as windows:
+        found = list(windows.map(lambda _: annotation.import_jobs(one, name="now"), range(4)))
+    assert len({done.collection.id for done in found}) == 1 == len(annotation.collections())
+    assert [(done.taken, done.left_out) for done in found] == [(2, [])] * 4
+    both = annotation.import_jobs(one, other)
+    assert both.collection.id != found[0].collection.id  # another question
+    into = annotation.create("mine").id
+    assert [annotation.import_jobs(one, into=into).taken for _ in range(2)] == [2, 0]
+    annotation.delete(found[0].collection.id)
+    assert annotation.import_jobs(one).taken == 2
+
+
+# ---- of conversations
+
+
+def said(annotation: Annotation, collection: str) -> dict[str, Any]:
+    """The system's words of every pair of a collection, with what the user said last."""
+    return {pair.prompt[0].content: pair.prompt[-1].content for pair in annotation.pairs(collection)}
+
+
+def test_groups_that_differ_in_their_history_are_pairs_of_their_own(annotation: Annotation) -> None:
+    run = a_run(annotation.store, {})
+    for number, system in enumerate(("Be short.", "Be long.")):
+        add_groups(annotation.store, run, {"Why?": ["a", "b"]}, 1, system, number)
+    found = annotation.import_run(run)
+    assert found.taken == 2 and said(annotation, found.collection.id) == {"Be short.": "Why?", "Be long.": "Why?"}
+
+
+def test_two_runs_meet_at_the_same_conversation_only(annotation: Annotation) -> None:
+    one, other = a_run(annotation.store, {}), a_run(annotation.store, {})
+    for run, text, systems in ((one, "a", ("Be short.", "Be long.")), (other, "b", ("Be long.", "Be kind."))):
+        for number, system in enumerate(systems):
+            add_groups(annotation.store, run, {"Why?": [f"{text} {system}"]}, 1, system, number)
+    found = annotation.import_runs(one, other)
+    assert said(annotation, found.collection.id) == {"Be long.": "Why?"}
+    (pair,) = annotation.pairs(found.collection.id)
+    assert {pair.first.text, pair.second.text} == {"a Be long.", "b Be long."}
+
+
+def test_a_sampled_conversation_is_judged_and_exported_whole(annotation: Annotation, tmp_path: Path) -> None:
+    job = a_job(annotation.store, 1, "tiny", {"Why?": ["a", "b"]}, {"turns": talk("Be short.", "Why?")})
+    collection = annotation.import_jobs(job).collection.id
+    (shown,) = given(annotation, ANNA, collection)
+    assert shown["prompt"] == talk("Be short.", "Why?")
+    says(annotation, ANNA, collection, shown, Place.LEFT)
+    (row,) = annotation.rows(annotation.freeze(collection).id)
+    assert row["prompt"] == talk("Be short.", "Why?") and row["chosen"][0]["role"] == "assistant"

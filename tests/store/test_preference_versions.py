@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from lab.core.preferences import Choice, Derivation, Place, WhyNotDerived
 from lab.core.recipes import parse
@@ -17,6 +18,7 @@ from lab.data.rows import read_rows
 from lab.errors import DatasetError, InputError, LabError, MachineError, StateError
 from lab.runs.checks import check
 from lab.store.annotation import Annotation
+from lab.store.annotation_tables import versions_table
 from lab.store.preference_versions import Version
 from lab.store.runs import Store
 from tests.hub import TOKEN, serving
@@ -158,6 +160,33 @@ def test_an_import_of_the_export_is_the_same_again(annotation: Annotation, froze
     elsewhere.store.close()
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_what_came_after_the_freeze_is_in_no_export(
+    annotation: Annotation, frozen: Version, tmp_path: Path, noted: bool
+) -> None:
+    if not noted:  # as an older lab left it
+        annotation.store.writing(lambda connection: connection.execute(update(versions_table).values(snapshot=None)))
+    before = annotation.export(frozen.id, tmp_path / "before")
+    more = [{"prompt": f"more {n}", "first": "a", "second": "b", "gold": "first" if n else None} for n in range(2)]
+    annotation.import_rows(more, into=frozen.collection)
+    after = annotation.export(frozen.id, tmp_path / "after")
+    for name in ("pairs.jsonl", "judgements.jsonl", "version.json", "README.md"):
+        assert (after / name).read_bytes() == (before / name).read_bytes(), name
+    found = annotation.import_export(after)
+    assert (found.left_out, found.created) == (frozen.left_out, frozen.created)
+    assert len(annotation.pairs(found.collection)) == 12
+
+
+def test_an_export_has_the_collection_as_it_was_frozen(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
+    annotation.import_rows([{"prompt": "p", "first": "a", "second": "b", "gold": "first"}], into=frozen.collection)
+    later = annotation.freeze(frozen.collection, Derivation(least_votes=2))  # with a gold pair that nobody has judged
+    annotation.change(frozen.collection, name="another name", overlap=5)
+    about = json.loads((annotation.export(later.id, tmp_path / "out") / "version.json").read_text("utf-8"))
+    assert (about["collection"]["name"], about["collection"]["settings"]["overlap"]) == ("sums", 2)
+    assert "Wanted were 2 judgement(s)" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert len(read_rows(tmp_path / "out" / "pairs.jsonl").rows) == 13
+
+
 def test_raw_judgements_and_the_card_are_there(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
     collection = frozen.collection
     annotation.change(collection, overlap=3)
@@ -260,6 +289,16 @@ def test_push(annotation: Annotation, frozen: Version, monkeypatch: pytest.Monke
         assert caught.value.key == "hub_push_refused" and "hf_wrong" not in str(caught.value)
 
 
+def test_push_without_a_connection(annotation: Annotation, frozen: Version, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(MachineError) as caught:
+        annotation.push(frozen.id, "me/sums", token=TOKEN)
+    assert caught.value.key == "hub_push_unreachable" and TOKEN not in str(caught.value)
+    with pytest.raises(MachineError) as caught:
+        annotation.push(frozen.id, "no such/name/at all", token=TOKEN)
+    assert caught.value.key == "hub_push_refused"
+
+
 def test_push_without_a_token(annotation: Annotation, frozen: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
@@ -281,3 +320,52 @@ def test_an_undone_judgement_is_in_the_record_and_not_in_the_data(annotation: An
     folder = annotation.export(version.id, tmp_path / "out")
     assert [row["kind"] for row in read_rows(folder / "judgements.jsonl").rows] == ["judgement", "judgement", "undo"]
     assert annotation.import_export(folder).content_hash == version.content_hash
+
+
+def test_a_judgement_that_is_not_blind_comes_back_as_one(annotation: Annotation, tmp_path: Path) -> None:
+    collection = sums(annotation, 2)
+    one, other = given(annotation, ANNA, collection, 2)
+    says(annotation, ANNA, collection, one, place_of(one))
+    says(annotation, ANNA, collection, other, place_of(other), revealed=True)
+    version = annotation.freeze(collection)
+    assert version.counts == {WhyNotDerived.NOT_BLIND: 1}
+    folder = annotation.export(version.id, tmp_path / "out")
+    assert [row["revealed"] for row in read_rows(folder / "judgements.jsonl").rows] == [False, True]
+    assert "after the sources were shown (1) are none either" in (folder / "README.md").read_text("utf-8")
+    found = annotation.import_export(folder)
+    assert found.left_out == version.left_out and annotation.quality(found.collection).revealed == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "adjudication"},  # it says where the response stood
+        {"kind": "adjudication", "left": None, "seconds": None, "choice": "skip"},
+        {"kind": "adjudication", "left": None, "seconds": None, "choice": None},
+        {"kind": "undo", "left": None, "seconds": None},  # with a choice
+        {"kind": "reveal"},
+        {"revealed": "sometimes"},
+    ],
+)
+def test_an_event_says_what_its_kind_says(
+    annotation: Annotation, frozen: Version, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    folder = annotation.export(frozen.id, tmp_path / "out")
+    path = folder / "judgements.jsonl"
+    first, *others = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(first) | changes), *others]) + "\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        annotation.import_export(folder)
+    assert caught.value.key == "export_broken"
+
+
+def test_an_export_of_an_older_lab_is_taken_in(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
+    """Its events know nothing of revealed sources, its rule nothing of adjudications."""
+    folder = annotation.export(frozen.id, tmp_path / "out")
+    path = folder / "judgements.jsonl"
+    told = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "revealed"}) + "\n" for row in told))
+    about = json.loads((folder / "version.json").read_text("utf-8"))
+    about["rule"] = {name: about["rule"][name] for name in ("least_votes", "least_agreement", "use_edits")}
+    (folder / "version.json").write_text(json.dumps(about), "utf-8")
+    assert annotation.import_export(folder).content_hash == frozen.content_hash

@@ -23,7 +23,7 @@ SHORT = [RuleUse(name="short", source="def reward(p, c, a):\n    return 1.0 if l
 def recorded(tmp_path):
     stores = []
 
-    def make(steps: int = 3, **recipe) -> RunFolder:
+    def make(steps: int = 3, every: int = 1, **recipe) -> RunFolder:
         store = Store(tmp_path)
         stores.append(store)
         folder = store.folder(store.create_run(parse({"algorithm": "grpo", **recipe})).id)
@@ -31,7 +31,7 @@ def recorded(tmp_path):
             line = line_of(REWARDS, ThresholdKind.ALL if recipe.get("algorithm") == "ppo" else ThresholdKind.ABOVE_MEAN)
             for completion, text in zip(line["completions"], TEXTS, strict=True):
                 completion |= {"text": text, "scores": {"short": 1.0, "reward_model": 10.0}}
-            folder.append("groups", line | {"step": step})
+            folder.append("groups", line | {"step": step * every})
         return folder
 
     yield make
@@ -66,7 +66,42 @@ def test_what_a_reward_model_said_keeps_its_part(recorded) -> None:
     assert found.groups[0].completions[0].scores == {"short": 1.0, "reward_model": 10.0}
 
 
+def test_the_weight_of_ppos_rules_counts_without_a_reward_model_too(recorded) -> None:
+    found = rescore(recorded(algorithm="ppo", rules_weight=2.0), weighed(SHORT), 1, 1)
+    assert [one.new.reward for one in found.groups[0].completions] == [2.0, 0.0, 2.0, 2.0, 0.0]
+
+
+def test_ppos_advantages_stay_or_are_not_known(recorded) -> None:
+    """They come of values, token by token: the group's would be another number in their place."""
+    folder = recorded(algorithm="ppo")
+    for one in rescore(folder, None, 1, 1).groups[0].completions:
+        assert one.old == one.new
+    for one in rescore(folder, weighed(SHORT), 1, 1).groups[0].completions:
+        assert one.old.advantage is not None and one.new.advantage is None
+
+
+def test_a_completion_without_the_reward_models_score_is_unscored(recorded) -> None:
+    folder = recorded(1, algorithm="ppo", reward_model="run:x")
+    (line,) = folder.group_lines(1, 1)
+    line["completions"][0]["scores"]["reward_model"] = None
+    folder.append("groups", line | {"step": 2})
+    first, second, *_ = rescore(folder, weighed(SHORT), 2, 2).groups[0].completions
+    assert (first.new.reward, first.new.kept, first.new.why_dropped) == (None, False, "unscored")
+    assert first.scores["reward_model"] == {"error": "was not recorded"}
+    assert second.new.reward == 10.0
+
+
 def test_no_more_than_asked_for_at_once(recorded) -> None:
+    folder = recorded(MOST_STEPS + 1)
     with pytest.raises(InputError, match="steps_asked"):
-        rescore(recorded(1), None, 1, 1 + MOST_STEPS)
-    assert rescore(recorded(1), None, 7, 9).groups == ()
+        rescore(folder, None, 1, 1 + MOST_STEPS)
+    with pytest.raises(InputError, match="steps_asked"):
+        rescore(folder, None, 2, 1)
+    assert len(rescore(folder, None, 2, 1 + MOST_STEPS).groups) == MOST_STEPS
+    assert rescore(folder, None, 70, 90).groups == ()
+
+
+def test_steps_count_that_were_recorded(recorded) -> None:
+    """A run that uses each rollout three times records every third step."""
+    folder = recorded(MOST_STEPS, every=3)
+    assert len(rescore(folder, None, 1, 3 * MOST_STEPS).groups) == MOST_STEPS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab.core.preferences import Place
+from lab.core.recipes import parse
 from lab.core.rule_sets import RuleEntry
 from lab.core.shares import Share
 from lab.errors import RuleError, StateError
@@ -11,7 +13,7 @@ from lab.store.annotation import Annotation
 from lab.store.rewarded_pairs import decided_in, model_agrees, rules_agree, rules_named
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
-from tests.store.annotating import ANNA, BEN, judge_all, sums
+from tests.store.annotating import ANNA, BEN, given, judge_all, says, sums
 
 RIGHT = "def reward(prompt, completion, answer):\n    n = int(prompt.split(' ')[0])\n    return 1.0 if str(n + 1) in completion else 0.0\n"
 
@@ -66,3 +68,20 @@ def test_lines_of_a_reward_model_are_read_by_pair(store):
     ]
     found = model_agrees(store, collection, "run:20260101-000000-abcd", lines[:4])
     assert (found.agree, found.unseen, found.unscored) == (Share(0, 4), Share(0, 4), 2)
+
+
+def test_answers_are_known_by_the_whole_conversation(store):
+    """Two conversations that end alike have answers of their own."""
+    annotation = Annotation(store)
+    run = store.create_run(parse({"algorithm": "grpo", "name": "talks"}))
+    for group, (system, answer) in enumerate((("Add.", "7"), ("Multiply.", "12"))):
+        turns = [{"role": "system", "content": system}, {"role": "user", "content": "3, 4"}]
+        line = {"version": 1, "step": 1, "group": group, "prompt": "3, 4", "turns": turns, "answer": answer, "mean": 0}
+        completions = [{"text": text, "truncated": False, "reward": 0, "kept": True} for text in ("7", "12")]
+        store.folder(run.id).append("groups", line | {"std": 0, "completions": completions})
+    collection = annotation.import_run(run.id).collection.id
+    for pair in given(annotation, ANNA, collection, 2):
+        right = "7" if pair["prompt"][0]["content"] == "Add." else "12"
+        says(annotation, ANNA, collection, pair, Place.LEFT if pair["a"] == right else Place.RIGHT)
+    found = rules_agree(store, collection, rules_named(store, "equals_answer"))
+    assert (found.agreement.agree, found.failures) == (Share(2, 2), ())

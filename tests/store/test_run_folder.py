@@ -169,6 +169,23 @@ def test_stop_and_what_a_resume_puts_aside(folder: RunFolder) -> None:
     assert folder.stop_request() and not folder.stop_request()["now"]  # type: ignore[index]
 
 
+def test_what_earlier_attempts_took_is_not_forgotten(folder: RunFolder) -> None:
+    nothing = {"seconds": 0, "tokens_generated": 0, "tokens_trained": 0}
+    assert folder.spent_before() == nothing
+    folder.prepare_resume()  # it never came to a first heartbeat
+    assert folder.spent_before() == nothing
+    killed = {"seconds": 9.5, "tokens_generated": 7, "tokens_trained": 5}
+    folder.write("heartbeat", {"pid": 1, "step": 3, **killed})
+    folder.prepare_resume()
+    assert folder.spent_before() == killed and folder.heartbeat() is None
+    stopped = {"seconds": 20.0, "tokens_generated": 17, "tokens_trained": 15}  # the killed attempt is counted in it
+    folder.write("heartbeat", {"pid": 1, "step": 4, **killed})
+    folder.write("result.json", {"state": "stopped", **stopped})
+    for _ in range(2):  # taken out of the queue before it began, and resumed again
+        folder.prepare_resume()
+        assert folder.spent_before() == stopped
+
+
 def test_thirty_watchers_and_a_writer(folder: RunFolder) -> None:
     seen: list[list[int]] = []
     done = threading.Event()
@@ -194,3 +211,13 @@ def test_thirty_watchers_and_a_writer(folder: RunFolder) -> None:
     for watcher in watchers:
         watcher.join()
     assert seen == [list(range(1, 41))] * 30
+
+
+def test_two_writes_within_a_tick_are_two(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same inode, size and time of writing: what it wrote itself, a folder does not read from memory."""
+    folder.write("result.json", {"step": 1})
+    status = (folder.path / "result.json").stat()
+    assert folder.result() == {"step": 1}
+    folder.write("result.json", {"step": 2})
+    monkeypatch.setattr(Path, "stat", lambda _self, **_: status)
+    assert folder.result() == {"step": 2}

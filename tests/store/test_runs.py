@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -84,13 +85,52 @@ def test_delete(store: Store) -> None:
     store.change(first.id, state=RunState.FINISHED)
     successor = store.create_run(parse({"algorithm": "grpo", "model": f"run:{first.id}"}))
     assert successor.parent == first.id
-    with pytest.raises(StateError) as caught:
-        store.delete_run(first.id)
-    assert caught.value.key == "run_is_needed"
-    store.change(successor.id, state=RunState.STOPPED)
+    store.change(successor.id, state=RunState.FINISHED)
     store.delete_run(first.id)
     assert [run.id for run in store.runs()] == [successor.id]
     assert not (store.home / "runs" / first.id).exists()
+
+
+@pytest.mark.parametrize("state", [state for state in RunState if state is not RunState.FINISHED])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"algorithm": "grpo", "model": "run:{run}"},
+        {"algorithm": "grpo", "model": "run:{run}@50"},
+        {"algorithm": "ppo", "reward_model": "run:{run}"},
+        {"algorithm": "dpo", "dataset": "groups:{run}"},
+    ],
+)
+def test_what_may_still_go_on_keeps_the_runs_that_it_names(
+    store: Store, recipe: dict[str, str], state: RunState
+) -> None:
+    run = store.create_run(RECIPE)
+    store.change(run.id, state=RunState.FINISHED)
+    named = {name: value.format(run=run.id) for name, value in recipe.items()}
+    needs = store.create_run(parse({"name": "needs it", **named}))
+    store.change(needs.id, state=state)
+    with pytest.raises(StateError) as caught:
+        store.delete_run(run.id)
+    assert (caught.value.key, caught.value.params["by"]) == ("run_is_needed", f"needs it ({needs.id})")
+    assert store.folder(run.id).recipe(), "nothing was deleted"
+    store.change(needs.id, state=RunState.FINISHED)
+    store.delete_run(run.id)
+
+
+@pytest.mark.parametrize("place", ["model", "checkpoints/step-5"])
+def test_the_base_of_an_adapter_stays(store: Store, place: str) -> None:
+    base, adapted = store.create_run(RECIPE), store.create_run(RECIPE)
+    for run in (base, adapted):
+        store.change(run.id, state=RunState.FINISHED)
+    adapter = store.folder(adapted.id).path / place
+    adapter.mkdir(parents=True)
+    config = {"base_model_name_or_path": str(store.folder(base.id).model_path)}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(StateError) as caught:
+        store.delete_run(base.id)
+    assert caught.value.key == "run_is_a_base"
+    store.delete_run(adapted.id)
+    store.delete_run(base.id)
 
 
 def test_a_state_changes_once(store: Store) -> None:

@@ -178,6 +178,8 @@ def test_the_command_adds_lists_changes_and_removes(tmp_path: Path) -> None:
     listed = json.loads(command(tmp_path, "list", "--json").stdout)["users"]
     assert [(user["name"], user["access"]) for user in listed] == [("Mei", "annotator")]
     assert set(listed[0]) == {"id", "name", "access", "created"}
+    assert json.loads(command(tmp_path, "--json").stdout)["users"] == listed  # without an action, the list
+    assert "Mei" in command(tmp_path).stdout
     assert command(tmp_path, "access", "mei", "owner").returncode == 0
     assert users.all()[0].access is Access.OWNER
     assert command(tmp_path, "password", "Mei", given="another password\n").returncode == 0
@@ -189,14 +191,14 @@ def test_the_command_adds_lists_changes_and_removes(tmp_path: Path) -> None:
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:
     Users(tmp_path).add("Mei", Access.VIEWER, PASSWORD)
-    for arguments, given, said in (
-        (("add", "MEI", "--access", "owner"), PASSWORD, "MEI"),
-        (("add", "Lin", "--access", "owner"), "short", "8"),
-        (("add", "a\u202eb", "--access", "owner"), PASSWORD, "U+202E"),
-        (("remove", "Lin"), "", "Lin"),
+    for arguments, given, status, said in (
+        (("add", "MEI", "--access", "owner"), PASSWORD, 1, "MEI"),
+        (("add", "Lin", "--access", "owner"), "short", 2, "8"),
+        (("add", "a\u202eb", "--access", "owner"), PASSWORD, 2, "U+202E"),
+        (("remove", "Lin"), "", 1, "Lin"),
     ):
         done = command(tmp_path, *arguments, given=given)
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (status, "")
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
     wrong = command(tmp_path, "add", "Lin", "--access", "king", given=PASSWORD)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lab.core.recipes import Precision
-from lab.training.base import choose_dtype, default_optimizer, default_precision
+from lab.training.base import choose_dtype, default_optimizer, default_precision, train_in_fp32
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,14 @@ def test_moments_are_paged_and_in_8_bits_beside_a_4_bit_base_on_cuda(kind: str, 
 
     assert default_optimizer(kind, four_bits) == wanted
     assert OptimizerNames(wanted)
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted"), [("cuda", torch.float32), ("mps", torch.float32), ("cpu", torch.bfloat16)]
+)
+def test_what_trains_is_wide_where_autocast_narrows_products(device: str, wanted: torch.dtype) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).to(torch.bfloat16)
+    model[0].requires_grad_(False)
+    train_in_fp32(model, torch.device(device))
+    assert {parameter.dtype for parameter in model[0].parameters()} == {torch.bfloat16}, "what is frozen stays small"
+    assert {parameter.dtype for parameter in model[1].parameters()} == {wanted}

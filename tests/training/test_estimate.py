@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, Trainer
 
-from lab.core.budget import Lengths, MemoryPart, Stage
+from lab.core.budget import Lengths, MemoryPart, Stage, cheaper
 from lab.core.recipes import DpoRecipe, GrpoRecipe, PpoRecipe, PretrainRecipe, RmRecipe, SftRecipe, with_values
 from lab.errors import LabError
 from lab.runs.estimate import estimate as ask
@@ -30,6 +30,7 @@ RECIPES = {
     "dpo": DpoRecipe(batch_size=4, micro_batch_size=2),
     "grpo": GrpoRecipe(batch_size=8, micro_batch_size=4, group_size=4),
     "ppo": PpoRecipe(batch_size=8, micro_batch_size=4, group_size=4),
+    "ppo-trunk": PpoRecipe(batch_size=8, micro_batch_size=4, group_size=4, critic="trunk"),
 }
 
 
@@ -64,6 +65,30 @@ def test_ppo_holds_more_roles_than_grpo_and_trains_two(shape, tmp_path):
     assert MemoryPart.ROLES not in update["grpo"] and update["ppo"][MemoryPart.ROLES] > 0
     assert update["ppo"][MemoryPart.OPTIMISER] > 1.9 * update["grpo"][MemoryPart.OPTIMISER]
     assert update["ppo"][MemoryPart.WEIGHTS] == update["grpo"][MemoryPart.WEIGHTS]
+
+
+def test_all_weights_train_in_fp32_beside_autocast(shape, tmp_path):
+    full = with_values(RECIPES["sft"], {"training": "full"})
+    weights = {
+        (device, precision): cost_of(with_values(full, {"precision": precision}), tmp_path, LENGTHS, device, shape)
+        .stages[-1]
+        .parts[MemoryPart.WEIGHTS]
+        for device, precision in (("cuda", "auto"), ("cuda", "fp32"), ("cpu", "bf16"))
+    }
+    assert weights["cuda", "auto"] == weights["cuda", "fp32"] == pytest.approx(2 * weights["cpu", "bf16"], rel=0.01)
+
+
+def test_a_head_on_the_policy_costs_next_to_nothing_and_is_proposed(shape, tmp_path):
+    own, trunk = (
+        cost_of(with_values(RECIPES["ppo"], {"critic": critic}), tmp_path, LENGTHS, "cpu", shape).stages[-1].parts
+        for critic in ("own", "trunk")
+    )
+    head = 4 * SHAPE["hidden_size"]
+    assert trunk[MemoryPart.ROLES] == head, "its weights, in bytes"
+    assert own[MemoryPart.OPTIMISER] == pytest.approx(2 * trunk[MemoryPart.OPTIMISER], rel=0.01)
+    assert trunk[MemoryPart.WEIGHTS] == own[MemoryPart.WEIGHTS]
+    assert {"critic": "trunk"} in cheaper(RECIPES["ppo"], LENGTHS)
+    assert {"critic": "trunk"} not in cheaper(with_values(RECIPES["ppo"], {"critic": "trunk"}), LENGTHS)
 
 
 def test_pretraining_is_played_through(tmp_path):

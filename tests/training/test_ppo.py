@@ -1,15 +1,15 @@
 """PPO's fidelity: GAE, whitening and losses against float64 references; roles on one base against separate models."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import get_peft_model
+from transformers import TrainerCallback
 
 from lab.core.recipes import PpoRecipe
+from lab.core.rules import Reward
 from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
@@ -18,8 +18,11 @@ from lab.training.base import Loaded, lora_config
 from lab.training.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
-from lab.training.roles import POLICY, VALUE, Roles, acting_as
+from lab.training.roles import POLICY, VALUE
+from lab.training.rollout import Rollout
 from lab.training.task import Task, rule_set
+from tests.training.conftest import LETTERS
+from tests.training.test_roles import randomise
 
 RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
 
@@ -65,132 +68,192 @@ def test_the_value_loss_takes_the_worse_of_clipped_and_unclipped(triples, clip):
 
 
 @pytest.fixture
-def batch(tokenizer):
-    torch.manual_seed(0)
-    ids = torch.randint(4, 280, (4, 14))
-    mask = torch.ones_like(ids)
-    mask[0, :3] = 0
-    return ids, mask
+def make_trainer(tmp_path, make_model, tokenizer):
+    """The lab's trainer on an untrained model, with the task that it is for."""
 
+    def make(**changes):
+        recipe = PpoRecipe(
+            **{"lora_rank": 4, "lora_alpha": 8, "steps": 2, "batch_size": 8, "max_completion_length": 8} | changes,
+            device="cpu",
+        )
+        folder = RunFolder(tmp_path)
+        data = Dataset(prompts(Split.TRAIN, 1, 32), [], "")
+        task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
+        model = get_peft_model(make_model(), lora_config(recipe))
+        task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
+        return build_trainer(task)
 
-def adapted(make_model, seed):
-    """A peft model with random, not zero, adapter weights."""
-    model = get_peft_model(make_model(), lora_config(RECIPE))
-    randomise(model, POLICY, seed)
-    return model
-
-
-def randomise(model, adapter, seed):
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if f".{adapter}." in name:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
-
-
-def test_roles_on_one_base_equal_separate_models_exactly(make_model, batch):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    randomise(model, VALUE, 2)
-    alone = {None: make_model().model, POLICY: adapted(make_model, 1).get_base_model().model}
-    alone[VALUE] = adapted(make_model, 2).get_base_model().model
-    for adapter, separate in alone.items():
-        with torch.no_grad():
-            ours = roles.hidden(adapter, ids, mask)
-            theirs = separate(input_ids=ids, attention_mask=mask).last_hidden_state
-        assert (ours - theirs).abs().max() == 0.0, adapter
-    with torch.no_grad():
-        assert (roles.hidden(POLICY, ids, mask) - roles.hidden(VALUE, ids, mask)).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradients_of_the_trained_roles_equal_those_of_separate_models(make_model, batch, checkpointing):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    randomise(model, VALUE, 2)
-    others = {POLICY: adapted(make_model, 1), VALUE: adapted(make_model, 2)}
-    if checkpointing:
-        for each in (model, *others.values()):
-            each.enable_input_require_grads()
-            each.gradient_checkpointing_enable({"use_reentrant": False})
-            each.train()
-    for adapter, other in others.items():
-        with acting_as(model, adapter):  # a checkpointed backward computes the forward again: the role must still act
-            roles.hidden(adapter, ids, mask).pow(2).mean().backward()
-        other.get_base_model().model(input_ids=ids, attention_mask=mask).last_hidden_state.pow(2).mean().backward()
-        theirs = {name: p.grad for name, p in other.named_parameters() if p.grad is not None}
-        assert theirs
-        ours = dict(model.named_parameters())
-        for name, gradient in theirs.items():
-            assert torch.equal(ours[name.replace(".default.", f".{adapter}.")].grad, gradient), name
-    assert all(
-        p.grad is None for name, p in model.named_parameters() if "lora_" not in name and "value_head" not in name
-    )
-
-
-def test_acting_as_never_touches_what_trains(make_model):
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    before = {name: p.requires_grad for name, p in model.named_parameters()}
-    with acting_as(model, VALUE), acting_as(model, None):
-        pass
-    assert {name: p.requires_grad for name, p in model.named_parameters()} == before
-    trained = {name for name, on in before.items() if on}
-    assert any(".value." in name for name in trained)
-    assert any(".default." in name for name in trained)
-    assert all("lora_" in name or name.startswith("value_head") for name in trained)
-
-
-def test_the_reference_does_not_drift(make_model, batch):
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    with torch.no_grad():
-        before = copy.deepcopy(roles.hidden(None, ids, mask))
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for _ in range(100):
-        (roles.hidden(POLICY, ids, mask).mean() + roles.values(ids, mask, 5).mean()).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    with torch.no_grad():
-        assert (roles.hidden(None, ids, mask) - before).abs().max() == 0.0
-        assert (roles.hidden(POLICY, ids, mask) - before).abs().max() > 1e-3
-
-
-def test_values_belong_to_the_state_before_each_token(make_model, batch):
-    """Changing the last token moves no value; changing an earlier one moves the values after it."""
-    ids, mask = batch
-    model = adapted(make_model, 1)
-    roles = Roles(model)
-    roles.add_value(lora_config(RECIPE))
-    torch.nn.init.normal_(model.value_head.weight)
-    with torch.no_grad():
-        values = roles.values(ids, mask, 6)
-        changed = ids.clone()
-        changed[:, -1] = (changed[:, -1] + 1) % 280
-        assert torch.equal(roles.values(changed, mask, 6), values)
-        changed[:, -3] = (changed[:, -3] + 1) % 280
-        moved = roles.values(changed, mask, 6) != values
-    assert not moved[:, :4].any()
-    assert moved[:, 4:].all()
+    return make
 
 
 @pytest.fixture
-def ppo_trainer(tmp_path, make_model, tokenizer):
-    """The lab's trainer on an untrained model, with the task that it is for."""
-    recipe = PpoRecipe(lora_rank=4, lora_alpha=8, steps=2, batch_size=8, max_completion_length=8, device="cpu")
-    folder = RunFolder(tmp_path)
-    data = Dataset(prompts(Split.TRAIN, 1, 32), [], "")
-    task = Task(recipe, folder, Reporter(folder, recipe.steps), data, rule_set(recipe), home=tmp_path)
-    model = get_peft_model(make_model(), lora_config(recipe))
-    task.loaded = Loaded(model, tokenizer, torch.device("cpu"), fresh_adapter=True)
-    return build_trainer(task)
+def ppo_trainer(make_trainer):
+    return make_trainer()
+
+
+def random_rollout(double, rng):
+    """A batch as trl's rollout leaves it, with the adapter's and the base's log-probabilities under a float64 copy."""
+    rows, prompt, width = 6, 5, 7
+    mask = (np.arange(width) < rng.integers(1, width + 1, rows)[:, None]).astype(np.int64)
+    ids = torch.tensor(rng.integers(4, 280, (rows, prompt + width)))
+    attention = torch.cat([torch.ones(rows, prompt, dtype=torch.long), torch.tensor(mask)], 1)
+
+    def logps():
+        logits = double(input_ids=ids, attention_mask=attention).logits[:, prompt - 1 : -1]
+        return torch.log_softmax(logits, -1).gather(-1, ids[:, prompt:, None]).squeeze(-1).numpy()
+
+    with torch.no_grad():
+        policy = logps()
+        with double.disable_adapter():
+            reference = logps()
+    batch = {
+        "prompt_ids": ids[:, :prompt],
+        "prompt_mask": torch.ones(rows, prompt, dtype=torch.long),
+        "completion_ids": ids[:, prompt:],
+        "completion_mask": torch.tensor(mask),
+        "index": torch.arange(rows),
+        "num_items_in_batch": torch.tensor(int(mask.sum())),
+        "share": 1.0,
+    }
+    return batch, mask.astype(float), policy, reference
+
+
+def values_in_double(double, batch, head):
+    """V(s_t) of the states before each completion token, in float64: the critic is new, so it reads the base's."""
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    with torch.no_grad(), double.disable_adapter():
+        states = double.get_base_model().model(input_ids=ids, attention_mask=attention).last_hidden_state
+    return (states[:, batch["prompt_ids"].size(1) - 1 : -1] @ head.double().T).squeeze(-1).numpy()
+
+
+@pytest.fixture
+def double(ppo_trainer, make_model):
+    """The trainer's policy, randomised, as a float64 model of its own; the trainer's value head is random too."""
+    randomise(ppo_trainer.model, POLICY, 1)
+    torch.manual_seed(2)
+    torch.nn.init.normal_(ppo_trainer.model.value_head.weight, std=0.3)
+    ppo_trainer.current_gradient_accumulation_steps = ppo_trainer.args.steps_per_generation
+    ppo_trainer.model.train()
+    alone = get_peft_model(make_model(), lora_config(ppo_trainer.recipe))
+    randomise(alone, POLICY, 1)
+    return alone.double().eval()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_policy_and_critic_losses_equal_a_float64_reference_token_by_token(ppo_trainer, double, seed):
+    rng = np.random.default_rng(seed)
+    batch, mask, policy, _ = random_rollout(double, rng)
+    old = policy + rng.normal(0, 0.3, policy.shape)
+    advantages, returns = rng.normal(size=policy.shape), rng.normal(size=policy.shape)
+    values = values_in_double(double, batch, ppo_trainer.model.value_head.weight.detach())
+    old_values = values + rng.normal(0, 0.4, values.shape)
+    batch |= {
+        name: torch.tensor(value, dtype=torch.float32)
+        for name, value in (
+            ("old_per_token_logps", old), ("advantages", advantages), ("returns", returns), ("old_values", old_values),
+        )
+    }  # fmt: skip
+    ratio, recipe = np.exp(policy - old), ppo_trainer.recipe
+    clipped = np.clip(ratio, 1 - recipe.epsilon_low, 1 + recipe.epsilon_high)
+    expected = -(np.minimum(ratio * advantages, clipped * advantages) * mask).sum() / mask.sum()
+    loss = ppo_trainer._compute_loss(ppo_trainer.model, batch).item()
+    assert loss == pytest.approx(expected, rel=2e-5, abs=5e-6)
+
+    near = old_values + np.clip(values - old_values, -recipe.value_clip, recipe.value_clip)
+    worse = np.maximum((values - returns) ** 2, (near - returns) ** 2)
+    expected = 0.5 * (worse * mask).sum() / mask.sum()
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    found = ppo_trainer._critic_loss(ppo_trainer.roles.values(ids, attention, mask.shape[1]), batch).item()
+    assert found == pytest.approx(recipe.value_coefficient * expected, rel=2e-5, abs=5e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rollout_is_scored_as_the_formulas_say(ppo_trainer, double, seed):
+    """Token rewards, values, GAE, whitening and returns of a random rollout, from the formulas in float64."""
+    rng = np.random.default_rng(seed)
+    batch, mask, policy, reference = random_rollout(double, rng)
+    rewards = rng.normal(size=len(mask))
+    ppo_trainer._rewards = [Reward(value, {}) for value in rewards]
+    texts = [""] * len(mask)
+    ppo_trainer.rollout = Rollout(
+        [{"prompt": [{"content": ""}]}] * len(mask), texts, [0] * len(mask), ppo_trainer._rewards
+    )
+    scored = ppo_trainer._score_rollout(batch)
+
+    recipe = ppo_trainer.recipe
+    values = values_in_double(double, batch, ppo_trainer.model.value_head.weight.detach())
+    given = -recipe.kl_coefficient * (policy - reference) * mask
+    lengths = mask.sum(1).astype(int)
+    given[np.arange(len(mask)), lengths - 1] += recipe.rules_weight * rewards
+    estimates = np.zeros_like(given)
+    for row, length in enumerate(lengths):
+        estimates[row, :length] = reference_gae(given[row], values[row], length, recipe.discount, recipe.gae_lambda)
+    real = estimates[mask.astype(bool)]
+    white = (estimates - real.mean()) / (real.std() + 1e-8) * mask
+    assert (scored["ref_per_token_logps"].numpy() * mask) == pytest.approx(reference * mask, abs=2e-5)
+    assert scored["advantages"].numpy() == pytest.approx(white, abs=2e-4)
+    assert scored["returns"].numpy() == pytest.approx((estimates + values) * mask, abs=2e-4)
+    assert scored["old_values"].numpy() == pytest.approx(values * mask, abs=2e-5)
+    assert (scored["old_per_token_logps"].numpy() * mask) == pytest.approx(policy * mask, abs=2e-5)
+    assert bool(scored["kept"].all()), "PPO drops nobody"
+
+
+class FirstGradients(TrainerCallback):
+    """What the first update's gradients are, before they are clipped."""
+
+    def __init__(self, trainer):
+        self.trainer, self.found = trainer, {}
+
+    def on_pre_optimizer_step(self, *_, **__):
+        named = self.trainer.model.named_parameters()
+        self.found = self.found or {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+def first_gradients(trainer):
+    trainer.args.max_grad_norm, trainer.rules = 1e9, LETTERS
+    gradients = FirstGradients(trainer)
+    trainer.add_callback(gradients)
+    torch.manual_seed(11)  # the same completions, however many adapters were drawn before
+    trainer.train()
+    return gradients.found
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_head_on_the_policy_learns_as_a_critic_of_its_own_does_where_both_see_the_same(make_trainer, checkpointing):
+    """New adapters are 0, so both read the base's states: the head's gradient is the same, summed over two micro-batches."""
+    changes = {"micro_batch_size": 4, "iterations": 1, "steps": 1, "gradient_checkpointing": checkpointing}
+    own, trunk = (make_trainer(critic=critic, **changes) for critic in ("own", "trunk"))
+    ours, theirs = first_gradients(own), first_gradients(trunk)
+    assert ours["value_head.weight"].any()
+    assert torch.allclose(ours["value_head.weight"], theirs["value_head.weight"], rtol=1e-4, atol=1e-7)
+    assert not any(f".{VALUE}." in name for name in theirs), "no second adapter"
+    # The head begins at 0: no error of the critic reaches the states yet, so the policy's gradient is the same too.
+    for name in (name for name in theirs if f".{POLICY}." in name):
+        assert torch.allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-7), name
+    losses = [trainer.state.log_history[0]["loss"] for trainer in (own, trunk)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6), "what is logged is the policy's loss"
+    assert own.value_metrics["value_loss"] == pytest.approx(trunk.value_metrics["value_loss"], rel=1e-5)
+
+
+def test_a_head_on_the_policy_teaches_the_policys_states(make_trainer):
+    """∂(L_π + c_V L_V): with a head that is not 0 the policy's gradient holds the critic's errors, weighted."""
+
+    def gradients(weight):
+        trainer = make_trainer(critic="trunk", iterations=1, steps=1, value_coefficient=weight)
+        torch.manual_seed(5)
+        torch.nn.init.normal_(trainer.model.value_head.weight)
+        randomise(trainer.model, POLICY, 3)  # a new adapter's first matrix has no gradient
+        return first_gradients(trainer)
+
+    once, twice, thrice = (gradients(weight) for weight in (0.5, 1.0, 1.5))
+    moved = 0.0
+    for name in (name for name in once if f".{POLICY}." in name):
+        step = twice[name] - once[name]
+        assert torch.allclose(thrice[name] - twice[name], step, rtol=1e-2, atol=1e-5), name
+        moved = max(moved, float(step.abs().max()))
+    assert moved > 1e-4
 
 
 def norm_of(parameters):

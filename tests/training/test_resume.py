@@ -29,7 +29,12 @@ COMPARED = (
 
 @pytest.mark.parametrize(
     ("algorithm", "changes"),
-    [("rm", {}), ("dpo", {}), ("ppo", SAMPLED | {"iterations": 1})],
+    [
+        ("rm", {}),
+        ("dpo", {}),
+        ("ppo", SAMPLED | {"iterations": 1}),
+        ("ppo", SAMPLED | {"iterations": 1, "critic": "trunk"}),
+    ],
 )
 def test_resume_gives_what_would_have_been(tmp_path: Path, algorithm: str, changes: dict) -> None:
     changes = SMALL | changes

@@ -116,9 +116,14 @@ def test_a_stop_waits_for_the_step_and_resume_gives_what_would_have_been(finishe
     assert RunFolder(stopped).result()["state"] == "stopped"
     assert steps_of(stopped) == [1]
     assert (stopped / "model").is_dir()
-    (stopped / "stop").unlink()
+    first = RunFolder(stopped).result()
+    RunFolder(stopped).prepare_resume()
     assert work(stopped) == 0
     assert steps_of(stopped) == [1, 2, 3, 4]
+    spent, whole = RunFolder(stopped).result(), RunFolder(finished[algorithm]).result()
+    assert spent["seconds"] > first["seconds"]
+    for name in ("tokens_generated", "tokens_trained"):
+        assert (spent[name], spent[name] > first[name]) == (whole[name], whole[name] > 0), "every attempt counts"
     straight, resumed = (
         [line["loss"] for line in RunFolder(path).metrics().lines if "held_out" not in line]
         for path in (finished[algorithm], stopped)

@@ -9,10 +9,12 @@ import pytest
 
 from lab.core.agreement import Measure, WhyUndefined
 from lab.core.preferences import Choice, Derivation
+from lab.store.adjudication import adjudicate
 from lab.store.annotation import Annotation
 from lab.store.annotation_quality import Quality
 from lab.store.runs import Store
 from lab.ui.tabs import annotate_tables as tables
+from lab.ui.text import say
 from tests.store.annotating import ANNA, BEN, given, judge_all, place_of, says, sums
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -42,11 +44,40 @@ def test_undefined_agreement_gives_its_reason_and_defined_agreement_its_number()
     nothing = Measure(None, 0, WhyUndefined.NO_OVERLAP)
     found = Quality(3, 1, 3, nothing, None, nothing, Measure(2 / 3, 3), (), ())
     shown = tables.quality(found, [], {}, "en")
-    assert "No pair has been judged by two people yet" in shown
+    assert "has been judged by two people yet" in shown
     assert "67%" in shown and "κ" not in shown
     two = Quality(6, 0, 3, Measure(1.0, 3), Measure(-0.25, 3), Measure(1.0, 3), Measure(0.5, 6), (), ())
     shown = tables.quality(two, [], {}, "zh")
     assert "−0.25" in shown and "100%" in shown and "Cohen κ" in shown
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_in_no_figure_is_counted_beside_them(annotation, language):
+    collection = sums(annotation, 8, gold=2, gold_rate=0.5)
+    judge_all(annotation, ANNA, collection)
+    plain = tables.quality(annotation.quality(collection), [], {}, language)
+    (column,) = [say("annotate_column.revealed", language)]
+    assert column not in plain
+    gold = annotation.quality(collection).gold
+    assert gold and say("annotate.judged_gold", language, count=gold) in plain
+    (pair,) = given(annotation, BEN, sums(annotation, 1))[:1]
+    other = annotation.collections()[0].id
+    says(annotation, BEN, other, pair, place_of(pair), revealed=True)
+    shown = tables.quality(annotation.quality(other), [], {}, language)
+    assert column in shown and say("annotate.judged_revealed", language, count=1) in shown
+
+
+def test_a_decision_is_shown_on_its_pair_and_in_the_rule(annotation):
+    collection = sums(annotation, 1, overlap=2)
+    for person, right in ((ANNA, True), (BEN, False)):
+        (pair,) = given(annotation, person, collection)
+        says(annotation, person, collection, pair, place_of(pair, right))
+    adjudicate(annotation.store, ANNA, collection, pair["pair"], Choice.FIRST)
+    judged = annotation.quality(collection)
+    assert "Decided: First." in tables.disagreement(judged.disagreements[0], 0, 1, {}, "en")
+    assert "You decided 1 pairs" in tables.quality(judged, [], {}, "en")
+    rule = Derivation(use_revealed=True)
+    assert "non-blind votes included" in tables.versions([annotation.freeze(collection, rule)], "en")
 
 
 def test_the_better_source_is_named_by_its_run_and_only_beyond_doubt(annotation):

@@ -80,7 +80,7 @@ def test_saved_sets_the_presets_own_and_what_stands_there_are_offered(store: Sto
 @pytest.fixture
 def tab(store: Store, presets: Presets) -> RulesTab:
     with gr.Blocks(analytics_enabled=False), gr.Tabs() as tabs:
-        made = RulesTab(presets)
+        made = RulesTab(presets, trusting=True)
         made.wire(tabs, TrainForm(store, Supervisor(store), presets, gr.I18n(en={}, zh={})))
     return made
 

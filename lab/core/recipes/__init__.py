@@ -4,12 +4,12 @@ Every default, bound, label and help text stands here, once, on the field; the f
 are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or knows a trainer.
 """
 
-from lab.core.recipes.common import AdaptedRecipe, Device, Precision, Recipe, Schedule, Training
+from lab.core.recipes.common import AdaptedRecipe, Device, MeasuredOn, Precision, Recipe, Schedule, Training
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
 from lab.core.recipes.grpo import GrpoRecipe, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.parsing import RECIPES, parse, with_values
-from lab.core.recipes.ppo import PpoRecipe
+from lab.core.recipes.ppo import Critic, PpoRecipe
 from lab.core.recipes.pretrain import PretrainRecipe
 from lab.core.recipes.sampling import LossType, RuleUse, SampledRecipe
 from lab.core.recipes.sft import SftRecipe
@@ -17,10 +17,12 @@ from lab.core.recipes.sft import SftRecipe
 __all__ = [
     "RECIPES",
     "AdaptedRecipe",
+    "Critic",
     "Device",
     "DpoRecipe",
     "GrpoRecipe",
     "LossType",
+    "MeasuredOn",
     "PpoRecipe",
     "Precision",
     "PretrainRecipe",

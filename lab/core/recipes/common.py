@@ -9,6 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Section, Strict, setting
 
+EQUATIONS = "equations"
+"""The data set that the lab makes itself."""
+
 
 class Schedule(StrEnum):
     """How the learning rate moves after the warm-up."""
@@ -41,6 +44,13 @@ class Precision(StrEnum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+
+
+class MeasuredOn(StrEnum):
+    """Which problems a run is measured on: those that are reported, or those that settings are chosen by."""
+
+    HELD_OUT = "held_out"
+    VALIDATION = "validation"
 
 
 class Recipe(Strict):
@@ -161,6 +171,19 @@ class Recipe(Strict):
         ge=0,
         le=100_000,
     )
+    measure_on: MeasuredOn = setting(
+        MeasuredOn.HELD_OUT,
+        Section.MEASURE,
+        (
+            "Measure on",
+            "`held_out` is what is reported; choose settings on `validation`. The lab's equations have both, other data only `held_out`.",
+        ),
+        (
+            "测量用的题目",
+            "`held_out` 用于报告结果；调参请用 `validation`。只有自带的方程有两者，其他数据只有 `held_out`。",
+        ),
+        advanced=True,
+    )
     device: Device = setting(
         Device.AUTO,
         Section.MACHINE,
@@ -176,6 +199,12 @@ class Recipe(Strict):
         advanced=True,
     )
 
+    @model_validator(mode="after")
+    def _only_equations_have_a_validation_split(self) -> Recipe:
+        if self.measure_on is MeasuredOn.VALIDATION and self.dataset != EQUATIONS:
+            raise PydanticCustomError("recipe_no_validation", "there is no validation split", {"dataset": self.dataset})
+        return self
+
 
 class AdaptedRecipe(Recipe):
     """Recipes that train a given model, fully or through a LoRA adapter."""
@@ -189,8 +218,8 @@ class AdaptedRecipe(Recipe):
     lora_rank: int = setting(
         16,
         Section.ADAPTER,
-        ("LoRA rank", "The width of the adapter's matrices."),
-        ("LoRA 秩", "适配器矩阵的宽度。"),
+        ("LoRA rank", "The width of the adapter's matrices; a start that is an adapter keeps its own."),
+        ("LoRA 秩", "适配器矩阵的宽度；起点若是适配器，则沿用它的秩。"),
         ge=1,
         le=512,
     )

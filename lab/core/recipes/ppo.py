@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import model_validator
@@ -10,6 +11,15 @@ from pydantic_core import PydanticCustomError
 from lab.core.recipes.common import Training
 from lab.core.recipes.fields import Section, other_default, setting
 from lab.core.recipes.sampling import SampledRecipe
+
+
+class Critic(StrEnum):
+    """What the critic reads its values from."""
+
+    OWN = "own"
+    """An adapter of its own, as deep as the policy, and a head."""
+    TRUNK = "trunk"
+    """A head on the policy's states: no second adapter, no moments for it, and no pass of its own in an update."""
 
 
 class PpoRecipe(SampledRecipe):
@@ -50,6 +60,16 @@ class PpoRecipe(SampledRecipe):
         ("KL 权重 β", "每个词元付出 β·(log π − log π_ref)：使策略不远离起点。"),
         ge=0,
         le=10,
+    )
+    critic: Critic = setting(
+        Critic.OWN,
+        Section.GROUP,
+        (
+            "Critic",
+            "`own`: an adapter as deep as the policy. `trunk`: a value head on the policy's states, which is cheaper.",
+        ),
+        ("评论家", "`own`：与策略同深的独立适配器；`trunk`：在策略的隐藏状态上加价值头，更省。"),
+        advanced=True,
     )
     discount: float = setting(
         1.0,

@@ -40,7 +40,7 @@ class RuleUse(Strict):
 
     name: str = Field(min_length=1, max_length=80)
     weight: float = Field(1.0, ge=-100, le=100)
-    fallback: float = Field(0.0, ge=-100, le=100)
+    fallback: float = Field(0.0, ge=-1e6, le=1e6)
     source: str | None = Field(None, max_length=LONGEST_SOURCE)
     description: str = Field("", max_length=2000)
     low: float = Field(0.0, ge=-1e6, le=1e6)

@@ -32,6 +32,8 @@ from lab.ui.text import say
 
 WAYS = ("file", "run", "runs", "sample", "typed", "export")
 FILES = [".jsonl", ".json", ".csv", ".parquet"]
+MAPPED = (("prompt", "response_1", "response_2"), ("gold", "source_1", "source_2"))
+"""What a file's columns may be chosen for: the first three together, each of the others by itself."""
 SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 """For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
 
@@ -65,11 +67,15 @@ class AddPairs:
         )
         with gr.Accordion(self.i18n("annotate.columns"), open=False, elem_classes="more"):
             gr.HTML(self.i18n("annotate.columns_hint"), elem_classes="quiet")
-            with gr.Row(elem_classes="side-by-side"):
-                self.mapped = [
-                    gr.Dropdown([], label=self.i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}")
-                    for name in ("prompt", "response_1", "response_2")
-                ]
+            self.mapped = []
+            for names in MAPPED:
+                with gr.Row(elem_classes="side-by-side"):
+                    self.mapped += [
+                        gr.Dropdown(
+                            [], label=self.i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}"
+                        )
+                        for name in names
+                    ]
         self.preview = gr.HTML(elem_id="pairs-preview")
 
     def _run(self) -> None:
@@ -256,10 +262,21 @@ class AddPairs:
 
 
 def _mapping(known: Any, mapped: Any) -> dict[str, str]:
-    """The file's columns by the lab's names; empty until all three are chosen."""
-    names = ("prompt", "chosen", "rejected") if known == Known.GOLD else ("prompt", "first", "second")
-    chosen = {name: str(column) for name, column in zip(names, mapped, strict=True) if column}
-    return chosen if len(chosen) == len(names) else {}
+    """The file's columns by the lab's names; prompt and responses only once all three are chosen.
+
+    What a source is called depends on the form that the file turns out to have, so it is given under both names.
+    """
+    sides = ("chosen", "rejected") if known == Known.GOLD else ("first", "second")
+    *three, gold, one, other = (str(column or "") for column in mapped)
+    found = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
+    further = {
+        "gold": gold,
+        "first_source": one,
+        "source_chosen": one,
+        "second_source": other,
+        "source_rejected": other,
+    }
+    return found | {name: column for name, column in further.items() if column}
 
 
 def _target(sent: dict[str, Any]) -> dict[str, Any]:

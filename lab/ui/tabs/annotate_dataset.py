@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 
 from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.store.annotation import Annotation
+from lab.store.preference_versions import Version
+from lab.store.runs import RunState
+from lab.ui.draft import Edits
+from lab.ui.form import RULES, rules_text
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
@@ -20,7 +25,9 @@ from lab.ui.tabs.annotate_tables import derived, versions
 from lab.ui.tabs.train import TrainTab
 from lab.ui.text import say
 
-TRAINED = ("rm", "dpo")
+TRAINED = ("rm", "dpo", "ppo")
+WATCHED_RULE = "no_repetition"
+"""Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
 
 
 class DatasetPart:
@@ -56,6 +63,19 @@ class DatasetPart:
                         label=i18n("annotate.with_gold"),
                         info=i18n("annotate.with_gold_help"),
                         elem_id="with-gold",
+                    )
+                with gr.Row(elem_classes="side-by-side"):
+                    self.adjudications = gr.Checkbox(
+                        usual.use_adjudications,
+                        label=i18n("annotate.use_adjudications"),
+                        info=i18n("annotate.use_adjudications_help"),
+                        elem_id="use-adjudications",
+                    )
+                    self.revealed = gr.Checkbox(
+                        usual.use_revealed,
+                        label=i18n("annotate.use_revealed"),
+                        info=i18n("annotate.use_revealed_help"),
+                        elem_id="use-revealed",
                     )
                 self.counts = gr.HTML(elem_id="would-give")
                 self.name = gr.Textbox(label=i18n("annotate.version_name"), max_length=120, elem_id="version-name")
@@ -100,7 +120,7 @@ class DatasetPart:
         slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
         tab.select(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
         self.chosen.input(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
-        changes = [self.votes.input, self.agreement.input, self.edits.input, self.gold.input]
+        changes = [field.input for field in self.rule]
         gr.on(changes, self.counted, [self.chosen, *self.rule], [self.counts], **LIGHT)
         self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **slow)
         self.export.click(self.exported, [self.version], [self.files, self.told], **slow)
@@ -116,7 +136,7 @@ class DatasetPart:
     @property
     def rule(self) -> list[Any]:
         """What the rule is made of."""
-        return [self.votes, self.agreement, self.edits, self.gold]
+        return [self.votes, self.agreement, self.edits, self.adjudications, self.revealed, self.gold]
 
     @property
     def everything(self) -> list[Any]:
@@ -149,10 +169,10 @@ class DatasetPart:
     def exported(self, request: gr.Request, version: Any) -> list[Any]:
         """The files of a version, to be downloaded."""
         try:
-            folder = self.annotation.export(str(version), Path(tempfile.mkdtemp()) / str(version))
+            files = downloads(self.annotation, str(version), self.files.GRADIO_CACHE)
         except LabError as error:
             return [gr.update(visible=False), notice(problem(error, language_of(request)), "problem")]
-        return [gr.update(value=[str(path) for path in sorted(folder.iterdir())], visible=True), ""]
+        return [gr.update(value=files, visible=True), ""]
 
     @requires(Access.OWNER)
     def pushed(self, request: gr.Request, version: Any, repository: Any, private: Any, token: Any) -> str:
@@ -160,7 +180,7 @@ class DatasetPart:
         language = language_of(request)
         try:
             address = self.annotation.push(
-                str(version), str(repository), private=bool(private), token=str(token) or None
+                str(version), _typed(repository), private=bool(private), token=_typed(token) or None
             )
         except LabError as error:
             return notice(problem(error, language), "problem")
@@ -170,12 +190,25 @@ class DatasetPart:
         @requires(Access.OWNER)
         def trained(request: gr.Request, version: Any, stored: Any) -> list[Any]:
             found = self.annotation.version(str(version))
+            further = self._rewarded_by_a_model(found) if algorithm == "ppo" else None
             return [
                 gr.Tabs(selected="train"),
-                *train.form.with_data(algorithm, found.dataset, found.name, stored, request),
+                *train.form.with_data(algorithm, found.dataset, found.name, stored, request, further),
             ]
 
         return trained
+
+    def _rewarded_by_a_model(self, version: Version) -> Edits:
+        """PPO at a version's prompts, which have no known answers: the reward is that of the newest model trained on the same version;
+        where there is none, of the one that is chosen in the form.
+        """
+        runs = [run for run in self.annotation.store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        judges = [run for run in runs if run.recipe.get("dataset") == version.dataset]
+        rules: Edits = {"rules_weight": 0.0, RULES: rules_text([{"name": WATCHED_RULE}])}
+        if not judges:
+            return rules | {"reward_model": ""}
+        judge = max(judges, key=lambda run: run.created)
+        return rules | {"reward_model": f"run:{judge.id}", "model": str(judge.recipe["model"])}
 
     # ---- what is shown
 
@@ -206,11 +239,24 @@ class DatasetPart:
             return notice(problem(error, language), "problem")
 
 
+def downloads(annotation: Annotation, version_id: str, cache: str) -> list[str]:
+    """The files of a version's export, where the page serves files from: by content, so that a second export adds none."""
+    with tempfile.TemporaryDirectory(prefix="lab-export-") as made:
+        folder = annotation.export(version_id, Path(made) / "export")
+        return [save_file_to_cache(path, cache) for path in sorted(folder.iterdir())]
+
+
+def _typed(value: Any) -> str:
+    """What stands in a field of text, which may be nothing."""
+    return str(value or "").strip()
+
+
 def _rule(values: tuple[Any, ...]) -> tuple[Derivation, bool]:
     """The rule as it stands in the form. Raises InputError where a number is out of its bounds."""
-    votes, agreement, edits, gold = values
+    votes, agreement, edits, adjudications, revealed, gold = values
+    used = {"use_edits": bool(edits), "use_adjudications": bool(adjudications), "use_revealed": bool(revealed)}
     try:
-        rule = Derivation(least_votes=votes, least_agreement=agreement, use_edits=bool(edits))
+        rule = Derivation(least_votes=votes, least_agreement=agreement, **used)
     except ValueError:
         raise InputError("derivation_rule", votes=str(votes)[:20], agreement=str(agreement)[:20]) from None
     return rule, bool(gold)

@@ -32,7 +32,7 @@ class QualityPart:
                 [], label=i18n("annotate.collection"), interactive=True, elem_id="quality-collection"
             )
         self.figures = gr.HTML(elem_id="quality")
-        self.place = gr.State(0)
+        self.pair = gr.State("")
         with gr.Column(visible=False, elem_id="adjudicate") as self.panel:
             gr.HTML(i18n("annotate.disagreements"), elem_classes="section")
             self.shown = gr.HTML(elem_id="disagreement")
@@ -47,7 +47,7 @@ class QualityPart:
 
     def wire(self, tab: gr.Tab) -> None:
         """Connect the events."""
-        here = [self.chosen, self.place]
+        here = [self.chosen, self.pair]
         tab.select(self.looked, here, self.everything, **LIGHT)
         self.chosen.input(self.chose, [self.chosen], self.everything, **LIGHT)
         self.back.click(self.went_back, here, self.everything, **LIGHT)
@@ -58,64 +58,70 @@ class QualityPart:
     @property
     def everything(self) -> list[Any]:
         """What another collection changes."""
-        return [self.chosen, self.figures, self.place, self.panel, self.shown, self.message]
+        return [self.chosen, self.figures, self.pair, self.panel, self.shown, self.message]
 
     @requires(Access.OWNER)
-    def looked(self, request: gr.Request, chosen: Any, place: Any) -> list[Any]:
+    def looked(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
         """The tab was opened: the figures of now."""
-        return self.show(str(chosen or ""), int(place), language_of(request))
+        return self.show(str(chosen or ""), str(pair), language_of(request))
 
     @requires(Access.OWNER)
     def chose(self, request: gr.Request, chosen: Any) -> list[Any]:
         """Another collection."""
-        return self.show(str(chosen), 0, language_of(request))
+        return self.show(str(chosen), "", language_of(request))
 
     @requires(Access.OWNER)
-    def went_on(self, request: gr.Request, chosen: Any, place: Any) -> list[Any]:
+    def went_on(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
         """The next disagreement."""
-        return self.show(str(chosen), int(place) + 1, language_of(request))
+        return self.show(str(chosen), str(pair), language_of(request), by=1)
 
     @requires(Access.OWNER)
-    def went_back(self, request: gr.Request, chosen: Any, place: Any) -> list[Any]:
+    def went_back(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
         """The one before."""
-        return self.show(str(chosen), int(place) - 1, language_of(request))
+        return self.show(str(chosen), str(pair), language_of(request), by=-1)
 
     def _decided(self, choice: Choice) -> Any:
         @requires(Access.OWNER)
-        def decided(request: gr.Request, chosen: Any, place: Any) -> list[Any]:
+        def decided(request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
             language = language_of(request)
-            found = self.annotation.quality(str(chosen)).disagreements
             try:
-                one = found[int(place) % len(found)] if found else None
-                if one is not None:
-                    adjudicate(self.store, user_of(request), str(chosen), one.pair.id, choice)
+                following = _following(self.annotation.quality(str(chosen)), str(pair), 1)
+                adjudicate(self.store, user_of(request), str(chosen), str(pair), choice)
             except LabError as error:
-                return self.show(str(chosen), int(place), language, notice(problem(error, language), "problem"))
+                return self.show(str(chosen), str(pair), language, notice(problem(error, language), "problem"))
             said = say(f"annotate_choice.{choice}", language)
-            return self.show(
-                str(chosen), int(place) + 1, language, notice(say("annotate.decided", language, choice=said))
-            )
+            told = notice(say("annotate.decided", language, choice=said))
+            return self.show(str(chosen), following, language, told)
 
         return decided
 
-    def show(self, collection_id: str, place: int, language: str, message: str = "") -> list[Any]:
-        """Updates for ``everything``; without that collection, the newest."""
+    def show(self, collection_id: str, pair_id: str, language: str, message: str = "", by: int = 0) -> list[Any]:
+        """Updates for ``everything``: so many disagreements after the one of that pair; without that collection, of the newest."""
         found = self.annotation.collections()
         chosen = next((one for one in found if one.id == collection_id), next(iter(found), None))
         if chosen is None:
             empty = notice(say("annotate.no_collections", language))
-            return [gr.update(choices=[], value=None), empty, 0, gr.update(visible=False), "", message]
+            return [gr.update(choices=[], value=None), empty, "", gr.update(visible=False), "", message]
         judged = self.annotation.quality(chosen.id)
         runs = {run.id: run.name for run in self.store.runs()}
         figures = quality(judged, self.annotation.compare_sources(chosen.id), runs, language)
         choices = gr.update(choices=[(one.name, one.id) for one in found], value=chosen.id)
-        return [choices, figures, *self._disagreement(judged, place, language), message]
+        return [choices, figures, *_disagreement(judged, _following(judged, pair_id, by), language), message]
 
-    def _disagreement(self, judged: Quality, place: int, language: str) -> list[Any]:
-        """The place, whether there is one, and the pair there."""
-        found = judged.disagreements
-        if not found:
-            return [0, gr.update(visible=False), ""]
-        place %= len(found)
-        names = {one.id: one.name for one in judged.annotators}
-        return [place, gr.update(visible=True), disagreement(found[place], place, len(found), names, language)]
+
+def _following(judged: Quality, pair_id: str, by: int) -> str:
+    """The pair so many disagreements after this one, round and round; the first where this one is none (any more)."""
+    ids = [one.pair.id for one in judged.disagreements]
+    if pair_id not in ids:
+        return ids[0] if ids else ""
+    return ids[(ids.index(pair_id) + by) % len(ids)]
+
+
+def _disagreement(judged: Quality, pair_id: str, language: str) -> list[Any]:
+    """The pair, whether there is one, and what was said of it."""
+    found = judged.disagreements
+    place = next((place for place, one in enumerate(found) if one.pair.id == pair_id), None)
+    if place is None:
+        return ["", gr.update(visible=False), ""]
+    names = {one.id: one.name for one in judged.annotators}
+    return [pair_id, gr.update(visible=True), disagreement(found[place], place, len(found), names, language)]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
-from lab.core.preferences import Choice, Derived, Pair, Prompt, WhyNotDerived
+from lab.core.derivation import Derived
+from lab.core.preferences import Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
 from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
@@ -89,14 +90,20 @@ def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str
     if found.kappa is not None:
         measures.insert(1, ("kappa", found.kappa))
     tiles = "".join(_measure(name, measure, language) for name, measure in measures)
-    counts = say(
-        "annotate.judged_so_far", language,
-        judgements=_count(found.judgements), pairs=_count(found.pairs_judged), skips=_count(found.skips),
-    )  # fmt: skip
+    counts = _counts(found, language)
     return (
         f'<div class="tiles">{tiles}</div><p class="quiet">{html.escape(counts)}</p>{_comparisons(compared, names, language)}'
         f"<h4>{html.escape(say('annotate.people', language))}</h4>{_people(found.annotators, language)}"
     )
+
+
+def _counts(found: Quality, language: str) -> str:
+    """How much was judged, and what of it is in which figure."""
+    counts = {"judgements": _count(found.judgements), "pairs": _count(found.pairs_judged), "skips": _count(found.skips)}
+    told = [say("annotate.judged_so_far", language, **counts)]
+    for name, count in (("gold", found.gold), ("revealed", found.revealed), ("adjudicated", found.adjudicated)):
+        told += [say(f"annotate.judged_{name}", language, count=_count(count))] if count else []
+    return " ".join(told)
 
 
 def disagreement(one: Disagreement, place: int, count: int, names: dict[str, str], language: str) -> str:
@@ -111,6 +118,9 @@ def disagreement(one: Disagreement, place: int, count: int, names: dict[str, str
         if who
     )
     head = html.escape(say("annotate.disagreement", language, place=place + 1, count=count))
+    if one.adjudicated is not None:
+        choice = say(f"annotate_choice.{one.adjudicated}", language)
+        head += f" · {html.escape(say('annotate.decided_before', language, choice=choice))}"
     return f'<p class="quiet">{head}</p>{_pair(one.pair, language, whole=True)}<ul class="votes">{votes}</ul>'
 
 
@@ -137,6 +147,8 @@ def rule(version: Version | Exported, language: str) -> str:
     given = version.rule
     parts = [say("annotate.rule", language, votes=given.least_votes, agreement=f"{given.least_agreement:.0%}")]
     parts += [say("annotate.rule_edits", language)] if given.use_edits else []
+    parts += [] if given.use_adjudications else [say("annotate.rule_adjudications", language)]
+    parts += [say("annotate.rule_revealed", language)] if given.use_revealed else []
     parts += [say("annotate.rule_gold", language)] if version.with_gold else []
     return say("plan.list", language).join(parts)
 
@@ -200,16 +212,18 @@ def _source(source: str, names: dict[str, str]) -> str:
 
 
 def _people(people: Iterable[OfAnnotator], language: str) -> str:
-    names = ("person", "judged", "skipped", "seconds", "too_fast", "gold_right", "left")
+    people = list(people)
+    names = ["person", "judged", "skipped", "seconds", "too_fast", "gold_right", "left"]
+    not_blind = any(one.revealed for one in people)
+    names += ["revealed"] if not_blind else []
     rows = []
     for one in people:
         seconds = "–"
         if one.seconds is not None:
             seconds = f"{one.seconds:.1f} s" if one.seconds < TENTH else f"{one.seconds:.0f} s"
         flag = f"⚠ {one.too_fast}" if one.flagged else str(one.too_fast)
-        rows.append(
-            (one.name, _count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate))
-        )
+        figures = [_count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate)]
+        rows.append([one.name, *figures, *([_count(one.revealed)] if not_blind else [])])
     return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 

@@ -59,10 +59,11 @@ class Chosen(BaseModel):
 class RulesTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self, presets: Presets) -> None:
+    def __init__(self, presets: Presets, *, trusting: bool) -> None:
+        """``trusting``: whoever sees the page may use the owner's trusted file, so its rules are listed."""
         self.bench = rule_bench(
-            rules=_of_each("label"),
-            abouts=_of_each("about"),
+            rules=_of_each("label", trusting),
+            abouts=_of_each("about", trusting),
             worked=WORKED,
             recipes=_recipes(presets),
             preflight={language: _table("preflight.", language) for language in LOCALES},
@@ -85,10 +86,10 @@ class RulesTab:
             return [gr.skip()] * (1 + len(self.form.everything))
 
 
-def _of_each(part: str) -> dict[str, dict[str, str]]:
+def _of_each(part: str, trusting: bool) -> dict[str, dict[str, str]]:
     """Labels or explanations of the rules that the lab has by name; one of a trusted file has its description only."""
     other = "name" if part == "label" else "description"
-    rules = by_name()
+    rules = by_name(trusting=trusting)
     return {
         language: {
             name: str(getattr(rule, f"{part}_{language}", "") or getattr(rule, other, name))

@@ -20,7 +20,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
-from lab.ui.draft import Draft, read_draft
+from lab.ui.draft import Draft, Edits, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
@@ -168,15 +168,23 @@ class TrainForm:
             draft.chosen(preset).replaced(edits), request, say("train.loaded", language_of(request), name=run.name)
         )
 
-    def with_data(self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request) -> list[Any]:
-        """The form with the first preset of an algorithm, to train on these data; ``name`` is what people call them."""
-        draft = read_draft(stored, self.presets.names)
-        preset = next((one for one in self.presets.names if self.presets.recipe(one).algorithm == algorithm), None)
+    def with_data(
+        self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request, further: Edits | None = None
+    ) -> list[Any]:
+        """The form to train on these data, with the first preset of an algorithm (of a model, where ``further`` settings name one that
+        has a preset); ``name`` is what people call the data.
+        """
+        draft, further = read_draft(stored, self.presets.names), further or {}
+        recipes = {one: self.presets.recipe(one) for one in self.presets.names}
+        fit = [one for one, recipe in recipes.items() if recipe.algorithm == algorithm]
+        preset = next(
+            (one for one in fit if getattr(recipes[one], "model", "") == further.get("model")), fit[0] if fit else None
+        )
         if preset is None:
             return self.filled(draft, request)
         chosen = draft.chosen(preset)
         told = say("annotate.filled", language_of(request), name=name)
-        return self.filled(chosen.replaced({**chosen.of(preset), "dataset": dataset}), request, told)
+        return self.filled(chosen.replaced({**chosen.of(preset), **further, "dataset": dataset}), request, told)
 
     def with_rules(self, name: str, version: int, stored: Any, request: gr.Request) -> list[Any]:
         """The form with a saved rule set, under the preset that is chosen where it takes rules, else under GRPO's. Raises LabError."""
@@ -228,17 +236,23 @@ class TrainForm:
         fields = self.fields.filled(recipe.algorithm, {**form.entered(recipe), **known}, language_of(request))
         about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
         chosen = self.chooser.shown(draft.preset, language_of(request))
-        return [*self._said(draft, request, told), *chosen, notice(about, "about"), *fields]
+        return [*self._said(draft, request, told, otherwise=""), *chosen, notice(about, "about"), *fields]
 
-    def _said(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
-        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is."""
+    def _said(self, draft: Draft, request: gr.Request, told: str = "", otherwise: str | None = None) -> list[Any]:
+        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is.
+
+        While somebody types, the last sentence that was true stays until the field is mended; of a form that was filled anew it says
+        nothing, since it spoke of another recipe.
+        """
         language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
         message = notice(told, "note")
         try:
             sentence: Any = notice(plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan")
         except LabError as error:
-            # The last sentence that was true stays until the field is mended.
-            sentence, message = gr.skip(), notice(problem(error, language), "problem")
+            sentence, message = (
+                gr.skip() if otherwise is None else otherwise,
+                notice(problem(error, language), "problem"),
+            )
         return [
             draft.model_dump(),
             sentence,

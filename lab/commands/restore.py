@@ -1,0 +1,29 @@
+"""``python -m lab restore BACKUP``: a home made of a backup. It never writes into a home that holds anything."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lab.commands.backup import show
+from lab.commands.shared import add_home, add_json, settings_of
+from lab.store.backup import restore
+
+HELP = "make a home of a backup; the home must be empty or not there"
+EXAMPLES = """\
+examples:
+  python -m lab restore lab-monday.tar --home DIR
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where from."""
+    parser.add_argument("source", metavar="BACKUP", help="what `python -m lab backup` wrote")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0, or a LabError; then nothing was changed."""
+    show(arguments, "cli.restored", restore(Path(arguments.source).expanduser(), settings_of(arguments).home))
+    return 0

@@ -1,0 +1,135 @@
+"""The preferences that judgements give by a stated rule, and the rows that they are exported as. Pure; what a rule says of itself is
+``preferences.py``, what is done with the result ``lab/store/preference_versions.py``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Pair, Preference, WhyNotDerived
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The preferences by pair id, and the pairs that gave none, with the reason."""
+
+    rule: Derivation
+    preferences: tuple[Preference, ...]
+    left_out: tuple[tuple[str, WhyNotDerived], ...]
+
+    @property
+    def counts(self) -> dict[WhyNotDerived, int]:
+        """How many pairs were left out for each reason."""
+        return dict(Counter(why for _, why in self.left_out))
+
+
+def derive(
+    pairs: Iterable[Pair],
+    judgements: Iterable[Judgement],
+    rule: Derivation | None = None,
+    adjudications: Iterable[Adjudication] = (),
+) -> Derived:
+    """The preferences of these pairs by ``rule``; the order of pairs, judgements and adjudications does not matter.
+
+    ``judgements`` is the current view, one of each annotator on a pair; ``adjudications`` the word that stands, one a pair. Raises
+    ValueError where one judged a pair twice, or where two words stand.
+    """
+    rule = rule or Derivation()
+    of_pair: dict[str, dict[str, Judgement]] = defaultdict(dict)
+    for judgement in judgements:
+        if judgement.annotator in of_pair[judgement.pair_id]:
+            raise ValueError(f"{judgement.annotator} judged {judgement.pair_id} twice")
+        of_pair[judgement.pair_id][judgement.annotator] = judgement
+    words: dict[str, Adjudication] = {}
+    for word in adjudications:
+        if words.setdefault(word.pair_id, word) is not word:
+            raise ValueError(f"{word.pair_id} was adjudicated twice")
+    preferences: list[Preference] = []
+    left_out: list[tuple[str, WhyNotDerived]] = []
+    for pair in sorted(pairs, key=lambda pair: pair.id):
+        by_name = sorted(of_pair.get(pair.id, {}).values(), key=lambda judgement: judgement.annotator)
+        votes = [vote for vote in by_name if vote.choice is not Choice.SKIP]
+        found = _derive_one(pair, votes, words.get(pair.id) if rule.use_adjudications else None, rule)
+        if isinstance(found, Preference):
+            preferences.append(found)
+        else:
+            left_out.append((pair.id, found))
+    return Derived(rule, tuple(preferences), tuple(left_out))
+
+
+def _derive_one(
+    pair: Pair, votes: Sequence[Judgement], word: Adjudication | None, rule: Derivation
+) -> Preference | WhyNotDerived:
+    """One pair's preference, or why there is none; ``votes`` in the order of the annotators' names, without skips."""
+    blind = [vote for vote in votes if rule.use_revealed or not vote.revealed]
+    choice = word.choice if word is not None else _majority(blind, bool(votes), rule)
+    if isinstance(choice, WhyNotDerived):
+        return choice
+    if not choice.is_response:
+        return WhyNotDerived.TIE if choice is Choice.TIE else WhyNotDerived.BOTH_BAD
+    behind = [vote for vote in blind if vote.choice is choice]
+    if word is None and len(behind) < rule.least_agreement * len(blind) - 1e-9:
+        return WhyNotDerived.LOW_AGREEMENT
+    strengths = [vote.strength for vote in behind if vote.strength is not None]
+    chosen, rejected = pair.response(choice), pair.response(choice.of_other)
+    edited, edited_by = _edit(behind) if rule.use_edits else (None, None)
+    text = chosen.text if edited is None else edited
+    if text.strip() == rejected.text.strip():
+        return WhyNotDerived.EQUAL_SIDES
+    return Preference(
+        prompt=pair.prompt,
+        chosen=text,
+        rejected=rejected.text,
+        pair_id=pair.id,
+        annotators=tuple(vote.annotator for vote in blind),
+        n_votes=len(blind),
+        agreement=len(behind) / len(blind) if blind else 0.0,
+        strength=sum(strengths) / len(strengths) if strengths else None,
+        source_chosen=chosen.source,
+        source_rejected=rejected.source,
+        edited_by=edited_by,
+        adjudicated_by=word.by if word is not None else None,
+    )
+
+
+def _majority(votes: Sequence[Judgement], judged: bool, rule: Derivation) -> Choice | WhyNotDerived:
+    """What more than half of the votes say; ``judged`` tells whether there are others, which do not count."""
+    if not votes:
+        return WhyNotDerived.NOT_BLIND if judged else WhyNotDerived.NOT_JUDGED
+    if len(votes) < rule.least_votes:
+        return WhyNotDerived.TOO_FEW_VOTES
+    choice, most = Counter(vote.choice for vote in votes).most_common(1)[0]
+    return choice if 2 * most > len(votes) else WhyNotDerived.NO_MAJORITY
+
+
+def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
+    """The edit made most often and its first maker by name; (None, None) where nobody edited."""
+    edits = [(vote.edited, vote.annotator) for vote in behind if vote.edited is not None]
+    if not edits:
+        return None, None
+    counts = Counter(text for text, _ in edits)
+    return max(edits, key=lambda edit: counts[edit[0]])  # of equals, max takes the first
+
+
+def as_rows(preferences: Iterable[Preference], dataset_version: str) -> list[dict[str, Any]]:
+    """Preferences as they are exported, in trl's form: all as text, or, where any prompt is a conversation, all as messages.
+
+    ``adjudicated_by`` is a column only where any was adjudicated: without, the rows (and their hash) are those of every older lab.
+    """
+    rows = list(preferences)
+    messages = any(not isinstance(preference.prompt, str) for preference in rows)
+    without = set() if any(preference.adjudicated_by for preference in rows) else {"adjudicated_by"}
+    return [_row(preference, messages, without) | {"dataset_version": dataset_version} for preference in rows]
+
+
+def _row(preference: Preference, messages: bool, without: set[str]) -> dict[str, Any]:
+    row = preference.model_dump(mode="json", exclude=without)
+    if messages:
+        asked = preference.prompt
+        row["prompt"] = [{"role": "user", "content": asked}] if isinstance(asked, str) else row["prompt"]
+        for side in ("chosen", "rejected"):
+            row[side] = [{"role": "assistant", "content": row[side]}]
+    return row
