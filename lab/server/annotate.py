@@ -52,6 +52,7 @@ class Said(_Body):
     reason: str = Field("", max_length=LONGEST_REASON)
     milliseconds: int | None = Field(None, ge=0, le=int(LONGEST_DURATION * 1000), strict=True)
     edited: str | None = Field(None, max_length=LONGEST_TEXT)
+    revealed: bool = Field(False, strict=True)
 
 
 class Undone(_Body):

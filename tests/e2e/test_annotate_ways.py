@@ -151,6 +151,9 @@ def test_the_sources_are_shown_when_asked_and_the_next_word_on_the_pair_is_not_b
     expect(seen).to_be_visible()
     judge(page, "2")
     expect(seen).to_be_hidden()
+    expect(page.get_by_test_id("annotator")).to_have_attribute("data-state", "saved")
+    said = [row.revealed for row in events(annotation, collection) if row.kind == "judgement"]
+    assert said == [False, False, True]
 
 
 @pytest.mark.parametrize("place", ["/judge/{}", "/?collection={}"])

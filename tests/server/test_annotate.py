@@ -128,6 +128,7 @@ def test_two_open_the_same_pair(open_lab: Lab, guests: tuple[TestClient, TestCli
         {"pair": "x" * 65},
         {"annotator": "owner"},
         {"user": "somebody else"},
+        {"revealed": "yes"},
     ],
 )
 def test_bad_values_are_refused_in_one_sentence(
@@ -159,6 +160,13 @@ def test_nan_nothing_and_a_megabyte(open_lab: Lab, guests: tuple[TestClient, Tes
     empty = client.post(JUDGE, json=said | {"choice": "a", "edited": " \n"})
     assert (empty.status_code, key_of(empty)) == (422, "judgement_edit_empty")
     assert rows(open_lab, collection) == []
+
+
+def test_a_judgement_after_the_sources_were_shown_says_so(open_lab: Lab, guests: tuple[TestClient, TestClient]) -> None:
+    collection, (client, _) = sums(Annotation(open_lab.store), 2), guests
+    for pair, more in zip(pairs_of(client, collection, 2), ({}, {"revealed": True}), strict=True):
+        assert client.post(JUDGE, json=body(pair, collection, **more)).status_code == 200
+    assert [row.revealed for row in rows(open_lab, collection)] == [False, True]
 
 
 def test_a_reason_with_scripts_is_text(open_lab: Lab, guests: tuple[TestClient, TestClient]) -> None:

@@ -178,6 +178,7 @@ class Annotator {
       reason,
       milliseconds: this.presence.looked,
       edited: response ? edited : null,
+      revealed: Boolean(pair.revealed),
     };
     this.outbox.add("api/annotate/judgements", body, pair.awaits || null);
     this.drafts.drop(pair.pair);
@@ -205,8 +206,6 @@ class Annotator {
     this.hand.keep();
     afterPaint(() => this.outbox.drain());
   }
-
-  // ---- what is seen
 
   saveChanged() {
     mark(this.root, "data-state", this.outbox.state);
