@@ -150,6 +150,10 @@ def refusal(status: int, key: str, **params: object) -> Response:
     return JSONResponse({"error": {"key": key, "params": params}}, status_code=status)
 
 
-def user_name(request: HTTPConnection) -> str | None:
-    """What Gradio passes to handlers as ``gr.Request.username``; None (a 401 there) for nobody."""
-    return user_of(request).name or None
+def user_id(request: HTTPConnection) -> str | None:
+    """What Gradio passes to handlers as ``gr.Request.username``, and tells the page; None (a 401 there) for nobody.
+
+    The id and not the name: the page keeps things of somebody's by it, and two people may share a name.
+    """
+    user = user_of(request)
+    return user.id or user.name or None

@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse, Response
 
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
+from lab.server.access import refusal
+from lab.server.limits import may_write
 from lab.store.annotation import Annotation
 from lab.store.judgements import Submission
 from lab.store.judgements_queue import MOST_HANDED_OUT
@@ -30,7 +32,7 @@ CHOICES: dict[str, Place | Choice] = {
     "both_bad": Choice.BOTH_BAD,
     "skip": Choice.SKIP,
 }
-Count = Annotated[int, Query(ge=1, le=MOST_HANDED_OUT)]
+Count = Annotated[int, Query(ge=0, le=MOST_HANDED_OUT)]
 Holding = Annotated[str, Query(max_length=8000)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -50,6 +52,7 @@ class Said(_Body):
     reason: str = Field("", max_length=LONGEST_REASON)
     milliseconds: int | None = Field(None, ge=0, le=int(LONGEST_DURATION * 1000), strict=True)
     edited: str | None = Field(None, max_length=LONGEST_TEXT)
+    revealed: bool = Field(False, strict=True)
 
 
 class Undone(_Body):
@@ -70,6 +73,8 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @application.get("/api/annotate/collections/{collection_id}/pairs")
     @requires(Access.ANNOTATOR)
     async def pairs(request: Request, collection_id: str, count: Count = 4, holding: Holding = "") -> Response:
+        if not may_write(request):  # it claims
+            return refusal(429, "too_many_requests")
         held = [pair for pair in holding.split(",") if pair]
         return await _answer(annotation.hand_out(annotator_of(request), collection_id, count, held))
 

@@ -24,7 +24,7 @@ from starlette.routing import Mount
 
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
-from lab.server.access import Door, Gate, refusal, user_name
+from lab.server.access import Door, Gate, refusal, user_id
 from lab.server.annotate import add_annotate
 from lab.server.assets import add_assets
 from lab.server.events import Watches
@@ -142,7 +142,7 @@ def _mount(application: FastAPI, settings: Settings, blocks: gr.Blocks) -> None:
         path="/",
         server_name=settings.host,
         server_port=settings.port,
-        auth_dependency=user_name,
+        auth_dependency=user_id,
         blocked_paths=[str(settings.home.resolve() / name) for name in PRIVATE],
         max_file_size=UPLOAD_BYTES,
         show_error=False,

@@ -18,8 +18,10 @@ from starlette.responses import HTMLResponse, Response
 
 from lab.core.access import Access, User, requires
 from lab.errors import StateError
+from lab.server.access import refusal
 from lab.server.annotate import annotator_of
 from lab.server.headers import NARROWER, narrow_policy
+from lab.server.limits import may_write
 from lab.server.sign_in_page import language_of
 from lab.settings import Settings
 from lab.store.annotation import Annotation
@@ -43,6 +45,8 @@ def add_judge(application: FastAPI, settings: Settings, annotation: Annotation, 
     """Register the routes."""
 
     async def answer(request: Request, wanted: str | None, root: str) -> Response:
+        if not may_write(request):  # its first pairs are claimed
+            return refusal(429, "too_many_requests")
         reader = annotator_of(request)
         first = await first_pairs(annotation, reader, wanted)
         nonce = secrets.token_urlsafe(16)

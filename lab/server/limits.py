@@ -1,6 +1,7 @@
 """How much and how often: bodies are capped while they stream in, writes and sign-ins are rate-limited.
 
-Who may do what is ``access.py``; these limits hold for everybody, the owner too.
+What writes by its method is counted here; a GET that writes all the same asks ``may_write`` in its handler. Who may do what is
+``access.py``; these limits hold for everybody, the owner too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User
@@ -22,6 +24,8 @@ BODY_BYTES = 1024 * 1024
 UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES
 """What the store reads of one file, and the form around it: beyond, the store's own sentence says how much is read."""
 UPLOAD_PATH = "/gradio_api/upload"
+WRITES = "lab.writes"
+"""Where the limits of writing stand in a request's scope."""
 SIGN_IN_BYTES = 4096
 """A stranger may send this much, to sign in with."""
 
@@ -89,6 +93,11 @@ def writes() -> Writes:
     return Writes(guests=Rate(burst=300, per_second=30), others=Rate(burst=300, per_second=60))
 
 
+def may_write(request: HTTPConnection) -> bool:
+    """Take one write of whoever sent this request, which is none by its method; False where they have written too often."""
+    return bool(request.scope[WRITES].allows(request.scope))
+
+
 class Limits:
     """ASGI middleware: 413 for a body that grows over its cap, 429 for too many writes."""
 
@@ -103,6 +112,7 @@ class Limits:
         if scope["method"] not in SAFE_METHODS and not self.writes.allows(scope):
             await refusal(429, "too_many_requests")(scope, receive, send)
             return
+        scope[WRITES] = self.writes
         await self._capped(scope, receive, send, _cap(scope))
 
     async def _capped(self, scope: Scope, receive: Receive, send: Send, cap: int) -> None:

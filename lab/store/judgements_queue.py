@@ -1,7 +1,8 @@
 """Which pairs come to whom: claimed when they are handed out, never twice to one person, never beyond the overlap.
 
 A pair counts as given away where it was judged or where somebody else holds it; a claim that is not followed by a judgement runs
-out. Within the transaction (``group_commit.py``) nobody else is handed anything. Storing what they say is ``judgements.py``.
+out, and whoever still holds the pair has it again where nobody took it meanwhile. Within the transaction (``group_commit.py``) nobody
+else is handed anything. Storing what they say is ``judgements.py``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, distinct, func, insert, select, update
+from sqlalchemy import Connection, and_, distinct, func, insert, or_, select, update
 
 from lab.core.access import User
 from lab.core.preferences import Choice, left_of
@@ -38,24 +39,24 @@ _p, _s, _j = pairs_table.c, showings_table.c, current_table.c
 def hand_out(
     connection: Connection, annotator: User, collection_id: str, wanted: int, holding: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """``{"pairs", "progress", "settings"}``: up to ``wanted`` pairs that this person has not judged and does not hold.
+    """``{"pairs", "gone", "progress", "settings"}``: up to ``wanted`` pairs that this person has not judged and does not hold.
 
     Claims them, and lengthens the claims of those in ``holding``. What they claimed and do not hold (the page was loaded anew)
-    comes first. Raises StateError ``no_such_collection``.
+    comes first, under the showing that it has. ``gone`` are those in ``holding`` that are no longer theirs to judge: they have
+    judged them, nobody needs to, or others took them when the claim had run out. Raises StateError ``no_such_collection``.
     """
     collection = connection.execute(select(collections_table).where(collections_table.c.id == collection_id)).first()
     if collection is None:
         raise StateError("no_such_collection", collection=collection_id[:64])
     wanted, now = min(max(wanted, 0), MOST_HANDED_OUT), time.time()
     held = list(dict.fromkeys(holding))[:MOST_HELD]
-    mine = (_s.collection == collection_id, _s.annotator == annotator.id, _s.expires > now)
-    if held:
-        connection.execute(update(showings_table).where(*mine, _s.pair.in_(held)).values(expires=now + CLAIM_SECONDS))
-    claimed = select(_s.pair).where(*mine, _s.pair.not_in(held)).group_by(_s.pair).order_by(func.min(_s.time), _s.pair)
-    own = list(connection.execute(claimed).scalars())
-    again = own[:wanted]
-    chosen = again + _fresh(connection, annotator.id, collection, wanted - len(again), {*held, *own}, now)
-    shown = {pair: str(uuid4()) for pair in chosen}
+    mine = _still_mine(connection, annotator.id, collection, held, now)
+    again = dict([(pair, uuid) for pair, uuid in mine.items() if pair not in held][:wanted])
+    fresh = _fresh(connection, annotator.id, collection, wanted - len(again), {*held, *mine}, now)
+    longer = [uuid for pair, uuid in mine.items() if pair in held or pair in again]
+    if longer:
+        connection.execute(update(showings_table).where(_s.id.in_(longer)).values(expires=now + CLAIM_SECONDS))
+    shown = {pair: str(uuid4()) for pair in fresh}
     if shown:
         claims = [  # a little apart, so that they come in the same order again
             {"id": uuid, "pair": pair, "time": now + place * 1e-6, "expires": now + CLAIM_SECONDS}
@@ -63,9 +64,10 @@ def hand_out(
         ]
         same = {"collection": collection_id, "annotator": annotator.id}
         connection.execute(insert(showings_table), [claim | same for claim in claims])
-    count(connection, collection_id, annotator, {"given": len(chosen) - len(again)})
+    count(connection, collection_id, annotator, {"given": len(fresh)})
     return {
-        "pairs": show(connection, annotator.id, collection_id, collection.seed, shown),
+        "pairs": show(connection, annotator.id, collection_id, collection.seed, again | shown),
+        "gone": [pair for pair in held if pair not in mine],
         "progress": progress(connection, annotator.id, collection_id),
         "settings": {"strength": collection.strength, "reason": collection.reason},
     }
@@ -90,29 +92,38 @@ def queue(connection: Connection, annotator_id: str) -> list[dict[str, Any]]:
     return found
 
 
+def _still_mine(
+    connection: Connection, annotator_id: str, collection: Any, held: Sequence[str], now: float
+) -> dict[str, str]:
+    """The newest showing of each pair that this person may still judge, in the order in which they were shown: those that they
+    claim, and those that they hold though the claim has run out, as long as nobody else took them."""
+    shown = select(_s.id, _s.pair, _s.time, _s.expires).where(
+        _s.collection == collection.id, _s.annotator == annotator_id
+    )
+    mine = shown.where(_s.expires > now).union(shown.where(_s.pair.in_(held))).subquery().c  # each by its own index
+    claimed = or_(mine.expires > now, _p.votes + _others(annotator_id, now) < collection.overlap)
+    wanted = or_(_p.gold.is_not(None), and_(_p.votes < collection.overlap, claimed))
+    found = (
+        select(mine.pair, mine.id)
+        .join(pairs_table, (_p.collection == collection.id) & (_p.id == mine.pair))
+        .where(~_judged(annotator_id), wanted)
+        .order_by(mine.time, mine.pair)
+    )
+    return {row.pair: row.id for row in connection.execute(found)}
+
+
 def _fresh(
     connection: Connection, annotator_id: str, collection: Any, wanted: int, not_these: set[str], now: float
 ) -> list[str]:
     """Pairs that this person has neither judged nor holds: the least judged first, gold ones among them at their rate."""
     if wanted <= 0:
         return []
-    judged = (
-        select(_j.judgement)
-        .where(_j.collection == collection.id, _j.pair == _p.id, _j.annotator == annotator_id)
-        .correlate(pairs_table)
-        .exists()
-    )
     fresh = (
         select(_p.id)
-        .where(_p.collection == collection.id, ~judged, _p.id.not_in(not_these))
+        .where(_p.collection == collection.id, ~_judged(annotator_id), _p.id.not_in(not_these))
         .order_by(_p.votes, _p.rank)
     )
-    others = (
-        select(func.count(distinct(_s.annotator)))
-        .where(_s.collection == collection.id, _s.pair == _p.id, _s.annotator != annotator_id, _s.expires > now)
-        .correlate(pairs_table)
-        .scalar_subquery()
-    )
+    others = _others(annotator_id, now)
     wants_more = (_p.gold.is_(None), _p.votes < collection.overlap, _p.votes + others < collection.overlap)
     ordinary = list(connection.execute(fresh.where(*wants_more).limit(wanted)).scalars())
     if not collection.gold or not collection.gold_rate:
@@ -127,6 +138,18 @@ def _fresh(
     due = [_gold_is_due(collection, annotator_id, (given or 0) + place) for place in range(wanted)]
     gold = list(connection.execute(fresh.where(_p.gold.is_not(None)).limit(sum(due))).scalars()) if any(due) else []
     return _mixed(ordinary, gold, due)
+
+
+def _judged(annotator_id: str) -> Any:
+    """Whether this person has judged the pair."""
+    mine = (_j.collection == _p.collection, _j.pair == _p.id, _j.annotator == annotator_id)
+    return select(_j.judgement).where(*mine).correlate(pairs_table).exists()
+
+
+def _others(annotator_id: str, now: float) -> Any:
+    """How many others hold the pair."""
+    theirs = (_s.collection == _p.collection, _s.pair == _p.id, _s.annotator != annotator_id, _s.expires > now)
+    return select(func.count(distinct(_s.annotator))).where(*theirs).correlate(pairs_table).scalar_subquery()
 
 
 def _mixed(ordinary: list[str], gold: list[str], due: list[bool]) -> list[str]:

@@ -48,7 +48,7 @@ class JudgePage:
         self, reader: User, values: dict[str, Any], *, sign_in: bool, language: str, nonce: str, root: str
     ) -> str:
         """The HTML, as ``lab.server.judge.JudgePage`` says. Whatever comes from data is escaped, or is JSON that ends no script."""
-        value = {"owner": reader.access >= Access.OWNER, "who": reader.name, "alone": True}
+        value = {"owner": reader.access >= Access.OWNER, "who": reader.id, "alone": True}
         if values["collection"]:
             value["collection"] = values["collection"]
         data = {

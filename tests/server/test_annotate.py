@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from lab.core.access import Access
 from lab.core.preferences import LONGEST_REASON
+from lab.server.limits import Rate, Writes
 from lab.store.annotation import Annotation
 from lab.store.annotation_tables import judgements_table
 from tests.server.conftest import Lab, Make
@@ -127,6 +128,7 @@ def test_two_open_the_same_pair(open_lab: Lab, guests: tuple[TestClient, TestCli
         {"pair": "x" * 65},
         {"annotator": "owner"},
         {"user": "somebody else"},
+        {"revealed": "yes"},
     ],
 )
 def test_bad_values_are_refused_in_one_sentence(
@@ -160,6 +162,13 @@ def test_nan_nothing_and_a_megabyte(open_lab: Lab, guests: tuple[TestClient, Tes
     assert rows(open_lab, collection) == []
 
 
+def test_a_judgement_after_the_sources_were_shown_says_so(open_lab: Lab, guests: tuple[TestClient, TestClient]) -> None:
+    collection, (client, _) = sums(Annotation(open_lab.store), 2), guests
+    for pair, more in zip(pairs_of(client, collection, 2), ({}, {"revealed": True}), strict=True):
+        assert client.post(JUDGE, json=body(pair, collection, **more)).status_code == 200
+    assert [row.revealed for row in rows(open_lab, collection)] == [False, True]
+
+
 def test_a_reason_with_scripts_is_text(open_lab: Lab, guests: tuple[TestClient, TestClient]) -> None:
     collection, (client, _) = sums(Annotation(open_lab.store), 1), guests
     reason = "<script>alert(1)</script> '; DROP TABLE pairs; -- \x00 好"
@@ -175,11 +184,29 @@ def test_asking_for_pairs(open_lab: Lab, guests: tuple[TestClient, TestClient]) 
     more = pairs_of(client, collection, 3, held)
     assert {pair["pair"] for pair in first}.isdisjoint(pair["pair"] for pair in more)
     path = f"/api/annotate/collections/{collection}/pairs"
-    for bad in ({"count": 0}, {"count": 21}, {"count": "nan"}, {"holding": "x" * 9000}):
+    answer = client.get(path, params={"count": 0, "holding": held + ",nonsense"}).json()
+    assert (answer["pairs"], answer["gone"]) == ([], ["nonsense"])
+    for bad in ({"count": -1}, {"count": 21}, {"count": "nan"}, {"holding": "x" * 9000}):
         assert client.get(path, params=bad).status_code == 422
     for missing in ("20260101-000000-aaaa", "..%2f..", "x" * 300):
         answer = client.get(f"/api/annotate/collections/{missing}/pairs")
         assert (answer.status_code, key_of(answer)) in ((404, "no_such_collection"), (404, "request_path"))
+
+
+def test_asking_for_pairs_is_counted_as_the_writing_that_it_is(make_lab: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each claims; by person, so nobody else waits for somebody who floods."""
+    allowed = Writes(guests=Rate(burst=4, per_second=0), others=Rate(burst=9, per_second=0))
+    monkeypatch.setattr("lab.server.application.writes", lambda: allowed)
+    lab = make_lab(host="0.0.0.0", guests=True)
+    collection, clients = sums(Annotation(lab.store), 9), [lab.client() for _ in range(2)]
+    for client in clients:
+        assert client.post("/sign-in/guest", data={"name": "Li"}).status_code == 303
+    paths = [f"/api/annotate/collections/{collection}/pairs", "/judge"]
+    answers = [clients[0].get(paths[number % 2]) for number in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 2
+    assert key_of(answers[-1]) == "too_many_requests"
+    assert clients[0].get("/api/annotate/collections").status_code == 200  # reading alone goes on
+    assert [clients[1].get(path).status_code for path in paths] == [200, 200]
 
 
 def test_viewers_look_and_do_not_judge(open_lab: Lab) -> None:

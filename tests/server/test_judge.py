@@ -102,7 +102,7 @@ def test_a_name_of_markup_stays_text(open_lab: Lab) -> None:
     page = JudgePage()(reader, values, sign_in=True, language="en", nonce="n", root="./")
     assert "<b onclick" not in page and '"><script>' not in page
     assert "&lt;b onclick=&quot;x&quot;&gt;&amp;" in page
-    assert json.loads(data_of(page)["props"]["value"])["who"] == reader.name
+    assert json.loads(data_of(page)["props"]["value"])["who"] == reader.id
 
 
 def test_nothing_runs_without_the_nonce_and_nothing_is_asked_elsewhere(open_lab: Lab) -> None:

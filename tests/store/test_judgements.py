@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from lab.core.preferences import Choice, Place
 from lab.errors import InputError, StateError
 from lab.store.annotation import Annotation
+from lab.store.annotation_tables import showings_table
 from lab.store.judgements import Submission, current_judgements
 from tests.store.annotating import (
     ANNA,
@@ -71,7 +73,9 @@ def test_a_double_click_on_two_choices_keeps_the_first(annotation: Annotation) -
 def test_a_second_judgement_replaces_the_first_and_both_stay(annotation: Annotation) -> None:
     collection = sums(annotation, 1)
     first = given(annotation, ANNA, collection)[0]
-    again = given(annotation, ANNA, collection)[0]  # the page was loaded anew
+    run_out = update(showings_table).values(expires=0.0)
+    annotation.store.writing(lambda connection: connection.execute(run_out))
+    again = given(annotation, ANNA, collection)[0]  # in another browser, after the claim has run out
     assert again["pair"] == first["pair"] and again["shown"] != first["shown"]
     says(annotation, ANNA, collection, first, Place.LEFT)
     assert says(annotation, ANNA, collection, again, Choice.TIE)["progress"].judged == 1

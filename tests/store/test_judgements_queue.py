@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from lab.core.preferences import Choice, Place
 from lab.store.annotation import Annotation
@@ -30,6 +30,12 @@ from tests.store.annotating import (
     stored,
     sums,
 )
+
+
+def run_out(annotation: Annotation) -> None:
+    """All claims do."""
+    past = update(showings_table).values(expires=time.time() - 1)
+    annotation.store.writing(lambda connection: connection.execute(past))
 
 
 def test_nobody_is_handed_a_pair_twice_and_no_pair_beyond_the_overlap(annotation: Annotation) -> None:
@@ -91,11 +97,82 @@ def test_an_abandoned_claim_comes_back_to_others(annotation: Annotation) -> None
     collection = sums(annotation, 2, overlap=1)
     left, kept = given(annotation, ANNA, collection, 2)
     assert given(annotation, BEN, collection, 2) == []
-    past = update(showings_table).values(expires=time.time() - 1)
-    annotation.store.writing(lambda connection: connection.execute(past))
+    run_out(annotation)
     assert {pair["pair"] for pair in given(annotation, BEN, collection, 2)} == {left["pair"], kept["pair"]}
     assert says(annotation, ANNA, collection, kept, Place.LEFT)["saved"]  # late, and stored all the same
     assert len(stored(annotation)) == 1
+
+
+def test_what_one_tab_judged_is_gone_from_the_other(annotation: Annotation) -> None:
+    """Two tabs of one person, who is handed the same pairs in both."""
+    collection = sums(annotation, 4)
+    here = given(annotation, ANNA, collection, 3)
+    there = given(annotation, ANNA, collection, 3)
+    assert [pair["shown"] for pair in there] == [pair["shown"] for pair in here]
+    says(annotation, ANNA, collection, here[0], Place.LEFT)
+    says(annotation, ANNA, collection, here[1], Choice.SKIP)
+    held = [pair["pair"] for pair in there]
+    answer = annotation.hand_out(ANNA, collection, 3, held).result()
+    assert answer["gone"] == held[:2]
+    assert held[2] not in {pair["pair"] for pair in answer["pairs"]} and len(answer["pairs"]) == 1
+
+
+def test_a_claim_that_ran_out_comes_back_where_the_pair_is_free_and_else_is_gone(annotation: Annotation) -> None:
+    collection = sums(annotation, 3, overlap=1)
+    mine = [pair["pair"] for pair in given(annotation, ANNA, collection, 3)]
+    run_out(annotation)
+    (taken,) = [pair["pair"] for pair in given(annotation, BEN, collection, 1)]
+    free = [pair for pair in mine if pair != taken]
+    answer = annotation.hand_out(ANNA, collection, 0, mine).result()
+    assert (answer["gone"], answer["pairs"]) == ([taken], [])
+    assert given(annotation, CHEN, collection, 3) == []  # they are Anna's again
+    run_out(annotation)
+    assert {pair["pair"] for pair in given(annotation, CHEN, collection, 3, [taken])} == set(free)
+    assert annotation.hand_out(ANNA, collection, 3, free).result()["gone"] == free
+
+
+def test_a_pair_that_is_wanted_no_more_is_gone_and_does_not_come_back(annotation: Annotation) -> None:
+    """Anna's claim ran out, Ben got the pair, and her judgement comes late: it counts, and Ben need not judge any more."""
+    collection = sums(annotation, 1, overlap=1)
+    (late,) = given(annotation, ANNA, collection)
+    run_out(annotation)
+    (theirs,) = given(annotation, BEN, collection)
+    assert says(annotation, ANNA, collection, late, Place.LEFT)["saved"]
+    assert annotation.hand_out(BEN, collection, 1, [theirs["pair"]]).result()["gone"] == [theirs["pair"]]
+    assert given(annotation, BEN, collection) == []
+
+
+def test_gold_is_never_taken_by_others(annotation: Annotation) -> None:
+    collection = sums(annotation, 2, gold=2, gold_rate=0.5)
+    mine = [pair["pair"] for pair in given(annotation, ANNA, collection, 2)]
+    run_out(annotation)
+    assert len(given(annotation, BEN, collection, 2)) == 2
+    assert annotation.hand_out(ANNA, collection, 0, mine).result()["gone"] == []
+
+
+def test_nobody_holds_what_was_never_shown_to_them(annotation: Annotation) -> None:
+    collection = sums(annotation, 1)
+    (pair,) = annotation.pairs(collection)
+    answer = annotation.hand_out(ANNA, collection, 1, [pair.id, "nonsense"]).result()
+    assert (answer["gone"], answer["pairs"]) == ([pair.id, "nonsense"], [])
+
+
+def test_asking_again_and_again_writes_no_more_showings(annotation: Annotation) -> None:
+    collection = sums(annotation, 9)
+    first = given(annotation, ANNA, collection, 3)
+    for _ in range(20):
+        assert given(annotation, ANNA, collection, 3) == first
+    with annotation.store.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(showings_table)).scalar() == 3
+
+
+def test_what_was_undone_is_held_under_its_new_showing(annotation: Annotation) -> None:
+    collection = sums(annotation, 2)
+    pair = given(annotation, ANNA, collection)[0]
+    says(annotation, ANNA, collection, pair, Place.LEFT)
+    undone = annotation.undo(ANNA, uuid4(), UUID(pair["shown"])).result()["pair"]
+    assert annotation.hand_out(ANNA, collection, 0, [pair["pair"]]).result()["gone"] == []
+    assert given(annotation, ANNA, collection) == [undone]
 
 
 def test_holding_lengthens_the_claim(annotation: Annotation) -> None:
@@ -103,7 +180,7 @@ def test_holding_lengthens_the_claim(annotation: Annotation) -> None:
     pairs = given(annotation, ANNA, collection, 2)
     soon = update(showings_table).values(expires=time.time() + 1)
     annotation.store.writing(lambda connection: connection.execute(soon))
-    given(annotation, ANNA, collection, 1, [pairs[0]["pair"]])
+    annotation.hand_out(ANNA, collection, 0, [pairs[0]["pair"]]).result()
     with annotation.store.reading() as connection:
         table = showings_table.c
         shown = select(table.pair, table.expires).where(table.id.in_([pair["shown"] for pair in pairs]))
@@ -114,8 +191,7 @@ def test_holding_lengthens_the_claim(annotation: Annotation) -> None:
 def test_a_reload_brings_the_same_pairs_again(annotation: Annotation) -> None:
     collection = sums(annotation, 9)
     before = given(annotation, ANNA, collection, 3)
-    after = given(annotation, ANNA, collection, 3)
-    assert [{**pair, "shown": ""} for pair in after] == [{**pair, "shown": ""} for pair in before]
+    assert given(annotation, ANNA, collection, 3) == before
     others = given(annotation, ANNA, collection, 3, [pair["pair"] for pair in before])
     assert {pair["pair"] for pair in others}.isdisjoint(pair["pair"] for pair in before)
 

@@ -92,7 +92,7 @@ class Pair {
     this.tell(null);
   }
 
-  // One line between prompt and cards: what is asked for just now, else why there are no marks, else what a newcomer may try.
+  // One line between prompt and cards: what is asked for or has happened just now, else why there are no marks, else what a newcomer may try.
   tell(key) {
     const said = key || (this.apart ? "too_different" : null) || (this.news ? "swipe_hint" : null);
     if (said) say(this.hint, word(said));

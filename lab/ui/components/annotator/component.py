@@ -3,7 +3,7 @@
 Its value is a JSON string: ``{"owner": true}`` where the reader may add pairs, ``"collection": id`` to open one; pairs and judgements
 go by its own routes (``docs/architecture.md``), never through Gradio's queue. When there is nothing to judge and the reader may add
 pairs, a button fires ``select`` with ``{"to": "collections"}``. ``parts`` is the same without Gradio, for the page that holds
-nothing else (``lab/ui/judge_page.py``): its value also has ``"alone": true``, and ``"who": name`` since no Gradio knows it.
+nothing else (``lab/ui/judge_page.py``): its value also has ``"alone": true``, and ``"who": id`` since no Gradio tells it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,18 @@ import gradio as gr
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *("later.js", "keys.js", "outbox.js", "drafts.js", "hand.js", "difference.js", "passage.js", "cards.js"),
-    *("swipe.js", "editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "view.js"),
+    *(
+        "later.js",
+        "keys.js",
+        "outbox.js",
+        "drafts.js",
+        "hand.js",
+        "presence.js",
+        "difference.js",
+        "passage.js",
+        "cards.js",
+    ),
+    *("swipe.js", "editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "answers.js", "view.js"),
 )
 
 Words = Mapping[str, Mapping[str, str]]

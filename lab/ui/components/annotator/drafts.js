@@ -2,6 +2,7 @@
 // typed on a pair and not sent yet. It knows no server.
 
 const DRAFTS_KEPT = 60;
+const DRAFTS = "lab-annotate.draft.";
 
 function readKept(storage, name, otherwise) {
   try {
@@ -38,28 +39,52 @@ function namesKept(storage, prefix) {
   }
 }
 
-// One draft a pair: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed have one.
+const draftsByAge = (prefix) => {
+  const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, {}).at || 0]));
+  return [...at.keys()].sort((one, other) => at.get(one) - at.get(other));
+};
+
+// The same for what must not be lost: where the storage is full, the oldest drafts make room.
+function keepBeforeDrafts(name, value) {
+  if (writeKept(localStorage, name, value)) return true;
+  for (const draft of draftsByAge(DRAFTS)) {
+    if (draft === name) continue;
+    dropKept(localStorage, draft);
+    if (writeKept(localStorage, name, value)) return true;
+  }
+  return false;
+}
+
+// One draft a pair of a collection: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed have one.
+// What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
 class Drafts {
   constructor(who) {
-    this.prefix = `lab-annotate.draft.${who}.`;
+    Object.assign(this, { prefix: `${DRAFTS}${who}.`, collection: "", unkept: new Map() });
+    window.addEventListener("beforeunload", (event) => this.unkept.size && event.preventDefault());
   }
 
-  of(pair) {
-    return readKept(localStorage, this.prefix + pair, {});
+  name(pair, collection = this.collection) {
+    return `${this.prefix}${collection}.${pair}`;
   }
 
-  change(pair, change) {
-    const draft = { ...this.of(pair), ...change, at: Date.now() };
+  of(pair, collection) {
+    const name = this.name(pair, collection);
+    return this.unkept.get(name) || readKept(localStorage, name, {});
+  }
+
+  change(pair, change, collection) {
+    const draft = { ...this.of(pair, collection), ...change, at: Date.now() };
     const { at, ...typed } = draft;
-    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length))) return this.drop(pair);
-    if (!writeKept(localStorage, this.prefix + pair, draft)) return;
-    const names = namesKept(localStorage, this.prefix);
-    if (names.length <= DRAFTS_KEPT) return;
-    const oldest = names.sort((one, other) => readKept(localStorage, one, {}).at - readKept(localStorage, other, {}).at)[0];
-    dropKept(localStorage, oldest);
+    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length))) return this.drop(pair, collection);
+    const name = this.name(pair, collection);
+    this.unkept.delete(name);
+    if (!keepBeforeDrafts(name, draft)) this.unkept.set(name, draft);
+    else if (namesKept(localStorage, this.prefix).length > DRAFTS_KEPT) dropKept(localStorage, draftsByAge(this.prefix)[0]);
   }
 
-  drop(pair) {
-    dropKept(localStorage, this.prefix + pair);
+  drop(pair, collection) {
+    const name = this.name(pair, collection);
+    this.unkept.delete(name);
+    dropKept(localStorage, name);
   }
 }

@@ -5,6 +5,9 @@ const IN_HAND = 6;
 const REMEMBERED = 30;
 const KEPT = 10; // of these through a reload: they are written anew at each judgement, texts and all
 const LOOK_AGAIN = 15000;
+const JUST_ASKED = 3000; // milliseconds; whoever comes back sooner has missed nothing
+const ANSWER_PATIENCE = 2000;
+const CLAIM = 600000; // so long the lab keeps a pair for this person (lab/store/judgements.py); then others may have it
 
 // An id of a showing that is made here: randomUUID itself is missing where the page came over plain http.
 function newId() {
@@ -24,9 +27,10 @@ function earlyPairs() {
 }
 
 class Hand {
-  // `away()` names the pairs that are judged and not stored yet; `changed()` is called when pairs or progress came.
-  constructor(who, collection, { away, changed }) {
-    Object.assign(this, { collection, away, changed, problem: null, asking: false, finished: false, progress: null, settings: {} });
+  // `away()` names the pairs that are judged and not stored yet; `begun(pair)` says whether something was typed on one;
+  // `changed()` is called when pairs or progress came.
+  constructor(who, collection, { away, begun, changed }) {
+    Object.assign(this, { collection, away, begun, changed, problem: null, asking: null, asked: 0, due: false, finished: false, progress: null, settings: {} });
     this.name = `lab-annotate.hand.${who}.${collection}`;
     const kept = readKept(sessionStorage, this.name, {});
     this.pairs = Array.isArray(kept.pairs) ? kept.pairs : [];
@@ -42,6 +46,11 @@ class Hand {
   // What was judged last and can be taken back.
   get last() {
     return this.history[this.history.length - 1] || null;
+  }
+
+  // Whether what is in hand may have gone to others meanwhile. By a clock that goes on while the machine sleeps.
+  get stale() {
+    return this.pairs.length > 0 && Date.now() - this.asked > CLAIM;
   }
 
   // Once for several changes, when the browser has nothing better to do. Only for what the lab would say again: what is judged
@@ -67,10 +76,12 @@ class Hand {
   }
 
   // The last judgement was taken back: its pair is on screen again. Until the answer to the undo names the new showing, it has
-  // an id that was made here.
+  // an id that was made here. `again`: it was asked for, and stays even where enough others have judged it. `revealed`: its
+  // sources were looked at.
   undone(undo) {
     const record = this.history.pop();
-    this.pairs.unshift({ ...record.pair, shown: newId(), awaits: undo });
+    const revealed = record.revealed || record.pair.revealed || false;
+    this.pairs.unshift({ ...record.pair, shown: newId(), awaits: undo, again: true, revealed });
     if (this.progress) this.count(-1, record.choice);
     return record;
   }
@@ -84,6 +95,23 @@ class Hand {
     this.keep();
   }
 
+  // A judgement or an undo was refused: it is no longer in the history, nor on screen what only the undo put there.
+  refused(id) {
+    this.history = this.history.filter((record) => record.id !== id);
+    this.pairs = this.pairs.filter(({ awaits }) => awaits !== id);
+    this.keep();
+  }
+
+  // Another tab of this person's has judged a pair.
+  judgedElsewhere(pair) {
+    const before = this.pairs.length;
+    this.pairs = this.pairs.filter((one) => one.pair !== pair || one.awaits);
+    if (this.pairs.length === before) return;
+    this.keepSoon();
+    this.refill();
+    this.changed();
+  }
+
   // The figures before the server has counted; a skipped pair is left to others and counts as none.
   count(step, choice) {
     const { judged, left, total } = this.progress;
@@ -91,37 +119,59 @@ class Hand {
     this.progress = { ...this.progress, judged: Math.max(0, judged + counted), left: Math.max(0, left - step), total: choice === "skip" ? total - step : total };
   }
 
-  async refill() {
-    if (this.asking || this.closed || this.pairs.length >= IN_HAND - 1) return;
-    this.asking = true;
+  // Asks for more where there are few, and `anyway` where it is to be known which of them are still this person's. A promise, or
+  // null where there was no need.
+  refill(anyway = false) {
+    this.due = this.due || anyway;
+    if (!this.asking && !this.closed && (this.due || this.pairs.length < IN_HAND - 1)) this.asking = this.ask();
+    return this.asking;
+  }
+
+  // Once the lab has said which of these pairs are still this person's, or has not answered soon.
+  renewed() {
+    return Promise.race([this.refill(true), new Promise((done) => setTimeout(done, ANSWER_PATIENCE))]);
+  }
+
+  async ask() {
     clearTimeout(this.timer);
+    const settled = this.pairs.filter(({ awaits }) => !awaits);
     const holding = [...this.pairs.map(({ pair }) => pair), ...this.away()];
-    const query = `count=${IN_HAND - this.pairs.length}&holding=${holding.map(encodeURIComponent).join(",")}`;
+    let fewer = false;
+    const query = `count=${Math.max(0, IN_HAND - this.pairs.length)}&holding=${holding.map(encodeURIComponent).join(",")}`;
     try {
       const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
-      if (!this.closed) this.receive(answer);
+      this.due = false;
+      if (!this.closed) fewer = this.receive(answer, settled);
     } catch (error) {
       if (this.closed) return;
       this.problem = error;
       if (isGone(error) && error.status === 404) this.pairs = [];
       this.later(this.pairs.length ? 5000 : 2000);
     } finally {
-      this.asking = false;
+      this.asking = null;
+      this.asked = Date.now();
       if (!this.closed) this.changed();
     }
+    if (fewer) this.refill();
   }
 
-  receive(answer) {
+  // `settled` are the pairs that were asked about: what came into the hand meanwhile, by an undo, is not meant by the answer.
+  // What somebody has begun to type on is theirs to finish. Whether some are gone.
+  receive(answer, settled = []) {
     this.problem = null;
+    this.asked = Date.now();
     this.settings = answer.settings || {};
     if (!this.away().length) this.progress = answer.progress;
     this.progress = this.progress || answer.progress;
+    const gone = settled.filter(({ pair, again }) => answer.gone.includes(pair) && !again && !this.begun(pair));
+    this.pairs = this.pairs.filter((pair) => !gone.includes(pair));
     const known = [...this.pairs.map(({ pair }) => pair), ...this.away()];
     const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));
     this.pairs.push(...fresh);
-    this.finished = !this.pairs.length && !answer.pairs.length;
+    this.finished = !this.pairs.length && !answer.pairs.length && !gone.length;
     if (this.finished) this.later(LOOK_AGAIN);
     this.keepSoon();
+    return gone.length > 0;
   }
 
   later(pause) {

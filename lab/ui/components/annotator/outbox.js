@@ -1,6 +1,7 @@
 // Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored. They
 // leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its showing, so
-// that one which arrives twice is stored once. What the lab refuses for good is set aside with its sentence.
+// that one which arrives twice is stored once. What the lab refuses for good is set aside with its sentence. An entry that the
+// browser has no room for is `unkept`: it leaves as the others do, and is lost if the page goes before.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30000;
@@ -19,18 +20,31 @@ async function postJson(path, body, options) {
 // The lab answered, and will not answer otherwise to the same again.
 const isRefused = ({ status }) => status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
 
+// Of these entries the judgements that none of the undos among them takes back.
+function standing(entries) {
+  const undone = entries.filter(({ path }) => path.endsWith("undo")).map(({ body }) => body.judgement);
+  return entries.filter(({ path, body }) => !path.endsWith("undo") && !undone.includes(body.id));
+}
+
 class Outbox {
-  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside.
-  constructor(who, { changed, arrived, refused }) {
+  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside;
+  // `elsewhere(entry)` when another tab of this person's has put one into its own.
+  constructor(who, { changed, arrived, refused, elsewhere }) {
     this.prefix = `lab-annotate.outbox.${who}.`;
     this.asideName = `lab-annotate.refused.${who}`;
-    Object.assign(this, { changed, arrived, refused, problem: null, failures: 0, retryAt: null, busy: false, count: 0 });
+    Object.assign(this, { changed, arrived, refused, elsewhere, problem: null, failures: 0, retryAt: null, busy: false, count: 0 });
     this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...readKept(localStorage, name, {}), name }));
     this.entries = this.entries.filter((entry) => entry.path && entry.body);
     this.aside = readKept(localStorage, this.asideName, []);
+    this.others = new Map(); // what other tabs have put there since, by its name
+    window.addEventListener("storage", ({ key }) => key && key.startsWith(this.prefix) && this.heard(key));
     window.addEventListener("online", () => this.retry());
     window.addEventListener("pagehide", () => this.lastTry());
     window.addEventListener("beforeunload", (event) => this.entries.length && event.preventDefault());
+  }
+
+  get unkept() {
+    return this.entries.some(({ unkept }) => unkept);
   }
 
   get state() {
@@ -40,8 +54,21 @@ class Outbox {
 
   // The judgements that are not stored yet and not taken back either.
   get judgements() {
-    const undone = this.entries.filter(({ path }) => path.endsWith("undo")).map(({ body }) => body.judgement);
-    return this.entries.filter(({ path, body }) => !path.endsWith("undo") && !undone.includes(body.id));
+    return standing(this.entries);
+  }
+
+  // The pairs that they judge, and those of other tabs.
+  pairs(collection) {
+    const judgements = standing([...this.entries, ...this.others.values()]);
+    return judgements.filter(({ body }) => body.collection === collection).map(({ body }) => body.pair);
+  }
+
+  // Another tab has put an entry there, or has sent it.
+  heard(name) {
+    const entry = readKept(localStorage, name, {});
+    if (!entry.path) return void this.others.delete(name);
+    this.others.set(name, entry);
+    this.elsewhere(entry);
   }
 
   // `awaits`: the undo whose answer will name the showing that this judges.
@@ -54,8 +81,9 @@ class Outbox {
     return entry;
   }
 
-  keep({ path, body, awaits, name }) {
-    writeKept(localStorage, name, { path, body, awaits });
+  keep(entry) {
+    const { path, body, awaits, name } = entry;
+    entry.unkept = !keepBeforeDrafts(name, { path, body, awaits });
   }
 
   // An undo was stored: what waits for it learns the id of the new showing.
@@ -109,13 +137,18 @@ class Outbox {
   remove(entry) {
     this.entries = this.entries.filter((one) => one !== entry);
     dropKept(localStorage, entry.name);
+    for (const other of this.entries) if (other.unkept) this.keep(other); // there is more room now
   }
 
+  // With what only made sense after it: a judgement of the showing that a refused undo would have named, an undo of a refused judgement.
   setAside(entry, error) {
-    this.aside.push({ path: entry.path, body: entry.body, error: error.error || { key: "request_refused", params: { detail: String(error.status) } } });
-    writeKept(localStorage, this.asideName, this.aside);
-    this.remove(entry);
-    this.refused(entry);
+    const lost = new Set([entry]);
+    for (const { body: { id } } of lost) for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
+    const why = error.error || { key: "request_refused", params: { detail: String(error.status) } };
+    for (const one of lost) this.remove(one);
+    this.aside.push(...[...lost].map(({ path, body }) => ({ path, body, error: why })));
+    keepBeforeDrafts(this.asideName, this.aside);
+    for (const one of lost) this.refused(one);
   }
 
   forgetAside() {

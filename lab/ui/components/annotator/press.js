@@ -4,7 +4,7 @@
 const SCROLLS = { ArrowDown: 90, ArrowUp: -90, PageDown: 400, PageUp: -400 };
 
 function pressed(annotator, event) {
-  if (!annotator.visible || event.defaultPrevented || annotator.help.isOpen || isTyping(event)) return;
+  if (!annotator.presence.visible || event.defaultPrevented || annotator.help.isOpen || isTyping(event)) return;
   if (event.key === "Backspace") return void event.preventDefault();
   const key = keyOf(event);
   const { mode, hand } = annotator;

@@ -39,7 +39,7 @@ class SaveState {
     this.node = make("span", { class: "save", role: "status", "data-testid": "save-state" }, this.mark, this.text, this.again);
   }
 
-  show({ state, entries, problem, retryAt }) {
+  show({ state, entries, problem, retryAt, unkept }) {
     mark(this.node, "data-state", state);
     say(this.mark, { saved: "✓\uFE0E", saving: "…", unsaved: "!" }[state]);
     conceal(this.again, state !== "unsaved");
@@ -47,14 +47,16 @@ class SaveState {
     if (state !== "unsaved") return say(this.text, word(state));
     const seconds = retryAt ? Math.max(0, Math.ceil((retryAt - Date.now()) / 1000)) : 0;
     const why = WAIT_FOR_SIGN_IN.includes(problem.status) ? "unsaved_sign_in" : "unsaved";
-    say(this.text, word(why, { n: entries.length, seconds }));
-    this.timer = setTimeout(() => this.show({ state, entries, problem, retryAt }), 1000);
+    say(this.text, [word(why, { n: entries.length, seconds }), ...(unkept ? [word("unkept")] : [])].join(" · "));
+    this.timer = setTimeout(() => this.show({ state, entries, problem, retryAt, unkept }), 1000);
     return null;
   }
 }
 
 class LastLine {
-  constructor() {
+  // `revealed(record)` once somebody looked where the two of a judgement came from.
+  constructor(revealed) {
+    this.revealed = revealed;
     this.text = make("span");
     this.sources = make("span", { class: "sources", hidden: true });
     this.ask = make("button", { type: "button", class: "link", onclick: () => this.reveal() }, word("show_sources"));
@@ -65,15 +67,16 @@ class LastLine {
     conceal(this.node, !record);
     if (!record) return;
     say(this.text, word("last", { what: word("last_" + record.choice) + (record.edited ? word("last_edited") : "") }));
-    conceal(this.ask, !record.sources || this.revealed === record.id);
-    conceal(this.sources, !record.sources || this.revealed !== record.id);
+    conceal(this.ask, !record.sources || record.revealed);
+    conceal(this.sources, !record.sources || !record.revealed);
     this.record = record;
     if (record.sources) say(this.sources, word("sources", { a: record.sources.a || word("source_unknown"), b: record.sources.b || word("source_unknown") }));
   }
 
   reveal() {
-    this.revealed = this.record.id;
+    this.record.revealed = true;
     this.show(this.record);
+    this.revealed(this.record);
   }
 }
 
@@ -86,9 +89,10 @@ class Nothing {
     this.node = make("div", { class: "empty", role: "status" }, this.title, this.text, make("div", { class: "next" }, this.add, this.again));
   }
 
-  show(key, { owner, holes }) {
+  show(key, { owner, holes, unkept }) {
+    const away = ["unreachable", "sign_in"].includes(key);
     say(this.title, word(key, holes));
-    say(this.text, word(key + (owner && hasWord(key + "_owner") ? "_owner" : "_next"), holes));
+    say(this.text, away && unkept ? word("unkept") : word(key + (owner && hasWord(key + "_owner") ? "_owner" : "_next"), holes));
     conceal(this.add, !owner || !["no_collections", "all_done"].includes(key));
     conceal(this.again, key === "loading");
   }

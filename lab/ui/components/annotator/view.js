@@ -2,7 +2,6 @@
 // at once and puts the judgement into the outbox; everything that can wait waits until that pair has been painted.
 
 const TOO_SOON = 350;
-const LONGEST_LOOK = 7 * 86400000;
 const CHOSEN_COLLECTION = "lab-annotate.collection";
 const LOOKS_KEPT = "lab-annotate.looks";
 
@@ -15,13 +14,14 @@ class Annotator {
     this.looks = readKept(localStorage, LOOKS_KEPT, {});
     this.outbox = new Outbox(this.who, {
       changed: () => this.saveChanged(),
-      arrived: (entry, answer) => this.arrived(entry, answer),
-      refused: (entry) => this.wasRefused(entry),
+      arrived: (entry, answer) => arrived(this, entry, answer),
+      refused: (entry) => refused(this, entry),
+      elsewhere: (entry) => judgedElsewhere(this, entry),
     });
     this.build();
     document.addEventListener("keydown", (event) => pressed(this, event));
     watchZoom(root);
-    watchSight(root, (visible) => this.sight(visible));
+    this.presence = new Presence(root, { back: () => this.back(), stirs: () => this.hand && this.hand.stale && this.hand.refill(true), placed: () => this.place() });
     new ResizeObserver(() => this.place()).observe(document.body);
     window.addEventListener("resize", () => this.place());
     this.show();
@@ -32,21 +32,21 @@ class Annotator {
   build() {
     const act = (action, event) => this.act(action, event);
     this.top = new TopLine({ act, choose: (collection) => this.take(collection), retry: () => this.outbox.retry() });
-    this.last = new LastLine();
+    this.last = new LastLine(() => this.hand.keepSoon());
     this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) });
     this.swipe = new Swipe(this.pair, {
       subject: () => (this.hand && this.mode !== "editing" && this.hand.now) || null,
       choose: (side) => this.act(side),
     });
     this.editor = new Editor(this.pair.cards, {
-      typed: (side, text) => this.drafts.change(this.hand.now.pair, { editing: side, edits: { [side]: text } }),
+      typed: (side, text) => this.typed({ editing: side, edits: { [side]: text } }),
       save: (side, text) => this.prefer(side, text),
       cancel: () => this.cancelEdit(),
     });
     this.controls = new Controls({
       act,
       strong: (degree) => this.strong(degree),
-      typed: (text) => this.drafts.change(this.hand.now.pair, { reason: text }),
+      typed: (text) => this.typed({ reason: text }),
       back: () => this.setMode("judging"),
     });
     this.refusals = make("div", { class: "problem", role: "alert", hidden: true });
@@ -91,31 +91,40 @@ class Annotator {
   take(collection, pairs = null) {
     if (this.hand) this.hand.close();
     writeKept(localStorage, CHOSEN_COLLECTION, collection);
-    this.setMode("judging", false);
     this.shown = null;
+    this.drafts.collection = collection;
     this.hand = new Hand(this.who, collection, {
-      away: () => this.outbox.judgements.filter(({ body }) => body.collection === collection).map(({ body }) => body.pair),
+      away: () => this.outbox.pairs(collection),
+      begun: (pair) => Boolean(this.drafts.of(pair, collection).at),
       changed: () => this.show(),
     });
+    const kept = this.hand.pairs.length > 0;
     if (pairs) this.hand.receive(pairs);
-    this.hand.refill();
+    this.hand.refill(kept);
     this.show();
   }
 
   lookAgain() {
     this.open();
-    if (this.hand) this.hand.refill();
+    if (this.hand) this.hand.refill(true);
+  }
+
+  // Somebody is back at the page: what they hold may be judged elsewhere by now, or with others.
+  back() {
+    if (!this.hand || Date.now() - this.hand.asked > JUST_ASKED) this.lookAgain();
   }
 
   // ---- what a person does
 
   act(action, event) {
     // The second half of a double click is no judgement of the pair that has just come.
-    if (event && event.detail > 1 && performance.now() - this.since < TOO_SOON) return;
+    if (event && event.detail > 1) return;
     if (action === "help") return void this.help.open();
     if (SWITCHES.includes(action)) return this.look(action);
     if (action === "undo") return this.undo();
     if (!this.hand || !this.hand.now || this.mode === "editing") return;
+    // Nor is anything a judgement of a pair that has just come by itself.
+    if (this.sudden && this.presence.passed < TOO_SOON) return;
     if (action === "reason") return void (this.hand.settings.reason && this.controls.reason.focus());
     if (action === "edit") return this.setMode(this.mode === "choose_edit" ? "judging" : "choose_edit");
     if (!SIDES.includes(action)) return this.judge(action);
@@ -148,7 +157,15 @@ class Annotator {
     this.drafts.change(pair, { editing: null, edits: {} });
   }
 
-  judge(choice, { edited = null, strength = null } = {}) {
+  // Where the claim may have run out, the lab is asked first: the pair may be with others by now.
+  async judge(choice, said) {
+    const { hand } = this;
+    const pair = hand.now;
+    if (hand.stale) await hand.renewed();
+    if (this.hand === hand && hand.now === pair) this.store(choice, said);
+  }
+
+  store(choice, { edited = null, strength = null } = {}) {
     const pair = this.hand.now;
     const { reason = "" } = this.drafts.of(pair.pair);
     const response = SIDES.includes(choice);
@@ -159,13 +176,14 @@ class Annotator {
       choice,
       strength: response ? strength : null,
       reason,
-      milliseconds: Math.round(Math.max(0, Math.min(performance.now() - this.since - this.away, LONGEST_LOOK))),
+      milliseconds: this.presence.looked,
       edited: response ? edited : null,
+      revealed: Boolean(pair.revealed),
     };
     this.outbox.add("api/annotate/judgements", body, pair.awaits || null);
     this.drafts.drop(pair.pair);
     this.hand.judged({ id: pair.shown, choice, reason, edited: body.edited });
-    this.setMode("judging", false);
+    this.expected = true;
     this.show();
     afterPaint(() => {
       this.hand.keep();
@@ -183,30 +201,10 @@ class Annotator {
     this.drafts.change(pair, { reason: record.reason, ...(side ? { editing: side, edits: { [side]: record.edited } } : {}) });
     this.outbox.add("api/annotate/undo", { id: undo, judgement: record.id });
     this.hand.undone(undo);
-    this.setMode("judging", false);
+    this.expected = true;
     this.show();
     this.hand.keep();
     afterPaint(() => this.outbox.drain());
-  }
-
-  // ---- what the lab answers
-
-  arrived({ path, body }, answer) {
-    for (const hand of [this.hand].filter(Boolean)) {
-      if (answer.progress && (!body.collection || body.collection === hand.collection) && !hand.away().length) hand.progress = answer.progress;
-      if (path.endsWith("undo")) hand.named(body.id, answer.pair);
-      const record = hand.history.find(({ id }) => id === body.id);
-      if (record && answer.sources) record.sources = answer.sources;
-      hand.keepSoon();
-    }
-  }
-
-  // A judgement that cannot be stored is no longer in the history; the sentence says which it was.
-  wasRefused({ body }) {
-    if (!this.hand) return;
-    this.hand.history = this.hand.history.filter(({ id }) => id !== body.id);
-    this.hand.keep();
-    this.hand.refill();
   }
 
   saveChanged() {
@@ -261,8 +259,22 @@ class Annotator {
       text: pair ? this.drafts.of(pair.pair).reason || "" : "",
     });
     this.pair.news = Boolean(pair && hand.progress && hand.progress.judged < SWIPE_LESSONS && swipeIsNews());
-    this.pair.tell(this.mode === "choose_edit" ? "choose_edit" : null);
+    this.pair.tell(this.hint);
     for (const side of SIDES) toggle(this.pair.cards[side].node, "picked", this.mode === "strength" && this.pending.side === side);
+  }
+
+  // What the line above the cards has to say just now; null where it is nothing.
+  get hint() {
+    const { now } = this.hand || {};
+    if (this.mode === "choose_edit") return "choose_edit";
+    if (this.drafts.unkept.size) return "draft_unkept";
+    if (now && now.revealed) return "not_blind";
+    return this.sudden ? "moved_on" : null;
+  }
+
+  typed(change) {
+    this.drafts.change(this.hand.now.pair, change);
+    this.pair.tell(this.hint);
   }
 
   show() {
@@ -273,6 +285,7 @@ class Annotator {
     mark(this.root, "data-pair", pair ? pair.pair : "");
     this.top.showCollections(this.collections || [], hand ? hand.collection : "");
     const fresh = pair && this.shown !== pair;
+    if (!pair || fresh) this.setMode("judging", false);
     if (!pair) this.showNothing();
     else if (fresh) this.showPair(pair);
     this.saveChanged();
@@ -280,9 +293,10 @@ class Annotator {
   }
 
   showPair(pair) {
+    this.sudden = Boolean(this.shown) && !this.expected; // not because of anything that was done here
+    this.expected = false;
     this.shown = pair;
-    this.away = 0;
-    this.since = performance.now();
+    this.presence.begin();
     this.pair.show(pair, this.looks.differences);
     this.showControls();
     const draft = this.drafts.of(pair.pair);
@@ -294,18 +308,7 @@ class Annotator {
     this.shown = null;
     const { hand } = this;
     const holes = { n: this.outbox.judgements.length, judged: hand && hand.progress ? hand.progress.judged : 0 };
-    this.nothing.show(whyNothing(this), { owner: Boolean(given().owner), holes });
-  }
-
-  sight(visible) {
-    if (!visible) this.hiddenAt = performance.now();
-    else if (this.hiddenAt) this.away += performance.now() - this.hiddenAt;
-    this.hiddenAt = visible ? null : this.hiddenAt;
-    this.visible = visible;
-    if (!visible) return;
-    this.place();
-    if (this.seen) this.lookAgain();
-    this.seen = true;
+    this.nothing.show(whyNothing(this), { owner: Boolean(given().owner), holes, unkept: this.outbox.unkept });
   }
 
   // The component ends where the window ends: both choices are in view, however long the answers are.
