@@ -214,7 +214,7 @@ class RuleBench {
 
   request() {
     const { rules, groups, fraction } = this.state;
-    const rows = groups.flatMap(({ prompt, answer, completions }) => completions.map(({ text }) => ({ prompt, completion: text, answer: answer || null })));
+    const rows = groups.flatMap(({ prompt, answer, completions }, group) => completions.map(({ text }) => ({ prompt, completion: text, answer: answer || null, group })));
     return { rules: rules.map(sentRule), rows, fraction };
   }
 

@@ -63,7 +63,7 @@ class WhatIfPanel {
         fraction: soft ? this.bench.state.fraction : null,
         estimator: this.estimator.value || null,
       });
-      this.tell("");
+      this.tell(this.answer.problems.map(errorWords).join(" "), true);
       this.showAnswer();
     } catch (error) {
       this.tell(sentenceOf(error), true);
