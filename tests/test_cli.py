@@ -248,7 +248,7 @@ def test_ctrl_c_in_a_tour_keeps_its_runs(store: Store, tmp_path: Path) -> None:
         + GO
     )
     slow = tmp_path / "slow.toml"
-    slow.write_text('algorithm = "grpo"\nmodel = "nobody/nothing"\nsteps = 2000\nabout_en = \'{"seconds": 0.05}\'\n')
+    slow.write_text('algorithm = "grpo"\nmodel = "tiny"\nsteps = 2000\nabout_en = \'{"seconds": 0.05}\'\n')
     process = subprocess.Popen(
         [sys.executable, "-c", code, "tour", "--stages", "slow", "--seeds", "1", str(slow)],
         cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True,
