@@ -6,6 +6,7 @@
     │   ├── DatasetError    rows: missing file, broken JSON at line N, missing columns, empty rows
     │   ├── ModelError      a model folder or id that is no model
     │   └── RuleError       a rule or a rule set
+    ├── ToldError           what another process ended with, told by key and parameters
     ├── StateError          right in itself, but not now: no such run, a run that has already ended, a busy slot
     ├── MachineError        the machine cannot: full disk, unsafe file system, no such device
     ├── AccessError         not signed in, or not allowed
@@ -54,6 +55,10 @@ class ModelError(InputError):
 
 class RuleError(InputError):
     """A rule or a rule set that cannot be used."""
+
+
+class ToldError(LabError):
+    """What another process ended with, as it told it: what it was asked for was in order, and failed there."""
 
 
 class StateError(LabError):

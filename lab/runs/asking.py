@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import psutil
 
-from lab.errors import InputError, LabError
+from lab.errors import LabError, ToldError
 from lab.runs.launcher import ALWAYS, ROOT
 
 REMEMBERED = 64
@@ -69,7 +69,7 @@ def ask(arguments: Sequence[str], given: str, patience: float) -> Any:
 def _read(code: int, answer: str, complaint: str) -> Any:
     try:
         found = json.loads(_last_line(answer))
-        error = InputError(str(found["key"]), **found["params"]) if code else None
+        error = ToldError(str(found["key"]), **found["params"]) if code else None
     except (KeyError, TypeError, ValueError):
         raise NoAnswerError(code, (_last_line(complaint) or "?")[:300]) from None
     if error is not None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.data.hub_rows import HUB, parse_hub, source_of
-from lab.errors import InputError, LabError, ModelError, StateError
+from lab.errors import LabError, ModelError, StateError, ToldError
 from lab.runs.downloads import Fetching, get_model
 from lab.runs.hub_data import get_data
 from lab.runs.launcher import ALWAYS, ROOT
@@ -170,7 +170,7 @@ class Fetches:
             with suppress(ValueError, KeyError, TypeError):
                 said = json.loads(line)
                 if "key" in said:
-                    error = InputError(str(said["key"]), **said["params"])
+                    error = ToldError(str(said["key"]), **said["params"])
                     continue
                 with self._lock:
                     if thing.key in self._told:
