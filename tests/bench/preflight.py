@@ -1,8 +1,9 @@
 """The pre-flight's forecast: the share of groups without spread that it foretells, and what the run then sees in its first steps.
 
-Both through the real worker, from the same recipe: first the pre-flight, then the run, whose groups are counted. The run learns
-meanwhile, so it is read early: STEPS optimiser steps. Few prompts make a rough forecast: what the first FEW alone would have said
-is there for comparison, as they are the same.
+Both through the real worker, from the same recipe: first the pre-flight, then runs, whose groups are counted. The forecast is of the
+model as it starts, and one rollout has few groups, so it is held against the first rollouts of RUNS runs that differ in their seeds.
+What the first of them sees in STEPS optimiser steps, while it learns, stands beside; and what the pre-flight's first FEW prompts
+alone would have said, since few prompts make a rough forecast.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lab.store.runs import Store
 from tests.bench import lab
 from tests.bench.figures import Figure
 
-STEPS, PROMPTS, FEW = 16, 128, 32
+STEPS, RUNS, PROMPTS, FEW = 16, 16, 128, 32
 
 STEPS_SHOWN = """
 def reward(prompt, completion, answer):
@@ -47,11 +48,15 @@ def measure() -> list[Figure]:
         for name, changes in RECIPES.items():
             recipe = with_values(load_preset("tiny/grpo").recipe, {"steps": STEPS, "measure_samples": 0, **changes})
             roughly, foretold = _foretell(recipe, home)
-            seen = _see(recipe, home)
+            learning = _see(recipe, home)
+            first = {"steps": recipe.iterations}
+            starts = [_see(with_values(recipe, {**first, "seed": seed}), home) for seed in range(1, RUNS + 1)]
+            seen = sum(starts) / RUNS  # all have the same number of groups
             figures += [
                 Figure(f"{name}: without spread, foretold by {FEW} groups", 100 * roughly, "%"),
                 Figure(f"{name}: without spread, foretold by {PROMPTS} groups", 100 * foretold, "%"),
-                Figure(f"{name}: without spread, seen in {STEPS} steps", 100 * seen, "%"),
+                Figure(f"{name}: without spread, seen in {STEPS} steps, while it learns", 100 * learning, "%"),
+                Figure(f"{name}: without spread, seen in the first rollouts of {RUNS} runs", 100 * seen, "%"),
                 Figure(f"{name}: apart", 100 * abs(foretold - seen), "points", 10),
             ]
     return figures
