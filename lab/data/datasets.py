@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.core.recipes import Recipe
+from lab.core.recipes import EQUATIONS, Recipe
 from lab.data.forms import shape_completions, shape_preferences, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
@@ -82,7 +82,7 @@ def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
 
 
 def _load(recipe: Recipe, home: Path | None) -> Dataset:
-    if recipe.dataset == "equations":
+    if recipe.dataset == EQUATIONS:
         return _equations(recipe)
     rows = _rows(recipe.dataset, home, getattr(recipe, "pair_margin", 0.0))
     if recipe.algorithm in ON_PAIRS:

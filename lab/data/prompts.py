@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.jobs import Asked, Part, SampleSpec, Turn
-from lab.core.recipes import GrpoRecipe
+from lab.core.recipes import EQUATIONS, GrpoRecipe
 from lab.data.datasets import load
 from lab.data.turns import Prompt, last_words
 from lab.tasks import equations
@@ -21,7 +21,7 @@ def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
     """
     if spec.prompts:
         return list(spec.prompts)
-    if spec.dataset == "equations":
+    if spec.dataset == EQUATIONS:
         split = equations.Split(spec.part.value)
         rows = equations.prompts(split, spec.seed)
     else:

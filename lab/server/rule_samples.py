@@ -11,14 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lab.core.recipes import Recipe
+from lab.core.recipes import EQUATIONS
 from lab.data.forms import Form, as_completions, as_preferences, as_prompts, detect_form
 from lab.data.rows import read_rows
 from lab.errors import DatasetError
 from lab.store.runs import Store
 from lab.tasks.equations import Language, Split, Style, problems
 
-EQUATIONS = Recipe.model_fields["dataset"].default
 A_PAGE = 4
 """Groups that are handed out at once."""
 MOST_GROUPS = 2000

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.core.recipes import Recipe, SampledRecipe
+from lab.core.recipes import EQUATIONS, Recipe, SampledRecipe
 from lab.data.datasets import Dataset, Row
 from lab.data.left_out import WhyLeftOut
 from lab.data.turns import Turns, as_conversation
@@ -30,7 +30,7 @@ COMPLETIONS = ("completion", "chosen", "rejected")
 def fitting(recipe: Recipe, dataset: Dataset, home: Path) -> Dataset:
     """The dataset without the rows that are too long; how many those are goes to the log. Raises DatasetError where all are."""
     whole = too_long(recipe) is WhyLeftOut.PAIR_TOO_LONG
-    if recipe.algorithm == "pretrain" or (recipe.dataset == "equations" and not whole):
+    if recipe.algorithm == "pretrain" or (recipe.dataset == EQUATIONS and not whole):
         return dataset
     ref = resolve(recipe.model, home)
     room, rows_room = room_for_prompts(recipe, ref.base), room_for_rows(recipe, ref.base)

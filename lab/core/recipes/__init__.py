@@ -4,7 +4,7 @@ Every default, bound, label and help text stands here, once, on the field; the f
 are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or knows a trainer.
 """
 
-from lab.core.recipes.common import AdaptedRecipe, Device, MeasuredOn, Precision, Recipe, Schedule, Training
+from lab.core.recipes.common import EQUATIONS, AdaptedRecipe, Device, MeasuredOn, Precision, Recipe, Schedule, Training
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
 from lab.core.recipes.grpo import GrpoRecipe, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
@@ -15,6 +15,7 @@ from lab.core.recipes.sampling import LossType, RuleUse, SampledRecipe
 from lab.core.recipes.sft import SftRecipe
 
 __all__ = [
+    "EQUATIONS",
     "RECIPES",
     "AdaptedRecipe",
     "Critic",

@@ -78,7 +78,7 @@ class Recipe(Strict):
         max_length=400,
     )
     dataset: str = setting(
-        "equations",
+        EQUATIONS,
         Section.WHAT,
         (
             "Data",

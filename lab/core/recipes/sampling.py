@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.common import AdaptedRecipe
+from lab.core.recipes.common import EQUATIONS, AdaptedRecipe
 from lab.core.recipes.fields import Section, Strict, check_multiple, setting
 
 
@@ -185,7 +185,7 @@ class SampledRecipe(AdaptedRecipe):
     @model_validator(mode="after")
     def _watches_what_people_chose(self) -> SampledRecipe:
         name = self.watch_preferences
-        if name == "equations" or name.startswith(NOT_JUDGED):
+        if name == EQUATIONS or name.startswith(NOT_JUDGED):
             raise PydanticCustomError("recipe_watch_not_judged", "no judged pairs", {"value": name})
         if name and not self.measure_samples:
             raise PydanticCustomError("recipe_watch_unmeasured", "nothing is measured", {"value": name})
