@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.core.recipes.common import AdaptedRecipe, Training
+from lab.core.recipes.common import AdaptedRecipe, RowsRecipe, Training
 from lab.core.recipes.fields import Section, other_default, setting
 
 
-class SftRecipe(AdaptedRecipe):
+class SftRecipe(RowsRecipe):
     """Supervised fine-tuning on prompt/completion rows, loss on completions only."""
 
     algorithm: Literal["sft"] = "sft"
@@ -29,12 +29,4 @@ class SftRecipe(AdaptedRecipe):
         advanced=True,
         ge=1,
         le=4096,
-    )
-    max_length: int = setting(
-        128,
-        Section.LENGTHS,
-        ("Longest row", "Prompt and completion together, in tokens; longer rows are cut."),
-        ("最长行", "提示与回答合计的词元数，超出则截断。"),
-        ge=8,
-        le=131_072,
     )
