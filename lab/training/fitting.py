@@ -92,7 +92,7 @@ class _Sorter:
     """Says of each row whether it is used, and counts why not, and which are cut."""
 
     def __init__(self, recipe: Recipe, ruler: Ruler, base: str) -> None:
-        self.recipe, self.ruler = recipe, ruler
+        self.recipe, self.ruler, self.context = recipe, ruler, context_of(base)
         prompts = room_for_prompts(recipe, base)
         assert prompts is not None
         self.prompts, self.rows = prompts, room_for_rows(recipe, base)
@@ -165,7 +165,9 @@ def _nothing(recipe: Recipe, rows: Sequence[Row], sorter: _Sorter) -> DatasetErr
     why = sorter.left_out.most_common(1)[0][0]
     known = {"path": recipe.dataset, "count": len(rows)}
     if why is WhyLeftOut.EQUAL_ONCE_CUT:
-        wanted = max_length_for([sorter.longest or sorter.rows], None)
+        wanted = max_length_for([sorter.longest], sorter.context)
+        if wanted <= sorter.rows:
+            return DatasetError("pairs_equal_in_context", **known, context=sorter.rows)
         return DatasetError("pairs_equal_once_cut", **known, max_length=sorter.rows, wanted=wanted)
     whole = why is WhyLeftOut.PAIR_TOO_LONG
     shortest = min(sorter.ruler.longest(row, with_completion=whole) for row in rows)
