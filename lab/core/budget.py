@@ -131,6 +131,8 @@ class Estimate(Frozen):
     """Empty where it fits."""
     together: Alternative | None = None
     """All of them at once."""
+    notes: list[dict[str, Any]] = []
+    """What the recipe's rows give reason to say (``lab/core/notes.py``); of many rows, of some that were drawn."""
 
     @property
     def need(self) -> int:

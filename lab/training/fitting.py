@@ -63,7 +63,7 @@ def fit(recipe: Recipe, dataset: Dataset, home: Path, *, look_at: int | None = N
     ruler, context = Ruler(ref), context_of(ref.base)
     from_data = isinstance(recipe, RowsRecipe) and not recipe.max_length
     if from_data:
-        lengths = ruler.lengths(train or dataset.held_out_pairs)
+        lengths = ruler.lengths(_drawn(recipe, dataset.train) or dataset.held_out_pairs)
         recipe = with_values(recipe, {"max_length": max_length_for(lengths, context)})
     if room_for_prompts(recipe, ref.base) is None:
         return whole
@@ -129,7 +129,7 @@ class _Sorter:
         return None
 
 
-def _drawn(recipe: Recipe, rows: list[Row], look_at: int | None) -> list[Row]:
+def _drawn(recipe: Recipe, rows: list[Row], look_at: int | None = None) -> list[Row]:
     """The rows that the steps can take, in the order of the data; drawn by the seed where there are more."""
     most = look_at
     if isinstance(recipe, RowsRecipe):

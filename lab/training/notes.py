@@ -13,6 +13,8 @@ from lab.core.notes import Note
 from lab.core.recipes import Recipe
 from lab.data.datasets import ON_PAIRS, Dataset
 from lab.errors import LabError
+from lab.store.catalogue import packaged_source
+from lab.store.models import resolve
 from lab.store.run_folder import RunFolder
 from lab.training.fitting import Fitted
 from lab.training.row_notes import row_notes
@@ -23,7 +25,12 @@ from lab.ui.text import with_mend
 def notes(fitted: Fitted, home: Path) -> list[Note]:
     """All notes on a run before it begins: on its rows, its measuring, its reward model."""
     recipe = fitted.recipe
-    return [*row_notes(fitted), *_unmeasured(recipe, fitted.dataset), *_other_format(recipe, home)]
+    return [
+        *row_notes(fitted),
+        *_unmeasured(recipe, fitted.dataset),
+        *_other_format(recipe, home),
+        *_packaged(recipe, home),
+    ]
 
 
 def tell(found: Iterable[Note], folder: RunFolder) -> None:
@@ -52,3 +59,11 @@ def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
         return
     if in_four_bits != bool(getattr(recipe, "load_in_4bit", False)):
         yield Note("other_format_4bit" if in_four_bits else "other_format_full", {"model": reward_model})
+
+
+def _packaged(recipe: Recipe, home: Path) -> Iterator[Note]:
+    """Where the start model's weights are a package's, and not the hub's own."""
+    if recipe.algorithm == "pretrain":
+        return
+    if package := packaged_source(Path(resolve(recipe.model, home).base)):
+        yield Note("model_from_package", {"model": recipe.model, "package": package})

@@ -56,7 +56,12 @@ def _lengths(fitted: Fitted) -> Iterator[Note]:
         yield Note("length_from_data", {"max_length": length})
     if fitted.cut:
         mend = _longer(fitted)
-        known = {"count": fitted.cut, "rows": len(fitted.dataset.train), "max_length": length, "longest": fitted.longest}
+        known = {
+            "count": fitted.cut,
+            "rows": len(fitted.dataset.train),
+            "max_length": length,
+            "longest": fitted.longest,
+        }
         key = "rows_cut" if mend else "rows_cut_by_context"
         yield Note(key, {**known, "context": fitted.context or length}, mend)
     if fitted.not_measured:

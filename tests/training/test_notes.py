@@ -74,7 +74,9 @@ def test_every_note_on_rows_has_its_figures_and_its_words(tmp_path: Path) -> Non
 
 
 def test_rows_without_an_answer_among_rows_with_one_are_trained_and_counted(tmp_path: Path) -> None:
-    data = Dataset([{"prompt": "1 + 1", "answer": "2"}, {"prompt": "1 + 2"}, {"prompt": "1 + 3", "answer": " "}], [], "")
+    data = Dataset(
+        [{"prompt": "1 + 1", "answer": "2"}, {"prompt": "1 + 2"}, {"prompt": "1 + 3", "answer": " "}], [], ""
+    )
     found = told(tmp_path, data, algorithm="grpo", dataset="rows.jsonl")
     assert found[0].params["used"] == 3
     (note,) = [note for note in found if note.key == "without_answer"]
