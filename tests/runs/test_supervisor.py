@@ -173,7 +173,7 @@ def test_what_chooses_a_device_or_finds_a_cache_reaches_a_worker(tmp_path: Path)
         *("ALL_PROXY", "NO_PROXY", "HF_ENDPOINT"),
     }
     secret = {"HF_TOKEN", "HF_HUB_TOKEN", "LAB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "TORCH_API_KEY"}
-    given = {name: "x" for name in wanted | secret | {"PYTHONSTARTUP", "EDITOR"}}
+    given = dict.fromkeys(wanted | secret | {"PYTHONSTARTUP", "EDITOR"}, "x")
     kept = worker_environment(tmp_path, given, threads=2).keys()
     assert wanted <= kept
     assert not (secret | {"PYTHONSTARTUP", "EDITOR"}) & kept
