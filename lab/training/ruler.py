@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lab.data.datasets import Row
-from lab.data.turns import Turns, as_conversation
+from lab.data.turns import Prompt, as_conversation
 from lab.store.models import ModelRef
 from lab.training.base import load_tokenizer
-from lab.training.task import as_answer
+from lab.training.tokens import Tokens, answered, eos_in, render, tokens_of
 
 TEMPLATE = 256
 """More bytes than a chat template adds to a conversation: one that is short even so need not be counted."""
@@ -28,17 +27,17 @@ class Ruler:
 
     def __init__(self, ref: ModelRef) -> None:
         self._ref = ref
-        self._tokenizer: Any = None
+        self._tokens: Tokens | None = None
         self._template = TEMPLATE
         """Bytes that are taken for the template: a turn's, once the tokenizer is there."""
 
     def within(self, row: Row, room: int, *, with_completion: bool = True) -> bool:
         """Whether the prompt, or each of its completions with the prompt, has at most ``room`` tokens."""
-        return all(self._within(turns, asked, room) for turns, asked in _conversations(row, with_completion))
+        return all(self._within(row["prompt"], text, room) for text in _completions(row, with_completion))
 
     def longest(self, row: Row, *, with_completion: bool = True) -> int:
         """The tokens of the same, of the longest."""
-        return max(_count(self._ready(), turns, asked) for turns, asked in _conversations(row, with_completion))
+        return max(self._count(row["prompt"], text) for text in _completions(row, with_completion))
 
     def lengths(self, rows: Sequence[Row]) -> list[int]:
         """Tokens of each row, shape (len(rows),), as near as ``max_length_for`` needs them, the longest first.
@@ -58,21 +57,31 @@ class Ruler:
         """Whether chosen and rejected are the same tokens, of which a model reads the first ``room``."""
         if not _alike(row) and self.within(row, room):
             return False
-        first, second = (_ids(self._ready(), turns, asked)[:room] for turns, asked in _conversations(row, True))
-        return first == second
+        first, second = self._ready().encode_pair(row["prompt"], row["chosen"], row["rejected"])
+        return first.ids[:room] == second.ids[:room]
 
-    def _within(self, turns: Turns, asked: bool, room: int) -> bool:
-        size = sum(len(message["content"].encode("utf-8", "replace")) for message in turns)
-        if self._tokenizer is None and size + TEMPLATE <= room:
+    def _within(self, prompt: Prompt, completion: str | None, room: int) -> bool:
+        turns = as_conversation(prompt)
+        size = _bytes_of(completion or "") + sum(_bytes_of(message["content"]) for message in turns)
+        if self._tokens is None and size + TEMPLATE <= room:
             return True
-        tokenizer = self._ready()
-        return size + self._template * len(turns) <= room or _count(tokenizer, turns, asked) <= room
+        self._ready()
+        return size + self._template * (len(turns) + 1) <= room or self._count(prompt, completion) <= room
 
-    def _ready(self) -> Any:
-        if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self._ref)
-            self._template = _count(self._tokenizer, [*as_conversation("a"), *as_answer("a")], asked=True)
-        return self._tokenizer
+    def _count(self, prompt: Prompt, completion: str | None) -> int:
+        tokens = self._ready()
+        if completion is None:
+            return len(tokens.asked(prompt))
+        if tokens.template_end is None:
+            return len(tokens.encode(prompt, completion).ids)
+        # the same number, without looking for where the completion begins: many rows are counted
+        return len(render(tokens.tokenizer, answered(prompt, completion))) - tokens.trailing
+
+    def _ready(self) -> Tokens:
+        if self._tokens is None:
+            self._tokens = tokens_of(load_tokenizer(self._ref), eos_in(self._ref.base))
+            self._template = len(self._tokens.encode("a", "a").ids)
+        return self._tokens
 
 
 def context_of(base: str) -> int | None:
@@ -85,34 +94,22 @@ def context_of(base: str) -> int | None:
     return int(found) if found else None
 
 
-def prompt_tokens(tokenizer: Any, row: Row) -> int:
-    """The length of a row's prompt, with what the chat template adds."""
-    return _count(tokenizer, as_conversation(row["prompt"]), asked=True)
-
-
-def _conversations(row: Row, with_completion: bool) -> list[tuple[Turns, bool]]:
-    """What must fit: the prompt alone, asked, or the prompt with each of its completions."""
-    prompt = as_conversation(row["prompt"])
-    if not with_completion:
-        return [(prompt, True)]
-    return [([*prompt, *as_answer(row[name])], False) for name in COMPLETIONS if name in row]
+def _completions(row: Row, with_completion: bool) -> list[str | None]:
+    """What must fit behind the prompt: nothing (the prompt is asked), or each of its completions."""
+    return [row[name] for name in COMPLETIONS if name in row] if with_completion else [None]
 
 
 def _bytes(row: Row) -> int:
-    prompt = row["prompt"] if isinstance(row["prompt"], str) else "".join(turn["content"] for turn in row["prompt"])
-    longest = max((row[name] for name in COMPLETIONS if name in row), key=len, default="")
-    return len(prompt.encode("utf-8", "replace")) + len(longest.encode("utf-8", "replace"))
+    """The bytes of a row's prompt and its longest completion."""
+    longest = max((_bytes_of(row[name]) for name in COMPLETIONS if name in row), default=0)
+    return longest + sum(_bytes_of(message["content"]) for message in as_conversation(row["prompt"]))
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _alike(row: Row) -> bool:
     """Whether both responses differ in nothing but case and white space, which some tokenizers pass over."""
     chosen, rejected = (" ".join(row[side].casefold().split()) for side in ("chosen", "rejected"))
     return bool(chosen == rejected)
-
-
-def _count(tokenizer: Any, turns: Turns, asked: bool) -> int:
-    return len(_ids(tokenizer, turns, asked))
-
-
-def _ids(tokenizer: Any, turns: Turns, asked: bool) -> list[int]:
-    return list(tokenizer.apply_chat_template(turns, add_generation_prompt=asked, return_dict=True)["input_ids"])

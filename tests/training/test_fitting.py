@@ -14,8 +14,8 @@ from lab.errors import DatasetError
 from lab.store.models import SHIPPED, resolve
 from lab.training.base import load_tokenizer
 from lab.training.fitting import fit, room_for_prompts
-from lab.training.ruler import prompt_tokens
 from lab.training.task import as_answer, as_conversation
+from lab.training.tokens import Tokens, tokens_of
 from lab.ui.text import word
 
 CONTEXT = 512
@@ -39,8 +39,13 @@ def test_long_prompts_are_left_out_and_counted(tmp_path: Path) -> None:
     assert whole.dataset.train == [SHORT] and not whole.left_out
 
 
-def test_the_limit_is_exact(tmp_path: Path) -> None:
-    tokens = prompt_tokens(load_tokenizer(resolve("tiny", tmp_path)), LONG)
+@pytest.fixture(scope="module")
+def tiny() -> Tokens:
+    return tokens_of(load_tokenizer(resolve("tiny", Path())))
+
+
+def test_the_limit_is_exact(tmp_path: Path, tiny: Tokens) -> None:
+    tokens = len(tiny.asked(LONG["prompt"]))
     data = Dataset([LONG], [], "")
     fits = {"algorithm": "grpo", "dataset": "rows.jsonl", "model": "tiny"}
     assert tokens > CONTEXT
@@ -48,7 +53,7 @@ def test_the_limit_is_exact(tmp_path: Path) -> None:
         fit(parse(fits), data, tmp_path)
     assert caught.value.key == "prompts_too_long" and str(tokens) in word(caught.value)
     row, short = pair("7" * 100, "4"), pair("2 + 2", "4")
-    exact = prompt_tokens(load_tokenizer(resolve("tiny", tmp_path)), row)
+    exact = len(tiny.asked(row["prompt"]))
     for length, left in ((exact + 1, [row]), (exact, [])):
         recipe = parse({"algorithm": "dpo", "dataset": "rows.jsonl", "max_length": length})
         kept = fit(recipe, Dataset([row, short], [], ""), tmp_path).dataset.train
@@ -142,13 +147,11 @@ def test_a_mend_is_not_promised_where_the_context_ends_before(tmp_path: Path) ->
     assert caught.value.key == "pairs_equal_in_context" and caught.value.params["context"] == CONTEXT
 
 
-def test_the_length_is_what_the_data_needs_where_the_recipe_names_none(tmp_path: Path) -> None:
-    tokenizer = load_tokenizer(resolve("tiny", tmp_path))
+def test_the_length_is_what_the_data_needs_where_the_recipe_names_none(tmp_path: Path, tiny: Tokens) -> None:
     for algorithm in ("rm", "dpo"):
         rows = [pair("2x = 4", "x = 2"), pair("2x = 4", SAME_START + "yes", SAME_START + "no")]
         found = fit(parse({"algorithm": algorithm, "dataset": "pairs.jsonl"}), Dataset(rows, [], ""), tmp_path)
-        conversation = [*as_conversation("2x = 4"), *as_answer(rows[1]["chosen"])]
-        longest = len(tokenizer.apply_chat_template(conversation, return_dict=True)["input_ids"])
+        longest = len(tiny.encode("2x = 4", rows[1]["chosen"]).ids)
         assert longest <= found.recipe.max_length < longest + 8 and found.from_data
         assert found.dataset.train == rows and not found.cut
     named = fit(parse({"algorithm": "dpo", "max_length": 64}), Dataset([pair("a", "b", "c")], [], ""), tmp_path)
