@@ -50,6 +50,7 @@ def summary(run: Run, store: Store) -> Summary:
         "result": result,
         "queue_position": _queue_position(run, store),
         "has_groups": folder.has_groups(),
+        "notes": folder.notes(),
         "parent": run.parent,
         "stop_at_step": _stop_at_step(request, step, steps) if request else None,
         "memory": measured_and_estimated(folder) if run.state is RunState.FINISHED else None,
