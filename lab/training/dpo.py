@@ -18,7 +18,8 @@ from trl import DPOConfig, DPOTrainer
 from lab.core.recipes import DpoRecipe, Training, micro_batch
 from lab.training.agreement import Agreement, share_won
 from lab.training.base import Loaded, load, load_start
-from lab.training.task import Task, as_answer, as_conversation
+from lab.training.rows import compared_pair
+from lab.training.task import Task
 
 MOST_HELD_OUT = 256
 """Pairs that are measured on at most."""
@@ -34,10 +35,10 @@ class HeldOutPairs(Agreement):
         self._beta = recipe.beta
         super().__init__(
             loaded.model,
-            loaded.tokenizer,
+            loaded.tokens,
             task.dataset.held_out_pairs[: min(MOST_HELD_OUT, recipe.measure_samples)],
             rows=2 * micro_batch(recipe.batch_size, recipe.micro_batch_size),
-            tokens=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
+            scored_at_once=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
             name=recipe.dataset,
             said="measuring on {} held-out pairs",
         )
@@ -54,6 +55,10 @@ class CountingDPOTrainer(DPOTrainer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._chosen = self._tokens = 0
+
+    def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+        """The rows are tokens already (``rows.compared_pair``)."""
+        return dataset
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         chosen = inputs["completion_mask"].chunk(2)[0]
@@ -88,14 +93,7 @@ def build_trainer(task: Task) -> CountingDPOTrainer:
             beta=recipe.beta,
         )
     )
-    rows = [
-        {
-            "prompt": as_conversation(row["prompt"]),
-            "chosen": as_answer(row["chosen"]),
-            "rejected": as_answer(row["rejected"]),
-        }
-        for row in task.dataset.train
-    ]
+    rows = [compared_pair(task.tokens, row, recipe) for row in task.dataset.train]
     return CountingDPOTrainer(
         model=task.model,
         ref_model=load_start(recipe, task.home) if recipe.training is Training.FULL else None,

@@ -22,7 +22,7 @@ from lab.data import datasets
 from lab.errors import ModelError, RecipeError
 from lab.store.machine import machine_memory
 from lab.store.models import resolve
-from lab.training.base import choose_device, load_tokenizer
+from lab.training.base import choose_device, load_tokens
 from lab.training.lengths import lengths_of
 from lab.training.trial import Trial, config_of
 
@@ -42,14 +42,14 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     """
     device = choose_device(recipe.device).type
     memory = memory_of(device)  # before anything is built
-    dataset = tokenizer = None
+    dataset = tokens = None
     if lengths is None:
         dataset = datasets.load(recipe, home)
         if config is None and recipe.algorithm != "pretrain":
-            tokenizer = load_tokenizer(resolve(recipe.model, home))
+            tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(one: Recipe) -> Cost:
-        return cost_of(one, home, lengths or lengths_of(one, dataset, tokenizer), device, config)
+        return cost_of(one, home, lengths or lengths_of(one, dataset, tokens), device, config)
 
     found = Estimate(cost=cost(recipe), memory=memory)
     if found.fits:

@@ -21,6 +21,7 @@ from lab.errors import DatasetError
 from lab.store.models import ModelRef, resolve
 from lab.training.base import load_tokenizer
 from lab.training.task import as_answer
+from lab.training.tokens import render
 
 TEMPLATE = 256
 """More bytes than a chat template adds to a conversation: one that is short even so need not be counted."""
@@ -122,7 +123,7 @@ def _conversations(row: Row, with_completion: bool) -> list[tuple[Turns, bool]]:
 
 
 def _tokens(tokenizer: Any, turns: Turns, asked: bool) -> int:
-    return len(tokenizer.apply_chat_template(turns, add_generation_prompt=asked, return_dict=True)["input_ids"])
+    return len(render(tokenizer, turns, ask=asked))
 
 
 def _nothing(recipe: Recipe, rows: Sequence[Row], ruler: Ruler, room: int) -> DatasetError:

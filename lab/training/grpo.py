@@ -35,6 +35,7 @@ from lab.training.base import Loaded, load
 from lab.training.divergence import finite_scores
 from lab.training.rollout import Rollout
 from lab.training.task import Task, as_conversation
+from lab.training.tokens import tokens_of
 
 Batch = dict[str, Any]
 
@@ -48,6 +49,7 @@ class GroupTrainer(GRPOTrainer):
         self._buffered_inputs: list[Batch | None] | None
         super().__init__(reward_funcs=[_reward_of_rule_set], **kwargs)
         self.recipe, self.rules, self.on_rollout = recipe, rules, on_rollout
+        self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._rewards: list[Reward] = []
         self._health = RuleHealth()
@@ -58,7 +60,7 @@ class GroupTrainer(GRPOTrainer):
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         started = time.perf_counter()
-        texts = [completion[0]["content"] for completion in completions]
+        texts = [self.tokens.text(ids) for ids in completion_ids_list]
         asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in inputs]
         rows = [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
         self._rewards = reward_batch(self.rules, rows)
@@ -76,13 +78,16 @@ class GroupTrainer(GRPOTrainer):
             self.beta, self.num_iterations = beta, iterations
         assert self.rollout is not None
         self.rollout.step = self.state.global_step + 1
-        ends = set(self.eos_token_ids)
+        ends = set(self.tokens.ends)
         lengths = batch["completion_mask"].sum(1, keepdim=True)
         last = batch["completion_ids"].gather(1, (lengths - 1).clamp(min=0)).squeeze(1)
         self.rollout.truncated = [int(token) not in ends for token in last]
         self.tokens_generated += sum(self.rollout.tokens)
         batch["index"] = torch.arange(len(last), device=last.device)
         return self._score_rollout(batch)
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        return [self.tokens.asked(prompt) for prompt in prompts], None, {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         with finite_scores(self.accelerator.unwrap_model(self.model)):

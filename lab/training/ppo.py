@@ -81,9 +81,10 @@ class PPOTrainer(GroupTrainer):
         device = batch["completion_ids"].device
         rewards = torch.tensor([reward.value for reward in self._rewards], device=device) * recipe.rules_weight
         if self.roles.has_reward:
-            scores = self._by_parts(batch, lambda ids, mask, _width: self.roles.scores(ids, mask))
-            rewards = rewards + recipe.reward_model_weight * scores
             assert self.rollout is not None
+            texts = list(zip(self.rollout.conversations, self.rollout.texts, strict=True))
+            scores = self.roles.scores_of(self.tokens, texts, rows=self.args.per_device_train_batch_size)
+            rewards = rewards + recipe.reward_model_weight * scores
             self.rollout.model_scores = scores.tolist()
         return rewards
 

@@ -12,7 +12,8 @@ from trl import SFTConfig, SFTTrainer
 
 from lab.core.recipes import SftRecipe, micro_batch
 from lab.training.base import Loaded, load
-from lab.training.task import Task, as_answer, as_conversation
+from lab.training.rows import demonstration
+from lab.training.task import Task
 
 
 class CountingSFTTrainer(SFTTrainer):
@@ -39,17 +40,10 @@ def train(task: Task) -> None:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
-            completion_only_loss=True,
+            max_length=None,  # the rows are cut already
         )
     )
-    rows = [
-        {
-            "prompt": as_conversation(row["prompt"]),
-            "completion": as_answer(row["completion"]),
-        }
-        for row in task.dataset.train
-    ]
+    rows = [demonstration(task.tokens, row, recipe) for row in task.dataset.train]
     trainer = CountingSFTTrainer(
         model=task.model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=task.tokenizer
     )

@@ -286,7 +286,7 @@ def test_a_reward_model_scores_both_responses_of_what_people_decided(tmp_path: P
     by_pair = {line["pair"]: (line["first"], line["second"]) for line in lines}
     for pair in pairs:
         texts = [(str(pair.prompt), pair.first.text), (str(pair.prompt), pair.second.text)]
-        assert by_pair[pair.id] == pytest.approx(tuple(scores(again, tokenizer, texts, rows=2)), abs=1e-4)
+        assert by_pair[pair.id] == pytest.approx(tuple(scores(again, loaded.tokens, texts, rows=2)), abs=1e-4)
     assert len({score for both in by_pair.values() for score in both}) == 10
     told = json.dumps(job.spec)
     assert "It is" not in told, "whoever looks at jobs may still have to judge"
