@@ -29,7 +29,7 @@ def lengths_of(recipe: Recipe, dataset: Dataset | None, tokens: Tokens | None) -
         completion = recipe.max_completion_length
         whole = prompt + completion
     else:
-        bound: int = getattr(recipe, "max_length", WITHOUT_DATA)
+        bound: int = getattr(recipe, "max_length", 0) or WITHOUT_DATA  # 0: no data to take it from
         sides = ("chosen", "rejected") if recipe.algorithm in ("rm", "dpo") else ("completion",)
         both = [(lambda row, side=side: (row["prompt"], row[side])) for side in sides]
         whole = min(bound, max(_longest(rows, texts, count) for texts in both) if count else bound)

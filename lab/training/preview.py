@@ -13,35 +13,33 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
-from lab.data.left_out import counted
 from lab.data.turns import Turns, as_conversation
 from lab.store.models import resolve
 from lab.training.base import load_tokens
-from lab.training.fitting import fitting, too_long
+from lab.training.fitting import fit
+from lab.training.notes import notes
+from lab.training.row_notes import reasons
 from lab.training.rows import COLUMNS, encoded
 from lab.training.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
 
 
 def preview(recipe: Recipe, home: Path, count: int = 3) -> dict[str, Any]:
     """``{"template": "own" | "plain", "rows": [{column: {"masked", "trained", "parts", "tokens", "cut"}}…], "count", "left_out": [[why,
-    detail, n]…]}``.
+    detail, n]…], "notes": [{"key", "params", "mend"}…]}``.
 
     ``masked`` and ``trained`` are text: what the loss leaves out, and what it counts (for a reward model, what is scored);
     ``parts`` is both again, ``[text, whose, counted]…``: whose is ``row`` for what stands in the row, ``template`` for what the
     chat template adds. ``tokens`` is the length of both, ``cut`` how many more are cut off. Raises LabError as the run would.
     """
-    dataset = load(recipe, home)
-    whole = len(dataset.train)
-    dataset = fitting(recipe, dataset, home)
+    fitted = fit(recipe, load(recipe, home), home)
+    recipe, dataset = fitted.recipe, fitted.dataset
     tokens = load_tokens(resolve(recipe.model, home))
-    reasons: list[tuple[str, str, int]] = [(str(why), detail, n) for why, detail, n in counted(dataset.left_out)]
-    if count_too_long := whole - len(dataset.train):
-        reasons.append((str(too_long(recipe)), "", count_too_long))
     return {
         "template": "plain" if tokens.tokenizer.chat_template == PLAIN_TEMPLATE else "own",
         "rows": [_seen(tokens, row, recipe) for row in dataset.train[:count]],
         "count": len(dataset.train),
-        "left_out": reasons,
+        "left_out": reasons(fitted),
+        "notes": [note.as_dict() for note in notes(fitted, home)],
     }
 
 

@@ -57,7 +57,9 @@ def moved(model, seed: int, scale: float = 0.05):
     return model
 
 
-@pytest.mark.parametrize(("rows", "at_once"), [(64, 10_000), (5, 150), (1, 3)], ids=["at-once", "in-parts", "by-threes"])
+@pytest.mark.parametrize(
+    ("rows", "at_once"), [(64, 10_000), (5, 150), (1, 3)], ids=["at-once", "in-parts", "by-threes"]
+)
 def test_it_equals_the_formula(make_model, tokens, rows, at_once) -> None:
     start, policy = make_model().double().eval(), moved(make_model().double(), 3).train()
     watch = Agreement(start, tokens, PAIRS, rows=rows, scored_at_once=at_once)
