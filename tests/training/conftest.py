@@ -100,7 +100,7 @@ def grpo_rows():
 @pytest.fixture
 def group_trainer(make_model, grpo_config, grpo_rows, tokenizer):
     """The lab's trainer for a recipe."""
-    from lab.training.grpo import GroupTrainer
+    from lab.training.algorithms.grpo import GroupTrainer
 
     def make(recipe: GrpoRecipe, rules: list[Weighed] = LETTERS, model=None, **more):
         return GroupTrainer(

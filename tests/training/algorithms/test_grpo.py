@@ -10,7 +10,7 @@ from lab.core.recipes import GrpoRecipe
 from lab.core.rules import Rule
 from lab.errors import RuleError
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.training.grpo import keep_only
+from lab.training.algorithms.grpo import keep_only
 from tests.training.conftest import LETTERS
 
 SMALL = {

@@ -11,8 +11,8 @@ from lab.core.recipes import DpoRecipe, RmRecipe
 from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
-from lab.training import dpo, rm
 from lab.training.agreement import encode
+from lab.training.algorithms import dpo, rm
 from lab.training.base import Loaded, lora_config
 from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter

@@ -14,8 +14,8 @@ from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, prompts
+from lab.training.algorithms.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.base import Loaded, lora_config
-from lab.training.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
 from lab.training.roles import POLICY, VALUE
