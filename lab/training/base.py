@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,8 @@ from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
 from lab.store.models import ModelRef, resolve
 from lab.store.weights import shapes_of, too_big
-
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
-    "{% else %}{{ message['content'] }}\n{% endif %}"
-    "{% endfor %}"
-)
-"""What a model without a chat template gets: the prompt, a new line, the completion, end of sequence."""
+from lab.training.tokens import PLAIN_TEMPLATE as PLAIN_TEMPLATE
+from lab.training.tokens import Tokens, eos_in, tokens_of
 
 BF16_FROM = (8, 0)
 """CUDA's compute capability."""
@@ -54,6 +49,11 @@ class Loaded:
     """Whether the start is the base itself, so that switching the adapter off gives the start."""
     wide: dict[str, torch.Tensor] = field(default_factory=dict)
     """On a 4-bit base, what trains as it was before a trainer was made."""
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Its tokenizer with the ends that the model's ``generation_config`` names."""
+        return tokens_of(self.tokenizer, eos_of(self.model))
 
     def keep_wide(self) -> None:
         """Note what trains on a 4-bit base, before trl's trainers round it to bf16 as they are made.
@@ -175,6 +175,20 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
         print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
         tokenizer.chat_template = PLAIN_TEMPLATE
     return tokenizer
+
+
+def load_tokens(ref: ModelRef) -> Tokens:
+    """A model's tokenizer, examined: what is trained, where turns end, what pads. No weight is read."""
+    eos = [end for place in (ref.adapter, ref.base) if place is not None for end in eos_in(place)]
+    return tokens_of(load_tokenizer(ref), eos)
+
+
+def eos_of(model: Any) -> tuple[int, ...]:
+    """The end tokens that a loaded model's ``generation_config`` names, or its ``config`` where it has none."""
+    for config in (getattr(model, "generation_config", None), model.config):
+        if (found := getattr(config, "eos_token_id", None)) is not None:
+            return tuple(found) if isinstance(found, (list, tuple)) else (int(found),)
+    return ()
 
 
 def mend_padding(tokenizer: Any, vocabulary: int | None = None) -> None:
