@@ -1,6 +1,6 @@
 """What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
 
-One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function ``train(task)``; the order of a run is ``worker.py``'s.
+One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker.py``'s.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lab.training import measure
 from lab.training.agreement import Agreement
 from lab.training.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.reporter import Reporter
+from lab.training.tokens import Tokens
 from lab.training.watch import Watch
 
 MEASURE_SEED = 20_000
@@ -72,6 +73,12 @@ class Task:
         """Its tokenizer."""
         assert self.loaded is not None
         return self.loaded.tokenizer
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokenizer, examined: what is trained, where turns end, what pads."""
+        assert self.loaded is not None
+        return self.loaded.tokens
 
     @property
     def measures(self) -> bool:
@@ -216,6 +223,14 @@ class Task:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
+
+        def of_step() -> dict[str, Any]:
+            self.reporter.tokens_generated = trainer.metrics.tokens_generated
+            self.reporter.tokens_trained = trainer.metrics.tokens_trained
+            values: dict[str, Any] = trainer.of_step
+            return values
+
+        self.watch.more = of_step
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
 
 

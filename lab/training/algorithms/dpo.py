@@ -2,70 +2,37 @@
 
 Loss (Rafailov et al., arXiv 2305.18290, eq. 7)::
 
-    L = −log σ( β [ (log π − log π_ref)(chosen) − (log π − log π_ref)(rejected) ] )
+    r(y) = β [ log π(y|x) − log π_ref(y|x) ]
+    L    = −mean log σ( r(chosen) − r(rejected) )
 
-Trainer: trl's DPOTrainer, which here also tells how long the chosen responses are. The reference is the start: the adapter switched
-off (or its frozen copy), never a second model, except for full training, where the start is loaded once more.
+The reference is the start: the adapter switched off (or its frozen copy), never a second model, except for full training, where the
+start is loaded once more.
+
+Departures from trl's DPOTrainer (one reference, loss type ``sigmoid``, whose numbers these are):
+
+1. The mean is over the step's pairs, not a mean of its micro-batches' means.
+2. Rows are tokenised when a batch asks for them, not all of them before the first step.
+3. Also logged: ``chosen_tokens``, by which the chosen responses' log-ratio is told a token.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from lab.core.recipes import DpoRecipe, Training, micro_batch
-from lab.training.agreement import Agreement, share_won
+from lab.training.algorithms import losses
 from lab.training.base import Loaded, load, load_start
-from lab.training.task import Task, as_answer, as_conversation
-
-MOST_HELD_OUT = 256
-"""Pairs that are measured on at most."""
-SCORES_AT_ONCE = 1 << 26
-"""Scores of next tokens that measuring holds at once: 256 MB."""
+from lab.training.held_out_pairs import HeldOutPairs
+from lab.training.step_trainer import Batch, LazyRows, Row, StepTrainer, acting_as_reference, log_probs, pairs_in
+from lab.training.task import Task
 
 
-class HeldOutPairs(Agreement):
-    """Held-out pairs by the reward that the policy stands for, r = β (log π − log π_start); before the first step all are ties."""
-
-    def __init__(self, task: Task, loaded: Loaded) -> None:
-        recipe: DpoRecipe = task.recipe
-        self._beta = recipe.beta
-        super().__init__(
-            loaded.model,
-            loaded.tokenizer,
-            task.dataset.held_out_pairs[: min(MOST_HELD_OUT, recipe.measure_samples)],
-            rows=2 * micro_batch(recipe.batch_size, recipe.micro_batch_size),
-            tokens=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
-            name=recipe.dataset,
-            said="measuring on {} held-out pairs",
-        )
-
-    def of(self, policy: Any) -> dict[str, Any]:
-        """``{"pair_accuracy", "margin", "pairs"}`` of the policy as it is now; a tie is half right."""
-        margins = self._beta * self.margins(policy)
-        return {"pair_accuracy": share_won(margins), "margin": float(margins.mean()), "pairs": len(margins)}
-
-
-class CountingDPOTrainer(DPOTrainer):
-    """trl's trainer, which also counts the tokens of the chosen responses, by which their log-ratio is told a token."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._chosen = self._tokens = 0
-
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        chosen = inputs["completion_mask"].chunk(2)[0]
-        self._chosen += len(chosen)
-        self._tokens += int(chosen.sum())
-        return super().compute_loss(model, inputs, *args, **kwargs)
-
-    def of_step(self) -> dict[str, float]:
-        """``chosen_tokens``: their mean number since the last call."""
-        mean = self._tokens / max(1, self._chosen)
-        self._chosen = self._tokens = 0
-        return {"chosen_tokens": mean}
+class PreferenceTrainer(StepTrainer, DPOTrainer):
+    """trl's loop with the loss below."""
 
 
 def prepare(task: Task) -> Loaded:
@@ -76,8 +43,8 @@ def prepare(task: Task) -> Loaded:
     return loaded
 
 
-def build_trainer(task: Task) -> CountingDPOTrainer:
-    """trl's trainer for a task."""
+def build_trainer(task: Task) -> PreferenceTrainer:
+    """The trainer of a task."""
     recipe: DpoRecipe = task.recipe
     size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
     arguments = DPOConfig(
@@ -86,27 +53,56 @@ def build_trainer(task: Task) -> CountingDPOTrainer:
             gradient_accumulation_steps=recipe.batch_size // size,
             max_length=recipe.max_length,
             beta=recipe.beta,
+            remove_unused_columns=False,
         )
     )
-    rows = [
-        {
-            "prompt": as_conversation(row["prompt"]),
-            "chosen": as_answer(row["chosen"]),
-            "rejected": as_answer(row["rejected"]),
+
+    def encode(row: Row) -> dict[str, list[int]]:
+        chosen, rejected = task.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
+        begin = chosen.begin
+        return {
+            "prompt_ids": chosen.ids[:begin],
+            "chosen_ids": chosen.ids[begin:],
+            "rejected_ids": rejected.ids[begin:],
         }
-        for row in task.dataset.train
-    ]
-    return CountingDPOTrainer(
+
+    rows = LazyRows(task.dataset.train, encode)
+    return PreferenceTrainer(
+        recipe=recipe,
+        loss=loss,
+        size_of=pairs_in,
+        rows=rows,
         model=task.model,
         ref_model=load_start(recipe, task.home) if recipe.training is Training.FULL else None,
         args=arguments,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=Dataset.from_list([rows[0]]),
         processing_class=task.tokenizer,
     )
 
 
+def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
+    """L of the step, the part of one micro-batch, whose first half are chosen and whose second half rejected."""
+    beta, mask = trainer.recipe.beta, batch["completion_mask"]
+    policy = log_probs(model, batch, mask)
+    with acting_as_reference(trainer) as reference:
+        start = log_probs(reference, batch, mask)
+    logps, ref_logps = policy.log_probs.sum(1), start.log_probs.sum(1)  # Σ_t over the completion's tokens
+
+    chosen, rejected = losses.implicit_reward(logps, ref_logps, beta).chunk(2)
+    pair_losses = losses.dpo(chosen, rejected)
+
+    written, written_chosen = mask[:, 1:], mask[:, 1:].chunk(2)[0]
+    trainer.metrics.mean("reward_chosen", chosen)
+    trainer.metrics.mean("reward_rejected", rejected)
+    trainer.metrics.mean("margin", chosen - rejected)
+    trainer.metrics.mean("accuracy", chosen > rejected)
+    trainer.metrics.mean("chosen_tokens", written_chosen.sum(1))
+    trainer.metrics.mean("token_accuracy", policy.is_top1.chunk(2)[0], written_chosen)
+    trainer.metrics.mean("entropy", policy.entropy, written)
+    trainer.metrics.train_on(batch["attention_mask"])
+    return pair_losses.sum() / trainer.step_size(batch)
+
+
 def train(task: Task) -> None:
     """Train the model in place."""
-    trainer = build_trainer(task)
-    task.watch.more = trainer.of_step
-    task.run(trainer)
+    task.run(build_trainer(task))

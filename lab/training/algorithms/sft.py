@@ -1,29 +1,30 @@
 """Supervised fine-tuning on prompt/completion rows.
 
-Loss: −mean log π(y_t | x, y_<t) over completion tokens only; the prompt is masked. Trainer: trl's SFTTrainer.
+Loss: the completion-only cross-entropy, −mean log π(y_t | x, y_<t) over completion tokens; the prompt is masked.
+
+Departures from trl's SFTTrainer:
+
+1. Rows are tokenised when a batch asks for them, not all of them before the first step.
+2. Entropy and token accuracy are means over the step's tokens, not means of its micro-batches' means.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from lab.core.recipes import SftRecipe, micro_batch
+from lab.training.algorithms import losses
 from lab.training.base import Loaded, load
-from lab.training.task import Task, as_answer, as_conversation
+from lab.training.step_trainer import Batch, LazyRows, Row, StepTrainer, log_probs
+from lab.training.task import Task
 
 
-class CountingSFTTrainer(SFTTrainer):
-    """trl's trainer, which also tells the reporter how many completion tokens it trains."""
-
-    reporter: Any = None
-
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if model.training and "labels" in inputs:
-            self.reporter.tokens_trained += int((inputs["labels"] != -100).sum())
-        return super().compute_loss(model, inputs, *args, **kwargs)
+class DemonstrationTrainer(StepTrainer, SFTTrainer):
+    """trl's loop with the loss below."""
 
 
 def prepare(task: Task) -> Loaded:
@@ -31,8 +32,8 @@ def prepare(task: Task) -> Loaded:
     return load(task.recipe, task.home)
 
 
-def train(task: Task) -> None:
-    """Train the model in place."""
+def build_trainer(task: Task) -> DemonstrationTrainer:
+    """The trainer of a task."""
     recipe: SftRecipe = task.recipe
     size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
     arguments = SFTConfig(
@@ -41,17 +42,45 @@ def train(task: Task) -> None:
             gradient_accumulation_steps=recipe.batch_size // size,
             max_length=recipe.max_length,
             completion_only_loss=True,
+            remove_unused_columns=False,
         )
     )
-    rows = [
-        {
-            "prompt": as_conversation(row["prompt"]),
-            "completion": as_answer(row["completion"]),
-        }
-        for row in task.dataset.train
-    ]
-    trainer = CountingSFTTrainer(
-        model=task.model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=task.tokenizer
+
+    def encode(row: Row) -> dict[str, list[int]]:
+        encoded = task.tokens.encode(row["prompt"], row["completion"]).cut(recipe.max_length)
+        return {"input_ids": encoded.ids, "labels": encoded.labels}
+
+    rows = LazyRows(task.dataset.train, encode)
+    return DemonstrationTrainer(
+        recipe=recipe,
+        loss=loss,
+        size_of=lambda batch: int(is_trained(batch).sum()),
+        rows=rows,
+        model=task.model,
+        args=arguments,
+        train_dataset=Dataset.from_list([rows[0]]),
+        processing_class=task.tokenizer,
     )
-    trainer.reporter = task.reporter
-    task.run(trainer)
+
+
+def is_trained(batch: Batch) -> torch.Tensor:
+    """1 on the tokens that are trained, shape (B, T); the first of a row is never predicted."""
+    mask: torch.Tensor = (batch["labels"] != losses.IGNORED).long()
+    mask[:, 0] = 0
+    return mask
+
+
+def loss(trainer: DemonstrationTrainer, model: Any, batch: Batch) -> torch.Tensor:
+    """L of the step, the part of one micro-batch: a mean over the *step's* completion tokens."""
+    mask = is_trained(batch)
+    found = log_probs(model, batch, mask)
+    shifted = mask[:, 1:]
+    trainer.metrics.mean("token_accuracy", found.is_top1, shifted)
+    trainer.metrics.mean("entropy", found.entropy, shifted)
+    trainer.metrics.train_on(mask)
+    return losses.cross_entropy(found.log_probs, shifted, tokens=trainer.step_size(batch))
+
+
+def train(task: Task) -> None:
+    """Train the model in place."""
+    task.run(build_trainer(task))
