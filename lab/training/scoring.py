@@ -19,9 +19,9 @@ from lab.store.models import reward_model_run
 from lab.store.rewarded_pairs import decided_in
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Store
+from lab.training.algorithms.rm import scores
 from lab.training.base import load_scorer, load_tokens
 from lab.training.job_reporter import JobReporter
-from lab.training.rm import scores
 
 PAIRS_AT_ONCE = 32
 

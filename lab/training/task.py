@@ -1,6 +1,6 @@
 """What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
 
-One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function ``train(task)``; the order of a run is ``worker.py``'s.
+One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker.py``'s.
 """
 
 from __future__ import annotations
@@ -237,6 +237,14 @@ class Task:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
+
+        def of_step() -> dict[str, Any]:
+            self.reporter.tokens_generated = trainer.metrics.tokens_generated
+            self.reporter.tokens_trained = trainer.metrics.tokens_trained
+            values: dict[str, Any] = trainer.of_step
+            return values
+
+        self.watch.more = of_step
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
 
 

@@ -107,12 +107,15 @@ def grpo_rows():
 @pytest.fixture
 def group_trainer(make_model, grpo_config, grpo_rows, tokenizer):
     """The lab's trainer for a recipe."""
-    from lab.training.grpo import GroupTrainer
+    from lab.training.algorithms import grpo
+    from lab.training.group_trainer import GroupTrainer
 
     def make(recipe: GrpoRecipe, rules: list[Weighed] = LETTERS, model=None, **more):
         return GroupTrainer(
             recipe=recipe,
             rules=rules,
+            score=grpo.score,
+            loss=grpo.loss,
             model=model or make_model(),
             args=grpo_config(recipe),
             train_dataset=grpo_rows,

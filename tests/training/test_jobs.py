@@ -255,8 +255,8 @@ def test_a_reward_model_scores_both_responses_of_what_people_decided(tmp_path: P
     from lab.core.recipes import RmRecipe
     from lab.store.annotation import Annotation
     from lab.store.runs import Store
+    from lab.training.algorithms.rm import scores
     from lab.training.base import load_scorer
-    from lab.training.rm import scores
     from lab.training.scoring import load_reward_model
     from tests.store.annotating import ANNA, judge_all, sums
 

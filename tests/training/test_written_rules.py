@@ -9,7 +9,7 @@ from lab.errors import RuleError
 from lab.sandbox import written
 from lab.sandbox.rewards import weighed
 from lab.training import measure
-from tests.training.test_grpo import SMALL
+from tests.training.algorithms.test_grpo import SMALL
 
 ODD = """
 def reward(prompt, completion, answer):

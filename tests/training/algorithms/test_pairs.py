@@ -11,7 +11,7 @@ from lab.core.recipes import DpoRecipe, RmRecipe
 from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
-from lab.training import dpo, rm
+from lab.training.algorithms import dpo, rm
 from lab.training.base import Loaded, lora_config
 from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
@@ -60,11 +60,11 @@ def test_dpo_equals_the_formula(tmp_path, make_model, tokenizer, beta):
         reference = sums_of_logps(trainer.model, ids, mask, completion)
     chosen, rejected = np.split(beta * (policy - reference), 2)
     assert loss == pytest.approx(-log_sigmoid(chosen - rejected).mean(), rel=1e-4, abs=1e-5)
-    logged = {name: values[-1] for name, values in trainer._metrics["train"].items()}
-    assert logged["rewards/chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
-    assert logged["rewards/rejected"] == pytest.approx(rejected.mean(), abs=1e-4)
-    assert logged["rewards/margins"] == pytest.approx((chosen - rejected).mean(), abs=1e-4)
-    assert logged["rewards/accuracies"] == pytest.approx((chosen > rejected).mean())
+    logged = trainer.metrics.take()
+    assert logged["reward_chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
+    assert logged["reward_rejected"] == pytest.approx(rejected.mean(), abs=1e-4)
+    assert logged["margin"] == pytest.approx((chosen - rejected).mean(), abs=1e-4)
+    assert logged["accuracy"] == pytest.approx((chosen > rejected).mean())
     assert abs(chosen - rejected).max() > 0.01, "equal rewards would prove nothing"
 
 
