@@ -27,7 +27,7 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve
+from lab.store.models import ModelRef, resolve, tokenizer_place
 from lab.store.weights import shapes_of, too_big
 from lab.training.model_checks import causal_config, check_adapter
 from lab.training.scorer import scorer_class
@@ -177,9 +177,7 @@ def checked(model: str, home: Path) -> ModelRef:
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     """The tokenizer with a pad token that is not its end token, and a chat template."""
-    place = (
-        ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
-    )
+    place = tokenizer_place(ref)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
     except Exception as error:  # whatever a converter of foreign formats raises

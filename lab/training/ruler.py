@@ -16,8 +16,6 @@ from lab.training.model_checks import context_of as config_context
 from lab.training.model_checks import read_config
 from lab.training.tokens import Tokens, answered, render
 
-TEMPLATE = 256
-"""More bytes than a chat template adds to a conversation: one that is short even so need not be counted."""
 COMPLETIONS = ("completion", "chosen", "rejected")
 CANDIDATES = 64
 """Rows whose tokens are counted to learn the longest of many, and as many for the 99th percentile."""
@@ -27,10 +25,9 @@ class Ruler:
     """Measures rows in the tokens of one model."""
 
     def __init__(self, ref: ModelRef) -> None:
-        self._ref = ref
-        self._tokens: Tokens | None = None
-        self._template = TEMPLATE
-        """Bytes that are taken for the template: a turn's, once the tokenizer is there."""
+        self.tokens: Tokens = load_tokens(ref)
+        self._template = len(self.tokens.encode("a", "a").ids)
+        """Tokens that are taken for what the template adds to a turn."""
 
     def within(self, row: Row, room: int, *, with_completion: bool = True) -> bool:
         """Whether the prompt, or each of its completions with the prompt, has at most ``room`` tokens."""
@@ -58,31 +55,22 @@ class Ruler:
         """Whether chosen and rejected are the same tokens, of which a model reads the first ``room``."""
         if not _alike(row) and self.within(row, room):
             return False
-        first, second = self._ready().encode_pair(row["prompt"], row["chosen"], row["rejected"])
+        first, second = self.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
         return first.ids[:room] == second.ids[:room]
 
     def _within(self, prompt: Prompt, completion: str | None, room: int) -> bool:
         turns = as_conversation(prompt)
         size = _bytes_of(completion or "") + sum(_bytes_of(message["content"]) for message in turns)
-        if self._tokens is None and size + TEMPLATE <= room:
-            return True
-        self._ready()
         return size + self._template * (len(turns) + 1) <= room or self._count(prompt, completion) <= room
 
     def _count(self, prompt: Prompt, completion: str | None) -> int:
-        tokens = self._ready()
+        tokens = self.tokens
         if completion is None:
             return len(tokens.asked(prompt))
         if tokens.template_end is None:
             return len(tokens.encode(prompt, completion).ids)
         # the same number, without looking for where the completion begins: many rows are counted
         return len(render(tokens.tokenizer, answered(prompt, completion))) - tokens.trailing
-
-    def _ready(self) -> Tokens:
-        if self._tokens is None:
-            self._tokens = load_tokens(self._ref)
-            self._template = len(self._tokens.encode("a", "a").ids)
-        return self._tokens
 
 
 def context_of(base: str) -> int | None:
