@@ -23,7 +23,7 @@ from lab.data import datasets
 from lab.errors import ModelError, RecipeError
 from lab.store.machine import machine_memory
 from lab.store.models import resolve
-from lab.training.base import choose_device, load_tokenizer
+from lab.training.base import choose_device, load_tokens
 from lab.training.fitting import fit
 from lab.training.lengths import lengths_of
 from lab.training.notes import notes
@@ -47,17 +47,17 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     """
     device = choose_device(recipe.device).type
     memory = memory_of(device)  # before anything is built
-    dataset = tokenizer = None
+    dataset = tokens = None
     told: list[Note] = []
     if lengths is None:
         dataset = datasets.load(recipe, home)
         if config is None and recipe.algorithm != "pretrain":
             fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
             recipe, told = fitted.recipe, notes(fitted, home)
-            tokenizer = load_tokenizer(resolve(recipe.model, home))
+            tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(one: Recipe) -> Cost:
-        return cost_of(one, home, lengths or lengths_of(one, dataset, tokenizer), device, config)
+        return cost_of(one, home, lengths or lengths_of(one, dataset, tokens), device, config)
 
     found = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in told])
     if found.fits:

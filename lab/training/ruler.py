@@ -5,18 +5,17 @@ Not here: what becomes of a row that is too long (``fitting.py``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab.data.datasets import Row
 from lab.data.turns import Prompt, Turns, as_conversation
 from lab.store.models import ModelRef
-from lab.training.base import load_tokenizer
-from lab.training.tokens import Tokens, answered, eos_in, render, tokens_of
+from lab.training.base import load_tokens
+from lab.training.model_checks import context_of as config_context
+from lab.training.model_checks import read_config
+from lab.training.tokens import Tokens, answered, render
 
-TEMPLATE = 256
-"""More bytes than a chat template adds to a conversation: one that is short even so need not be counted."""
 COMPLETIONS = ("completion", "chosen", "rejected")
 COUNTED = 256
 """Rows whose tokens are counted to learn the longest of many; of the others the bytes are enough."""
@@ -26,10 +25,9 @@ class Ruler:
     """Measures rows in the tokens of one model."""
 
     def __init__(self, ref: ModelRef) -> None:
-        self._ref = ref
-        self._tokens: Tokens | None = None
-        self._template = TEMPLATE
-        """Bytes that are taken for the template: a turn's, once the tokenizer is there."""
+        self.tokens: Tokens = load_tokens(ref)
+        self._template = len(self.tokens.encode("a", "a").ids)
+        """Tokens that are taken for what the template adds to a turn."""
 
     def within(self, row: Row, room: int, *, with_completion: bool = True) -> bool:
         """Whether the prompt, or each of its completions with the prompt, has at most ``room`` tokens."""
@@ -44,7 +42,6 @@ class Ruler:
 
         The first ``COUNTED`` are counted; of the others it is told how many they have at most, by their bytes.
         """
-        self._ready()
         ordered = sorted(rows, key=self._at_most, reverse=True)
         return [self.longest(row) for row in ordered[:COUNTED]] + [self._at_most(row) for row in ordered[COUNTED:]]
 
@@ -52,14 +49,11 @@ class Ruler:
         """Whether chosen and rejected are the same tokens, of which a model reads the first ``room``."""
         if not _alike(row) and self.within(row, room):
             return False
-        first, second = self._ready().encode_pair(row["prompt"], row["chosen"], row["rejected"])
+        first, second = self.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
         return first.ids[:room] == second.ids[:room]
 
     def _within(self, prompt: Prompt, completion: str | None, room: int) -> bool:
         turns = as_conversation(prompt)
-        if self._bound(turns, completion) <= room:  # before the tokenizer is there, a template is taken to be long
-            return True
-        self._ready()
         return self._bound(turns, completion) <= room or self._count(prompt, completion) <= room
 
     def _at_most(self, row: Row) -> int:
@@ -71,7 +65,7 @@ class Ruler:
         return size + self._template * (len(turns) + 1)
 
     def _count(self, prompt: Prompt, completion: str | None) -> int:
-        tokens = self._ready()
+        tokens = self.tokens
         if completion is None:
             return len(tokens.asked(prompt))
         if tokens.template_end is None:
@@ -79,21 +73,10 @@ class Ruler:
         # the same number, without looking for where the completion begins: many rows are counted
         return len(render(tokens.tokenizer, answered(prompt, completion))) - tokens.trailing
 
-    def _ready(self) -> Tokens:
-        if self._tokens is None:
-            self._tokens = tokens_of(load_tokenizer(self._ref), eos_in(self._ref.base))
-            self._template = len(self._tokens.encode("a", "a").ids)
-        return self._tokens
-
 
 def context_of(base: str) -> int | None:
     """What the model's config.json says of its context, in tokens; None where it says nothing."""
-    try:
-        config = json.loads((Path(base) / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    found = config.get("text_config", config).get("max_position_embeddings")
-    return int(found) if found else None
+    return config_context(read_config(base)) if (Path(base) / "config.json").is_file() else None
 
 
 def _completions(row: Row, with_completion: bool) -> list[str | None]:

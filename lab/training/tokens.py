@@ -26,18 +26,10 @@ from jinja2 import TemplateError
 
 from lab.data.turns import ASSISTANT, USER, Prompt, Turns, as_conversation
 from lab.errors import ModelError
+from lab.store.models import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 
 IGNORED = -100
 """The label of a token that is not trained (torch's ``ignore_index``)."""
-
-PLAIN_TEMPLATE = (
-    "{% if bos_token %}{{ bos_token }}{% endif %}"
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
-    "{% else %}{{ message['content'] }}\n{% endif %}"
-    "{% endfor %}"
-)
-"""What a model without a chat template gets: its BOS token if it has one, the prompt, a new line, the completion, its EOS token."""
 
 _QUESTION, _ANSWER = "quaestio", "responsum"
 """Content of the conversation that a template is examined with."""

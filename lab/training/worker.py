@@ -114,7 +114,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
 
 def algorithm_file(name: str) -> ModuleType:
     """The algorithm's file: one line registers it; all are loaded."""
-    from lab.training import dpo, grpo, ppo, pretrain, rm, sft
+    from lab.training.algorithms import dpo, grpo, ppo, pretrain, rm, sft
 
     return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
 
