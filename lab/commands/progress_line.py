@@ -122,6 +122,9 @@ def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:
     parts += [f"{label} {last[name]:.3g}" for name, label in SHOWN if isinstance(last.get(name), (int, float))]
     if now["tokens_per_second"]:
         parts.append(f"{now['tokens_per_second']:.0f} tokens/s")
+    if now["step_part"]:
+        share = "" if now["step_fraction"] is None else f" {now['step_fraction']:.0%}"
+        parts.append(f"{now['step_part']}{share}")
     if now["seconds_left"] is not None:
-        parts.append(f"{duration(now['seconds_left'])} left")
+        parts.append(f"{'roughly ' if now['seconds_left_rough'] else ''}{duration(now['seconds_left'])} left")
     return "  ".join(parts)

@@ -58,7 +58,9 @@ class Ruler:
 
     def _at_most(self, row: Row) -> int:
         """More tokens than a row has with any of its completions."""
-        return max(self._bound(as_conversation(row["prompt"]), text) for text in _completions(row, with_completion=True))
+        return max(
+            self._bound(as_conversation(row["prompt"]), text) for text in _completions(row, with_completion=True)
+        )
 
     def _bound(self, turns: Turns, completion: str | None) -> int:
         size = _bytes_of(completion or "") + sum(_bytes_of(message["content"]) for message in turns)
