@@ -39,15 +39,17 @@ class NoAnswerError(Exception):
         self.code, self.line = code, line
 
 
-def ask(arguments: Sequence[str], given: str, patience: float) -> Any:
+def ask(arguments: Sequence[str], given: str, patience: float, *, threads: int = 1) -> Any:
     """What ``python -m lab.training ARGUMENTS`` answers to ``given``. The page goes first, and its end is this process's too.
+
+    ``threads`` are those that it computes with.
 
     Raises the LabError that it told, NoAnswerError, subprocess.TimeoutExpired after ``patience`` seconds, and OSError.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "lab.training", *arguments],
         cwd=ROOT,
-        env=os.environ | ALWAYS | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | ALWAYS | {"OMP_NUM_THREADS": str(threads)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The line beside the Train form that says what the recipe in it will cost in memory, what would help where it does not fit, and what
+"""The line beside the Train form that says what the recipe in it will cost in memory and time, what would help where it does not fit, and what
 becomes of its rows.
 
 The form never waits for it: a measurement takes seconds, in a process of its own, and until it is there the line says so. Only
@@ -19,7 +19,8 @@ from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.runs.changes import Topic
 from lab.runs.estimate import Estimator
-from lab.ui.cost_words import cost, parts
+from lab.runs.run_time import RunTimes
+from lab.ui.cost_words import cost, how_long, parts
 from lab.ui.draft import Wait
 from lab.ui.notice import MENDS, notes, notice
 from lab.ui.sentences import language_of, problem
@@ -32,8 +33,8 @@ PAUSE = 4.0
 class CostLine:
     """Draws the line where it is made; ``training`` tells whether a run is on."""
 
-    def __init__(self, estimator: Estimator, training: Callable[[], bool]) -> None:
-        self._estimator, self._training = estimator, training
+    def __init__(self, estimator: Estimator, times: RunTimes, training: Callable[[], bool]) -> None:
+        self._estimator, self._times, self._training = estimator, times, training
         self.line = gr.HTML(elem_id="cost", js_on_load=MENDS)
 
     def shown(self, request: gr.Request, recipe: Recipe, marks: Mapping[str, str], *, later: bool) -> tuple[str, Wait]:
@@ -52,7 +53,28 @@ class CostLine:
             return told, Wait(seconds=PAUSE) if later else Wait({Topic.ANSWERS: marks[Topic.ANSWERS]})
         if isinstance(found, LabError):
             return f'<p class="note">{html.escape(problem(found, language))}</p>', Wait()
-        return _shown(found, language) + notes(found.notes, language), Wait()
+        told, waits_for = self._time(recipe, found, language, marks, later=later)
+        return _shown(found, language) + told + notes(found.notes, language), waits_for
+
+    def _time(
+        self, recipe: Recipe, found: Estimate, language: str, marks: Mapping[str, str], *, later: bool
+    ) -> tuple[str, Wait]:
+        """How long it takes, once the memory is known; timed only where a second copy of what it needs has room."""
+        seconds = self._times.known(recipe)
+        if seconds is not None:
+            return notice(how_long(seconds, recipe, language), "about"), Wait()
+        if self._training() or 2 * found.need > found.memory.free:
+            return notice(say("estimate.time_unknown", language), "about"), Wait()
+        if later:
+            return notice(say("estimate.time_measuring", language), "about"), Wait(seconds=PAUSE)
+        answer = self._times.look(recipe)
+        if isinstance(answer, LabError):
+            return notice(problem(answer, language), "about"), Wait()
+        if answer is None:
+            return notice(say("estimate.time_measuring", language), "about"), Wait(
+                {Topic.ANSWERS: marks[Topic.ANSWERS]}
+            )
+        return notice(how_long(answer, recipe, language), "about"), Wait()
 
 
 def _shown(found: Estimate, language: str) -> str:

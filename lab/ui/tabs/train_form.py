@@ -19,6 +19,7 @@ from lab.core.recipes import Recipe, parse
 from lab.errors import LabError, RecipeError
 from lab.runs.estimate import Estimator
 from lab.runs.preview import Previews
+from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.annotation import Annotation
 from lab.store.runs import Run, RunState, Store
@@ -70,7 +71,11 @@ class TrainForm:
         self.chooser = PresetChooser(self.presets, self.i18n)
         self.about = gr.HTML(elem_id="about")
         self.plan = gr.HTML(elem_id="plan")
-        self.cost = CostLine(Estimator(self.store.home, answered), lambda: bool(self.store.in_state(RunState.RUNNING)))
+        self.cost = CostLine(
+            Estimator(self.store.home, answered),
+            RunTimes(self.store.home, answered),
+            lambda: bool(self.store.in_state(RunState.RUNNING)),
+        )
         self.fields = RecipeFields(self.store, self.presets, self.i18n)
         self.preview = PreviewPane(Previews(self.store.home, answered), self.i18n)
         with gr.Column(elem_id="start-bar"):
