@@ -54,6 +54,21 @@ def test_a_resume_drops_what_lay_beyond_it(folder: RunFolder) -> None:
     assert [line["attempt"] for line in folder.recent_metrics()] == [2, 2, 2]
 
 
+def test_a_follower_of_a_run_without_groups_starts_over_when_it_is_resumed(folder: RunFolder) -> None:
+    """SFT, a reward model, DPO: nothing but metrics.jsonl tells that steps were dropped."""
+    for step in range(1, 6):
+        folder.append("metrics", {"step": step, "loss": 1.0})
+    before = folder.frame()
+    assert not folder.has_groups() and [line["step"] for line in before.metrics] == [1, 2, 3, 4, 5]
+    folder.note_resume(2)
+    folder.append("metrics", {"step": 3, "loss": 2.0})
+    after = folder.frame(before.cursor)
+    assert after.reset, "what a follower has of steps 3 to 5 no longer counts"
+    assert [(line["step"], line["loss"]) for line in after.metrics] == [(1, 1.0), (2, 1.0), (3, 2.0)]
+    assert not (folder.path / "groups.jsonl").exists()
+    assert not folder.frame(after.cursor).reset
+
+
 def test_a_second_resume_from_further_back(folder: RunFolder) -> None:
     for step in (1, 2, 3):
         folder.append("groups", group(step))
