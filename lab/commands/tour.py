@@ -112,7 +112,7 @@ def _tour(store: Store, seeds: list[int], legs: list[str], arguments: argparse.N
         return 0
     print_table(HEAD, [_row(stage) for stage in stages], right=range(2, len(HEAD)))
     print()
-    for line in _summary(stages):
+    for line in [*_summary(stages), *_idle(stages, system_locale())]:
         print(line)
     return 0
 
@@ -135,6 +135,15 @@ def _row(stage: Stage) -> tuple[object, ...]:
         len(stage.roles),
         f"{result['peak_memory_bytes'] / 1e6:.0f} MB",
     )
+
+
+def _idle(stages: list[Stage], locale: str) -> list[str]:
+    """A sentence for each run that changed nothing, though it took its steps."""
+    idle = [stage for stage in stages if stage.result.get("weights_changed") is False]
+    return [
+        f"{stage.leg} ({stage.seed}): {say('note.weights_unchanged', locale, steps=stage.result['steps'])}"
+        for stage in idle
+    ]
 
 
 def _figure(value: float | None, form: str) -> str:

@@ -88,7 +88,7 @@ class Probe:
 
     def _train(self, changes: dict[str, Any]) -> float:
         """Seconds of a step of the recipe with these changes: a mean without the first one, which warms up."""
-        timed = {"steps": self.steps, "measure_samples": 0, "measure_every": 0, "warmup_steps": 0}
+        timed: dict[str, Any] = {"steps": self.steps, "measure_samples": 0, "measure_every": 0, "warmup_steps": 0}
         if getattr(self.recipe, "watch_preferences", ""):
             timed["watch_preferences"] = ""
         with self._task(timed | changes) as task:
