@@ -113,7 +113,9 @@ class RecipeFields:
         if field.path in form.ONLY_IF:
             change["visible"] = form.visible(field, standing)
         if field.path in form.CHOOSERS:
-            change["choices"] = self._choices(field.algorithm, field.path, language, change["value"], standing.get("model", ""))
+            change["choices"] = self._choices(
+                field.algorithm, field.path, language, change["value"], standing.get("model", "")
+            )
         return gr.update(**change)
 
     def _offered(self, algorithm: str, path: str) -> Any:
