@@ -116,9 +116,9 @@ window.labDraft = (() => {
     },
     // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for, what is wrong.
     take(message) {
-      const { preset, chosen, edits, before, filled, snapped, waits, later, problem } = message;
-      // Another preset may have been clicked since: its own answer is on the way. Where nothing was ever chosen, this is the first.
-      if (chosen || model || !state.preset) state = { ...state, preset };
+      const { preset, asked, chosen, edits, before, filled, snapped, waits, later, problem } = message;
+      // Unless another preset was clicked since: its own answer is on the way.
+      if (chosen || state.preset === asked) state = { ...state, preset };
       if (edits) state = { ...state, edits: put(state.edits, preset, edits) };
       if (before) state = { ...state, before: put(state.before, preset, before) };
       if (filled) {

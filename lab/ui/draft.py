@@ -43,8 +43,9 @@ def draft_component() -> gr.HTML:
 class Draft(BaseModel):
     """``edits`` and, one step back, ``before``: by preset, what was typed over it by dotted path.
 
-    The rest is of the page as it is now: the preset that the fields hold (empty: none yet), why the page asks (``settle``: a field was
-    left; ``look``: what was waited for may be there), the model that was clicked, whether the rows are looked at.
+    The rest is of the page as it is now: the preset that was asked for (there may be none of that name any more), the one that the
+    fields hold (empty: none yet), why the page asks (``settle``: a field was left; ``look``: what was waited for may be there), the
+    model that was clicked, whether the rows are looked at.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +53,7 @@ class Draft(BaseModel):
     preset: str = ""
     edits: dict[str, Edits] = {}
     before: dict[str, Edits] = {}
+    asked: str = ""
     shown: str = ""
     asks: str = ""
     model: str = ""
@@ -99,6 +101,7 @@ def read_draft(stored: Any, presets: list[str]) -> Draft:
         draft = Draft.model_validate(json.loads(stored) if isinstance(stored, str) and stored else stored or {})
     except (ValidationError, ValueError):
         draft = Draft()
+    draft = draft.model_copy(update={"asked": draft.preset})
     if draft.preset in presets:
         return draft
     wanted = next((name for name in presets if name.endswith("/grpo")), presets[0] if presets else "")

@@ -146,8 +146,12 @@ class TestTrain:
         updates = train.form.answered(browser(), json.dumps(draft))
         assert told["filled"]["values"]["steps"] == 240
         assert not set(updates) & set(train.form.fields.everything)
-        assert heard(train, updates).keys() == {"preset", "chosen", "waits", "later", "problem", "number"}
+        assert heard(train, updates).keys() == {"preset", "asked", "chosen", "waits", "later", "problem", "number"}
         assert heard(train, updates)["chosen"] is False, "another preset may have been clicked since"
+
+    def test_a_preset_that_is_gone_is_answered_with_one_that_is_there(self, train):
+        told = heard(train, train.form.answered(browser(), json.dumps({"preset": "tiny/gone"})))
+        assert (told["asked"], told["preset"], told["chosen"]) == ("tiny/gone", "tiny/grpo", False)
 
     def test_another_group_size_leaves_no_other_batch_behind(self, train):
         def settled(**typed: Any) -> tuple[Any, str]:
@@ -174,7 +178,7 @@ class TestTrain:
     def test_a_model_that_was_clicked_is_answered_with_its_preset(self, train):
         updates = train.form.answered(browser(), json.dumps({**json.loads(sent("tiny/dpo")), "model": "qwen2.5-1.5b"}))
         told = heard(train, updates)
-        assert (told["preset"], told["chosen"]) == ("qwen2.5-1.5b/dpo", True)
+        assert (told["asked"], told["preset"]) == ("tiny/dpo", "qwen2.5-1.5b/dpo")
 
     def test_a_broken_preset_is_named_and_the_others_work(self, store, supervisor, tmp_path):
         (tmp_path / "mine").mkdir()

@@ -199,7 +199,7 @@ class TrainForm:
         known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
         draft = draft.typed(form.changes(recipe, known))
         fills = chosen or draft.shown != draft.preset
-        heard: dict[str, Any] = {"preset": draft.preset, "chosen": chosen or bool(draft.model)}
+        heard: dict[str, Any] = {"preset": draft.preset, "asked": draft.asked, "chosen": chosen}
         if chosen:
             heard |= {"edits": draft.of(draft.preset), "before": draft.before.get(draft.preset, {})}
         updates, wrong = self._said(draft, request, told, fills=fills)
