@@ -29,7 +29,7 @@ window.labDraft = (() => {
     }
   };
   const changed = (reason = "") => {
-    asks = reason;
+    if (asks !== "settle") asks = reason; // a field that was left is not forgotten for what comes before the answer
     keep();
     ask();
   };
@@ -63,8 +63,12 @@ window.labDraft = (() => {
   };
 
   return {
-    // What is sent with a request.
-    sent: () => JSON.stringify({ ...state, shown: shown.preset, asks, model, preview }),
+    // What is sent with a request; `asking` where the page asks, and not a button.
+    sent(asking) {
+      const draft = JSON.stringify({ ...state, shown: shown.preset, asks, model, preview });
+      if (asking) asks = "";
+      return draft;
+    },
 
     // A person typed: only what differs from what the fields held counts, and it counts for the preset that they hold.
     typed(algorithm, paths, values) {
@@ -79,9 +83,12 @@ window.labDraft = (() => {
     },
     // A field was left of which another one must be a multiple.
     settled() {
-      if (!unsettled) return;
-      unsettled = false;
-      changed("settle");
+      // Gradio tells of what was typed a moment after the browser has told that the field was left.
+      setTimeout(() => {
+        if (!unsettled) return;
+        unsettled = false;
+        changed("settle");
+      }, 100);
     },
     choosePreset(preset) {
       state = { ...state, preset };

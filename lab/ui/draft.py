@@ -27,6 +27,9 @@ window.labDraft.ready(() => trigger("select", {}));
 SENT = "() => window.labDraft.sent()"
 """For ``js=`` of an event whose one input is the draft: what stands in the browser at this moment is sent."""
 
+ASKING = "() => window.labDraft.sent(true)"
+"""The same where the page itself asks: why it does counts once."""
+
 
 def with_draft(*others: str) -> str:
     """The same for an event with further inputs after the draft, by any names."""

@@ -24,7 +24,7 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Run, RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
-from lab.ui.draft import SENT, Draft, Wait, draft_component, message, read_draft
+from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
@@ -95,7 +95,7 @@ class TrainForm:
 
     def wire(self) -> None:
         """Connect the events; those of the Start button are the tab's."""
-        self.draft.select(self.answered, [self.draft], self.everything, js=SENT, trigger_mode="always_last", **LIGHT)
+        self.draft.select(self.answered, [self.draft], self.everything, js=ASKING, trigger_mode="always_last", **LIGHT)
         self.fetch.get.click(self.fetch_asked, [self.draft], self.everything, js=SENT, **LIGHT)
         self.fetch.cancel.click(self.fetch_ended, [self.draft], self.everything, js=SENT, **LIGHT)
         self.reset.click(None, js="() => void window.labDraft.reset()", **LIGHT)
