@@ -29,7 +29,7 @@ window.labDraft = (() => {
     }
   };
   const changed = (reason = "") => {
-    asks = reason;
+    if (asks !== "settle") asks = reason; // a field that was left is not forgotten for what comes before the answer
     keep();
     ask();
   };
@@ -44,7 +44,9 @@ window.labDraft = (() => {
     const sentence = document.createElement("p");
     sentence.className = "field-problem";
     sentence.textContent = problem.text;
-    field.append(sentence);
+    const column = field.querySelector("label:not(:has([type=checkbox])), .container");
+    if (column) column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
+    else field.append(sentence);
     const input = field.querySelector("input, textarea, select");
     if (input) input.setAttribute("aria-invalid", "true");
   };
@@ -61,8 +63,12 @@ window.labDraft = (() => {
   };
 
   return {
-    // What is sent with a request.
-    sent: () => JSON.stringify({ ...state, shown: shown.preset, asks, model, preview }),
+    // What is sent with a request; `asking` where the page asks, and not a button.
+    sent(asking) {
+      const draft = JSON.stringify({ ...state, shown: shown.preset, asks, model, preview });
+      if (asking) asks = "";
+      return draft;
+    },
 
     // A person typed: only what differs from what the fields held counts, and it counts for the preset that they hold.
     typed(algorithm, paths, values) {
@@ -77,9 +83,12 @@ window.labDraft = (() => {
     },
     // A field was left of which another one must be a multiple.
     settled() {
-      if (!unsettled) return;
-      unsettled = false;
-      changed("settle");
+      // Gradio tells of what was typed a moment after the browser has told that the field was left.
+      setTimeout(() => {
+        if (!unsettled) return;
+        unsettled = false;
+        changed("settle");
+      }, 100);
     },
     choosePreset(preset) {
       state = { ...state, preset };
@@ -122,9 +131,9 @@ window.labDraft = (() => {
     },
     // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for, what is wrong.
     take(message) {
-      const { preset, chosen, edits, before, filled, snapped, waits, later, problem } = message;
-      // Another preset may have been clicked since: its own answer is on the way. Where nothing was ever chosen, this is the first.
-      if (chosen || model || !state.preset) state = { ...state, preset };
+      const { preset, asked, chosen, edits, before, filled, snapped, waits, later, problem } = message;
+      // Unless another preset was clicked since: its own answer is on the way.
+      if (chosen || state.preset === asked) state = { ...state, preset };
       if (edits) state = { ...state, edits: put(state.edits, preset, edits) };
       if (before) state = { ...state, before: put(state.before, preset, before) };
       if (filled) {

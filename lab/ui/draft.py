@@ -27,6 +27,9 @@ window.labDraft.ready(() => trigger("select", {}));
 SENT = "() => window.labDraft.sent()"
 """For ``js=`` of an event whose one input is the draft: what stands in the browser at this moment is sent."""
 
+ASKING = "() => window.labDraft.sent(true)"
+"""The same where the page itself asks: why it does counts once."""
+
 
 def with_draft(*others: str) -> str:
     """The same for an event with further inputs after the draft, by any names."""
@@ -43,8 +46,9 @@ def draft_component() -> gr.HTML:
 class Draft(BaseModel):
     """``edits`` and, one step back, ``before``: by preset, what was typed over it by dotted path.
 
-    The rest is of the page as it is now: the preset that the fields hold (empty: none yet), why the page asks (``settle``: a field was
-    left; ``look``: what was waited for may be there), the model that was clicked, whether the rows are looked at.
+    The rest is of the page as it is now: the preset that was asked for (there may be none of that name any more), the one that the
+    fields hold (empty: none yet), why the page asks (``settle``: a field was left; ``look``: what was waited for may be there), the
+    model that was clicked, whether the rows are looked at.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +56,7 @@ class Draft(BaseModel):
     preset: str = ""
     edits: dict[str, Edits] = {}
     before: dict[str, Edits] = {}
+    asked: str = ""
     shown: str = ""
     asks: str = ""
     model: str = ""
@@ -99,6 +104,7 @@ def read_draft(stored: Any, presets: list[str]) -> Draft:
         draft = Draft.model_validate(json.loads(stored) if isinstance(stored, str) and stored else stored or {})
     except (ValidationError, ValueError):
         draft = Draft()
+    draft = draft.model_copy(update={"asked": draft.preset})
     if draft.preset in presets:
         return draft
     wanted = next((name for name in presets if name.endswith("/grpo")), presets[0] if presets else "")

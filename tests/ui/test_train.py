@@ -10,15 +10,21 @@ import gradio as gr
 import pytest
 
 from lab.core.access import Access
+from lab.core.preferences import Derivation
 from lab.core.recipes import parse
+from lab.runs.changes import Topic
 from lab.runs.preview import Previews
+from lab.runs.supervisor import Supervisor
+from lab.store.annotation import Annotation
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
+from lab.ui.draft import Wait
 from lab.ui.presets import Presets, model_about, model_label, model_of
 from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.tabs.train_fetch import FetchRow
 from lab.ui.tabs.train_presets import PresetChooser
 from lab.ui.tabs.train_preview import PreviewPane, shown
+from tests.store.annotating import ANNA, judge_all, sums
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ class TestPresets:
     def test_the_chooser_shows_one_model_and_still_takes_every_preset(self, presets: Presets) -> None:
         with gr.Blocks(analytics_enabled=False):
             chooser = PresetChooser(presets, gr.I18n(en={}, zh={}))
-        model, preset = chooser.shown("smollm2-135m/rm", "en")
+        model, preset = chooser.shown("smollm2-135m/rm", "en").values()
         assert model["value"] == "smollm2-135m" and preset["value"] == "smollm2-135m/rm"
         assert {model_of(name) for _, name in preset["choices"]} == {"smollm2-135m"}
         assert all(chooser.preset.preprocess(name) == name for name in presets.names)
@@ -80,9 +86,36 @@ class TestStarts:
         models = {value: label for label, value in starts.models()}
         assert "tiny" in models and f"run:{rm}" not in models
         assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0%")
-        rewards = starts.reward_models("en")
+        rewards = starts.reward_models("en", "tiny")
         assert rewards[0][1] == "" and rewards[1] == (f"my judge · 87.5% · {rm}", f"run:{rm}")
         assert len(rewards) == 2
+
+    def test_a_reward_model_on_another_base_is_not_offered(self, store: Store, presets: Presets) -> None:
+        started = {"model": "smollm2-135m", "training": "lora"}
+        policy = store.create_run(parse({"algorithm": "sft", **started}), dataset_hash="sha256:0").id
+        whole = store.create_run(
+            parse({"algorithm": "sft", "model": "tiny", "training": "full"}), dataset_hash="sha256:0"
+        ).id
+        on = {}
+        for base in ("tiny", "smollm2-135m", f"run:{whole}"):
+            run = store.create_run(parse({"algorithm": "rm", "model": base}), dataset_hash="sha256:0")
+            store.change(run.id, state=RunState.FINISHED)
+            on[base] = f"run:{run.id}"
+        starts = StartChoices(store, presets)
+        for model, base in (("tiny", "tiny"), (f"run:{policy}", "smollm2-135m"), (f"run:{whole}", f"run:{whole}")):
+            assert [value for _, value in starts.reward_models("en", model)] == ["", on[base]], model
+
+    def test_two_versions_of_one_name_are_told_apart(self, store: Store, presets: Presets) -> None:
+        annotation = Annotation(store)
+        collection = sums(annotation, 3)
+        judge_all(annotation, ANNA, collection)
+        annotation.freeze(collection, name="mine")
+        annotation.freeze(collection, Derivation(least_votes=1, use_edits=False), name="mine")
+        for language in ("en", "zh"):
+            labels = [
+                label for label, value in StartChoices(store, presets).data("dpo", language) if "version:" in value
+            ]
+            assert len(labels) == len(set(labels)) and all("mine" in label for label in labels)
 
     def test_data_fit_the_algorithm(self, store: Store, presets: Presets) -> None:
         run = finished(store, "grpo", "groups here", {})
@@ -96,27 +129,34 @@ class TestStarts:
 
 
 class TestFetch:
-    def drawn(self, store: Store, **values: Any) -> FetchRow:
+    def row(self, store: Store) -> FetchRow:
         with gr.Blocks(analytics_enabled=False):
-            return FetchRow(store, lambda _: parse({"algorithm": "sft", **values}), gr.I18n(en={}, zh={}))
+            return FetchRow(store, Supervisor(store), gr.I18n(en={}, zh={}))
+
+    def shown(self, row: FetchRow, language: str = "en-US", **values: Any) -> tuple[dict[Any, Any], Wait, bool]:
+        marks = dict.fromkeys(Topic, "1")
+        return row.shown(browser(language), parse({"algorithm": "sft", **values}), marks)
 
     @pytest.mark.parametrize(("language", "said"), [("en-US", "Not on this machine yet"), ("zh-CN", "本机还没有")])
     def test_what_is_not_here_is_one_sentence_and_start_waits(self, store: Store, language: str, said: str) -> None:
-        row = self.drawn(store, model="smollm2-135m", dataset="hub:org/name@train")
-        visible, text, get, cancel, timer, lacking, start = row.looked(browser(language), {})
-        assert visible["visible"] and get["visible"] and not cancel["visible"] and not timer.active
+        row = self.row(store)
+        updates, waits, missing = self.shown(row, language, model="smollm2-135m", dataset="hub:org/name@train")
+        assert updates[row.row]["visible"] and updates[row.get]["visible"] and not updates[row.cancel]["visible"]
+        text = updates[row.said]
         assert said in text and "smollm2-135m" in text and "hub:org/name@train" in text and text.count("<p") == 1
-        assert lacking == 2 and start["interactive"] is False
+        assert missing and waits == Wait(), "nothing is fetched: there is nothing to wait for"
 
     def test_where_all_is_here_nothing_stands_there(self, store: Store) -> None:
-        visible, text, *_, start = self.drawn(store).looked(browser(), {})
-        assert visible["visible"] is False and text == "" and start["interactive"] is True
+        row = self.row(store)
+        updates, waits, missing = self.shown(row)
+        assert updates[row.row]["visible"] is False and updates[row.said] == "" and (waits, missing) == (Wait(), False)
 
     def test_a_name_is_never_markup(self, store: Store) -> None:
         (store.home / "x.gguf").write_bytes(b"GGUF")
         file = store.home / "<img src=x>.gguf"
         file.write_bytes(b"GGUF")
-        text = self.drawn(store, model=str(file)).looked(browser(), {})[1]
+        row = self.row(store)
+        text = self.shown(row, model=str(file))[0][row.said]
         assert "<img" not in text and "&lt;img" in text
 
 
@@ -159,7 +199,12 @@ class TestPreview:
         from lab.ui.tabs import train_preview
 
         with gr.Blocks(analytics_enabled=False):
-            pane = PreviewPane(Previews(store.home), lambda _: parse({"algorithm": "sft"}), gr.I18n(en={}, zh={}))
-        monkeypatch.setattr(train_preview, "user_of", lambda _: SimpleNamespace(access=Access.ANNOTATOR))
-        assert pane.looked(browser(), {}, True)[0] == gr.skip()
-        assert pane.unfolded.access is Access.OWNER
+            pane = PreviewPane(Previews(store.home), gr.I18n(en={}, zh={}))
+        asked: list[Any] = []
+        monkeypatch.setattr(pane._previews, "look", lambda recipe: asked.append(recipe))
+        recipe, marks = parse({"algorithm": "sft"}), dict.fromkeys(Topic, "1")
+        for access in (Access.VIEWER, Access.ANNOTATOR, Access.OWNER):
+            monkeypatch.setattr(train_preview, "user_of", lambda _, access=access: SimpleNamespace(access=access))
+            rows, waits = pane.looked(browser(), recipe, marks)
+            assert (rows == gr.skip(), waits == Wait(), asked == []) == (access < Access.OWNER,) * 3
+        assert waits == Wait({Topic.ANSWERS: "1"}), "it asks again once the rows are read"

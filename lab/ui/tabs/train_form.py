@@ -25,11 +25,11 @@ from lab.store.annotation import Annotation
 from lab.store.runs import Run, RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
-from lab.ui.draft import SENT, Draft, Wait, draft_component, message, read_draft
+from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
-from lab.ui.sentences import language_of, plan, problem
+from lab.ui.sentences import bounds, language_of, plan, problem
 from lab.ui.tabs.train_cost import CostLine
 from lab.ui.tabs.train_fetch import FetchRow
 from lab.ui.tabs.train_fields import RecipeFields
@@ -100,7 +100,7 @@ class TrainForm:
 
     def wire(self) -> None:
         """Connect the events; those of the Start button are the tab's."""
-        self.draft.select(self.answered, [self.draft], self.everything, js=SENT, trigger_mode="always_last", **LIGHT)
+        self.draft.select(self.answered, [self.draft], self.everything, js=ASKING, trigger_mode="always_last", **LIGHT)
         self.fetch.get.click(self.fetch_asked, [self.draft], self.everything, js=SENT, **LIGHT)
         self.fetch.cancel.click(self.fetch_ended, [self.draft], self.everything, js=SENT, **LIGHT)
         self.reset.click(None, js="() => void window.labDraft.reset()", **LIGHT)
@@ -204,7 +204,7 @@ class TrainForm:
         known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
         draft = draft.typed(form.changes(recipe, known))
         fills = chosen or draft.shown != draft.preset
-        heard: dict[str, Any] = {"preset": draft.preset, "chosen": chosen or bool(draft.model)}
+        heard: dict[str, Any] = {"preset": draft.preset, "asked": draft.asked, "chosen": chosen}
         if chosen:
             heard |= {"edits": draft.of(draft.preset), "before": draft.before.get(draft.preset, {})}
         updates, wrong = self._said(draft, request, told, fills=fills)
@@ -292,7 +292,14 @@ class TrainForm:
         path = str(wrong.params.get("field", "")) if wrong is not None else ""
         if wrong is None or path not in {field.path for field in form.fields(algorithm)}:
             return None
-        return {"field": self.fields.entry(algorithm, path).elem_id, "text": problem(wrong, language)}
+        field = next(field for field in form.fields(algorithm) if field.path == path)
+        short = bounds(field, language) if wrong.key == "recipe_value" else None
+        text = (
+            say("train.takes", language, field=field.words["label"][language], bounds=short)
+            if short
+            else problem(wrong, language)
+        )
+        return {"field": self.fields.entry(algorithm, path).elem_id, "text": text}
 
     def _recipe_in(self, draft: Draft) -> Recipe:
         """The recipe that stands in a draft. Raises LabError."""
