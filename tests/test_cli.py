@@ -86,7 +86,9 @@ def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_train_to_the_end(store: Store, preset: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", str(preset), "--set", "steps=3", "--set", "name=third time", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert "Time: not measured yet" in printed.err, "time is said at the start, known or not"
+    shown = json.loads(printed.out)
     assert (shown["state"], shown["step"], shown["steps"], shown["name"]) == ("finished", 3, 3, "third time")
     assert cli.main(["runs", "--json"]) == 0
     assert [run["id"] for run in json.loads(capsys.readouterr().out)["runs"]] == [shown["id"]]

@@ -25,7 +25,8 @@ SHOWN = (("reward", "reward"), ("loss", "loss"), ("token_accuracy", "accuracy"))
 class ProgressLine:
     """One line that is written over on a terminal, and plain lines now and then anywhere else. On standard error."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, before: str = "") -> None:
+        """``before`` is said once the run has started."""
         self._store = store
         self._locale = system_locale()
         self._terminal = sys.stderr.isatty()
@@ -34,11 +35,14 @@ class ProgressLine:
         self._stage: str | None = None
         self._printed = 0.0
         self._told = 0
+        self._before = before
 
     def __call__(self, now: Summary) -> None:
         if not self._named:
             self._named = True
             self._say(say("cli.run_started", self._locale, run=now["id"], name=now["name"]))
+            if self._before:
+                self._say(self._before)
         if not self._stopping and self._store.folder(now["id"]).stop_requested() and now["state"] == "running":
             self._stopping = True
             key = "cli.stopping_soon" if now["stop_at_step"] is None else "cli.stopping"
@@ -66,9 +70,9 @@ class ProgressLine:
         print(f"\r\x1b[2K{sentence}" if self._terminal else sentence, file=sys.stderr, flush=True)
 
 
-def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run]) -> int:
-    """Run ``start`` with a progress line, print how it ended, and return the exit status."""
-    line = ProgressLine(store)
+def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run], before: str = "") -> int:
+    """Run ``start`` with a progress line, print how it ended, and return the exit status. ``before`` is said once it has started."""
+    line = ProgressLine(store, before)
     try:
         run = start(line)
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0 finished, 1 failed, 130 stopped."""
     recipe = chosen_recipe(arguments)
     store = open_store(arguments)
-    print(cost_before(recipe, store.home.absolute()), file=sys.stderr)
-    return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line))
+    before = cost_before(recipe, store.home.absolute())
+    return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line), before)
 
 
 def cost_before(recipe: Recipe, home: Path) -> str:
