@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.preference_rows import answers_of
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
 from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_answer, is_missing, is_untrained, prompt_from, text, turns
 
@@ -28,6 +29,12 @@ def demonstration(row: Mapping[str, Any], column: str) -> Row:
     if len(answer) != 1 or answer[0]["role"] != ASSISTANT:
         raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, column)
     return {"prompt": prompt_from(prompt), "completion": answer[0]["content"]}
+
+
+def demonstrations(row: Mapping[str, Any], column: str) -> list[Row]:
+    """The same, once for each answer where the column is a list of them."""
+    answers = answers_of(row.get(column))
+    return [demonstration({**row, column: answer}, column) for answer in answers or [row.get(column)]]
 
 
 def conversation(row: Mapping[str, Any], *, every_answer: bool) -> Row:

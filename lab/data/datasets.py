@@ -21,7 +21,7 @@ from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note
+from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
@@ -117,12 +117,16 @@ def _load(recipe: Recipe, home: Path | None) -> Dataset:
         shaped = shape_prompts(rows, conversations=True)
     train, apart = _split(shaped.rows)
     held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
-    return _reported(Dataset(train, held_out, rows.content_hash), shaped)
+    aside = len(apart) - len(held_out)
+    return _reported(
+        Dataset(train, held_out, rows.content_hash), shaped, [note("set_aside", count=aside)] if aside else []
+    )
 
 
-def _reported(dataset: Dataset, shaped: Shaped) -> Dataset:
+def _reported(dataset: Dataset, shaped: Shaped, notes: Sequence[Note] = ()) -> Dataset:
     """With what was left out, passed over and assumed."""
-    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=shaped.notes)
+    said = (*shaped.notes, *notes)
+    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=said)
 
 
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.data.columns import with_columns
-from lab.data.completion_rows import conversation, conversation_prompt, demonstration, known_answer
+from lab.data.completion_rows import conversation, conversation_prompt, demonstration, demonstrations, known_answer
 from lab.data.labels import SCORES, Labels
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.notes import Note, note
@@ -146,11 +146,12 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
         if form is Form.QUESTIONS:
             shaped = demonstration({**row, "prompt": row.get("question")}, "answer")
             answer = _final(shaped["completion"]) if FINAL in shaped["completion"] else ""
-        else:
-            column = "output" if form is Form.ALPACA else "completion"
-            shaped = demonstration({**row, "prompt": row.get("instruction")} if form is Form.ALPACA else row, column)
-            answer = known_answer(row)
-        return [shaped | ({"answer": answer} if answer else {})]
+            return [shaped | ({"answer": answer} if answer else {})]
+        alpaca = form is Form.ALPACA
+        view = {**row, "prompt": row.get("instruction")} if alpaca else row
+        answer = known_answer(row)
+        known = {"answer": answer} if answer else {}
+        return [shaped | known for shaped in demonstrations(view, "output" if alpaca else "completion")]
 
     return shape_rows(rows, found, shape, notes)
 

@@ -116,7 +116,7 @@ class PairFinder:
         self.known = known
         self.lines: dict[str, int] = {}
         """The id of each pair, and the line on which it stood first."""
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, int] = {}
 
     def find(self, rows: Rows) -> FoundPairs:
         """The pairs of these rows that were in none before. Raises DatasetError as ``find_pairs`` does."""
@@ -150,7 +150,7 @@ class PairFinder:
         if pair.id in self.lines:
             same = voted is not None and self.lines[pair.id] == line
             return None if same else LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))
-        if theirs and self._owners.setdefault(theirs, pair.id) != pair.id:
+        if theirs and self._owners.setdefault(theirs, line) != line:
             return LeftOut(line, WhyLeftOut.ID_TWICE, theirs[:80])
         self.lines[pair.id] = line
         return None

@@ -22,7 +22,7 @@ def preferences_of(row: Mapping[str, Any]) -> list[Row]:
 
     Of lists, each answer of the longer side meets one of the shorter, in turn: every answer is used, and none is multiplied.
     """
-    chosen, rejected = _answers(row.get("chosen")), _answers(row.get("rejected"))
+    chosen, rejected = answers_of(row.get("chosen")), answers_of(row.get("rejected"))
     if chosen is None and rejected is None:
         return [one_preference(row)]
     if not chosen and not rejected:
@@ -119,7 +119,7 @@ def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
     return "rejected" if _belongs(before[0], prompt) else "chosen"
 
 
-def _answers(value: Any) -> list[Any] | None:
+def answers_of(value: Any) -> list[Any] | None:
     """A cell that is a list of answers, as that list; None where it is one answer, or messages."""
     if isinstance(value, str) and value.lstrip().startswith('["'):
         try:

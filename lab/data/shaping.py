@@ -79,7 +79,9 @@ def _observe(row: Row, found: Recognised, counts: Counter[str]) -> None:
         written = written_turns(value) if isinstance(value, str) else None
         if written is not None:
             seen.add(f"written_{written[1]}")
-        if returned_by_tools(written[0] if written is not None else value):
+        if (not isinstance(value, str) and returned_by_tools(value)) or (
+            written is not None and returned_by_tools(written[0])
+        ):
             seen.add("tool_turns")
     counts.update(seen)
     if found.scores is not None:

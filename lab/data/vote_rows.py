@@ -15,6 +15,7 @@ The responses may have any of the names that ``pair_rows.py`` knows. A vote that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -105,7 +106,10 @@ def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted]]:
     if layout.first == "summaries":
         return [(_of_summaries(row, layout.prompt), layout.read(row, layout))]
     pair: dict[str, Any] = {"first": row.get(layout.first), "second": row.get(layout.second)}
-    if layout.prompt is not None:
+    questions = _texts(row.get(layout.prompt)) if layout.prompt is not None else None
+    if questions is not None:  # an arena's conversations, their texts in one list each
+        pair = {side: _woven(questions, _texts(value), side) for side, value in pair.items()}
+    elif layout.prompt is not None:
         pair["prompt"] = _question(row.get(layout.prompt))
     for side, letter in (("first", "a"), ("second", "b")):
         place = {"first": "1", "second": "2"}[side]
@@ -266,6 +270,29 @@ def _question(value: Any) -> Any:
     if isinstance(value, Mapping):
         return next((value[name] for name in ("full_text", "post", "text", "article") if text(value.get(name))), value)
     return value
+
+
+def _texts(value: Any) -> list[str] | None:
+    """A cell that is a list of texts, or JSON of one; None where it is anything else."""
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    texts = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(part, str) for part in value)
+    return list(value) if texts else None
+
+
+def _woven(questions: list[str], answers: list[str] | None, side: str) -> list[dict[str, str]]:
+    """Questions and answers by turns, as messages. Raises NotUsable where they are not equally many."""
+    if answers is None or len(answers) != len(questions):
+        raise NotUsable(WhyLeftOut.NOT_TEXT, side)
+    turns = zip(questions, answers, strict=True)
+    return [
+        {"role": role, "content": said}
+        for turn in turns
+        for role, said in zip(("user", "assistant"), turn, strict=True)
+    ]
 
 
 def _number(value: Any) -> float | None:
