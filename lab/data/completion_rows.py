@@ -13,6 +13,7 @@ from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.preference_rows import answers_of
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
 from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_answer, is_missing, is_untrained, prompt_from, text, turns
+from lab.data.written_turns import written_turns
 
 Row = dict[str, Any]
 
@@ -75,6 +76,8 @@ def known_answer(row: Mapping[str, Any]) -> str:
 
 def _check_marks(items: Any, every_answer: bool) -> None:
     """Refuse a conversation one of whose answers is marked as not to be trained, where it would be."""
+    if isinstance(items, str) and (written := written_turns(items)) is not None:
+        items = written[0]
     answers = [item for item in items if is_answer(item)] if isinstance(items, (list, tuple)) else []
     if any(is_untrained(item) for item in (answers if every_answer else answers[-1:])):
         raise NotUsable(WhyLeftOut.NOT_TO_TRAIN)

@@ -87,8 +87,9 @@ def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
     """The rows within a file's one object. Raises DatasetError where it has none."""
     value = _parse(source.path, file.read(), 1)
     if isinstance(value, dict):
-        if isinstance(value.get("rules"), list) and all(
-            isinstance(rule, dict) and "name" in rule for rule in value["rules"]
+        rules = value.get("rules")
+        if "algorithm" in value or (
+            rules and isinstance(rules, list) and all(isinstance(one, dict) and "name" in one for one in rules)
         ):
             raise DatasetError("dataset_kind_toml", path=source.path)
         lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], dict)]

@@ -45,6 +45,8 @@ class WhyLeftOut(StrEnum):
     """With a model's tokenizer and length, a side of a pair is longer than a reward model reads."""
     NO_CHOICE = "no_choice"
     """A ``gold``, a winner or a vote that names neither response; the detail is what it is."""
+    NO_VOTE = "no_vote"
+    """Nobody has voted on the two responses yet."""
     IMAGES = "images"
     """A picture, a sound or a film in the column that the detail names: the lab trains on text."""
     TOOLS = "tools"

@@ -15,7 +15,7 @@ from lab.data.prompt_rows import MEANINGS
 from lab.data.ranked_rows import list_columns
 from lab.data.rows import Rows
 from lab.data.turns import ASSISTANT, USER, turns
-from lab.data.vote_rows import PAIRED, Layout, layout_of
+from lab.data.vote_rows import PAIRED, Layout, has_votes, layout_of
 from lab.data.written_turns import written_turns
 
 Row = dict[str, Any]
@@ -239,6 +239,8 @@ def _messages_with_sides(rows: Rows) -> Recognised | None:
 def _votes(rows: Rows) -> Recognised | None:
     layout = layout_of(rows.columns)
     if layout is None or {"chosen", "rejected"} <= set(rows.columns):
+        return None
+    if layout.read is not None and not has_votes(rows.rows, layout):
         return None
     names = {} if layout.first in ("data", "summaries") else {"first": layout.first, "second": layout.second}
     if layout.prompt is not None and layout.first != "data":
