@@ -110,7 +110,8 @@ def _columns(value: dict[str, Any]) -> list[dict[str, Any]] | None:
     columns = list(value.values())
     if len(columns) < 2 or not columns[0]:
         return None
-    if all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+    listed = all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns)
+    if listed and not all(isinstance(column[0], dict) for column in columns):  # else these are several lists of rows
         return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
     keyed = all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns)
     if keyed and all(key.isdigit() for key in columns[0]):
