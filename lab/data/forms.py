@@ -149,6 +149,10 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
         alpaca = form is Form.ALPACA
         view = {**row, "prompt": row.get("instruction")} if alpaca else row
         known = _known(row)
+        if alpaca and isinstance(
+            row.get("output"), list
+        ):  # LLaMA-Factory's old preferences: only the first is the good one
+            raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
         return [shaped | known for shaped in demonstrations(view, "output" if alpaca else "completion")]
 
     return shape_rows(rows, found, shape, notes)

@@ -23,7 +23,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, text
+from lab.data.turns import is_missing, number_of, text
 
 Row = Mapping[str, Any]
 
@@ -221,7 +221,7 @@ def _flags(row: Row, layout: Layout) -> Voted:
 
 
 def _by_strength(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get(layout.vote[0]))
+    number = number_of(row.get(layout.vote[0]))
     if number is None or not -STRONGEST <= number <= STRONGEST:
         raise _no_choice(row.get(layout.vote[0]))
     if number == 0:
@@ -230,21 +230,21 @@ def _by_strength(row: Row, layout: Layout) -> Voted:
 
 
 def _by_place(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get(layout.vote[0]))
+    number = number_of(row.get(layout.vote[0]))
     if number not in (0, 1):
         raise _no_choice(row.get(layout.vote[0]))
     return Voted(Choice.FIRST if number == 0 else Choice.SECOND)
 
 
 def _shp(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get("labels"))
+    number = number_of(row.get("labels"))
     if number not in (0, 1):
         raise _no_choice(row.get("labels"))
     return Voted(Choice.FIRST if number == 1 else Choice.SECOND)
 
 
 def _by_score(row: Row, layout: Layout) -> Voted:
-    first, second = (_number(row.get(name)) for name in layout.vote)
+    first, second = (number_of(row.get(name)) for name in layout.vote)
     if first is None or second is None:
         raise NotUsable(WhyLeftOut.NO_SCORES, ", ".join(layout.vote))
     return Voted(Choice.TIE if first == second else Choice.FIRST if first > second else Choice.SECOND)
@@ -313,12 +313,3 @@ def _woven(questions: list[str], answers: list[str] | None, side: str) -> list[d
         for turn in turns
         for role, said in zip(("user", "assistant"), turn, strict=True)
     ]
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return float(value)
-    try:
-        return None if is_missing(value) else float(text(value))
-    except ValueError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,48 @@ def test_where_all_are_left_out_the_reason_is_told() -> None:
 def test_what_is_passed_over_is_named() -> None:
     shaped = shape_completions(rows({"prompt": "a", "completion": "b", "level": 3, "system": "", "note": None}))
     assert shaped.passed_over == ("level", "note")
+
+
+def test_a_context_that_stands_in_the_prompt_already_is_not_repeated() -> None:
+    (shaped,) = shape_prompts(rows({"prompt": "Ann came.\n\nWho came?", "context": "Ann came."})).rows
+    assert shaped["prompt"] == "Ann came.\n\nWho came?"
+    (shaped,) = shape_prompts(rows({"prompt": "Who came?", "context": "came"})).rows
+    assert shaped["prompt"] == "came\n\nWho came?", "a word of it is no context"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [[{"role": "system", "content": "Short."}, user("q")], [user("first"), assistant("answer"), user("q")]],
+)
+def test_what_the_sides_hold_beyond_the_prompt_is_part_of_it_for_every_use(before: list[dict[str, str]]) -> None:
+    read = rows({"prompt": "q", "chosen": [*before, assistant("a")], "rejected": [*before, assistant("b")]})
+    assert shape_preferences(read).rows == [{"prompt": before, "chosen": "a", "rejected": "b"}]
+    assert shape_prompts(read, conversations=True).rows == [{"prompt": before}]
+    demonstrated = rows({"prompt": "q", "completion": [*before, assistant("a")]})
+    assert shape_completions(demonstrated).rows == [{"prompt": before, "completion": "a"}]
+
+
+def test_a_ranked_list_is_no_demonstration_of_its_worse_answers() -> None:
+    with pytest.raises(DatasetError) as caught:
+        shape_completions(rows({"instruction": "q", "output": ["good", "bad"]}))
+    assert caught.value.params["reasons"][0]["say"] == "left_out.not_one_answer"  # type: ignore[index]
+
+
+def test_every_answer_of_a_conversation_or_the_last() -> None:
+    talk = [user("a"), assistant("b"), user("c"), assistant("d")]
+    read = rows({"messages": talk}, {"messages": talk[:2]}, {"messages": talk[:3]})
+    last, every = shape_completions(read), shape_completions(read, every_answer=True)
+    assert last.rows == [{"prompt": talk[:3], "completion": "d"}, {"prompt": "a", "completion": "b"}]
+    assert every.rows == [{"prompt": talk[:3], "completion": "d", "messages": talk}, {"prompt": "a", "completion": "b"}]
+    assert last.left_out == every.left_out == [LeftOut(3, WhyLeftOut.NO_ANSWER)]
+    few_shot = rows({"prompt": talk[:3], "completion": "d"})
+    assert "messages" not in shape_completions(few_shot, every_answer=True).rows[0], (
+        "the prompt's own answers are no demonstrations"
+    )
+
+
+def test_an_answer_that_is_marked_as_not_to_be_trained() -> None:
+    marked = [user("a"), {**assistant("b"), "weight": 0}, user("c"), assistant("d")]
+    read = rows({"messages": [user("a"), assistant("b")]}, {"messages": marked}, {"messages": json.dumps(marked)})
+    assert len(shape_completions(read).rows) == 3
+    assert [row.line for row in shape_completions(read, every_answer=True).left_out] == [2, 3]
