@@ -25,6 +25,7 @@ from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
+from lab.data.system_text import folded_rows
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -77,12 +78,22 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
     found = _load(recipe, home)
-    name = getattr(recipe, "watch_preferences", "")
-    if not name:
-        return found
-    pairs = shape_preferences(_rows(name, home)).rows
-    train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
-    return replace(found, train=train, watched=watched)
+    if name := getattr(recipe, "watch_preferences", ""):
+        pairs = shape_preferences(_rows(name, home)).rows
+        train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+        found = replace(found, train=train, watched=watched)
+    return _without_system(found) if getattr(recipe, "system_in_first_turn", False) else found
+
+
+def _without_system(found: Dataset) -> Dataset:
+    """The same rows with the system text before the first question."""
+    return replace(
+        found,
+        train=folded_rows(found.train),
+        held_out=folded_rows(found.held_out),
+        held_out_pairs=tuple(folded_rows(found.held_out_pairs)),
+        watched=tuple(folded_rows(found.watched)),
+    )
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
