@@ -22,7 +22,9 @@ COLUMNS = {"sft": ("completion",), "rm": SIDES, "dpo": SIDES}
 def encoded(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Encoded]:
     """Each completion of a row with its prompt, whole."""
     if recipe.algorithm == "sft":
-        every_turn = getattr(recipe, "train_on", "last") == "all"
+        every_turn = (
+            "messages" in row
+        )  # a prompt's own answers are not trained, those of a conversation may be (datasets.py)
         return {"completion": tokens.encode(row["prompt"], row["completion"], every_turn=every_turn)}
     return dict(zip(SIDES, tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"]), strict=True))
 
