@@ -166,6 +166,17 @@ def _binding(use: RuleUse, variable: str) -> str:
     return f"{about}{variable} = _reward_function({use.name!r}, _written({_literal(use.source)}), {tail})\n"
 
 
+IMPORTED_TYPES = frozenset(
+    f"from collections.abc import {name}" for name in ("Callable", "Iterator", "Mapping", "Sequence")
+)
+"""Imports that only annotations need."""
+
+
+def library_of(name: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """What one ready-made rule needs of the rules' modules, its own function last, and its imports from the standard library."""
+    return _library([_root(name)])
+
+
 def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """What the ready-made rules need: (name, text) in an order that runs, and by name the lines that import from the standard library."""
     definitions, imported = _definitions()

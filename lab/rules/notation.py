@@ -67,7 +67,7 @@ CHINESE_NUMERALS = (
     frozenset("负点分之百半") | frozenset(_CHINESE_DIGITS) | frozenset(_CHINESE_TENS) | frozenset(_CHINESE_MYRIADS)
 )
 
-_UNITS = {
+_UNITS: dict[str, tuple[str, int | Fraction, str]] = {
     "m": ("length", 1, "m meter meters metre metres 米"),
     "km": ("length", 1000, "km kilometer kilometers kilometre kilometres 千米 公里"),
     "cm": ("length", Fraction(1, 100), "cm centimeter centimeters centimetre centimetres 厘米"),
