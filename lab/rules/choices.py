@@ -43,7 +43,7 @@ def multiple_choice(prompt: str, completion: str, answer: str | None) -> float:
 
 def option_letter(text: str) -> str:
     r"""The letter that a text is and nothing else (``A``, ``(A)``, ``\text{(A)}``), or nothing."""
-    if len(text) > 40:
+    if len(text) > 40 or text.isdecimal():
         return ""
     found = _ONLY_LETTER.fullmatch(encodable(text))
     return str(found.group(1)) if found else ""

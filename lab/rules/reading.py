@@ -7,6 +7,7 @@ mathematics beyond that is a FORMULA; what is neither is UNREAD. Where in a comp
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import re2
 
@@ -15,12 +16,15 @@ from lab.rules.expressions import quotient
 from lab.rules.form import encodable
 from lab.rules.notation import normal
 from lab.rules.numbers import Unreadable, plain
-from lab.rules.polynomials import NotDefined, TooLarge, of_number
+from lab.rules.polynomials import NotDefined, TooLarge, of_number, whole_number
 from lab.rules.statements import NO_SOLUTION
 from lab.rules.values import Kind, Value
 
 LONGEST_VALUE = 400
 """Characters of one answer; longer text is UNREAD."""
+
+LONGEST_PLAIN = 40
+"""Characters of a number that is read without the long way."""
 
 MOST_ITEMS = 32
 """Items of a list."""
@@ -50,11 +54,28 @@ def read_value(text: str) -> Value:
     text = text.strip()
     if text.isdecimal() and text.isascii() and len(text) < 300:  # by far the most frequent
         return Value(Kind.NUMBER, text, of_number(int(text)))
+    if (plain_number := _plain_number(text)) is not None:
+        return plain_number
     if len(text) > LONGEST_VALUE:
         if text[:1].isdecimal() and text.replace(".", "").replace(",", "").isdecimal():
             return Value(Kind.HUGE, text)
         return Value(Kind.UNREAD, text)
     return _value_of(_trimmed(normal(plain(text))))
+
+
+def _plain_number(text: str) -> Value | None:
+    """``-5``, ``1,234`` and ``2.50`` without the long way; None for every other text."""
+    sign, digits = (-1, text[1:]) if text[:1] == "-" else (1, text)
+    whole, point, decimals = digits.partition(".")
+    groups = whole.split(",")
+    if not text.isascii() or len(text) > LONGEST_PLAIN or not all(group.isdecimal() for group in groups):
+        return None
+    if len(groups) > 1 and (len(groups[0]) > 3 or any(len(group) != 3 for group in groups[1:])):
+        return None
+    if point and not decimals.isdecimal():
+        return None
+    number = sign * (Fraction(f"{whole.replace(',', '')}.{decimals}") if point else int("".join(groups)))
+    return Value(Kind.NUMBER, text, of_number(whole_number(number) if isinstance(number, Fraction) else number))
 
 
 def is_integer(text: str) -> bool:

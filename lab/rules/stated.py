@@ -24,6 +24,9 @@ PHRASES = (
 )
 """Set phrases that the answer follows, in lower case."""
 
+_IN_PHRASES = ("answer", "option is", "choice is", "答案", "结果")
+"""One of them is in every set phrase."""
+
 _STRONG = (("<answer>", 8), ("####", 4), ("\\boxed", 6), ("\\fbox", 5))
 _CUTS = (" because ", " since ", "因为", " as there ", " which ", ", so ", ", and ")
 _DENIALS = ("not ", "n't ", "不是", "unknown", "cannot", "unclear", "并非")
@@ -81,6 +84,8 @@ def _marked(text: str) -> str | None:
 
 def _ends_of_phrases(text: str, at: int) -> Iterator[int]:
     """Where set phrases end that stand after this place, the last one first; of those that begin together the longest."""
+    if not any(word in text for word in _IN_PHRASES):
+        return
     ends: dict[int, int] = {}
     for phrase in PHRASES:
         if (place := text.rfind(phrase)) > at:
