@@ -7,7 +7,7 @@ from fractions import Fraction
 from lab.rules.expressions import quotient
 from lab.rules.notation import CHINESE_NUMERALS, chinese_number, unit_name
 from lab.rules.numbers import Number, Unreadable
-from lab.rules.polynomials import TooLarge, of_number
+from lab.rules.polynomials import TooLarge, multiply_quotients, of_number
 from lab.rules.values import Kind, Value
 
 HIGHEST_EXPONENT = 300
@@ -35,6 +35,9 @@ _NO_UNITS = frozenset(
         "than",
     ]
 )
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
+SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
+"""Words after a number that are no unit of it."""
 SHORT_WORDS = frozenset(
     [
         "an",
@@ -115,7 +118,11 @@ def read_amount(text: str) -> Value:
     value = _scientific(amount)
     if value is None:
         value = chinese_number(amount)
-    return Value(Kind.NUMBER, text, quotient(amount) if value is None else of_number(value), unit)
+    number = quotient(amount) if value is None else of_number(value)
+    scale, _, rest = unit.partition(" ")
+    if scale in _SCALES:
+        number, unit = multiply_quotients(number, of_number(_SCALES[scale])), rest
+    return Value(Kind.NUMBER, text, number, unit)
 
 
 def _scientific(text: str) -> Number | None:

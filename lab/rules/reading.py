@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import re2
 
-from lab.rules.amounts import FUNCTIONS, amount_and_unit, read_amount, words_of
+from lab.rules.amounts import FUNCTIONS, SAY_MORE, amount_and_unit, read_amount, words_of
 from lab.rules.expressions import quotient
 from lab.rules.form import encodable
 from lab.rules.notation import normal
@@ -54,13 +54,29 @@ def read_value(text: str) -> Value:
     text = text.strip()
     if text.isdecimal() and text.isascii() and len(text) < 300:  # by far the most frequent
         return Value(Kind.NUMBER, text, of_number(int(text)))
-    if (plain_number := _plain_number(text)) is not None:
-        return plain_number
+    if (quick := _quick(text)) is not None:
+        return quick
     if len(text) > LONGEST_VALUE:
         if text[:1].isdecimal() and text.replace(".", "").replace(",", "").isdecimal():
             return Value(Kind.HUGE, text)
         return Value(Kind.UNREAD, text)
     return _value_of(_trimmed(normal(plain(text))))
+
+
+def _quick(text: str) -> Value | None:
+    """A plain number, also as a letter's value (``x = 5``), with percent or with one word as its unit; None for every other text."""
+    name, equals, rest = text.partition("=")
+    if equals and (len(name.strip()) != 1 or not name.strip().isalpha()):
+        return None
+    amount, _, unit = (rest if equals else text).strip().rstrip(" .").partition(" ")
+    if amount.endswith("%") and not unit:
+        amount, unit = amount[:-1], "%"
+    elif unit and not (unit.isascii() and unit.isalpha() and len(unit) > 2 and unit.lower() not in SAY_MORE):
+        return None
+    value = _plain_number(amount)
+    if value is None or not unit:
+        return value
+    return value._replace(unit=unit.lower(), text=f"{amount} {unit.lower()}")
 
 
 def _plain_number(text: str) -> Value | None:

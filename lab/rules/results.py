@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import re2
 
-from lab.rules.amounts import FUNCTIONS, SHORT_WORDS, words_of
+from lab.rules.amounts import FUNCTIONS, SAY_MORE, SHORT_WORDS, words_of
 from lab.rules.form import encodable
 from lab.rules.notation import normal
 from lab.rules.numbers import is_number, plain, tokens
@@ -25,6 +25,7 @@ TAIL = 2000
 
 _CHECKS = ("check", "verif", "since", "because", "检验", "验证", "验算", "因为", "indeed", "substitut", "代入", "plug")
 _MATH_SIGNS = frozenset("+-*/^=")
+_LETTER_HAS_VALUE = re2.compile("(?:^|[^a-z])[a-z] *=|= *-?[a-z](?:[^a-z]|$)")
 _QUOTED = re2.compile('"[^"]*"')
 _JOINS = _MATH_SIGNS | frozenset("().√π")
 
@@ -46,6 +47,8 @@ def last_result(prompt: str, text: str) -> str | None:
     text = text[-TAIL:].replace("\\$", "＄")
     denied = max(text.rfind(phrase) for phrase in NO_SOLUTION)
     whole = text.strip()
+    if denied < 0 and (ending := _plain_ending(text)) is not None:
+        return ending
     if "=" in whole and whole[:2] in ("- ", "* ", "+ "):  # the mark of a list
         whole = whole[2:]
     if denied < 0 and len(whole) <= LONGEST_VALUE and "\n" not in whole and whole.count("=") <= 1:
@@ -60,6 +63,32 @@ def last_result(prompt: str, text: str) -> str | None:
     if segment is not None:
         return segment
     return _last_of_runs(prompt, _runs(_without_commands_of_latex(text)))
+
+
+def _plain_ending(text: str) -> str | None:
+    """The last number of prose, with the word after it, where it stands alone and no letter has a value; None for every other text."""
+    end = max(map(text.rfind, "0123456789")) + 1
+    after = text[end:].strip(" .,;!\n")
+    if not end or "\\" in text or (not after.replace(" ", "").replace("'", "").isalpha() and after):
+        return None
+    start = end - 1
+    while start > 0 and (
+        text[start - 1].isdecimal() or (text[start - 1] in ",." and text[start - 2 : start - 1].isdecimal())
+    ):
+        start -= 1
+    before = text[:start].rstrip(" $")
+    if (
+        len(before) < 2
+        or (before[-1] == ":" and before[-2].isdecimal())
+        or not (before[-2:].isalpha() or before[-1] in ":=")
+    ):
+        return None
+    if "=" in text and (
+        before[-1] != "=" or not before[:-1].rstrip()[-1:].isdecimal() or _LETTER_HAS_VALUE.search(encodable(text))
+    ):
+        return None
+    unit = after.partition(" ")[0] if text[end : end + 1] == " " else ""
+    return f"{text[start:end]} {unit}" if unit.isascii() and len(unit) > 2 and unit not in SAY_MORE else text[start:end]
 
 
 def _last_segment(text: str) -> str | None:
