@@ -19,6 +19,7 @@ from lab.core.rules import NOT_RUN, Score
 from lab.errors import MachineError, RuleError
 from lab.sandbox import ready
 from lab.sandbox.rewards import Weighed, reward_batch
+from lab.sandbox.worker import Workers
 from lab.sandbox.written import (
     BATCH,
     BATCH_CHARACTERS,
@@ -33,7 +34,6 @@ from lab.sandbox.written import (
     score_batch,
     worker,
 )
-from lab.sandbox.worker import Workers
 from lab.ui.text import word
 from tests.hostile.attacks import body, gives
 
