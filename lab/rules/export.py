@@ -20,9 +20,29 @@ from types import ModuleType
 
 from lab.core.recipes import RuleUse
 from lab.errors import RuleError
-from lab.rules import RULES, equality, form, mathematics, numbers, statements, syntax
+from lab.rules import (
+    RULES,
+    amounts,
+    choices,
+    equality,
+    expressions,
+    form,
+    mathematics,
+    notation,
+    numbers,
+    polynomials,
+    reading,
+    results,
+    stated,
+    statements,
+    syntax,
+    values,
+)
 
-MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, equality, form, syntax)
+MODULES: tuple[ModuleType, ...] = (
+    *(numbers, polynomials, expressions, form, notation, values, amounts, statements, reading, results, stated),
+    *(choices, equality, mathematics, syntax),
+)
 """Each after those that it imports from."""
 
 FOREIGN = {
@@ -40,6 +60,7 @@ FOREIGN = {
 
 NEEDS = {
     "python_static_check": ("pyflakes", "pyflakes"),
+    "equals_answer": ("math_verify", "math-verify[antlr4-13-2]"),
     "mathematically_equal": ("math_verify", "math-verify[antlr4-13-2]"),
 }
 """The module that a ready-made rule needs besides the standard library, and what pip calls it."""
@@ -143,6 +164,17 @@ def _binding(use: RuleUse, variable: str) -> str:
     about = f"# {_one_line(use.description)}\n" if use.description else ""
     tail = f"{use.low!r}, {use.high!r}, {use.fallback!r}"
     return f"{about}{variable} = _reward_function({use.name!r}, _written({_literal(use.source)}), {tail})\n"
+
+
+IMPORTED_TYPES = frozenset(
+    f"from collections.abc import {name}" for name in ("Callable", "Iterator", "Mapping", "Sequence")
+)
+"""Imports that only annotations need."""
+
+
+def library_of(name: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """What one ready-made rule needs of the rules' modules, its own function last, and its imports from the standard library."""
+    return _library([_root(name)])
 
 
 def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], dict[str, str]]:

@@ -21,7 +21,8 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 STUBS = ("gradio.component_meta", "create_or_modify_pyi")
@@ -37,11 +38,31 @@ def import_gradio() -> None:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
-        importlib.import_module("gradio")
+        with _no_socks_proxy():
+            importlib.import_module("gradio")
     finally:
         sys.meta_path.remove(finder)
         if isinstance(sys.modules.get(LATER), _Later):
             del sys.modules[LATER]
+
+
+@contextmanager
+def _no_socks_proxy() -> Iterator[None]:
+    """Without the variables that name a SOCKS proxy; they are back afterwards, for the workers that fetch.
+
+    Gradio makes an HTTP client as it is imported, which fails where such a proxy is named and the package ``socksio`` is not installed.
+    """
+    hidden = {
+        name: value
+        for name, value in os.environ.items()
+        if name.lower().endswith("_proxy") and value.strip().lower().startswith("socks")
+    }
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 class _Later(ModuleType):

@@ -33,6 +33,14 @@ def measure() -> list[Figure]:
     """Microseconds a completion, then a short real run."""
     rows = _rows()
     figures = [Figure(f"{name}, a completion", _microseconds([Weighed(RULES[name])], rows), "µs", 60) for name in NAMES]
+    figures.append(
+        Figure(
+            "equals_answer, a plain completion (#### 1,234)",
+            _microseconds([Weighed(RULES["equals_answer"])], _plain()),
+            "µs",
+            60,
+        )
+    )
     together = [Weighed(RULES[name]) for name in NAMES]
     figures.append(Figure("the three rules as one set, a completion", _microseconds(together, rows), "µs"))
     figures += [
@@ -66,6 +74,14 @@ def _rows() -> list[Row]:
     rows = list(distinct.values())
     random.Random(1).shuffle(rows)
     return rows
+
+
+def _plain() -> list[Row]:
+    """Completions that end in plain numbers as GSM8K's do, no text twice."""
+    return [
+        ("How many are left?", f"She has {number} boxes and sells {number % 7} of them.\n#### {number:,}", str(number))
+        for number in range(1000, 6000)
+    ]
 
 
 def _microseconds(rules: list[Weighed], rows: list[Row]) -> float:

@@ -14,7 +14,7 @@ import pytest
 from lab.core.recipes import RuleUse
 from lab.errors import RuleError
 from lab.rules import RULES
-from lab.rules.export import MODULES, _defined, as_python
+from lab.rules.export import FRAME, MODULES, _defined, as_python
 from lab.sandbox.rewards import reward_batch, weighed
 from lab.sandbox.written import worker
 from lab.tasks.equations import Split, Style, demonstrations
@@ -108,9 +108,27 @@ def test_a_name_in_the_rules_modules_means_one_thing() -> None:
             for each in _defined(statement)
         }
     )
-    assert [name for name, count in counts.items() if count > 1] == []
+    of_the_frame = {each for statement in ast.parse(FRAME).body for each in _defined(statement)}
+    assert [name for name, count in counts.items() if count > 1 or name in of_the_frame] == []
 
 
 def test_a_rule_that_is_not_here_is_named() -> None:
     with pytest.raises(RuleError, match="rule_not_exportable"):
         as_python([RuleUse(name="of_a_trusted_file")])
+
+
+def test_an_exported_rule_keeps_to_its_bounds_and_its_fallback(tmp_path: Path) -> None:
+    def always(number: str, **more: float) -> RuleUse:
+        return RuleUse(name=f"gives {number}", source=f"def reward(p, c, a):\n    return {number}\n", **more)
+
+    uses = [
+        always("7", low=0.0, high=1.0, fallback=0.25),
+        always("-0.5", low=0.0, high=1.0, fallback=0.5),
+        always("1.0", low=0.0, high=1.0, fallback=0.5),
+        always("0.0", low=0.0, high=1.0, fallback=0.5),
+        always("3", low=0.0, high=4.0, fallback=2.0),
+        always("float('inf')", low=0.0, high=4.0, fallback=2.0),
+        always("None", low=-1.0, high=0.0, fallback=-1.0),
+    ]
+    found, _ = run(as_python(uses), [("p", "c", None)], tmp_path)
+    assert list(found.values()) == [[0.25], [0.5], [1.0], [0.0], [3.0], [2.0], [-1.0]]

@@ -30,7 +30,7 @@ STORY = "She has 48 clips and sells half of them. How many are left?"
         ("x = 5 (since 3x = 15)", "5"),
         ("x = −4", "-4"),
         ("The answer is -4", "-4"),
-        ("10 - 4", "4"),
+        ("10 - 4", "6"),
         ("So the total is 1,234.", "1234"),
         ("It costs $1,234.50 in all", "1234.5"),
         ("9 * 2 = $<<9*2=18>>18 every day.\n#### 18", "18"),
@@ -168,3 +168,18 @@ def test_the_lab_s_own_task_is_scored_as_it_is_meant(language: Language) -> None
             asked, answer = problem.prompt(language), str(problem.x)
             rules = (integer_answer, consistent, equals_answer)
             assert sum(rule(asked, text, answer) for rule in rules) == reward, (asked, text)
+
+
+@pytest.mark.parametrize(
+    ("completion", "score"),
+    [
+        ("1/2 = 0.4", 0.0),
+        ("1/2 = 0.6", 0.0),
+        ("1/2 = 0.41", 0.0),
+        ("10/3 = 3.3", 1.0),
+        ("10/3 = 3.34", 1.0),
+        ("2/3 = 0.66", 1.0),
+    ],
+)
+def test_a_rounded_result_is_less_than_one_unit_of_its_last_decimal_off(completion: str, score: float) -> None:
+    assert consistent(STORY, completion, None) == score

@@ -130,3 +130,15 @@ def test_workers_side_by_side() -> None:
     finally:
         workers.close()
     assert all(each._process is None for each in workers.all)
+
+
+def test_threads_that_share_a_worker_get_their_own_replies(worker: Worker) -> None:
+    """Each call waits for the one before it; without that, replies go to whoever reads first."""
+    worker.start()
+
+    def scores(code: str) -> set[float]:
+        return {worker.apply("python_parses", "", code, None) for _ in range(150)}
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(scores, ["x = 1", "x = ", "y = 2", "def"]))
+    assert found == [{1.0}, {0.0}, {1.0}, {0.0}]

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from lab.core.rules import NOT_RUN, Score
 from lab.errors import MachineError, RuleError
 from lab.sandbox import ready
 from lab.sandbox.rewards import Weighed, reward_batch
+from lab.sandbox.worker import Workers
 from lab.sandbox.written import (
     BATCH,
     BATCH_CHARACTERS,
@@ -25,6 +27,7 @@ from lab.sandbox.written import (
     TYPICAL,
     Row,
     WrittenRule,
+    _batches,
     check_rule,
     check_source,
     cost,
@@ -296,3 +299,41 @@ def test_no_batch_begins_when_time_is_over() -> None:
     scores = score_batch(rule, MANY, time.monotonic())
     assert scores == [Score(0.5, NOT_RUN)] * len(MANY)
     assert score_batch(rule, MANY, time.monotonic() + 60) == [Score(1.0)] * len(MANY)
+
+
+LOOPS = "def reward(p, c, a):\n    while True:\n        pass\n"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """A worker that is killed before its own limit of time comes."""
+    workers = Workers(0.2, "inside_written.py")
+    workers.start()
+    monkeypatch.setattr("lab.sandbox.written.worker", lambda: workers)
+    yield workers
+    workers.close()
+
+
+def test_a_call_that_is_killed_scores_the_fallback(hasty: Workers) -> None:
+    rule = WrittenRule("loops", LOOPS, fallback=0.75)
+    assert score_batch(rule, ROWS[:2]) == [Score(0.75, "TimeoutError: took longer than 0.2 s")] * 2
+
+
+def test_a_call_whose_worker_dies_scores_the_fallback(hasty: Workers) -> None:
+    hasty.all[0].longest_call = 5.0
+    process = hasty.all[0]._process
+    assert process is not None
+    killer = threading.Timer(0.05, process.kill)
+    killer.start()
+    scores = score_batch(WrittenRule("loops", LOOPS, fallback=0.75), ROWS[:2])
+    killer.join()
+    assert scores == [Score(0.75, "the sandbox ended while it ran this rule")] * 2
+
+
+def test_batches_end_at_their_number_and_at_their_characters() -> None:
+    half = "x" * (BATCH_CHARACTERS // 2)
+    assert [len(batch) for batch in _batches([("", half, None)] * 5)] == [2, 2, 1]
+    assert [len(batch) for batch in _batches([("p", half, None)] * 3)] == [1, 1, 1]
+    assert [len(batch) for batch in _batches([("", half, "a")] * 3)] == [1, 1, 1]
+    assert [len(batch) for batch in _batches([("", "", None)] * (BATCH + 1))] == [BATCH, 1]
+    assert [len(batch) for batch in _batches([("", 3 * half, None), ("", "", None)])] == [1, 1]

@@ -61,3 +61,20 @@ print("well")
 """
     )
     assert out == "well\n"
+
+
+def test_a_socks_proxy_does_not_keep_gradio_from_being_imported() -> None:
+    """Gradio makes an HTTP client at its top; the workers that fetch find the proxy again."""
+    out = python(
+        """
+import os
+named = {"ALL_PROXY": "socks5://127.0.0.1:9", "https_proxy": "SOCKS5h://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+os.environ.update(named)
+from lab.server.lean import import_gradio
+import_gradio()
+import gradio
+assert {name: os.environ[name] for name in named} == named
+print("well")
+"""
+    )
+    assert out == "well\n"

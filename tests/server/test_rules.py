@@ -12,6 +12,8 @@ import pytest
 from lab.core.access import Access
 from lab.core.groups import ADVANTAGE_EPSILON, ThresholdKind, make_group
 from lab.core.recipes import parse
+from lab.rules import RULES
+from lab.rules.sources import source_of
 from lab.server.rule_bench import Bench, score_bench
 from lab.server.rule_samples import A_PAGE, groups_of
 from lab.ui.components.rule_bench import examples
@@ -52,11 +54,11 @@ def test_the_worked_example_has_exactly_the_numbers_of_the_course(lab: Lab) -> N
     assert group["tie_at_cut"] is True
 
 
-@pytest.mark.parametrize("name", sorted(set(examples()) - {"blank"}))
-def test_a_copy_to_edit_scores_the_worked_example_as_the_ready_made_rule_does(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(examples()) - {"blank"} | {name for name in RULES if source_of(name)}))
+def test_a_source_to_begin_from_scores_the_worked_example_as_the_ready_made_rule_does(name: str) -> None:
     tagged = "<think>3x = 15</think>\n<answer>5</answer>"
     rows = [*ROWS, {"prompt": "说明", "completion": tagged, "answer": "5"}] if name == "format_tags" else ROWS
-    found = scored([{"name": name}, {"name": "copy", "source": examples()[name]}], rows)
+    found = scored([{"name": name}, {"name": "copy", "source": source_of(name) or examples()[name]}], rows)
     assert [rule["problems"] for rule in found["rules"]] == [[], []]
     for completion in found["completions"]:
         assert completion["scores"][0] == pytest.approx(completion["scores"][1])

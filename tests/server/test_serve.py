@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -150,3 +151,24 @@ def test_a_network_that_is_lost_in_mid_save(served: Served) -> None:
     assert stored() == {half["id"], whole["id"]}
     with served.lab.store.reading() as connection:
         assert len(list(events(connection, collection))) == 2
+
+
+def test_a_kept_connection_does_not_wait_for_acknowledgements(lab: Lab) -> None:
+    """asyncio sets TCP_NODELAY on what a listener accepts only where its protocol is TCP."""
+    listener = listen(replace(lab.settings, port=0))
+
+    async def accepted() -> int:
+        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            try:
+                return await seen
+            finally:
+                writer.close()
+
+    assert asyncio.run(accepted()) != 0

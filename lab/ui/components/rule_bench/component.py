@@ -14,6 +14,8 @@ from typing import Any
 
 import gradio as gr
 
+from lab.rules import RULES
+from lab.rules.sources import source_of
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
@@ -26,7 +28,7 @@ Words = Mapping[str, Mapping[str, str]]
 
 
 def examples() -> dict[str, str]:
-    """Sources to begin from: ``blank``, and by the names of ready-made rules a simple form of each, to copy and edit."""
+    """Sources to begin from: ``blank``, and a simpler rule beside each ready-made one that has no source to show, by its name."""
     return {name: str(source).rstrip() for name, source in tomllib.loads(EXAMPLES.read_text(encoding="utf-8")).items()}
 
 
@@ -57,6 +59,7 @@ def rule_bench(
         "preflight": preflight or {},
         "errors": errors or {},
         "examples": examples(),
+        "sources": {name: source for name in RULES if (source := source_of(name)) is not None},
     }
     words = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
     return gr.HTML("{}", lang=lang, **words, **parts, **options)

@@ -5,7 +5,10 @@ const RULE_COLOURS = 8;
 const ruleColour = (place) => `var(--rule-${place % RULE_COLOURS})`;
 const abouts = JSON.parse(props.abouts || "{}");
 const aboutReady = (rule) => (abouts[chosenLanguage()] || {})[rule] || "";
+// Sources to begin from: blank, and simpler rules than the ready-made ones that have no short source of their own.
 const examples = JSON.parse(props.examples || "{}");
+// What ready-made rules score with, by name, where that can stand in a written rule.
+const sources = JSON.parse(props.sources || "{}");
 
 const labelOf = (rule) => (rule.source === null ? ruleLabel(rule.name) : rule.name);
 const aboutOf = (rule) => (rule.source === null ? aboutReady(rule.name) : rule.description);
@@ -167,12 +170,15 @@ class RulePanel {
     conceal(this.node, !rule);
     if (!rule) return;
     const own = rule.source !== null;
-    const example = examples[rule.name];
+    const source = own ? rule.source : sources[rule.name];
+    const beginning = source || examples[rule.name];
     say(this.title, own ? word("source") : labelOf(rule));
     say(this.about, aboutOf(rule));
     conceal(this.about, own || !this.about.said);
-    conceal(this.copy, own || !example);
-    conceal(this.onlyReady, own || Boolean(example));
+    conceal(this.copy, own || !beginning);
+    say(this.copy, "✎ " + word(source ? "edit_copy" : "begin_simpler"));
+    conceal(this.onlyReady, own || Boolean(source));
+    say(this.onlyReady, word(beginning ? "not_shown" : "cannot_copy"));
     for (const part of [this.typed, this.bounds, this.keys]) conceal(part, !own);
     if (own) {
       if (this.name.value !== rule.name) this.name.value = rule.name;
@@ -181,8 +187,8 @@ class RulePanel {
     this.figures.forEach((one) => one.show(rule[one.name]));
     const editor = this.editor(chosen);
     if (this.place.firstChild !== editor.node) this.place.replaceChildren(editor.node);
-    conceal(this.place, !own && !example);
-    editor.show(own ? rule.source : example || "", { readonly: !own });
+    conceal(this.place, !source);
+    editor.show(source || "", { readonly: !own });
     const failed = answer && own ? answer.completions.map((completion) => completion.scores[chosen]) : [];
     this.showProblems(editor, own ? problems[chosen] || [] : [], failed);
     this.showTests(rule, chosen, answer ? answer.rules[chosen].pins : []);

@@ -74,8 +74,9 @@ class RuleBench {
   copyToEdit() {
     this.edit((state) => {
       const rule = state.rules[state.chosen];
-      const copy = written(freeName("my_" + rule.name, state.rules), examples[rule.name]);
-      state.rules[state.chosen] = { ...copy, weight: rule.weight, fallback: rule.fallback, description: aboutReady(rule.name) };
+      const copy = written(freeName("my_" + rule.name, state.rules), sources[rule.name] || examples[rule.name]);
+      const description = sources[rule.name] ? aboutReady(rule.name) : "";
+      state.rules[state.chosen] = { ...copy, weight: rule.weight, fallback: rule.fallback, description };
     });
     this.panel.editor(this.state.chosen).area.focus();
   }
