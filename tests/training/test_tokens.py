@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+import lab
 from lab.errors import ModelError
 from lab.training.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, eos_in, tokens_of
 from tests.training.variants import TEMPLATES, add_token, make_variant
@@ -147,3 +148,9 @@ def test_where_a_template_writes_no_end_the_tokenizers_is_added(tmp_path: Path) 
     encoded = tokens.encode("2 + 2", "4")
     assert tokens.template_end is None and encoded.ids[encoded.end or 0] == tokens.tokenizer.eos_token_id
     assert trained(tokens, encoded.labels).startswith("4")
+
+
+def test_no_other_module_renders_a_template() -> None:
+    root = Path(lab.__file__).parent
+    sources = {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in root.rglob("*.py")}
+    assert [name for name, text in sources.items() if "apply_chat_template(" in text] == ["training/tokens.py"]
