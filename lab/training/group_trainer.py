@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import GRPOTrainer
-from trl.trainer.utils import pad, shuffle_sequence_dict
+from trl.trainer.utils import shuffle_sequence_dict
 
 from lab.core.groups import Group, ThresholdKind, make_group
 from lab.core.recipes import SampledRecipe, micro_batch
@@ -30,6 +30,7 @@ from lab.training.divergence import finite_scores
 from lab.training.rollout import Rollout
 from lab.training.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
 from lab.training.task import Task, as_conversation
+from lab.training.tokens import tokens_of
 
 ROLLOUT = "rollout.safetensors"
 """In a checkpoint: the micro-batches of the rollout in use, and its lasting metrics."""
@@ -54,6 +55,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self._buffered_inputs: list[Batch | None] | None
         super().__init__(recipe=recipe, loss=loss, reward_funcs=[_reward_of_rule_set], **kwargs)
         self.rules, self._score, self.on_rollout = rules, score, on_rollout
+        self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
 
@@ -61,13 +63,20 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
-        prompt_ids, completion_ids, _, completions, *_ = self._generate([row["prompt"] for row in inputs])
-        texts = [completion[0]["content"] for completion in completions]
+        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
+        texts = [self.tokens.text(ids) for ids in completion_ids]
         self.rollout = self._rewarded(inputs, texts, completion_ids)
         self.metrics.tokens_generated += sum(self.rollout.tokens)
-        batch = self._padded(prompt_ids, "prompt", "left") | self._padded(completion_ids, "completion", "right")
+        batch: Batch = {}
+        for name, ids, side in (("prompt", prompt_ids, "left"), ("completion", completion_ids, "right")):
+            padded, mask = self.tokens.padded(ids, side)
+            batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
+        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
         return self._score(self, batch)
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        return [self.tokens.asked(prompt) for prompt in prompts], None, {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         with finite_scores(self.accelerator.unwrap_model(self.model)):
@@ -84,16 +93,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids], rewards)
         rollout.reward_seconds = time.perf_counter() - started
         rollout.step = self.state.global_step + 1
-        ends = set(self.eos_token_ids)
-        rollout.truncated = [not len(ids) or int(ids[-1]) not in ends for ids in completion_ids]
+        rollout.truncated = [not self.tokens.has_ended(ids) for ids in completion_ids]
         return rollout
-
-    def _padded(self, rows: Sequence[Sequence[int]], name: str, side: str) -> Batch:
-        ids = [torch.tensor(row) for row in rows]
-        padded = pad(ids, padding_value=self.processing_class.pad_token_id, padding_side=side)
-        mask = pad([torch.ones_like(row, dtype=torch.long) for row in ids], padding_value=0, padding_side=side)
-        device = self.accelerator.device
-        return {f"{name}_ids": padded.to(device), f"{name}_mask": mask.to(device)}
 
     def make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:
         """The rollout's groups, of K rewards each, noted for the journal."""

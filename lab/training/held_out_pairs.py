@@ -23,10 +23,10 @@ class HeldOutPairs(Agreement):
         self._beta = recipe.beta
         super().__init__(
             loaded.model,
-            loaded.tokenizer,
+            loaded.tokens,
             task.dataset.held_out_pairs[: min(MOST_HELD_OUT, recipe.measure_samples)],
             rows=2 * micro_batch(recipe.batch_size, recipe.micro_batch_size),
-            tokens=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
+            scored_at_once=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
             name=recipe.dataset,
             said="measuring on {} held-out pairs",
         )

@@ -27,7 +27,8 @@ from lab.core.recipes import DpoRecipe, Training, micro_batch
 from lab.training.algorithms import losses
 from lab.training.base import Loaded, load, load_start
 from lab.training.held_out_pairs import HeldOutPairs
-from lab.training.step_trainer import Batch, LazyRows, Row, StepTrainer, acting_as_reference, log_probs, pairs_in
+from lab.training.rows import compared_pair
+from lab.training.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
 from lab.training.task import Task
 
 
@@ -51,22 +52,12 @@ def build_trainer(task: Task) -> PreferenceTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
+            max_length=recipe.max_length or None,
             beta=recipe.beta,
             remove_unused_columns=False,
         )
     )
-
-    def encode(row: Row) -> dict[str, list[int]]:
-        chosen, rejected = task.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
-        begin = chosen.begin
-        return {
-            "prompt_ids": chosen.ids[:begin],
-            "chosen_ids": chosen.ids[begin:],
-            "rejected_ids": rejected.ids[begin:],
-        }
-
-    rows = LazyRows(task.dataset.train, encode)
+    rows = LazyRows(task.dataset.train, lambda row: compared_pair(task.tokens, row, recipe))
     return PreferenceTrainer(
         recipe=recipe,
         loss=loss,

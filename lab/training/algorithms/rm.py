@@ -28,8 +28,12 @@ from lab.core.recipes import RmRecipe, micro_batch
 from lab.data.turns import Prompt
 from lab.training.algorithms import losses
 from lab.training.base import Loaded, load_scorer
-from lab.training.step_trainer import Batch, LazyRows, Row, StepTrainer, pairs_in
-from lab.training.task import Task, as_answer, as_conversation
+from lab.training.model_checks import context_of
+from lab.training.rows import scored_pair
+from lab.training.scorer import rows_to_score
+from lab.training.step_trainer import Batch, LazyRows, StepTrainer, pairs_in
+from lab.training.task import Task
+from lab.training.tokens import Tokens
 
 
 class ScoreTrainer(StepTrainer, RewardTrainer):
@@ -49,15 +53,11 @@ def build_trainer(task: Task) -> ScoreTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
+            max_length=recipe.max_length or None,
             remove_unused_columns=False,
         )
     )
-
-    def encode(row: Row) -> dict[str, list[int]]:
-        return {f"{side}_ids": task.tokens.encode(row["prompt"], row[side]).ids for side in ("chosen", "rejected")}
-
-    rows = LazyRows(task.dataset.train, encode)
+    rows = LazyRows(task.dataset.train, lambda row: scored_pair(task.tokens, row, recipe))
     return ScoreTrainer(
         recipe=recipe,
         loss=loss,
@@ -97,7 +97,7 @@ def measure(task: Task) -> dict[str, Any] | None:
     recipe: RmRecipe = task.recipe
     texts = [(row["prompt"], row[side]) for row in pairs for side in ("chosen", "rejected")]
     rows = 2 * micro_batch(recipe.batch_size, recipe.micro_batch_size)  # as many as an update has
-    chosen, rejected = scores(task.model, task.tokenizer, texts, rows=rows).reshape(-1, 2).T
+    chosen, rejected = scores(task.model, task.tokens, texts, rows=rows).reshape(-1, 2).T
     right = chosen > rejected
     by_category: dict[str, list[bool]] = defaultdict(list)
     for row, is_right in zip(pairs, right, strict=True):
@@ -113,24 +113,18 @@ def measure(task: Task) -> dict[str, Any] | None:
     }
 
 
-def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> np.ndarray:
+def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> np.ndarray:
     """r(x, y) for each (prompt, completion), shape (len(texts),). No forward pass has more than ``rows``; the longest come first."""
-    conversations = [[*as_conversation(prompt), *as_answer(text)] for prompt, text in texts]
-    order = sorted(range(len(texts)), key=lambda place: -len(str(texts[place])))  # like lengths together: less padding
+    whole = rows_to_score(tokens, texts, context_of(model.config))
+    order = sorted(range(len(texts)), key=lambda place: -len(whole[place]))  # like lengths together: less padding
     found = np.zeros(len(texts))
     training = model.training
     model.eval()
     for start in range(0, len(order), rows):
         places = order[start : start + rows]
-        inputs = tokenizer.apply_chat_template(
-            [conversations[place] for place in places],
-            return_dict=True,
-            return_tensors="pt",
-            padding=True,
-            padding_side="right",
-        ).to(model.device)
+        ids, mask = (batch.to(model.device) for batch in tokens.padded([whole[place] for place in places]))
         with torch.no_grad():
-            output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            output = model(input_ids=ids, attention_mask=mask)
         found[places] = output.logits.squeeze(-1).float().cpu().numpy()
     model.train(training)
     return found

@@ -19,7 +19,8 @@ from trl import SFTConfig, SFTTrainer
 from lab.core.recipes import SftRecipe, micro_batch
 from lab.training.algorithms import losses
 from lab.training.base import Loaded, load
-from lab.training.step_trainer import Batch, LazyRows, Row, StepTrainer, log_probs
+from lab.training.rows import demonstration
+from lab.training.step_trainer import Batch, LazyRows, StepTrainer, log_probs
 from lab.training.task import Task
 
 
@@ -40,17 +41,11 @@ def build_trainer(task: Task) -> DemonstrationTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
-            completion_only_loss=True,
+            max_length=None,  # the rows are cut already
             remove_unused_columns=False,
         )
     )
-
-    def encode(row: Row) -> dict[str, list[int]]:
-        encoded = task.tokens.encode(row["prompt"], row["completion"]).cut(recipe.max_length)
-        return {"input_ids": encoded.ids, "labels": encoded.labels}
-
-    rows = LazyRows(task.dataset.train, encode)
+    rows = LazyRows(task.dataset.train, lambda row: demonstration(task.tokens, row, recipe))
     return DemonstrationTrainer(
         recipe=recipe,
         loss=loss,
