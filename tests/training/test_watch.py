@@ -28,7 +28,9 @@ def test_a_step_is_told_in_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyP
     batch = {"batch_size": 8, "micro_batch_size": 2, "measure_samples": 0}
     groups = {"group_size": 4, "max_completion_length": 6, "threshold.kind": "all", "skip_no_spread": False}
     assert work(make_run(tmp_path, preset, steps=2, **batch, **(groups if preset == "tiny/grpo" else {}))) == 0
-    steps = "".join(one[0][0] for one in heard).split("b")[1:]  # by the first letters: begin, token, generated, micro, end
+    steps = "".join(one[0][0] for one in heard).split("b")[
+        1:
+    ]  # by the first letters: begin, token, generated, micro, end
     assert len(steps) == 2
     assert [one[1:] for one in heard if one[0] == "micro_batch"] == [(n, 4) for n in (1, 2, 3, 4)] * 2
     for step in steps:
