@@ -34,6 +34,7 @@ def test_what_is_trained_is_the_completion_and_its_end_and_nothing_behind_it(tok
     assert trained(tokens, encoded.labels) == "= 4" + END
     assert encoded.end == len(encoded.ids) - 1 and tokens.tokenizer.decode(encoded.ids[encoded.end]) == END
     assert encoded.ids[: encoded.begin] == tokens.asked_as_trained("2 + 2")
+    assert tokens.finished("2 + 2", "= 4") == encoded.ids
     assert tokens.has_ended(encoded.ids) and not tokens.has_ended(encoded.ids[:-1])
 
 
