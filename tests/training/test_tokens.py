@@ -42,7 +42,8 @@ def test_a_turn_ends_at_the_tokenizers_the_models_and_the_templates_ends(tokens:
     end = tokens.tokenizer.convert_tokens_to_ids(END)
     assert tokens.template_end == end and end in tokens.ends
     assert tokens.until_end([5, 6, end, 0, 0]) == [5, 6, end]
-    assert tokens.until_end([5, 6]) == [5, 6]
+    assert tokens.until_end([5, 6]) == [5, 6] and tokens.until_end([]) == []
+    assert tokens.until_end([5, *reversed(tokens.ends), 6]) == [5, tokens.ends[-1]], "the first of several"
     if tokens.tokenizer.eos_token_id != end:
         assert tokens.ends == (0, end)
 
