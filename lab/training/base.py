@@ -296,7 +296,30 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool
     if missing:
         raise ModelError("model_weights_missing", value=place, count=len(missing), first=missing[0])
     keep_trainable(model)
+    count_positions(model)
     return model if "device_map" in options else model.to(device)
+
+
+def count_positions(model: Any) -> None:
+    """Let a model with learned positions (GPT-2) count them from a row's first token, and not from the padding on its left.
+
+    Generating does so by itself; training's passes over the same rows must not read them at other positions.
+    """
+    body = getattr(model, model.base_model_prefix)
+
+    def number(_module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        mask = named.get("attention_mask")
+        if (
+            named.get("position_ids") is None
+            and named.get("past_key_values") is None
+            and mask is not None
+            and mask.dim() == 2
+        ):
+            named = {**named, "position_ids": (mask.long().cumsum(1) - 1).clamp(min=0)}
+        return given, named
+
+    if hasattr(body, "wpe"):
+        body.register_forward_pre_hook(number, with_kwargs=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -55,9 +55,9 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self._buffered_inputs: list[Batch | None] | None
         super().__init__(recipe=recipe, loss=loss, reward_funcs=[_reward_of_rule_set], **kwargs)
         self.rules, self._score, self.on_rollout = rules, score, on_rollout
+        self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
-        self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
 
     # ---- rollout: generate, score, keep
 
@@ -67,7 +67,11 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         texts = [self.tokens.text(ids) for ids in completion_ids]
         self.rollout = self._rewarded(inputs, texts, completion_ids)
         self.metrics.tokens_generated += sum(self.rollout.tokens)
-        batch = self._padded(prompt_ids, "prompt", "left") | self._padded(completion_ids, "completion", "right")
+        batch: Batch = {}
+        for name, ids, side in (("prompt", prompt_ids, "left"), ("completion", completion_ids, "right")):
+            padded, mask = self.tokens.padded(ids, side)
+            batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
+        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
         return self._score(self, batch)
 
@@ -91,11 +95,6 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         rollout.step = self.state.global_step + 1
         rollout.truncated = [not self.tokens.has_ended(ids) for ids in completion_ids]
         return rollout
-
-    def _padded(self, rows: Sequence[Sequence[int]], name: str, side: str) -> Batch:
-        ids, mask = self.tokens.padded(rows, side)
-        device = self.accelerator.device
-        return {f"{name}_ids": ids.to(device), f"{name}_mask": mask.to(device)}
 
     def make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:
         """The rollout's groups, of K rewards each, noted for the journal."""

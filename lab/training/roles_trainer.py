@@ -51,12 +51,11 @@ class RolesTrainer(GroupTrainer):
         """V(s_t) of the state before each token of a completion, shape (B, T)."""
         return self._by_parts(batch, lambda part: self.roles.values(*whole(part), part["completion_ids"].size(1)))
 
-    def reward_scores(self, batch: Batch) -> torch.Tensor:
-        """The reward model's score of each completion, shape (B,): of its text, as whoever scores that text would have it."""
+    def reward_scores(self) -> torch.Tensor:
+        """The reward model's score of each completion's text, shape (B,)."""
         assert self.rollout is not None
         texts = list(zip(self.rollout.conversations, self.rollout.texts, strict=True))
-        scores = self.roles.scores_of(self.tokens, texts, rows=self.args.per_device_train_batch_size)
-        return scores.to(batch["index"].device)
+        return self.roles.scores_of(self.tokens, texts, rows=self.args.per_device_train_batch_size)
 
     def _by_parts(self, batch: Batch, function: Callable[[Batch], torch.Tensor]) -> torch.Tensor:
         names = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")

@@ -14,7 +14,7 @@ from lab.store.models import ModelRef
 from lab.training.base import load_tokens
 from lab.training.model_checks import context_of as config_context
 from lab.training.model_checks import read_config
-from lab.training.tokens import Tokens, answered, render
+from lab.training.tokens import Tokens
 
 COMPLETIONS = ("completion", "chosen", "rejected")
 COUNTED = 256
@@ -70,10 +70,7 @@ class Ruler:
         tokens = self.tokens
         if completion is None:
             return len(tokens.asked(prompt))
-        if tokens.template_end is None:
-            return len(tokens.encode(prompt, completion).ids)
-        # the same number, without looking for where the completion begins: many rows are counted
-        return len(render(tokens.tokenizer, answered(prompt, completion))) - tokens.trailing
+        return len(tokens.finished(prompt, completion))
 
 
 def context_of(base: str) -> int | None:

@@ -19,7 +19,7 @@ from trl.models.utils import disable_gradient_checkpointing
 from lab.training.roles import acting_as
 
 Batch = dict[str, Any]
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Loss = Callable[[Any, Any, Batch], torch.Tensor]
 """A sibling's ``loss(trainer, model, batch)``: the part of the step's loss that one micro-batch gives."""
 

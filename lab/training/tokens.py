@@ -133,6 +133,14 @@ class Tokens:
         earlier = self._earlier_spans(turns[:-1], whole, begin) if every_turn else ()
         return Encoded(whole[:stop], (*earlier, Span(begin, stop, end)))
 
+    def finished(self, prompt: Prompt, completion: str) -> list[int]:
+        """The ids of ``encode`` alone, for half the work: where the completion begins is not looked for."""
+        whole = self._ids(answered(prompt, completion))
+        stop = len(whole) - self.trailing
+        if self.template_end is not None and whole[stop - 1] == self.template_end:
+            return whole[:stop]
+        return self.encode(prompt, completion).ids
+
     def encode_pair(self, prompt: Prompt, chosen: str, rejected: str) -> tuple[Encoded, Encoded]:
         """Both sides of a preference, with the same prompt: the tokens that they share with what is asked."""
         sides = [self.encode(prompt, text) for text in (chosen, rejected)]

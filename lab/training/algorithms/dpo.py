@@ -52,12 +52,11 @@ def build_trainer(task: Task) -> PreferenceTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
+            max_length=recipe.max_length or None,
             beta=recipe.beta,
             remove_unused_columns=False,
         )
     )
-
     rows = LazyRows(task.dataset.train, lambda row: compared_pair(task.tokens, row, recipe))
     return PreferenceTrainer(
         recipe=recipe,

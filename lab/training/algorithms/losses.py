@@ -10,16 +10,16 @@ masked places may be anything finite; they never count.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 IGNORED = -100
 """A label that is not trained: the prompt's tokens and padding."""
 
-Tensor = torch.Tensor
-Count = int | float | Tensor
+Count: TypeAlias = int | float | Tensor
 """How many tokens, rows or pairs there are: of a step or of a batch."""
 
 

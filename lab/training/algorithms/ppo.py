@@ -87,7 +87,7 @@ def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
     rules = torch.tensor([reward.value for reward in trainer.rollout.rewards], device=batch["index"].device)
     rewards = recipe.rules_weight * rules
     if trainer.roles.has_reward:
-        scores = trainer.reward_scores(batch)
+        scores = trainer.reward_scores()
         trainer.rollout.model_scores = scores.tolist()
         rewards = rewards + recipe.reward_model_weight * scores
     return rewards

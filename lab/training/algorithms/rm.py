@@ -53,7 +53,7 @@ def build_trainer(task: Task) -> ScoreTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
+            max_length=recipe.max_length or None,
             remove_unused_columns=False,
         )
     )

@@ -41,12 +41,10 @@ def build_trainer(task: Task) -> DemonstrationTrainer:
         **task.arguments(
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
-            max_length=recipe.max_length,
-            completion_only_loss=True,
+            max_length=None,  # the rows are cut already
             remove_unused_columns=False,
         )
     )
-
     rows = LazyRows(task.dataset.train, lambda row: demonstration(task.tokens, row, recipe))
     return DemonstrationTrainer(
         recipe=recipe,
