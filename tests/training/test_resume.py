@@ -69,7 +69,7 @@ def test_a_run_goes_on_in_the_middle_of_a_rollout(
     tmp_path: Path, algorithm: str, changes: dict, stop: int | None
 ) -> None:
     """Stopped there, or killed after a checkpoint there (at step 4, of a rollout that three updates use)."""
-    changes = SMALL | SAMPLED | {"steps": 6} | changes
+    changes = SMALL | SAMPLED | {"steps": 6, "learning_rate": 0.01, "epsilon_low": 0.01, "epsilon_high": 0.01} | changes
     straight = make_run(tmp_path, f"tiny/{algorithm}", "straight", **changes)
     assert work(straight) == 0
     again = make_run(tmp_path, f"tiny/{algorithm}", "again", **changes)
