@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-STEPS = {"steps": 8, "batch_size": 8, "learning_rate": 3e-4, "warmup_steps": 0, "schedule": "constant"}
+STEPS = {"steps": 5, "batch_size": 4, "learning_rate": 1e-3, "warmup_steps": 0, "schedule": "constant"}
 
 
-@pytest.mark.parametrize("algorithm", ["sft", "rm"])
-@pytest.mark.parametrize("training", ["lora", "full"])
+@pytest.mark.parametrize(("algorithm", "training"), [("sft", "lora"), ("rm", "lora"), ("sft", "full")])
 def test_losses_follow_those_in_fp32(make_trainer_of, algorithm, training):
     lines = {}
     for precision in ("fp32", "bf16"):
@@ -21,8 +20,6 @@ def test_losses_follow_those_in_fp32(make_trainer_of, algorithm, training):
         torch.manual_seed(3)
         trainer.train()
         lines[precision] = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    gained = lines["fp32"][0] - lines["fp32"][-1]
-    assert gained > 0.01
-    for wide, narrow in zip(lines["fp32"], lines["bf16"], strict=True):
-        assert narrow == pytest.approx(wide, abs=max(0.02, 0.1 * gained))
+    assert lines["bf16"] == pytest.approx(lines["fp32"], abs=0.02)
+    assert max(lines["fp32"]) - min(lines["fp32"]) > 0.1, "it learns more than the two may differ by"
     assert lines["bf16"] != lines["fp32"], "products are narrow"
