@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import EQUATIONS, Recipe
+from lab.core.recipes.sft import SftRecipe, TrainOn
 from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
-from lab.data.forms import shape_completions, shape_preferences, shape_prompts
+from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note
+from lab.data.notes import Note, note
+from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
+from lab.data.shaping import Shaped
+from lab.data.system_text import folded_rows
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -74,12 +78,22 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
     found = _load(recipe, home)
-    name = getattr(recipe, "watch_preferences", "")
-    if not name:
-        return found
-    pairs = shape_preferences(_rows(name, home)).rows
-    train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
-    return replace(found, train=train, watched=watched)
+    if name := getattr(recipe, "watch_preferences", ""):
+        pairs = shape_preferences(_rows(name, home)).rows
+        train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+        found = replace(found, train=train, watched=watched)
+    return _without_system(found) if getattr(recipe, "system_in_first_turn", False) else found
+
+
+def _without_system(found: Dataset) -> Dataset:
+    """The same rows with the system text before the first question."""
+    return replace(
+        found,
+        train=folded_rows(found.train),
+        held_out=folded_rows(found.held_out),
+        held_out_pairs=tuple(folded_rows(found.held_out_pairs)),
+        watched=tuple(folded_rows(found.watched)),
+    )
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
@@ -107,11 +121,23 @@ def _load(recipe: Recipe, home: Path | None) -> Dataset:
     if recipe.algorithm in ON_PAIRS:
         shaped = shape_preferences(rows)
         train, pairs = _split(shaped.rows)
-        return Dataset(train, [], rows.content_hash, tuple(pairs), tuple(shaped.left_out))
-    shaped = shape_completions(rows) if recipe.algorithm == "sft" else shape_prompts(rows, conversations=True)
+        return _reported(Dataset(train, [], rows.content_hash, tuple(pairs)), shaped)
+    if isinstance(recipe, SftRecipe):
+        shaped = shape_completions(rows, every_answer=recipe.train_on is TrainOn.ALL)
+    else:
+        shaped = shape_prompts(rows, conversations=True)
     train, apart = _split(shaped.rows)
     held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
-    return Dataset(train, held_out, rows.content_hash, left_out=tuple(shaped.left_out))
+    aside = len(apart) - len(held_out)
+    return _reported(
+        Dataset(train, held_out, rows.content_hash), shaped, [note("set_aside", count=aside)] if aside else []
+    )
+
+
+def _reported(dataset: Dataset, shaped: Shaped, notes: Sequence[Note] = ()) -> Dataset:
+    """With what was left out, passed over and assumed."""
+    said = (*shaped.notes, *notes)
+    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=said)
 
 
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.preferences import Pair
-from lab.data.forms import Form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
+from lab.data.recognition import Form
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.store import pairs_import

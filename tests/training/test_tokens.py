@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+import lab
 from lab.errors import ModelError
 from lab.training.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, eos_in, tokens_of
 from tests.training.variants import TEMPLATES, add_token, make_variant
@@ -33,6 +34,7 @@ def test_what_is_trained_is_the_completion_and_its_end_and_nothing_behind_it(tok
     assert trained(tokens, encoded.labels) == "= 4" + END
     assert encoded.end == len(encoded.ids) - 1 and tokens.tokenizer.decode(encoded.ids[encoded.end]) == END
     assert encoded.ids[: encoded.begin] == tokens.asked_as_trained("2 + 2")
+    assert tokens.finished("2 + 2", "= 4") == encoded.ids
     assert tokens.has_ended(encoded.ids) and not tokens.has_ended(encoded.ids[:-1])
 
 
@@ -40,7 +42,8 @@ def test_a_turn_ends_at_the_tokenizers_the_models_and_the_templates_ends(tokens:
     end = tokens.tokenizer.convert_tokens_to_ids(END)
     assert tokens.template_end == end and end in tokens.ends
     assert tokens.until_end([5, 6, end, 0, 0]) == [5, 6, end]
-    assert tokens.until_end([5, 6]) == [5, 6]
+    assert tokens.until_end([5, 6]) == [5, 6] and tokens.until_end([]) == []
+    assert tokens.until_end([5, *reversed(tokens.ends), 6]) == [5, tokens.ends[-1]], "the first of several"
     if tokens.tokenizer.eos_token_id != end:
         assert tokens.ends == (0, end)
 
@@ -147,3 +150,9 @@ def test_where_a_template_writes_no_end_the_tokenizers_is_added(tmp_path: Path) 
     encoded = tokens.encode("2 + 2", "4")
     assert tokens.template_end is None and encoded.ids[encoded.end or 0] == tokens.tokenizer.eos_token_id
     assert trained(tokens, encoded.labels).startswith("4")
+
+
+def test_no_other_module_renders_a_template() -> None:
+    root = Path(lab.__file__).parent
+    sources = {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in root.rglob("*.py")}
+    assert [name for name, text in sources.items() if "apply_chat_template(" in text] == ["training/tokens.py"]
