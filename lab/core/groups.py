@@ -24,7 +24,7 @@ NO_SPREAD = 1e-6
 """A group whose σ is smaller carries no signal. Eight equal rewards can leave 3e-8 by rounding."""
 
 CEIL_SLACK = 1e-9
-"""0.3 · 10 is 3.0000000000000004 in floating point; it must keep 3 completions and not 4."""
+"""0.28 · 25 is 7.000000000000001 in floating point; it must keep 7 completions and not 8."""
 
 
 class ThresholdKind(StrEnum):

@@ -1,14 +1,16 @@
-"""What PPO credited each token of a completion with, worked back from a line of groups.jsonl.
+"""What PPO credited each token of a completion with, from a line of groups.jsonl.
 
-The line holds, a token, the critic's value V_t and the advantage that trained (whitened over the step's tokens), and, a step, the
-``whitening`` that made it. With γ and λ of the recipe the rest follows (Schulman et al., arXiv 1506.02438, eq. 16)::
+The line holds, a token, its reward r_t, the critic's value V_t and the advantage that trained. With γ and λ of the recipe the rest
+follows (Schulman et al., arXiv 1506.02438, eq. 16)::
 
-    Â_t = advantage_t · std + mean        GAE, before whitening
-    δ_t = Â_t − γλ Â_{t+1}                 Â after the end is 0
-    r_t = δ_t − γ V_{t+1} + V_t            V after the end is 0
+    δ_t = r_t + γ V_{t+1} − V_t           V after the end is 0
+    Â_t = δ_t + γλ Â_{t+1}                 GAE, before whitening; Â after the end is 0
 
-The browser's twin is ``group_inspector/credit.js``, tested against this one. Numbers stand rounded to 4 decimals in the line, so
-what follows from them is good to about 3. Not here: how advantages are estimated (``lab/training/algorithms/ppo.py``).
+Older lines hold no rewards. In them the same equations are turned round, from Â_t = advantage_t · std + mean by the step's
+``whitening``. Numbers stand rounded to 4 decimals in a line, so what follows from them is good to about 3.
+
+The browser's twin is ``group_inspector/credit.js``, tested against this one. Not here: how advantages are estimated
+(``lab/training/algorithms/ppo.py``).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TokenCredit:
-    """One token. ``piece`` is as in the line, None where it holds none; the last three None where ``whitening`` is not known."""
+    """One token. ``piece`` is as in the line, None where it holds none; the last three None in a line that tells neither rewards nor
+    ``whitening``."""
 
     piece: str | dict[str, str] | None
     value: float
@@ -36,20 +39,32 @@ def token_credits(
 ) -> list[TokenCredit]:
     """Every token of a completion, in order; none where the completion has no values (an algorithm without a critic)."""
     values, advantages = completion.get("values") or [], completion.get("token_advantages") or []
-    pieces = completion.get("token_texts") or []
+    pieces, rewards = completion.get("token_texts") or [], completion.get("token_rewards") or []
     tokens = [(p, v, a) for p, v, a in zip_longest(pieces, values, advantages) if v is not None and a is not None]
-    if not whitening:
+    values = [value for _, value, _ in tokens]
+    if len(rewards) >= len(tokens) > 0:
+        deltas = [r + discount * after - now for r, (now, after) in zip(rewards, _with_next(values), strict=False)]
+        estimates = _summed(deltas, discount * lam)
+    elif whitening:
+        estimates = [advantage * whitening["std"] + whitening["mean"] for _, _, advantage in tokens]
+        deltas = [now - discount * lam * after for now, after in _with_next(estimates)]
+        rewards = [d - discount * after + now for d, (now, after) in zip(deltas, _with_next(values), strict=True)]
+    else:
         return [TokenCredit(*token) for token in tokens]
-    estimates = [a * whitening["std"] + whitening["mean"] for _, _, a in tokens]
-    deltas = [now - discount * lam * after for now, after in _with_next(estimates)]
-    rewards = [
-        d - discount * after + now
-        for d, (now, after) in zip(deltas, _with_next([v for _, v, _ in tokens]), strict=True)
-    ]
     return [
         TokenCredit(*token, estimate, delta, reward)
-        for token, estimate, delta, reward in zip(tokens, estimates, deltas, rewards, strict=True)
+        for token, estimate, delta, reward in zip(tokens, estimates, deltas, rewards, strict=False)
     ]
+
+
+def _summed(deltas: Sequence[float], decay: float) -> list[float]:
+    """Each delta with all after it, each step away weighted by ``decay`` once more."""
+    sums: list[float] = []
+    running = 0.0
+    for delta in reversed(deltas):
+        running = delta + decay * running
+        sums.append(running)
+    return sums[::-1]
 
 
 def _with_next(numbers: Sequence[float]) -> list[tuple[float, float]]:

@@ -124,7 +124,7 @@ def load(recipe: Recipe, home: Path) -> Loaded:
         if ref.adapter is not None:
             base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
         model = base.requires_grad_(True)  # peft has frozen it
-    train_in_fp32(model, device)
+    train_in_fp32(model)
     loaded = Loaded(model, tokenizer, device, fresh, load_tokens(ref, tokenizer))
     settle_tokens(model, loaded.tokens)
     return loaded
@@ -155,7 +155,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
         model = model if lora else model.merge_and_unload().requires_grad_(True)
     elif lora:
         model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
-    train_in_fp32(model, device)
+    train_in_fp32(model)
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
@@ -258,11 +258,9 @@ def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dt
         raise too_big(recipe, need, free)
 
 
-def train_in_fp32(model: Any, device: torch.device) -> None:
-    """What trains is kept in fp32 wherever autocast computes in less: small steps would be lost in bf16, and the grad scaler of
-    fp16 refuses fp16 gradients. (peft does so with its adapters; full weights and a scorer's head are left.)"""
-    if device.type == "cpu":
-        return  # there is no autocast there: products need one format
+def train_in_fp32(model: Any) -> None:
+    """What trains is kept in fp32 on every device, and autocast computes in less: small steps would be lost in bf16, and the grad scaler
+    of fp16 refuses fp16 gradients. (peft does so with its adapters; full weights and a scorer's head are left.)"""
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
             parameter.data = parameter.data.float()

@@ -73,7 +73,8 @@ def test_top_fraction_keeps_exactly_the_best_and_ties_go_to_the_lower_index(valu
 
 
 @pytest.mark.parametrize(
-    ("size", "fraction", "count"), [(10, 0.3, 3), (10, 0.7, 7), (5, 0.2, 1), (8, 0.01, 1), (8, 1.0, 8), (3, 0.34, 2)]
+    ("size", "fraction", "count"),
+    [(10, 0.3, 3), (10, 0.7, 7), (5, 0.2, 1), (8, 0.01, 1), (8, 1.0, 8), (3, 0.34, 2), (25, 0.28, 7), (50, 0.14, 7)],
 )
 def test_top_count_is_not_fooled_by_floating_point(size, fraction, count):
     assert top_count(size, fraction) == count
@@ -110,6 +111,30 @@ def test_an_unscored_completion_is_left_out_of_mean_and_spread():
     assert group.why_dropped == (WhyDropped.BELOW_MEAN, WhyDropped.UNSCORED, None, WhyDropped.UNSCORED)
     assert group.advantages[1] == 0.0
     assert top_indices([1.0, math.nan, 3.0], 1.0) == (2, 0)
+
+
+def test_leave_one_out_compares_with_the_other_scored_ones_alone():
+    group = make_group([1.0, math.nan, 4.0, 7.0], estimator=Estimator.LEAVE_ONE_OUT)
+    assert group.advantages == pytest.approx((1.0 - 5.5, 0.0, 0.0, 7.0 - 2.5))
+    alone = make_group([math.nan, 3.0], estimator=Estimator.LEAVE_ONE_OUT, skip_no_spread=False)
+    assert alone.advantages == (0.0, 0.0) and alone.kept == (False, True)
+
+
+def test_a_group_that_nobody_could_score_is_empty_and_not_silent():
+    group = make_group([math.nan, math.inf, -math.inf], skip_no_spread=False)
+    assert (group.mean, group.std, group.advantages) == (0.0, 0.0, (0.0, 0.0, 0.0))
+    assert set(group.why_dropped) == {WhyDropped.UNSCORED} and not group.has_spread
+
+
+def test_unscored_completions_take_no_place_of_the_best_and_make_no_tie():
+    group = make_group([math.nan, 2.0, 1.0, 1.0], ThresholdKind.TOP_FRACTION, 0.5)
+    assert group.kept == (False, True, True, False)
+    assert group.why_dropped[0] is WhyDropped.UNSCORED and group.why_dropped[3] is WhyDropped.NOT_IN_TOP
+    assert tie_at_cut([math.nan, 2.0, 1.0, 1.0], 0.5) and not tie_at_cut([math.nan, 2.0, 1.0, math.nan], 0.5)
+
+
+def test_scaling_adds_its_small_number_to_the_deviation():
+    assert make_group([0.0, 2e-4]).advantages[1] == pytest.approx(1e-4 / (math.sqrt(2) * 1e-4 + 1e-4))
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.1, math.nan])

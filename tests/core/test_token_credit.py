@@ -23,11 +23,14 @@ def test_rewards_and_errors_are_those_that_the_advantages_were_made_of(tokens, d
     estimates = [
         sum((discount * lam) ** (u - t) * deltas[u] for u in range(t, len(deltas))) for t in range(len(deltas))
     ]
-    line = {"values": values, "token_advantages": [(estimate - mean) / std for estimate in estimates]}
-    credits = token_credits(line, {"mean": mean, "std": std}, discount, lam)
-    assert [credit.estimate for credit in credits] == pytest.approx(estimates, abs=1e-9)
-    assert [credit.delta for credit in credits] == pytest.approx(deltas, abs=1e-9)
-    assert [credit.reward for credit in credits] == pytest.approx(rewards, abs=1e-9)
+    older = {"values": values, "token_advantages": [(estimate - mean) / std for estimate in estimates]}
+    newer = {**older, "token_rewards": rewards}
+    for line, whitening in ((older, {"mean": mean, "std": std}), (newer, None), (newer, {"mean": 9.0, "std": 9.0})):
+        credits = token_credits(line, whitening, discount, lam)
+        assert [credit.estimate for credit in credits] == pytest.approx(estimates, abs=1e-9)
+        assert [credit.delta for credit in credits] == pytest.approx(deltas, abs=1e-9)
+        assert [credit.reward for credit in credits] == pytest.approx(rewards, abs=1e-9)
+        assert [credit.advantage for credit in credits] == older["token_advantages"], "as it trained"
 
 
 def test_an_older_line_has_values_and_advantages_and_no_more():

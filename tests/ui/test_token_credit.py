@@ -1,4 +1,4 @@
-"""What the browser works back from a stored completion is what the core does; and nothing of a token's text is invisible."""
+"""What the browser makes of a stored completion is what the core does; and nothing of a token's text is invisible."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def test_the_browsers_numbers_are_those_of_the_core(page: Page) -> None:
     for _ in range(200):
         count = chance.randint(0, 12)
         completion = {name: [chance.gauss(0, 1) for _ in range(count)] for name in ("values", "token_advantages")}
+        if chance.random() < 0.5:
+            completion["token_rewards"] = [chance.gauss(0, 1) for _ in range(count)]
         whitening = None if chance.random() < 0.2 else {"mean": chance.gauss(0, 1), "std": chance.random() + 0.1}
         cases.append({"of": [completion, whitening, chance.choice([1.0, 0.9]), chance.choice([0.0, 0.95, 1.0])]})
     expression = (
@@ -59,6 +61,12 @@ def test_what_came_is_the_discounted_sum_of_the_rewards_that_follow(page: Page) 
     completion = {"values": [0.0, 0.0, 0.0], "token_advantages": [1.0, 2.0, 4.0]}  # V = 0, λ = 0: r = GAE
     [came] = answered(page, "tokenCredits(...it).map(c => c.came)", [[completion, {"mean": 0.0, "std": 1.0}, 0.5, 0.0]])
     assert came == pytest.approx([1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 4])
+
+
+def test_what_came_of_rewards_that_the_line_tells(page: Page) -> None:
+    completion = {"values": [9.0, 9.0], "token_advantages": [0.0, 0.0], "token_rewards": [-1.0, 3.0]}
+    [came] = answered(page, "tokenCredits(...it).map(c => c.came)", [[completion, None, 0.5, 0.95]])
+    assert came == pytest.approx([-1 + 0.5 * 3, 3])
 
 
 def test_every_token_can_be_seen(page: Page) -> None:

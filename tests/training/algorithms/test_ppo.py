@@ -304,3 +304,42 @@ def test_a_line_holds_each_token_and_what_its_advantage_was_made_of(ppo_trainer)
         last = credits[-1]
         assert last.estimate == pytest.approx(last.reward - last.value, abs=1e-3), "nothing comes after the last token"
     assert {completion["reward"] for _, completion in completions} != {0.0}
+
+
+def test_the_reward_that_is_told_is_the_one_that_is_optimised(make_task, make_trainer_of, tmp_path):
+    """With a reward model: the weighted sum, in metrics and in groups alike, and its parts beside it."""
+    make_task("rm").model.save_pretrained(tmp_path / "reward")
+    trainer = make_trainer_of("ppo", rules_weight=0.5, reward_model_weight=2.0, batch_size=8)
+    trainer.roles.add_reward(tmp_path / "reward")
+    lines = []
+    trainer.on_rollout = lambda rollout: lines.extend(rollout.lines({"kind": "all", "fraction": 1.0}))
+    trainer.train()
+    completions = [completion for line in lines for completion in line["completions"]]
+    told, parts = trainer.state.log_history[0], ("length", "reward_model")
+    for completion in completions:
+        rules, model = 2.0 * completion["scores"]["length"], completion["scores"]["reward_model"]
+        assert completion["reward"] == pytest.approx(0.5 * rules + 2.0 * model, abs=1e-5)
+        kl = completion["logp"] - completion["ref_logp"]
+        optimised = completion["reward"] - trainer.recipe.kl_coefficient * kl
+        assert sum(completion["token_rewards"]) == pytest.approx(optimised, abs=1e-3), "no other reward is credited"
+    means = {part: np.mean([completion["scores"][part] for completion in completions]) for part in parts}
+    assert told["reward"] == pytest.approx(np.mean([completion["reward"] for completion in completions]))
+    assert told["reward_std"] == pytest.approx(np.std([completion["reward"] for completion in completions], ddof=1))
+    assert [told[f"rule/{part}"] for part in parts] == pytest.approx(list(means.values()))
+    assert abs(told["reward"] - 2.0 * means["length"]) > 0.05, "not the rules' alone"
+
+
+def test_values_and_critic_read_the_states_before_each_token(ppo_trainer):
+    """A change of a token changes no value up to its own: V(s_t) is of what stands before y_t."""
+    trainer = ppo_trainer
+    torch.manual_seed(1)
+    torch.nn.init.normal_(trainer.model.value_head.weight)
+    trainer.model.eval()
+    ids = torch.randint(4, 280, (1, 12))
+    other = ids.clone()
+    other[0, 8] += 1
+    mask = torch.ones_like(ids)
+    with torch.no_grad():
+        values, changed = (trainer.roles.values(row, mask, 6)[0] for row in (ids, other))
+    same = torch.isclose(values, changed, atol=1e-6)
+    assert same.tolist() == [True, True, True, False, False, False], "tokens 6 to 11; the changed one is 8"

@@ -1,21 +1,30 @@
-// What PPO credited each token with, worked back from a stored line: the twin of lab/core/token_credit.py, tested against it
+// What PPO credited each token with, from a stored line: the twin of lab/core/token_credit.py, tested against it
 // (tests/ui). Pure: numbers in, numbers out; and how a token's text is written so that nothing of it is invisible.
 
 const isCredited = (completion) => Array.isArray(completion.values) && Array.isArray(completion.token_advantages);
 
-// One entry a token: piece, value, advantage; where the whitening is known also estimate (GAE), delta, reward, and what came:
+// Whether a line tells what an advantage was made of: the tokens' rewards, or in older lines the whitening that undoes it.
+const isExplained = (completion, whitening) => Array.isArray(completion.token_rewards) || Boolean(whitening);
+
+// One entry a token: piece, value, advantage; where the line explains them also estimate (GAE), delta, reward, and what came:
 // the sum of the rewards from here on, which the value was a guess of.
 function tokenCredits(completion, whitening, discount, lam) {
-  const { values, token_advantages: advantages, token_texts: pieces } = completion;
+  const { values, token_advantages: advantages, token_texts: pieces, token_rewards: rewards } = completion;
   const count = Math.min(values.length, advantages.length);
   const credits = [];
   let after = { value: 0, estimate: 0, came: 0 };
   for (let at = count - 1; at >= 0; at -= 1) {
     const credit = { piece: (pieces && pieces[at]) ?? null, value: values[at], advantage: advantages[at] };
-    if (whitening) {
-      credit.estimate = credit.advantage * whitening.std + whitening.mean;
-      credit.delta = credit.estimate - discount * lam * after.estimate;
-      credit.reward = credit.delta - discount * after.value + credit.value;
+    if (isExplained(completion, whitening)) {
+      if (rewards) {
+        credit.reward = rewards[at];
+        credit.delta = credit.reward + discount * after.value - credit.value;
+        credit.estimate = credit.delta + discount * lam * after.estimate;
+      } else {
+        credit.estimate = credit.advantage * whitening.std + whitening.mean;
+        credit.delta = credit.estimate - discount * lam * after.estimate;
+        credit.reward = credit.delta - discount * after.value + credit.value;
+      }
       credit.came = credit.reward + discount * after.came;
       after = credit;
     }

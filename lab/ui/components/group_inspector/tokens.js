@@ -108,13 +108,14 @@ class TokenPanel {
     const { discount = 1, gae_lambda: lam = 1 } = this.recipe || {};
     const completion = this.line.completions[this.card.index];
     const { whitening } = this.line;
+    const explained = isExplained(completion, whitening);
     this.credits = tokenCredits(completion, whitening, discount, lam);
     const whole = this.credits.every(({ piece }) => piece !== null);
     say(this.heading, word("tokens_of", { n: this.card.index + 1, count: this.credits.length }));
     say(this.about, word("tokens_about", { discount: brief(discount), lam: brief(lam) }));
-    say(this.older, word(whitening ? "tokens_without_text" : "tokens_older"));
-    conceal(this.older, whole && whitening);
-    for (const tile of this.tiles) conceal(tile, !whitening && !["value", "advantage"].includes(tile.dataset.name));
+    say(this.older, word(explained ? "tokens_without_text" : "tokens_older"));
+    conceal(this.older, whole && explained);
+    for (const tile of this.tiles) conceal(tile, !explained && !["value", "advantage"].includes(tile.dataset.name));
     mark(this.chips, "aria-label", word("tokens_list", { n: this.card.index + 1 }));
     this.chips.replaceChildren(...this.credits.flatMap((credit, at) => this.chip(credit, at)));
     this.list = [...this.chips.querySelectorAll(".chip")];
