@@ -26,7 +26,7 @@ class Controls {
     this.reason = make("textarea", { rows: 1, maxlength: LONGEST_REASON, placeholder: word("reason_hint"), "aria-label": word("reason"), "data-testid": "reason" });
     this.reason.addEventListener("input", () => typed(this.reason.value));
     this.reason.addEventListener("keydown", (event) => {
-      if (event.isComposing || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
+      if (isComposing(event) || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
       event.preventDefault();
       event.stopPropagation();
       this.reason.blur();

@@ -16,7 +16,7 @@ class Editor {
       typed(this.side, this.text.value);
     });
     this.text.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
+      if (isComposing(event)) return;
       if (event.key === "Escape") cancel();
       else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.done();
       else return;

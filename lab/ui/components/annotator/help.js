@@ -61,7 +61,7 @@ class Help {
       if (this.keys.action(keyOf(event)) === "help" && !isTyping(event)) this.node.close();
       return;
     }
-    if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+    if (isComposing(event) || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
     event.preventDefault();
     const action = this.waiting;
     this.waiting = null;

@@ -177,7 +177,7 @@ class Cards {
   // T: the tokens of the card that has the focus, else of the one that is open, else of the first.
   key(event) {
     const { target } = event;
-    if (event.key.toLowerCase() !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
+    if (isComposing(event) || keyOf(event) !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
     const holder = target.closest("[data-testid=completion-card]");
     const card = holder ? this.cards[Number(holder.dataset.index)] : this.panel.card || this.cards[0];
     if (!card || card.open.hidden) return;

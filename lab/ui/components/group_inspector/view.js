@@ -300,7 +300,7 @@ class Inspector {
   key(event) {
     const { target, key } = event;
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-    if (!move || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
+    if (!move || isComposing(event) || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
     const field = target.closest("select, input, textarea, .text");
     if (field && field !== this.slider) return;
     event.preventDefault();

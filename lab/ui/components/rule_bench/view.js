@@ -144,8 +144,8 @@ class RuleBench {
   }
 
   key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest("textarea, input")) return;
-    const pressed = event.key.toLowerCase();
+    if (isComposing(event) || !(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest("textarea, input")) return;
+    const pressed = keyOf(event);
     if (pressed !== "z" && pressed !== "y") return;
     event.preventDefault();
     if (pressed === "y" || event.shiftKey) this.draft.redo();

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SHARED = Path(__file__).parent
-SHARED_SCRIPTS = ("words.js", "dom.js", "feed.js")
+SHARED_SCRIPTS = ("words.js", "dom.js", "keys.js", "feed.js")
 
 
 def read_words(folder: Path) -> dict[str, dict[str, str]]:
