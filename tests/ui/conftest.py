@@ -73,19 +73,24 @@ def judging_browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def judge(judging_lab: JudgingLab, judging_browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a collection of these rows on the judging page; nothing may fail there, pop up or ask another host."""
+    """Opens a collection of these rows on the judging page; nothing may fail there (but requests, where the test ``cut``s them), pop up or ask another host."""
     contexts = []
     complaints: list[str] = []
 
     def open_page(
-        rows: list[dict[str, Any]], *, settings: dict[str, Any] | None = None, width: int = 1440, **context: Any
+        rows: list[dict[str, Any]],
+        *,
+        settings: dict[str, Any] | None = None,
+        width: int = 1440,
+        cut: bool = False,
+        **context: Any,
     ) -> Page:
         made = judging_browser.new_context(viewport={"width": width, "height": 900}, **{"locale": "en-US", **context})
         contexts.append(made)
         page = made.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.on("console", lambda line: line.type == "error" and complaints.append(line.text))
+        page.on("console", lambda line: line.type == "error" and not cut and complaints.append(line.text))
         ours = urlparse(judging_lab.url).netloc
         page.on("request", lambda asked: urlparse(asked.url).netloc not in (ours, "") and complaints.append(asked.url))
         page.goto(f"{judging_lab.url}/judge/{judging_lab.collection(rows, **(settings or {}))}")

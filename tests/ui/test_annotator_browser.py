@@ -79,3 +79,69 @@ def test_strength_is_told_by_place_too(judge: Judge) -> None:
     expect(page.get_by_test_id("annotator")).to_have_attribute("data-mode", "strength")
     press(page.locator("body"), key='"', code="Digit3")
     expect(page.get_by_test_id("annotator")).not_to_have_attribute("data-pair", before)
+
+
+HEBREW = "כמה זה 12 × (3 + 4)?"
+MIXED = "Two answers.\n\nהתשובה היא 84, כי 12 × 7 = 84.\nAnd a line in English."
+
+
+def start_side(node: Locator) -> str:
+    """Where the first character of an element is drawn: at its left or its right."""
+    return node.evaluate(
+        """(node) => {
+            const text = document.createTreeWalker(node, NodeFilter.SHOW_TEXT).nextNode();
+            const range = document.createRange();
+            range.setStart(text, 0);
+            range.setEnd(text, 1);
+            const [box, own] = [range.getBoundingClientRect(), node.getBoundingClientRect()];
+            return box.left - own.left < own.right - box.right ? "left" : "right";
+        }"""
+    )
+
+
+def test_every_paragraph_has_its_own_direction(judge: Judge) -> None:
+    page = judge([{"prompt": HEBREW, "first": MIXED, "second": MIXED.replace("84", "85")}])
+    assert start_side(page.get_by_test_id("prompt-text").locator("p")) == "right"
+    for side in "ab":
+        paragraphs = page.get_by_test_id(f"response-{side}").locator("p")
+        assert paragraphs.evaluate_all("(all) => all.map((one) => getComputedStyle(one).direction)") == ["ltr", "rtl"]
+        assert [start_side(paragraphs.nth(place)) for place in (0, 1)] == ["left", "right"]
+        text = page.get_by_test_id(f"response-{side}").evaluate("(node) => [node.textContent, node.innerText]")
+        assert text in ([MIXED, MIXED], [MIXED.replace("84", "85")] * 2), "what is copied is what was written"
+
+
+def test_differences_are_marked_within_right_to_left_text(judge: Judge) -> None:
+    page = judge([{"prompt": HEBREW, "first": "התשובה היא 84.", "second": "התשובה היא 85."}])
+    page.keyboard.press("d")
+    marks = page.locator("[data-testid^=response-] mark")
+    assert sorted(marks.all_inner_texts()) == ["84", "85"]
+    assert start_side(page.get_by_test_id("response-a").locator("p")) == "right"
+
+
+def conversation(turns: int) -> list[dict[str, str]]:
+    said = [
+        {"role": "user" if turn % 2 == 0 else "assistant", "content": f"Turn {turn}. " + "Some more of it. " * 30}
+        for turn in range(turns)
+    ]
+    return [*said, {"role": "user", "content": "And what is the question?"}]
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_long_conversation_opens_at_its_last_turn(judge: Judge, width: int) -> None:
+    page = judge([{"prompt": conversation(8), "first": "One.", "second": "Two."}], width=width)
+    visible = """(turn) => {
+        const [box, place] = [turn.getBoundingClientRect(), turn.closest(".prompt").getBoundingClientRect()];
+        return box.top >= place.top - 1 && box.top < place.bottom - 10;
+    }"""
+    turns = page.locator(".turn")
+    assert turns.last.evaluate(visible) and not turns.first.evaluate(visible)
+    page.get_by_test_id("earlier-turns").click()
+    assert turns.first.evaluate(visible) and not turns.last.evaluate(visible)
+    expect(page.get_by_test_id("earlier-turns")).to_have_text("↓ Last turn")
+    page.get_by_test_id("earlier-turns").click()
+    assert turns.last.evaluate(visible)
+
+
+def test_a_short_conversation_has_nothing_above_it(judge: Judge) -> None:
+    page = judge([{"prompt": conversation(0), "first": "One.", "second": "Two."}])
+    expect(page.get_by_test_id("earlier-turns")).to_be_hidden()

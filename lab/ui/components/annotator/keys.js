@@ -12,6 +12,7 @@ const DEFAULT_KEYS = {
   reason: ["r"],
   differences: ["d"],
   together: ["t"],
+  displayed: ["m"],
   help: ["?"],
 };
 const KEYS_KEPT = "lab-annotate.keys";

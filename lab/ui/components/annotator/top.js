@@ -1,7 +1,5 @@
 // The line above the pair: progress, whether all is saved, the collection, and how the answers are looked at.
 
-const SWITCHES = ["differences", "together"];
-
 // The page without Gradio (lab/ui/judge_page.py), where the annotator has the window to itself.
 function judgingPage(collection) {
   return address("judge" + (collection ? "/" + encodeURIComponent(collection) : "")) + (props.lang ? "?lang=" + props.lang : "");
