@@ -10,7 +10,7 @@ class TopLine {
     this.line = new ProgressLine();
     this.saving = new SaveState(retry);
     this.chooser = make("select", { "aria-label": word("collection"), "data-testid": "collection", onchange: () => choose(this.chooser.value) });
-    const button = (name) => make("button", { type: "button", class: "plain small switch " + name, "data-testid": name, onclick: () => act(name) }, make("kbd"), make("span", {}, word(name === "help" ? "keys" : name)));
+    const button = (name) => make("button", { type: "button", class: "plain small switch " + name, "data-testid": name, title: hasWord("key_" + name) ? word("key_" + name) : null, onclick: () => act(name) }, make("kbd"), make("span", {}, word(name === "help" ? "keys" : name)));
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
     this.alone = make(
       "button",

@@ -8,6 +8,7 @@ class Inspector {
     this.root = root;
     this.choice = null;
     this.visible = false;
+    this.display = new TextDisplay(() => this.view.redraw());
     this.redraw = spaced(() => this.showRun(), 150);
     this.fetchSoon = spaced(() => this.fetchLines(), 60);
     this.build();
@@ -27,7 +28,7 @@ class Inspector {
     this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
     this.groups = new GroupChooser((group) => this.go(this.position, group));
     this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
-    this.view = new GroupView();
+    this.view = new GroupView(this.display);
     this.empty = make("div", { class: "empty", role: "status" });
     const step = make("div", { class: "step" }, make("span", { class: "caption" }, word("step")), make("span", { class: "of" }, this.stepNow, this.stepAll), this.follow);
     const panel = make(

@@ -101,9 +101,9 @@ class WhatIfPanel {
       const kept = (value) => (value ? "✓" : "✕");
       const moved = one.old.rank - one.new.rank;
       const rank = moved ? `${one.old.rank} → ${one.new.rank} ${moved > 0 ? "▲" : "▼"}` : String(one.new.rank);
-      return make("tr", { "data-testid": "whatif-row" }, make("th", { scope: "row", class: "writing wrap" }, one.text || "∅"), pair("reward", (value) => figure(value)), pair("advantage", (value) => signed(value)), pair("kept", kept), make("td", { class: moved ? "changed" : "" }, rank));
+      return make("tr", { "data-testid": "whatif-row" }, make("th", { scope: "row", class: "writing wrap", dir: "auto" }, one.text || "∅"), pair("reward", (value) => figure(value)), pair("advantage", (value) => signed(value)), pair("kept", kept), make("td", { class: moved ? "changed" : "" }, rank));
     });
-    const asked = make("p", { class: "asked-of" }, make("b", {}, group.prompt), ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)} · σ ${figure(group.old.std)} → ${figure(group.new.std)}`);
+    const asked = make("p", { class: "asked-of" }, make("bdi", { class: "asked-prompt" }, group.prompt), ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)} · σ ${figure(group.old.std)} → ${figure(group.new.std)}`);
     this.table.replaceChildren(asked, make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
   }
 }
