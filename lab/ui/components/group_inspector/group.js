@@ -57,8 +57,8 @@ class GroupView {
   }
 
   // What the index alone knows, until the line is here.
-  showRow([, , , mean, std, kept, size], prompt) {
-    say(this.heading, prompt || "…");
+  showRow({ mean, std, kept, size }, prompt) {
+    this.showPrompt(prompt || "…");
     say(this.tiles.mean, figure(mean));
     say(this.tiles.std, figure(std));
     say(this.tiles.kept, `${kept} / ${size}`);

@@ -194,16 +194,16 @@ class Inspector {
 
   showSpark() {
     if (!this.sparkWidth || !this.timeline.length) return;
-    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row[3], 0) / rows.length);
-    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row[3]));
-    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row[3]));
+    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row.mean, 0) / rows.length);
+    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row.mean));
+    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row.mean));
     this.spark.show(means, this.sparkWidth, 38);
   }
 
   showStep() {
     const entry = this.timeline[this.position];
     if (!entry) return;
-    const row = entry.rows.find((one) => one[1] === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
+    const row = entry.rows.find((one) => one.group === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
     this.at = entry.step;
     const last = Math.max(this.timeline[this.timeline.length - 1].step, (this.summary && this.summary.steps) || 0);
     mark(this.root, "data-step", entry.step);
@@ -213,11 +213,11 @@ class Inspector {
     this.slider.style.setProperty("--filled", (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%");
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    this.groups.show(entry.rows, row[1], this.meanLow, this.meanHigh);
-    const line = this.steps.line(entry.step, row[1]);
+    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh);
+    const line = this.steps.line(entry.step, row.group);
     mark(this.root, "aria-busy", line ? null : "true");
-    if (line) this.showLine(line, row[1]);
-    else this.view.showRow(row, this.steps.prompts[row[2]]);
+    if (line) this.showLine(line, row.group);
+    else this.view.showRow(row, this.steps.prompts[row.prompt]);
     this.fetchSoon();
   }
 
@@ -308,8 +308,8 @@ class Inspector {
     if (move[0]) return this.scrubbed(this.position + move[0]);
     const rows = this.timeline[this.position].rows;
     const now = Number(this.root.getAttribute("data-group"));
-    const place = Math.max(0, rows.findIndex((row) => row[1] === now)) + move[1];
-    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))][1]);
+    const place = Math.max(0, rows.findIndex((row) => row.group === now)) + move[1];
+    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))].group);
   }
 }
 

@@ -227,7 +227,7 @@ class RuleBench {
     this.again = false;
     mark(this.root, "data-state", "scoring");
     try {
-      const answer = await askLab("api/rules/bench", body);
+      const answer = await fetchJson("api/rules/bench", { body });
       if (asked === this.state) this.settle(answer, answer.rules.map((rule) => rule.problems), "");
     } catch (error) {
       if (error.status === 429) this.later();

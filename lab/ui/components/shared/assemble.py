@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SHARED = Path(__file__).parent
-SHARED_SCRIPTS = ("words.js", "dom.js", "keys.js", "storage.js", "feed.js")
+SHARED_SCRIPTS = ("words.js", "dom.js", "keys.js", "storage.js", "transport.js", "feed.js")
 DISPLAY_SCRIPTS = ("markdown.js", "text_display.js")
 
 
