@@ -45,7 +45,7 @@ NEW_DRAFT = """(fresh) => {
 
 
 def test_a_draft_goes_back_step_by_step_and_a_burst_is_one(page: Page) -> None:
-    load_scripts(page, "rule_bench", "shelf.js", "draft.js")
+    load_scripts(page, "rule_bench", "saved_drafts.js", "draft.js")
     page.evaluate(NEW_DRAFT, DRAFT)
     for name, burst in (("a", "name"), ("ab", "name"), ("abc", "")):
         page.evaluate("([name, burst]) => draft.change((state) => (state.name = name), burst)", [name, burst])
@@ -61,7 +61,7 @@ def test_a_draft_goes_back_step_by_step_and_a_burst_is_one(page: Page) -> None:
 
 
 def test_a_draft_is_found_again_and_nonsense_is_not(page: Page) -> None:
-    load_scripts(page, "rule_bench", "shelf.js", "draft.js")
+    load_scripts(page, "rule_bench", "saved_drafts.js", "draft.js")
     page.evaluate(NEW_DRAFT, DRAFT)
     page.evaluate("() => { draft.change((state) => (state.name = 'mine')); draft.store(); }")
     page.evaluate(NEW_DRAFT, DRAFT)
@@ -142,7 +142,16 @@ def open_panel(page: Page, asked: list[dict[str, Any]]) -> None:
         return route.fulfill(json=ANSWER)
 
     page.route(ORIGIN + "/api/**", answer)
-    names = ("talk.js", "highlight.js", "editor.js", "shelf.js", "draft.js", "rules.js", "table.js", "samples.js")
+    names = (
+        "jobs.js",
+        "highlight.js",
+        "editor.js",
+        "saved_drafts.js",
+        "draft.js",
+        "rules.js",
+        "table.js",
+        "samples.js",
+    )
     load_scripts(page, "rule_bench", *names, "sets.js", "preflight.js", "whatif.js", worked={}, abouts={}, recipes={})
     page.add_script_tag(content="function sentRule(rule) { return { sent: rule.name }; }")
     page.evaluate("""() => {

@@ -53,7 +53,7 @@ def test_scripts_never_parse_markup_and_reach_no_other_host(path: Path) -> None:
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc"):
         assert word not in source
     assert set(re.findall(r"https?://[\w./]+", source)) <= NAMESPACES
-    assert source.count("\n") < 330
+    assert source.count("\n") <= 400
 
 
 @pytest.mark.parametrize("path", STYLES, ids=name_of)

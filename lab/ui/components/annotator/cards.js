@@ -7,8 +7,8 @@ const SIDES = ["a", "b"];
 class Sheet {
   constructor(pair, display) {
     this.pair = pair;
-    this.prompt = promptPassage(pair.prompt, display);
-    this.plain = { a: passage(pair.a, display), b: passage(pair.b, display) };
+    this.prompt = promptBlocks(pair.prompt, display);
+    this.plain = { a: textBlocks(pair.a, display), b: textBlocks(pair.b, display) };
   }
 
   // What differs is marked; null where the two have too little in common for that.
@@ -19,7 +19,7 @@ class Sheet {
 
   answers(withMarks) {
     if (!withMarks || !this.marks) return this.plain;
-    if (!this.marked) this.marked = { a: passage(this.pair.a, null, this.marks.a), b: passage(this.pair.b, null, this.marks.b) };
+    if (!this.marked) this.marked = { a: textBlocks(this.pair.a, null, this.marks.a), b: textBlocks(this.pair.b, null, this.marks.b) };
     return this.marked;
   }
 }
@@ -54,6 +54,17 @@ class Card {
 }
 
 class Pair {
+  /** @type {boolean} */
+  together;
+  /** @type {boolean} */
+  news;
+  /** @type {boolean} */
+  apart;
+  /** @type {boolean} */
+  asWritten;
+  /** @type {boolean} */
+  opens;
+
   // `actions`: `click(event, side)`, `edit(side)`; `display` is how texts are shown.
   constructor(actions, display) {
     this.display = display;

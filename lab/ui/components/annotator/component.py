@@ -19,14 +19,14 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *(
-        "later.js",
+        "scheduling.js",
         "keys.js",
         "outbox.js",
         "drafts.js",
-        "hand.js",
+        "pair_queue.js",
         "presence.js",
         "difference.js",
-        "passage.js",
+        "text_blocks.js",
         "cards.js",
     ),
     *(
@@ -35,10 +35,10 @@ SCRIPTS = (
         "editor.js",
         "controls.js",
         "status.js",
-        "top.js",
+        "top_bar.js",
         "help.js",
-        "press.js",
-        "answers.js",
+        "key_press.js",
+        "server_answers.js",
         "view.js",
     ),
 )

@@ -3,8 +3,13 @@
 const DRAFTS_KEPT = 60;
 const DRAFTS = "lab-annotate.draft.";
 
+/**
+ * @typedef {{ reason?: string, strength?: number, edits?: Partial<Record<Side, string>>, editing?: Side | null, at?: number }} PairDraft
+ */
+
+/** @param {string} prefix */
 const draftsByAge = (prefix) => {
-  const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, {}).at || 0]));
+  const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, /** @type {PairDraft} */ ({})).at || 0]));
   return [...at.keys()].sort((one, other) => at.get(one) - at.get(other));
 };
 
@@ -23,7 +28,10 @@ function keepBeforeDrafts(name, value) {
 // What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
 class Drafts {
   constructor(who) {
-    Object.assign(this, { prefix: `${DRAFTS}${who}.`, collection: "", unkept: new Map() });
+    this.prefix = `${DRAFTS}${who}.`;
+    this.collection = "";
+    /** @type {Map<string, PairDraft>} */
+    this.unkept = new Map();
     window.addEventListener("beforeunload", (event) => this.unkept.size && event.preventDefault());
   }
 
@@ -31,6 +39,11 @@ class Drafts {
     return `${this.prefix}${collection}.${pair}`;
   }
 
+  /**
+   * @param {string} pair
+   * @param {string} [collection]
+   * @returns {PairDraft}
+   */
   of(pair, collection) {
     const name = this.name(pair, collection);
     return this.unkept.get(name) || readKept(localStorage, name, {});

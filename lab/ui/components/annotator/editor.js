@@ -6,7 +6,11 @@ const LONGEST_EDIT = 200000;
 class Editor {
   // `typed(side, text)` at every change; `save(side, text)` and `cancel()` when it is left.
   constructor(cards, { typed, save, cancel }) {
-    Object.assign(this, { cards, save, side: null });
+    this.cards = cards;
+    this.save = save;
+    /** @type {Side | null} */
+    this.side = null;
+    this.original = "";
     this.text = make("textarea", { class: "edit-text", dir: "auto", maxlength: LONGEST_EDIT, spellcheck: "false", "data-testid": "edit-text" });
     this.yes = make("button", { type: "button", class: "choose", "data-testid": "save-edit", onclick: () => this.done() });
     this.no = make("button", { type: "button", class: "plain", onclick: cancel }, make("kbd", {}, "Esc"), " " + word("cancel"));

@@ -3,8 +3,15 @@
 const SHOWN_KEYS = ["a", "b", "tie", "both_bad", "skip", "undo", "edit", "reason", "differences", "together", "displayed", "help"];
 
 class Help {
+  /**
+   * @param {Keys} keys
+   * @param {() => void} changed is called when an action has another key
+   */
   constructor(keys, changed) {
-    Object.assign(this, { keys, changed, waiting: null });
+    this.keys = keys;
+    this.changed = changed;
+    /** @type {string | null} the action that waits for its new key */
+    this.waiting = null;
     this.rows = make("dl", { class: "keys" });
     this.told = make("p", { class: "quiet", role: "status" });
     this.reset = make("button", { type: "button", class: "plain", onclick: () => this.back() }, word("keys_reset"));

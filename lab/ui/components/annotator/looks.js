@@ -7,6 +7,7 @@ class Looks {
   // `changed()` is called when the pair on screen is to be drawn in another look, `reset()` before, where every text is.
   constructor({ changed, reset }) {
     this.changed = changed;
+    /** @type {{ differences?: boolean, together?: boolean }} */
     this.kept = readKept(localStorage, LOOKS_KEPT, {});
     this.display = new TextDisplay(() => {
       reset();

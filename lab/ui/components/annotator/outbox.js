@@ -18,14 +18,38 @@ function standing(entries) {
   return entries.filter(({ path, body }) => !path.endsWith("undo") && !undone.includes(body.id));
 }
 
+/**
+ * @param {string} name
+ * @returns {OutboxEntry}
+ */
+const keptEntry = (name) => readKept(localStorage, name, /** @type {any} */ ({}));
+
 class Outbox {
+  /** @type {() => void} */
+  changed;
+  /** @type {(entry: OutboxEntry, answer: any) => void} */
+  arrived;
+  /** @type {(entry: OutboxEntry) => void} */
+  refused;
+  /** @type {(entry: OutboxEntry) => void} */
+  elsewhere;
+  /** @type {RequestError | null} why the last try failed */
+  problem = null;
+  failures = 0;
+  /** @type {number | null} milliseconds since 1970 */
+  retryAt = null;
+  busy = false;
+  count = 0;
+  /** @type {OutboxEntry[]} */
+  entries = [];
+
   // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside;
   // `elsewhere(entry)` when another tab of this person's has put one into its own.
   constructor(who, { changed, arrived, refused, elsewhere }) {
     this.prefix = `lab-annotate.outbox.${who}.`;
     this.asideName = `lab-annotate.refused.${who}`;
-    Object.assign(this, { changed, arrived, refused, elsewhere, problem: null, failures: 0, retryAt: null, busy: false, count: 0 });
-    this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...readKept(localStorage, name, {}), name }));
+    Object.assign(this, { changed, arrived, refused, elsewhere });
+    this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...keptEntry(name), name }));
     this.entries = this.entries.filter((entry) => entry.path && entry.body);
     this.aside = readKept(localStorage, this.asideName, []);
     this.others = new Map(); // what other tabs have put there since, by its name
@@ -57,7 +81,7 @@ class Outbox {
 
   // Another tab has put an entry there, or has sent it.
   heard(name) {
-    const entry = readKept(localStorage, name, {});
+    const entry = keptEntry(name);
     if (!entry.path) return void this.others.delete(name);
     this.others.set(name, entry);
     this.elsewhere(entry);

@@ -99,10 +99,10 @@ class Nothing {
 }
 
 // Which of the empty states it is.
-function whyNothing({ hand, collections, problem }) {
-  const trouble = (hand && hand.problem) || problem;
+function whyNothing({ queue, collections, problem }) {
+  const trouble = (queue && queue.problem) || problem;
   if (trouble) return WAIT_FOR_SIGN_IN.includes(trouble.status) ? "sign_in" : "unreachable";
   if (collections && !collections.length) return "no_collections";
-  if (!hand || !hand.finished) return "loading";
-  return hand.progress && hand.progress.left > 0 ? "others_hold" : "all_done";
+  if (!queue || !queue.finished) return "loading";
+  return queue.progress && queue.progress.left > 0 ? "others_hold" : "all_done";
 }

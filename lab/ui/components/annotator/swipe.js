@@ -16,7 +16,10 @@ const swipeReach = (width) => Math.max(72, Math.min(0.26 * width, 130));
 class Swipe {
   // `subject()` is what the finger is about, null where there is nothing to choose; `choose(side)` once a finger was lifted far enough.
   constructor(pair, { subject, choose }) {
-    Object.assign(this, { pair, subject, choose, finger: null });
+    this.pair = pair;
+    this.subject = subject;
+    this.choose = choose;
+    this.finger = null;
     const grid = pair.grid;
     grid.addEventListener("pointerdown", (event) => this.touched(event));
     grid.addEventListener("pointermove", (event) => this.moved(event));

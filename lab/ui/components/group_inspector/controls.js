@@ -52,6 +52,8 @@ class GroupChooser {
   constructor(onChoice) {
     this.onChoice = onChoice;
     this.buttons = [];
+    /** @type {number[]} the group of each button */
+    this.numbers = [];
     this.node = make("div", { class: "groups", role: "group", "aria-label": word("groups") });
   }
 
@@ -62,7 +64,7 @@ class GroupChooser {
       conceal(button, place >= rows.length);
       if (place >= rows.length) return;
       const { group, mean, std, kept, size } = rows[place];
-      button.group = group;
+      this.numbers[place] = group;
       say(button, String(group + 1));
       toggle(button, "flat", std < NO_SPREAD);
       mark(button, "aria-pressed", group === chosen);
@@ -75,8 +77,9 @@ class GroupChooser {
   }
 
   addButton() {
+    const place = this.buttons.length;
     const button = make("button", { type: "button", class: "group" });
-    button.addEventListener("click", () => this.onChoice(button.group));
+    button.addEventListener("click", () => this.onChoice(this.numbers[place]));
     this.buttons.push(button);
     this.node.append(button);
   }

@@ -2,6 +2,17 @@
 // line and a threshold; which ones is decided in view.js.
 
 class GroupView {
+  /** @type {GroupLine} */
+  line;
+  /** @type {Threshold} */
+  at;
+  /** @type {Map<string, { weight: number, fallback: number }>} */
+  weights;
+  /** @type {number} */
+  low;
+  /** @type {number} */
+  high;
+
   constructor(display) {
     this.display = display;
     this.heading = make("h3", { class: "prompt", dir: "auto" });

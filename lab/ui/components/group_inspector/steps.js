@@ -11,9 +11,12 @@ class Steps {
   }
 
   forget() {
+    /** @type {GroupRow[]} */
     this.rows = [];
+    /** @type {string[]} */
     this.prompts = [];
     this.places = new Map();
+    /** @type {Map<number, Map<number, GroupLine>>} */
     this.lines = new Map();
     this.asked = new Map();
     this.stale = new Set();
@@ -22,7 +25,10 @@ class Steps {
     this.high = 0;
   }
 
-  // Adds index rows as the server lists them; a row seen twice counts once. True if any was new.
+  /**
+   * Adds index rows as the server lists them; a row seen twice counts once. True if any was new.
+   * @param {ListedGroupRow[] | undefined} listed
+   */
   add(listed) {
     let added = false;
     for (const row of (listed || []).map(groupRow)) {

@@ -6,6 +6,19 @@ const REST = 250; // milliseconds without a change before the panel is drawn ane
 const PHONE = matchMedia("(max-width: 760px)");
 
 class TokenPanel {
+  /** @type {GroupLine} */
+  line;
+  /** @type {any} */
+  recipe;
+  /** @type {any} */
+  card;
+  /** @type {TokenCredit[]} */
+  credits;
+  /** @type {HTMLElement[]} */
+  list;
+  /** @type {number} */
+  at;
+
   constructor() {
     this.name = "tokens-" + Math.random().toString(36).slice(2);
     this.heading = make("h4", {});
@@ -117,7 +130,7 @@ class TokenPanel {
     for (const tile of this.tiles) conceal(tile, !whitening && !["value", "advantage"].includes(tile.dataset.name));
     mark(this.chips, "aria-label", word("tokens_list", { n: this.card.index + 1 }));
     this.chips.replaceChildren(...this.credits.flatMap((credit, at) => this.chip(credit, at)));
-    this.list = [...this.chips.querySelectorAll(".chip")];
+    this.list = /** @type {HTMLElement[]} */ ([...this.chips.querySelectorAll(".chip")]);
     this.curve.show(this.credits);
     toggle(this.node, "stale", false);
     this.choose(Math.min(this.at, this.credits.length - 1));

@@ -2,6 +2,15 @@
 // is a token; what is said of it is tokens.js's.
 
 class ValueLine {
+  /** @type {number} */
+  count;
+  /** @type {number[]} */
+  guessed;
+  /** @type {number} */
+  lowest;
+  /** @type {number} */
+  span;
+
   constructor(onPoint) {
     this.value = draw("path", { class: "guessed" });
     this.came = draw("path", { class: "came" });
@@ -28,7 +37,7 @@ class ValueLine {
     const all = [0, ...guessed, ...(known ? came : [])].filter(isNumber);
     const low = Math.min(...all);
     const span = Math.max(...all) - low || 1;
-    Object.assign(this, { count: credits.length, guessed, low0: low, span });
+    Object.assign(this, { count: credits.length, guessed, lowest: low, span });
     set(this.value, { d: trace(guessed, (value, at) => [this.x(at), this.y(value)]) });
     set(this.came, { d: known ? trace(came, (value, at) => [this.x(at), this.y(value)]) : "" });
     set(this.zero, { d: `M0 ${this.y(0).toFixed(1)}H1000` });
@@ -42,7 +51,7 @@ class ValueLine {
   }
 
   y(value) {
-    return 96 - (((isNumber(value) ? value : 0) - this.low0) / this.span) * 92;
+    return 96 - (((isNumber(value) ? value : 0) - this.lowest) / this.span) * 92;
   }
 
   point(at) {

@@ -4,6 +4,33 @@
 const PLAY_PAUSE = 160;
 
 class Inspector {
+  /** @type {string | null} */
+  run;
+  /** @type {RunSummary | null} */
+  summary;
+  /** @type {RequestError | null} */
+  problem;
+  /** @type {{ step: number, rows: GroupRow[] }[]} */
+  timeline;
+  /** @type {ReturnType<typeof followRun> | null} */
+  feed;
+  /** @type {boolean} */
+  following;
+  /** @type {GroupLine | null} */
+  line;
+  /** @type {number | null} */
+  prompt;
+  /** @type {number} */
+  position;
+  /** @type {number} */
+  group;
+  /** @type {Threshold | null} */
+  choice;
+  /** @type {number | null} */
+  at;
+  /** @type {Steps} */
+  steps;
+
   constructor(root) {
     this.root = root;
     this.choice = null;
@@ -209,7 +236,7 @@ class Inspector {
     mark(this.root, "data-step", entry.step);
     say(this.stepNow, String(entry.step));
     say(this.stepAll, " / " + last);
-    if (this.slider.value !== String(this.position)) this.slider.value = this.position;
+    if (this.slider.value !== String(this.position)) this.slider.value = String(this.position);
     this.slider.style.setProperty("--filled", (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%");
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);

@@ -1,25 +1,38 @@
-// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser (shelf.js), so that it survives a reload,
+// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser (saved_drafts.js), so that it survives a reload,
 // and every change can be taken back. Nothing from the server or from another tab is ever written over it but by a click.
 
 const HISTORY = 200;
 const BURST = 1200;
 
 class Draft {
-  constructor(fresh, onChange, onShelf) {
+  /** @type {BenchDraft} */
+  now;
+  /** @type {BenchDraft[]} */
+  past;
+  /** @type {BenchDraft[]} */
+  future;
+  /** @type {string} */
+  burst;
+  /** @type {number} */
+  at;
+  /** @type {boolean} */
+  touched;
+
+  constructor(fresh, onChange, onSaved) {
     this.onChange = onChange;
-    this.onShelf = onShelf;
+    this.onSaved = onSaved;
     this.past = [];
     this.future = [];
-    this.shelf = new Shelf();
-    this.now = this.shelf.read() || fresh();
+    this.savedDrafts = new SavedDrafts();
+    this.now = this.savedDrafts.read() || fresh();
     this.later = spaced(() => this.store(), 300);
-    addEventListener("pagehide", () => (this.touched || this.shelf.bare) && this.store());
-    addEventListener("storage", ({ key }) => key && key.startsWith(SHELF) && onShelf());
+    addEventListener("pagehide", () => (this.touched || this.savedDrafts.bare) && this.store());
+    addEventListener("storage", ({ key }) => key && key.startsWith(DRAFTS_KEY) && onSaved());
   }
 
   store() {
-    this.shelf.write(this.now);
-    this.onShelf();
+    this.savedDrafts.write(this.now);
+    this.onSaved();
   }
 
   save() {

@@ -67,8 +67,9 @@ class Editor {
       open = line.to;
     });
     for (const line of this.lines.splice(texts.length)) line.node.remove();
-    this.area.style.setProperty("--digits", String(texts.length).length);
-    this.copy.style.setProperty("--digits", String(texts.length).length);
+    const digits = String(String(texts.length).length);
+    this.area.style.setProperty("--digits", digits);
+    this.copy.style.setProperty("--digits", digits);
   }
 
   newLine(place) {

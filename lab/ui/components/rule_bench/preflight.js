@@ -119,6 +119,7 @@ class Preflight {
     const sign = { good: "✓", warning: "!", bad: "✕" }[verdict.kind];
     const head = make("p", { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind }, make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })), " ", preflightWord(verdict.key, withLabels(verdict.params)));
     const notes = make("ul", { class: "notes" }, ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))));
+    /** @type {[string, string, any?][]} */
     const facts = [
       ["number_reward", `${figure(report.reward.mean)} ± ${figure(report.reward.std)}`],
       ["number_group_std", figure(report.group_std)],

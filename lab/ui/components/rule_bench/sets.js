@@ -16,7 +16,8 @@ class Sets {
     this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
     this.redo = this.button("redo", "↷", () => bench.draft.redo());
-    for (const [button, key] of [[this.undo, "undo"], [this.redo, "redo"]]) nameIt(button, word(key));
+    nameIt(this.undo, word("undo"));
+    nameIt(this.redo, word("redo"));
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
     this.file = make("input", { type: "file", accept: ".toml,text/plain", class: "unseen", tabindex: -1, "aria-hidden": "true", "data-testid": "import-file" });
@@ -28,7 +29,7 @@ class Sets {
     const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.drafts, this.open, this.menu, this.save, this.train);
     this.node = make("header", { class: "box sets" }, make("div", { class: "row between" }, naming, doing), this.told, this.file);
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
-    document.addEventListener("click", (event) => this.menu.contains(event.target) || (this.menu.open = false));
+    document.addEventListener("click", (event) => this.menu.contains(/** @type {Node} */ (event.target)) || (this.menu.open = false));
     this.offerDrafts();
     this.ask();
   }
@@ -53,7 +54,7 @@ class Sets {
 
   closeMenu() {
     this.menu.open = false;
-    this.menu.firstChild.focus();
+    this.menu.querySelector("summary").focus();
   }
 
   // What the server has saved, and what we may do.
@@ -109,14 +110,14 @@ class Sets {
 
   // What other tabs of this browser left, and differs from what stands here.
   offerDrafts() {
-    const found = this.bench.draft.shelf.others(this.bench.state);
+    const found = this.bench.draft.savedDrafts.others(this.bench.state);
     const named = ({ saved, draft }) => [draft.name.trim() || word("unnamed_set"), word("n_rules", { n: draft.rules.length }), ...(saved ? [ago(saved)] : [])].join(" · ");
     this.drafts.replaceChildren(make("option", { value: "" }, word("open_draft")), ...found.map((one) => make("option", { value: one.key }, named(one))));
     conceal(this.drafts, !found.length);
   }
 
   takeDraft(key) {
-    const found = this.bench.draft.shelf.kept().find((one) => one.key === key);
+    const found = this.bench.draft.savedDrafts.kept().find((one) => one.key === key);
     if (found) this.bench.takeDraft(found.draft);
     this.tell(found ? word("draft_opened") : "");
   }

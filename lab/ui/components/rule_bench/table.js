@@ -11,14 +11,16 @@ class Cell {
     this.share = make("span", { class: "share-of" });
     this.pin = make("button", { type: "button", class: "pin" });
     this.pin.addEventListener("click", onPin);
-    this.node = make("td", { class: "score", "data-testid": "bench-score" }, make("span", { class: "swatch" }), make("span", { class: "cell-label" }), this.value, this.share, this.pin);
+    this.swatch = make("span", { class: "swatch" });
+    this.label = make("span", { class: "cell-label" });
+    this.node = make("td", { class: "score", "data-testid": "bench-score" }, this.swatch, this.label, this.value, this.share, this.pin);
   }
 
   show(rule, place, { score, share, passed, expected }) {
     const failed = typeof score === "object" && score !== null;
     const label = labelOf(rule);
-    this.node.children[0].style.background = ruleColour(place);
-    say(this.node.children[1], label);
+    this.swatch.style.background = ruleColour(place);
+    say(this.label, label);
     say(this.value, score === undefined ? "·" : failed ? "✕" : brief(score));
     toggle(this.node, "failed", failed);
     toggle(this.node, "zero", score === 0);
@@ -129,6 +131,15 @@ function grow(area) {
 }
 
 class GroupTable {
+  /** @type {RuleBench} */
+  bench;
+  /** @type {number} */
+  place;
+  /** @type {SampleRow[]} */
+  rows;
+  /** @type {BenchGroup} */
+  asked;
+
   constructor(bench, place) {
     Object.assign(this, { bench, place, rows: [] });
     const text = (key, testid, change) => {

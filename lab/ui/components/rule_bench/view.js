@@ -5,11 +5,18 @@ const AFTER_LAST_KEY = 60;
 const TRY_AGAIN = 250;
 
 class RuleBench {
+  /** @type {any} */
+  answer;
+  /** @type {Reason[][]} */
+  problems;
+  /** @type {string} */
+  failure;
+
   constructor(root) {
     this.root = root;
     this.answer = null;
     this.problems = [];
-    this.draft = new Draft(freshDraft, (burst) => this.changed(burst), () => this.sets.offerDrafts());
+    this.draft = new Draft(freshDraft, () => this.changed(), () => this.sets.offerDrafts());
     this.build();
     watchSight(root, (visible) => visible && this.show());
     root.addEventListener("keydown", (event) => this.key(event));
@@ -176,7 +183,7 @@ class RuleBench {
     this.preflight.show(state, this.sets.known.may_save);
     conceal(this.sources.ofTyped, false);
     const percent = Math.round(state.fraction * 100);
-    if (this.fraction.value !== String(percent)) this.fraction.value = percent;
+    if (this.fraction.value !== String(percent)) this.fraction.value = String(percent);
     this.fraction.style.setProperty("--filled", percent + "%");
     say(this.percent, percent + " %");
     while (this.tables.length < state.groups.length) {

@@ -1,6 +1,13 @@
 // What a browser keeps: JSON under a name, in storage that may be full, forbidden or hold nonsense. It knows no server.
 
-// The value; `otherwise` where there is none, or one of another type.
+/**
+ * The value; `otherwise` where there is none, or one of another type.
+ * @template T
+ * @param {Storage} storage
+ * @param {string} name
+ * @param {T} otherwise
+ * @returns {T}
+ */
 function readKept(storage, name, otherwise) {
   try {
     const value = JSON.parse(storage.getItem(name));
@@ -11,7 +18,12 @@ function readKept(storage, name, otherwise) {
   }
 }
 
-// Whether it was really kept.
+/**
+ * Whether it was really kept.
+ * @param {Storage} storage
+ * @param {string} name
+ * @param {unknown} value
+ */
 function writeKept(storage, name, value) {
   try {
     storage.setItem(name, JSON.stringify(value));

@@ -16,6 +16,7 @@ function sharedDisplay() {
 function loadScript(path) {
   return new Promise((done, failed) => {
     const script = make("script", { src: address(path), onload: done, onerror: () => failed(new Error(path)) });
+    /** @type {HTMLScriptElement | null} */
     const allowed = document.querySelector("script[nonce]"); // a page whose policy names its scripts
     if (allowed) script.nonce = allowed.nonce;
     document.head.append(script);
@@ -34,7 +35,7 @@ async function loadDisplay(shared) {
 }
 
 class TextDisplay {
-  // `changed()` is called whenever texts are to be shown in the other form.
+  /** @param {() => void} changed is called whenever texts are to be shown in the other form */
   constructor(changed) {
     this.shared = sharedDisplay();
     window.addEventListener(DISPLAY_CHANGED, changed);
@@ -68,7 +69,10 @@ class TextDisplay {
     window.dispatchEvent(new Event(DISPLAY_CHANGED));
   }
 
-  // The text as nodes; null where it is to be shown as written.
+  /**
+   * The text as nodes; null where it is to be shown as written.
+   * @param {string} text
+   */
   nodes(text) {
     if (!this.on || text.length > LONGEST_DISPLAYED) return null;
     return make("div", { class: "displayed" }, this.shared.render(text));

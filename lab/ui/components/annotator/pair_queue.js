@@ -1,7 +1,7 @@
-// The pairs in a person's hand: the one on screen, the next few, and those just judged, to which undo goes back. The hand
+// The queue of pairs claimed for one person: the one on screen, the next few, and those just judged, to which undo goes back. It
 // survives a reload of its browser tab, so that judging goes on while the lab cannot be reached.
 
-const IN_HAND = 6;
+const QUEUED = 6;
 const REMEMBERED = 30;
 const KEPT = 10; // of these through a reload: they are written anew at each judgement, texts and all
 const LOOK_AGAIN = 15000;
@@ -26,12 +26,37 @@ function earlyPairs() {
   return early || null;
 }
 
-class Hand {
+class PairQueue {
+  /** @type {string} */
+  collection;
+  /** @type {() => string[]} */
+  away;
+  /** @type {(pair: string) => boolean} */
+  begun;
+  /** @type {() => void} */
+  changed;
+  /** @type {ShownPair[]} */
+  pairs = [];
+  /** @type {JudgedRecord[]} */
+  history = [];
+  /** @type {Progress | null} */
+  progress = null;
+  /** @type {CollectionSettings} */
+  settings = {};
+  /** @type {RequestError | null} */
+  problem = null;
+  /** @type {Promise<void> | null} */
+  asking = null;
+  asked = 0; // milliseconds since 1970
+  due = false;
+  finished = false;
+
   // `away()` names the pairs that are judged and not stored yet; `begun(pair)` says whether something was typed on one;
   // `changed()` is called when pairs or progress came.
   constructor(who, collection, { away, begun, changed }) {
-    Object.assign(this, { collection, away, begun, changed, problem: null, asking: null, asked: 0, due: false, finished: false, progress: null, settings: {} });
+    Object.assign(this, { collection, away, begun, changed });
     this.name = `lab-annotate.hand.${who}.${collection}`;
+    /** @type {{ pairs?: ShownPair[], history?: JudgedRecord[], progress?: Progress, settings?: CollectionSettings }} */
     const kept = readKept(sessionStorage, this.name, {});
     this.pairs = Array.isArray(kept.pairs) ? kept.pairs : [];
     this.history = Array.isArray(kept.history) ? kept.history : [];
@@ -48,7 +73,7 @@ class Hand {
     return this.history[this.history.length - 1] || null;
   }
 
-  // Whether what is in hand may have gone to others meanwhile. By a clock that goes on while the machine sleeps.
+  // Whether the claims on these pairs may have run out. By a clock that goes on while the machine sleeps.
   get stale() {
     return this.pairs.length > 0 && Date.now() - this.asked > CLAIM;
   }
@@ -123,7 +148,7 @@ class Hand {
   // null where there was no need.
   refill(anyway = false) {
     this.due = this.due || anyway;
-    if (!this.asking && !this.closed && (this.due || this.pairs.length < IN_HAND - 1)) this.asking = this.ask();
+    if (!this.asking && !this.closed && (this.due || this.pairs.length < QUEUED - 1)) this.asking = this.ask();
     return this.asking;
   }
 
@@ -137,7 +162,7 @@ class Hand {
     const settled = this.pairs.filter(({ awaits }) => !awaits);
     const holding = [...this.pairs.map(({ pair }) => pair), ...this.away()];
     let fewer = false;
-    const query = `count=${Math.max(0, IN_HAND - this.pairs.length)}&holding=${holding.map(encodeURIComponent).join(",")}`;
+    const query = `count=${Math.max(0, QUEUED - this.pairs.length)}&holding=${holding.map(encodeURIComponent).join(",")}`;
     try {
       const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
       this.due = false;
@@ -155,7 +180,7 @@ class Hand {
     if (fewer) this.refill();
   }
 
-  // `settled` are the pairs that were asked about: what came into the hand meanwhile, by an undo, is not meant by the answer.
+  // `settled` are the pairs that were asked about: a pair that an undo has put back meanwhile is not meant by the answer.
   // What somebody has begun to type on is theirs to finish. Whether some are gone.
   receive(answer, settled = []) {
     this.problem = null;

@@ -3,13 +3,13 @@
 
 const SCROLLS = { ArrowDown: 90, ArrowUp: -90, PageDown: 400, PageUp: -400 };
 
-function pressed(annotator, event) {
+function onKeyPress(annotator, event) {
   if (!annotator.presence.visible || event.defaultPrevented || annotator.help.isOpen || isTyping(event)) return;
   if (event.key === "Backspace") return void event.preventDefault();
   const key = keyOf(event);
-  const { mode, hand } = annotator;
+  const { mode, queue } = annotator;
   if (key in SCROLLS) {
-    if (hand && hand.now && mode !== "editing" && annotator.pair.scrollBy(SCROLLS[key])) event.preventDefault();
+    if (queue && queue.now && mode !== "editing" && annotator.pair.scrollBy(SCROLLS[key])) event.preventDefault();
     return;
   }
   // A key that is held down judges one pair, not thirty.

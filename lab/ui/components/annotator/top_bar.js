@@ -5,7 +5,7 @@ function judgingPage(collection) {
   return address("judge" + (collection ? "/" + encodeURIComponent(collection) : "")) + (props.lang ? "?lang=" + props.lang : "");
 }
 
-class TopLine {
+class TopBar {
   constructor({ act, choose, retry }) {
     this.line = new ProgressLine();
     this.saving = new SaveState(retry);

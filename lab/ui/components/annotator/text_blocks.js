@@ -52,7 +52,7 @@ function paragraphsOf(text, start, end) {
 }
 
 // The text as written, with these ranges marked.
-function writtenPassage(text, ranges) {
+function writtenBlocks(text, ranges) {
   const body = make("div", { class: "passage" });
   for (const { code, start, end } of blocksOf(text)) {
     let [from, to] = [start, end];
@@ -71,22 +71,22 @@ function writtenPassage(text, ranges) {
 }
 
 // As `display` (text_display.js) has it, and as written where there are ranges to mark.
-function passage(text, display, ranges = null) {
+function textBlocks(text, display, ranges = null) {
   const nodes = ranges || !text.trim() ? null : display.nodes(text);
-  return nodes ? make("div", { class: "passage" }, nodes) : writtenPassage(text, ranges || []);
+  return nodes ? make("div", { class: "passage" }, nodes) : writtenBlocks(text, ranges || []);
 }
 
-function promptPassage(prompt, display) {
+function promptBlocks(prompt, display) {
   if (typeof prompt === "string") {
     const short = prompt.length <= SHORT_PROMPT && !prompt.includes("\n\n");
-    return make("div", { class: short ? "asked short" : "asked" }, passage(prompt, display));
+    return make("div", { class: short ? "asked short" : "asked" }, textBlocks(prompt, display));
   }
   const turns = prompt.map(({ role, content }) =>
     make(
       "div",
       { class: "turn " + role },
       make("span", { class: "role" }, hasWord("role_" + role) ? word("role_" + role) : role),
-      passage(content, display),
+      textBlocks(content, display),
     ),
   );
   return make("div", { class: "asked turns" }, ...turns);
