@@ -1,5 +1,5 @@
-// One pair on the screen: the prompt, A and B. The next pairs are drawn ahead, so that a choice has only to exchange nodes.
-// Where the two stand is all that is known here; nothing says where they came from.
+// One pair on the screen: the prompt, A and B. The next pairs are drawn ahead, so that a choice has only to exchange
+// nodes. Where the two stand is all that is known here; nothing says where they came from.
 
 const SIDES = ["a", "b"];
 
@@ -19,7 +19,8 @@ class Sheet {
 
   answers(withMarks) {
     if (!withMarks || !this.marks) return this.plain;
-    if (!this.marked) this.marked = { a: textBlocks(this.pair.a, null, this.marks.a), b: textBlocks(this.pair.b, null, this.marks.b) };
+    if (!this.marked)
+      this.marked = { a: textBlocks(this.pair.a, null, this.marks.a), b: textBlocks(this.pair.b, null, this.marks.b) };
     return this.marked;
   }
 }
@@ -29,12 +30,44 @@ class Card {
     this.side = side;
     const letter = side.toUpperCase();
     this.key = make("kbd");
-    this.choose = make("button", { type: "button", class: "choose", "data-testid": "choose-" + side, onclick: choose }, this.key, make("span", {}, word("prefer_" + side)));
-    this.edit = make("button", { type: "button", class: "plain small", onclick: edit, title: word("edit_this") }, "✎\uFE0E " + word("edit_short"));
-    this.grow = make("button", { type: "button", class: "plain small grow", "aria-pressed": "false", "aria-label": word("grow", { side: letter }), onclick: () => this.grown(!this.isGrown) }, "⤢\uFE0E");
+    this.choose = make(
+      "button",
+      { type: "button", class: "choose", "data-testid": "choose-" + side, onclick: choose },
+      this.key,
+      make("span", {}, word("prefer_" + side)),
+    );
+    this.edit = make(
+      "button",
+      { type: "button", class: "plain small", onclick: edit, title: word("edit_this") },
+      "✎\uFE0E " + word("edit_short"),
+    );
+    this.grow = make(
+      "button",
+      {
+        type: "button",
+        class: "plain small grow",
+        "aria-pressed": "false",
+        "aria-label": word("grow", { side: letter }),
+        onclick: () => this.grown(!this.isGrown),
+      },
+      "⤢\uFE0E",
+    );
     this.title = make("h3", {}, letter);
-    this.head = make("header", { class: "card-head" }, this.title, make("span", { class: "push" }), this.edit, this.grow);
-    this.body = make("div", { class: "card-body", tabindex: 0, role: "region", "aria-label": word("response", { side: letter }), "data-testid": "response-" + side });
+    this.head = make(
+      "header",
+      { class: "card-head" },
+      this.title,
+      make("span", { class: "push" }),
+      this.edit,
+      this.grow,
+    );
+    this.body = make("div", {
+      class: "card-body",
+      tabindex: 0,
+      role: "region",
+      "aria-label": word("response", { side: letter }),
+      "data-testid": "response-" + side,
+    });
     this.foot = make("div", { class: "card-foot" }, this.choose);
     // What swipe.js says while a finger moves; whoever does not see it has the button.
     this.sign = make("div", { class: "sign", "aria-hidden": "true", hidden: true }, word("prefer_" + side));
@@ -68,9 +101,25 @@ class Pair {
   // `actions`: `click(event, side)`, `edit(side)`; `display` is how texts are shown.
   constructor(actions, display) {
     this.display = display;
-    this.prompt = make("div", { class: "prompt", tabindex: 0, role: "region", "aria-label": word("prompt"), "data-testid": "prompt-text" });
-    this.cards = Object.fromEntries(SIDES.map((side) => [side, new Card(side, { choose: (event) => actions.click(event, side), edit: () => actions.edit(side) })]));
-    this.earlier = make("button", { type: "button", class: "link earlier", hidden: true, "data-testid": "earlier-turns" });
+    this.prompt = make("div", {
+      class: "prompt",
+      tabindex: 0,
+      role: "region",
+      "aria-label": word("prompt"),
+      "data-testid": "prompt-text",
+    });
+    this.cards = Object.fromEntries(
+      SIDES.map((side) => [
+        side,
+        new Card(side, { choose: (event) => actions.click(event, side), edit: () => actions.edit(side) }),
+      ]),
+    );
+    this.earlier = make("button", {
+      type: "button",
+      class: "link earlier",
+      hidden: true,
+      "data-testid": "earlier-turns",
+    });
     this.earlier.addEventListener("click", () => (this.prompt.scrollTop = this.isAtTop ? this.lastTurn : 0));
     this.prompt.addEventListener("scroll", () => this.nameEarlier(), { passive: true });
     this.hint = make("p", { class: "hint", hidden: true });
@@ -97,7 +146,8 @@ class Pair {
   prepare(pairs, withMarks) {
     for (const pair of pairs) this.sheet(pair).answers(withMarks);
     const needed = pairs.map(({ pair }) => pair);
-    for (const name of this.sheets.keys()) if (!needed.includes(name) && this.sheets.size > 12) this.sheets.delete(name);
+    for (const name of this.sheets.keys())
+      if (!needed.includes(name) && this.sheets.size > 12) this.sheets.delete(name);
   }
 
   show(pair, withMarks) {
@@ -115,7 +165,8 @@ class Pair {
     this.tell(null);
   }
 
-  // One line between prompt and cards: what is asked for or has happened just now, else why there are no marks, else what a newcomer may try.
+  // One line between prompt and cards: what is asked for or has happened just now, else why there are no marks, else
+  // what a newcomer may try.
   tell(key) {
     const about = this.apart ? "too_different" : this.asWritten ? "marked_as_written" : null;
     const said = key || (this.display.failed ? "display_failed" : null) || about || (this.news ? "swipe_hint" : null);
@@ -123,8 +174,8 @@ class Pair {
     conceal(this.hint, !said);
   }
 
-  // The stage grows to what the longest pair so far has needed, and never shrinks: the buttons stay where the hand is. This
-  // measures, so it comes after everything else that a new pair changes.
+  // The stage grows to what the longest pair so far has needed, and never shrinks: the buttons stay where the hand is.
+  // This measures, so it comes after everything else that a new pair changes.
   fit() {
     this.growStage();
     if (this.opens) this.openAtLastTurn();
@@ -132,7 +183,9 @@ class Pair {
   }
 
   growStage() {
-    const long = Math.max(...SIDES.map((side) => this.cards[side].body.scrollHeight - this.cards[side].body.clientHeight));
+    const long = Math.max(
+      ...SIDES.map((side) => this.cards[side].body.scrollHeight - this.cards[side].body.clientHeight),
+    );
     const over = Math.max(0, long) + Math.max(0, this.prompt.scrollHeight - this.prompt.clientHeight);
     if (over < 2) return;
     const tall = Math.min(this.node.clientHeight + over, 4000);
@@ -141,7 +194,8 @@ class Pair {
     this.node.style.setProperty("--tall", tall + "px");
   }
 
-  // A conversation that is longer than its place opens at its last turn, which is the question; a button leads to the turns before.
+  // A conversation that is longer than its place opens at its last turn, which is the question; a button leads to the
+  // turns before.
   openAtLastTurn() {
     const turns = this.prompt.querySelectorAll(".turn");
     const hides = turns.length > 1 && this.prompt.scrollHeight > this.prompt.clientHeight + 1;
@@ -178,7 +232,9 @@ class Pair {
 
   // Arrows up and down move both, wherever the focus is. Whether there was anything to move.
   scrollBy(lines) {
-    const moving = SIDES.map((side) => this.cards[side].body).filter((body) => body.scrollHeight > body.clientHeight + 1);
+    const moving = SIDES.map((side) => this.cards[side].body).filter(
+      (body) => body.scrollHeight > body.clientHeight + 1,
+    );
     const longest = moving.sort((one, other) => other.scrollHeight - one.scrollHeight);
     for (const body of this.together ? longest.slice(0, 1) : longest) body.scrollTop += lines;
     return moving.length > 0;

@@ -4,12 +4,18 @@ const DRAFTS_KEPT = 60;
 const DRAFTS = "lab-annotate.draft.";
 
 /**
- * @typedef {{ reason?: string, strength?: number, edits?: Partial<Record<Side, string>>, editing?: Side | null, at?: number }} PairDraft
+ * @typedef {{ reason?: string, strength?: number, edits?: Partial<Record<Side, string>>, editing?: Side | null,
+ *   at?: number }} PairDraft
  */
 
 /** @param {string} prefix */
 const draftsByAge = (prefix) => {
-  const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, /** @type {PairDraft} */ ({})).at || 0]));
+  const at = new Map(
+    namesKept(localStorage, prefix).map((name) => [
+      name,
+      readKept(localStorage, name, /** @type {PairDraft} */ ({})).at || 0,
+    ]),
+  );
   return [...at.keys()].sort((one, other) => at.get(one) - at.get(other));
 };
 
@@ -24,8 +30,8 @@ function keepBeforeDrafts(name, value) {
   return false;
 }
 
-// One draft a pair of a collection: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed have one.
-// What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
+// One draft a pair of a collection: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed
+// have one. What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
 class Drafts {
   constructor(who) {
     this.prefix = `${DRAFTS}${who}.`;
@@ -52,11 +58,13 @@ class Drafts {
   change(pair, change, collection) {
     const draft = { ...this.of(pair, collection), ...change, at: Date.now() };
     const { at, ...typed } = draft;
-    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length))) return this.drop(pair, collection);
+    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length)))
+      return this.drop(pair, collection);
     const name = this.name(pair, collection);
     this.unkept.delete(name);
     if (!keepBeforeDrafts(name, draft)) this.unkept.set(name, draft);
-    else if (namesKept(localStorage, this.prefix).length > DRAFTS_KEPT) dropKept(localStorage, draftsByAge(this.prefix)[0]);
+    else if (namesKept(localStorage, this.prefix).length > DRAFTS_KEPT)
+      dropKept(localStorage, draftsByAge(this.prefix)[0]);
   }
 
   drop(pair, collection) {

@@ -1,5 +1,5 @@
-// Writing one's own version of the better response, in its card's place. What is typed is kept as a draft at every letter;
-// the response itself stays as it was.
+// Writing one's own version of the better response, in its card's place. What is typed is kept as a draft at every
+// letter; the response itself stays as it was.
 
 const LONGEST_EDIT = 200000;
 
@@ -11,9 +11,25 @@ class Editor {
     /** @type {Side | null} */
     this.side = null;
     this.original = "";
-    this.text = make("textarea", { class: "edit-text", dir: "auto", maxlength: LONGEST_EDIT, spellcheck: "false", "data-testid": "edit-text" });
-    this.yes = make("button", { type: "button", class: "choose", "data-testid": "save-edit", onclick: () => this.done() });
-    this.no = make("button", { type: "button", class: "plain", onclick: cancel }, make("kbd", {}, "Esc"), " " + word("cancel"));
+    this.text = make("textarea", {
+      class: "edit-text",
+      dir: "auto",
+      maxlength: LONGEST_EDIT,
+      spellcheck: "false",
+      "data-testid": "edit-text",
+    });
+    this.yes = make("button", {
+      type: "button",
+      class: "choose",
+      "data-testid": "save-edit",
+      onclick: () => this.done(),
+    });
+    this.no = make(
+      "button",
+      { type: "button", class: "plain", onclick: cancel },
+      make("kbd", {}, "Esc"),
+      " " + word("cancel"),
+    );
     this.foot = make("div", { class: "edit-foot" }, this.yes, this.no);
     this.text.addEventListener("input", () => {
       this.check();
@@ -35,7 +51,10 @@ class Editor {
     const letter = side.toUpperCase();
     this.text.value = draft === undefined ? original : draft;
     mark(this.text, "aria-label", word("your_version", { side: letter }));
-    this.yes.replaceChildren(make("kbd", {}, word("ctrl_enter")), make("span", {}, word("save_edit", { side: letter })));
+    this.yes.replaceChildren(
+      make("kbd", {}, word("ctrl_enter")),
+      make("span", {}, word("save_edit", { side: letter })),
+    );
     const card = this.cards[side];
     conceal(card.body, true);
     conceal(card.choose, true);
@@ -53,7 +72,8 @@ class Editor {
   }
 
   done() {
-    if (this.side && !this.yes.disabled) this.save(this.side, this.text.value === this.original ? null : this.text.value);
+    if (this.side && !this.yes.disabled)
+      this.save(this.side, this.text.value === this.original ? null : this.text.value);
   }
 
   close() {

@@ -1,6 +1,19 @@
 // The overlay with all keys, where each can be given another: a click on a key, then the new key.
 
-const SHOWN_KEYS = ["a", "b", "tie", "both_bad", "skip", "undo", "edit", "reason", "differences", "together", "displayed", "help"];
+const SHOWN_KEYS = [
+  "a",
+  "b",
+  "tie",
+  "both_bad",
+  "skip",
+  "undo",
+  "edit",
+  "reason",
+  "differences",
+  "together",
+  "displayed",
+  "help",
+];
 
 class Help {
   /**
@@ -15,7 +28,11 @@ class Help {
     this.rows = make("dl", { class: "keys" });
     this.told = make("p", { class: "quiet", role: "status" });
     this.reset = make("button", { type: "button", class: "plain", onclick: () => this.back() }, word("keys_reset"));
-    const close = make("button", { type: "button", class: "plain primary", onclick: () => this.node.close() }, word("close"));
+    const close = make(
+      "button",
+      { type: "button", class: "plain primary", onclick: () => this.node.close() },
+      word("close"),
+    );
     this.node = make(
       "dialog",
       { class: "overlay", "aria-label": word("keys"), "data-testid": "keys" },
@@ -47,7 +64,16 @@ class Help {
       const all = this.keys.of(action).map((key) => make("kbd", {}, keySign(key)));
       const shown = this.waiting === action ? [word("press_a_key")] : all.length ? all : ["–"];
       const name = word("key_" + action);
-      const button = make("button", { type: "button", class: "plain small", "aria-label": word("change_key", { name }), onclick: () => this.ask(action) }, ...shown);
+      const button = make(
+        "button",
+        {
+          type: "button",
+          class: "plain small",
+          "aria-label": word("change_key", { name }),
+          onclick: () => this.ask(action),
+        },
+        ...shown,
+      );
       return [make("dt", {}, name), make("dd", {}, button)];
     });
     const fixed = [make("dt", {}, word("key_scroll")), make("dd", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"))];
@@ -72,7 +98,8 @@ class Help {
     event.preventDefault();
     const action = this.waiting;
     this.waiting = null;
-    if (event.key !== "Escape" && (isTyping(event) || !this.keys.choose(action, keyOf(event)))) say(this.told, word("key_refused", { key: keySign(event.key) }));
+    if (event.key !== "Escape" && (isTyping(event) || !this.keys.choose(action, keyOf(event))))
+      say(this.told, word("key_refused", { key: keySign(event.key) }));
     this.draw();
     this.rows.querySelectorAll("button")[SHOWN_KEYS.indexOf(action)].focus();
     this.changed();

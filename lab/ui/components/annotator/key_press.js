@@ -1,5 +1,5 @@
-// A key press anywhere on the page, while the annotator can be seen and nobody types: what it means in the mode that the
-// annotator is in.
+// A key press anywhere on the page, while the annotator can be seen and nobody types: what it means in the mode that
+// the annotator is in.
 
 const SCROLLS = { ArrowDown: 90, ArrowUp: -90, PageDown: 400, PageUp: -400 };
 

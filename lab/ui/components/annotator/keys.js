@@ -16,7 +16,19 @@ const DEFAULT_KEYS = {
   help: ["?"],
 };
 const KEYS_KEPT = "lab-annotate.keys";
-const NEVER_KEYS = ["Backspace", "Escape", "Enter", "Tab", " ", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Unidentified", "Dead"];
+const NEVER_KEYS = [
+  "Backspace",
+  "Escape",
+  "Enter",
+  "Tab",
+  " ",
+  "ArrowUp",
+  "ArrowDown",
+  "PageUp",
+  "PageDown",
+  "Unidentified",
+  "Dead",
+];
 const KEY_SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
 
 const keySign = (key) => KEY_SIGNS[key] || (key.length === 1 ? key.toUpperCase() : key);
@@ -65,7 +77,8 @@ class Keys {
     if (other === action) return true;
     if (other && before) this.chosen[other] = before;
     this.chosen[action] = key;
-    for (const [name, chosen] of Object.entries(this.chosen)) if (chosen === DEFAULT_KEYS[name][0]) delete this.chosen[name];
+    for (const [name, chosen] of Object.entries(this.chosen))
+      if (chosen === DEFAULT_KEYS[name][0]) delete this.chosen[name];
     writeKept(localStorage, KEYS_KEPT, this.chosen);
     return true;
   }

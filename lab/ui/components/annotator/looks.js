@@ -1,10 +1,12 @@
-// How a person looks at the answers: with the differences marked, scrolled together, as displayed. Kept in this browser.
+// How a person looks at the answers: with the differences marked, scrolled together, as displayed. Kept in this
+// browser.
 
 const LOOKS_KEPT = "lab-annotate.looks";
 const SWITCHES = ["differences", "together", "displayed"];
 
 class Looks {
-  // `changed()` is called when the pair on screen is to be drawn in another look, `reset()` before, where every text is.
+  // `changed()` is called when the pair on screen is to be drawn in another look, `reset()` before, where every text
+  // is.
   constructor({ changed, reset }) {
     this.changed = changed;
     /** @type {{ differences?: boolean, together?: boolean }} */

@@ -1,7 +1,8 @@
-// Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored. They
-// leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its showing, so
-// that one which arrives twice is stored once. What the lab refuses for good is set aside with its sentence. An entry that the
-// browser has no room for is `unkept`: it leaves as the others do, and is lost if the page goes before.
+// Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored.
+// They leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its
+// showing, so that one which arrives twice is stored once. What the lab refuses for good is set aside with its
+// sentence. An entry that the browser has no room for is `unkept`: it leaves as the others do, and is lost if the page
+// goes before.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30000;
@@ -10,7 +11,8 @@ const KEEPALIVE_BYTES = 60000;
 const WAIT_FOR_SIGN_IN = [401, 403];
 
 // The lab answered, and will not answer otherwise to the same again.
-const isRefused = ({ status }) => status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
+const isRefused = ({ status }) =>
+  status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
 
 // Of these entries the judgements that none of the undos among them takes back.
 function standing(entries) {
@@ -43,8 +45,8 @@ class Outbox {
   /** @type {OutboxEntry[]} */
   entries = [];
 
-  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside;
-  // `elsewhere(entry)` when another tab of this person's has put one into its own.
+  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set
+  // aside; `elsewhere(entry)` when another tab of this person's has put one into its own.
   constructor(who, { changed, arrived, refused, elsewhere }) {
     this.prefix = `lab-annotate.outbox.${who}.`;
     this.asideName = `lab-annotate.refused.${who}`;
@@ -90,7 +92,8 @@ class Outbox {
   // `awaits`: the undo whose answer will name the showing that this judges.
   add(path, body, awaits = null) {
     this.count = (this.count + 1) % 1000;
-    const name = this.prefix + String(Date.now()).padStart(15, "0") + String(this.count).padStart(3, "0") + "." + body.id;
+    const name =
+      this.prefix + String(Date.now()).padStart(15, "0") + String(this.count).padStart(3, "0") + "." + body.id;
     const entry = { path, body, awaits, name };
     this.entries.push(entry);
     this.keep(entry);
@@ -106,7 +109,9 @@ class Outbox {
   name(undo, shown) {
     for (const entry of this.entries) {
       if (entry.awaits === undo) {
-        for (const other of this.entries) if (other.body.judgement === entry.body.id) this.keep(Object.assign(other, { body: { ...other.body, judgement: shown } }));
+        for (const other of this.entries)
+          if (other.body.judgement === entry.body.id)
+            this.keep(Object.assign(other, { body: { ...other.body, judgement: shown } }));
         this.keep(Object.assign(entry, { awaits: null, body: { ...entry.body, id: shown } }));
       }
     }
@@ -156,10 +161,14 @@ class Outbox {
     for (const other of this.entries) if (other.unkept) this.keep(other); // there is more room now
   }
 
-  // With what only made sense after it: a judgement of the showing that a refused undo would have named, an undo of a refused judgement.
+  // With what only made sense after it: a judgement of the showing that a refused undo would have named, an undo of a
+  // refused judgement.
   setAside(entry, error) {
     const lost = new Set([entry]);
-    for (const { body: { id } } of lost) for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
+    for (const {
+      body: { id },
+    } of lost)
+      for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
     const why = error.reason || { key: "request_refused", params: { detail: String(error.status) } };
     for (const one of lost) this.remove(one);
     this.aside.push(...[...lost].map(({ path, body }) => ({ path, body, error: why })));
@@ -173,8 +182,8 @@ class Outbox {
     this.changed();
   }
 
-  // The page is going: what still waits is handed to the browser, as far as order does not matter. It stays kept; whether it
-  // arrived shows at the next visit.
+  // The page is going: what still waits is handed to the browser, as far as order does not matter. It stays kept;
+  // whether it arrived shows at the next visit.
   lastTry() {
     let room = KEEPALIVE_BYTES;
     for (const { path, body } of this.entries) {

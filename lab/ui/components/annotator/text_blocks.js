@@ -1,5 +1,5 @@
-// A prompt or a response as it is read. As written: every character, code between its fences in a code face, marks where it differs,
-// all of it set as text. As displayed: what text_display.js makes of it.
+// A prompt or a response as it is read. As written: every character, code between its fences in a code face, marks
+// where it differs, all of it set as text. As displayed: what text_display.js makes of it.
 
 const FENCE = /^[ \t]*(`{3,}|~{3,})[^\n]*$/gm;
 const SHORT_PROMPT = 160;
@@ -39,7 +39,8 @@ function marked(text, start, end, ranges) {
   return pieces;
 }
 
-// [[start, end], …] of the paragraphs: a blank line parts them. Each gets its own direction, so that Hebrew below English reads right.
+// [[start, end], …] of the paragraphs: a blank line parts them. Each gets its own direction, so that Hebrew below
+// English reads right.
 function paragraphsOf(text, start, end) {
   const paragraphs = [];
   let at = start;

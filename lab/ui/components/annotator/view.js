@@ -1,5 +1,5 @@
-// The annotator: which collection, which pair is on screen, what a key or a click does with it. A choice shows the next pair
-// at once and puts the judgement into the outbox; everything that can wait waits until that pair has been painted.
+// The annotator: which collection, which pair is on screen, what a key or a click does with it. A choice shows the next
+// pair at once and puts the judgement into the outbox; everything that can wait waits until that pair has been painted.
 
 const TOO_SOON = 350;
 const CHOSEN_COLLECTION = "lab-annotate.collection";
@@ -20,7 +20,11 @@ class Annotator {
     this.build();
     document.addEventListener("keydown", (event) => onKeyPress(this, event));
     watchZoom(root);
-    this.presence = new Presence(root, { back: () => this.back(), stirs: () => this.queue && this.queue.stale && this.queue.refill(true), placed: () => this.place() });
+    this.presence = new Presence(root, {
+      back: () => this.back(),
+      stirs: () => this.queue && this.queue.stale && this.queue.refill(true),
+      placed: () => this.place(),
+    });
     new ResizeObserver(() => this.place()).observe(document.body);
     window.addEventListener("resize", () => this.place());
     this.show();
@@ -32,7 +36,10 @@ class Annotator {
     const act = (action, event) => this.act(action, event);
     this.top = new TopBar({ act, choose: (collection) => this.take(collection), retry: () => this.outbox.retry() });
     this.last = new LastLine(() => this.queue.keepSoon());
-    this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) }, this.looks.display);
+    this.pair = new Pair(
+      { click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) },
+      this.looks.display,
+    );
     this.swipe = new Swipe(this.pair, {
       subject: () => (this.queue && this.mode !== "editing" && this.queue.now) || null,
       choose: (side) => this.act(side),
@@ -52,7 +59,15 @@ class Annotator {
     this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.lookAgain() });
     this.help = new Help(this.keys, () => this.showKeys());
     this.body = make("div", { class: "body" }, this.pair.node, this.controls.node);
-    this.root.replaceChildren(this.top.line.bar, this.top.node, this.refusals, this.body, this.nothing.node, this.last.node, this.help.node);
+    this.root.replaceChildren(
+      this.top.line.bar,
+      this.top.node,
+      this.refusals,
+      this.body,
+      this.nothing.node,
+      this.last.node,
+      this.help.node,
+    );
     this.setMode("judging", false);
     this.showKeys();
     this.showLooks();
@@ -79,7 +94,10 @@ class Annotator {
       return this.show();
     }
     const wanted = given().collection || (this.queue && this.queue.collection);
-    const found = this.collections.find(({ id }) => id === wanted) || this.collections.find(({ left }) => left > 0) || this.collections[0];
+    const found =
+      this.collections.find(({ id }) => id === wanted) ||
+      this.collections.find(({ left }) => left > 0) ||
+      this.collections[0];
     if (!found) {
       if (this.queue) this.queue.close();
       this.queue = null;
@@ -197,7 +215,10 @@ class Annotator {
     const undo = newId();
     const { pair } = record.pair;
     const side = record.edited ? record.choice : null;
-    this.drafts.change(pair, { reason: record.reason, ...(side ? { editing: side, edits: { [side]: record.edited } } : {}) });
+    this.drafts.change(pair, {
+      reason: record.reason,
+      ...(side ? { editing: side, edits: { [side]: record.edited } } : {}),
+    });
     this.outbox.add("api/annotate/undo", { id: undo, judgement: record.id });
     this.queue.undone(undo);
     this.expected = true;
@@ -212,8 +233,15 @@ class Annotator {
     const { aside } = this.outbox;
     conceal(this.refusals, !aside.length);
     if (aside.length) {
-      const forget = make("button", { type: "button", class: "plain small", onclick: () => this.outbox.forgetAside() }, word("understood"));
-      this.refusals.replaceChildren(make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })), forget);
+      const forget = make(
+        "button",
+        { type: "button", class: "plain small", onclick: () => this.outbox.forgetAside() },
+        word("understood"),
+      );
+      this.refusals.replaceChildren(
+        make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })),
+        forget,
+      );
     }
     this.top.line.show(this.queue ? this.queue.progress : null);
     this.last.show(this.queue ? this.queue.last : null);
@@ -259,7 +287,8 @@ class Annotator {
     });
     this.pair.news = Boolean(pair && queue.progress && queue.progress.judged < SWIPE_LESSONS && swipeIsNews());
     this.pair.tell(this.hint);
-    for (const side of SIDES) toggle(this.pair.cards[side].node, "picked", this.mode === "strength" && this.pending.side === side);
+    for (const side of SIDES)
+      toggle(this.pair.cards[side].node, "picked", this.mode === "strength" && this.pending.side === side);
   }
 
   // What the line above the cards has to say just now; null where it is nothing.

@@ -1,5 +1,5 @@
-// One group on screen: its head with the tiles, what a threshold makes of it in words, the dot strip, the cards. It is handed a
-// line and a threshold; which ones is decided in view.js.
+// One group on screen: its head with the tiles, what a threshold makes of it in words, the dot strip, the cards. It is
+// handed a line and a threshold; which ones is decided in view.js.
 
 class GroupView {
   /** @type {GroupLine} */
@@ -21,18 +21,44 @@ class GroupView {
     this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
     this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
-      make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value),
+      make(
+        "div",
+        { class: "tile", title: word("tile_" + name + "_help") },
+        make("dt", {}, word("tile_" + name)),
+        value,
+      ),
     );
     this.kl = tiles[3];
-    this.head = make("div", { class: "head" }, make("div", { class: "asked" }, this.heading, this.known), make("dl", { class: "tiles" }, ...tiles));
+    this.head = make(
+      "div",
+      { class: "head" },
+      make("div", { class: "asked" }, this.heading, this.known),
+      make("dl", { class: "tiles" }, ...tiles),
+    );
     this.verdict = make("p", { class: "verdict" });
     this.notes = make("ul", { class: "notes" });
-    this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
+    this.strip = new Strip(
+      (index, on) => this.cards.light(index, on),
+      (index) => this.cards.reveal(index),
+    );
     this.cards = new Cards(display);
-    this.form = make("button", { type: "button", class: "plain small", "aria-pressed": "false", "data-testid": "displayed" }, word("displayed"));
+    this.form = make(
+      "button",
+      { type: "button", class: "plain small", "aria-pressed": "false", "data-testid": "displayed" },
+      word("displayed"),
+    );
     this.form.addEventListener("click", () => display.choose(!display.chosen));
-    this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
-    this.summary = make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), make("div", { class: "looks" }, this.form, this.sort));
+    this.sort = make(
+      "button",
+      { type: "button", class: "plain small", "aria-pressed": "false" },
+      "⇅ " + word("sort_by_reward"),
+    );
+    this.summary = make(
+      "div",
+      { class: "summary" },
+      make("div", {}, this.verdict, this.notes),
+      make("div", { class: "looks" }, this.form, this.sort),
+    );
     this.byReward = false;
     this.sort.addEventListener("click", () => {
       this.byReward = !this.byReward;
@@ -96,12 +122,20 @@ class GroupView {
   showVerdict(line, verdict) {
     const size = line.completions.length;
     const trained = line.completions.filter((completion) => completion.kept).length;
-    say(this.verdict, word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }));
+    say(
+      this.verdict,
+      word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }),
+    );
     toggle(this.verdict, "what-if", !verdict.trained);
     const notes = [];
     const unscored = verdict.why.filter((why) => why === "unscored").length;
     if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
-    if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
+    if (verdict.tie.length)
+      notes.push(
+        word("note_tie", {
+          numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", "),
+        }),
+      );
     if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
     if (unscored) notes.push(word("note_unscored", { n: unscored }));
     if (this.display.failed) notes.push(word("display_failed"));
@@ -112,7 +146,8 @@ class GroupView {
   }
 }
 
-// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not known.
+// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not
+// known.
 function divergence(line) {
   let sum = 0;
   let tokens = 0;

@@ -137,7 +137,8 @@ class Steps {
 // How the run weighs its rules, and what stands in where one fails, by rule name.
 function readWeights(recipe) {
   const weights = new Map();
-  for (const use of (recipe && recipe.rules) || []) weights.set(use.name, { weight: use.weight ?? 1, fallback: use.fallback ?? 0 });
+  for (const use of (recipe && recipe.rules) || [])
+    weights.set(use.name, { weight: use.weight ?? 1, fallback: use.fallback ?? 0 });
   return weights;
 }
 
@@ -145,5 +146,10 @@ function readWeights(recipe) {
 function share(score, use) {
   const { weight, fallback } = use || { weight: 1, fallback: 0 };
   const failed = score !== null && typeof score === "object";
-  return { value: weight * (failed ? fallback : score), error: failed ? String(score.error ?? "") : null, weight, score: failed ? fallback : score };
+  return {
+    value: weight * (failed ? fallback : score),
+    error: failed ? String(score.error ?? "") : null,
+    weight,
+    score: failed ? fallback : score,
+  };
 }

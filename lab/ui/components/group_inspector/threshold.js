@@ -67,5 +67,11 @@ function judge(line, threshold) {
     : whyDropped(rewards, line.mean, line.std, threshold);
   const soft = threshold.kind === "top_fraction";
   const below = soft ? rewards.filter((reward, i) => why[i] === null && reward < line.mean).length : 0;
-  return { trained, why, below, tie: soft ? tieAtCut(rewards, why) : [], kept: why.filter((reason) => reason === null).length };
+  return {
+    trained,
+    why,
+    below,
+    tie: soft ? tieAtCut(rewards, why) : [],
+    kept: why.filter((reason) => reason === null).length,
+  };
 }

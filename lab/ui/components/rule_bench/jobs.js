@@ -9,7 +9,8 @@ function sentenceOf(error) {
 const JOB_PAUSE = 600;
 const JOB_OVER = ["finished", "failed", "stopped", "lost"];
 
-// Follows a job until it has ended; each look is told to `seen`. Gives the last look, with every line that the job has written.
+// Follows a job until it has ended; each look is told to `seen`. Gives the last look, with every line that the job has
+// written.
 async function followJob(id, seen) {
   const lines = [];
   let cursor = 0;
@@ -24,12 +25,13 @@ async function followJob(id, seen) {
 }
 
 async function endJob(id) {
-  await request(`api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }).catch(() => {}); // what became of it, its follower sees
+  await request(`api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }).catch(() => {}); // whoever follows it sees
 }
 
 // What a job is doing, in the pre-flight's words.
 function jobStage(look) {
-  if (look.waits_for) return preflightWord(look.waits_for.kind === "run" ? "waits_for_run" : "waits_for_job", look.waits_for);
+  if (look.waits_for)
+    return preflightWord(look.waits_for.kind === "run" ? "waits_for_run" : "waits_for_job", look.waits_for);
   return preflightWord("stage_" + (look.stage || "loading"));
 }
 

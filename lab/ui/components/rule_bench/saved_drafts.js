@@ -1,5 +1,6 @@
-// The drafts that this browser keeps. Each tab writes its own and no other: beside the others' (localStorage), where it outlives the tab,
-// and in sessionStorage, where a reload finds it. A new tab begins as the newest draft; what other tabs left can be opened on the bench.
+// The drafts that this browser keeps. Each tab writes its own and no other: beside the others' (localStorage), where it
+// outlives the tab, and in sessionStorage, where a reload finds it. A new tab begins as the newest draft; what other
+// tabs left can be opened on the bench.
 
 const DRAFTS_KEY = "lab-rules";
 const MOST_DRAFTS = 12;
@@ -28,12 +29,14 @@ class SavedDrafts {
     return newest ? newest.draft : null;
   }
 
-  // A tab that was duplicated brings the same `before` along as its twin: it is cleared away only where it still says what it said.
+  // A tab that was duplicated brings the same `before` along as its twin: it is cleared away only where it still says
+  // what it said.
   write(draft) {
     const text = JSON.stringify({ saved: Date.now(), draft });
     attempt(() => sessionStorage.setItem(DRAFTS_KEY, JSON.stringify({ key: this.key, text })));
     if (attempt(() => (localStorage.setItem(this.key, text), true)) !== true) return;
-    if (this.before && localStorage.getItem(this.before.key) === this.before.text) localStorage.removeItem(this.before.key);
+    if (this.before && localStorage.getItem(this.before.key) === this.before.text)
+      localStorage.removeItem(this.before.key);
     this.before = null;
     for (const { key } of this.kept().slice(MOST_DRAFTS)) localStorage.removeItem(key);
   }
@@ -46,7 +49,9 @@ class SavedDrafts {
   // All drafts that are kept, the newest first: `{key, saved, draft}`.
   kept() {
     const keys = attempt(() => Object.keys(localStorage)) || [];
-    const found = keys.filter((key) => key === DRAFTS_KEY || key.startsWith(DRAFTS_KEY + ".")).map((key) => ({ key, ...attempt(() => unpacked(localStorage.getItem(key))) }));
+    const found = keys
+      .filter((key) => key === DRAFTS_KEY || key.startsWith(DRAFTS_KEY + "."))
+      .map((key) => ({ key, ...attempt(() => unpacked(localStorage.getItem(key))) }));
     return found.filter(({ draft }) => draft).sort((a, b) => b.saved - a.saved);
   }
 

@@ -1,11 +1,20 @@
-// The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to training. Saving is
-// the owner's; the server says whether that is who asks.
+// The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to
+// training. Saving is the owner's; the server says whether that is who asks.
 
 class Sets {
   constructor(bench) {
     this.bench = bench;
     this.known = { sets: [], may_save: false };
-    this.name = make("input", { type: "text", maxlength: 80, autocomplete: "off", spellcheck: "false", class: "set-name", placeholder: word("set_name_hint"), "aria-label": word("set_name"), "data-testid": "set-name" });
+    this.name = make("input", {
+      type: "text",
+      maxlength: 80,
+      autocomplete: "off",
+      spellcheck: "false",
+      class: "set-name",
+      placeholder: word("set_name_hint"),
+      "aria-label": word("set_name"),
+      "data-testid": "set-name",
+    });
     this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
     this.state = make("span", { class: "set-state", "data-testid": "set-state" });
     this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
@@ -20,16 +29,47 @@ class Sets {
     nameIt(this.redo, word("redo"));
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
-    this.file = make("input", { type: "file", accept: ".toml,text/plain", class: "unseen", tabindex: -1, "aria-hidden": "true", "data-testid": "import-file" });
+    this.file = make("input", {
+      type: "file",
+      accept: ".toml,text/plain",
+      class: "unseen",
+      tabindex: -1,
+      "aria-hidden": "true",
+      "data-testid": "import-file",
+    });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
-    this.menu = make("details", { class: "menu" }, make("summary", { class: "plain", "data-testid": "share" }, word("share")), this.menuList());
+    this.menu = make(
+      "details",
+      { class: "menu" },
+      make("summary", { class: "plain", "data-testid": "share" }, word("share")),
+      this.menuList(),
+    );
     this.told = make("p", { class: "told set-told", role: "status" });
     this.told.hidden = true;
     const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
-    const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.drafts, this.open, this.menu, this.save, this.train);
-    this.node = make("header", { class: "box sets" }, make("div", { class: "row between" }, naming, doing), this.told, this.file);
+    const doing = make(
+      "div",
+      { class: "row doing" },
+      this.undo,
+      this.redo,
+      this.drafts,
+      this.open,
+      this.menu,
+      this.save,
+      this.train,
+    );
+    this.node = make(
+      "header",
+      { class: "box sets" },
+      make("div", { class: "row between" }, naming, doing),
+      this.told,
+      this.file,
+    );
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
-    document.addEventListener("click", (event) => this.menu.contains(/** @type {Node} */ (event.target)) || (this.menu.open = false));
+    document.addEventListener(
+      "click",
+      (event) => this.menu.contains(/** @type {Node} */ (event.target)) || (this.menu.open = false),
+    );
     this.offerDrafts();
     this.ask();
   }
@@ -49,7 +89,14 @@ class Sets {
       return make("li", {}, button);
     };
     this.forget = item("delete_set", () => this.remove());
-    return make("ul", { class: "menu-list" }, item("download_toml", () => this.download("toml")), item("download_python", () => this.download("python")), item("import_file", () => this.file.click()), this.forget);
+    return make(
+      "ul",
+      { class: "menu-list" },
+      item("download_toml", () => this.download("toml")),
+      item("download_python", () => this.download("python")),
+      item("import_file", () => this.file.click()),
+      this.forget,
+    );
   }
 
   closeMenu() {
@@ -103,7 +150,9 @@ class Sets {
     const text = JSON.stringify(this.known.sets);
     if (text === this.offered) return;
     this.offered = text;
-    const options = this.known.sets.map((each) => make("option", { value: each.name }, `${each.name} · v${each.version}`));
+    const options = this.known.sets.map((each) =>
+      make("option", { value: each.name }, `${each.name} · v${each.version}`),
+    );
     this.open.replaceChildren(make("option", { value: "" }, word("open_set")), ...options);
     conceal(this.open, !options.length);
   }
@@ -111,8 +160,16 @@ class Sets {
   // What other tabs of this browser left, and differs from what stands here.
   offerDrafts() {
     const found = this.bench.draft.savedDrafts.others(this.bench.state);
-    const named = ({ saved, draft }) => [draft.name.trim() || word("unnamed_set"), word("n_rules", { n: draft.rules.length }), ...(saved ? [ago(saved)] : [])].join(" · ");
-    this.drafts.replaceChildren(make("option", { value: "" }, word("open_draft")), ...found.map((one) => make("option", { value: one.key }, named(one))));
+    const named = ({ saved, draft }) =>
+      [
+        draft.name.trim() || word("unnamed_set"),
+        word("n_rules", { n: draft.rules.length }),
+        ...(saved ? [ago(saved)] : []),
+      ].join(" · ");
+    this.drafts.replaceChildren(
+      make("option", { value: "" }, word("open_draft")),
+      ...found.map((one) => make("option", { value: one.key }, named(one))),
+    );
     conceal(this.drafts, !found.length);
   }
 
@@ -128,7 +185,11 @@ class Sets {
     const text = JSON.stringify([versions, set && set.version]);
     if (text === this.listed) return;
     this.listed = text;
-    this.version.replaceChildren(...versions.map((each) => make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`)));
+    this.version.replaceChildren(
+      ...versions.map((each) =>
+        make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`),
+      ),
+    );
     if (set) this.version.value = set.version;
   }
 
@@ -195,7 +256,9 @@ class Sets {
   download(form) {
     this.attempt(async () => {
       const { name, rules } = this.bench.state;
-      const { text, file } = await fetchJson("api/rules/share", { body: { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) } });
+      const { text, file } = await fetchJson("api/rules/share", {
+        body: { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) },
+      });
       const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: file });
       document.body.append(link);
       link.click();

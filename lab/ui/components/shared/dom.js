@@ -105,11 +105,14 @@ function spaced(callback, pause) {
   let last = 0;
   return () => {
     if (timer !== null) return;
-    timer = setTimeout(() => {
-      timer = null;
-      last = Date.now();
-      callback();
-    }, Math.max(0, last + pause - Date.now()));
+    timer = setTimeout(
+      () => {
+        timer = null;
+        last = Date.now();
+        callback();
+      },
+      Math.max(0, last + pause - Date.now()),
+    );
   };
 }
 

@@ -1,7 +1,8 @@
 // The live feed of a run, by server-sent events or by polling. It keeps nothing but the feed's cursor.
 
 // Follows one run: frames go to `take`, until the run has ended or `close` is called. Paused while nobody can see it,
-// since a browser opens six connections a host only; it resumes from the cursor. Where streams do not get through, it polls.
+// since a browser opens six connections a host only; it resumes from the cursor. Where streams do not get through, it
+// polls.
 function followRun(run, take, ended) {
   let cursor = "";
   let stream = null;

@@ -1,4 +1,5 @@
-// What a component's scripts find around them: Gradio's `gr.HTML` (or judge_page.js) hands them over. For the type checker alone.
+// What a component's scripts find around them, for the type checker alone: Gradio's `gr.HTML` (or judge_page.js) hands
+// it over.
 
 declare const element: HTMLElement;
 declare const props: { lang?: string; words?: string; value?: string; [name: string]: string | undefined };
@@ -8,7 +9,12 @@ declare function trigger(event: string, detail?: object): void;
 interface Window {
   gradio_config?: { root?: string; username?: string };
   labEarly?: any;
-  labTextDisplay?: { chosen: boolean; render: ((text: string) => DocumentFragment) | null; loading: Promise<void> | null; failed: boolean };
+  labTextDisplay?: {
+    chosen: boolean;
+    render: ((text: string) => DocumentFragment) | null;
+    loading: Promise<void> | null;
+    failed: boolean;
+  };
   markdownit?: any;
   DOMPurify?: any;
   temml?: any;

@@ -1,17 +1,17 @@
-// What a key press means, whatever the keyboard layout and the input method: the one place that every component asks. It acts on
-// nothing itself.
+// What a key press means, whatever the keyboard layout and the input method: the one place that every component asks.
+// It acts on nothing itself.
 
 /**
- * Whether the press belongs to an input method that is composing. Some browsers end the composition first and say so only by the
- * key code 229 of the press that ended it.
+ * Whether the press belongs to an input method that is composing. Some browsers end the composition first and say so
+ * only by the key code 229 of the press that ended it.
  * @param {KeyboardEvent} event
  */
 const isComposing = (event) => Boolean(event.isComposing) || event.keyCode === 229;
 
 /**
- * The key by its name: a lower-case letter, a digit, another character, or a name such as "ArrowLeft". Digits count by their place
- * in the row above the letters, since AZERTY, Czech and Thai layouts write other characters there without Shift. Letters count by
- * place where the layout has no Latin ones. With NumLock off, the number pad keeps its arrows.
+ * The key by its name: a lower-case letter, a digit, another character, or a name such as "ArrowLeft". Digits count by
+ * their place in the row above the letters, since AZERTY, Czech and Thai layouts write other characters there without
+ * Shift. Letters count by place where the layout has no Latin ones. With NumLock off, the number pad keeps its arrows.
  * @param {Partial<KeyboardEvent>} event
  * @returns {string}
  */
@@ -31,5 +31,8 @@ function keyOf({ key = "", code, shiftKey }) {
 function isTyping(event) {
   if (isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return true;
   const [target] = event.composedPath();
-  return target instanceof Element && Boolean(target.closest("input, textarea, select, [contenteditable]:not([contenteditable=false])"));
+  return (
+    target instanceof Element &&
+    Boolean(target.closest("input, textarea, select, [contenteditable]:not([contenteditable=false])"))
+  );
 }

@@ -1,20 +1,25 @@
-// Markdown, tables and LaTeX as nodes that may stand in the page. What a text brings of HTML, images, links and definitions is shown
-// as it is written; mathematics becomes MathML; and everything passes through DOMPurify by a list of what may stay. It needs the
-// libraries of lab/ui/vendor, and fetches nothing.
+// Markdown, tables and LaTeX as nodes that may stand in the page. What a text brings of HTML, images, links and
+// definitions is shown as it is written; mathematics becomes MathML; and everything passes through DOMPurify by a list
+// of what may stay. It needs the libraries of lab/ui/vendor, and fetches nothing.
 
 const LONGEST_DISPLAYED = 100000; // characters; longer texts are shown as written
 const LONGEST_FORMULA = 5000;
-const FORMULA_MARKS = [["$$", "$$"], ["\\[", "\\]"], ["\\(", "\\)"], ["$", "$"]];
+const FORMULA_MARKS = [
+  ["$$", "$$"],
+  ["\\[", "\\]"],
+  ["\\(", "\\)"],
+  ["$", "$"],
+];
 const FORMULA_BLOCK = /^(?:\$\$|\\\[|\\begin\{((?:equation|align|alignat|gather|multline)\*?)\})/;
 const TEXT_TAGS = "p br hr h4 h5 h6 strong em s code pre blockquote ul ol li table thead tbody tr th td";
 const FORMULA_TAGS =
-  "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom menclose msub msup msubsup munder mover " +
-  "munderover mmultiscripts mprescripts none mtable mtr mtd";
+  "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom menclose msub msup msubsup " +
+  "munder mover munderover mmultiscripts mprescripts none mtable mtr mtd";
 const TEXT_ATTRIBUTES = "dir align start";
 const FORMULA_ATTRIBUTES =
-  "display displaystyle scriptlevel mathvariant stretchy fence separator symmetric largeop movablelimits accent accentunder form " +
-  "lspace rspace minsize maxsize width height depth voffset linethickness columnalign rowspacing columnspacing columnlines " +
-  "rowlines notation mathcolor mathbackground class data-look";
+  "display displaystyle scriptlevel mathvariant stretchy fence separator symmetric largeop movablelimits accent " +
+  "accentunder form lspace rspace minsize maxsize width height depth voffset linethickness columnalign rowspacing " +
+  "columnspacing columnlines rowlines notation mathcolor mathbackground class data-look";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 // A formula's styles are set by script: a page whose policy forbids styles in the markup would drop them.
 const FORMULA_STYLES = /^(?:padding|border|color|math-)[a-z-]*$/;
@@ -66,7 +71,14 @@ function blockFormula(state, first, last, silent) {
 function formulaMarkup({ content, info: open, markup: close, meta }) {
   const displayMode = Boolean(meta && meta.display) || open === "$$" || open === "\\[";
   try {
-    const options = { displayMode, throwOnError: true, trust: false, maxSize: [20, 300], maxExpand: 1000, wrap: "none" };
+    const options = {
+      displayMode,
+      throwOnError: true,
+      trust: false,
+      maxSize: [20, 300],
+      maxExpand: 1000,
+      wrap: "none",
+    };
     return window.temml.renderToString(content, options).replace(/ style="/g, ' data-look="');
   } catch {
     const written = open + content + close;
@@ -74,13 +86,18 @@ function formulaMarkup({ content, info: open, markup: close, meta }) {
   }
 }
 
-// Every paragraph has its own direction; headings stand below those of the page; a column's side is said without a style.
+// Every paragraph has its own direction; headings stand below those of the page; a column's side is said without a
+// style.
 function arrange(state) {
   for (const token of state.tokens) {
     if (/^h\d$/.test(token.tag)) token.tag = "h" + Math.min(6, Number(token.tag[1]) + 3);
     if (token.nesting === 1 && /^(p|h\d|li|td|th|blockquote)$/.test(token.tag)) token.attrSet("dir", "auto");
     const side = /text-align:(\w+)/.exec(token.attrGet("style") || "");
-    if (side) token.attrs = [["dir", "auto"], ["align", side[1]]];
+    if (side)
+      token.attrs = [
+        ["dir", "auto"],
+        ["align", side[1]],
+      ];
   }
 }
 

@@ -11,7 +11,8 @@
 function readKept(storage, name, otherwise) {
   try {
     const value = JSON.parse(storage.getItem(name));
-    const fits = value !== null && typeof value === typeof otherwise && Array.isArray(value) === Array.isArray(otherwise);
+    const fits =
+      value !== null && typeof value === typeof otherwise && Array.isArray(value) === Array.isArray(otherwise);
     return fits ? value : otherwise;
   } catch {
     return otherwise;
@@ -43,7 +44,9 @@ function dropKept(storage, name) {
 
 function namesKept(storage, prefix) {
   try {
-    return Object.keys(storage).filter((name) => name.startsWith(prefix)).sort();
+    return Object.keys(storage)
+      .filter((name) => name.startsWith(prefix))
+      .sort();
   } catch {
     return [];
   }

@@ -1,15 +1,21 @@
-// How this browser shows what people and models wrote: as written, which is the default, or as displayed, with Markdown, tables and
-// mathematics (markdown.js). One choice for every component of the page, kept in the browser; the libraries are loaded from the lab
-// itself when it is first made.
+// How this browser shows what people and models wrote: as written, which is the default, or as displayed, with
+// Markdown, tables and mathematics (markdown.js). One choice for every component of the page, kept in the browser; the
+// libraries are loaded from the lab itself when it is first made.
 
 const DISPLAY_KEPT = "lab-text.displayed";
 const DISPLAY_CHANGED = "lab-text-displayed";
 const DISPLAY_LIBRARIES = ["markdown-it-15.0.3.min.js", "purify-3.5.0.min.js", "temml-0.13.5.min.js"];
 
-// What the components of one page share: the choice, the rendering once it is loaded, and whether loading it has failed.
+// What the components of one page share: the choice, the rendering once it is loaded, and whether loading it has
+// failed.
 function sharedDisplay() {
   if (!window.labTextDisplay)
-    window.labTextDisplay = { chosen: readKept(localStorage, DISPLAY_KEPT, false), render: null, loading: null, failed: false };
+    window.labTextDisplay = {
+      chosen: readKept(localStorage, DISPLAY_KEPT, false),
+      render: null,
+      loading: null,
+      failed: false,
+    };
   return window.labTextDisplay;
 }
 
@@ -39,7 +45,10 @@ class TextDisplay {
   constructor(changed) {
     this.shared = sharedDisplay();
     window.addEventListener(DISPLAY_CHANGED, changed);
-    window.addEventListener("storage", ({ key }) => key === DISPLAY_KEPT && this.choose(readKept(localStorage, DISPLAY_KEPT, false)));
+    window.addEventListener(
+      "storage",
+      ({ key }) => key === DISPLAY_KEPT && this.choose(readKept(localStorage, DISPLAY_KEPT, false)),
+    );
     if (this.shared.chosen) this.load();
   }
 

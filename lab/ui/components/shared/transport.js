@@ -1,4 +1,5 @@
-// Requests to the lab's own routes: JSON in, JSON out, and one kind of error for whatever goes wrong. It keeps nothing and words nothing.
+// Requests to the lab's own routes: JSON in, JSON out, and one kind of error for whatever goes wrong. It keeps nothing
+// and words nothing.
 
 class RequestError extends Error {
   /**

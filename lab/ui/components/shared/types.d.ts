@@ -1,6 +1,9 @@
-// The shapes that the components share with the lab's routes. For the type checker alone; the formats stand in docs/architecture.md.
+// The shapes that the components share with the lab's routes, for the type checker alone; the formats stand in
+// docs/architecture.md.
 
-/** One row of the index of a run's groups. `prompt` is a place in the list of prompts; `kept` of `size` completions train. */
+/**
+ * One row of the index of a run's groups. `prompt` is a place in the list of prompts; `kept` of `size` completions train.
+ */
 interface GroupRow {
   step: number;
   group: number;

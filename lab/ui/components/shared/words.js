@@ -75,7 +75,8 @@ function niceTicks(low, high, wished) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999) || rough;
   const ticks = [];
-  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size) ticks.push(Number(at.toPrecision(12)));
+  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size)
+    ticks.push(Number(at.toPrecision(12)));
   return ticks;
 }
 
@@ -91,7 +92,12 @@ function spell(seconds) {
   const chinese = chosenLanguage() === "zh";
   const total = Math.max(0, Math.round(seconds));
   const units = chinese ? [" 天", " 小时", " 分", " 秒"] : [" d", " h", " min", " s"];
-  const parts = [Math.floor(total / 86400), Math.floor((total % 86400) / 3600), Math.floor((total % 3600) / 60), total % 60];
+  const parts = [
+    Math.floor(total / 86400),
+    Math.floor((total % 86400) / 3600),
+    Math.floor((total % 3600) / 60),
+    total % 60,
+  ];
   const first = parts.findIndex((part) => part > 0);
   if (first < 0) return "0" + units[3];
   return parts
@@ -101,7 +107,11 @@ function spell(seconds) {
 }
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
-const SPANS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const SPANS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
 
 /** @param {number} milliseconds since 1970 */
 function ago(milliseconds) {
