@@ -23,10 +23,10 @@ class Controls {
     const without = make("button", { type: "button", class: "plain other", onclick: () => strong(null) }, make("kbd", {}, "Enter"), make("span", {}, word("strength_none")));
     const cancel = make("button", { type: "button", class: "plain other", onclick: back }, make("kbd", {}, "Esc"), make("span", {}, word("cancel")));
     this.strengths = make("div", { class: "others strengths", role: "group", hidden: true }, this.asked, ...degrees, without, cancel);
-    this.reason = make("textarea", { rows: 1, maxlength: LONGEST_REASON, placeholder: word("reason_hint"), "aria-label": word("reason"), "data-testid": "reason" });
+    this.reason = make("textarea", { rows: 1, dir: "auto", maxlength: LONGEST_REASON, placeholder: word("reason_hint"), "aria-label": word("reason"), "data-testid": "reason" });
     this.reason.addEventListener("input", () => typed(this.reason.value));
     this.reason.addEventListener("keydown", (event) => {
-      if (event.isComposing || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
+      if (isComposing(event) || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
       event.preventDefault();
       event.stopPropagation();
       this.reason.blur();

@@ -1,43 +1,7 @@
-// What this browser keeps: JSON under a name, in storage that may be full, forbidden or hold nonsense; and what a person has
-// typed on a pair and not sent yet. It knows no server.
+// What a person has typed on a pair and not sent yet, kept in this browser. It knows no server.
 
 const DRAFTS_KEPT = 60;
 const DRAFTS = "lab-annotate.draft.";
-
-function readKept(storage, name, otherwise) {
-  try {
-    const value = JSON.parse(storage.getItem(name));
-    return value === null || typeof value !== typeof otherwise || Array.isArray(value) !== Array.isArray(otherwise) ? otherwise : value;
-  } catch {
-    return otherwise;
-  }
-}
-
-// Whether it was really kept.
-function writeKept(storage, name, value) {
-  try {
-    storage.setItem(name, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function dropKept(storage, name) {
-  try {
-    storage.removeItem(name);
-  } catch {
-    // Where nothing can be kept there is nothing to drop.
-  }
-}
-
-function namesKept(storage, prefix) {
-  try {
-    return Object.keys(storage).filter((name) => name.startsWith(prefix)).sort();
-  } catch {
-    return [];
-  }
-}
 
 const draftsByAge = (prefix) => {
   const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, {}).at || 0]));

@@ -7,7 +7,7 @@ class Editor {
   // `typed(side, text)` at every change; `save(side, text)` and `cancel()` when it is left.
   constructor(cards, { typed, save, cancel }) {
     Object.assign(this, { cards, save, side: null });
-    this.text = make("textarea", { class: "edit-text", maxlength: LONGEST_EDIT, spellcheck: "false", "data-testid": "edit-text" });
+    this.text = make("textarea", { class: "edit-text", dir: "auto", maxlength: LONGEST_EDIT, spellcheck: "false", "data-testid": "edit-text" });
     this.yes = make("button", { type: "button", class: "choose", "data-testid": "save-edit", onclick: () => this.done() });
     this.no = make("button", { type: "button", class: "plain", onclick: cancel }, make("kbd", {}, "Esc"), " " + word("cancel"));
     this.foot = make("div", { class: "edit-foot" }, this.yes, this.no);
@@ -16,7 +16,7 @@ class Editor {
       typed(this.side, this.text.value);
     });
     this.text.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
+      if (isComposing(event)) return;
       if (event.key === "Escape") cancel();
       else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.done();
       else return;

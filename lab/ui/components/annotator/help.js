@@ -1,6 +1,6 @@
 // The overlay with all keys, where each can be given another: a click on a key, then the new key.
 
-const SHOWN_KEYS = ["a", "b", "tie", "both_bad", "skip", "undo", "edit", "reason", "differences", "together", "help"];
+const SHOWN_KEYS = ["a", "b", "tie", "both_bad", "skip", "undo", "edit", "reason", "differences", "together", "displayed", "help"];
 
 class Help {
   constructor(keys, changed) {
@@ -61,7 +61,7 @@ class Help {
       if (this.keys.action(keyOf(event)) === "help" && !isTyping(event)) this.node.close();
       return;
     }
-    if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+    if (isComposing(event) || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
     event.preventDefault();
     const action = this.waiting;
     this.waiting = null;

@@ -9,14 +9,6 @@ const PATIENCE = 15000;
 const KEEPALIVE_BYTES = 60000;
 const WAIT_FOR_SIGN_IN = [401, 403];
 
-async function postJson(path, body, options) {
-  const headers = { "Content-Type": "application/json", Accept: "application/json" };
-  const answer = await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin", ...options });
-  if (answer.ok) return answer.json();
-  const said = await answer.json().catch(() => ({}));
-  throw Object.assign(new Error(`${answer.status}`), { status: answer.status, error: said.error || null });
-}
-
 // The lab answered, and will not answer otherwise to the same again.
 const isRefused = ({ status }) => status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
 
@@ -108,7 +100,7 @@ class Outbox {
     while (this.entries.length) {
       const entry = this.entries[0];
       try {
-        const answer = await postJson(entry.path, entry.body, { signal: AbortSignal.timeout(PATIENCE) });
+        const answer = await fetchJson(entry.path, { body: entry.body, signal: AbortSignal.timeout(PATIENCE) });
         Object.assign(this, { problem: null, failures: 0 });
         if (answer.pair) this.name(entry.body.id, answer.pair.shown);
         this.remove(entry);
@@ -144,7 +136,7 @@ class Outbox {
   setAside(entry, error) {
     const lost = new Set([entry]);
     for (const { body: { id } } of lost) for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
-    const why = error.error || { key: "request_refused", params: { detail: String(error.status) } };
+    const why = error.reason || { key: "request_refused", params: { detail: String(error.status) } };
     for (const one of lost) this.remove(one);
     this.aside.push(...[...lost].map(({ path, body }) => ({ path, body, error: why })));
     keepBeforeDrafts(this.asideName, this.aside);
@@ -164,7 +156,7 @@ class Outbox {
     for (const { path, body } of this.entries) {
       room -= 3 * JSON.stringify(body).length;
       if (room < 0 || path.endsWith("undo")) return;
-      postJson(path, body, { keepalive: true }).catch(() => {});
+      request(path, { body, keepalive: true }).catch(() => {});
     }
   }
 }

@@ -1,7 +1,5 @@
 // The line above the pair: progress, whether all is saved, the collection, and how the answers are looked at.
 
-const SWITCHES = ["differences", "together"];
-
 // The page without Gradio (lab/ui/judge_page.py), where the annotator has the window to itself.
 function judgingPage(collection) {
   return address("judge" + (collection ? "/" + encodeURIComponent(collection) : "")) + (props.lang ? "?lang=" + props.lang : "");
@@ -12,7 +10,7 @@ class TopLine {
     this.line = new ProgressLine();
     this.saving = new SaveState(retry);
     this.chooser = make("select", { "aria-label": word("collection"), "data-testid": "collection", onchange: () => choose(this.chooser.value) });
-    const button = (name) => make("button", { type: "button", class: "plain small switch " + name, "data-testid": name, onclick: () => act(name) }, make("kbd"), make("span", {}, word(name === "help" ? "keys" : name)));
+    const button = (name) => make("button", { type: "button", class: "plain small switch " + name, "data-testid": name, title: hasWord("key_" + name) ? word("key_" + name) : null, onclick: () => act(name) }, make("kbd"), make("span", {}, word(name === "help" ? "keys" : name)));
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
     this.alone = make(
       "button",

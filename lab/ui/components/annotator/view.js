@@ -3,7 +3,6 @@
 
 const TOO_SOON = 350;
 const CHOSEN_COLLECTION = "lab-annotate.collection";
-const LOOKS_KEPT = "lab-annotate.looks";
 
 class Annotator {
   constructor(root) {
@@ -11,7 +10,7 @@ class Annotator {
     this.who = given().who || (window.gradio_config && window.gradio_config.username) || "somebody";
     this.keys = new Keys();
     this.drafts = new Drafts(this.who);
-    this.looks = readKept(localStorage, LOOKS_KEPT, {});
+    this.looks = new Looks({ changed: () => this.redraw(), reset: () => this.pair.forget() });
     this.outbox = new Outbox(this.who, {
       changed: () => this.saveChanged(),
       arrived: (entry, answer) => arrived(this, entry, answer),
@@ -33,7 +32,7 @@ class Annotator {
     const act = (action, event) => this.act(action, event);
     this.top = new TopLine({ act, choose: (collection) => this.take(collection), retry: () => this.outbox.retry() });
     this.last = new LastLine(() => this.hand.keepSoon());
-    this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) });
+    this.pair = new Pair({ click: (event, side) => this.act(side, event), edit: (side) => this.edit(side) }, this.looks.display);
     this.swipe = new Swipe(this.pair, {
       subject: () => (this.hand && this.mode !== "editing" && this.hand.now) || null,
       choose: (side) => this.act(side),
@@ -120,7 +119,7 @@ class Annotator {
     // The second half of a double click is no judgement of the pair that has just come.
     if (event && event.detail > 1) return;
     if (action === "help") return void this.help.open();
-    if (SWITCHES.includes(action)) return this.look(action);
+    if (SWITCHES.includes(action)) return this.looks.switch(action);
     if (action === "undo") return this.undo();
     if (!this.hand || !this.hand.now || this.mode === "editing") return;
     // Nor is anything a judgement of a pair that has just come by itself.
@@ -227,18 +226,18 @@ class Annotator {
     if (redraw) this.showControls();
   }
 
-  look(name) {
-    this.looks[name] = !this.looks[name];
-    writeKept(localStorage, LOOKS_KEPT, this.looks);
+  // The same pair in another look.
+  redraw() {
     this.showLooks();
     if (!this.hand || !this.hand.now) return;
-    this.pair.show(this.hand.now, this.looks.differences);
+    this.pair.show(this.hand.now, this.looks.switches.differences);
+    this.pair.tell(this.hint);
     this.pair.fit();
   }
 
   showLooks() {
-    this.top.showSwitches(this.looks);
-    this.pair.together = Boolean(this.looks.together);
+    this.top.showSwitches(this.looks.switches);
+    this.pair.together = Boolean(this.looks.switches.together);
   }
 
   showKeys() {
@@ -297,11 +296,11 @@ class Annotator {
     this.expected = false;
     this.shown = pair;
     this.presence.begin();
-    this.pair.show(pair, this.looks.differences);
+    this.pair.show(pair, this.looks.switches.differences);
     this.showControls();
     const draft = this.drafts.of(pair.pair);
     if (draft.editing) this.edit(draft.editing);
-    afterPaint(() => this.hand && this.pair.prepare(this.hand.pairs.slice(0, 4), this.looks.differences));
+    afterPaint(() => this.hand && this.pair.prepare(this.hand.pairs.slice(0, 4), this.looks.switches.differences));
   }
 
   showNothing() {

@@ -9,8 +9,10 @@ function copyIcon() {
 }
 
 class Card {
-  constructor(index, onTokens) {
+  // `display` is how texts are shown; `onTokens(card)` opens the tokens.
+  constructor(index, display, onTokens) {
     this.index = index;
+    this.display = display;
     this.rules = [];
     this.number = make("span", { class: "number" }, `#${index + 1}`);
     this.badge = make("span", { class: "badge" });
@@ -28,9 +30,9 @@ class Card {
     this.before = make("span");
     this.found = make("mark");
     this.after = make("span");
-    this.text = make("div", { class: "text", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) }, this.before, this.found, this.after);
+    this.text = make("div", { class: "text", dir: "auto", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) }, this.before, this.found, this.after);
     this.text.addEventListener("scroll", () => (this.scrolled = this.text.scrollTop > 0), { passive: true });
-    this.answer = make("output", { class: "found" });
+    this.answer = make("output", { class: "found", dir: "auto" });
     this.node = make(
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
@@ -115,8 +117,12 @@ class Card {
   showText(completion) {
     const text = completion.text || "";
     const found = answerOf(completion);
-    if (this.shown === completion) return;
+    if (this.shown === completion && this.displayed === this.display.on) return;
     this.shown = completion;
+    this.displayed = this.display.on;
+    const nodes = this.display.nodes(text);
+    if (nodes) this.text.replaceChildren(nodes);
+    else if (this.before.parentNode !== this.text) this.text.replaceChildren(this.before, this.found, this.after);
     say(this.before, text.slice(0, found.start));
     say(this.found, text.slice(found.start, found.end));
     say(this.after, text.slice(found.end));
@@ -144,7 +150,8 @@ class Card {
 
 // Keeps as many cards as the group has completions, shows each, and orders them by number or by reward.
 class Cards {
-  constructor() {
+  constructor(display) {
+    this.display = display;
     this.node = make("ol", { class: "cards", "aria-label": word("cards") });
     this.panel = new TokenPanel();
     this.recipe = null;
@@ -155,7 +162,7 @@ class Cards {
   show(line, verdict, weights, byReward) {
     const { completions } = line;
     this.line = line;
-    while (this.cards.length < completions.length) this.cards.push(new Card(this.cards.length, (card) => this.showTokens(card)));
+    while (this.cards.length < completions.length) this.cards.push(new Card(this.cards.length, this.display, (card) => this.showTokens(card)));
     const context = this.context(line, weights);
     completions.forEach((completion, index) => this.cards[index].show(completion, verdict.why[index], context));
     const order = completions.map((_, index) => index);
@@ -177,7 +184,7 @@ class Cards {
   // T: the tokens of the card that has the focus, else of the one that is open, else of the first.
   key(event) {
     const { target } = event;
-    if (event.key.toLowerCase() !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
+    if (isComposing(event) || keyOf(event) !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
     const holder = target.closest("[data-testid=completion-card]");
     const card = holder ? this.cards[Number(holder.dataset.index)] : this.panel.card || this.cards[0];
     if (!card || card.open.hidden) return;

@@ -61,7 +61,7 @@ class GroupChooser {
     this.buttons.forEach((button, place) => {
       conceal(button, place >= rows.length);
       if (place >= rows.length) return;
-      const [, group, , mean, std, kept, size] = rows[place];
+      const { group, mean, std, kept, size } = rows[place];
       button.group = group;
       say(button, String(group + 1));
       toggle(button, "flat", std < NO_SPREAD);
@@ -92,7 +92,7 @@ class PromptChooser {
   // The prompts that occur most stand first; a list of thousands helps nobody, so it ends after the first few hundred.
   show(rows, prompts, chosen) {
     const counts = new Map();
-    for (const row of rows) counts.set(row[2], (counts.get(row[2]) || 0) + 1);
+    for (const row of rows) counts.set(row.prompt, (counts.get(row.prompt) || 0) + 1);
     const name = `${counts.size}|${rows.length}|${prompts.length}`;
     if (name !== this.filledFor && document.activeElement !== this.select) {
       this.filledFor = name;

@@ -2,9 +2,12 @@
 // line and a threshold; which ones is decided in view.js.
 
 class GroupView {
-  constructor() {
-    this.heading = make("h3", { class: "prompt" });
-    this.known = make("p", { class: "known" });
+  constructor(display) {
+    this.display = display;
+    this.heading = make("h3", { class: "prompt", dir: "auto" });
+    this.answerLabel = make("span");
+    this.answer = make("bdi");
+    this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
     this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
       make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value),
@@ -14,20 +17,48 @@ class GroupView {
     this.verdict = make("p", { class: "verdict" });
     this.notes = make("ul", { class: "notes" });
     this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
-    this.cards = new Cards();
+    this.cards = new Cards(display);
+    this.form = make("button", { type: "button", class: "plain small", "aria-pressed": "false", "data-testid": "displayed" }, word("displayed"));
+    this.form.addEventListener("click", () => display.choose(!display.chosen));
     this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
-    this.summary = make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), this.sort);
+    this.summary = make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), make("div", { class: "looks" }, this.form, this.sort));
     this.byReward = false;
     this.sort.addEventListener("click", () => {
       this.byReward = !this.byReward;
       mark(this.sort, "aria-pressed", this.byReward);
-      if (this.line) this.show(this.line, this.at, this.weights, this.low, this.high);
+      this.redraw();
     });
+    this.showForm();
+  }
+
+  redraw() {
+    this.showForm();
+    if (this.line) this.show(this.line, this.at, this.weights, this.low, this.high);
+  }
+
+  showForm() {
+    mark(this.form, "aria-pressed", this.display.chosen);
+    mark(this.form, "title", word(this.display.failed ? "display_failed" : "displayed_why"));
+  }
+
+  showPrompt(prompt) {
+    const nodes = this.display.nodes(prompt);
+    if (nodes) {
+      this.heading.replaceChildren(nodes);
+      this.heading.said = null;
+    } else say(this.heading, prompt);
+  }
+
+  showAnswer(answer) {
+    const unknown = answer === null || answer === undefined;
+    const [before, after] = unknown ? [word("answer_unknown"), ""] : word("answer_known", { answer: "\n" }).split("\n");
+    say(this.answerLabel, before);
+    say(this.answer, unknown ? "" : answer + after);
   }
 
   // What the index alone knows, until the line is here.
-  showRow([, , , mean, std, kept, size], prompt) {
-    say(this.heading, prompt || "…");
+  showRow({ mean, std, kept, size }, prompt) {
+    this.showPrompt(prompt || "…");
     say(this.tiles.mean, figure(mean));
     say(this.tiles.std, figure(std));
     say(this.tiles.kept, `${kept} / ${size}`);
@@ -37,8 +68,8 @@ class GroupView {
   show(line, threshold, weights, low, high) {
     Object.assign(this, { line, at: threshold, weights, low, high });
     const verdict = judge(line, threshold);
-    say(this.heading, line.prompt);
-    say(this.known, line.answer === null || line.answer === undefined ? word("answer_unknown") : word("answer_known", { answer: line.answer }));
+    this.showPrompt(line.prompt);
+    this.showAnswer(line.answer);
     say(this.tiles.mean, figure(line.mean));
     say(this.tiles.std, figure(line.std));
     say(this.tiles.kept, `${verdict.kept} / ${line.completions.length}`);
@@ -62,6 +93,7 @@ class GroupView {
     if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
     if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
     if (unscored) notes.push(word("note_unscored", { n: unscored }));
+    if (this.display.failed) notes.push(word("display_failed"));
     const text = notes.join("\n");
     if (text === this.notes.said) return;
     this.notes.said = text;

@@ -11,7 +11,7 @@ class TokenPanel {
     this.heading = make("h4", {});
     this.about = make("p", { class: "quiet about" });
     this.older = make("p", { class: "older", role: "note" });
-    this.chips = make("div", { class: "chips", role: "listbox", tabindex: 0, "data-testid": "token-chips" });
+    this.chips = make("div", { class: "chips", dir: "ltr", role: "listbox", tabindex: 0, "data-testid": "token-chips" });
     this.told = make("b", { class: "told-token" });
     this.which = make("span", { class: "quiet" });
     this.numbers = Object.fromEntries(["value", "reward", "delta", "estimate", "advantage"].map((name) => [name, make("dd")]));

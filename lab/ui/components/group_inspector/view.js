@@ -8,6 +8,7 @@ class Inspector {
     this.root = root;
     this.choice = null;
     this.visible = false;
+    this.display = new TextDisplay(() => this.view.redraw());
     this.redraw = spaced(() => this.showRun(), 150);
     this.fetchSoon = spaced(() => this.fetchLines(), 60);
     this.build();
@@ -27,7 +28,7 @@ class Inspector {
     this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
     this.groups = new GroupChooser((group) => this.go(this.position, group));
     this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
-    this.view = new GroupView();
+    this.view = new GroupView(this.display);
     this.empty = make("div", { class: "empty", role: "status" });
     const step = make("div", { class: "step" }, make("span", { class: "caption" }, word("step")), make("span", { class: "of" }, this.stepNow, this.stepAll), this.follow);
     const panel = make(
@@ -193,16 +194,16 @@ class Inspector {
 
   showSpark() {
     if (!this.sparkWidth || !this.timeline.length) return;
-    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row[3], 0) / rows.length);
-    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row[3]));
-    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row[3]));
+    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row.mean, 0) / rows.length);
+    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row.mean));
+    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row.mean));
     this.spark.show(means, this.sparkWidth, 38);
   }
 
   showStep() {
     const entry = this.timeline[this.position];
     if (!entry) return;
-    const row = entry.rows.find((one) => one[1] === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
+    const row = entry.rows.find((one) => one.group === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
     this.at = entry.step;
     const last = Math.max(this.timeline[this.timeline.length - 1].step, (this.summary && this.summary.steps) || 0);
     mark(this.root, "data-step", entry.step);
@@ -212,11 +213,11 @@ class Inspector {
     this.slider.style.setProperty("--filled", (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%");
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    this.groups.show(entry.rows, row[1], this.meanLow, this.meanHigh);
-    const line = this.steps.line(entry.step, row[1]);
+    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh);
+    const line = this.steps.line(entry.step, row.group);
     mark(this.root, "aria-busy", line ? null : "true");
-    if (line) this.showLine(line, row[1]);
-    else this.view.showRow(row, this.steps.prompts[row[2]]);
+    if (line) this.showLine(line, row.group);
+    else this.view.showRow(row, this.steps.prompts[row.prompt]);
     this.fetchSoon();
   }
 
@@ -300,15 +301,15 @@ class Inspector {
   key(event) {
     const { target, key } = event;
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-    if (!move || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
+    if (!move || isComposing(event) || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
     const field = target.closest("select, input, textarea, .text");
     if (field && field !== this.slider) return;
     event.preventDefault();
     if (move[0]) return this.scrubbed(this.position + move[0]);
     const rows = this.timeline[this.position].rows;
     const now = Number(this.root.getAttribute("data-group"));
-    const place = Math.max(0, rows.findIndex((row) => row[1] === now)) + move[1];
-    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))][1]);
+    const place = Math.max(0, rows.findIndex((row) => row.group === now)) + move[1];
+    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))].group);
   }
 }
 

@@ -90,20 +90,22 @@ class Editor {
   }
 
   key(event) {
+    if (isComposing(event)) return undefined;
     if (event.key === "Escape") return void (this.leaving = true);
     if (event.key === "Tab") {
-      if (this.leaving || this.area.readOnly || event.ctrlKey || event.altKey || event.metaKey) return;
+      if (this.leaving || this.area.readOnly || event.ctrlKey || event.altKey || event.metaKey) return undefined;
       event.preventDefault();
       return this.indent(event.shiftKey);
     }
     if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) this.leaving = false;
-    if (this.area.readOnly || event.isComposing) return;
+    if (this.area.readOnly) return undefined;
     if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.altKey) this.newline(event);
     if (event.key === "Backspace" && !event.ctrlKey && !event.metaKey && !event.altKey) this.unindentByBackspace(event);
     if (event.key === "/" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.comment();
     }
+    return undefined;
   }
 
   newline(event) {

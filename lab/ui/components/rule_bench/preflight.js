@@ -80,7 +80,7 @@ class Preflight {
     const recipe = { ...recipes[this.preset.value].recipe, model: this.model.value, rules: this.bench.state.rules.map(usedRule) };
     this.report.replaceChildren();
     try {
-      const { id } = await askLab("api/jobs", { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) || null, collection: this.people.value } });
+      const { id } = await fetchJson("api/jobs", { body: { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) || null, collection: this.people.value } } });
       localStorage.setItem(PREFLIGHT_KEY, id);
       await this.follow(id);
     } catch (error) {

@@ -203,7 +203,7 @@ class RulePanel {
         nameIt(remove, word("remove_test", { n: place + 1 }));
         const verdict = word(!result ? "test_waits" : failed ? "test_failed" : "test_passed", { expected: plainFigure(pin.expected), got });
         const sign = make("b", { class: failed ? "wrong" : "right", "aria-hidden": "true" }, !result ? "·" : failed ? "✕" : "✓");
-        return make("li", { "data-passed": result ? result.passed : null }, sign, make("code", { title: pin.completion }, pin.completion || "∅"), make("span", { class: failed ? "wrong" : "quiet" }, verdict), remove);
+        return make("li", { "data-passed": result ? result.passed : null }, sign, make("code", { title: pin.completion, dir: "auto" }, pin.completion || "∅"), make("span", { class: failed ? "wrong" : "quiet" }, verdict), remove);
       }),
     );
   }

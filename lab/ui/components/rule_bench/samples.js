@@ -110,7 +110,7 @@ class Sources {
   // Fetches, and says what went wrong where something did; null then.
   async ask(path) {
     try {
-      const found = await askLab(path);
+      const found = await fetchJson(path);
       this.tell("");
       return found;
     } catch (error) {
@@ -157,8 +157,8 @@ class Sources {
   async openRun(run, open = true) {
     const found = await this.ask(`api/runs/${encodeURIComponent(run)}/groups`);
     if (!found || this.run.value !== run) return;
-    this.index = { run, rows: found.rows };
-    const steps = [...new Set(found.rows.map((row) => row[0]))];
+    this.index = { run, rows: found.rows.map(groupRow) };
+    const steps = [...new Set(this.index.rows.map((row) => row.step))];
     this.step.replaceChildren(...steps.map((step) => make("option", { value: step }, word("step_n", { n: step }))));
     const { source } = this.bench.state;
     const step = !open && source.run === run ? source.step : steps[steps.length - 1];
@@ -170,10 +170,10 @@ class Sources {
   }
 
   offerGroups(step) {
-    const rows = this.index.rows.filter((row) => row[0] === step);
-    this.group.replaceChildren(...rows.map((row) => make("option", { value: row[1] }, word("group_n", { n: row[1] + 1, mean: figure(row[3]), std: figure(row[4]) }))));
-    const spread = rows.find((row) => row[4] > 1e-6);
-    if (spread) this.group.value = spread[1];
+    const rows = this.index.rows.filter((row) => row.step === step);
+    this.group.replaceChildren(...rows.map((row) => make("option", { value: row.group }, word("group_n", { n: row.group + 1, mean: figure(row.mean), std: figure(row.std) }))));
+    const spread = rows.find((row) => row.std > 1e-6);
+    if (spread) this.group.value = spread.group;
   }
 
   openStep(step) {
@@ -212,9 +212,9 @@ class Sources {
     const prompts = [{ prompt: asked.prompt, answer: asked.answer || null }];
     this.sampleNow.disabled = true;
     try {
-      const { id } = await askLab("api/jobs", { kind: "sample", spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 } });
+      const { id } = await fetchJson("api/jobs", { body: { kind: "sample", spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 } } });
       const over = await followJob(id, (look) => this.tell(`${jobStage(look)} …`));
-      if (over.error) throw Object.assign(new Error("job"), { told: over.error });
+      if (over.error) throw new RequestError(0, over.error);
       const texts = over.lines.sort((a, b) => a.completion_number - b.completion_number).map((line) => line.text);
       this.tell("");
       if (!texts.length || !this.wants("model")) return;

@@ -59,7 +59,7 @@ class Sets {
   // What the server has saved, and what we may do.
   async ask() {
     try {
-      const [me, { sets }] = await Promise.all([askLab("api/me"), askLab("api/rules/sets")]);
+      const [me, { sets }] = await Promise.all([fetchJson("api/me"), fetchJson("api/rules/sets")]);
       this.known = { sets, may_save: me.access === "owner" };
     } catch {
       return; // The bench works without; the next save says what is wrong.
@@ -71,7 +71,7 @@ class Sets {
 
   async askVersions(name) {
     try {
-      const { versions } = await askLab(`api/rules/sets/versions?name=${encodeURIComponent(name)}`);
+      const { versions } = await fetchJson(`api/rules/sets/versions?name=${encodeURIComponent(name)}`);
       this.versions = { name, versions };
     } catch {
       this.versions = null;
@@ -152,7 +152,7 @@ class Sets {
     if (!name) return;
     const asked = version === null ? "" : `&version=${version}`;
     this.attempt(async () => {
-      const found = await askLab(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
+      const found = await fetchJson(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
       this.bench.takeRules(found.rules, found.name, { name: found.name, version: found.version });
       await this.askVersions(found.name);
       this.tell(word("opened", { name: found.name, version: found.version }));
@@ -164,7 +164,7 @@ class Sets {
     const { name, rules } = this.bench.state;
     const wanted = name.trim() || word("unnamed_set");
     return this.attempt(async () => {
-      const saved = await askLab("api/rules/sets", { name: wanted, rules: rules.map(sentRule) });
+      const saved = await fetchJson("api/rules/sets", { body: { name: wanted, rules: rules.map(sentRule) } });
       this.bench.draft.note((state) => {
         if (!state.name.trim()) state.name = saved.name;
         state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
@@ -184,7 +184,7 @@ class Sets {
     const { name } = this.bench.state.set;
     if (!confirm(word("delete_sure", { name }))) return;
     this.attempt(async () => {
-      await askLab("api/rules/sets/delete", { name });
+      await fetchJson("api/rules/sets/delete", { body: { name } });
       this.bench.draft.note((state) => (state.set = null));
       await this.ask();
       this.tell(word("deleted", { name }));
@@ -194,7 +194,7 @@ class Sets {
   download(form) {
     this.attempt(async () => {
       const { name, rules } = this.bench.state;
-      const { text, file } = await askLab("api/rules/share", { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) });
+      const { text, file } = await fetchJson("api/rules/share", { body: { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) } });
       const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: file });
       document.body.append(link);
       link.click();
@@ -207,7 +207,7 @@ class Sets {
     this.file.value = "";
     if (!file) return;
     this.attempt(async () => {
-      const { rules } = await askLab("api/rules/import", { file: file.name, text: await file.text() });
+      const { rules } = await fetchJson("api/rules/import", { body: { file: file.name, text: await file.text() } });
       this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
       this.tell(word("imported", { file: file.name }));
     });

@@ -39,7 +39,7 @@ class SampleRow {
     const { bench } = group;
     this.group = group;
     this.place = place;
-    this.text = make("textarea", { class: "sample", rows: 1, spellcheck: "false", "data-testid": "bench-completion", "aria-label": word("completion_n", { n: place + 1 }) });
+    this.text = make("textarea", { class: "sample", dir: "auto", rows: 1, spellcheck: "false", "data-testid": "bench-completion", "aria-label": word("completion_n", { n: place + 1 }) });
     this.text.addEventListener("input", () => {
       grow(this.text);
       bench.editSample(group.place, place, this.text.value);
@@ -132,7 +132,7 @@ class GroupTable {
   constructor(bench, place) {
     Object.assign(this, { bench, place, rows: [] });
     const text = (key, testid, change) => {
-      const area = make("textarea", { class: key, rows: 1, spellcheck: "false", "data-testid": testid, "aria-label": word(key) });
+      const area = make("textarea", { class: key, dir: "auto", rows: 1, spellcheck: "false", "data-testid": testid, "aria-label": word(key) });
       area.addEventListener("input", () => {
         grow(area);
         change(area.value);

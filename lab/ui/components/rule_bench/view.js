@@ -144,8 +144,8 @@ class RuleBench {
   }
 
   key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest("textarea, input")) return;
-    const pressed = event.key.toLowerCase();
+    if (isComposing(event) || !(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest("textarea, input")) return;
+    const pressed = keyOf(event);
     if (pressed !== "z" && pressed !== "y") return;
     event.preventDefault();
     if (pressed === "y" || event.shiftKey) this.draft.redo();
@@ -227,7 +227,7 @@ class RuleBench {
     this.again = false;
     mark(this.root, "data-state", "scoring");
     try {
-      const answer = await askLab("api/rules/bench", body);
+      const answer = await fetchJson("api/rules/bench", { body });
       if (asked === this.state) this.settle(answer, answer.rules.map((rule) => rule.problems), "");
     } catch (error) {
       if (error.status === 429) this.later();

@@ -33,7 +33,7 @@ class WhatIfPanel {
 
   async opened() {
     try {
-      const { runs } = await askLab("api/runs");
+      const { runs } = await fetchJson("api/runs");
       const recorded = runs.filter((run) => run.has_groups);
       const before = this.run.value;
       this.run.replaceChildren(...options(recorded.map((run) => [run.id, `${run.name || run.id} · ${run.id}`])));
@@ -50,11 +50,11 @@ class WhatIfPanel {
     this.tell(word("comparing"));
     try {
       const run = this.run.value;
-      const { rows } = await askLab(`api/runs/${encodeURIComponent(run)}/groups`);
-      const steps = [...new Set(rows.map((row) => row[0]))];
+      const { rows } = await fetchJson(`api/runs/${encodeURIComponent(run)}/groups`);
+      const steps = [...new Set(rows.map((row) => groupRow(row).step))];
       const last = steps[steps.length - 1];
       const soft = this.threshold.value === "top_fraction";
-      this.answer = await askLab("api/rules/what-if", {
+      this.answer = await fetchJson("api/rules/what-if", { body: {
         run,
         first: steps[Math.max(0, steps.length - Number(this.span.value))],
         last,
@@ -62,7 +62,7 @@ class WhatIfPanel {
         threshold: this.threshold.value || null,
         fraction: soft ? this.bench.state.fraction : null,
         estimator: this.estimator.value || null,
-      });
+      } });
       this.tell(this.answer.problems.map(errorWords).join(" "), true);
       this.showAnswer();
     } catch (error) {
@@ -101,9 +101,9 @@ class WhatIfPanel {
       const kept = (value) => (value ? "✓" : "✕");
       const moved = one.old.rank - one.new.rank;
       const rank = moved ? `${one.old.rank} → ${one.new.rank} ${moved > 0 ? "▲" : "▼"}` : String(one.new.rank);
-      return make("tr", { "data-testid": "whatif-row" }, make("th", { scope: "row", class: "writing wrap" }, one.text || "∅"), pair("reward", (value) => figure(value)), pair("advantage", (value) => signed(value)), pair("kept", kept), make("td", { class: moved ? "changed" : "" }, rank));
+      return make("tr", { "data-testid": "whatif-row" }, make("th", { scope: "row", class: "writing wrap", dir: "auto" }, one.text || "∅"), pair("reward", (value) => figure(value)), pair("advantage", (value) => signed(value)), pair("kept", kept), make("td", { class: moved ? "changed" : "" }, rank));
     });
-    const asked = make("p", { class: "asked-of" }, make("b", {}, group.prompt), ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)} · σ ${figure(group.old.std)} → ${figure(group.new.std)}`);
+    const asked = make("p", { class: "asked-of" }, make("bdi", { class: "asked-prompt" }, group.prompt), ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)} · σ ${figure(group.old.std)} → ${figure(group.new.std)}`);
     this.table.replaceChildren(asked, make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
   }
 }
