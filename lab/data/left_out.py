@@ -41,6 +41,8 @@ class WhyLeftOut(StrEnum):
     """With a model's tokenizer and length, the prompt leaves no room for a completion."""
     PAIR_TOO_LONG = "pair_too_long"
     """With a model's tokenizer and length, a side of a pair is longer than a reward model reads."""
+    EQUAL_ONCE_CUT = "equal_once_cut"
+    """With a model's tokenizer and ``max_length``, chosen and rejected are the same tokens."""
     NO_CHOICE = "no_choice"
     """A ``gold`` that is neither ``first`` nor ``second``; the detail is what it is."""
 

@@ -88,8 +88,9 @@ class Answers(Generic[Asked, Answer]):
     ``look`` never waits. ``find`` is called in a thread of its own; an error that it raises is an answer, for a while.
     """
 
-    def __init__(self, find: Callable[[Asked], Answer]) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[Asked], Answer], answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when something is known that was not before."""
+        self._find, self._answered = find, answered
         self._known: OrderedDict[str, tuple[Answer | LabError, float]] = OrderedDict()
         self._wanted: tuple[str, Asked] | None = None
         self._lock = threading.Lock()
@@ -146,6 +147,7 @@ class Answers(Generic[Asked, Answer]):
             self._known[key] = (found, time.monotonic())
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
+        self._answered()
 
 
 def mark(dataset: str) -> list[int]:

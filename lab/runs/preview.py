@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ def preview(recipe: Recipe, home: Path) -> Seen:
 class Previews:
     """Previews for a page that never waits."""
 
-    def __init__(self, home: Path) -> None:
-        self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home))
+    def __init__(self, home: Path, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when rows are known that were not before."""
+        self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> Seen | LabError | None:
         """The rows, or what is wrong with them; None while they are read, which this call has then asked for."""

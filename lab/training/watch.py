@@ -46,10 +46,8 @@ class Watch(TrainerCallback):
 
     def __init__(self, reporter: Reporter, recipe: Recipe, measure: Callable[[int], None] | None = None) -> None:
         self.reporter, self.recipe, self.measure = reporter, recipe, measure
-        self.extra: dict[str, Any] = {}
-        """Values that a trainer adds to the next line of metrics."""
         self.more: Callable[[], dict[str, Any]] = dict
-        """Asked for further values at each line of metrics."""
+        """Asked for the step's own metrics at each line (``step_trainer.py``)."""
         self.stopped = False
         self.divergence = Divergence(recipe)
 
@@ -66,11 +64,8 @@ class Watch(TrainerCallback):
         """Write a step's metrics. Raises BlownUp, before anything of that step is saved."""
         if not logs or "train_runtime" in logs:
             return
-        if self.recipe.algorithm in ("rm", "dpo"):
-            self.reporter.tokens_trained = int(logs.get("num_tokens", 0))
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
-        values |= self.extra | self.more()
-        self.extra = {}
+        values |= self.more()
         self.reporter.metrics(state.global_step, values)
         self.divergence.look(state.global_step, values, _vocabulary(more.get("model")), skips_infinite=bool(args.fp16))
         every = self.recipe.measure_every

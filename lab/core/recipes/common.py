@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Section, Strict, setting
+from lab.core.row_lengths import SHORTEST
 
 EQUATIONS = "equations"
 """The data set that the lab makes itself."""
@@ -253,4 +254,27 @@ class AdaptedRecipe(Recipe):
     def _four_bits_need_lora(self) -> AdaptedRecipe:
         if self.load_in_4bit and self.training is Training.FULL:
             raise PydanticCustomError("recipe_4bit_needs_lora", "a 4-bit base trains through LoRA only", {})
+        return self
+
+
+class RowsRecipe(AdaptedRecipe):
+    """Recipes that train on whole rows: a prompt with its completion, or with both responses of a pair."""
+
+    max_length: int = setting(
+        0,
+        Section.LENGTHS,
+        (
+            "Longest row",
+            "Prompt and completion together, in tokens; 0 takes what the data needs, within the model's context.",
+        ),
+        ("最长行", "提示与回答合计的词元数；0 表示按数据所需取值，不超过模型的上下文。"),
+        ge=0,
+        le=131_072,
+    )
+
+    @model_validator(mode="after")
+    def _rows_have_room(self) -> RowsRecipe:
+        if 0 < self.max_length < SHORTEST:
+            context = {"value": self.max_length, "least": SHORTEST}
+            raise PydanticCustomError("recipe_too_short", "no row fits", context)
         return self
