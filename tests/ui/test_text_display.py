@@ -102,6 +102,8 @@ def test_formulas_of_every_kind(judge: Judge) -> None:
     expect(answer).to_contain_text("It costs $5 and $6, and $7.")
     assert answer.locator("code").all_inner_texts() == ["$\\frac{1$", "$code$"]
     assert answer.locator("ul").count() == 0
+    cells = answer.locator("mtd").evaluate_all("(cells) => cells.map((cell) => getComputedStyle(cell).paddingLeft)")
+    assert cells == ["0px"] * 4, "the columns of an alignment touch"
 
 
 def test_marks_are_set_in_the_text_as_written_and_it_is_said(judge: Judge) -> None:

@@ -118,6 +118,7 @@ function newDisplay() {
   const allowed = {
     ALLOWED_TAGS: `${TEXT_TAGS} ${FORMULA_TAGS}`.split(" "),
     ALLOWED_ATTR: `${TEXT_ATTRIBUTES} ${FORMULA_ATTRIBUTES}`.split(" "),
+    ADD_URI_SAFE_ATTR: ["data-look"], // "padding:3pt" is no address
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,
