@@ -8,7 +8,7 @@ cannot be applied; ``lab.core.rules.score`` turns that into a recorded error. To
 from __future__ import annotations
 
 from lab.core.rules import Rule
-from lab.rules import equality, form, mathematics, syntax
+from lab.rules import choices, equality, form, mathematics, syntax
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -17,8 +17,18 @@ RULES: dict[str, Rule] = {
             *("equals_answer", mathematics.equals_answer),
             label_en="Equals the answer",
             label_zh="等于答案",
-            about_en="1 when the final answer equals the known one; numbers are compared as numbers: 15/3, 5.0 and 5 are equal.",
-            about_zh="最终答案与已知答案相等得 1；数字按数值比较：15/3、5.0 与 5 相等。",
+            about_en="1 when the final answer equals the known one: 15/3, 5.0 and 5; 5% and 0.05; \\frac{1}{2} and 0.5; {1, 2} and {2, 1}; B and (B). "
+            "An answer that cannot be read is an error, not a score.",
+            about_zh="最终答案与已知答案相等得 1：15/3、5.0 与 5；5% 与 0.05；\\frac{1}{2} 与 0.5；{1, 2} 与 {2, 1}；B 与 (B)。"
+            "读不懂的答案记为错误，不计分。",
+            needs_answer=True,
+        ),
+        Rule(
+            *("multiple_choice", choices.multiple_choice),
+            label_en="Multiple choice",
+            label_zh="选择题",
+            about_en="1 when the completion chooses the right option, by its letter or by the text that the option has in the prompt.",
+            about_zh="回答选中正确选项得 1：写出选项字母，或写出题目中该选项的内容，均可。",
             needs_answer=True,
         ),
         Rule(

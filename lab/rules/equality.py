@@ -17,11 +17,22 @@ SECONDS = 1 if os.name == "posix" else None
 WHILE_LOADING = 60 if SECONDS else None
 """Seconds of the first comparison, which loads most of sympy."""
 
+WARMING_UP = (
+    ("(x + 1)^2", "x^2 + 2x + 1"),
+    (r"\log_2 8", "3"),
+    (r"\sin(30 \cdot \pi / 180)", "0.5"),
+    (r"\binom{4}{2}", "6"),
+)
+"""Pairs whose comparison loads what others need: powers, logarithms, functions of an angle, factorials."""
+
 LONGEST_FORMULA = 200
 """Characters of a text that is read as one formula although no signs of LaTeX stand around it."""
 
 _WORDS = re.compile(r"[^\W\d_]{2}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+
+FORMULAS = "formulas_equal"
+"""What the worker of mathematics is asked for beside rules: whether two formulas are equal."""
 
 IN_MATHEMATICS_WORKER = frozenset({"mathematically_equal"})
 """The names of the rules that belong into the worker that has math-verify loaded."""
@@ -46,15 +57,27 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
         raise TimeoutError(f"took longer than {SECONDS} s") from None
 
 
+def formulas_equal(first: str, second: str) -> bool:
+    """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError for want of time."""
+    math_verify = library()
+    read = [_expressions(f"${formula}$") for formula in (first, second)]
+    for formula, expressions in zip((first, second), read, strict=True):
+        if not expressions:
+            raise ValueError(f"cannot be read as mathematics: {formula[:60]}")
+    try:
+        return bool(math_verify.verify(*read, timeout_seconds=SECONDS, raise_on_error=True))
+    except math_verify.errors.TimeoutException:
+        raise TimeoutError(f"took longer than {SECONDS} s") from None
+
+
 @cache
 def library() -> Any:
     """math-verify, with all of sympy loaded that a comparison needs: that takes seconds, which are no completion's."""
     import math_verify
 
-    first, second = (
-        math_verify.parse(form, parsing_timeout=WHILE_LOADING) for form in ("$(x + 1)^2$", "$x^2 + 2x + 1$")
-    )
-    math_verify.verify(first, second, timeout_seconds=WHILE_LOADING)
+    for pair in WARMING_UP:
+        first, second = (math_verify.parse(f"${formula}$", parsing_timeout=WHILE_LOADING) for formula in pair)
+        math_verify.verify(first, second, timeout_seconds=WHILE_LOADING)
     return math_verify
 
 

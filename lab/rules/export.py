@@ -20,9 +20,29 @@ from types import ModuleType
 
 from lab.core.recipes import RuleUse
 from lab.errors import RuleError
-from lab.rules import RULES, equality, form, mathematics, numbers, statements, syntax
+from lab.rules import (
+    RULES,
+    amounts,
+    choices,
+    equality,
+    expressions,
+    form,
+    mathematics,
+    notation,
+    numbers,
+    polynomials,
+    reading,
+    results,
+    stated,
+    statements,
+    syntax,
+    values,
+)
 
-MODULES: tuple[ModuleType, ...] = (numbers, statements, mathematics, equality, form, syntax)
+MODULES: tuple[ModuleType, ...] = (
+    *(numbers, polynomials, expressions, form, notation, values, amounts, statements, reading, results, stated),
+    *(choices, equality, mathematics, syntax),
+)
 """Each after those that it imports from."""
 
 FOREIGN = {
@@ -40,6 +60,7 @@ FOREIGN = {
 
 NEEDS = {
     "python_static_check": ("pyflakes", "pyflakes"),
+    "equals_answer": ("math_verify", "math-verify[antlr4-13-2]"),
     "mathematically_equal": ("math_verify", "math-verify[antlr4-13-2]"),
 }
 """The module that a ready-made rule needs besides the standard library, and what pip calls it."""

@@ -32,7 +32,7 @@ def has_tags(*names: str) -> RuleFunction:
     def rule(prompt: str, completion: str, answer: str | None) -> float:
         if any(completion.count(tag) != 1 for tag in (*openings, *closings)):
             return 0.0
-        found = pattern.fullmatch(_encodable(completion))
+        found = pattern.fullmatch(encodable(completion))
         return float(found is not None and all(group.strip() for group in found.groups()))
 
     return rule
@@ -121,6 +121,6 @@ def _words(text: str) -> Sequence[str]:
     return [piece for word in words for piece in ([word] if len(word) <= LONGEST_WORD else word)]
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Without lone surrogates, which RE2 cannot take: it works on UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

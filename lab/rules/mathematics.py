@@ -1,35 +1,62 @@
-"""The ready-made rules about the final answer and about what the completion states. Not a proof checker: see ``consistent``."""
+"""The ready-made rules about the final answer and about what the completion states. Not a proof checker: see ``consistent``.
+
+``equals_answer`` reads both answers exactly (``reading.py``) and compares them here. Only where both are mathematics and one cannot be read
+exactly does it ask ``same_formula``, which is math-verify: in a worker where completions are scored (``lab.sandbox.ready``), else in this
+process. Where it cannot tell it raises, so that the score is an error that is counted and shown, and never a 0 or a 1.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
-from lab.rules.numbers import Number, exact, plain
-from lab.rules.statements import NO_SOLUTION, Reading, Side, decimals, read, solution, solve
+from lab.rules.choices import chosen, option_letter
+from lab.rules.equality import formulas_equal
+from lab.rules.numbers import Number, plain
+from lab.rules.reading import is_integer, read_value
+from lab.rules.results import last_words
+from lab.rules.stated import Stated, stated
+from lab.rules.statements import Reading, Side, decimals, read, solution, solve
+from lab.rules.values import CannotTell, Kind, SameFormula, Value, same_value
 
 
-def equals_answer(prompt: str, completion: str, answer: str | None) -> float:
-    """1 where the final answer equals the known one, as exact numbers: 15/3, 5.0 and 5 are equal, 1,234 is 1234.
+def equals_answer(
+    prompt: str, completion: str, answer: str | None, same_formula: SameFormula = formulas_equal
+) -> float:
+    """1 where the final answer equals the known one, 0 where it is another or none is stated.
 
-    An answer that is no number is compared as text; "no solution" in either language equals "no solution". Raises
-    ValueError where no answer is known.
+    Raises ValueError where no answer is known, CannotTell where one of the two cannot be read or the completion states several, and
+    what ``same_formula`` raises.
     """
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
-    wanted = _known(answer)
-    said = read(completion)
-    if wanted is not None:
-        return float(said.final is not None and said.final.value == wanted)
-    if any(phrase in plain(answer) for phrase in NO_SOLUTION):
-        return float(said.no_solution and said.final is None)
-    return float(_last_words(completion) == _last_words(answer))
+    said = stated(prompt, completion)
+    if option_letter(answer):
+        return float(chosen(prompt, completion, said) == option_letter(answer))
+    wanted = known_value(answer)
+    if wanted.kind is Kind.UNREAD and _same_words(wanted, said, completion):
+        return 1.0
+    if wanted.kind is Kind.UNREAD:
+        raise CannotTell(f"the known answer cannot be read: {wanted.text[:60]}")
+    if wanted.kind is Kind.WORDS and not said.marked:
+        return _unmarked_words(wanted, completion)
+    if said.value is None or not said.text:
+        return 0.0
+    return float(same_value(said.value, wanted, same_formula))
 
 
 def integer_answer(prompt: str, completion: str, answer: str | None) -> float:
-    """1 where the final answer is written as an integer, 0.5 as a number in another form (15/3, 2.5), 0 without one."""
-    final = read(completion).final
-    return 0.0 if final is None else 1.0 if final.integer else 0.5
+    """1 where the final answer is written as an integer, 0.5 as a number in another form (15/3, 2.5), 0 where it is no number.
+
+    Raises CannotTell where an answer is stated that cannot be read.
+    """
+    said = stated(prompt, completion)
+    if said.value is not None and said.value.kind is Kind.UNREAD and said.text:
+        raise CannotTell(f"cannot be read as an answer: {said.text[:60]}")
+    if _number_of(said) is None:
+        return 0.0
+    return 1.0 if is_integer(said.text) else 0.5
 
 
 def consistent(prompt: str, completion: str, answer: str | None) -> float:
@@ -40,9 +67,11 @@ def consistent(prompt: str, completion: str, answer: str | None) -> float:
     The known answer plays no part.
     """
     said = read(completion)
+    final = stated(prompt, completion)
+    value = _number_of(final)
     solved = solution(prompt)
     if said.no_solution:
-        return float(solved is not None and solved[1] is None and not _states_a_value(said))
+        return float(solved is not None and solved[1] is None and value is None and not _gives_a_value(said))
     if solved is not None and solved[1] is None:
         return 0.0
     known: dict[str, Number] = {}
@@ -51,33 +80,45 @@ def consistent(prompt: str, completion: str, answer: str | None) -> float:
     checked = [_holds(left, right, known) for sides in said.equations for left, right in pairwise(sides)]
     if False in checked:
         return 0.0
-    if said.final is not None and solved is not None and (said.marked or True not in checked):
-        return float(said.final.value == solved[1])
-    return float(True in checked or said.final is not None)
+    if value is not None and solved is not None and (final.marked or True not in checked):
+        return float(value == solved[1])
+    return float(True in checked or value is not None)
 
 
-def _known(answer: str) -> Number | None:
-    """The number that a known answer is: ``5``, ``x = 5``, or GSM8K's reasoning that ends in ``#### 18``."""
-    value = exact(answer.rpartition("####")[2])
-    if value is None and "####" in answer:
-        final = read(answer).final
-        return None if final is None else final.value
-    return value
+@lru_cache(maxsize=1024)
+def known_value(answer: str) -> Value:
+    """The value that a known answer is: ``5``, ``x = 5``, or a text that ends in a mark, as GSM8K's ``#### 18``."""
+    if "####" in answer or "\\boxed" in answer or "<answer>" in answer:
+        said = stated("", answer)
+        return said.value or read_value(said.text)
+    return read_value(answer)
 
 
-def _last_words(text: str) -> str:
-    """What a text ends in: the content of its last answer tag, or what follows ``####``, or all of it."""
-    text = text.casefold()
-    if "<answer>" in text:
-        text = text.rpartition("<answer>")[2].partition("</answer>")[0]
-    return " ".join(text.rpartition("####")[2].split()).rstrip(".。")
+def _same_words(wanted: Value, said: Stated, completion: str) -> bool:
+    text = said.value.text if said.value is not None and said.marked else read_value(completion).text
+    return text.casefold() == wanted.text.casefold()
 
 
-def _states_a_value(said: Reading) -> bool:
-    """Whether a final answer, or an equation that gives a letter a value, stands in the text."""
+def _unmarked_words(wanted: Value, completion: str) -> float:
+    """Of a text without a mark: all of it is the answer, or it does not name it. Raises CannotTell where it names it among others."""
+    value = read_value(completion)
+    if wanted.text in (value.text if value.kind is Kind.WORDS else "", last_words(completion)):
+        return 1.0
+    if wanted.text in plain(completion):
+        raise CannotTell("the completion does not mark its answer")
+    return 0.0
+
+
+def _number_of(said: Stated) -> Number | None:
+    """The number that the final answer is, or None."""
+    return said.value.number.constant() if said.value is not None and said.value.number is not None else None
+
+
+def _gives_a_value(said: Reading) -> bool:
+    """Whether an equation that gives a letter a value stands in the text."""
     pairs = ((left.value, right.value) for sides in said.equations for left, right in pairwise(sides))
     solutions = (solve(left, right) for left, right in pairs if left and right)
-    return said.final is not None or any(solved and solved[1] is not None for solved in solutions)
+    return any(solved and solved[1] is not None for solved in solutions)
 
 
 def _holds(left: Side, right: Side, known: dict[str, Number]) -> bool | None:

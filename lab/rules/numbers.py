@@ -23,9 +23,13 @@ DEEPEST = 16
 _DIGITS = frozenset("0123456789")
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyz_")
 _WORD_OR_DIGIT = _WORD | _DIGITS
-_ASCII = {ord("−"): "-", ord("–"): "-", ord("×"): "*", ord("·"): "*", ord("⋅"): "*", ord("÷"): "/", ord("＊"): "*"}
-_ASCII |= {0xFF10 + digit: str(digit) for digit in range(10)}
-_ASCII |= {ord(wide): narrow for wide, narrow in zip("＝（）＋－／．：，", "=()+-/.:;", strict=True)}
+_ASCII = {ord("−"): "-", ord("–"): "-", ord("×"): "*", ord("·"): "*", ord("⋅"): "*", ord("÷"): "/", ord("⁄"): "/"}
+_ASCII |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # full width
+_ASCII |= {ord("，"): ";", ord("、"): ";"}
+_ASCII |= {
+    ord(sign): f" {value}"
+    for sign, value in zip("½⅓⅔¼¾⅕⅛", ("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"), strict=True)
+}
 
 
 class Unreadable(ValueError):

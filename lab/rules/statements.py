@@ -1,4 +1,4 @@
-"""What a text states: its equations, its final answer, and whether it says that there is no solution.
+"""The equations in a text, and whether it says that there is no solution. Its final answer: ``stated.py``.
 
 ``read`` is what the mathematical rules share; it is pure, and remembers the last few texts because several rules ask about
 the same one. A text is not understood as a person would: what it holds besides equations, numbers and a few set phrases
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import re2
 
-from lab.rules.numbers import Linear, Number, Unreadable, exact, expression, is_number, plain, tokens
+from lab.rules.numbers import Linear, Number, Unreadable, expression, is_number, plain, tokens
 
 LONGEST_REMEMBERED = 4096
 """Characters of a text that is kept in memory between two rules; longer ones are read anew."""
@@ -57,21 +57,11 @@ class Side(NamedTuple):
     value: Linear | None
 
 
-class Final(NamedTuple):
-    """The final answer: its value, and whether it is written as an integer (5, and not 15/3 or 5.0)."""
-
-    value: Number
-    integer: bool
-
-
 class Reading(NamedTuple):
     """What one text states."""
 
     equations: tuple[tuple[Side, ...], ...]
     """Each with two sides or more: ``x = 15/3 = 5`` has three."""
-    final: Final | None
-    marked: bool
-    """Whether the final answer stands in a mark of its own (a tag, ``####``, a box)."""
     no_solution: bool
 
 
@@ -85,10 +75,7 @@ def _read(text: str) -> Reading:
     if "\\" in text:
         text = _without_latex(text)
     found = list(_equations(text)) if "=" in text else []
-    denied = max(text.rfind(phrase) for phrase in NO_SOLUTION)
-    marked = _marked(text)
-    final = _final_in(marked) if marked is not None else _unmarked_final(text, found, denied)
-    return Reading(tuple(sides for _, sides in found), final, marked is not None, denied >= 0)
+    return Reading(tuple(found), any(phrase in text for phrase in NO_SOLUTION))
 
 
 _remembered = lru_cache(maxsize=256)(_read)
@@ -106,17 +93,14 @@ def _without_latex(text: str) -> str:
 # Equations
 
 
-def _equations(text: str) -> Iterator[tuple[int, tuple[Side, ...]]]:
-    """Every equation, with the place in the text where its line starts."""
-    start = 0
+def _equations(text: str) -> Iterator[tuple[Side, ...]]:
+    """Every equation, line by line."""
     for line in text.split("\n"):
         if "=" in line:
-            for sides in _equations_of_line(_without_marker(tokens(line), line)):
-                yield start, sides
-        start += len(line) + 1
+            yield from _equations_of_line(without_marker(tokens(line), line))
 
 
-def _without_marker(found: list[str], line: str) -> list[str]:
+def without_marker(found: list[str], line: str) -> list[str]:
     """Without the mark of a list at the start of a line: ``- x = 5``, ``(2) x = 5``. The minus of ``-x`` has no blank."""
     if found[0] in ("-", "*", "+") and line.lstrip()[1:2] == " ":
         return found[1:]
@@ -202,63 +186,6 @@ def _value(side: tuple[str, ...]) -> Linear | None:
         return expression(side)
     except Unreadable:
         return None
-
-
-# The final answer
-
-
-def _marked(text: str) -> str | None:
-    r"""What stands in the last ``<answer>`` tag, after the last ``####`` or in the last ``\boxed{}``."""
-    marks = ((text.rfind("<answer>"), 8, "</answer>"), (text.rfind("####"), 4, "\n"), (text.rfind("\\boxed{"), 7, "}"))
-    at, length, closing = max(marks)
-    if at < 0:
-        return None
-    return text[at + length :].partition(closing)[0].strip()
-
-
-def _final_in(content: str) -> Final | None:
-    value = exact(content)
-    if value is None:
-        return _last_literal(content)
-    literal = content.rpartition("=")[2].strip(" $%.")
-    return Final(value, _is_integer(tokens(literal)))
-
-
-def _unmarked_final(text: str, found: list[tuple[int, tuple[Side, ...]]], denied: int) -> Final | None:
-    """The last ``x = …``, else the last number; none where "no solution" stands after it."""
-    for start, sides in reversed(found):
-        last = sides[-1]
-        if last.value and not last.value.letter and any(_is_letter(side) for side in sides):
-            return Final(last.value.constant, _is_integer(last.tokens)) if start >= denied else None
-    return _last_literal(text) if denied < 0 else None
-
-
-def _is_letter(side: Side) -> bool:
-    return len(side.tokens) == 1 and side.value is not None and bool(side.value.letter)
-
-
-def _is_integer(found: Sequence[str]) -> bool:
-    digits = found[1:] if found and found[0] in ("+", "-") else found
-    return len(digits) == 1 and digits[0].replace(",", "").isdecimal()
-
-
-def _last_literal(text: str) -> Final | None:
-    """The last number of a text: ``15/3``, ``$1,234.50``, ``-5``; the minus of ``10-5`` is no part of it."""
-    end = max(text.rfind(digit) for digit in "0123456789") + 1
-    found = tokens(text[max(0, end - 80) : end])
-    if not found or not is_number(found[-1]):
-        return None
-    start = len(found) - 1
-    if start >= 2 and found[start - 1] == "/" and is_number(found[start - 2]):
-        start -= 2
-    if start >= 1 and found[start - 1] == "-" and not (start >= 2 and _ends_a_value(found[start - 2])):
-        start -= 1
-    value = _value(tuple(found[start:]))
-    return None if value is None else Final(value.constant, _is_integer(found[start:]))
-
-
-def _ends_a_value(token: str) -> bool:
-    return token == ")" or is_number(token) or (len(token) == 1 and token.isalpha())
 
 
 # Solving

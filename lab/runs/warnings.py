@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from lab.core.hacking import WINDOW, Finding, Line, find_hacking, pick_samples
 from lab.core.rules import score
 from lab.errors import StateError
-from lab.rules import RULES
+from lab.sandbox.ready import READY
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, Store
 
@@ -127,7 +127,7 @@ def _warning(found: Finding, folder: RunFolder) -> RunWarning:
 def _is_right(line: Line, text: str) -> bool | None:
     if line.get("answer") is None:
         return None
-    return score(RULES["equals_answer"], str(line["prompt"]), text, str(line["answer"])).value == 1.0
+    return score(READY["equals_answer"], str(line["prompt"]), text, str(line["answer"])).value == 1.0
 
 
 def _percent(share: float) -> str:

@@ -19,8 +19,9 @@ def main(parent: int, search_path: list[str]) -> None:
     os.dup2(2, 1)  # whatever a library prints must not stand between two replies
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.path += [entry for entry in search_path if entry not in sys.path]
+    from lab.core.rules import Rule
     from lab.rules import RULES
-    from lab.rules.equality import library
+    from lab.rules.equality import FORMULAS, formulas_equal, library
     from lab.sandbox.inside import answer, harden
 
     layers = harden(parent, limits=False)
@@ -30,8 +31,9 @@ def main(parent: int, search_path: list[str]) -> None:
         print(json.dumps({"layers": layers, "failed": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
         return
     print(json.dumps({"layers": harden(parent)}), file=replies, flush=True)
+    known = RULES | {FORMULAS: Rule(FORMULAS, lambda first, second, _: float(formulas_equal(first, second)))}
     for line in sys.stdin:
-        print(json.dumps(answer(RULES, line)), file=replies, flush=True)
+        print(json.dumps(answer(known, line)), file=replies, flush=True)
 
 
 if __name__ == "__main__":

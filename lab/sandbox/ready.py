@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from lab.core.rules import Rule
 from lab.rules import RULES
-from lab.rules.equality import IN_MATHEMATICS_WORKER
+from lab.rules.equality import FORMULAS, IN_MATHEMATICS_WORKER
+from lab.rules.mathematics import equals_answer
 from lab.rules.syntax import IN_SANDBOX
 from lab.sandbox.worker import Worker
 
@@ -31,6 +32,11 @@ def mathematics_worker() -> Worker:
     return Worker(LONGEST_MATHEMATICS, "inside_mathematics.py")
 
 
+def formulas_equal_in_worker(first: str, second: str) -> bool:
+    """``equality.formulas_equal`` in the worker of mathematics. Raises what ``Worker.apply`` raises."""
+    return bool(mathematics_worker().apply(FORMULAS, first, second, None))
+
+
 def guarded(rule: Rule, run_in: Callable[[], Worker]) -> Rule:
     """The same rule, run in a worker."""
 
@@ -46,4 +52,7 @@ WORKERS = dict.fromkeys(IN_SANDBOX, worker) | dict.fromkeys(IN_MATHEMATICS_WORKE
 READY: dict[str, Rule] = {
     name: guarded(rule, WORKERS[name]) if name in WORKERS else rule for name, rule in RULES.items()
 }
+READY["equals_answer"] = replace(
+    RULES["equals_answer"], function=partial(equals_answer, same_formula=formulas_equal_in_worker)
+)
 """The ready-made rules by name, safe to run on anything."""

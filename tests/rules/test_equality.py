@@ -122,5 +122,41 @@ def test_names_in_a_completion_are_never_python() -> None:
         assert says(text, "7").value == 0.0
 
 
+EQUALS = READY["equals_answer"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "completion"),
+    [
+        ("3", r"$\log_2 8$"),
+        (r"\frac{1}{2}", r"\boxed{\sin 30^\circ}"),
+        (r"\sqrt{3 + 2\sqrt{2}}", r"\boxed{1 + \sqrt{2}}"),
+        (r"\binom{5}{2}", r"\boxed{10}"),
+        ("e^x + 1", "The answer is $1 + e^x$."),
+        (r"\{\ln 2, 3\}", r"$\{3, \ln 2\}$"),
+    ],
+)
+def test_equals_answer_asks_math_verify_for_what_it_cannot_read_exactly(answer: str, completion: str) -> None:
+    assert score(EQUALS, "", completion, answer) == Score(1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "completion"),
+    [("4", r"$\log_2 8$"), (r"\sqrt{3 + 2\sqrt{2}}", r"\boxed{1 - \sqrt{2}}"), ("e^x + 1", "The answer is $e^x - 1$.")],
+)
+def test_equals_answer_refuses_what_differs_as_mathematics(answer: str, completion: str) -> None:
+    assert score(EQUALS, "", completion, answer) == Score(0.0)
+
+
+@pytest.mark.parametrize("completion", [r"\boxed{\foo{5} \bar 6}", r"\boxed{\int_}", r"\boxed{9^{9^{9^{x}}} + \sin(}"])
+def test_equals_answer_says_so_where_a_formula_cannot_be_read(completion: str) -> None:
+    assert score(EQUALS, "", completion, "6").error is not None
+
+
+def test_dollars_do_not_hide_what_follows_four_hashes() -> None:
+    assert says("so $5$ and then #### 6", "6") == Score(1.0)
+    assert says("so $5$ and then #### 6", "5") == Score(0.0)
+
+
 def test_it_is_the_same_function_without_a_worker() -> None:
     assert mathematically_equal("", "0.5", "1/2") == 1.0

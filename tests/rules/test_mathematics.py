@@ -30,7 +30,7 @@ STORY = "She has 48 clips and sells half of them. How many are left?"
         ("x = 5 (since 3x = 15)", "5"),
         ("x = −4", "-4"),
         ("The answer is -4", "-4"),
-        ("10 - 4", "4"),
+        ("10 - 4", "6"),
         ("So the total is 1,234.", "1234"),
         ("It costs $1,234.50 in all", "1234.5"),
         ("9 * 2 = $<<9*2=18>>18 every day.\n#### 18", "18"),

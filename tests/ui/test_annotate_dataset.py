@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,28 +76,27 @@ def train(annotation: Annotation) -> TrainTab:
 
 
 def filled(
-    annotation: Annotation, train: TrainTab, algorithm: str, version: str
+    annotation: Annotation, train: TrainTab, algorithm: str, version: str, sent: str = ""
 ) -> tuple[Any, dict[str, Any], list[Any]]:
-    """The recipe that the form then holds (or why it holds none), the draft, and what the form says: plan and message."""
+    """The recipe that the form then holds (or why it holds none), what the draft is told, and what the form says: plan and message."""
     with gr.Blocks():
-        part = DatasetPart(annotation, gr.I18n(en={}, zh={}))
-    _, *updates = part._trained(algorithm, train)(OWNER, version, {})
-    draft = updates[0]
-    edits = draft["edits"][draft["preset"]]
+        part, tabs = DatasetPart(annotation, gr.I18n(en={}, zh={})), gr.Tabs()
+    updates = part._trained(algorithm, tabs, train.form)(OWNER, sent, version)
+    told = json.loads(updates[train.form.draft])
+    assert updates[tabs].selected == "train"
     try:
-        recipe = recipe_from(train.form.presets.recipe(draft["preset"]), edits, draft["preset"])
+        recipe = recipe_from(train.form.presets.recipe(told["preset"]), told["edits"], told["preset"])
     except RecipeError as error:
         recipe = error
-    said = (train.form.plan, train.form.message)
-    return recipe, draft, [updates[train.form.everything.index(one)] for one in said]
+    return recipe, told, [updates[train.form.plan], updates[train.form.message]]
 
 
 @pytest.mark.parametrize("algorithm", TRAINED)
 def test_a_version_is_one_click_from_training(
     annotation: Annotation, train: TrainTab, version: str, algorithm: str
 ) -> None:
-    recipe, draft, _ = filled(annotation, train, algorithm, version)
-    assert draft["edits"][draft["preset"]]["dataset"] == f"version:{version}"
+    recipe, told, _ = filled(annotation, train, algorithm, version)
+    assert told["edits"]["dataset"] == f"version:{version}"
     if algorithm != "ppo":
         assert (recipe.algorithm, recipe.dataset) == (algorithm, f"version:{version}")
 
@@ -113,13 +113,13 @@ def test_ppo_is_rewarded_by_the_newest_model_of_the_same_version(
         run = store.create_run(parse({"algorithm": "rm", "dataset": dataset, "model": model}))
         store.change(run.id, state=RunState.FINISHED)
     wanted = next(run for run in store.runs() if run.recipe["model"] == "smollm2-135m")
-    recipe, draft, _ = filled(annotation, train, "ppo", version)
+    recipe, told, _ = filled(annotation, train, "ppo", version)
     assert (recipe.reward_model, recipe.model, recipe.dataset) == (
         f"run:{wanted.id}",
         "smollm2-135m",
         f"version:{version}",
     )
-    assert draft["preset"] == "smollm2-135m/ppo"  # on the base of its reward model
+    assert told["preset"] == "smollm2-135m/ppo"  # on the base of its reward model
     assert recipe.rules_weight == 0 and [rule.name for rule in recipe.rules] == ["no_repetition"]
 
 

@@ -110,14 +110,27 @@ class TestDraft:
         assert draft.chosen("a").of("a") == {"steps": 5}
         assert draft.of("b") == {"steps": 7}
 
-    def test_what_a_click_replaced_can_be_brought_back_and_forth(self):
+    def test_what_a_click_replaced_can_be_brought_back(self):
         draft = Draft(preset="a").typed({"steps": 5}).replaced({})
         assert draft.of("a") == {} and draft.can_go_back
-        assert draft.back().of("a") == {"steps": 5}
+        assert draft.before == {"a": {"steps": 5}}, "the browser's half swaps the two (tests/e2e/test_train.py)"
         assert not Draft(preset="a").replaced({}).can_go_back
 
     @pytest.mark.parametrize(
-        "stored", [None, "", 7, [], {"preset": 3}, {"edits": "x"}, {"edits": {"a": {"b": {}}}}, {"preset": "gone"}]
+        "stored",
+        [
+            None,
+            "",
+            7,
+            [],
+            {"preset": 3},
+            {"edits": "x"},
+            {"edits": {"a": {"b": {}}}},
+            {"preset": "gone"},
+            "{",
+            "[]",
+            "null",
+        ],
     )
     def test_nonsense_from_a_browser_counts_as_nothing(self, stored):
         draft = read_draft(stored, ["tiny/sft", "tiny/grpo"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -36,8 +37,6 @@ OWNERS = {
     "to_training",
     "fetch_asked",
     "fetch_ended",
-    "folded",
-    "unfolded",
 }
 
 
@@ -67,17 +66,17 @@ def browser(language: str = "en-US", **query: str) -> Any:
     return SimpleNamespace(headers={"accept-language": language}, query_params=query)
 
 
-def form_values(train: TrainTab, preset: str = "tiny/grpo", **typed: Any) -> list[Any]:
-    """What the browser would send: the values of every algorithm's fields, with some typed over."""
-    from lab.ui import form
+def sent(preset: str = "tiny/grpo", **typed: Any) -> str:
+    """What the browser sends: a preset, and what was typed over it."""
+    return json.dumps(
+        {"preset": preset, "edits": {preset: {path.replace("__", "."): value for path, value in typed.items()}}}
+    )
 
-    values: list[Any] = []
-    for algorithm in train.form.fields.inputs:
-        own = next(p for p in train.form.presets.by_name.values() if p.recipe.algorithm == algorithm)
-        chosen = train.form.presets.by_name[preset]
-        recipe = chosen.recipe if chosen.recipe.algorithm == algorithm else own.recipe
-        values += [typed.get(path.replace(".", "_"), value) for path, value in form.entered(recipe).items()]
-    return values
+
+def heard(train: TrainTab, updates: dict[Any, Any]) -> dict[str, Any]:
+    """What the browser's half of the draft is told."""
+    told: dict[str, Any] = json.loads(updates[train.form.draft])
+    return told
 
 
 class TestPage:
@@ -122,27 +121,62 @@ class TestPage:
 
 class TestTrain:
     def test_start_queues_what_stands_in_the_form_and_selects_it(self, train, store):
-        told, selected, *_ = train.started(
-            browser(), {"preset": "tiny/grpo"}, *form_values(train, steps=3, group_size=12)
-        )
-        run = store.run(selected)
+        updates = train.started(browser(), sent(steps=3, group_size=12))
+        run = store.run(updates[train.runs.selected])
         assert (run.recipe["steps"], run.recipe["group_size"], run.recipe["batch_size"]) == (3, 12, 60)
-        assert run.name in told
+        assert run.name in updates[train.form.message]
 
     @pytest.mark.parametrize(("language", "word"), [("en-US,en", "Steps"), ("zh-CN,zh;q=0.9", "训练步数")])
     def test_a_refusal_is_one_sentence_in_the_pages_language_and_loses_nothing(self, train, store, language, word):
-        told, *rest = train.started(browser(language), {"preset": "tiny/grpo"}, *form_values(train, steps=0))
-        assert word in told and 'class="problem"' in told
+        updates = train.started(browser(language), sent(steps=0))
+        assert word in updates[train.form.message] and 'class="problem"' in updates[train.form.message]
         assert store.runs() == []
-        assert rest == [gr.skip()] * len(rest)
+        assert list(updates) == [train.form.message]
 
     def test_the_last_preset_and_what_was_typed_are_there_after_a_reload(self, train):
-        stored = {"preset": "tiny/sft", "edits": {"tiny/sft": {"steps": 7, "gone": 1}}}
-        updates = dict(zip(map(id, train.form.everything), train.form.opened(browser(), stored), strict=True))
-        assert updates[id(train.form.chooser.preset)]["value"] == "tiny/sft"
-        assert "--set steps=7" in updates[id(train.form.command)] and "gone" not in updates[id(train.form.command)]
-        assert updates[id(train.form.fields.columns["sft"])]["visible"] is True
-        assert "visible" not in updates[id(train.form.fields.columns["grpo"])], "it was built so"
+        updates = train.form.answered(browser(), sent("tiny/sft", steps=7, gone=1))
+        assert updates[train.form.chooser.preset]["value"] == "tiny/sft"
+        assert "--set steps=7" in updates[train.form.command] and "gone" not in updates[train.form.command]
+        assert updates[train.form.fields.columns["sft"]]["visible"] is True
+        assert "visible" not in updates[train.form.fields.columns["grpo"]], "it was built so"
+
+    def test_an_answer_to_an_edit_writes_no_field_and_no_edit(self, train):
+        """What the server wrote back was an edit again: the page asked for ever."""
+        told = heard(train, train.form.answered(browser(), sent()))
+        draft = {"preset": "tiny/grpo", "shown": "tiny/grpo", "edits": {"tiny/grpo": {"steps": 12}}}
+        updates = train.form.answered(browser(), json.dumps(draft))
+        assert told["filled"]["values"]["steps"] == 240
+        assert not set(updates) & set(train.form.fields.everything)
+        assert heard(train, updates).keys() == {"preset", "chosen", "waits", "later", "problem", "number"}
+        assert heard(train, updates)["chosen"] is False, "another preset may have been clicked since"
+
+    def test_another_group_size_leaves_no_other_batch_behind(self, train):
+        def settled(**typed: Any) -> tuple[Any, str]:
+            draft = json.loads(sent(**typed)) | {"shown": "tiny/grpo", "asks": "settle"}
+            updates = train.form.answered(browser(), json.dumps(draft))
+            return updates[train.form.fields.entry("grpo", "batch_size")]["value"], updates[train.form.message]
+
+        batch, told = settled(group_size=12)
+        assert batch == 60 and "Batch 64 counts as 60, a multiple of" in told
+        assert settled(group_size=8) == (64, "")
+        assert settled(group_size=12, batch_size=100)[0] == 96
+        assert settled(group_size=10, batch_size=100)[0] == 100
+
+    def test_start_waits_while_something_is_wrong_and_the_field_says_what(self, train):
+        updates = train.form.answered(browser(), sent(threshold__fraction=0, threshold__kind="top_fraction"))
+        assert updates[train.form.start]["interactive"] is False
+        problem = heard(train, updates)["problem"]
+        assert problem["field"] == "grpo-threshold-fraction" and problem["text"] in html.unescape(
+            updates[train.form.message]
+        )
+        draft = json.loads(sent()) | {"shown": "tiny/grpo"}
+        updates = train.form.answered(browser(), json.dumps(draft))
+        assert updates[train.form.start]["interactive"] is True and heard(train, updates)["problem"] is None
+
+    def test_a_model_that_was_clicked_is_answered_with_its_preset(self, train):
+        updates = train.form.answered(browser(), json.dumps({**json.loads(sent("tiny/dpo")), "model": "qwen2.5-1.5b"}))
+        told = heard(train, updates)
+        assert (told["preset"], told["chosen"]) == ("qwen2.5-1.5b/dpo", True)
 
     def test_a_broken_preset_is_named_and_the_others_work(self, store, supervisor, tmp_path):
         (tmp_path / "mine").mkdir()
@@ -150,31 +184,37 @@ class TestTrain:
         (tmp_path / "mine" / "bad.toml").write_text('algorithm = "sft"\nname = "bad"\nstepps = 3\n')
         with gr.Blocks(analytics_enabled=False):
             tab = TrainTab(store, supervisor, Presets(tmp_path), gr.I18n(en={}, zh={}))
-        updates = tab.form.opened(browser(), {})
-        message = updates[tab.form.everything.index(tab.form.message)]
+        message = tab.form.answered(browser(), "")[tab.form.message]
         assert tab.form.presets.names == ["mine/good"]
         assert "mine/bad" in message and "stepps" in message and "steps" in message
 
     def test_settings_of_a_run_come_back_and_what_was_typed_is_one_click_away(self, train, store):
-        _, selected, *_ = train.started(browser(), {"preset": "tiny/grpo"}, *form_values(train, steps=3))
-        stored = {"preset": "tiny/grpo", "edits": {"tiny/grpo": {"steps": 99}}}
-        draft = train.loaded(browser(), stored, selected)[0]
-        assert draft["edits"]["tiny/grpo"] == {"steps": 3}
-        assert train.form.went_back(browser(), draft)[0]["edits"]["tiny/grpo"] == {"steps": 99}
+        run = train.started(browser(), sent(steps=3))[train.runs.selected]
+        told = heard(train, train.form.loaded(run, sent(steps=99), browser()))
+        assert told["edits"] == {"steps": 3} and told["filled"]["values"]["steps"] == 3
+        assert told["before"] == {"steps": 99}
 
     def test_a_typed_name_is_never_markup(self, train, store):
-        told, *_ = train.started(browser(), {"preset": "tiny/grpo"}, *form_values(train, name="<img src=x>"))
+        told = train.started(browser(), sent(name="<img src=x>"))[train.form.message]
         assert "<img" not in told and "&lt;img" in told
 
     def test_only_buttons_that_make_sense_stand_there(self, train, store):
-        _, selected, *_ = train.started(browser(), {"preset": "tiny/grpo"}, *form_values(train))
-        assert _shown(train, selected) == {"cancel", "load"}
-        train.runs.cancelled(browser(), selected)
-        assert "resume" in _shown(train, selected) and "stop" not in _shown(train, selected)
+        run = train.started(browser(), sent())[train.runs.selected]
+        assert _shown(train, run) == {"cancel", "load"}
+        train.runs.cancelled(browser(), run)
+        assert "resume" in _shown(train, run) and "stop" not in _shown(train, run)
+
+    @pytest.mark.parametrize(("algorithm", "button"), [("sft", "go_on"), ("rm", "ppo")])
+    def test_a_model_is_one_click_from_what_comes_next(self, train, store, algorithm, button):
+        run = train.started(browser(), sent(f"tiny/{algorithm}"))[train.runs.selected]
+        train.runs.cancelled(browser(), run)
+        assert not _shown(train, run) & {"go_on", "ppo"}, "it has no model"
+        (store.folder(run).path / "model").mkdir()
+        assert _shown(train, run) & {"go_on", "ppo"} == {button}
 
     def test_a_run_that_is_gone_is_said_and_the_page_goes_on(self, train):
         updates = train.runs.stopped(browser(), "20260101-000000-abcd")
-        assert "problem" in updates[train.runs.everything.index(train.runs.message)]
+        assert "problem" in updates[train.runs.message]
 
 
 class TestGroups:
@@ -186,7 +226,7 @@ class TestGroups:
         assert updates[id(tab.shown)]["visible"] is False
 
     def test_an_address_can_name_the_run(self, store, train):
-        _, selected, *_ = train.started(browser(), {"preset": "tiny/grpo"}, *form_values(train))
+        selected = train.started(browser(), sent())[train.runs.selected]
         with gr.Blocks(analytics_enabled=False):
             tab = GroupsTab(store, gr.I18n(en={}, zh={}))
         to_tab, choice, value, *_ = tab.opened(browser(run=selected))
@@ -202,9 +242,5 @@ def _config(blocks: gr.Blocks) -> str:
 
 def _shown(train: TrainTab, run_id: str) -> set[str]:
     updates = train.runs.show(run_id)
-    names = {
-        id(getattr(train.runs, name)): name
-        for name in ("groups", "stop", "stop_now", "cancel", "resume", "load", "delete")
-    }
-    first = train.runs.everything.index(train.runs.buttons[0])
-    return {names[id(b)] for b, update in zip(train.runs.buttons, updates[first:], strict=True) if update["visible"]}
+    names = ("groups", "stop", "stop_now", "cancel", "resume", "go_on", "ppo", "load", "delete")
+    return {name for name in names if updates[getattr(train.runs, name)]["visible"]}

@@ -11,9 +11,12 @@ import pytest
 
 from lab.core.access import Access
 from lab.core.recipes import parse
+from lab.runs.changes import Topic
 from lab.runs.preview import Previews
+from lab.runs.supervisor import Supervisor
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
+from lab.ui.draft import Wait
 from lab.ui.presets import Presets, model_about, model_label, model_of
 from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.tabs.train_fetch import FetchRow
@@ -66,7 +69,7 @@ class TestPresets:
     def test_the_chooser_shows_one_model_and_still_takes_every_preset(self, presets: Presets) -> None:
         with gr.Blocks(analytics_enabled=False):
             chooser = PresetChooser(presets, gr.I18n(en={}, zh={}))
-        model, preset = chooser.shown("smollm2-135m/rm", "en")
+        model, preset = chooser.shown("smollm2-135m/rm", "en").values()
         assert model["value"] == "smollm2-135m" and preset["value"] == "smollm2-135m/rm"
         assert {model_of(name) for _, name in preset["choices"]} == {"smollm2-135m"}
         assert all(chooser.preset.preprocess(name) == name for name in presets.names)
@@ -96,27 +99,34 @@ class TestStarts:
 
 
 class TestFetch:
-    def drawn(self, store: Store, **values: Any) -> FetchRow:
+    def row(self, store: Store) -> FetchRow:
         with gr.Blocks(analytics_enabled=False):
-            return FetchRow(store, lambda _: parse({"algorithm": "sft", **values}), gr.I18n(en={}, zh={}))
+            return FetchRow(store, Supervisor(store), gr.I18n(en={}, zh={}))
+
+    def shown(self, row: FetchRow, language: str = "en-US", **values: Any) -> tuple[dict[Any, Any], Wait, bool]:
+        marks = dict.fromkeys(Topic, "1")
+        return row.shown(browser(language), parse({"algorithm": "sft", **values}), marks)
 
     @pytest.mark.parametrize(("language", "said"), [("en-US", "Not on this machine yet"), ("zh-CN", "本机还没有")])
     def test_what_is_not_here_is_one_sentence_and_start_waits(self, store: Store, language: str, said: str) -> None:
-        row = self.drawn(store, model="smollm2-135m", dataset="hub:org/name@train")
-        visible, text, get, cancel, timer, lacking, start = row.looked(browser(language), {})
-        assert visible["visible"] and get["visible"] and not cancel["visible"] and not timer.active
+        row = self.row(store)
+        updates, waits, missing = self.shown(row, language, model="smollm2-135m", dataset="hub:org/name@train")
+        assert updates[row.row]["visible"] and updates[row.get]["visible"] and not updates[row.cancel]["visible"]
+        text = updates[row.said]
         assert said in text and "smollm2-135m" in text and "hub:org/name@train" in text and text.count("<p") == 1
-        assert lacking == 2 and start["interactive"] is False
+        assert missing and waits == Wait(), "nothing is fetched: there is nothing to wait for"
 
     def test_where_all_is_here_nothing_stands_there(self, store: Store) -> None:
-        visible, text, *_, start = self.drawn(store).looked(browser(), {})
-        assert visible["visible"] is False and text == "" and start["interactive"] is True
+        row = self.row(store)
+        updates, waits, missing = self.shown(row)
+        assert updates[row.row]["visible"] is False and updates[row.said] == "" and (waits, missing) == (Wait(), False)
 
     def test_a_name_is_never_markup(self, store: Store) -> None:
         (store.home / "x.gguf").write_bytes(b"GGUF")
         file = store.home / "<img src=x>.gguf"
         file.write_bytes(b"GGUF")
-        text = self.drawn(store, model=str(file)).looked(browser(), {})[1]
+        row = self.row(store)
+        text = self.shown(row, model=str(file))[0][row.said]
         assert "<img" not in text and "&lt;img" in text
 
 
@@ -159,7 +169,12 @@ class TestPreview:
         from lab.ui.tabs import train_preview
 
         with gr.Blocks(analytics_enabled=False):
-            pane = PreviewPane(Previews(store.home), lambda _: parse({"algorithm": "sft"}), gr.I18n(en={}, zh={}))
-        monkeypatch.setattr(train_preview, "user_of", lambda _: SimpleNamespace(access=Access.ANNOTATOR))
-        assert pane.looked(browser(), {}, True)[0] == gr.skip()
-        assert pane.unfolded.access is Access.OWNER
+            pane = PreviewPane(Previews(store.home), gr.I18n(en={}, zh={}))
+        asked: list[Any] = []
+        monkeypatch.setattr(pane._previews, "look", lambda recipe: asked.append(recipe))
+        recipe, marks = parse({"algorithm": "sft"}), dict.fromkeys(Topic, "1")
+        for access in (Access.VIEWER, Access.ANNOTATOR, Access.OWNER):
+            monkeypatch.setattr(train_preview, "user_of", lambda _, access=access: SimpleNamespace(access=access))
+            rows, waits = pane.looked(browser(), recipe, marks)
+            assert (rows == gr.skip(), waits == Wait(), asked == []) == (access < Access.OWNER,) * 3
+        assert waits == Wait({Topic.ANSWERS: "1"}), "it asks again once the rows are read"

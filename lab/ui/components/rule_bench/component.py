@@ -17,7 +17,7 @@ import gradio as gr
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *("talk.js", "highlight.js", "editor.js", "shelf.js", "draft.js", "rules.js", "table.js"),
+    *("jobs.js", "highlight.js", "editor.js", "saved_drafts.js", "draft.js", "rules.js", "table.js"),
     *("samples.js", "sets.js", "preflight.js", "whatif.js", "view.js"),
 )
 EXAMPLES = Path(__file__).parent / "examples.toml"

@@ -1,0 +1,180 @@
+"""Read a number or an expression with its percent sign or its unit: ``5%``, ``$1,234.50``, ``864 "inches"^2``, ``18元``, ``4343_6``."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from lab.rules.expressions import quotient
+from lab.rules.notation import CHINESE_NUMERALS, chinese_number, unit_name
+from lab.rules.numbers import Number, Unreadable
+from lab.rules.polynomials import TooLarge, of_number
+from lab.rules.values import Kind, Value
+
+HIGHEST_EXPONENT = 300
+"""Of ``1e300``; beyond it a number is HUGE."""
+
+_NO_UNITS = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "so",
+        "then",
+        "because",
+        "since",
+        "not",
+        "but",
+        "if",
+        "that",
+        "we",
+        "it",
+        "he",
+        "she",
+        "they",
+        "than",
+    ]
+)
+SHORT_WORDS = frozenset(
+    [
+        "an",
+        "as",
+        "at",
+        "be",
+        "by",
+        "he",
+        "if",
+        "in",
+        "is",
+        "it",
+        "me",
+        "my",
+        "no",
+        "of",
+        "on",
+        "or",
+        "so",
+        "to",
+        "up",
+        "us",
+        "we",
+    ]
+)
+FUNCTIONS = (
+    "sin",
+    "cos",
+    "tan",
+    "log",
+    "ln",
+    "exp",
+    "max",
+    "min",
+    "gcd",
+    "lcm",
+    "mod",
+    "begin",
+    "end",
+    "matrix",
+    "pmatrix",
+    "bmatrix",
+    "vmatrix",
+    "array",
+)
+"""Names of functions, which are no words."""
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text: runs of two letters or more that are no command."""
+    cut = "".join(sign if sign.isalpha() else " " for sign in _without_commands(text))
+    return [word for word in cut.split() if len(word) > 1 or word > "\x7f"]
+
+
+def _without_commands(text: str) -> str:
+    if "\\" not in text:
+        return text
+    first, *pieces = text.split("\\")
+    return first + " ".join(piece.lstrip("abcdefghijklmnopqrstuvwxyz") for piece in pieces)
+
+
+def read_amount(text: str) -> Value:
+    """A number or an expression, with percent or a unit. Raises Unreadable."""
+    percent = text.endswith(("%", " percent", '"percent"'))
+    if percent:
+        unit, amount = "%", text.removesuffix('"percent"').removesuffix("percent").rstrip("% ")
+    else:
+        amount, unit = amount_and_unit(text)
+    words = (word for word in words_of(amount) if not CHINESE_NUMERALS.issuperset(word))
+    if any(len(word) > 2 or word in SHORT_WORDS for word in words):
+        raise Unreadable("words")
+    numeral, _, base = amount.partition("_")
+    if base and numeral.isdecimal():
+        digits = base.strip("{} ")
+        if not digits.isdecimal():
+            raise Unreadable("a base that is no number")
+        return Value(Kind.NUMBER, text, of_number(int(numeral)), f"base {digits}")
+    value = _scientific(amount)
+    if value is None:
+        value = chinese_number(amount)
+    return Value(Kind.NUMBER, text, quotient(amount) if value is None else of_number(value), unit)
+
+
+def _scientific(text: str) -> Number | None:
+    """``1.5e3``; None where the text is something else."""
+    mantissa, mark, exponent = text.partition("e")
+    digits = exponent.lstrip("+-")
+    if not mark or not digits.isdecimal() or not mantissa[-1:].isdecimal() or len(exponent) - len(digits) > 1:
+        return None
+    if len(digits) > 4 or int(digits) > HIGHEST_EXPONENT:
+        raise TooLarge("an exponent too large")
+    try:
+        value = Fraction(f"{mantissa}e{exponent}")
+    except ValueError:
+        return None
+    return value.numerator if value.denominator == 1 else value
+
+
+def amount_and_unit(text: str) -> tuple[str, str]:
+    """``$5`` as 5 and ``$``, ``864 "inches"^2`` as 864 and ``inches^2``, ``18元`` as 18 and 元."""
+    for sign in "＄€£¥":
+        if text.startswith((sign, f"-{sign}", f"- {sign}")):
+            text, prefix = text.replace(sign, "", 1), "$" if sign == "＄" else sign
+            amount, suffix = amount_and_unit(text)
+            return amount, prefix if suffix in ("", "dollars", "dollar") else suffix
+    at = _unit_start(text)
+    amount, unit = text[:at].strip(), unit_name(text[at:])
+    if not unit or not amount:
+        return text, ""
+    name, _, power = unit.rpartition("^") if unit[-2:-1] == "^" else (unit, "", "1")
+    if len(unit) > 40 or len(unit.split()) > 5 or not power.isdecimal() or not _NO_UNITS.isdisjoint(unit.split()):
+        raise Unreadable("no unit")
+    if any(sign.isdecimal() or sign in "\\=(-" for sign in name):
+        raise Unreadable("no unit")
+    return amount, unit
+
+
+def _unit_start(text: str) -> int:
+    """Where the unit starts: at the first word, quote or Chinese sign after a number; the end of the text where there is none."""
+    seen = False
+    at = 0
+    while at < len(text):
+        sign = text[at]
+        if sign == "\\":
+            at += 1
+            while at < len(text) and text[at].isascii() and text[at].isalpha():
+                at += 1
+            continue
+        if sign.isdecimal() or sign in "π)}" or sign in CHINESE_NUMERALS:
+            seen = True
+        elif seen and (sign == '"' or (sign > "\x7f" and sign.isalpha()) or _starts_a_word(text, at)):
+            return at
+        at += 1
+    return len(text)
+
+
+def _starts_a_word(text: str, at: int) -> bool:
+    """A word of two letters or more, or one letter that is set apart by a blank and ends the text: ``5 m``, ``15 m^2``."""
+    if not text[at].isalpha():
+        return False
+    if text[at + 1 : at + 2].isalpha():
+        return True
+    return text[at] in "mghsl" and text[at - 1] == " " and text[at + 1 :].strip() in ("", "^2", "^3", "²", "³")

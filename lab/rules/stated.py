@@ -1,0 +1,136 @@
+r"""Where a completion states its answer: in its last mark, else in its last result (``results.py``).
+
+Marks are ``<answer>…</answer>``, ``#### …``, ``\boxed{…}``, and phrases such as "The answer is", "Answer:", 答案是.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from lab.rules.form import encodable
+from lab.rules.notation import closing_brace
+from lab.rules.numbers import plain
+from lab.rules.reading import LONGEST_VALUE, read_value
+from lab.rules.results import last_result, numbers_in
+from lab.rules.statements import LONGEST_REMEMBERED
+from lab.rules.values import Kind, Value
+
+PHRASES = (
+    *("answer is", "answer:", "answers are", "answer equals", "answer is:", "answer=", "answer ="),
+    *("option is", "choice is", "answer should be", "answer would be", "answer must be"),
+    *("答案是", "答案为", "答案:", "答案", "结果是", "结果为"),
+)
+"""Set phrases that the answer follows, in lower case."""
+
+_STRONG = (("<answer>", 8), ("####", 4), ("\\boxed", 6), ("\\fbox", 5))
+_CUTS = (" because ", " since ", "因为", " as there ", " which ", ", so ", ", and ")
+_DENIALS = ("not ", "n't ", "不是", "unknown", "cannot", "unclear", "并非")
+
+
+class Stated(NamedTuple):
+    """The answer that a completion states."""
+
+    value: Value | None
+    """None where it states none."""
+    text: str
+    """As it stands there."""
+    marked: bool
+
+
+def stated(prompt: str, completion: str) -> Stated:
+    """The answer that a completion states; never raises. The prompt tells which letter is asked for."""
+    if len(completion) <= LONGEST_REMEMBERED:
+        return _remembered_stated(prompt[-LONGEST_REMEMBERED:], completion)
+    return _stated(prompt, completion)
+
+
+def _stated(prompt: str, completion: str) -> Stated:
+    short = completion.strip()
+    if short.isdecimal() and short.isascii():
+        return Stated(read_value(short), short, False)
+    text = plain(encodable(completion))
+    marked = _marked(text)
+    if marked is not None:
+        value = _value_of_marked(prompt, marked)
+        return Stated(value, marked, True)
+    found = last_result(prompt, text)
+    if found is None:
+        return Stated(None, "", False)
+    return Stated(read_value(found), found, False)
+
+
+_remembered_stated = lru_cache(maxsize=256)(_stated)
+
+
+# Marks
+
+
+def _marked(text: str) -> str | None:
+    """What stands in the last mark of a plain text; a phrase only counts where an answer follows it."""
+    at, sign, length = max((text.rfind(sign), sign, length) for sign, length in _STRONG)
+    for end in _ends_of_phrases(text, at):
+        content = _sentence(text[end:])
+        if content and not (at >= 0 and read_value(content).kind in (Kind.WORDS, Kind.UNREAD)):
+            return content
+    if at < 0:
+        return None
+    return _content(text, at, sign, length)
+
+
+def _ends_of_phrases(text: str, at: int) -> Iterator[int]:
+    """Where set phrases end that stand after this place, the last one first; of those that begin together the longest."""
+    ends: dict[int, int] = {}
+    for phrase in PHRASES:
+        if (place := text.rfind(phrase)) > at:
+            ends[place] = max(ends.get(place, 0), place + len(phrase))
+    yield from (ends[place] for place in sorted(ends, reverse=True))
+
+
+def _content(text: str, at: int, sign: str, length: int) -> str:
+    if sign == "<answer>":
+        return text[at + length :].partition("</answer>")[0].strip()
+    if sign == "####":
+        return text[at + length :].partition("\n")[0].strip()
+    return ", ".join(reversed(list(_boxes(text, at, sign)))).strip()
+
+
+def _boxes(text: str, at: int, sign: str) -> Iterator[str]:
+    r"""The box at this place and those right before it: ``\boxed{1}`` and ``\boxed{2}`` are two answers."""
+    while True:
+        opening = at + len(sign)
+        if text[opening : opening + 1] != "{":
+            yield text[opening:].split("\n")[0].split("$")[0].strip()
+            return
+        end = closing_brace(text, opening) if text.find("}", opening) >= 0 else len(text)
+        yield text[opening + 1 : end]
+        before = text.rfind(sign + "{", 0, at)
+        if before < 0:
+            return
+        between = text[closing_brace(text[:at], before + len(sign)) + 1 : at]
+        if between.strip(" $,;\\()和与") not in ("", "and", "or", "或"):
+            return
+        at = before
+
+
+def _sentence(text: str) -> str:
+    """What stands before the sentence ends: at a line's end, a full stop, or a word that goes on to explain."""
+    text = text.lstrip(" :*=\t\n").partition("\n")[0][:LONGEST_VALUE]
+    for stop in (". ", "。", "! ", "; ", ".)", *_CUTS):
+        text = text.partition(stop)[0]
+    return text.strip().rstrip(".").strip()
+
+
+def _value_of_marked(prompt: str, content: str) -> Value:
+    """The value in a mark; of a sentence its only result. One that denies or offers alternatives stays unread."""
+    value = read_value(content)
+    if value.kind is not Kind.UNREAD or not content:
+        return value
+    if any(word in f"{content} " for word in (*_DENIALS, " or ", "或", "\\", "^")):
+        return value
+    found = last_result(prompt, content)
+    others = {each.text for each in numbers_in(content)} - {""}
+    if found is None or (len(others) > 1 and "=" not in content):
+        return value
+    return read_value(found)

@@ -1,0 +1,136 @@
+"""What an answer is as a value, and whether two values are equal. Reading one from text is ``reading.py``'s.
+
+Numbers are compared exactly, with percent and units; lists by their items, in any order where no brackets order them. A FORMULA is
+mathematics that only ``same_formula`` (math-verify) can compare. Where equality is not known, CannotTell is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from lab.rules.notation import UnknownUnit, unit_ratio
+from lab.rules.polynomials import Quotient, equal_quotients, multiply_quotients, of_number
+
+SameFormula = Callable[[str, str], bool]
+"""Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError where it takes too long."""
+
+
+class Kind(StrEnum):
+    """What an answer can be."""
+
+    NUMBER = "number"
+    LIST = "list"
+    WORDS = "words"
+    FORMULA = "formula"
+    NO_SOLUTION = "no solution"
+    UNDEFINED = "undefined"
+    HUGE = "huge"
+    UNREAD = "unread"
+
+
+class Value(NamedTuple):
+    """One answer: ``text`` is its normal writing, the rest what its kind has."""
+
+    kind: Kind
+    text: str
+    number: Quotient | None = None
+    unit: str = ""
+    items: tuple[Value, ...] = ()
+    brackets: str = ""
+    """Around a list: ``()``, ``[)``, ``⦃⦄``, ``matrix``, ``∪`` between its parts, or nothing."""
+    choice: bool = False
+    """Whether the items are alternatives (``5 or 6``)."""
+
+
+class CannotTell(ValueError):
+    """Whether two answers are equal cannot be told."""
+
+
+def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
+    """Whether two answers are equal. Raises CannotTell (or what ``same_formula`` raises) where that is not known."""
+    if first.kind is second.kind and first.text == second.text and first.unit == second.unit:
+        return True
+    kinds = {first.kind, second.kind}
+    if Kind.UNREAD in kinds:
+        unread = first if first.kind is Kind.UNREAD else second
+        raise CannotTell(f"cannot be read as an answer: {unread.text[:60]}")
+    if kinds == {Kind.NUMBER}:
+        return _same_number(first, second)
+    if Kind.LIST in kinds:
+        return _same_list(first, second, same_formula)
+    if kinds == {Kind.HUGE}:
+        raise CannotTell("two numbers too large to be compared")
+    if Kind.FORMULA in kinds and kinds <= {Kind.FORMULA, Kind.NUMBER}:
+        if first.unit or second.unit:
+            raise CannotTell("a formula beside a number with a unit")
+        return same_formula(first.text, second.text)
+    return first.kind is second.kind and _bare_words(first.text) == _bare_words(second.text)
+
+
+def _bare_words(text: str) -> str:
+    words = (text if text.startswith("-") else text.replace("-", " ")).split()
+    return " ".join(words[1:] if len(words) > 1 and words[0] in ("the", "a", "an") else words)
+
+
+def _same_number(first: Value, second: Value) -> bool:
+    assert first.number is not None and second.number is not None
+    left, right = first.number, second.number
+    if "base" in first.unit + second.unit:
+        if first.unit and second.unit and first.unit != second.unit:
+            return False
+        return left == right
+    if "%" in (first.unit, second.unit) and first.unit != second.unit:
+        percent, other = (left, right) if first.unit == "%" else (right, left)
+        if first.unit and second.unit:
+            return False
+        return equal_quotients(percent, other) or equal_quotients(percent, multiply_quotients(other, of_number(100)))
+    if first.unit == second.unit == "":
+        return equal_quotients(left, right)
+    try:
+        ratio = unit_ratio(first.unit, second.unit)
+    except UnknownUnit as error:
+        if not equal_quotients(left, right):
+            return False
+        raise CannotTell(str(error)) from None
+    return ratio is not None and equal_quotients(multiply_quotients(left, of_number(ratio)), right)
+
+
+def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
+    if first.kind is not second.kind:
+        several, single = (first, second) if first.kind is Kind.LIST else (second, first)
+        if len(several.items) == 1:
+            return same_value(several.items[0], single, same_formula)
+        if any(same_value(item, single, same_formula) for item in several.items):
+            raise CannotTell(f"several answers where one is known: {several.text[:60]}")
+        return False
+    if len(first.items) != len(second.items):
+        return False
+    brackets = {first.brackets, second.brackets}
+    if len(brackets) > 1 and ("" not in brackets or ":" in brackets):
+        return False
+    if brackets == {":"}:
+        return _same_ratio(first.items, second.items)
+    if brackets <= {"", "∪"} or brackets == {"⦃⦄"} or brackets == {"", "⦃⦄"}:
+        return _same_set(list(first.items), list(second.items), same_formula)
+    return all(same_value(*pair, same_formula) for pair in zip(first.items, second.items, strict=True))
+
+
+def _same_ratio(first: tuple[Value, ...], second: tuple[Value, ...]) -> bool:
+    """``3:4`` and ``6:8``: each product of the one's first term with the other's terms is the same."""
+    left = [item.number for item in first if item.number is not None]
+    right = [item.number for item in second if item.number is not None]
+    pairs = zip(left, right, strict=True)
+    return all(
+        equal_quotients(multiply_quotients(left[0], other), multiply_quotients(right[0], mine)) for mine, other in pairs
+    )
+
+
+def _same_set(first: list[Value], second: list[Value], same_formula: SameFormula) -> bool:
+    for item in first:
+        partner = next((other for other in second if same_value(item, other, same_formula)), None)
+        if partner is None:
+            return False
+        second.remove(partner)
+    return True
