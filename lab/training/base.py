@@ -27,7 +27,7 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve
+from lab.store.models import ModelRef, resolve, tokenizer_place
 from lab.store.weights import shapes_of, too_big
 from lab.training.model_checks import causal_config, check_adapter
 from lab.training.scorer import scorer_class
@@ -177,9 +177,7 @@ def checked(model: str, home: Path) -> ModelRef:
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     """The tokenizer with a pad token that is not its end token, and a chat template."""
-    place = (
-        ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
-    )
+    place = tokenizer_place(ref)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
     except Exception as error:  # whatever a converter of foreign formats raises
@@ -296,7 +294,30 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool
     if missing:
         raise ModelError("model_weights_missing", value=place, count=len(missing), first=missing[0])
     keep_trainable(model)
+    count_positions(model)
     return model if "device_map" in options else model.to(device)
+
+
+def count_positions(model: Any) -> None:
+    """Let a model with learned positions (GPT-2) count them from a row's first token, and not from the padding on its left.
+
+    Generating does so by itself; training's passes over the same rows must not read them at other positions.
+    """
+    body = getattr(model, model.base_model_prefix)
+
+    def number(_module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        mask = named.get("attention_mask")
+        if (
+            named.get("position_ids") is None
+            and named.get("past_key_values") is None
+            and mask is not None
+            and mask.dim() == 2
+        ):
+            named = {**named, "position_ids": (mask.long().cumsum(1) - 1).clamp(min=0)}
+        return given, named
+
+    if hasattr(body, "wpe"):
+        body.register_forward_pre_hook(number, with_kwargs=True)
 
 
 def _first_line(error: Exception) -> str:
