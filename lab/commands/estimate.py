@@ -12,7 +12,7 @@ from lab.errors import InputError
 from lab.runs.estimate import estimate
 from lab.runs.watch import size_text
 from lab.ui.cost_words import cost, cost_change, part_name
-from lab.ui.text import say, system_locale
+from lab.ui.text import say, system_locale, with_mend
 
 HELP = "tell what a recipe will cost in memory, by part, and what would help where it does not fit"
 EXAMPLES = """\
@@ -64,6 +64,7 @@ def as_json(found: Estimate) -> dict[str, object]:
         "libraries_bytes": found.memory.libraries,
         "need_bytes": found.need,
         "fits": found.fits,
+        "notes": found.notes,
         "mend": _change(found, mend) if mend else None,
         "alternatives": [_change(found, other) for other in found.alternatives],
         "together": _change(found, together) if together else None,
@@ -96,6 +97,8 @@ def _print(found: Estimate) -> None:
             for other in sorted(everything, key=lambda other: -other.peak)
         ]
         print_table([say("estimate.change", locale), say("estimate.peak", locale), ""], shown, right=(1,))
+    for note in found.notes:
+        print(with_mend(note, locale))
 
 
 def _made_for(found: Estimate) -> dict[str, object]:

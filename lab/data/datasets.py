@@ -22,6 +22,7 @@ from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
 from lab.data.notes import Note
 from lab.data.rows import Rows, read_rows
+from lab.data.system_text import folded_rows
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -74,12 +75,22 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
     found = _load(recipe, home)
-    name = getattr(recipe, "watch_preferences", "")
-    if not name:
-        return found
-    pairs = shape_preferences(_rows(name, home)).rows
-    train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
-    return replace(found, train=train, watched=watched)
+    if name := getattr(recipe, "watch_preferences", ""):
+        pairs = shape_preferences(_rows(name, home)).rows
+        train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+        found = replace(found, train=train, watched=watched)
+    return _without_system(found) if getattr(recipe, "system_in_first_turn", False) else found
+
+
+def _without_system(found: Dataset) -> Dataset:
+    """The same rows with the system text before the first question."""
+    return replace(
+        found,
+        train=folded_rows(found.train),
+        held_out=folded_rows(found.held_out),
+        held_out_pairs=tuple(folded_rows(found.held_out_pairs)),
+        watched=tuple(folded_rows(found.watched)),
+    )
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:

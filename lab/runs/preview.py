@@ -13,7 +13,10 @@ from lab.errors import LabError, MachineError, StateError
 from lab.runs.asking import Answers, NoAnswerError, ask, mark
 
 PATIENCE = 600.0
-MATTER = ("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules")
+MATTER = (
+    *("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules"),
+    *("steps", "batch_size", "group_size", "measure_samples", "reward_model", "load_in_4bit", "train_on"),
+)
 """Settings that decide which rows there are and how they look."""
 
 Seen = dict[str, Any]

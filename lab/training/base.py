@@ -27,7 +27,7 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve
+from lab.store.models import ModelRef, resolve, tokenizer_place
 from lab.store.weights import shapes_of, too_big
 from lab.training.model_checks import causal_config, check_adapter
 from lab.training.scorer import scorer_class
@@ -124,7 +124,7 @@ def load(recipe: Recipe, home: Path) -> Loaded:
         if ref.adapter is not None:
             base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
         model = base.requires_grad_(True)  # peft has frozen it
-    train_in_fp32(model, device)
+    train_in_fp32(model)
     loaded = Loaded(model, tokenizer, device, fresh, load_tokens(ref, tokenizer))
     settle_tokens(model, loaded.tokens)
     return loaded
@@ -155,7 +155,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
         model = model if lora else model.merge_and_unload().requires_grad_(True)
     elif lora:
         model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
-    train_in_fp32(model, device)
+    train_in_fp32(model)
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
@@ -177,9 +177,7 @@ def checked(model: str, home: Path) -> ModelRef:
 
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     """The tokenizer with a pad token that is not its end token, and a chat template."""
-    place = (
-        ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
-    )
+    place = tokenizer_place(ref)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
     except Exception as error:  # whatever a converter of foreign formats raises
@@ -260,11 +258,9 @@ def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dt
         raise too_big(recipe, need, free)
 
 
-def train_in_fp32(model: Any, device: torch.device) -> None:
-    """What trains is kept in fp32 wherever autocast computes in less: small steps would be lost in bf16, and the grad scaler of
-    fp16 refuses fp16 gradients. (peft does so with its adapters; full weights and a scorer's head are left.)"""
-    if device.type == "cpu":
-        return  # there is no autocast there: products need one format
+def train_in_fp32(model: Any) -> None:
+    """What trains is kept in fp32 on every device, and autocast computes in less: small steps would be lost in bf16, and the grad scaler
+    of fp16 refuses fp16 gradients. (peft does so with its adapters; full weights and a scorer's head are left.)"""
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
             parameter.data = parameter.data.float()
@@ -298,7 +294,30 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool
     if missing:
         raise ModelError("model_weights_missing", value=place, count=len(missing), first=missing[0])
     keep_trainable(model)
+    count_positions(model)
     return model if "device_map" in options else model.to(device)
+
+
+def count_positions(model: Any) -> None:
+    """Let a model with learned positions (GPT-2) count them from a row's first token, and not from the padding on its left.
+
+    Generating does so by itself; training's passes over the same rows must not read them at other positions.
+    """
+    body = getattr(model, model.base_model_prefix)
+
+    def number(_module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        mask = named.get("attention_mask")
+        if (
+            named.get("position_ids") is None
+            and named.get("past_key_values") is None
+            and mask is not None
+            and mask.dim() == 2
+        ):
+            named = {**named, "position_ids": (mask.long().cumsum(1) - 1).clamp(min=0)}
+        return given, named
+
+    if hasattr(body, "wpe"):
+        body.register_forward_pre_hook(number, with_kwargs=True)
 
 
 def _first_line(error: Exception) -> str:

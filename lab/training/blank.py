@@ -41,7 +41,7 @@ def dtype_on(recipe: Recipe, device: str) -> torch.dtype:
 def weights_on(recipe: Recipe, device: str) -> torch.dtype:
     """The number format of the base's weights: fp32 where all of them train beside autocast (``base.py``: ``train_in_fp32``)."""
     full = getattr(recipe, "training", Training.FULL) is Training.FULL
-    return torch.float32 if full and device != Device.CPU else dtype_on(recipe, device)
+    return torch.float32 if full else dtype_on(recipe, device)
 
 
 def blank_base(recipe: Recipe, config: Any, device: str) -> Any:
@@ -137,7 +137,7 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, note_logits: Any) ->
         head.forward, head.backward = noted(forward), noted(backward)
         if device != Device.CUDA:  # a page of memory that nobody touches is not taken
             trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(tile, vocabulary)
-        kernels = _Kernels(device, dtype if device == Device.CUDA and dtype is not torch.float32 else None)
+        kernels = _Kernels(device, dtype if device != Device.MPS and dtype is not torch.float32 else None)
         if device != Device.MPS:  # by name and not by a mode: checkpointing computes again where no mode is on
             F.scaled_dot_product_attention = kernels.attention
         if kernels.autocast is not None:

@@ -25,6 +25,7 @@ from lab.data.datasets import Dataset, Row
 from lab.data.left_out import WhyLeftOut
 from lab.errors import DatasetError
 from lab.store.models import resolve
+from lab.training.model_checks import check_start
 from lab.training.ruler import COMPLETIONS, Ruler, context_of
 
 
@@ -54,13 +55,20 @@ class Fitted:
 
 
 def fit(recipe: Recipe, dataset: Dataset, home: Path, *, look_at: int | None = None) -> Fitted:
-    """The rows that the run uses; at most ``look_at`` of them where a part is enough. Raises DatasetError where none can be used."""
+    """The rows that the run uses; at most ``look_at`` of them where a part is enough.
+
+    Raises DatasetError where none can be used, ModelError or RecipeError where the model cannot read them (``model_checks.py``).
+    """
     train = _drawn(recipe, dataset.train, look_at)
     whole = Fitted(recipe, replace(dataset, train=train), len(dataset.train), len(train), Counter())
-    if recipe.algorithm == "pretrain" or (recipe.dataset == EQUATIONS and isinstance(recipe, SampledRecipe)):
+    if recipe.algorithm == "pretrain":
         return whole
     ref = resolve(recipe.model, home)
-    ruler, context = Ruler(ref), context_of(ref.base)
+    ruler = Ruler(ref)
+    check_start(recipe, dataset, ref, ruler.tokens)
+    if recipe.dataset == EQUATIONS and isinstance(recipe, SampledRecipe):
+        return whole
+    context = context_of(ref.base)
     from_data = isinstance(recipe, RowsRecipe) and not recipe.max_length
     if from_data:
         lengths = ruler.lengths(_drawn(recipe, dataset.train) or dataset.held_out_pairs)

@@ -78,7 +78,9 @@ def _preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[s
 
 def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     from lab.training.scoring import score_pairs
+    from lab.training.worker import quiet
 
+    quiet()
     return score_pairs(spec, home, reporter)
 
 
@@ -150,7 +152,9 @@ class Speaker:
 def load_speaker(spec: Any, home: Path) -> Speaker:
     """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
     from lab.training.base import load_start, load_tokens
+    from lab.training.worker import quiet
 
+    quiet()
     return Speaker(load_start(spec, home), load_tokens(resolve(spec.model, home)))
 
 

@@ -16,8 +16,11 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from lab.core.recipes import Recipe, SampledRecipe
+from lab.data.datasets import Dataset
 from lab.data.turns import ASSISTANT, as_conversation
 from lab.errors import ModelError, RecipeError
+from lab.store.models import ModelRef
+from lab.training.rows import COLUMNS
 from lab.training.tokens import Tokens, answered
 
 SHOWN = 3
@@ -59,6 +62,18 @@ def check_adapter(folder: Path | str) -> None:
     config = json.loads((Path(folder) / "adapter_config.json").read_text("utf-8"))
     if (kind := config.get("peft_type", "LORA")) != "LORA":
         raise ModelError("adapter_not_lora", value=str(folder), kind=kind)
+
+
+def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens) -> None:
+    """Raise the LabError of the first thing about a recipe's start model that would make the run fail. No weight is read."""
+    if ref.adapter is not None:
+        check_adapter(ref.adapter)
+    config = causal_config(ref.base, scorer=recipe.algorithm == "rm")
+    check_context(recipe, config)
+    columns = [column for column in COLUMNS.get(recipe.algorithm, ()) if dataset.train and column in dataset.train[0]]
+    check_vocabulary(tokens, config, dataset.train)
+    check_roles(tokens, dataset.train, columns)
+    check_roles(tokens, dataset.held_out)
 
 
 def context_of(config: Any) -> int | None:

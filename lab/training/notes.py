@@ -16,9 +16,12 @@ from lab.errors import LabError
 from lab.store.catalogue import packaged_source
 from lab.store.models import resolve
 from lab.store.run_folder import RunFolder
+from lab.training.base import load_tokens
 from lab.training.fitting import Fitted
+from lab.training.model_checks import read_config
 from lab.training.row_notes import row_notes
 from lab.training.scoring import recipe_of
+from lab.training.token_notes import token_notes
 from lab.ui.text import with_mend
 
 
@@ -27,6 +30,7 @@ def notes(fitted: Fitted, home: Path) -> list[Note]:
     recipe = fitted.recipe
     return [
         *row_notes(fitted),
+        *_tokens(fitted, home),
         *_unmeasured(recipe, fitted.dataset),
         *_other_format(recipe, home),
         *_packaged(recipe, home),
@@ -40,6 +44,14 @@ def tell(found: Iterable[Note], folder: RunFolder) -> None:
         print(f"note: {with_mend(note)}", flush=True)
     known = [note for note in folder.notes() if note not in told]
     folder.write_notes([*known, *told])
+
+
+def _tokens(fitted: Fitted, home: Path) -> list[Note]:
+    """On what the model's template and tokenizer make of the rows."""
+    if fitted.recipe.algorithm == "pretrain":
+        return []
+    ref = resolve(fitted.recipe.model, home)
+    return list(token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
 
 
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:

@@ -5,12 +5,13 @@ Not here: how a conversation becomes ids (``tokens.py``), which rows are used (`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.training.tokens import Encoded, Tokens
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 TokenRow = dict[str, list[int]]
 
 SIDES = ("chosen", "rejected")

@@ -9,28 +9,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.data.datasets import Row
-from lab.data.turns import Prompt, as_conversation
+from lab.data.turns import Prompt, Turns, as_conversation
 from lab.store.models import ModelRef
 from lab.training.base import load_tokens
 from lab.training.model_checks import context_of as config_context
 from lab.training.model_checks import read_config
-from lab.training.tokens import Tokens, answered, render
+from lab.training.tokens import Tokens
 
-TEMPLATE = 256
-"""More bytes than a chat template adds to a conversation: one that is short even so need not be counted."""
 COMPLETIONS = ("completion", "chosen", "rejected")
-CANDIDATES = 64
-"""Rows whose tokens are counted to learn the longest of many, and as many for the 99th percentile."""
+COUNTED = 256
+"""Rows whose tokens are counted to learn the longest of many; of the others the bytes are enough."""
 
 
 class Ruler:
     """Measures rows in the tokens of one model."""
 
     def __init__(self, ref: ModelRef) -> None:
-        self._ref = ref
-        self._tokens: Tokens | None = None
-        self._template = TEMPLATE
-        """Bytes that are taken for the template: a turn's, once the tokenizer is there."""
+        self.tokens: Tokens = load_tokens(ref)
+        self._template = len(self.tokens.encode("a", "a").ids)
+        """Tokens that are taken for what the template adds to a turn."""
 
     def within(self, row: Row, room: int, *, with_completion: bool = True) -> bool:
         """Whether the prompt, or each of its completions with the prompt, has at most ``room`` tokens."""
@@ -41,48 +38,39 @@ class Ruler:
         return max(self._count(row["prompt"], text) for text in _completions(row, with_completion))
 
     def lengths(self, rows: Sequence[Row]) -> list[int]:
-        """Tokens of each row, shape (len(rows),), as near as ``max_length_for`` needs them, the longest first.
+        """Tokens of each row, shape (len(rows),), the longest first as far as bytes tell; never too few.
 
-        Counted are the rows with the most bytes and some at the 99th percentile; the rest is told to be as long as the latter.
+        The first ``COUNTED`` are counted; of the others it is told how many they have at most, by their bytes.
         """
-        ordered = sorted(rows, key=_bytes, reverse=True)
-        counted = sorted((self.longest(row) for row in ordered[:CANDIDATES]), reverse=True)
-        rest = len(ordered) - len(counted)
-        if not rest:
-            return counted
-        at = max(CANDIDATES, len(ordered) // 100)
-        usual = max(self.longest(row) for row in ordered[at : at + CANDIDATES])
-        return [*counted, *[usual] * rest]
+        ordered = sorted(rows, key=self._at_most, reverse=True)
+        return [self.longest(row) for row in ordered[:COUNTED]] + [self._at_most(row) for row in ordered[COUNTED:]]
 
     def equal_once_cut(self, row: Row, room: int) -> bool:
         """Whether chosen and rejected are the same tokens, of which a model reads the first ``room``."""
         if not _alike(row) and self.within(row, room):
             return False
-        first, second = self._ready().encode_pair(row["prompt"], row["chosen"], row["rejected"])
+        first, second = self.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
         return first.ids[:room] == second.ids[:room]
 
     def _within(self, prompt: Prompt, completion: str | None, room: int) -> bool:
         turns = as_conversation(prompt)
+        return self._bound(turns, completion) <= room or self._count(prompt, completion) <= room
+
+    def _at_most(self, row: Row) -> int:
+        """More tokens than a row has with any of its completions."""
+        return max(
+            self._bound(as_conversation(row["prompt"]), text) for text in _completions(row, with_completion=True)
+        )
+
+    def _bound(self, turns: Turns, completion: str | None) -> int:
         size = _bytes_of(completion or "") + sum(_bytes_of(message["content"]) for message in turns)
-        if self._tokens is None and size + TEMPLATE <= room:
-            return True
-        self._ready()
-        return size + self._template * (len(turns) + 1) <= room or self._count(prompt, completion) <= room
+        return size + self._template * (len(turns) + 1)
 
     def _count(self, prompt: Prompt, completion: str | None) -> int:
-        tokens = self._ready()
+        tokens = self.tokens
         if completion is None:
             return len(tokens.asked(prompt))
-        if tokens.template_end is None:
-            return len(tokens.encode(prompt, completion).ids)
-        # the same number, without looking for where the completion begins: many rows are counted
-        return len(render(tokens.tokenizer, answered(prompt, completion))) - tokens.trailing
-
-    def _ready(self) -> Tokens:
-        if self._tokens is None:
-            self._tokens = load_tokens(self._ref)
-            self._template = len(self._tokens.encode("a", "a").ids)
-        return self._tokens
+        return len(tokens.finished(prompt, completion))
 
 
 def context_of(base: str) -> int | None:
@@ -93,12 +81,6 @@ def context_of(base: str) -> int | None:
 def _completions(row: Row, with_completion: bool) -> list[str | None]:
     """What must fit behind the prompt: nothing (the prompt is asked), or each of its completions."""
     return [row[name] for name in COMPLETIONS if name in row] if with_completion else [None]
-
-
-def _bytes(row: Row) -> int:
-    """The bytes of a row's prompt and its longest completion."""
-    longest = max((_bytes_of(row[name]) for name in COMPLETIONS if name in row), default=0)
-    return longest + sum(_bytes_of(message["content"]) for message in as_conversation(row["prompt"]))
 
 
 def _bytes_of(text: str) -> int:

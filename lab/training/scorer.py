@@ -59,5 +59,4 @@ def at_last(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def rows_to_score(tokens: Tokens, texts: Sequence[tuple[Prompt, str]], context: int | None = None) -> list[list[int]]:
     """The ids of each (prompt, completion) as a reward model is trained on them; what no context holds is cut off."""
-    encoded = [tokens.encode(prompt, text) for prompt, text in texts]
-    return [(row if context is None else row.cut(context)).ids for row in encoded]
+    return [tokens.finished(prompt, text)[:context] for prompt, text in texts]

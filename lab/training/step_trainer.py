@@ -103,7 +103,12 @@ class StepTrainer(Trainer):
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """What trl would tokenise before the first step."""
-        return dataset if self._rows is None else self._rows
+        if self._rows is None:
+            return dataset
+        batch, count = self.recipe.batch_size, len(self._rows)
+        if count < batch:
+            print(f"a step takes {batch} rows and there are {count}: each step trains on all of them", flush=True)
+        return self._rows
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """The step's micro-batches, and what they hold together."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PrinterCallback, ProgressCallback
 
-from lab.core.recipes import Precision, RuleUse, Schedule, micro_batch
+from lab.core.recipes import RuleUse, Schedule, micro_batch
 from lab.data.datasets import Dataset
 from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
@@ -222,7 +222,7 @@ class Task:
             "report_to": [],
             "disable_tqdm": True,
             "use_cpu": device.type == "cpu",
-            "bf16": dtype is torch.bfloat16 and recipe.precision is not Precision.FP32 and device.type != "cpu",
+            "bf16": dtype is torch.bfloat16,
             "fp16": dtype is torch.float16,
             "gradient_checkpointing": bool(getattr(recipe, "gradient_checkpointing", False)),
             "dataloader_pin_memory": device.type == "cuda",

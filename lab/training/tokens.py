@@ -26,18 +26,10 @@ from jinja2 import TemplateError
 
 from lab.data.turns import ASSISTANT, USER, Prompt, Turns, as_conversation
 from lab.errors import ModelError
+from lab.store.models import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 
 IGNORED = -100
 """The label of a token that is not trained (torch's ``ignore_index``)."""
-
-PLAIN_TEMPLATE = (
-    "{% if bos_token %}{{ bos_token }}{% endif %}"
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
-    "{% else %}{{ message['content'] }}\n{% endif %}"
-    "{% endfor %}"
-)
-"""What a model without a chat template gets: its BOS token if it has one, the prompt, a new line, the completion, its EOS token."""
 
 _QUESTION, _ANSWER = "quaestio", "responsum"
 """Content of the conversation that a template is examined with."""
@@ -140,6 +132,14 @@ class Tokens:
         stop = len(whole) if end is None else end + 1
         earlier = self._earlier_spans(turns[:-1], whole, begin) if every_turn else ()
         return Encoded(whole[:stop], (*earlier, Span(begin, stop, end)))
+
+    def finished(self, prompt: Prompt, completion: str) -> list[int]:
+        """The ids of ``encode`` alone, for half the work: where the completion begins is not looked for."""
+        whole = self._ids(answered(prompt, completion))
+        stop = len(whole) - self.trailing
+        if self.template_end is not None and whole[stop - 1] == self.template_end:
+            return whole[:stop]
+        return self.encode(prompt, completion).ids
 
     def encode_pair(self, prompt: Prompt, chosen: str, rejected: str) -> tuple[Encoded, Encoded]:
         """Both sides of a preference, with the same prompt: the tokens that they share with what is asked."""

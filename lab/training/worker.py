@@ -5,9 +5,7 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 
 from __future__ import annotations
 
-import logging
 import traceback
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
 from lab.training.divergence import BlownUp, ended
+from lab.training.library_notes import listen
 from lab.training.reporter import Reporter, memory_bytes
 from lab.training.split import on_chosen_split
 
@@ -55,6 +54,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
+    quiet()
     from lab.training.fitting import fit
     from lab.training.notes import notes, tell
     from lab.training.outcome import StartWeights
@@ -145,7 +145,5 @@ def _unexpected(error: Exception, step: int) -> LabError:
 
 
 def quiet() -> None:
-    """The log is for the person: libraries speak up from errors on."""
-    warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|datasets|accelerate)")
-    for name in ("transformers", "trl", "peft", "datasets", "accelerate"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """The log is for the person: what libraries warn of stands there as sentences, and nothing else of theirs."""
+    listen()

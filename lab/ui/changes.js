@@ -51,7 +51,8 @@ window.labChanges = (() => {
     };
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? halt() : begin()));
-  document.addEventListener("DOMContentLoaded", begin);
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin(); // Gradio may put the page's head in later
 
   return {
     marks,

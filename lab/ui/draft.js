@@ -90,6 +90,14 @@ window.labDraft = (() => {
       model = wanted;
       changed();
     },
+    // A click on what mends a note: settings by their paths, over what stands in the form.
+    mend(settings) {
+      const { preset, edits, before } = state;
+      const kept = edits[preset] || {};
+      state = { ...state, before: put(before, preset, kept), edits: put(edits, preset, { ...kept, ...settings }) };
+      shown.preset = "";
+      changed();
+    },
     reset() {
       const { preset, edits, before } = state;
       state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, {}) };

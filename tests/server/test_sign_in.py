@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,9 +13,10 @@ from starlette.types import Message
 
 from lab.core.access import NOBODY, Access
 from lab.server import access as access_module
+from lab.server import changes as changes_module
 from lab.server.access import Gate
 from lab.server.gradio_doors import declared_doors
-from lab.server.session import COOKIE, LASTS_SECONDS
+from lab.server.session import COOKIE
 from lab.store.users import USERS_FILE
 from tests.server.conftest import AWAY, PASSWORD, USERS_PASSWORD, Lab, Make
 
@@ -101,11 +103,33 @@ def test_a_broken_password_file_lets_nobody_in_by_it(user: tuple[Lab, TestClient
     assert lab.client().get("/sign-in").status_code == 200
 
 
-def test_a_session_does_not_last_for_ever(user: tuple[Lab, TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
-    _, client = user
-    now = time.time()
-    monkeypatch.setattr("time.time", lambda: now + LASTS_SECONDS + 60)
-    assert client.get("/api/me").status_code == 401
+def cookie_header(cookie: str) -> dict[str, str]:
+    """A cookie that is sent whatever its age: a browser would drop an old one by itself, a thief would not."""
+    return {"cookie": f"{COOKIE}={cookie}"}
+
+
+@pytest.mark.parametrize("access", [Access.VIEWER, Access.ANNOTATOR, Access.OWNER])
+def test_a_session_ends_after_two_weeks(make_lab: Make, monkeypatch: pytest.MonkeyPatch, access: Access) -> None:
+    lab = make_lab(host="0.0.0.0", password=PASSWORD)
+    headers, now = cookie_header(lab.cookie(access)), time.time()
+    for days, status in ((13, 200), (15, 401), (181, 401)):
+        monkeypatch.setattr("time.time", lambda days=days: now + days * 86_400)
+        assert lab.client().get("/api/me", headers=headers).status_code == status, days
+
+
+def test_a_guest_is_known_for_half_a_year(open_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers, now = cookie_header(enter(open_lab, "Noor").cookies[COOKIE]), time.time()
+    for days, status in ((15, 200), (179, 200), (181, 401)):
+        monkeypatch.setattr("time.time", lambda days=days: now + days * 86_400)
+        assert open_lab.client().get("/api/me", headers=headers).status_code == status, days
+
+
+def test_a_cookie_is_kept_no_longer_than_it_holds(make_lab: Make) -> None:
+    lab = make_lab(host="0.0.0.0", password=PASSWORD, guests=True)
+    lab.registered(Access.ANNOTATOR, "Mei")
+    user = sign_in(lab.client(origin=AWAY), "Mei").headers["set-cookie"]
+    guest = lab.client(origin=AWAY).post("/sign-in/guest", data={"name": "Noor"}).headers["set-cookie"]
+    assert f"Max-Age={14 * 86_400};" in user and f"Max-Age={180 * 86_400};" in guest
 
 
 def test_a_class_behind_one_address_signs_in_together(user: tuple[Lab, TestClient]) -> None:
@@ -208,7 +232,21 @@ def test_on_this_machine_alone_the_one_user_is_the_owner(lab: Lab) -> None:
     assert me(lab.client()) == {"id": "owner", "name": "owner", "access": "owner", "guest": False, "sign_in": False}
 
 
-def test_a_stream_ends_with_its_readers_access(user: tuple[Lab, TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("happens", "ends"),
+    [
+        (lambda users: users.change("Mei", access=Access.VIEWER), True),
+        (lambda users: users.remove("Mei"), True),
+        (lambda users: users.change("Mei", password="another one 7"), True),
+        (lambda users: users.change("Mei", access=Access.OWNER), False),
+        (lambda users: users.add("Ana", Access.VIEWER, USERS_PASSWORD), False),
+    ],
+    ids=["less", "removed", "password", "more", "another"],
+)
+def test_a_stream_ends_with_its_readers_access(
+    user: tuple[Lab, TestClient], monkeypatch: pytest.MonkeyPatch, happens: Any, ends: bool
+) -> None:
+    assert access_module.LOOK_AGAIN <= 5
     monkeypatch.setattr(access_module, "LOOK_AGAIN", 0.0)
     lab, client = user
     sessions, sent, pieces = lab.application.state.sessions, [], []
@@ -217,7 +255,7 @@ def test_a_stream_ends_with_its_readers_access(user: tuple[Lab, TestClient], mon
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for number in range(6):
             if number == 3:
-                sessions.users.change("Mei", access=Access.VIEWER)
+                happens(sessions.users)
             await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
 
     async def send(message: Message) -> None:
@@ -228,8 +266,36 @@ def test_a_stream_ends_with_its_readers_access(user: tuple[Lab, TestClient], mon
     headers = [(b"host", b"lab.example:7860"), (b"cookie", f"{COOKIE}={client.cookies[COOKIE]}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/api/me", "headers": headers}
     asyncio.run(gate(scope, None, send))  # type: ignore[arg-type]
-    assert pieces == [None, b"0", b"1", b"2", b""]
-    assert sent[-1]["more_body"] is False
+    assert pieces == [None, b"0", b"1", b"2", *([b""] if ends else [b"3", b"4", b"5"])]
+    assert sent[-1]["more_body"] is not ends
+
+
+def test_a_quiet_stream_of_a_removed_reader_ends_too(
+    user: tuple[Lab, TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes by it: the look is at the comment that keeps it open."""
+    monkeypatch.setattr(access_module, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(changes_module, "QUIET", 0.01)
+    lab, client = user
+    pieces: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def receive() -> Message:
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        pieces.append(message.get("body", b""))
+        if message.get("body", b"").startswith(b":") and len(pieces) < 6:
+            lab.application.state.sessions.users.remove("Mei")
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            ended.set()
+
+    headers = [(b"host", b"lab.example:7860"), (b"cookie", f"{COOKIE}={client.cookies[COOKIE]}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/changes", "headers": headers, "query_string": b""}
+    asyncio.run(asyncio.wait_for(lab.application({**scope, "asgi": {"spec_version": "2.3"}}, receive, send), 20))
+    assert pieces[1].startswith(b"data: ") and pieces[-1] == b"" and ended.is_set()
+    assert lab.application.state.streams.listeners == 0
 
 
 def test_cookies_say_nothing_of_access(open_lab: Lab) -> None:

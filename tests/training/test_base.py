@@ -47,15 +47,12 @@ def test_moments_are_paged_and_in_8_bits_beside_a_4_bit_base_on_cuda(kind: str, 
     assert OptimizerNames(wanted)
 
 
-@pytest.mark.parametrize(
-    ("device", "wanted"), [("cuda", torch.float32), ("mps", torch.float32), ("cpu", torch.bfloat16)]
-)
-def test_what_trains_is_wide_where_autocast_narrows_products(device: str, wanted: torch.dtype) -> None:
+def test_what_trains_is_wide_and_autocast_narrows_products() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).to(torch.bfloat16)
     model[0].requires_grad_(False)
-    train_in_fp32(model, torch.device(device))
+    train_in_fp32(model)
     assert {parameter.dtype for parameter in model[0].parameters()} == {torch.bfloat16}, "what is frozen stays small"
-    assert {parameter.dtype for parameter in model[1].parameters()} == {wanted}
+    assert {parameter.dtype for parameter in model[1].parameters()} == {torch.float32}
 
 
 def test_four_bits_are_refused_where_nothing_holds_them() -> None:

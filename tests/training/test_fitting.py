@@ -14,6 +14,7 @@ from lab.errors import DatasetError
 from lab.store.models import SHIPPED, resolve
 from lab.training.base import load_tokenizer
 from lab.training.fitting import fit, room_for_prompts
+from lab.training.ruler import COUNTED, Ruler
 from lab.training.task import as_answer, as_conversation
 from lab.training.tokens import Tokens, tokens_of
 from lab.ui.text import word
@@ -179,3 +180,13 @@ def test_held_out_pairs_are_looked_at_until_enough_fit(tmp_path: Path) -> None:
     recipe = parse({"algorithm": "rm", "dataset": "pairs.jsonl", "max_length": 40, "measure_samples": 3})
     found = fit(recipe, Dataset([fits], [], "", (long, *[fits] * 9)), tmp_path)
     assert len(found.dataset.held_out_pairs) == 3 and (found.not_measured, found.measured_of) == (1, 4)
+
+
+def test_of_many_rows_few_are_counted_and_none_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[str | None] = []
+    count = Ruler._count
+    monkeypatch.setattr(Ruler, "_count", lambda self, *row: counts.append(row[1]) or count(self, *row))
+    rows = [pair("say it", "so it is " * (n % 9 + 1)) for n in range(1500)]
+    found = fit(parse({"algorithm": "rm", "steps": 100, "dataset": "pairs.jsonl"}), Dataset(rows, [], ""), tmp_path)
+    assert len(found.dataset.train) == 1500 and not found.left_out and not found.cut
+    assert len(counts) <= 2 * 2 * COUNTED

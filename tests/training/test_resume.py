@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,58 @@ def test_resume_gives_what_would_have_been(tmp_path: Path, algorithm: str, chang
     )
     assert resumed == whole, "bit for bit"
     assert any(line["value_loss"] for line in whole) == (algorithm == "ppo")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changes", "stop"),
+    [
+        ("grpo", {"iterations": 2, "group_size": 4, "beta": 0.01, "micro_batch_size": 4}, 3),
+        ("ppo", {"iterations": 3}, 4),
+        ("ppo", {"iterations": 3, "critic": "trunk", "save_every": 2}, None),
+    ],
+)
+def test_a_run_goes_on_in_the_middle_of_a_rollout(
+    tmp_path: Path, algorithm: str, changes: dict, stop: int | None
+) -> None:
+    """Stopped there, or killed after a checkpoint there (at step 4, of a rollout that three updates use)."""
+    changes = SMALL | SAMPLED | {"steps": 6} | changes
+    straight = make_run(tmp_path, f"tiny/{algorithm}", "straight", **changes)
+    assert work(straight) == 0
+    again = make_run(tmp_path, f"tiny/{algorithm}", "again", **changes)
+    if stop:
+        stop_at(again, stop)
+    else:
+        shutil.rmtree(again)
+        shutil.copytree(straight, again)
+        shutil.rmtree(again / "checkpoints" / "step-6")
+        (again / "result.json").unlink()
+    assert RunFolder(again).last_checkpoint()[0] == (stop or 4)
+    assert work(again) == 0
+    whole, resumed = (RunFolder(path) for path in (straight, again))
+    names = (*COMPARED, "clip_ratio", "entropy", "kept_share")
+    lines = [[{name: line.get(name) for name in names} for line in f.metrics().lines] for f in (whole, resumed)]
+    assert lines[1] == lines[0], "bit for bit"
+    assert any(line["clip_ratio"] for line in lines[0]), "later updates clip"
+    groups = [[(line["step"], line["prompt"], line["mean"]) for line in f.group_lines(1, 6)] for f in (whole, resumed)]
+    assert groups[1] == groups[0] and len({step for step, *_ in groups[0]}) == 6 / changes["iterations"]
+
+
+def stop_at(path: Path, step: int) -> None:
+    """Run until this step and stop there."""
+
+    def watch(folder: RunFolder) -> bool:
+        return bool(steps_of(path)) and steps_of(path)[-1] >= step - 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "stop_requested", watch)
+        assert work(path) == 3
+    assert steps_of(path) == list(range(1, step + 1))
+
+
+def test_a_checkpoint_without_its_rollout_says_that_prompts_are_asked_again(tmp_path: Path, capsys) -> None:
+    path = make_run(tmp_path, "tiny/grpo", "old", **SMALL | SAMPLED | {"iterations": 2, "steps": 4})
+    stop_at(path, 3)
+    (RunFolder(path).last_checkpoint()[1] / "rollout.safetensors").unlink()
+    assert work(path) == 0
+    assert "this checkpoint holds no rollout" in capsys.readouterr().out
+    assert steps_of(path) == [1, 2, 3, 4]

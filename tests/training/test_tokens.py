@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+import lab
 from lab.errors import ModelError
 from lab.training.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, eos_in, tokens_of
 from tests.training.variants import TEMPLATES, add_token, make_variant
@@ -33,6 +34,7 @@ def test_what_is_trained_is_the_completion_and_its_end_and_nothing_behind_it(tok
     assert trained(tokens, encoded.labels) == "= 4" + END
     assert encoded.end == len(encoded.ids) - 1 and tokens.tokenizer.decode(encoded.ids[encoded.end]) == END
     assert encoded.ids[: encoded.begin] == tokens.asked_as_trained("2 + 2")
+    assert tokens.finished("2 + 2", "= 4") == encoded.ids
     assert tokens.has_ended(encoded.ids) and not tokens.has_ended(encoded.ids[:-1])
 
 
@@ -147,3 +149,9 @@ def test_where_a_template_writes_no_end_the_tokenizers_is_added(tmp_path: Path) 
     encoded = tokens.encode("2 + 2", "4")
     assert tokens.template_end is None and encoded.ids[encoded.end or 0] == tokens.tokenizer.eos_token_id
     assert trained(tokens, encoded.labels).startswith("4")
+
+
+def test_no_other_module_renders_a_template() -> None:
+    root = Path(lab.__file__).parent
+    sources = {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in root.rglob("*.py")}
+    assert [name for name, text in sources.items() if "apply_chat_template(" in text] == ["training/tokens.py"]

@@ -236,6 +236,16 @@ class AdaptedRecipe(Recipe):
         ge=1,
         le=2048,
     )
+    system_in_first_turn: bool = setting(
+        False,
+        Section.WHAT,
+        (
+            "System text in the first question",
+            "Puts a system message before the first question, for models whose chat template refuses the system role.",
+        ),
+        ("系统提示并入首个问题", "把 system 消息放到第一个问题之前，用于对话模板不接受 system 角色的模型。"),
+        advanced=True,
+    )
     load_in_4bit: bool = setting(
         False,
         Section.ADAPTER,

@@ -1,4 +1,5 @@
-"""The line beside the Train form that says what the recipe in it will cost in memory, and what would help where it does not fit.
+"""The line beside the Train form that says what the recipe in it will cost in memory, what would help where it does not fit, and what
+becomes of its rows.
 
 The form never waits for it: a measurement takes seconds, in a process of its own, and until it is there the line says so. Only
 the owner's edits are measured; others see what was measured already. It keeps out of the way: nothing is measured in the first
@@ -20,7 +21,7 @@ from lab.runs.changes import Topic
 from lab.runs.estimate import Estimator
 from lab.ui.cost_words import cost, parts
 from lab.ui.draft import Wait
-from lab.ui.notice import notice
+from lab.ui.notice import MENDS, notes, notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
@@ -33,7 +34,7 @@ class CostLine:
 
     def __init__(self, estimator: Estimator, training: Callable[[], bool]) -> None:
         self._estimator, self._training = estimator, training
-        self.line = gr.HTML(elem_id="cost")
+        self.line = gr.HTML(elem_id="cost", js_on_load=MENDS)
 
     def shown(self, request: gr.Request, recipe: Recipe, marks: Mapping[str, str], *, later: bool) -> tuple[str, Wait]:
         """The line for a recipe, and when to look again. With ``later`` nothing is measured yet: somebody is typing."""
@@ -51,7 +52,7 @@ class CostLine:
             return told, Wait(seconds=PAUSE) if later else Wait({Topic.ANSWERS: marks[Topic.ANSWERS]})
         if isinstance(found, LabError):
             return f'<p class="note">{html.escape(problem(found, language))}</p>', Wait()
-        return _shown(found, language), Wait()
+        return _shown(found, language) + notes(found.notes, language), Wait()
 
 
 def _shown(found: Estimate, language: str) -> str:

@@ -19,7 +19,7 @@ from lab.runs.changes import Topic
 from lab.runs.preview import Previews
 from lab.ui.draft import Wait
 from lab.ui.light import LIGHT
-from lab.ui.notice import notice
+from lab.ui.notice import MENDS, notes, notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
@@ -35,7 +35,7 @@ class PreviewPane:
         with gr.Accordion(
             i18n("train.preview"), open=False, elem_id="preview", elem_classes="more owner-only"
         ) as drawn:
-            self.rows = gr.HTML(elem_id="preview-rows")
+            self.rows = gr.HTML(elem_id="preview-rows", js_on_load=MENDS)
         self.accordion = drawn
 
     def wire(self) -> None:
@@ -71,7 +71,7 @@ def shown(found: Mapping[str, Any], algorithm: str, language: str) -> str:
         for number, row in enumerate(found["rows"], start=1)
         for column, seen in row.items()
     )
-    return f'<div class="seen">{head}{_legend(algorithm, language)}{rows}{_left_out(found, language)}</div>'
+    return f'<div class="seen">{head}{_legend(algorithm, language)}{rows}{notes(found["notes"], language)}</div>'
 
 
 def _text(seen: Mapping[str, Any], number: int, column: str, language: str) -> str:
@@ -98,14 +98,3 @@ def _legend(algorithm: str, language: str) -> str:
         return f'<p class="legend">{template} · {html.escape(say("train.legend_writes", language))}</p>'
     line = f'<span class="counted">{html.escape(say(f"train.legend_{counted}", language))}</span>'
     return f'<p class="legend">{line} · {template} · {html.escape(say("train.legend_masked", language))}</p>'
-
-
-def _left_out(found: Mapping[str, Any], language: str) -> str:
-    lines = [
-        say("train.left_out_line", language, count=count, why=say(f"left_out.{why}", language, detail=detail))
-        for why, detail, count in found["left_out"]
-    ]
-    if not lines:
-        return ""
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return f'<div class="left-out">{html.escape(say("train.left_out", language))}<ul>{items}</ul></div>'

@@ -25,7 +25,7 @@ from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.train_choices import REWARD
 from lab.ui.tabs.train_next import FOLLOWS
 from lab.ui.text import say
-from lab.ui.words import error_words, rule_words
+from lab.ui.words import error_words, note_words, rule_words
 
 Updates = dict[Any, Any]
 
@@ -81,7 +81,7 @@ class TrainRuns:
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
             self.message = gr.HTML(elem_id="run-message")
-            self.curves = live_curves(errors=error_words(), rules=rule_words(), elem_id="curves")
+            self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
     def wire(self, blocks: gr.Blocks) -> None:
