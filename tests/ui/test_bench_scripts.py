@@ -84,6 +84,13 @@ def test_a_free_name_is_the_first_number_that_nobody_has(page: Page) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("lang", "said"), [("en", "No! (line 12)"), ("zh", "No!（第 12 行）")])
+def test_the_line_of_a_rules_error_is_said_in_the_readers_language(page: Page, lang: str, said: str) -> None:
+    load_scripts(page, "rule_bench", lang=lang)
+    assert page.evaluate("ruleErrorWords('No! (line 12)')") == said
+    assert page.evaluate("ruleErrorWords('(line 3) is not its end.')") == "(line 3) is not its end."
+
+
 # ---- editor.js
 
 

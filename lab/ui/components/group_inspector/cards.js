@@ -138,7 +138,7 @@ class Card {
       toggle(part.row, "zero", value === 0 && given.error === null);
       toggle(part.row, "minus", value < 0);
       toggle(part.row, "failed", given.error !== null);
-      say(part.error, given.error === null ? "" : word("rule_failed", { error: given.error }));
+      say(part.error, given.error === null ? "" : word("rule_failed", { error: ruleErrorWords(given.error) }));
       conceal(part.error, given.error === null);
       mark(part.row, "title", word("share_help", { score: figure(given.score), weight: brief(given.weight) }));
     }

@@ -276,7 +276,8 @@ class RulePanel {
       ...rule.pins.map((pin, place) => {
         const result = results[place];
         const failed = result && !result.passed;
-        const got = result && (typeof result.score === "number" ? brief(result.score) : result.score.error);
+        const got =
+          result && (typeof result.score === "number" ? brief(result.score) : ruleErrorWords(result.score.error));
         const remove = iconButton("remove", () => this.bench.unpin(chosen, place));
         nameIt(remove, word("remove_test", { n: place + 1 }));
         const verdict = word(!result ? "test_waits" : failed ? "test_failed" : "test_passed", {
@@ -305,7 +306,7 @@ class RulePanel {
     const lines = new Map();
     for (const score of failed) {
       const found = score && score.error && score.error.match(/\(line (\d+)\)$/);
-      if (found) lines.set(Number(found[1]), score.error);
+      if (found) lines.set(Number(found[1]), ruleErrorWords(score.error));
     }
     for (const problem of problems)
       if (problem.params && problem.params.line) lines.set(problem.params.line, errorWords(problem));

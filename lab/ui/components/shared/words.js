@@ -135,3 +135,11 @@ function errorWords(error) {
   const details = Object.entries(error.params || {}).map(([name, value]) => `${name}: ${value}`);
   return [error.key, ...details].join(" · ");
 }
+
+/**
+ * A rule's error, whose end "(line 3)" is said in the reader's language.
+ * @param {string} error
+ */
+function ruleErrorWords(error) {
+  return error.replace(/ \(line (\d+)\)$/, (_, line) => word("at_line", { line }));
+}
