@@ -44,7 +44,9 @@ window.labDraft = (() => {
     const sentence = document.createElement("p");
     sentence.className = "field-problem";
     sentence.textContent = problem.text;
-    field.append(sentence);
+    const column = field.querySelector("label:not(:has([type=checkbox])), .container");
+    if (column) column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
+    else field.append(sentence);
     const input = field.querySelector("input, textarea, select");
     if (input) input.setAttribute("aria-invalid", "true");
   };

@@ -19,6 +19,7 @@ from tests.bench.figures import Figure
 BENCHES = (
     "start",
     "page",
+    "idle",
     "groups",
     "live",
     "watchers",

@@ -10,10 +10,12 @@ import gradio as gr
 import pytest
 
 from lab.core.access import Access
+from lab.core.preferences import Derivation
 from lab.core.recipes import parse
 from lab.runs.changes import Topic
 from lab.runs.preview import Previews
 from lab.runs.supervisor import Supervisor
+from lab.store.annotation import Annotation
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.draft import Wait
@@ -22,6 +24,7 @@ from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.tabs.train_fetch import FetchRow
 from lab.ui.tabs.train_presets import PresetChooser
 from lab.ui.tabs.train_preview import PreviewPane, shown
+from tests.store.annotating import ANNA, judge_all, sums
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +86,36 @@ class TestStarts:
         models = {value: label for label, value in starts.models()}
         assert "tiny" in models and f"run:{rm}" not in models
         assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0%")
-        rewards = starts.reward_models("en")
+        rewards = starts.reward_models("en", "tiny")
         assert rewards[0][1] == "" and rewards[1] == (f"my judge · 87.5% · {rm}", f"run:{rm}")
         assert len(rewards) == 2
+
+    def test_a_reward_model_on_another_base_is_not_offered(self, store: Store, presets: Presets) -> None:
+        started = {"model": "smollm2-135m", "training": "lora"}
+        policy = store.create_run(parse({"algorithm": "sft", **started}), dataset_hash="sha256:0").id
+        whole = store.create_run(
+            parse({"algorithm": "sft", "model": "tiny", "training": "full"}), dataset_hash="sha256:0"
+        ).id
+        on = {}
+        for base in ("tiny", "smollm2-135m", f"run:{whole}"):
+            run = store.create_run(parse({"algorithm": "rm", "model": base}), dataset_hash="sha256:0")
+            store.change(run.id, state=RunState.FINISHED)
+            on[base] = f"run:{run.id}"
+        starts = StartChoices(store, presets)
+        for model, base in (("tiny", "tiny"), (f"run:{policy}", "smollm2-135m"), (f"run:{whole}", f"run:{whole}")):
+            assert [value for _, value in starts.reward_models("en", model)] == ["", on[base]], model
+
+    def test_two_versions_of_one_name_are_told_apart(self, store: Store, presets: Presets) -> None:
+        annotation = Annotation(store)
+        collection = sums(annotation, 3)
+        judge_all(annotation, ANNA, collection)
+        annotation.freeze(collection, name="mine")
+        annotation.freeze(collection, Derivation(least_votes=1, use_edits=False), name="mine")
+        for language in ("en", "zh"):
+            labels = [
+                label for label, value in StartChoices(store, presets).data("dpo", language) if "version:" in value
+            ]
+            assert len(labels) == len(set(labels)) and all("mine" in label for label in labels)
 
     def test_data_fit_the_algorithm(self, store: Store, presets: Presets) -> None:
         run = finished(store, "grpo", "groups here", {})

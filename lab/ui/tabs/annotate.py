@@ -54,7 +54,8 @@ class AnnotateTab:
 
     def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, train: TrainTab) -> None:
         """Connect the events."""
-        blocks.load(self.opened, None, [tabs, *self.for_the_owner], **LIGHT)
+        self.tabs = tabs
+        blocks.load(self.opened, None, [tabs, self.annotator, *self.owners_parts], **LIGHT)
         self.annotator.select(self.led_on, None, [self.parts], **LIGHT)
         self.collections_tab.select(
             self.collections.looked, [self.collections.chosen], self.collections.everything, **LIGHT
@@ -66,20 +67,21 @@ class AnnotateTab:
         self.dataset.wire(self.dataset_tab, tabs, train)
 
     @property
-    def for_the_owner(self) -> list[Any]:
+    def owners_parts(self) -> list[Any]:
         """What an owner sees and nobody else."""
-        return [self.annotator, self.collections_tab, self.quality_tab, self.dataset_tab]
+        return [self.collections_tab, self.quality_tab, self.dataset_tab]
 
     @requires(Access.VIEWER)
-    def opened(self, request: gr.Request) -> list[Any]:
+    def opened(self, request: gr.Request) -> dict[Any, Any]:
         """The page was loaded. An annotator's page opens here; so does an address with ``?collection=ID``."""
         user = user_of(request)
         owner = user.access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
         here = collection or user.access == Access.ANNOTATOR
         value = {"owner": owner} | ({"collection": collection} if collection else {})
-        tab = gr.Tabs(selected="annotate") if here else gr.skip()
-        return [tab, json.dumps(value), *[gr.update(visible=owner)] * 3]
+        updates: dict[Any, Any] = {part: gr.update(visible=owner) for part in self.owners_parts}
+        updates[self.annotator] = json.dumps(value)
+        return updates | {self.tabs: gr.Tabs(selected="annotate")} if here else updates
 
     @requires(Access.VIEWER)
     def led_on(self, event: gr.EventData) -> Any:

@@ -104,7 +104,7 @@ class SampleNow:
 
     def waits(self, waiting: dict[str, Any]) -> list[Any]:
         """Updates for ``outputs``; nothing is waited for where it is empty."""
-        marks = {Topic.JOBS: jobs_mark(self.annotation.store.home)} if waiting else {}
+        marks: dict[str, str] = {Topic.JOBS: jobs_mark(self.annotation.store.home)} if waiting else {}
         if any(
             self.jobs.job(name).state.ended for name in _jobs(waiting)
         ):  # since it was looked at: look again at once

@@ -15,6 +15,8 @@ from lab.ui.sentences import language_of
 from lab.ui.text import say
 from lab.ui.words import rule_words
 
+Updates = dict[Any, Any]
+
 
 class GroupsTab:
     """Draws the tab where it is made; ``wire`` connects it."""
@@ -31,6 +33,7 @@ class GroupsTab:
 
     def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab) -> None:
         """Connect the events."""
+        self.tabs = tabs
         blocks.load(self.opened, None, [tabs, *self.everything], **LIGHT)
         tab.select(self.looked, [self.run], self.everything, **LIGHT)
         self.run.focus(self.offered, None, [self.run], **LIGHT)
@@ -43,20 +46,20 @@ class GroupsTab:
         return [self.run, self.inspector, self.chooser, self.empty, self.shown]
 
     @requires(Access.VIEWER)
-    def opened(self, request: gr.Request) -> list[Any]:
+    def opened(self, request: gr.Request) -> Updates:
         """The page was loaded; an address with ``?run=ID&step=N`` opens that group."""
         wanted = str(request.query_params.get("run") or "")
         step = str(request.query_params.get("step") or "")
-        tab = gr.Tabs(selected="groups") if wanted else gr.skip()
-        return [tab, *self.show(wanted, language_of(request), int(step) if step.isdecimal() else None)]
+        shown = self.show(wanted, language_of(request), int(step) if step.isdecimal() else None)
+        return shown | {self.tabs: gr.Tabs(selected="groups")} if wanted else shown
 
     @requires(Access.VIEWER)
-    def opened_from(self, request: gr.Request, run_id: Any) -> list[Any]:
+    def opened_from(self, request: gr.Request, run_id: Any) -> Updates:
         """Another tab asked for the groups of a run."""
-        return [gr.Tabs(selected="groups"), *self.show(str(run_id), language_of(request))]
+        return {self.tabs: gr.Tabs(selected="groups"), **self.show(str(run_id), language_of(request))}
 
     @requires(Access.VIEWER)
-    def looked(self, request: gr.Request, run_id: Any) -> list[Any]:
+    def looked(self, request: gr.Request, run_id: Any) -> Updates:
         """The tab was opened: a run that has come meanwhile is there, and one that is chosen stays."""
         return self.show(str(run_id or ""), language_of(request))
 
@@ -75,20 +78,17 @@ class GroupsTab:
         """Where groups come from."""
         return gr.Tabs(selected="train")
 
-    def show(self, run_id: str, language: str, step: int | None = None) -> list[Any]:
+    def show(self, run_id: str, language: str, step: int | None = None) -> Updates:
         """Updates for ``everything``; without that run, the newest that has groups."""
         runs = self._runs(run_id)
+        visible = {part: gr.update(visible=bool(runs)) for part in (self.chooser, self.shown)}
+        visible[self.empty] = gr.update(visible=not runs)
         if not runs:
-            return [gr.skip(), "{}", gr.update(visible=False), gr.update(visible=True), gr.update(visible=False)]
+            return {self.inspector: "{}", **visible}
         run = next((run for run in runs if run.id == run_id), runs[0])
         value = {"run": run.id} if step is None else {"run": run.id, "step": step}
-        return [
-            gr.update(choices=self._choices(runs, language), value=run.id),
-            json.dumps(value),
-            gr.update(visible=True),
-            gr.update(visible=False),
-            gr.update(visible=True),
-        ]
+        chosen = gr.update(choices=self._choices(runs, language), value=run.id)
+        return {self.run: chosen, self.inspector: json.dumps(value), **visible}
 
     def _runs(self, wanted: str = "") -> list[Run]:
         """Runs with groups, newest first; the wanted one even before its first group."""

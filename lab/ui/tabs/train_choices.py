@@ -13,7 +13,7 @@ from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
 from lab.store.annotation import Annotation
 from lab.store.runs import Run, RunState, Store
-from lab.store.start_models import bases_here, finished_writers
+from lab.store.start_models import base_of, bases_here, finished_writers
 from lab.ui.presets import Presets
 from lab.ui.text import say
 
@@ -35,9 +35,11 @@ class StartChoices:
         runs = [(self._label(run), f"run:{run.id}") for run in finished_writers(self._store)]
         return [*((name, name) for name in bases_here(self._store)), *runs]
 
-    def reward_models(self, language: str) -> Choices:
-        """None, and finished reward-model runs."""
+    def reward_models(self, language: str, model: str) -> Choices:
+        """None, and the finished reward-model runs on the base that ``model`` stands on: another one's cannot score its policy."""
+        base = base_of(self._store, model)
         runs = [run for run in self._finished() if run.algorithm == REWARD]
+        runs = [run for run in runs if base_of(self._store, str(run.recipe.get("model", ""))) == base]
         return [(say("train.no_reward_model", language), ""), *((self._label(run), f"run:{run.id}") for run in runs)]
 
     def data(self, algorithm: str, language: str) -> Choices:
@@ -50,7 +52,9 @@ class StartChoices:
             found |= {value: label for label, value in self._versions(language)}
         if algorithm in ON_PAIRS:
             groups = [run for run in runs if run.algorithm in WITH_GROUPS and run.state.ended]
-            found |= {GROUPS + run.id: say("train.data_groups", language, name=run.name) for run in groups}
+            found |= {
+                GROUPS + run.id: say("train.data_groups", language, name=f"{run.name} · {run.id}") for run in groups
+            }
         notes = [source_of(folder) for folder in sorted((self._store.home / "data").glob("*"))]
         names = [str(note["from"]) for note in notes if "from" in note]
         names += [str(run.recipe.get("dataset")) for run in runs if run.algorithm == algorithm]
@@ -64,8 +68,11 @@ class StartChoices:
 
     def _versions(self, language: str) -> Choices:
         return [
-            (say("train.data_version", language, name=one.name), VERSION + one.id)
-            for one in self._annotation.versions()
+            (
+                say("train.data_version", language, name=version.name, count=version.preferences, id=version.id),
+                VERSION + version.id,
+            )
+            for version in self._annotation.versions()
         ]
 
     def _finished(self) -> list[Run]:

@@ -66,7 +66,7 @@ class RecipeFields:
             by_path = dict(zip(paths(algorithm), inputs, strict=True))
             for path, entry in by_path.items():
                 if path in form.CHOOSERS:
-                    entry.focus(self._offered(algorithm, path), entry, entry, **LIGHT)
+                    entry.focus(self._offered(algorithm, path), [entry, by_path.get("model", entry)], entry, **LIGHT)
                 if depend := [field for field in form.fields(algorithm) if form.depends_on(field) == path]:
                     outputs = [by_path[field.path] for field in depend]
                     entry.input(None, entry, outputs, js=_reveal(depend), **LIGHT)
@@ -113,24 +113,26 @@ class RecipeFields:
         if field.path in form.ONLY_IF:
             change["visible"] = form.visible(field, standing)
         if field.path in form.CHOOSERS:
-            change["choices"] = self._choices(field.algorithm, field.path, language, change["value"])
+            change["choices"] = self._choices(
+                field.algorithm, field.path, language, change["value"], standing.get("model", "")
+            )
         return gr.update(**change)
 
     def _offered(self, algorithm: str, path: str) -> Any:
         @requires(Access.VIEWER)
-        def offered(request: gr.Request, value: Any) -> Any:
-            return gr.update(choices=self._choices(algorithm, path, language_of(request), value))
+        def offered(request: gr.Request, value: Any, model: Any) -> Any:
+            return gr.update(choices=self._choices(algorithm, path, language_of(request), value, model))
 
         return offered
 
-    def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
+    def _choices(self, algorithm: str, path: str, language: str, value: Any, model: Any) -> list[tuple[str, str]]:
         """What a chooser offers; what stands in it is always among it."""
         if path == form.RULES:
             return self.rule_sets.choices(algorithm, language, str(value))
         if path == "model":
             found = self.starts.models()
         elif path == "reward_model":
-            found = self.starts.reward_models(language)
+            found = self.starts.reward_models(language, str(model))
         elif path == "watch_preferences":
             found = self.starts.judged(language)
         else:

@@ -28,7 +28,7 @@ from lab.ui.draft import SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
-from lab.ui.sentences import language_of, plan, problem
+from lab.ui.sentences import bounds, language_of, plan, problem
 from lab.ui.tabs.train_cost import CostLine
 from lab.ui.tabs.train_fetch import FetchRow
 from lab.ui.tabs.train_fields import RecipeFields
@@ -287,7 +287,14 @@ class TrainForm:
         path = str(wrong.params.get("field", "")) if wrong is not None else ""
         if wrong is None or path not in {field.path for field in form.fields(algorithm)}:
             return None
-        return {"field": self.fields.entry(algorithm, path).elem_id, "text": problem(wrong, language)}
+        field = next(field for field in form.fields(algorithm) if field.path == path)
+        short = bounds(field, language) if wrong.key == "recipe_value" else None
+        text = (
+            say("train.takes", language, field=field.words["label"][language], bounds=short)
+            if short
+            else problem(wrong, language)
+        )
+        return {"field": self.fields.entry(algorithm, path).elem_id, "text": text}
 
     def _recipe_in(self, draft: Draft) -> Recipe:
         """The recipe that stands in a draft. Raises LabError."""

@@ -138,8 +138,7 @@ class Chart {
     const place = !series ? -1 : away ? series.steps.length - 1 : series.near(step);
     if (place < 0) return say(this.value, "–");
     const list = series === train ? this.soft : held.values;
-    const parts = [metricFigure(this.name, list[place])];
-    if (!away && series === train) parts.push(word("raw", { value: metricFigure(this.name, train.values[place]) }));
+    const parts = [metricFigure(this.name, series.values[place])]; // as it was written: smoothing is the line's alone
     if (series === train && held && held.steps.length) {
       const measured = away ? held.steps.length - 1 : held.near(step);
       parts.push(word("held", { value: metricFigure(this.name, held.values[measured]) }));

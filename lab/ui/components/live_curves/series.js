@@ -116,7 +116,9 @@ function chartNames(algorithm, metrics) {
   const kind = { grpo: "grpo", ppo: "ppo", rm: "pairs", dpo: "pairs" }[algorithm] || "text";
   const first = ORDER[kind];
   const rules = [...known].filter((name) => name.startsWith("rule/") || name.startsWith("accuracy/")).sort();
-  const order = [...new Set([...first, ...rules, ...ORDER_LAST])].filter((name) => known.has(name));
+  // A reward that is made of parts has them beside it.
+  const ordered = first[0] === "reward" ? ["reward", ...rules, ...first] : [...first, ...rules];
+  const order = [...new Set([...ordered, ...ORDER_LAST])].filter((name) => known.has(name));
   const rest = [...known].filter((name) => !order.includes(name)).sort();
   return [...order, ...rest];
 }
