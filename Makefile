@@ -17,15 +17,17 @@ test: install-dev lint ## lint, then the whole test suite, the browser too (ARGS
 	@$(BIN)/python -m tests.chromium
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: install-dev ## format, lint, types, layers
+lint: install-dev ## format, lint, types, layers; the browser's code where node is there
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@.ci/lint-browser
 
 format: install-dev ## format the code and mend what can be mended mechanically
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	@.ci/lint-browser format
 
 bench: install-dev ## measure speed and memory; prints the numbers of docs/benchmarks
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -40,7 +42,7 @@ gpu-check: install ## memory and speed on a CUDA GPU, on a Qwen2.5-0.5B-shaped m
 	$(BIN)/python -m tests.gpu_check $(ARGS)
 
 clean: ## remove .venv and caches; never lab_home
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find app.py lab tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install:

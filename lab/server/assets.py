@@ -1,4 +1,4 @@
-"""Gradio's own scripts, styles and fonts: compressed once, kept, and cached by the browser for a year.
+"""Scripts, styles and fonts of others, Gradio's and those that came with the lab: compressed once, kept, and cached by the browser for a year.
 
 Gradio would compress them again for every visitor, at a lower quality, and without a cache header. Only files that
 were there at start-up exist: a path is looked up, never joined.
@@ -20,6 +20,7 @@ from starlette.responses import FileResponse, Response
 from lab.core.access import Access, requires
 
 FRONTEND = Path(gradio.__file__).parent / "templates" / "frontend"
+BUNDLED = Path(__file__).parents[1] / "ui" / "vendor"
 COMPRESSIBLE = frozenset({".js", ".css", ".json", ".svg", ".html", ".txt", ".map", ".mjs", ".wasm", ".ico", ".ttf"})
 HASHED = "public, max-age=31536000, immutable"  # the name changes with the content
 PLAIN = "public, max-age=86400"
@@ -46,9 +47,10 @@ class Assets:
 
 
 def add_assets(application: FastAPI) -> None:
-    """Register the two routes in front of Gradio's own."""
+    """Register the routes: two in front of Gradio's own, one for what the lab brings along."""
     _add(application, "/assets", Assets(FRONTEND / "assets"), HASHED)
     _add(application, "/static", Assets(FRONTEND / "static"), PLAIN)
+    _add(application, "/vendor", Assets(BUNDLED), HASHED)  # a file's name changes with its version
 
 
 def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> None:

@@ -12,7 +12,7 @@ import json
 import gradio as gr
 
 TITLE = "Alignment Lab"
-WORDS = ("theme", "sign_out", "guest", "leave_guest", "access_viewer", "access_annotator", "access_owner")
+WORDS = ("lab", "theme", "sign_out", "guest", "leave_guest", "access_viewer", "access_annotator", "access_owner")
 
 MARK = """<svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true"><g fill="none" stroke="currentColor"
 stroke-width="2" stroke-linecap="round"><path d="M3 20h18"/><path d="M5 15h2M10.5 11h2M16 6h3"/></g>
@@ -30,6 +30,7 @@ head.querySelector(".lab-theme").addEventListener("click", () => {
 });
 const language = (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
 const words = JSON.parse(head.dataset.words)[language];
+head.querySelector("h1").textContent = words.lab;
 const greet = (me) => {
   document.body.dataset.access = me.access;
   if (!me.sign_in) return;

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.core.access import Access, User
 from lab.ui.components.annotator import parts
-from lab.ui.header import HALF_MOON, MARK, TITLE
+from lab.ui.header import HALF_MOON, MARK
 from lab.ui.text import LOCALES, say
 from lab.ui.words import judging_error_words
 
@@ -41,7 +41,6 @@ class JudgePage:
             "component": component["html_template"],
             "mark": MARK,
             "half_moon": HALF_MOON,
-            "lab": TITLE,
         }
 
     def __call__(
@@ -59,6 +58,7 @@ class JudgePage:
         other = next(locale for locale in LOCALES if locale != language)
         words = {
             "lang": NAMES[language][0],
+            "lab": say("page.lab", language),
             "title": say("judge.title", language),
             "whole_lab": say("judge.whole_lab", language),
             "needs_script": say("judge.needs_script", language),

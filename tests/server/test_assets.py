@@ -51,3 +51,10 @@ def test_the_first_page_is_compressed_and_names_no_font_host(lab: Lab) -> None:
     assert answer.headers["content-encoding"] == "gzip"
     assert "fonts.googleapis" not in answer.text
     assert "fonts.gstatic" not in answer.text
+
+
+def test_the_libraries_that_came_with_the_lab_are_kept_by_the_browser_too(lab: Lab) -> None:
+    answer = lab.client().get("/vendor/purify-3.5.0.min.js")
+    assert answer.status_code == 200 and answer.text.startswith("/*! @license DOMPurify 3.5.0")
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert lab.client().get("/vendor/../text/en.toml").status_code == 404

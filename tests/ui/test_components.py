@@ -18,6 +18,7 @@ COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"
 FOLDERS = [COMPONENTS / name for name in ("annotator", "group_inspector", "live_curves", "run_list", "rule_bench")]
 SCRIPTS = sorted(COMPONENTS.glob("*/*.js"))
 STYLES = sorted(COMPONENTS.glob("*/*.css"))
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}
 HOLE = re.compile(r"\{(\w+)\}")
 
 
@@ -51,8 +52,8 @@ def test_scripts_never_parse_markup_and_reach_no_other_host(path: Path) -> None:
     assert source.startswith("//"), "a script opens with what it is for"
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "eval(", "srcdoc"):
         assert word not in source
-    assert set(re.findall(r"https?://[\w./]+", source)) <= {"http://www.w3.org/2000/svg"}
-    assert source.count("\n") < 330
+    assert set(re.findall(r"https?://[\w./]+", source)) <= NAMESPACES
+    assert source.count("\n") <= 400
 
 
 @pytest.mark.parametrize("path", STYLES, ids=name_of)

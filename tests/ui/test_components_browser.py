@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lab.core.groups import ThresholdKind, make_group, tie_at_cut
 from lab.core.recipes import parse
+from lab.server.assets import add_assets
 from lab.server.events import Watches
 from lab.server.runs import add_runs
 from lab.store.run_folder import RunFolder
@@ -137,6 +138,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             made.asked.append(request.url.path)
         return await answer(request)
 
+    add_assets(application)
     add_runs(application, store, watches)
     gr.mount_gradio_app(application, page_of(runs), path="/")
     server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=1))
@@ -249,6 +251,25 @@ def test_what_a_model_wrote_stays_text(open_page: Open) -> None:
     card = page.get_by_test_id("completion-card").nth(1)
     expect(card).to_contain_text("<img src=")
     assert page.get_by_test_id("group-inspector").locator("img, script, a, iframe, b:not(.of b)").count() == 0
+
+
+def test_completions_are_shown_as_displayed_where_somebody_wants_it(open_page: Open) -> None:
+    page = open_page()
+    inspector = page.get_by_test_id("group-inspector")
+    card = page.get_by_test_id("completion-card").nth(1)
+    expect(card).to_contain_text("<img src=")
+    page.get_by_test_id("displayed").click()
+    expect(card.locator(".displayed p")).to_contain_text('x <img src="/stolen" onerror="alert(1)">')
+    assert inspector.locator("img, script, .displayed a, iframe, [src], [href]").count() == 0
+    expect(inspector.get_by_role("heading").locator(".displayed")).to_have_text("Solve 3x = 15")
+    expect(card.get_by_role("status")).to_have_text("7")
+    go_to(page, 6)
+    expect(inspector).to_have_attribute("data-step", "7")
+    expect(card.locator(".displayed")).to_have_count(1)
+    page.get_by_test_id("displayed").click()
+    expect(inspector.locator(".displayed")).to_have_count(0)
+    expect(inspector.get_by_role("heading")).to_have_text("Solve 3x = 15")
+    expect(card).to_contain_text("<img src=")
 
 
 def test_a_failed_rule_and_a_group_without_spread_say_so(open_page: Open) -> None:

@@ -52,4 +52,4 @@ def test_every_part_and_stage_has_its_word(language):
 
 
 def test_a_change_has_the_names_of_the_form_in_chinese_too():
-    assert cost_change(FOUR_BITS, "zh") == "4 比特底座（QLoRA） = true"
+    assert cost_change(FOUR_BITS, "zh") == "4 比特基座（QLoRA） = true"

@@ -217,7 +217,7 @@ class AdaptedRecipe(Recipe):
         Training.LORA,
         Section.ADAPTER,
         ("Train", "`lora` trains a small adapter on the frozen base; `full` trains all weights."),
-        ("训练方式", "`lora` 只训练冻结底座上的小适配器；`full` 训练全部权重。"),
+        ("训练方式", "`lora` 只训练冻结基座上的小适配器；`full` 训练全部权重。"),
     )
     lora_rank: int = setting(
         16,
@@ -250,7 +250,7 @@ class AdaptedRecipe(Recipe):
         False,
         Section.ADAPTER,
         ("4-bit base (QLoRA)", "Load the frozen base in NF4. Saves memory; on a CPU it costs time."),
-        ("4 比特底座（QLoRA）", "以 NF4 载入冻结底座：省内存；在 CPU 上会变慢。"),
+        ("4 比特基座（QLoRA）", "以 NF4 载入冻结基座：省内存；在 CPU 上会变慢。"),
     )
     gradient_checkpointing: bool = setting(
         False,

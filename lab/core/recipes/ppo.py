@@ -32,7 +32,7 @@ class PpoRecipe(SampledRecipe):
         "",
         Section.WHAT,
         ("Reward model", "A reward-model run (`run:ID`) trained as an adapter on the same base; empty: rules alone."),
-        ("奖励模型", "在同一底座上以适配器训练的奖励模型运行（`run:ID`）；留空则只用规则。"),
+        ("奖励模型", "在同一基座上以适配器训练的奖励模型运行（`run:ID`）；留空则只用规则。"),
         max_length=400,
     )
     reward_model_weight: float = setting(
@@ -68,7 +68,7 @@ class PpoRecipe(SampledRecipe):
             "Critic",
             "`own`: an adapter as deep as the policy. `trunk`: a value head on the policy's states, which is cheaper.",
         ),
-        ("评论家", "`own`：与策略同深的独立适配器；`trunk`：在策略的隐藏状态上加价值头，更省。"),
+        ("评论家（价值网络）", "`own`：与策略同深的独立适配器；`trunk`：在策略的隐藏状态上加价值头，更省。"),
         advanced=True,
     )
     discount: float = setting(

@@ -19,17 +19,28 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *(
-        "later.js",
+        "scheduling.js",
         "keys.js",
         "outbox.js",
         "drafts.js",
-        "hand.js",
+        "pair_queue.js",
         "presence.js",
         "difference.js",
-        "passage.js",
+        "text_blocks.js",
         "cards.js",
     ),
-    *("swipe.js", "editor.js", "controls.js", "status.js", "top.js", "help.js", "press.js", "answers.js", "view.js"),
+    *(
+        "looks.js",
+        "swipe.js",
+        "editor.js",
+        "controls.js",
+        "status.js",
+        "top_bar.js",
+        "help.js",
+        "key_press.js",
+        "server_answers.js",
+        "view.js",
+    ),
 )
 
 Words = Mapping[str, Mapping[str, str]]
@@ -37,7 +48,7 @@ Words = Mapping[str, Mapping[str, str]]
 
 def parts() -> dict[str, Any]:
     """Template, style, script and words, as ``gr.HTML`` takes them."""
-    return assemble(Path(__file__).parent, "annotator", *SCRIPTS)
+    return assemble(Path(__file__).parent, "annotator", *SCRIPTS, displays_text=True)
 
 
 def annotator(value: str = "{}", *, errors: Words | None = None, lang: str = "", **options: Any) -> gr.HTML:

@@ -1,38 +1,78 @@
-// The buttons below the cards: tie, both bad, skip, undo, edit; the reason; and, where it is asked for, how much better the
-// chosen one is. They show the key that does the same.
+// The buttons below the cards: tie, both bad, skip, undo, edit; the reason; and, where it is asked for, how much better
+// the chosen one is. They show the key that does the same.
 
 const OTHERS = ["tie", "both_bad", "skip", "undo", "edit"];
 const STRENGTHS = [1, 2, 3];
 const LONGEST_REASON = 2000;
 
 class Controls {
-  // `act(action, event)` for a button; `strong(1 | 2 | 3 | null)` for a strength; `typed(text)` for the reason; `back()`.
+  // `act(action, event)` for a button; `strong(1 | 2 | 3 | null)` for a strength; `typed(text)` for the reason;
+  // `back()`.
   constructor({ act, strong, typed, back }) {
     this.signs = {};
     this.buttons = {};
     const buttons = OTHERS.map((action) => {
       this.signs[action] = make("kbd");
-      this.buttons[action] = make("button", { type: "button", class: "plain other", "data-action": action, onclick: (event) => act(action, event) }, this.signs[action], make("span", {}, word(action)));
+      this.buttons[action] = make(
+        "button",
+        { type: "button", class: "plain other", "data-action": action, onclick: (event) => act(action, event) },
+        this.signs[action],
+        make("span", {}, word(action)),
+      );
       return this.buttons[action];
     });
     this.others = make("div", { class: "others" }, ...buttons);
     this.asked = make("span", { class: "asked-how" });
     const degrees = STRENGTHS.map((degree) =>
-      make("button", { type: "button", class: "plain other", "data-strength": degree, onclick: () => strong(degree) }, make("kbd", {}, String(degree)), make("span", {}, word("strength_" + degree))),
+      make(
+        "button",
+        { type: "button", class: "plain other", "data-strength": degree, onclick: () => strong(degree) },
+        make("kbd", {}, String(degree)),
+        make("span", {}, word("strength_" + degree)),
+      ),
     );
-    const without = make("button", { type: "button", class: "plain other", onclick: () => strong(null) }, make("kbd", {}, "Enter"), make("span", {}, word("strength_none")));
-    const cancel = make("button", { type: "button", class: "plain other", onclick: back }, make("kbd", {}, "Esc"), make("span", {}, word("cancel")));
-    this.strengths = make("div", { class: "others strengths", role: "group", hidden: true }, this.asked, ...degrees, without, cancel);
-    this.reason = make("textarea", { rows: 1, maxlength: LONGEST_REASON, placeholder: word("reason_hint"), "aria-label": word("reason"), "data-testid": "reason" });
+    const without = make(
+      "button",
+      { type: "button", class: "plain other", onclick: () => strong(null) },
+      make("kbd", {}, "Enter"),
+      make("span", {}, word("strength_none")),
+    );
+    const cancel = make(
+      "button",
+      { type: "button", class: "plain other", onclick: back },
+      make("kbd", {}, "Esc"),
+      make("span", {}, word("cancel")),
+    );
+    this.strengths = make(
+      "div",
+      { class: "others strengths", role: "group", hidden: true },
+      this.asked,
+      ...degrees,
+      without,
+      cancel,
+    );
+    this.reason = make("textarea", {
+      rows: 1,
+      dir: "auto",
+      maxlength: LONGEST_REASON,
+      placeholder: word("reason_hint"),
+      "aria-label": word("reason"),
+      "data-testid": "reason",
+    });
     this.reason.addEventListener("input", () => typed(this.reason.value));
     this.reason.addEventListener("keydown", (event) => {
-      if (event.isComposing || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
+      if (isComposing(event) || (event.key !== "Escape" && !(event.key === "Enter" && !event.shiftKey))) return;
       event.preventDefault();
       event.stopPropagation();
       this.reason.blur();
     });
     this.signs.reason = make("kbd");
-    this.reasonRow = make("label", { class: "reason", hidden: true }, make("span", {}, this.signs.reason, " " + word("reason")), this.reason);
+    this.reasonRow = make(
+      "label",
+      { class: "reason", hidden: true },
+      make("span", {}, this.signs.reason, " " + word("reason")),
+      this.reason,
+    );
     this.node = make("div", { class: "controls" }, this.reasonRow, this.others, this.strengths);
   }
 

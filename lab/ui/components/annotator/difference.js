@@ -1,5 +1,6 @@
-// Where two texts differ, word by word, and character by character in scripts that put no blanks between words. Myers' O(ND)
-// algorithm ("An O(ND) Difference Algorithm and Its Variations", 1986). Plain text in, ranges out: nothing is drawn here.
+// Where two texts differ, word by word, and character by character in scripts that put no blanks between words. Myers'
+// O(ND) algorithm ("An O(ND) Difference Algorithm and Its Variations", 1986). Plain text in, ranges out: nothing is
+// drawn here.
 
 const MOST_EDITS = 900;
 const LEAST_IN_COMMON = 0.2;

@@ -1,46 +1,21 @@
-// What this browser keeps: JSON under a name, in storage that may be full, forbidden or hold nonsense; and what a person has
-// typed on a pair and not sent yet. It knows no server.
+// What a person has typed on a pair and not sent yet, kept in this browser. It knows no server.
 
 const DRAFTS_KEPT = 60;
 const DRAFTS = "lab-annotate.draft.";
 
-function readKept(storage, name, otherwise) {
-  try {
-    const value = JSON.parse(storage.getItem(name));
-    return value === null || typeof value !== typeof otherwise || Array.isArray(value) !== Array.isArray(otherwise) ? otherwise : value;
-  } catch {
-    return otherwise;
-  }
-}
+/**
+ * @typedef {{ reason?: string, strength?: number, edits?: Partial<Record<Side, string>>, editing?: Side | null,
+ *   at?: number }} PairDraft
+ */
 
-// Whether it was really kept.
-function writeKept(storage, name, value) {
-  try {
-    storage.setItem(name, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function dropKept(storage, name) {
-  try {
-    storage.removeItem(name);
-  } catch {
-    // Where nothing can be kept there is nothing to drop.
-  }
-}
-
-function namesKept(storage, prefix) {
-  try {
-    return Object.keys(storage).filter((name) => name.startsWith(prefix)).sort();
-  } catch {
-    return [];
-  }
-}
-
+/** @param {string} prefix */
 const draftsByAge = (prefix) => {
-  const at = new Map(namesKept(localStorage, prefix).map((name) => [name, readKept(localStorage, name, {}).at || 0]));
+  const at = new Map(
+    namesKept(localStorage, prefix).map((name) => [
+      name,
+      readKept(localStorage, name, /** @type {PairDraft} */ ({})).at || 0,
+    ]),
+  );
   return [...at.keys()].sort((one, other) => at.get(one) - at.get(other));
 };
 
@@ -55,11 +30,14 @@ function keepBeforeDrafts(name, value) {
   return false;
 }
 
-// One draft a pair of a collection: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed have one.
-// What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
+// One draft a pair of a collection: {reason, strength, edits: {a, b}, editing}. Only pairs on which something was typed
+// have one. What the storage has no room for stands in `unkept`, and is lost with the page: leaving it asks first.
 class Drafts {
   constructor(who) {
-    Object.assign(this, { prefix: `${DRAFTS}${who}.`, collection: "", unkept: new Map() });
+    this.prefix = `${DRAFTS}${who}.`;
+    this.collection = "";
+    /** @type {Map<string, PairDraft>} */
+    this.unkept = new Map();
     window.addEventListener("beforeunload", (event) => this.unkept.size && event.preventDefault());
   }
 
@@ -67,6 +45,11 @@ class Drafts {
     return `${this.prefix}${collection}.${pair}`;
   }
 
+  /**
+   * @param {string} pair
+   * @param {string} [collection]
+   * @returns {PairDraft}
+   */
   of(pair, collection) {
     const name = this.name(pair, collection);
     return this.unkept.get(name) || readKept(localStorage, name, {});
@@ -75,11 +58,13 @@ class Drafts {
   change(pair, change, collection) {
     const draft = { ...this.of(pair, collection), ...change, at: Date.now() };
     const { at, ...typed } = draft;
-    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length))) return this.drop(pair, collection);
+    if (Object.values(typed).every((value) => !value || (typeof value === "object" && !Object.keys(value).length)))
+      return this.drop(pair, collection);
     const name = this.name(pair, collection);
     this.unkept.delete(name);
     if (!keepBeforeDrafts(name, draft)) this.unkept.set(name, draft);
-    else if (namesKept(localStorage, this.prefix).length > DRAFTS_KEPT) dropKept(localStorage, draftsByAge(this.prefix)[0]);
+    else if (namesKept(localStorage, this.prefix).length > DRAFTS_KEPT)
+      dropKept(localStorage, draftsByAge(this.prefix)[0]);
   }
 
   drop(pair, collection) {

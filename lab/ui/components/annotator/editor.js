@@ -1,22 +1,42 @@
-// Writing one's own version of the better response, in its card's place. What is typed is kept as a draft at every letter;
-// the response itself stays as it was.
+// Writing one's own version of the better response, in its card's place. What is typed is kept as a draft at every
+// letter; the response itself stays as it was.
 
 const LONGEST_EDIT = 200000;
 
 class Editor {
   // `typed(side, text)` at every change; `save(side, text)` and `cancel()` when it is left.
   constructor(cards, { typed, save, cancel }) {
-    Object.assign(this, { cards, save, side: null });
-    this.text = make("textarea", { class: "edit-text", maxlength: LONGEST_EDIT, spellcheck: "false", "data-testid": "edit-text" });
-    this.yes = make("button", { type: "button", class: "choose", "data-testid": "save-edit", onclick: () => this.done() });
-    this.no = make("button", { type: "button", class: "plain", onclick: cancel }, make("kbd", {}, "Esc"), " " + word("cancel"));
+    this.cards = cards;
+    this.save = save;
+    /** @type {Side | null} */
+    this.side = null;
+    this.original = "";
+    this.text = make("textarea", {
+      class: "edit-text",
+      dir: "auto",
+      maxlength: LONGEST_EDIT,
+      spellcheck: "false",
+      "data-testid": "edit-text",
+    });
+    this.yes = make("button", {
+      type: "button",
+      class: "choose",
+      "data-testid": "save-edit",
+      onclick: () => this.done(),
+    });
+    this.no = make(
+      "button",
+      { type: "button", class: "plain", onclick: cancel },
+      make("kbd", {}, "Esc"),
+      " " + word("cancel"),
+    );
     this.foot = make("div", { class: "edit-foot" }, this.yes, this.no);
     this.text.addEventListener("input", () => {
       this.check();
       typed(this.side, this.text.value);
     });
     this.text.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
+      if (isComposing(event)) return;
       if (event.key === "Escape") cancel();
       else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.done();
       else return;
@@ -31,7 +51,10 @@ class Editor {
     const letter = side.toUpperCase();
     this.text.value = draft === undefined ? original : draft;
     mark(this.text, "aria-label", word("your_version", { side: letter }));
-    this.yes.replaceChildren(make("kbd", {}, word("ctrl_enter")), make("span", {}, word("save_edit", { side: letter })));
+    this.yes.replaceChildren(
+      make("kbd", {}, word("ctrl_enter")),
+      make("span", {}, word("save_edit", { side: letter })),
+    );
     const card = this.cards[side];
     conceal(card.body, true);
     conceal(card.choose, true);
@@ -49,7 +72,8 @@ class Editor {
   }
 
   done() {
-    if (this.side && !this.yes.disabled) this.save(this.side, this.text.value === this.original ? null : this.text.value);
+    if (this.side && !this.yes.disabled)
+      this.save(this.side, this.text.value === this.original ? null : this.text.value);
   }
 
   close() {

@@ -1,14 +1,38 @@
 // The overlay with all keys, where each can be given another: a click on a key, then the new key.
 
-const SHOWN_KEYS = ["a", "b", "tie", "both_bad", "skip", "undo", "edit", "reason", "differences", "together", "help"];
+const SHOWN_KEYS = [
+  "a",
+  "b",
+  "tie",
+  "both_bad",
+  "skip",
+  "undo",
+  "edit",
+  "reason",
+  "differences",
+  "together",
+  "displayed",
+  "help",
+];
 
 class Help {
+  /**
+   * @param {Keys} keys
+   * @param {() => void} changed is called when an action has another key
+   */
   constructor(keys, changed) {
-    Object.assign(this, { keys, changed, waiting: null });
+    this.keys = keys;
+    this.changed = changed;
+    /** @type {string | null} the action that waits for its new key */
+    this.waiting = null;
     this.rows = make("dl", { class: "keys" });
     this.told = make("p", { class: "quiet", role: "status" });
     this.reset = make("button", { type: "button", class: "plain", onclick: () => this.back() }, word("keys_reset"));
-    const close = make("button", { type: "button", class: "plain primary", onclick: () => this.node.close() }, word("close"));
+    const close = make(
+      "button",
+      { type: "button", class: "plain primary", onclick: () => this.node.close() },
+      word("close"),
+    );
     this.node = make(
       "dialog",
       { class: "overlay", "aria-label": word("keys"), "data-testid": "keys" },
@@ -40,7 +64,16 @@ class Help {
       const all = this.keys.of(action).map((key) => make("kbd", {}, keySign(key)));
       const shown = this.waiting === action ? [word("press_a_key")] : all.length ? all : ["–"];
       const name = word("key_" + action);
-      const button = make("button", { type: "button", class: "plain small", "aria-label": word("change_key", { name }), onclick: () => this.ask(action) }, ...shown);
+      const button = make(
+        "button",
+        {
+          type: "button",
+          class: "plain small",
+          "aria-label": word("change_key", { name }),
+          onclick: () => this.ask(action),
+        },
+        ...shown,
+      );
       return [make("dt", {}, name), make("dd", {}, button)];
     });
     const fixed = [make("dt", {}, word("key_scroll")), make("dd", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"))];
@@ -61,11 +94,12 @@ class Help {
       if (this.keys.action(keyOf(event)) === "help" && !isTyping(event)) this.node.close();
       return;
     }
-    if (["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
+    if (isComposing(event) || ["Shift", "Control", "Alt", "Meta"].includes(event.key)) return;
     event.preventDefault();
     const action = this.waiting;
     this.waiting = null;
-    if (event.key !== "Escape" && (isTyping(event) || !this.keys.choose(action, keyOf(event)))) say(this.told, word("key_refused", { key: keySign(event.key) }));
+    if (event.key !== "Escape" && (isTyping(event) || !this.keys.choose(action, keyOf(event))))
+      say(this.told, word("key_refused", { key: keySign(event.key) }));
     this.draw();
     this.rows.querySelectorAll("button")[SHOWN_KEYS.indexOf(action)].focus();
     this.changed();

@@ -12,30 +12,26 @@ const DEFAULT_KEYS = {
   reason: ["r"],
   differences: ["d"],
   together: ["t"],
+  displayed: ["m"],
   help: ["?"],
 };
 const KEYS_KEPT = "lab-annotate.keys";
-const NEVER_KEYS = ["Backspace", "Escape", "Enter", "Tab", " ", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Unidentified", "Dead"];
+const NEVER_KEYS = [
+  "Backspace",
+  "Escape",
+  "Enter",
+  "Tab",
+  " ",
+  "ArrowUp",
+  "ArrowDown",
+  "PageUp",
+  "PageDown",
+  "Unidentified",
+  "Dead",
+];
 const KEY_SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
 
-// The key as it is named here. Under an input method or a layout without Latin letters the key itself says nothing: then
-// its place on the keyboard counts.
-function keyOf(event) {
-  const { key, code } = event;
-  if (/^[\x21-\x7e]$/.test(key)) return key.toLowerCase();
-  if (key.length > 1 && key !== "Process" && key !== "Unidentified") return key;
-  const place = /^(?:Key([A-Z])|(?:Digit|Numpad)(\d))$/.exec(code || "");
-  return place ? (place[1] || place[2]).toLowerCase() : key;
-}
-
 const keySign = (key) => KEY_SIGNS[key] || (key.length === 1 ? key.toUpperCase() : key);
-
-// Whether a key press belongs to a field that is being typed in, to an input method, or to the browser.
-function isTyping(event) {
-  if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return true;
-  const target = event.composedPath()[0];
-  return Boolean(target && target.closest && target.closest("input, textarea, select, [contenteditable]:not([contenteditable=false])"));
-}
 
 class Keys {
   constructor() {
@@ -81,7 +77,8 @@ class Keys {
     if (other === action) return true;
     if (other && before) this.chosen[other] = before;
     this.chosen[action] = key;
-    for (const [name, chosen] of Object.entries(this.chosen)) if (chosen === DEFAULT_KEYS[name][0]) delete this.chosen[name];
+    for (const [name, chosen] of Object.entries(this.chosen))
+      if (chosen === DEFAULT_KEYS[name][0]) delete this.chosen[name];
     writeKept(localStorage, KEYS_KEPT, this.chosen);
     return true;
   }

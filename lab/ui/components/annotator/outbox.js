@@ -1,7 +1,8 @@
-// Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored. They
-// leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its showing, so
-// that one which arrives twice is stored once. What the lab refuses for good is set aside with its sentence. An entry that the
-// browser has no room for is `unkept`: it leaves as the others do, and is lost if the page goes before.
+// Judgements on their way: each is kept in this browser from the key press until the lab has said that it is stored.
+// They leave in order, one at a time, and again after a pause where the lab cannot be reached; each has the id of its
+// showing, so that one which arrives twice is stored once. What the lab refuses for good is set aside with its
+// sentence. An entry that the browser has no room for is `unkept`: it leaves as the others do, and is lost if the page
+// goes before.
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30000;
@@ -9,16 +10,9 @@ const PATIENCE = 15000;
 const KEEPALIVE_BYTES = 60000;
 const WAIT_FOR_SIGN_IN = [401, 403];
 
-async function postJson(path, body, options) {
-  const headers = { "Content-Type": "application/json", Accept: "application/json" };
-  const answer = await fetch(address(path), { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin", ...options });
-  if (answer.ok) return answer.json();
-  const said = await answer.json().catch(() => ({}));
-  throw Object.assign(new Error(`${answer.status}`), { status: answer.status, error: said.error || null });
-}
-
 // The lab answered, and will not answer otherwise to the same again.
-const isRefused = ({ status }) => status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
+const isRefused = ({ status }) =>
+  status >= 400 && status < 500 && ![408, 425, 429, ...WAIT_FOR_SIGN_IN].includes(status);
 
 // Of these entries the judgements that none of the undos among them takes back.
 function standing(entries) {
@@ -26,14 +20,38 @@ function standing(entries) {
   return entries.filter(({ path, body }) => !path.endsWith("undo") && !undone.includes(body.id));
 }
 
+/**
+ * @param {string} name
+ * @returns {OutboxEntry}
+ */
+const keptEntry = (name) => readKept(localStorage, name, /** @type {any} */ ({}));
+
 class Outbox {
-  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set aside;
-  // `elsewhere(entry)` when another tab of this person's has put one into its own.
+  /** @type {() => void} */
+  changed;
+  /** @type {(entry: OutboxEntry, answer: any) => void} */
+  arrived;
+  /** @type {(entry: OutboxEntry) => void} */
+  refused;
+  /** @type {(entry: OutboxEntry) => void} */
+  elsewhere;
+  /** @type {RequestError | null} why the last try failed */
+  problem = null;
+  failures = 0;
+  /** @type {number | null} milliseconds since 1970 */
+  retryAt = null;
+  busy = false;
+  count = 0;
+  /** @type {OutboxEntry[]} */
+  entries = [];
+
+  // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set
+  // aside; `elsewhere(entry)` when another tab of this person's has put one into its own.
   constructor(who, { changed, arrived, refused, elsewhere }) {
     this.prefix = `lab-annotate.outbox.${who}.`;
     this.asideName = `lab-annotate.refused.${who}`;
-    Object.assign(this, { changed, arrived, refused, elsewhere, problem: null, failures: 0, retryAt: null, busy: false, count: 0 });
-    this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...readKept(localStorage, name, {}), name }));
+    Object.assign(this, { changed, arrived, refused, elsewhere });
+    this.entries = namesKept(localStorage, this.prefix).map((name) => ({ ...keptEntry(name), name }));
     this.entries = this.entries.filter((entry) => entry.path && entry.body);
     this.aside = readKept(localStorage, this.asideName, []);
     this.others = new Map(); // what other tabs have put there since, by its name
@@ -65,7 +83,7 @@ class Outbox {
 
   // Another tab has put an entry there, or has sent it.
   heard(name) {
-    const entry = readKept(localStorage, name, {});
+    const entry = keptEntry(name);
     if (!entry.path) return void this.others.delete(name);
     this.others.set(name, entry);
     this.elsewhere(entry);
@@ -74,7 +92,8 @@ class Outbox {
   // `awaits`: the undo whose answer will name the showing that this judges.
   add(path, body, awaits = null) {
     this.count = (this.count + 1) % 1000;
-    const name = this.prefix + String(Date.now()).padStart(15, "0") + String(this.count).padStart(3, "0") + "." + body.id;
+    const name =
+      this.prefix + String(Date.now()).padStart(15, "0") + String(this.count).padStart(3, "0") + "." + body.id;
     const entry = { path, body, awaits, name };
     this.entries.push(entry);
     this.keep(entry);
@@ -90,7 +109,9 @@ class Outbox {
   name(undo, shown) {
     for (const entry of this.entries) {
       if (entry.awaits === undo) {
-        for (const other of this.entries) if (other.body.judgement === entry.body.id) this.keep(Object.assign(other, { body: { ...other.body, judgement: shown } }));
+        for (const other of this.entries)
+          if (other.body.judgement === entry.body.id)
+            this.keep(Object.assign(other, { body: { ...other.body, judgement: shown } }));
         this.keep(Object.assign(entry, { awaits: null, body: { ...entry.body, id: shown } }));
       }
     }
@@ -108,7 +129,7 @@ class Outbox {
     while (this.entries.length) {
       const entry = this.entries[0];
       try {
-        const answer = await postJson(entry.path, entry.body, { signal: AbortSignal.timeout(PATIENCE) });
+        const answer = await fetchJson(entry.path, { body: entry.body, signal: AbortSignal.timeout(PATIENCE) });
         Object.assign(this, { problem: null, failures: 0 });
         if (answer.pair) this.name(entry.body.id, answer.pair.shown);
         this.remove(entry);
@@ -140,11 +161,15 @@ class Outbox {
     for (const other of this.entries) if (other.unkept) this.keep(other); // there is more room now
   }
 
-  // With what only made sense after it: a judgement of the showing that a refused undo would have named, an undo of a refused judgement.
+  // With what only made sense after it: a judgement of the showing that a refused undo would have named, an undo of a
+  // refused judgement.
   setAside(entry, error) {
     const lost = new Set([entry]);
-    for (const { body: { id } } of lost) for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
-    const why = error.error || { key: "request_refused", params: { detail: String(error.status) } };
+    for (const {
+      body: { id },
+    } of lost)
+      for (const other of this.entries) if (other.awaits === id || other.body.judgement === id) lost.add(other);
+    const why = error.reason || { key: "request_refused", params: { detail: String(error.status) } };
     for (const one of lost) this.remove(one);
     this.aside.push(...[...lost].map(({ path, body }) => ({ path, body, error: why })));
     keepBeforeDrafts(this.asideName, this.aside);
@@ -157,14 +182,14 @@ class Outbox {
     this.changed();
   }
 
-  // The page is going: what still waits is handed to the browser, as far as order does not matter. It stays kept; whether it
-  // arrived shows at the next visit.
+  // The page is going: what still waits is handed to the browser, as far as order does not matter. It stays kept;
+  // whether it arrived shows at the next visit.
   lastTry() {
     let room = KEEPALIVE_BYTES;
     for (const { path, body } of this.entries) {
       room -= 3 * JSON.stringify(body).length;
       if (room < 0 || path.endsWith("undo")) return;
-      postJson(path, body, { keepalive: true }).catch(() => {});
+      request(path, { body, keepalive: true }).catch(() => {});
     }
   }
 }

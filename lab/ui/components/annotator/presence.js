@@ -1,12 +1,18 @@
-// Whether somebody is there: how long a pair was really looked at, and when they come back to it. What is asked of the lab then
-// is the annotator's affair.
+// Whether somebody is there: how long a pair was really looked at, and when they come back to it. What is asked of the
+// lab then is the annotator's affair.
 
 const LONGEST_LOOK = 7 * 86400000;
 
 class Presence {
-  // `back()` when they return to the page, `stirs()` when they do anything on it, `placed()` when it has come into sight.
+  // `back()` when they return to the page, `stirs()` when they do anything on it, `placed()` when it has come into
+  // sight.
   constructor(root, { back, stirs, placed }) {
-    Object.assign(this, { back, placed, visible: false, seen: false, hiddenAt: null });
+    this.back = back;
+    this.placed = placed;
+    this.visible = false;
+    this.seen = false;
+    /** @type {number | null} */
+    this.hiddenAt = null;
     this.begin();
     watchSight(root, (visible) => this.sight(visible));
     window.addEventListener("focus", () => this.visible && back());

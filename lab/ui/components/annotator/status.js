@@ -1,10 +1,14 @@
-// What the annotator is told: how far, how fast, whether everything is saved, what was judged last, and what to do where
-// there is nothing to judge.
+// What the annotator is told: how far, how fast, whether everything is saved, what was judged last, and what to do
+// where there is nothing to judge.
 
 class ProgressLine {
   constructor() {
     this.fill = make("span", { class: "fill" });
-    this.bar = make("div", { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 }, this.fill);
+    this.bar = make(
+      "div",
+      { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 },
+      this.fill,
+    );
     this.text = make("span", { class: "count" });
   }
 
@@ -36,7 +40,13 @@ class SaveState {
     this.mark = make("span", { class: "save-mark", "aria-hidden": "true" });
     this.text = make("span", {});
     this.again = make("button", { type: "button", class: "plain small", onclick: retry }, word("retry_now"));
-    this.node = make("span", { class: "save", role: "status", "data-testid": "save-state" }, this.mark, this.text, this.again);
+    this.node = make(
+      "span",
+      { class: "save", role: "status", "data-testid": "save-state" },
+      this.mark,
+      this.text,
+      this.again,
+    );
   }
 
   show({ state, entries, problem, retryAt, unkept }) {
@@ -70,7 +80,14 @@ class LastLine {
     conceal(this.ask, !record.sources || record.revealed);
     conceal(this.sources, !record.sources || !record.revealed);
     this.record = record;
-    if (record.sources) say(this.sources, word("sources", { a: record.sources.a || word("source_unknown"), b: record.sources.b || word("source_unknown") }));
+    if (record.sources)
+      say(
+        this.sources,
+        word("sources", {
+          a: record.sources.a || word("source_unknown"),
+          b: record.sources.b || word("source_unknown"),
+        }),
+      );
   }
 
   reveal() {
@@ -86,23 +103,32 @@ class Nothing {
     this.text = make("p");
     this.add = make("button", { type: "button", class: "plain primary", onclick: add }, word("add_pairs"));
     this.again = make("button", { type: "button", class: "plain", onclick: again }, word("look_again"));
-    this.node = make("div", { class: "empty", role: "status" }, this.title, this.text, make("div", { class: "next" }, this.add, this.again));
+    this.node = make(
+      "div",
+      { class: "empty", role: "status" },
+      this.title,
+      this.text,
+      make("div", { class: "next" }, this.add, this.again),
+    );
   }
 
   show(key, { owner, holes, unkept }) {
     const away = ["unreachable", "sign_in"].includes(key);
     say(this.title, word(key, holes));
-    say(this.text, away && unkept ? word("unkept") : word(key + (owner && hasWord(key + "_owner") ? "_owner" : "_next"), holes));
+    say(
+      this.text,
+      away && unkept ? word("unkept") : word(key + (owner && hasWord(key + "_owner") ? "_owner" : "_next"), holes),
+    );
     conceal(this.add, !owner || !["no_collections", "all_done"].includes(key));
     conceal(this.again, key === "loading");
   }
 }
 
 // Which of the empty states it is.
-function whyNothing({ hand, collections, problem }) {
-  const trouble = (hand && hand.problem) || problem;
+function whyNothing({ queue, collections, problem }) {
+  const trouble = (queue && queue.problem) || problem;
   if (trouble) return WAIT_FOR_SIGN_IN.includes(trouble.status) ? "sign_in" : "unreachable";
   if (collections && !collections.length) return "no_collections";
-  if (!hand || !hand.finished) return "loading";
-  return hand.progress && hand.progress.left > 0 ? "others_hold" : "all_done";
+  if (!queue || !queue.finished) return "loading";
+  return queue.progress && queue.progress.left > 0 ? "others_hold" : "all_done";
 }

@@ -1,6 +1,6 @@
-// A finger on the cards: to the left it prefers A, to the right B, as the arrow keys do and as the buttons lie. The card that would
-// be chosen says so while the finger moves; back before it is lifted, and nothing is chosen. Up and down stays the browser's own
-// scrolling (`touch-action` in style.css), and a mouse stays free to mark text.
+// A finger on the cards: to the left it prefers A, to the right B, as the arrow keys do and as the buttons lie. The
+// card that would be chosen says so while the finger moves; back before it is lifted, and nothing is chosen. Up and
+// down stays the browser's own scrolling (`touch-action` in style.css), and a mouse stays free to mark text.
 
 const SWIPE_SLOP = 10; // pixels; before that it may still become anything
 const SWIPE_STEEP = 1.4; // how many times further sideways than up or down
@@ -14,9 +14,13 @@ const SWIPE_KEPT = "lab-annotate.swiped";
 const swipeReach = (width) => Math.max(72, Math.min(0.26 * width, 130));
 
 class Swipe {
-  // `subject()` is what the finger is about, null where there is nothing to choose; `choose(side)` once a finger was lifted far enough.
+  // `subject()` is what the finger is about, null where there is nothing to choose; `choose(side)` once a finger was
+  // lifted far enough.
   constructor(pair, { subject, choose }) {
-    Object.assign(this, { pair, subject, choose, finger: null });
+    this.pair = pair;
+    this.subject = subject;
+    this.choose = choose;
+    this.finger = null;
     const grid = pair.grid;
     grid.addEventListener("pointerdown", (event) => this.touched(event));
     grid.addEventListener("pointermove", (event) => this.moved(event));
@@ -31,7 +35,8 @@ class Swipe {
     const { clientX: x, clientY: y, pointerId: id, target } = event;
     if (x < SWIPE_EDGE || x > innerWidth - SWIPE_EDGE || target.closest("button, textarea") || isZoomed()) return;
     const about = this.subject();
-    if (about) this.finger = { id, x, y, about, at: event.timeStamp, width: this.pair.grid.clientWidth, swiping: false };
+    if (about)
+      this.finger = { id, x, y, about, at: event.timeStamp, width: this.pair.grid.clientWidth, swiping: false };
   }
 
   moved(event) {

@@ -50,7 +50,11 @@ function findAnswer(text) {
 // In "x = 20/4 = 5" the answer is what the chain of equals signs ends with.
 function endOfChain(text, found) {
   let last = found;
-  for (let rest = CHAIN.exec(text.slice(last.end, last.end + 80)); rest; rest = CHAIN.exec(text.slice(last.end, last.end + 80))) {
+  for (
+    let rest = CHAIN.exec(text.slice(last.end, last.end + 80));
+    rest;
+    rest = CHAIN.exec(text.slice(last.end, last.end + 80))
+  ) {
     const start = last.end + rest[0].length - rest[1].length;
     const next = spot(text, start, start + rest[1].length);
     if (!next) break;

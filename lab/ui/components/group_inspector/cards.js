@@ -1,24 +1,50 @@
-// The K cards of a group: built once, then changed in place, so that a scrub costs texts and widths and no new elements.
+// The K cards of a group: built once, then changed in place, so that a scrub costs texts and widths and no new
+// elements.
 
 const RULE_COLOURS = 8;
 const ruleColour = (place) => `var(--rule-${place % RULE_COLOURS})`;
 
 function copyIcon() {
   const sheet = (x, y) => draw("rect", { x, y, width: 8.5, height: 9.5, rx: 1.5 });
-  return draw("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" }, sheet(2, 1.5), sheet(5.5, 5));
+  return draw(
+    "svg",
+    { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" },
+    sheet(2, 1.5),
+    sheet(5.5, 5),
+  );
 }
 
 class Card {
-  constructor(index, onTokens) {
+  // `display` is how texts are shown; `onTokens(card)` opens the tokens.
+  constructor(index, display, onTokens) {
     this.index = index;
+    this.display = display;
     this.rules = [];
     this.number = make("span", { class: "number" }, `#${index + 1}`);
     this.badge = make("span", { class: "badge" });
     this.tokens = make("span", { class: "quiet tokens" });
-    this.copy = make("button", { type: "button", class: "copy", "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") }, copyIcon());
+    this.copy = make(
+      "button",
+      { type: "button", class: "copy", "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") },
+      copyIcon(),
+    );
     this.copy.addEventListener("click", () => this.toClipboard());
-    const tokens = { "aria-label": word("tokens_open", { n: index + 1 }), title: word("tokens_open", { n: index + 1 }) };
-    this.open = make("button", { type: "button", class: "plain small", "aria-expanded": "false", "aria-keyshortcuts": "T", hidden: true, ...tokens }, word("tokens_short"));
+    const tokens = {
+      "aria-label": word("tokens_open", { n: index + 1 }),
+      title: word("tokens_open", { n: index + 1 }),
+    };
+    this.open = make(
+      "button",
+      {
+        type: "button",
+        class: "plain small",
+        "aria-expanded": "false",
+        "aria-keyshortcuts": "T",
+        hidden: true,
+        ...tokens,
+      },
+      word("tokens_short"),
+    );
     this.open.addEventListener("click", () => onTokens(this));
     this.reward = make("span", { class: "reward" });
     this.advantage = make("span", { class: "advantage" });
@@ -28,23 +54,44 @@ class Card {
     this.before = make("span");
     this.found = make("mark");
     this.after = make("span");
-    this.text = make("div", { class: "text", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) }, this.before, this.found, this.after);
+    this.text = make(
+      "div",
+      { class: "text", dir: "auto", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) },
+      this.before,
+      this.found,
+      this.after,
+    );
     this.text.addEventListener("scroll", () => (this.scrolled = this.text.scrollTop > 0), { passive: true });
-    this.answer = make("output", { class: "found" });
+    this.answer = make("output", { class: "found", dir: "auto" });
     this.node = make(
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
       make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.open),
-      make("div", { class: "score" }, this.reward, make("span", { class: "quiet" }, word("reward")), make("span", { class: "push" }), this.advantage),
+      make(
+        "div",
+        { class: "score" },
+        this.reward,
+        make("span", { class: "quiet" }, word("reward")),
+        make("span", { class: "push" }),
+        this.advantage,
+      ),
       make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
       make("div", { class: "writing" }, this.text, this.copy),
-      make("div", { class: "pinned" }, make("span", { class: "quiet" }, word("answer_found")), this.answer, make("span", { class: "push" }), this.tokens),
+      make(
+        "div",
+        { class: "pinned" },
+        make("span", { class: "quiet" }, word("answer_found")),
+        this.answer,
+        make("span", { class: "push" }),
+        this.tokens,
+      ),
     );
   }
 
-  // `context`: why (null when kept), reach (the advantage at the end of the bar), rules, low and high (of the share bar).
+  // `context`: why (null when kept), reach (the advantage at the end of the bar), rules, low and high (of the share
+  // bar).
   show(completion, why, context) {
     this.completion = completion;
     const kept = why === null;
@@ -74,7 +121,8 @@ class Card {
 
   showShares(scores, context) {
     const { rules, low, high } = context;
-    if (this.rules.length !== rules.length || this.rules.some((part, place) => part.name !== rules[place])) this.buildRules(rules);
+    if (this.rules.length !== rules.length || this.rules.some((part, place) => part.name !== rules[place]))
+      this.buildRules(rules);
     const span = high - low || 1;
     let plus = -low;
     let minus = -low;
@@ -90,7 +138,7 @@ class Card {
       toggle(part.row, "zero", value === 0 && given.error === null);
       toggle(part.row, "minus", value < 0);
       toggle(part.row, "failed", given.error !== null);
-      say(part.error, given.error === null ? "" : word("rule_failed", { error: given.error }));
+      say(part.error, given.error === null ? "" : word("rule_failed", { error: ruleErrorWords(given.error) }));
       conceal(part.error, given.error === null);
       mark(part.row, "title", word("share_help", { score: figure(given.score), weight: brief(given.weight) }));
     }
@@ -104,7 +152,12 @@ class Card {
       swatch.style.background = ruleColour(place);
       const bar = make("span", { class: "part" });
       bar.style.background = ruleColour(place);
-      const row = make("div", { class: "rule" }, make("dt", {}, swatch, make("span", { class: "name" }, ruleLabel(name))), make("dd", {}, value, error));
+      const row = make(
+        "div",
+        { class: "rule" },
+        make("dt", {}, swatch, make("span", { class: "name" }, ruleLabel(name))),
+        make("dd", {}, value, error),
+      );
       return { name, value, error, bar, row };
     });
     toggle(this.list, "few", names.length <= 4);
@@ -115,8 +168,12 @@ class Card {
   showText(completion) {
     const text = completion.text || "";
     const found = answerOf(completion);
-    if (this.shown === completion) return;
+    if (this.shown === completion && this.displayed === this.display.on) return;
     this.shown = completion;
+    this.displayed = this.display.on;
+    const nodes = this.display.nodes(text);
+    if (nodes) this.text.replaceChildren(nodes);
+    else if (this.before.parentNode !== this.text) this.text.replaceChildren(this.before, this.found, this.after);
     say(this.before, text.slice(0, found.start));
     say(this.found, text.slice(found.start, found.end));
     say(this.after, text.slice(found.end));
@@ -144,7 +201,8 @@ class Card {
 
 // Keeps as many cards as the group has completions, shows each, and orders them by number or by reward.
 class Cards {
-  constructor() {
+  constructor(display) {
+    this.display = display;
     this.node = make("ol", { class: "cards", "aria-label": word("cards") });
     this.panel = new TokenPanel();
     this.recipe = null;
@@ -155,11 +213,13 @@ class Cards {
   show(line, verdict, weights, byReward) {
     const { completions } = line;
     this.line = line;
-    while (this.cards.length < completions.length) this.cards.push(new Card(this.cards.length, (card) => this.showTokens(card)));
+    while (this.cards.length < completions.length)
+      this.cards.push(new Card(this.cards.length, this.display, (card) => this.showTokens(card)));
     const context = this.context(line, weights);
     completions.forEach((completion, index) => this.cards[index].show(completion, verdict.why[index], context));
     const order = completions.map((_, index) => index);
-    if (byReward) order.sort((a, b) => (completions[b].reward ?? -Infinity) - (completions[a].reward ?? -Infinity) || a - b);
+    if (byReward)
+      order.sort((a, b) => (completions[b].reward ?? -Infinity) - (completions[a].reward ?? -Infinity) || a - b);
     const name = order.join();
     if (name !== this.order) {
       this.node.replaceChildren(...order.map((index) => this.cards[index].node));
@@ -177,7 +237,15 @@ class Cards {
   // T: the tokens of the card that has the focus, else of the one that is open, else of the first.
   key(event) {
     const { target } = event;
-    if (event.key.toLowerCase() !== "t" || event.altKey || event.ctrlKey || event.metaKey || target.closest("select, textarea")) return;
+    if (
+      isComposing(event) ||
+      keyOf(event) !== "t" ||
+      event.altKey ||
+      event.ctrlKey ||
+      event.metaKey ||
+      target.closest("select, textarea")
+    )
+      return;
     const holder = target.closest("[data-testid=completion-card]");
     const card = holder ? this.cards[Number(holder.dataset.index)] : this.panel.card || this.cards[0];
     if (!card || card.open.hidden) return;

@@ -28,5 +28,5 @@ def group_inspector(
     ``rules`` holds the rules' labels, ``{"en": {name: label}, "zh": {…}}``; a rule without one is shown by its name. ``lang``
     overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
-    parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS)
+    parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS, displays_text=True)
     return gr.HTML(value, rules=json.dumps(rules or {}, ensure_ascii=False), lang=lang, **parts, **options)

@@ -1,5 +1,5 @@
-// The inspector's controls: play, the slider with its sparkline, prompt, groups of the step, threshold. They show a state
-// and report what a person did; they decide nothing.
+// The inspector's controls: play, the slider with its sparkline, prompt, groups of the step, threshold. They show a
+// state and report what a person did; they decide nothing.
 
 const PROMPTS_LISTED = 400;
 
@@ -9,13 +9,27 @@ class Threshold {
     this.name = "threshold-" + Math.random().toString(36).slice(2);
     this.radios = {};
     const labels = ["all", "above_mean", "top_fraction"].map((kind) => this.radio(kind));
-    this.choices = make("fieldset", { class: "segments", "data-testid": "threshold" }, make("legend", { class: "unseen" }, word("threshold")), ...labels);
-    this.slider = make("input", { type: "range", min: 1, max: 100, step: 1, "aria-label": word("fraction"), "data-testid": "fraction" });
+    this.choices = make(
+      "fieldset",
+      { class: "segments", "data-testid": "threshold" },
+      make("legend", { class: "unseen" }, word("threshold")),
+      ...labels,
+    );
+    this.slider = make("input", {
+      type: "range",
+      min: 1,
+      max: 100,
+      step: 1,
+      "aria-label": word("fraction"),
+      "data-testid": "fraction",
+    });
     this.percent = make("output", { class: "percent" });
     this.soft = make("div", { class: "soft" }, make("span", { class: "quiet" }, "T"), this.slider, this.percent);
     this.reset = make("button", { type: "button", class: "plain small" }, "↺ " + word("back_to_trained"));
     this.reset.addEventListener("click", () => onChoice(null));
-    this.slider.addEventListener("input", () => onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }));
+    this.slider.addEventListener("input", () =>
+      onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }),
+    );
     const caption = make("span", { class: "caption", "aria-hidden": "true" }, word("threshold"));
     this.node = make("div", { class: "threshold" }, caption, this.choices, this.soft, this.reset);
   }
@@ -23,7 +37,9 @@ class Threshold {
   radio(kind) {
     const input = make("input", { type: "radio", name: this.name, value: kind });
     const trained = make("span", { class: "trained" }, "● " + word("as_trained"));
-    input.addEventListener("change", () => this.onChoice({ kind, fraction: kind === "top_fraction" ? Number(this.slider.value) / 100 : 1 }));
+    input.addEventListener("change", () =>
+      this.onChoice({ kind, fraction: kind === "top_fraction" ? Number(this.slider.value) / 100 : 1 }),
+    );
     const label = make("label", {}, input, make("span", {}, word("keep_" + kind)), trained);
     this.radios[kind] = { input, trained, label };
     return label;
@@ -36,7 +52,12 @@ class Threshold {
       conceal(trained, !recorded || recorded.kind !== kind);
     }
     conceal(this.soft, threshold.kind !== "top_fraction");
-    const fraction = threshold.kind === "top_fraction" ? threshold.fraction : recorded && recorded.kind === "top_fraction" ? recorded.fraction : null;
+    const fraction =
+      threshold.kind === "top_fraction"
+        ? threshold.fraction
+        : recorded && recorded.kind === "top_fraction"
+          ? recorded.fraction
+          : null;
     if (fraction) this.setPercent(Math.round(fraction * 100));
     conceal(this.reset, sameThreshold(threshold, recorded));
   }
@@ -52,6 +73,8 @@ class GroupChooser {
   constructor(onChoice) {
     this.onChoice = onChoice;
     this.buttons = [];
+    /** @type {number[]} the group of each button */
+    this.numbers = [];
     this.node = make("div", { class: "groups", role: "group", "aria-label": word("groups") });
   }
 
@@ -61,22 +84,28 @@ class GroupChooser {
     this.buttons.forEach((button, place) => {
       conceal(button, place >= rows.length);
       if (place >= rows.length) return;
-      const [, group, , mean, std, kept, size] = rows[place];
-      button.group = group;
+      const { group, mean, std, kept, size } = rows[place];
+      this.numbers[place] = group;
       say(button, String(group + 1));
       toggle(button, "flat", std < NO_SPREAD);
       mark(button, "aria-pressed", group === chosen);
       const warmth = Math.round(Math.max(0, Math.min(1, (mean - low) / (high - low || 1))) * 9);
       mark(button, "data-warmth", warmth);
-      const text = word(std < NO_SPREAD ? "group_flat" : "group_about", { n: group + 1, mean: figure(mean), kept, size });
+      const text = word(std < NO_SPREAD ? "group_flat" : "group_about", {
+        n: group + 1,
+        mean: figure(mean),
+        kept,
+        size,
+      });
       mark(button, "aria-label", text);
       mark(button, "title", text);
     });
   }
 
   addButton() {
+    const place = this.buttons.length;
     const button = make("button", { type: "button", class: "group" });
-    button.addEventListener("click", () => this.onChoice(button.group));
+    button.addEventListener("click", () => this.onChoice(this.numbers[place]));
     this.buttons.push(button);
     this.node.append(button);
   }
@@ -92,7 +121,7 @@ class PromptChooser {
   // The prompts that occur most stand first; a list of thousands helps nobody, so it ends after the first few hundred.
   show(rows, prompts, chosen) {
     const counts = new Map();
-    for (const row of rows) counts.set(row[2], (counts.get(row[2]) || 0) + 1);
+    for (const row of rows) counts.set(row.prompt, (counts.get(row.prompt) || 0) + 1);
     const name = `${counts.size}|${rows.length}|${prompts.length}`;
     if (name !== this.filledFor && document.activeElement !== this.select) {
       this.filledFor = name;
@@ -100,7 +129,11 @@ class PromptChooser {
       if (chosen !== null && !order.includes(chosen)) order.push(chosen);
       const options = order.map((number) => {
         const text = (prompts[number] || word("prompt_number", { n: number + 1 })).replace(/\s+/g, " ");
-        return make("option", { value: number }, `${text.length > 90 ? text.slice(0, 90) + "…" : text}  ×${counts.get(number)}`);
+        return make(
+          "option",
+          { value: number },
+          `${text.length > 90 ? text.slice(0, 90) + "…" : text}  ×${counts.get(number)}`,
+        );
       });
       this.select.replaceChildren(make("option", { value: "" }, word("every_prompt", { n: counts.size })), ...options);
     }

@@ -1,33 +1,101 @@
-// One group on screen: its head with the tiles, what a threshold makes of it in words, the dot strip, the cards. It is handed a
-// line and a threshold; which ones is decided in view.js.
+// One group on screen: its head with the tiles, what a threshold makes of it in words, the dot strip, the cards. It is
+// handed a line and a threshold; which ones is decided in view.js.
 
 class GroupView {
-  constructor() {
-    this.heading = make("h3", { class: "prompt" });
-    this.known = make("p", { class: "known" });
+  /** @type {GroupLine} */
+  line;
+  /** @type {Threshold} */
+  at;
+  /** @type {Map<string, { weight: number, fallback: number }>} */
+  weights;
+  /** @type {number} */
+  low;
+  /** @type {number} */
+  high;
+
+  constructor(display) {
+    this.display = display;
+    this.heading = make("h3", { class: "prompt", dir: "auto" });
+    this.answerLabel = make("span");
+    this.answer = make("bdi");
+    this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
     this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
-      make("div", { class: "tile", title: word("tile_" + name + "_help") }, make("dt", {}, word("tile_" + name)), value),
+      make(
+        "div",
+        { class: "tile", title: word("tile_" + name + "_help") },
+        make("dt", {}, word("tile_" + name)),
+        value,
+      ),
     );
     this.kl = tiles[3];
-    this.head = make("div", { class: "head" }, make("div", { class: "asked" }, this.heading, this.known), make("dl", { class: "tiles" }, ...tiles));
+    this.head = make(
+      "div",
+      { class: "head" },
+      make("div", { class: "asked" }, this.heading, this.known),
+      make("dl", { class: "tiles" }, ...tiles),
+    );
     this.verdict = make("p", { class: "verdict" });
     this.notes = make("ul", { class: "notes" });
-    this.strip = new Strip((index, on) => this.cards.light(index, on), (index) => this.cards.reveal(index));
-    this.cards = new Cards();
-    this.sort = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
-    this.summary = make("div", { class: "summary" }, make("div", {}, this.verdict, this.notes), this.sort);
+    this.strip = new Strip(
+      (index, on) => this.cards.light(index, on),
+      (index) => this.cards.reveal(index),
+    );
+    this.cards = new Cards(display);
+    this.form = make(
+      "button",
+      { type: "button", class: "plain small", "aria-pressed": "false", "data-testid": "displayed" },
+      word("displayed"),
+    );
+    this.form.addEventListener("click", () => display.choose(!display.chosen));
+    this.sort = make(
+      "button",
+      { type: "button", class: "plain small", "aria-pressed": "false" },
+      "⇅ " + word("sort_by_reward"),
+    );
+    this.summary = make(
+      "div",
+      { class: "summary" },
+      make("div", {}, this.verdict, this.notes),
+      make("div", { class: "looks" }, this.form, this.sort),
+    );
     this.byReward = false;
     this.sort.addEventListener("click", () => {
       this.byReward = !this.byReward;
       mark(this.sort, "aria-pressed", this.byReward);
-      if (this.line) this.show(this.line, this.at, this.weights, this.low, this.high);
+      this.redraw();
     });
+    this.showForm();
+  }
+
+  redraw() {
+    this.showForm();
+    if (this.line) this.show(this.line, this.at, this.weights, this.low, this.high);
+  }
+
+  showForm() {
+    mark(this.form, "aria-pressed", this.display.chosen);
+    mark(this.form, "title", word(this.display.failed ? "display_failed" : "displayed_why"));
+  }
+
+  showPrompt(prompt) {
+    const nodes = this.display.nodes(prompt);
+    if (nodes) {
+      this.heading.replaceChildren(nodes);
+      this.heading.said = null;
+    } else say(this.heading, prompt);
+  }
+
+  showAnswer(answer) {
+    const unknown = answer === null || answer === undefined;
+    const [before, after] = unknown ? [word("answer_unknown"), ""] : word("answer_known", { answer: "\n" }).split("\n");
+    say(this.answerLabel, before);
+    say(this.answer, unknown ? "" : answer + after);
   }
 
   // What the index alone knows, until the line is here.
-  showRow([, , , mean, std, kept, size], prompt) {
-    say(this.heading, prompt || "…");
+  showRow({ mean, std, kept, size }, prompt) {
+    this.showPrompt(prompt || "…");
     say(this.tiles.mean, figure(mean));
     say(this.tiles.std, figure(std));
     say(this.tiles.kept, `${kept} / ${size}`);
@@ -37,8 +105,8 @@ class GroupView {
   show(line, threshold, weights, low, high) {
     Object.assign(this, { line, at: threshold, weights, low, high });
     const verdict = judge(line, threshold);
-    say(this.heading, line.prompt);
-    say(this.known, line.answer === null || line.answer === undefined ? word("answer_unknown") : word("answer_known", { answer: line.answer }));
+    this.showPrompt(line.prompt);
+    this.showAnswer(line.answer);
     say(this.tiles.mean, figure(line.mean));
     say(this.tiles.std, figure(line.std));
     say(this.tiles.kept, `${verdict.kept} / ${line.completions.length}`);
@@ -54,14 +122,23 @@ class GroupView {
   showVerdict(line, verdict) {
     const size = line.completions.length;
     const trained = line.completions.filter((completion) => completion.kept).length;
-    say(this.verdict, word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }));
+    say(
+      this.verdict,
+      word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }),
+    );
     toggle(this.verdict, "what-if", !verdict.trained);
     const notes = [];
     const unscored = verdict.why.filter((why) => why === "unscored").length;
     if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
-    if (verdict.tie.length) notes.push(word("note_tie", { numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ") }));
+    if (verdict.tie.length)
+      notes.push(
+        word("note_tie", {
+          numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", "),
+        }),
+      );
     if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
     if (unscored) notes.push(word("note_unscored", { n: unscored }));
+    if (this.display.failed) notes.push(word("display_failed"));
     const text = notes.join("\n");
     if (text === this.notes.said) return;
     this.notes.said = text;
@@ -69,7 +146,8 @@ class GroupView {
   }
 }
 
-// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not known.
+// How far the policy has moved from its reference on this group, a token: the mean of log π − log π_ref; null if not
+// known.
 function divergence(line) {
   let sum = 0;
   let tokens = 0;

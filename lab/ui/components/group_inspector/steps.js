@@ -11,9 +11,12 @@ class Steps {
   }
 
   forget() {
+    /** @type {GroupRow[]} */
     this.rows = [];
+    /** @type {string[]} */
     this.prompts = [];
     this.places = new Map();
+    /** @type {Map<number, Map<number, GroupLine>>} */
     this.lines = new Map();
     this.asked = new Map();
     this.stale = new Set();
@@ -22,20 +25,23 @@ class Steps {
     this.high = 0;
   }
 
-  // Adds index rows [step, group, prompt, mean, std, kept, size]; a row seen twice counts once. True if any was new.
-  add(rows) {
+  /**
+   * Adds index rows as the server lists them; a row seen twice counts once. True if any was new.
+   * @param {ListedGroupRow[] | undefined} listed
+   */
+  add(listed) {
     let added = false;
-    for (const row of rows || []) {
-      const key = row[0] * 65536 + row[1];
+    for (const row of (listed || []).map(groupRow)) {
+      const key = row.step * 65536 + row.group;
       if (this.places.has(key)) continue;
       this.places.set(key, row);
       const last = this.rows[this.rows.length - 1];
       this.rows.push(row);
-      if (last && (last[0] > row[0] || (last[0] === row[0] && last[1] > row[1]))) this.untidy = true;
-      if (this.lines.has(row[0]) && !this.line(row[0], row[1])) this.stale.add(row[0]);
+      if (last && (last.step > row.step || (last.step === row.step && last.group > row.group))) this.untidy = true;
+      if (this.lines.has(row.step) && !this.line(row.step, row.group)) this.stale.add(row.step);
       added = true;
     }
-    if (this.untidy) this.rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    if (this.untidy) this.rows.sort((a, b) => a.step - b.step || a.group - b.group);
     this.untidy = false;
     return added;
   }
@@ -43,22 +49,22 @@ class Steps {
   // The server sends all prompts, or those since the last answer: told apart by whether the rows' numbers fit.
   learnPrompts(prompts) {
     if (!prompts || !prompts.length) return;
-    const highest = this.rows.reduce((most, row) => Math.max(most, row[2]), -1);
+    const highest = this.rows.reduce((most, row) => Math.max(most, row.prompt), -1);
     this.prompts = prompts.length > highest ? prompts : this.prompts.concat(prompts);
   }
 
   get knowsPrompts() {
-    return this.rows.every((row) => this.prompts[row[2]] !== undefined);
+    return this.rows.every((row) => this.prompts[row.prompt] !== undefined);
   }
 
   // One entry a step: {step, rows}; of one prompt only, where one is chosen.
   timeline(prompt) {
     const entries = [];
     for (const row of this.rows) {
-      if (prompt !== null && row[2] !== prompt) continue;
+      if (prompt !== null && row.prompt !== prompt) continue;
       const last = entries[entries.length - 1];
-      if (last && last.step === row[0]) last.rows.push(row);
-      else entries.push({ step: row[0], rows: [row] });
+      if (last && last.step === row.step) last.rows.push(row);
+      else entries.push({ step: row.step, rows: [row] });
     }
     return entries;
   }
@@ -113,10 +119,10 @@ class Steps {
     let high = this.rows.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.rows[middle][0] < first) low = middle + 1;
+      if (this.rows[middle].step < first) low = middle + 1;
       else high = middle;
     }
-    for (; low < this.rows.length && this.rows[low][0] < first + WINDOW; low += 1) steps.add(this.rows[low][0]);
+    for (; low < this.rows.length && this.rows[low].step < first + WINDOW; low += 1) steps.add(this.rows[low].step);
     return [...steps];
   }
 
@@ -131,7 +137,8 @@ class Steps {
 // How the run weighs its rules, and what stands in where one fails, by rule name.
 function readWeights(recipe) {
   const weights = new Map();
-  for (const use of (recipe && recipe.rules) || []) weights.set(use.name, { weight: use.weight ?? 1, fallback: use.fallback ?? 0 });
+  for (const use of (recipe && recipe.rules) || [])
+    weights.set(use.name, { weight: use.weight ?? 1, fallback: use.fallback ?? 0 });
   return weights;
 }
 
@@ -139,5 +146,10 @@ function readWeights(recipe) {
 function share(score, use) {
   const { weight, fallback } = use || { weight: 1, fallback: 0 };
   const failed = score !== null && typeof score === "object";
-  return { value: weight * (failed ? fallback : score), error: failed ? String(score.error ?? "") : null, weight, score: failed ? fallback : score };
+  return {
+    value: weight * (failed ? fallback : score),
+    error: failed ? String(score.error ?? "") : null,
+    weight,
+    score: failed ? fallback : score,
+  };
 }

@@ -1,4 +1,5 @@
-// The dot strip (each completion at its reward, the group's mean as a line) and the sparkline of rewards over the steps.
+// The dot strip (each completion at its reward, the group's mean as a line) and the sparkline of rewards over the
+// steps.
 
 const DOT = 22;
 const LEVELS = 3;
@@ -61,8 +62,13 @@ class Strip {
     const at = (reward) => EDGE + (isNumber(reward) ? (reward - low) * scale : 0);
     this.drawAxis(low, high, at);
     const { completions } = line;
-    const order = completions.map((_, i) => i).sort((a, b) => (completions[a].reward ?? low) - (completions[b].reward ?? low) || a - b);
-    const places = placeDots(order.map((i) => at(completions[i].reward)), this.width);
+    const order = completions
+      .map((_, i) => i)
+      .sort((a, b) => (completions[a].reward ?? low) - (completions[b].reward ?? low) || a - b);
+    const places = placeDots(
+      order.map((i) => at(completions[i].reward)),
+      this.width,
+    );
     while (this.dots.length < completions.length) this.addDot();
     this.dots.forEach((dot, index) => conceal(dot, index >= completions.length));
     order.forEach((index, rank) => this.showDot(index, completions[index], places[rank], verdict));
@@ -155,5 +161,13 @@ function thin(values, most) {
 }
 
 function trace(values, place) {
-  return values.map((value, i) => (i ? "L" : "M") + place(value, i, values.length).map((one) => one.toFixed(1)).join(" ")).join("");
+  return values
+    .map(
+      (value, i) =>
+        (i ? "L" : "M") +
+        place(value, i, values.length)
+          .map((one) => one.toFixed(1))
+          .join(" "),
+    )
+    .join("");
 }

@@ -4,12 +4,20 @@
 const NO_SPREAD = 1e-6;
 const CEIL_SLACK = 1e-9;
 
+/**
+ * @param {Threshold | null | undefined} one
+ * @param {Threshold | null | undefined} other
+ */
 function sameThreshold(one, other) {
   if (!one || !other || one.kind !== other.kind) return false;
   return one.kind !== "top_fraction" || Math.abs((one.fraction ?? 1) - (other.fraction ?? 1)) < 1e-9;
 }
 
-// The best ⌈T·K − 1e-9⌉ by reward, ties to the lower index, unscored ones never.
+/**
+ * The best ⌈T·K − 1e-9⌉ by reward, ties to the lower index, unscored ones never.
+ * @param {(number | null)[]} rewards
+ * @param {number} fraction
+ */
 function topIndices(rewards, fraction) {
   const count = Math.max(1, Math.ceil(fraction * rewards.length - CEIL_SLACK));
   const order = rewards.map((_, index) => index).filter((index) => isNumber(rewards[index]));
@@ -17,7 +25,14 @@ function topIndices(rewards, fraction) {
   return order.slice(0, count);
 }
 
-// The reason for each completion, null where it is kept. Unscored goes before no spread before the threshold.
+/**
+ * The reason for each completion, null where it is kept. Unscored goes before no spread before the threshold.
+ * @param {(number | null)[]} rewards
+ * @param {number} mean
+ * @param {number} std
+ * @param {Threshold} threshold
+ * @returns {(DropReason | null)[]}
+ */
 function whyDropped(rewards, mean, std, threshold) {
   const top = threshold.kind === "top_fraction" ? new Set(topIndices(rewards, threshold.fraction ?? 1)) : null;
   return rewards.map((reward, index) => {
@@ -39,7 +54,11 @@ function tieAtCut(rewards, why) {
   return [...kept, ...cut].filter((i) => rewards[i] === edge).sort((a, b) => a - b);
 }
 
-// Everything the page says about a group under a threshold. What was trained with is read, not worked out again.
+/**
+ * Everything the page says about a group under a threshold. What was trained with is read, not worked out again.
+ * @param {GroupLine} line
+ * @param {Threshold} threshold
+ */
 function judge(line, threshold) {
   const rewards = line.completions.map((completion) => completion.reward);
   const trained = sameThreshold(threshold, line.threshold);
@@ -48,5 +67,11 @@ function judge(line, threshold) {
     : whyDropped(rewards, line.mean, line.std, threshold);
   const soft = threshold.kind === "top_fraction";
   const below = soft ? rewards.filter((reward, i) => why[i] === null && reward < line.mean).length : 0;
-  return { trained, why, below, tie: soft ? tieAtCut(rewards, why) : [], kept: why.filter((reason) => reason === null).length };
+  return {
+    trained,
+    why,
+    below,
+    tie: soft ? tieAtCut(rewards, why) : [],
+    kept: why.filter((reason) => reason === null).length,
+  };
 }

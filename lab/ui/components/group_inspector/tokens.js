@@ -1,35 +1,85 @@
-// One completion of a PPO run token by token: chips tinted by advantage, the numbers of one of them, the line of values. Drawn
-// only when asked for, and after a scrub has come to rest. What the numbers mean stands in credit.js, the line in value_line.js.
+// One completion of a PPO run token by token: chips tinted by advantage, the numbers of one of them, the line of
+// values. Drawn only when asked for, and after a scrub has come to rest. What the numbers mean stands in credit.js, the
+// line in value_line.js.
 
 const FULL_TINT = 2; // advantages are whitened, so one scale serves every step
 const REST = 250; // milliseconds without a change before the panel is drawn anew
 const PHONE = matchMedia("(max-width: 760px)");
 
 class TokenPanel {
+  /** @type {GroupLine} */
+  line;
+  /** @type {any} */
+  recipe;
+  /** @type {any} */
+  card;
+  /** @type {TokenCredit[]} */
+  credits;
+  /** @type {HTMLElement[]} */
+  list;
+  /** @type {number} */
+  at;
+
   constructor() {
     this.name = "tokens-" + Math.random().toString(36).slice(2);
     this.heading = make("h4", {});
     this.about = make("p", { class: "quiet about" });
     this.older = make("p", { class: "older", role: "note" });
-    this.chips = make("div", { class: "chips", role: "listbox", tabindex: 0, "data-testid": "token-chips" });
+    this.chips = make("div", {
+      class: "chips",
+      dir: "ltr",
+      role: "listbox",
+      tabindex: 0,
+      "data-testid": "token-chips",
+    });
     this.told = make("b", { class: "told-token" });
     this.which = make("span", { class: "quiet" });
-    this.numbers = Object.fromEntries(["value", "reward", "delta", "estimate", "advantage"].map((name) => [name, make("dd")]));
+    this.numbers = Object.fromEntries(
+      ["value", "reward", "delta", "estimate", "advantage"].map((name) => [name, make("dd")]),
+    );
     this.tiles = Object.entries(this.numbers).map(([name, value]) =>
-      make("div", { title: word("token_" + name + "_help"), "data-name": name }, make("dt", {}, word("token_" + name)), value),
+      make(
+        "div",
+        { title: word("token_" + name + "_help"), "data-name": name },
+        make("dt", {}, word("token_" + name)),
+        value,
+      ),
     );
     this.curve = new ValueLine((at) => this.choose(at));
-    const shut = make("button", { type: "button", class: "plain small", "aria-keyshortcuts": "Escape" }, "✕ " + word("tokens_close"));
+    const shut = make(
+      "button",
+      { type: "button", class: "plain small", "aria-keyshortcuts": "Escape" },
+      "✕ " + word("tokens_close"),
+    );
     shut.addEventListener("click", () => this.close(true));
-    const scale = make("span", { class: "tint-scale", "aria-hidden": "true" }, "▼ −" + FULL_TINT, make("i"), "+" + FULL_TINT + " ▲");
+    const scale = make(
+      "span",
+      { class: "tint-scale", "aria-hidden": "true" },
+      "▼ −" + FULL_TINT,
+      make("i"),
+      "+" + FULL_TINT + " ▲",
+    );
     this.node = make(
       "section",
       { class: "token-panel", id: this.name, "data-testid": "token-panel", "aria-label": word("tokens_short") },
-      make("div", { class: "token-head" }, this.heading, make("span", { class: "quiet keys" }, word("tokens_keys")), make("span", { class: "push" }), scale, shut),
+      make(
+        "div",
+        { class: "token-head" },
+        this.heading,
+        make("span", { class: "quiet keys" }, word("tokens_keys")),
+        make("span", { class: "push" }),
+        scale,
+        shut,
+      ),
       this.about,
       this.older,
       this.chips,
-      make("dl", { class: "token-numbers", "data-testid": "token-numbers" }, make("div", {}, make("dt", {}, word("token_which")), make("dd", {}, this.told, this.which)), ...this.tiles),
+      make(
+        "dl",
+        { class: "token-numbers", "data-testid": "token-numbers" },
+        make("div", {}, make("dt", {}, word("token_which")), make("dd", {}, this.told, this.which)),
+        ...this.tiles,
+      ),
       this.curve.node,
     );
     this.row = make("li", { class: "token-row" });
@@ -91,7 +141,8 @@ class TokenPanel {
     }
   }
 
-  // Another group came on screen: what is open is drawn for it once the scrub rests, or closes where there are no tokens.
+  // Another group came on screen: what is open is drawn for it once the scrub rests, or closes where there are no
+  // tokens.
   follow(line, recipe) {
     if (!this.card || (line === this.line && recipe === this.recipe)) return;
     Object.assign(this, { line, recipe });
@@ -118,7 +169,7 @@ class TokenPanel {
     for (const tile of this.tiles) conceal(tile, !explained && !["value", "advantage"].includes(tile.dataset.name));
     mark(this.chips, "aria-label", word("tokens_list", { n: this.card.index + 1 }));
     this.chips.replaceChildren(...this.credits.flatMap((credit, at) => this.chip(credit, at)));
-    this.list = [...this.chips.querySelectorAll(".chip")];
+    this.list = /** @type {HTMLElement[]} */ ([...this.chips.querySelectorAll(".chip")]);
     this.curve.show(this.credits);
     toggle(this.node, "stale", false);
     this.choose(Math.min(this.at, this.credits.length - 1));
@@ -126,14 +177,22 @@ class TokenPanel {
 
   chip({ piece, advantage }, at) {
     const text = piece === null ? String(at + 1) : visibleToken(piece);
-    const chip = make("span", { class: "chip", role: "option", id: `${this.name}-${at}`, "data-at": at, "aria-selected": "false" }, text);
+    const chip = make(
+      "span",
+      { class: "chip", role: "option", id: `${this.name}-${at}`, "data-at": at, "aria-selected": "false" },
+      text,
+    );
     const size = isNumber(advantage) ? Math.min(1, Math.abs(advantage) / FULL_TINT) : 0;
     chip.style.setProperty("--size", size.toFixed(3));
     if (advantage < 0) chip.classList.add("minus");
     if (piece !== null && typeof piece === "object") chip.classList.add("special");
     if (piece === "") chip.classList.add("joins");
-    set(chip, { "aria-label": word("token_label", { text, advantage: signed(advantage), value: figure(this.credits[at].value) }) });
-    return piece !== null && typeof piece === "string" && piece.includes("\n") ? [chip, make("span", { class: "line-end", role: "presentation" })] : [chip];
+    set(chip, {
+      "aria-label": word("token_label", { text, advantage: signed(advantage), value: figure(this.credits[at].value) }),
+    });
+    return piece !== null && typeof piece === "string" && piece.includes("\n")
+      ? [chip, make("span", { class: "line-end", role: "presentation" })]
+      : [chip];
   }
 
   choose(at) {
@@ -173,7 +232,14 @@ class TokenPanel {
     }
     if (event.target !== this.chips) return;
     const last = this.credits.length - 1;
-    const to = { ArrowLeft: this.at - 1, ArrowRight: this.at + 1, Home: 0, End: last, ArrowUp: this.near(-1), ArrowDown: this.near(1) }[event.key];
+    const to = {
+      ArrowLeft: this.at - 1,
+      ArrowRight: this.at + 1,
+      Home: 0,
+      End: last,
+      ArrowUp: this.near(-1),
+      ArrowDown: this.near(1),
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation();
@@ -189,6 +255,10 @@ class TokenPanel {
     if (!beyond.length) return this.at;
     const line = way > 0 ? beyond[0].offsetTop : beyond[beyond.length - 1].offsetTop;
     const row = beyond.filter((chip) => chip.offsetTop === line);
-    return Number(row.reduce((best, chip) => (Math.abs(middle(chip) - middle(here)) < Math.abs(middle(best) - middle(here)) ? chip : best)).dataset.at);
+    return Number(
+      row.reduce((best, chip) =>
+        Math.abs(middle(chip) - middle(here)) < Math.abs(middle(best) - middle(here)) ? chip : best,
+      ).dataset.at,
+    );
   }
 }

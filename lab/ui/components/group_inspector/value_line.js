@@ -1,12 +1,27 @@
-// The critic's values over the tokens of a completion, and beside them what really came, where that is known. A point on the line
-// is a token; what is said of it is tokens.js's.
+// The critic's values over the tokens of a completion, and beside them what really came, where that is known. A point
+// on the line is a token; what is said of it is tokens.js's.
 
 class ValueLine {
+  /** @type {number} */
+  count;
+  /** @type {number[]} */
+  guessed;
+  /** @type {number} */
+  lowest;
+  /** @type {number} */
+  span;
+
   constructor(onPoint) {
     this.value = draw("path", { class: "guessed" });
     this.came = draw("path", { class: "came" });
     this.zero = draw("path", { class: "zero" });
-    this.svg = draw("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" }, this.zero, this.came, this.value);
+    this.svg = draw(
+      "svg",
+      { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" },
+      this.zero,
+      this.came,
+      this.value,
+    );
     this.cursor = make("div", { class: "cursor" });
     this.dot = make("div", { class: "at" });
     this.high = make("span", { class: "high" });
@@ -14,7 +29,17 @@ class ValueLine {
     this.field = make("div", { class: "curve" }, this.svg, this.cursor, this.dot);
     this.cameKey = make("span", { class: "key-came" }, word("line_came"));
     const key = make("figcaption", {}, make("span", { class: "key-guessed" }, word("line_guessed")), this.cameKey);
-    this.node = make("figure", { class: "value-line" }, key, make("div", { class: "plot" }, make("div", { class: "ends", "aria-hidden": "true" }, this.high, this.low), this.field));
+    this.node = make(
+      "figure",
+      { class: "value-line" },
+      key,
+      make(
+        "div",
+        { class: "plot" },
+        make("div", { class: "ends", "aria-hidden": "true" }, this.high, this.low),
+        this.field,
+      ),
+    );
     this.field.addEventListener("pointermove", (event) => {
       const box = this.field.getBoundingClientRect();
       onPoint(Math.max(0, Math.min(this.count - 1, Math.floor(((event.clientX - box.left) / box.width) * this.count))));
@@ -28,7 +53,7 @@ class ValueLine {
     const all = [0, ...guessed, ...(known ? came : [])].filter(isNumber);
     const low = Math.min(...all);
     const span = Math.max(...all) - low || 1;
-    Object.assign(this, { count: credits.length, guessed, low0: low, span });
+    Object.assign(this, { count: credits.length, guessed, lowest: low, span });
     set(this.value, { d: trace(guessed, (value, at) => [this.x(at), this.y(value)]) });
     set(this.came, { d: known ? trace(came, (value, at) => [this.x(at), this.y(value)]) : "" });
     set(this.zero, { d: `M0 ${this.y(0).toFixed(1)}H1000` });
@@ -42,7 +67,7 @@ class ValueLine {
   }
 
   y(value) {
-    return 96 - (((isNumber(value) ? value : 0) - this.low0) / this.span) * 92;
+    return 96 - (((isNumber(value) ? value : 0) - this.lowest) / this.span) * 92;
   }
 
   point(at) {

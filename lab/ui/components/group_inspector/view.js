@@ -4,10 +4,38 @@
 const PLAY_PAUSE = 160;
 
 class Inspector {
+  /** @type {string | null} */
+  run;
+  /** @type {RunSummary | null} */
+  summary;
+  /** @type {RequestError | null} */
+  problem;
+  /** @type {{ step: number, rows: GroupRow[] }[]} */
+  timeline;
+  /** @type {ReturnType<typeof followRun> | null} */
+  feed;
+  /** @type {boolean} */
+  following;
+  /** @type {GroupLine | null} */
+  line;
+  /** @type {number | null} */
+  prompt;
+  /** @type {number} */
+  position;
+  /** @type {number} */
+  group;
+  /** @type {Threshold | null} */
+  choice;
+  /** @type {number | null} */
+  at;
+  /** @type {Steps} */
+  steps;
+
   constructor(root) {
     this.root = root;
     this.choice = null;
     this.visible = false;
+    this.display = new TextDisplay(() => this.view.redraw());
     this.redraw = spaced(() => this.showRun(), 150);
     this.fetchSoon = spaced(() => this.fetchLines(), 60);
     this.build();
@@ -20,24 +48,55 @@ class Inspector {
   build() {
     this.play = make("button", { type: "button", class: "play", "aria-label": word("play") }, "▶\uFE0E");
     this.spark = new Sparkline();
-    this.slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": word("step"), "data-testid": "step" });
+    this.slider = make("input", {
+      type: "range",
+      min: 0,
+      max: 0,
+      step: 1,
+      value: 0,
+      "aria-label": word("step"),
+      "data-testid": "step",
+    });
     this.stepNow = make("b");
     this.stepAll = make("span");
-    this.follow = make("button", { type: "button", class: "plain small follow", "aria-pressed": "false" }, "⇥ " + word("follow"));
+    this.follow = make(
+      "button",
+      { type: "button", class: "plain small follow", "aria-pressed": "false" },
+      "⇥ " + word("follow"),
+    );
     this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
     this.groups = new GroupChooser((group) => this.go(this.position, group));
     this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
-    this.view = new GroupView();
+    this.view = new GroupView(this.display);
     this.empty = make("div", { class: "empty", role: "status" });
-    const step = make("div", { class: "step" }, make("span", { class: "caption" }, word("step")), make("span", { class: "of" }, this.stepNow, this.stepAll), this.follow);
+    const step = make(
+      "div",
+      { class: "step" },
+      make("span", { class: "caption" }, word("step")),
+      make("span", { class: "of" }, this.stepNow, this.stepAll),
+      this.follow,
+    );
     const panel = make(
       "div",
       { class: "panel" },
       make("div", { class: "scrub" }, this.play, make("div", { class: "track" }, this.spark.node, this.slider), step),
-      make("div", { class: "choose" }, this.prompts.node, make("div", { class: "within" }, make("span", { class: "caption" }, word("groups_caption")), this.groups.node)),
+      make(
+        "div",
+        { class: "choose" },
+        this.prompts.node,
+        make("div", { class: "within" }, make("span", { class: "caption" }, word("groups_caption")), this.groups.node),
+      ),
       this.threshold.node,
     );
-    this.body = make("div", { class: "body" }, this.view.head, panel, this.view.summary, this.view.strip.node, this.view.cards.node);
+    this.body = make(
+      "div",
+      { class: "body" },
+      this.view.head,
+      panel,
+      this.view.summary,
+      this.view.strip.node,
+      this.view.cards.node,
+    );
     this.root.replaceChildren(this.empty, this.body);
     this.wire();
   }
@@ -82,7 +141,7 @@ class Inspector {
       this.problem = error;
     }
     this.loaded = true;
-    this.settle(step ?? (again ? this.at ?? this.wanted : null));
+    this.settle(step ?? (again ? (this.at ?? this.wanted) : null));
     this.at = this.timeline.length ? this.timeline[this.position].step : null;
     this.showRun();
   }
@@ -100,15 +159,19 @@ class Inspector {
 
   listen() {
     const steps = this.steps;
-    this.feed = followRun(this.run, (frame) => {
-      if (steps !== this.steps) return;
-      if (frame.reset && this.fed) steps.forget();
-      this.fed = true;
-      this.summary = { ...this.summary, ...frame.run };
-      steps.add(frame.groups);
-      if (!steps.knowsPrompts) this.askPrompts();
-      this.redraw();
-    }, () => this.redraw());
+    this.feed = followRun(
+      this.run,
+      (frame) => {
+        if (steps !== this.steps) return;
+        if (frame.reset && this.fed) steps.forget();
+        this.fed = true;
+        this.summary = { ...this.summary, ...frame.run };
+        steps.add(frame.groups);
+        if (!steps.knowsPrompts) this.askPrompts();
+        this.redraw();
+      },
+      () => this.redraw(),
+    );
     this.fed = false;
     this.feed.show(this.visible);
   }
@@ -193,30 +256,36 @@ class Inspector {
 
   showSpark() {
     if (!this.sparkWidth || !this.timeline.length) return;
-    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row[3], 0) / rows.length);
-    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row[3]));
-    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row[3]));
+    const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row.mean, 0) / rows.length);
+    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row.mean));
+    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row.mean));
     this.spark.show(means, this.sparkWidth, 38);
   }
 
   showStep() {
     const entry = this.timeline[this.position];
     if (!entry) return;
-    const row = entry.rows.find((one) => one[1] === this.group) || entry.rows[Math.min(entry.rows.length - 1, this.group)] || entry.rows[0];
+    const row =
+      entry.rows.find((one) => one.group === this.group) ||
+      entry.rows[Math.min(entry.rows.length - 1, this.group)] ||
+      entry.rows[0];
     this.at = entry.step;
     const last = Math.max(this.timeline[this.timeline.length - 1].step, (this.summary && this.summary.steps) || 0);
     mark(this.root, "data-step", entry.step);
     say(this.stepNow, String(entry.step));
     say(this.stepAll, " / " + last);
-    if (this.slider.value !== String(this.position)) this.slider.value = this.position;
-    this.slider.style.setProperty("--filled", (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%");
+    if (this.slider.value !== String(this.position)) this.slider.value = String(this.position);
+    this.slider.style.setProperty(
+      "--filled",
+      (this.timeline.length > 1 ? (this.position / (this.timeline.length - 1)) * 100 : 100) + "%",
+    );
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    this.groups.show(entry.rows, row[1], this.meanLow, this.meanHigh);
-    const line = this.steps.line(entry.step, row[1]);
+    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh);
+    const line = this.steps.line(entry.step, row.group);
     mark(this.root, "aria-busy", line ? null : "true");
-    if (line) this.showLine(line, row[1]);
-    else this.view.showRow(row, this.steps.prompts[row[2]]);
+    if (line) this.showLine(line, row.group);
+    else this.view.showRow(row, this.steps.prompts[row.prompt]);
     this.fetchSoon();
   }
 
@@ -300,15 +369,19 @@ class Inspector {
   key(event) {
     const { target, key } = event;
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-    if (!move || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
+    if (!move || isComposing(event) || event.altKey || event.ctrlKey || event.metaKey || !this.timeline.length) return;
     const field = target.closest("select, input, textarea, .text");
     if (field && field !== this.slider) return;
     event.preventDefault();
     if (move[0]) return this.scrubbed(this.position + move[0]);
     const rows = this.timeline[this.position].rows;
     const now = Number(this.root.getAttribute("data-group"));
-    const place = Math.max(0, rows.findIndex((row) => row[1] === now)) + move[1];
-    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))][1]);
+    const place =
+      Math.max(
+        0,
+        rows.findIndex((row) => row.group === now),
+      ) + move[1];
+    this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))].group);
   }
 }
 

@@ -21,6 +21,19 @@ function metricWhy(name, algorithm) {
 const metricFigure = (name, value) => (SHARES.test(name) && isNumber(value) ? figure(value * 100, 1) + " %" : brief(value));
 
 class Chart {
+  /** @type {Series} */
+  train;
+  /** @type {Series} */
+  held;
+  /** @type {number} */
+  last;
+  /** @type {number} */
+  width;
+  /** @type {number} */
+  low;
+  /** @type {number} */
+  high;
+
   constructor(name, algorithm) {
     this.name = name;
     this.value = make("span", { class: "value" });

@@ -6,6 +6,15 @@ const NARROW = 620;
 const FEW = 6;
 
 class LiveCurves {
+  /** @type {string | null} */
+  run;
+  /** @type {ReturnType<typeof followRun> | null} */
+  feed;
+  /** @type {number | null} */
+  pointed;
+  /** @type {boolean} */
+  lost;
+
   constructor(root) {
     this.root = root;
     this.weight = 0.8;
@@ -48,7 +57,7 @@ class LiveCurves {
     this.body = make("div", { class: "body" }, this.status.node, this.notes.node, this.warnings.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
     this.root.replaceChildren(this.empty, this.body);
     this.grid.addEventListener("pointermove", (event) => {
-      const node = event.target.closest(".chart");
+      const node = event.target instanceof Element && /** @type {HTMLElement} */ (event.target.closest(".chart"));
       const chart = node && this.charts.get(node.dataset.metric);
       if (chart && chart.last) this.point(chart.stepAt(event.clientX));
     });

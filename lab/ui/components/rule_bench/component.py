@@ -19,7 +19,7 @@ from lab.rules.sources import source_of
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *("talk.js", "highlight.js", "editor.js", "shelf.js", "draft.js", "rules.js", "table.js"),
+    *("jobs.js", "highlight.js", "editor.js", "saved_drafts.js", "draft.js", "rules.js", "table.js"),
     *("samples.js", "sets.js", "preflight.js", "whatif.js", "view.js"),
 )
 EXAMPLES = Path(__file__).parent / "examples.toml"

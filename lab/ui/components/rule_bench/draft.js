@@ -1,25 +1,39 @@
-// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser (shelf.js), so that it survives a reload,
-// and every change can be taken back. Nothing from the server or from another tab is ever written over it but by a click.
+// What stands on the bench: the rule set, the samples, the share T. It is kept in this browser (saved_drafts.js), so
+// that it survives a reload, and every change can be taken back. Nothing from the server or from another tab is ever
+// written over it but by a click.
 
 const HISTORY = 200;
 const BURST = 1200;
 
 class Draft {
-  constructor(fresh, onChange, onShelf) {
+  /** @type {BenchDraft} */
+  now;
+  /** @type {BenchDraft[]} */
+  past;
+  /** @type {BenchDraft[]} */
+  future;
+  /** @type {string} */
+  burst;
+  /** @type {number} */
+  at;
+  /** @type {boolean} */
+  touched;
+
+  constructor(fresh, onChange, onSaved) {
     this.onChange = onChange;
-    this.onShelf = onShelf;
+    this.onSaved = onSaved;
     this.past = [];
     this.future = [];
-    this.shelf = new Shelf();
-    this.now = this.shelf.read() || fresh();
+    this.savedDrafts = new SavedDrafts();
+    this.now = this.savedDrafts.read() || fresh();
     this.later = spaced(() => this.store(), 300);
-    addEventListener("pagehide", () => (this.touched || this.shelf.bare) && this.store());
-    addEventListener("storage", ({ key }) => key && key.startsWith(SHELF) && onShelf());
+    addEventListener("pagehide", () => (this.touched || this.savedDrafts.bare) && this.store());
+    addEventListener("storage", ({ key }) => key && key.startsWith(DRAFTS_KEY) && onSaved());
   }
 
   store() {
-    this.shelf.write(this.now);
-    this.onShelf();
+    this.savedDrafts.write(this.now);
+    this.onSaved();
   }
 
   save() {
@@ -65,12 +79,32 @@ class Draft {
 const isText = (value) => typeof value === "string";
 
 function isDraft(kept) {
-  const pinFits = (pin) => pin && isText(pin.prompt) && isText(pin.completion) && isText(pin.answer) && isNumber(pin.expected);
-  const ruleFits = (rule) => rule && isText(rule.name) && [rule.weight, rule.fallback, rule.low, rule.high].every(isNumber) && (rule.source === null || isText(rule.source)) && Array.isArray(rule.pins) && rule.pins.every(pinFits);
+  const pinFits = (pin) =>
+    pin && isText(pin.prompt) && isText(pin.completion) && isText(pin.answer) && isNumber(pin.expected);
+  const ruleFits = (rule) =>
+    rule &&
+    isText(rule.name) &&
+    [rule.weight, rule.fallback, rule.low, rule.high].every(isNumber) &&
+    (rule.source === null || isText(rule.source)) &&
+    Array.isArray(rule.pins) &&
+    rule.pins.every(pinFits);
   const sampleFits = (sample) => sample && isText(sample.text);
-  const groupFits = (group) => group && isText(group.prompt) && isText(group.answer) && Array.isArray(group.completions) && group.completions.every(sampleFits);
+  const groupFits = (group) =>
+    group &&
+    isText(group.prompt) &&
+    isText(group.answer) &&
+    Array.isArray(group.completions) &&
+    group.completions.every(sampleFits);
   return Boolean(
-    kept && isText(kept.name) && Array.isArray(kept.rules) && kept.rules.every(ruleFits) && Array.isArray(kept.groups) && kept.groups.every(groupFits) && isNumber(kept.fraction) && kept.source && isText(kept.source.kind),
+    kept &&
+    isText(kept.name) &&
+    Array.isArray(kept.rules) &&
+    kept.rules.every(ruleFits) &&
+    Array.isArray(kept.groups) &&
+    kept.groups.every(groupFits) &&
+    isNumber(kept.fraction) &&
+    kept.source &&
+    isText(kept.source.kind),
   );
 }
 
@@ -83,8 +117,18 @@ function freeName(name, rules) {
   return `${name}_${number}`;
 }
 
-const written = (name, source) => ({ name, source, description: "", weight: 1, fallback: 0, low: 0, high: 1, pins: [] });
+const written = (name, source) => ({
+  name,
+  source,
+  description: "",
+  weight: 1,
+  fallback: 0,
+  low: 0,
+  high: 1,
+  pins: [],
+});
 const readyMade = (name) => written(name, null);
 
 // Where a rule's test of this completion stands among its pins; −1 where it has none.
-const pinOf = (rule, group, text) => rule.pins.findIndex((pin) => pin.prompt === group.prompt && pin.completion === text && pin.answer === group.answer);
+const pinOf = (rule, group, text) =>
+  rule.pins.findIndex((pin) => pin.prompt === group.prompt && pin.completion === text && pin.answer === group.answer);

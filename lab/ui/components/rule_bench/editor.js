@@ -1,5 +1,6 @@
-// The code editor: a text area over its own coloured copy, with line numbers and marks on lines that are wrong. The browser keeps the
-// undo of what is typed; Tab indents, and after Escape it leaves the editor as anywhere else. What the code means is not known here.
+// The code editor: a text area over its own coloured copy, with line numbers and marks on lines that are wrong. The
+// browser keeps the undo of what is typed; Tab indents, and after Escape it leaves the editor as anywhere else. What
+// the code means is not known here.
 
 const INDENT = "    ";
 
@@ -61,14 +62,18 @@ class Editor {
       const line = (this.lines[place] = this.lines[place] || this.newLine(place));
       if (line.text !== text || line.from !== open) {
         const coloured = colourLine(text, open);
-        line.node.replaceChildren(...coloured.pieces.map(([kind, piece]) => (kind ? make("span", { class: "py-" + kind }, piece) : piece)), "\u200b");
+        line.node.replaceChildren(
+          ...coloured.pieces.map(([kind, piece]) => (kind ? make("span", { class: "py-" + kind }, piece) : piece)),
+          "\u200b",
+        );
         Object.assign(line, { text, from: open, to: coloured.open });
       }
       open = line.to;
     });
     for (const line of this.lines.splice(texts.length)) line.node.remove();
-    this.area.style.setProperty("--digits", String(texts.length).length);
-    this.copy.style.setProperty("--digits", String(texts.length).length);
+    const digits = String(String(texts.length).length);
+    this.area.style.setProperty("--digits", digits);
+    this.copy.style.setProperty("--digits", digits);
   }
 
   newLine(place) {
@@ -80,7 +85,10 @@ class Editor {
   }
 
   goTo(number) {
-    const before = this.area.value.split("\n").slice(0, number - 1).join("\n");
+    const before = this.area.value
+      .split("\n")
+      .slice(0, number - 1)
+      .join("\n");
     const start = before.length + (number > 1 ? 1 : 0);
     const line = this.area.value.split("\n")[number - 1] || "";
     this.area.focus();
@@ -90,20 +98,22 @@ class Editor {
   }
 
   key(event) {
+    if (isComposing(event)) return undefined;
     if (event.key === "Escape") return void (this.leaving = true);
     if (event.key === "Tab") {
-      if (this.leaving || this.area.readOnly || event.ctrlKey || event.altKey || event.metaKey) return;
+      if (this.leaving || this.area.readOnly || event.ctrlKey || event.altKey || event.metaKey) return undefined;
       event.preventDefault();
       return this.indent(event.shiftKey);
     }
     if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) this.leaving = false;
-    if (this.area.readOnly || event.isComposing) return;
+    if (this.area.readOnly) return undefined;
     if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.altKey) this.newline(event);
     if (event.key === "Backspace" && !event.ctrlKey && !event.metaKey && !event.altKey) this.unindentByBackspace(event);
     if (event.key === "/" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.comment();
     }
+    return undefined;
   }
 
   newline(event) {
@@ -134,9 +144,13 @@ class Editor {
   }
 
   comment() {
-    const chosen = this.chosenLines().text.split("\n").filter((line) => line.trim());
+    const chosen = this.chosenLines()
+      .text.split("\n")
+      .filter((line) => line.trim());
     const all = chosen.every((line) => /^\s*#/.test(line));
-    this.eachLine((line) => (all ? line.replace(/^(\s*)# ?/, "$1") : line.trim() ? line.replace(/^(\s*)/, "$1# ") : line));
+    this.eachLine((line) =>
+      all ? line.replace(/^(\s*)# ?/, "$1") : line.trim() ? line.replace(/^(\s*)/, "$1# ") : line,
+    );
   }
 
   chosenLines() {
@@ -150,7 +164,8 @@ class Editor {
 
   eachLine(change) {
     const { from, to, text } = this.chosenLines();
-    const caret = this.area.selectionStart === this.area.selectionEnd ? this.area.value.length - this.area.selectionEnd : null;
+    const caret =
+      this.area.selectionStart === this.area.selectionEnd ? this.area.value.length - this.area.selectionEnd : null;
     const changed = text.split("\n").map(change).join("\n");
     if (changed === text) return;
     this.area.setSelectionRange(from, to);

@@ -1,12 +1,25 @@
-// Colours Python source, line by line: what kind each piece of a line is, and whether a string goes on in the next line. It knows no
-// page; what is not recognised stays plain.
+// Colours Python source, line by line: what kind each piece of a line is, and whether a string goes on in the next
+// line. It knows no page; what is not recognised stays plain.
 
 const PYTHON_WORDS = new Set(
-  ("and as assert async await break class continue def del elif else except finally for from global if import in is lambda " +
-    "nonlocal not or pass raise return try while with yield match case").split(" "),
+  (
+    "and as assert async await break class continue def del elif else except finally for from global if import in " +
+    "is lambda " +
+    "nonlocal not or pass raise return try while with yield match case"
+  ).split(" "),
 );
 const PYTHON_VALUES = new Set(["None", "True", "False", "prompt", "completion", "answer"]);
-const PYTHON_PIECE = /(?<comment>#.*)|(?<text>[rbfRBF]{0,2}(?:"""|'''|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?))|(?<number>\b\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?)|(?<name>[^\W\d]\w*)/gu;
+const PYTHON_PIECE = new RegExp(
+  [
+    /(?<comment>#.*)/,
+    /(?<text>[rbfRBF]{0,2}(?:"""|'''|"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?))/,
+    /(?<number>\b\d[\d_]*\.?\d*(?:[eE][+-]?\d+)?)/,
+    /(?<name>[^\W\d]\w*)/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "gu",
+);
 
 // [[kind, text]…] of one line; `open` is the quotation mark of a long string that began above, or "".
 function colourLine(line, open) {
@@ -34,7 +47,14 @@ function colourLine(line, open) {
       closing(found.index + text.length);
       continue;
     }
-    const kind = comment !== undefined ? "comment" : text !== undefined ? "text" : number !== undefined ? "number" : kindOfName(name, defines);
+    const kind =
+      comment !== undefined
+        ? "comment"
+        : text !== undefined
+          ? "text"
+          : number !== undefined
+            ? "number"
+            : kindOfName(name, defines);
     defines = name === "def" || name === "class";
     push(kind, found.index + found[0].length);
   }

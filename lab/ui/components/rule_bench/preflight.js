@@ -1,5 +1,5 @@
-// Will it learn? Samples the start model on some prompts, scores what it writes by the rules on the bench, and says what a run would find
-// to learn from. The sampling is a job of the lab's; the verdict and its numbers come from there.
+// Will it learn? Samples the start model on some prompts, scores what it writes by the rules on the bench, and says
+// what a run would find to learn from. The sampling is a job of the lab's; the verdict and its numbers come from there.
 
 const PREFLIGHT_KEY = "lab-preflight";
 const recipes = JSON.parse(props.recipes || "{}");
@@ -7,15 +7,36 @@ const recipes = JSON.parse(props.recipes || "{}");
 class Preflight {
   constructor(bench) {
     this.bench = bench;
-    this.preset = make("select", { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" }, ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])));
+    this.preset = make(
+      "select",
+      { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" },
+      ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])),
+    );
     this.preset.value = Object.keys(recipes).find((name) => name.endsWith("/grpo")) || this.preset.value;
     this.preset.addEventListener("change", () => this.offerModels());
-    this.model = make("select", { class: "plain", "aria-label": word("start_model"), "data-testid": "preflight-model" });
-    this.people = make("select", { class: "plain", "aria-label": word("people"), "data-testid": "preflight-people", hidden: true });
+    this.model = make("select", {
+      class: "plain",
+      "aria-label": word("start_model"),
+      "data-testid": "preflight-model",
+    });
+    this.people = make("select", {
+      class: "plain",
+      "aria-label": word("people"),
+      "data-testid": "preflight-people",
+      hidden: true,
+    });
     this.models = [];
     this.offerModels();
-    this.count = make("select", { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" }, ...options([["", word("a_minute")], ...[16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })])]));
-    this.begin = make("button", { type: "button", class: "plain strong", "data-testid": "preflight-start" }, word("preflight_start"));
+    this.count = make(
+      "select",
+      { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" },
+      ...options([["", word("a_minute")], ...[16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })])]),
+    );
+    this.begin = make(
+      "button",
+      { type: "button", class: "plain strong", "data-testid": "preflight-start" },
+      word("preflight_start"),
+    );
     this.begin.addEventListener("click", () => this.start());
     this.end = make("button", { type: "button", class: "plain", hidden: true }, word("cancel"));
     this.end.addEventListener("click", () => this.job && endJob(this.job));
@@ -25,7 +46,16 @@ class Preflight {
     this.report = make("div", { class: "report", "data-testid": "preflight-report" });
     this.asking = make("div", { class: "row" }, this.preset, this.model, this.count, this.people, this.begin, this.end);
     this.onlyOwner = make("p", { class: "quiet" }, word("preflight_owner"));
-    this.node = make("details", { class: "box more", "data-testid": "preflight" }, make("summary", {}, make("h3", {}, word("preflight")), make("span", { class: "quiet" }, word("preflight_about"))), this.asking, this.onlyOwner, this.bar, this.told, this.report);
+    this.node = make(
+      "details",
+      { class: "box more", "data-testid": "preflight" },
+      make("summary", {}, make("h3", {}, word("preflight")), make("span", { class: "quiet" }, word("preflight_about"))),
+      this.asking,
+      this.onlyOwner,
+      this.bar,
+      this.told,
+      this.report,
+    );
     this.node.addEventListener("toggle", () => this.node.open && this.opened());
     const kept = localStorage.getItem(PREFLIGHT_KEY);
     if (kept) this.node.open = true;
@@ -58,7 +88,9 @@ class Preflight {
     const own = recipes[this.preset.value]?.recipe.model;
     const here = !this.models.length || this.models.some(([model]) => model === own);
     const named = here ? own : word("model_not_here", { model: own });
-    this.model.replaceChildren(...options([...(own ? [[own, named]] : []), ...this.models.filter(([model]) => model !== own)]));
+    this.model.replaceChildren(
+      ...options([...(own ? [[own, named]] : []), ...this.models.filter(([model]) => model !== own)]),
+    );
     this.model.value = chosen;
     if (!this.model.value && own) this.model.value = own;
   }
@@ -77,10 +109,19 @@ class Preflight {
   }
 
   async start() {
-    const recipe = { ...recipes[this.preset.value].recipe, model: this.model.value, rules: this.bench.state.rules.map(usedRule) };
+    const recipe = {
+      ...recipes[this.preset.value].recipe,
+      model: this.model.value,
+      rules: this.bench.state.rules.map(usedRule),
+    };
     this.report.replaceChildren();
     try {
-      const { id } = await askLab("api/jobs", { kind: "preflight", spec: { recipe, prompts: Number(this.count.value) || null, collection: this.people.value } });
+      const { id } = await fetchJson("api/jobs", {
+        body: {
+          kind: "preflight",
+          spec: { recipe, prompts: Number(this.count.value) || null, collection: this.people.value },
+        },
+      });
       localStorage.setItem(PREFLIGHT_KEY, id);
       await this.follow(id);
     } catch (error) {
@@ -117,26 +158,74 @@ class Preflight {
     const between = ({ low, high }) => `(${figure(low * 100, 0)}–${percent(high)})`;
     const { verdict, no_spread: flat } = report;
     const sign = { good: "✓", warning: "!", bad: "✕" }[verdict.kind];
-    const head = make("p", { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind }, make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })), " ", preflightWord(verdict.key, withLabels(verdict.params)));
-    const notes = make("ul", { class: "notes" }, ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))));
+    const head = make(
+      "p",
+      { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind },
+      make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })),
+      " ",
+      preflightWord(verdict.key, withLabels(verdict.params)),
+    );
+    const notes = make(
+      "ul",
+      { class: "notes" },
+      ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))),
+    );
+    /** @type {[string, string, any?][]} */
     const facts = [
       ["number_reward", `${figure(report.reward.mean)} ± ${figure(report.reward.std)}`],
       ["number_group_std", figure(report.group_std)],
       ["number_no_spread", `${percent(flat.share)} ${between(flat)}`],
       ["number_truncated", percent(report.truncated)],
-      ["number_tokens", figure(typeof report.tokens === "object" && report.tokens ? report.tokens.mean : report.tokens, 1)],
+      [
+        "number_tokens",
+        figure(typeof report.tokens === "object" && report.tokens ? report.tokens.mean : report.tokens, 1),
+      ],
     ];
     const { people } = report;
     if (people) facts.push(["number_people", `${percent(people.agree)} ${between(people)}`, people]);
-    const tiles = make("dl", { class: "tiles" }, ...facts.map(([key, value, holes]) => make("div", { class: "tile", "data-fact": key }, make("dt", {}, preflightWord(key, holes)), make("dd", {}, value), holes && holes.ties ? make("dd", { class: "besides" }, preflightWord(key + "_ties", holes)) : null)));
+    const tiles = make(
+      "dl",
+      { class: "tiles" },
+      ...facts.map(([key, value, holes]) =>
+        make(
+          "div",
+          { class: "tile", "data-fact": key },
+          make("dt", {}, preflightWord(key, holes)),
+          make("dd", {}, value),
+          holes && holes.ties ? make("dd", { class: "besides" }, preflightWord(key + "_ties", holes)) : null,
+        ),
+      ),
+    );
     const columns = ["rule", "weight", "mean", "std", "errors", "variance"];
-    const line = make("tr", {}, ...columns.map((column, place) => make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column))));
+    const line = make(
+      "tr",
+      {},
+      ...columns.map((column, place) =>
+        make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column)),
+      ),
+    );
     const rows = report.rules.map((rule) => {
-      const cells = [plainFigure(rule.weight), figure(rule.mean), figure(rule.std), percent(rule.errors), percent(rule.share_of_variance)];
-      return make("tr", { class: rule.name === report.dominant ? "dominant" : "" }, make("th", { scope: "row", class: "writing" }, ruleLabel(rule.name)), ...cells.map((cell) => make("td", {}, cell)));
+      const cells = [
+        plainFigure(rule.weight),
+        figure(rule.mean),
+        figure(rule.std),
+        percent(rule.errors),
+        percent(rule.share_of_variance),
+      ];
+      return make(
+        "tr",
+        { class: rule.name === report.dominant ? "dominant" : "" },
+        make("th", { scope: "row", class: "writing" }, ruleLabel(rule.name)),
+        ...cells.map((cell) => make("td", {}, cell)),
+      );
     });
     const beside = (title, table) => make("section", {}, make("h4", {}, title), table);
-    const tables = make("div", { class: "tables" }, beside(word("rules"), scrolled(word("rules"), line, rows)), beside(preflightWord("together"), correlations(report)));
+    const tables = make(
+      "div",
+      { class: "tables" },
+      beside(word("rules"), scrolled(word("rules"), line, rows)),
+      beside(preflightWord("together"), correlations(report)),
+    );
     this.report.replaceChildren(head, notes, tiles, tables);
   }
 }
@@ -144,8 +233,15 @@ class Preflight {
 // How the rules go with each other and with the length: a row a rule, a column a rule by its number.
 function correlations({ rules, correlations: pairs, with_length: rewardWithLength }) {
   const columns = rules.slice(0, -1);
-  const head = make("tr", {}, make("th", { scope: "col", class: "writing" }, preflightWord("column_rule")), ...columns.map((rule, place) => make("th", { scope: "col", title: ruleLabel(rule.name) }, String(place + 1))), make("th", { scope: "col" }, preflightWord("column_length")));
-  const row = (label, cells) => make("tr", {}, make("th", { scope: "row", class: "writing" }, label), ...cells.map((cell) => make("td", {}, cell)));
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col", class: "writing" }, preflightWord("column_rule")),
+    ...columns.map((rule, place) => make("th", { scope: "col", title: ruleLabel(rule.name) }, String(place + 1))),
+    make("th", { scope: "col" }, preflightWord("column_length")),
+  );
+  const row = (label, cells) =>
+    make("tr", {}, make("th", { scope: "row", class: "writing" }, label), ...cells.map((cell) => make("td", {}, cell)));
   const between = (first, second) => pairs.find((pair) => pair[0] === first.name && pair[1] === second.name);
   const rows = rules.map((rule, place) => {
     const cells = columns.map((other) => (between(other, rule) ? signed(between(other, rule)[2]) : ""));
@@ -157,7 +253,12 @@ function correlations({ rules, correlations: pairs, with_length: rewardWithLengt
   return node;
 }
 
-const scrolled = (label, head, rows) => make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": label }, make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, ...rows)));
+const scrolled = (label, head, rows) =>
+  make(
+    "div",
+    { class: "scroll", role: "region", tabindex: 0, "aria-label": label },
+    make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, ...rows)),
+  );
 
 // A rule as a recipe holds it.
 function usedRule(rule) {

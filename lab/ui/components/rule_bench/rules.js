@@ -1,5 +1,5 @@
-// The left side of the bench: the rules of the set with their weights, and the selected one with its source. It shows the draft and asks
-// it for changes; what a rule scores is the table's.
+// The left side of the bench: the rules of the set with their weights, and the selected one with its source. It shows
+// the draft and asks it for changes; what a rule scores is the table's.
 
 const RULE_COLOURS = 8;
 const ruleColour = (place) => `var(--rule-${place % RULE_COLOURS})`;
@@ -13,10 +13,17 @@ const sources = JSON.parse(props.sources || "{}");
 const labelOf = (rule) => (rule.source === null ? ruleLabel(rule.name) : rule.name);
 const aboutOf = (rule) => (rule.source === null ? aboutReady(rule.name) : rule.description);
 
-// A field for a number: what is no number in its range is marked and changes nothing, and is never overwritten while it has the focus.
+// A field for a number: what is no number in its range is marked and changes nothing, and is never overwritten while it
+// has the focus.
 class Figure {
   constructor(name, attributes, onChange) {
-    this.input = make("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "figure", ...attributes });
+    this.input = make("input", {
+      type: "text",
+      inputmode: "decimal",
+      autocomplete: "off",
+      class: "figure",
+      ...attributes,
+    });
     this.name = name;
     this.input.addEventListener("input", () => {
       const value = readFigure(this.input.value);
@@ -39,7 +46,11 @@ class Figure {
 const plainFigure = (value) => String(Number(value.toPrecision(12))).replace("-", "−");
 
 function readFigure(text) {
-  const tidy = text.trim().replace(/[−–]/g, "-").replace("，", ".").replace(/^(-?\d*),(\d+)$/, "$1.$2");
+  const tidy = text
+    .trim()
+    .replace(/[−–]/g, "-")
+    .replace("，", ".")
+    .replace(/^(-?\d*),(\d+)$/, "$1.$2");
   if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(tidy)) return null;
   const value = Number(tidy);
   return Number.isFinite(value) ? value : null;
@@ -52,7 +63,12 @@ class RuleRow {
     this.swatch = make("span", { class: "swatch" });
     this.label = make("span", { class: "rule-label" });
     this.kind = make("span", { class: "rule-kind" });
-    this.pick = make("button", { type: "button", class: "pick", "data-testid": "rule-row" }, this.swatch, make("span", { class: "rule-names" }, this.label, this.kind));
+    this.pick = make(
+      "button",
+      { type: "button", class: "pick", "data-testid": "rule-row" },
+      this.swatch,
+      make("span", { class: "rule-names" }, this.label, this.kind),
+    );
     this.pick.addEventListener("click", () => bench.choose(this.place));
     this.weight = new Figure("weight", {}, (value) => bench.editRule(this.place, "weight", value));
     const times = make("label", { class: "weight" }, make("span", { "aria-hidden": "true" }, "×"), this.weight.input);
@@ -82,10 +98,18 @@ class RuleRow {
   }
 }
 
-const ICON_PATHS = { up: "M3.5 10 8 5.5 12.5 10", down: "M3.5 6 8 10.5 12.5 6", remove: "M2.5 4.5h11M6 4.5V2.8h4v1.7M4 4.5l.6 8.7h6.8l.6-8.7" };
+const ICON_PATHS = {
+  up: "M3.5 10 8 5.5 12.5 10",
+  down: "M3.5 6 8 10.5 12.5 6",
+  remove: "M2.5 4.5h11M6 4.5V2.8h4v1.7M4 4.5l.6 8.7h6.8l.6-8.7",
+};
 
 function iconButton(sign, onClick) {
-  const shape = draw("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, draw("path", { d: ICON_PATHS[sign] }));
+  const shape = draw(
+    "svg",
+    { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    draw("path", { d: ICON_PATHS[sign] }),
+  );
   const button = make("button", { type: "button", class: "icon" }, shape);
   button.addEventListener("click", onClick);
   return button;
@@ -101,8 +125,14 @@ class RuleList {
     this.bench = bench;
     this.rows = [];
     this.list = make("ol", { class: "rule-list", "aria-label": word("rules") });
-    this.add = make("button", { type: "button", class: "plain strong", "data-testid": "write-rule" }, "+ " + word("write_rule"));
-    this.add.addEventListener("click", () => bench.addRule(written(freeName("my_rule", bench.state.rules), examples.blank)));
+    this.add = make(
+      "button",
+      { type: "button", class: "plain strong", "data-testid": "write-rule" },
+      "+ " + word("write_rule"),
+    );
+    this.add.addEventListener("click", () =>
+      bench.addRule(written(freeName("my_rule", bench.state.rules), examples.blank)),
+    );
     this.choose = make("select", { class: "plain", "aria-label": word("add_ready"), "data-testid": "add-ready" });
     this.choose.addEventListener("change", () => {
       const wanted = this.choose.value;
@@ -110,7 +140,14 @@ class RuleList {
       if (wanted) bench.addRule(readyMade(wanted));
     });
     this.none = make("p", { class: "quiet none" }, word("no_rules"));
-    this.node = make("section", { class: "box rules-box" }, make("h3", {}, word("rules")), this.none, this.list, make("div", { class: "row" }, this.add, this.choose));
+    this.node = make(
+      "section",
+      { class: "box rules-box" },
+      make("h3", {}, word("rules")),
+      this.none,
+      this.list,
+      make("div", { class: "row" }, this.add, this.choose),
+    );
   }
 
   show({ rules, chosen }, problems) {
@@ -120,13 +157,18 @@ class RuleList {
       this.list.append(row.node);
     }
     for (const row of this.rows.splice(rules.length)) row.node.remove();
-    rules.forEach((rule, place) => this.rows[place].show(rule, place, rules.length, place === chosen, Boolean((problems[place] || []).length)));
+    rules.forEach((rule, place) =>
+      this.rows[place].show(rule, place, rules.length, place === chosen, Boolean((problems[place] || []).length)),
+    );
     conceal(this.none, rules.length > 0);
     const taken = rules.filter((rule) => rule.source === null).map((rule) => rule.name);
     const free = Object.keys(abouts.en || {}).filter((each) => !taken.includes(each));
     if (free.join() === this.offered) return;
     this.offered = free.join();
-    this.choose.replaceChildren(make("option", { value: "" }, "+ " + word("add_ready")), ...free.map((each) => make("option", { value: each }, ruleLabel(each))));
+    this.choose.replaceChildren(
+      make("option", { value: "" }, "+ " + word("add_ready")),
+      ...free.map((each) => make("option", { value: each }, ruleLabel(each))),
+    );
     this.choose.disabled = !free.length;
   }
 }
@@ -138,16 +180,38 @@ class RulePanel {
     this.editors = new Map();
     this.title = make("h3", {});
     this.about = make("p", { class: "quiet about" });
-    this.name = make("input", { type: "text", maxlength: 80, autocomplete: "off", spellcheck: "false", class: "name", "data-testid": "rule-name" });
+    this.name = make("input", {
+      type: "text",
+      maxlength: 80,
+      autocomplete: "off",
+      spellcheck: "false",
+      class: "name",
+      "data-testid": "rule-name",
+    });
     this.name.addEventListener("input", () => edit("name")(this.name.value));
     this.description = make("input", { type: "text", maxlength: 2000, autocomplete: "off", class: "describe" });
     this.description.addEventListener("input", () => edit("description")(this.description.value));
-    this.copy = make("button", { type: "button", class: "plain strong", "data-testid": "edit-copy" }, "✎ " + word("edit_copy"));
+    this.copy = make(
+      "button",
+      { type: "button", class: "plain strong", "data-testid": "edit-copy" },
+      "✎ " + word("edit_copy"),
+    );
     this.copy.addEventListener("click", () => bench.copyToEdit());
     this.figures = ["low", "high", "fallback"].map((field) => new Figure(field, {}, edit(field)));
-    const labelled = (key, input, style) => make("label", { class: "field " + style }, make("span", {}, word(key)), input);
-    this.typed = make("div", { class: "entries" }, labelled("name", this.name, "wide"), labelled("description", this.description, "wider"));
-    this.bounds = make("div", { class: "entries" }, ...this.figures.map((one) => labelled(one.name, one.input, "narrow")), make("p", { class: "quiet hint" }, word("bounds_hint")));
+    const labelled = (key, input, style) =>
+      make("label", { class: "field " + style }, make("span", {}, word(key)), input);
+    this.typed = make(
+      "div",
+      { class: "entries" },
+      labelled("name", this.name, "wide"),
+      labelled("description", this.description, "wider"),
+    );
+    this.bounds = make(
+      "div",
+      { class: "entries" },
+      ...this.figures.map((one) => labelled(one.name, one.input, "narrow")),
+      make("p", { class: "quiet hint" }, word("bounds_hint")),
+    );
     this.place = make("div", { class: "editor-place" });
     this.problems = make("ul", { class: "problems", "data-testid": "rule-problems" });
     const told = make("div", { role: "status" }, this.problems);
@@ -156,12 +220,26 @@ class RulePanel {
     const head = make("div", { class: "row between" }, this.title, this.copy);
     this.tests = make("ul", { class: "tests", "data-testid": "rule-tests" });
     this.testsTitle = make("h4", {}, word("tests"));
-    this.node = make("section", { class: "box rule-panel" }, head, this.about, this.typed, this.place, this.onlyReady, told, this.keys, this.bounds, this.testsTitle, this.tests);
+    this.node = make(
+      "section",
+      { class: "box rule-panel" },
+      head,
+      this.about,
+      this.typed,
+      this.place,
+      this.onlyReady,
+      told,
+      this.keys,
+      this.bounds,
+      this.testsTitle,
+      this.tests,
+    );
   }
 
   // Each rule keeps an editor of its own, by place, so that the browser's undo of one survives a look at another.
   editor(place) {
-    if (!this.editors.has(place)) this.editors.set(place, new Editor((source) => this.bench.editRule(place, "source", source)));
+    if (!this.editors.has(place))
+      this.editors.set(place, new Editor((source) => this.bench.editRule(place, "source", source)));
     return this.editors.get(place);
   }
 
@@ -204,12 +282,27 @@ class RulePanel {
       ...rule.pins.map((pin, place) => {
         const result = results[place];
         const failed = result && !result.passed;
-        const got = result && (typeof result.score === "number" ? brief(result.score) : result.score.error);
+        const got =
+          result && (typeof result.score === "number" ? brief(result.score) : ruleErrorWords(result.score.error));
         const remove = iconButton("remove", () => this.bench.unpin(chosen, place));
         nameIt(remove, word("remove_test", { n: place + 1 }));
-        const verdict = word(!result ? "test_waits" : failed ? "test_failed" : "test_passed", { expected: plainFigure(pin.expected), got });
-        const sign = make("b", { class: failed ? "wrong" : "right", "aria-hidden": "true" }, !result ? "·" : failed ? "✕" : "✓");
-        return make("li", { "data-passed": result ? result.passed : null }, sign, make("code", { title: pin.completion }, pin.completion || "∅"), make("span", { class: failed ? "wrong" : "quiet" }, verdict), remove);
+        const verdict = word(!result ? "test_waits" : failed ? "test_failed" : "test_passed", {
+          expected: plainFigure(pin.expected),
+          got,
+        });
+        const sign = make(
+          "b",
+          { class: failed ? "wrong" : "right", "aria-hidden": "true" },
+          !result ? "·" : failed ? "✕" : "✓",
+        );
+        return make(
+          "li",
+          { "data-passed": result ? result.passed : null },
+          sign,
+          make("code", { title: pin.completion, dir: "auto" }, pin.completion || "∅"),
+          make("span", { class: failed ? "wrong" : "quiet" }, verdict),
+          remove,
+        );
       }),
     );
   }
@@ -219,9 +312,10 @@ class RulePanel {
     const lines = new Map();
     for (const score of failed) {
       const found = score && score.error && score.error.match(/\(line (\d+)\)$/);
-      if (found) lines.set(Number(found[1]), score.error);
+      if (found) lines.set(Number(found[1]), ruleErrorWords(score.error));
     }
-    for (const problem of problems) if (problem.params && problem.params.line) lines.set(problem.params.line, errorWords(problem));
+    for (const problem of problems)
+      if (problem.params && problem.params.line) lines.set(problem.params.line, errorWords(problem));
     editor.markLines(lines);
     const text = JSON.stringify([problems, chosenLanguage()]);
     if (text === this.told) return;

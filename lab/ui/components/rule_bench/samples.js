@@ -1,16 +1,28 @@
-// Where the completions come from: the worked example, code, a dataset's rows, a group of a recorded run, or nothing but what is typed. It
-// fetches them and hands them to the bench; each choice is one step that can be taken back.
+// Where the completions come from: the worked example, code, a dataset's rows, a group of a recorded run, or nothing
+// but what is typed. It fetches them and hands them to the bench; each choice is one step that can be taken back.
 
 const WORKED = JSON.parse(props.worked || "{}");
 const MOST_SAMPLES = 64;
 
 const sample = (text) => ({ text });
-const asGroup = ({ prompt, answer, completions }) => ({ prompt, answer: answer || "", completions: completions.map(sample) });
+const asGroup = ({ prompt, answer, completions }) => ({
+  prompt,
+  answer: answer || "",
+  completions: completions.map(sample),
+});
 
 // What the bench opens with: the worked example, under the rules that it is reckoned by.
 function freshDraft() {
   const { rules, groups } = WORKED.equation;
-  return { name: "", set: null, rules: rules.map(readyMade), chosen: 0, groups: groups.map(asGroup), fraction: 0.2, source: { kind: "equation" } };
+  return {
+    name: "",
+    set: null,
+    rules: rules.map(readyMade),
+    chosen: 0,
+    groups: groups.map(asGroup),
+    fraction: 0.2,
+    source: { kind: "equation" },
+  };
 }
 
 // An example brings its rules, and takes those of the other along; what somebody wrote or chose besides stays.
@@ -44,10 +56,22 @@ class Sources {
     this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
     this.group = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "bench-group-choice" });
     this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
-    this.model = make("select", { class: "plain run", "aria-label": word("start_model"), "data-testid": "bench-model" });
-    this.size = make("select", { class: "plain", "aria-label": word("how_many") }, ...options([4, 8, 16].map((n) => [n, word("n_completions", { n })])));
+    this.model = make("select", {
+      class: "plain run",
+      "aria-label": word("start_model"),
+      "data-testid": "bench-model",
+    });
+    this.size = make(
+      "select",
+      { class: "plain", "aria-label": word("how_many") },
+      ...options([4, 8, 16].map((n) => [n, word("n_completions", { n })])),
+    );
     this.size.value = "8";
-    this.sampleNow = make("button", { type: "button", class: "plain strong", "data-testid": "bench-sample" }, word("sample_now"));
+    this.sampleNow = make(
+      "button",
+      { type: "button", class: "plain strong", "data-testid": "bench-sample" },
+      word("sample_now"),
+    );
     this.sampleNow.addEventListener("click", () => this.askModel());
     this.ofModel = make("div", { class: "row" }, this.model, this.size, this.sampleNow);
     this.told = make("p", { class: "quiet told", role: "status" });
@@ -110,7 +134,7 @@ class Sources {
   // Fetches, and says what went wrong where something did; null then.
   async ask(path) {
     try {
-      const found = await askLab(path);
+      const found = await fetchJson(path);
       this.tell("");
       return found;
     } catch (error) {
@@ -123,7 +147,11 @@ class Sources {
     this.datasets = [];
     const found = await this.ask("api/rules/datasets");
     this.datasets = found ? found.datasets : null;
-    this.data.replaceChildren(...(this.datasets || []).map((each) => make("option", { value: each }, each === "equations" ? word("equations") : each)));
+    this.data.replaceChildren(
+      ...(this.datasets || []).map((each) =>
+        make("option", { value: each }, each === "equations" ? word("equations") : each),
+      ),
+    );
     const { dataset } = this.bench.state.source;
     if (dataset) this.data.value = dataset;
     if (open && found) this.fetchData(0);
@@ -145,7 +173,9 @@ class Sources {
     const found = await this.ask("api/runs");
     if (!found) return void (this.runs = null);
     this.runs = found.runs.filter((run) => run.has_groups);
-    this.run.replaceChildren(...this.runs.map((run) => make("option", { value: run.id }, `${run.name || run.id} · ${run.id}`)));
+    this.run.replaceChildren(
+      ...this.runs.map((run) => make("option", { value: run.id }, `${run.name || run.id} · ${run.id}`)),
+    );
     for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
     if (!this.runs.length) return this.tell(word("no_groups_yet"));
     const { run } = this.bench.state.source;
@@ -157,8 +187,8 @@ class Sources {
   async openRun(run, open = true) {
     const found = await this.ask(`api/runs/${encodeURIComponent(run)}/groups`);
     if (!found || this.run.value !== run) return;
-    this.index = { run, rows: found.rows };
-    const steps = [...new Set(found.rows.map((row) => row[0]))];
+    this.index = { run, rows: found.rows.map(groupRow) };
+    const steps = [...new Set(this.index.rows.map((row) => row.step))];
     this.step.replaceChildren(...steps.map((step) => make("option", { value: step }, word("step_n", { n: step }))));
     const { source } = this.bench.state;
     const step = !open && source.run === run ? source.step : steps[steps.length - 1];
@@ -170,10 +200,18 @@ class Sources {
   }
 
   offerGroups(step) {
-    const rows = this.index.rows.filter((row) => row[0] === step);
-    this.group.replaceChildren(...rows.map((row) => make("option", { value: row[1] }, word("group_n", { n: row[1] + 1, mean: figure(row[3]), std: figure(row[4]) }))));
-    const spread = rows.find((row) => row[4] > 1e-6);
-    if (spread) this.group.value = spread[1];
+    const rows = this.index.rows.filter((row) => row.step === step);
+    this.group.replaceChildren(
+      ...rows.map((row) =>
+        make(
+          "option",
+          { value: row.group },
+          word("group_n", { n: row.group + 1, mean: figure(row.mean), std: figure(row.std) }),
+        ),
+      ),
+    );
+    const spread = rows.find((row) => row.std > 1e-6);
+    if (spread) this.group.value = spread.group;
   }
 
   openStep(step) {
@@ -212,9 +250,14 @@ class Sources {
     const prompts = [{ prompt: asked.prompt, answer: asked.answer || null }];
     this.sampleNow.disabled = true;
     try {
-      const { id } = await askLab("api/jobs", { kind: "sample", spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 } });
+      const { id } = await fetchJson("api/jobs", {
+        body: {
+          kind: "sample",
+          spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 },
+        },
+      });
       const over = await followJob(id, (look) => this.tell(`${jobStage(look)} …`));
-      if (over.error) throw Object.assign(new Error("job"), { told: over.error });
+      if (over.error) throw new RequestError(0, over.error);
       const texts = over.lines.sort((a, b) => a.completion_number - b.completion_number).map((line) => line.text);
       this.tell("");
       if (!texts.length || !this.wants("model")) return;

@@ -1,11 +1,20 @@
-// The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to training. Saving is
-// the owner's; the server says whether that is who asks.
+// The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to
+// training. Saving is the owner's; the server says whether that is who asks.
 
 class Sets {
   constructor(bench) {
     this.bench = bench;
     this.known = { sets: [], may_save: false };
-    this.name = make("input", { type: "text", maxlength: 80, autocomplete: "off", spellcheck: "false", class: "set-name", placeholder: word("set_name_hint"), "aria-label": word("set_name"), "data-testid": "set-name" });
+    this.name = make("input", {
+      type: "text",
+      maxlength: 80,
+      autocomplete: "off",
+      spellcheck: "false",
+      class: "set-name",
+      placeholder: word("set_name_hint"),
+      "aria-label": word("set_name"),
+      "data-testid": "set-name",
+    });
     this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
     this.state = make("span", { class: "set-state", "data-testid": "set-state" });
     this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
@@ -16,19 +25,51 @@ class Sets {
     this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
     this.redo = this.button("redo", "↷", () => bench.draft.redo());
-    for (const [button, key] of [[this.undo, "undo"], [this.redo, "redo"]]) nameIt(button, word(key));
+    nameIt(this.undo, word("undo"));
+    nameIt(this.redo, word("redo"));
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
-    this.file = make("input", { type: "file", accept: ".toml,text/plain", class: "unseen", tabindex: -1, "aria-hidden": "true", "data-testid": "import-file" });
+    this.file = make("input", {
+      type: "file",
+      accept: ".toml,text/plain",
+      class: "unseen",
+      tabindex: -1,
+      "aria-hidden": "true",
+      "data-testid": "import-file",
+    });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
-    this.menu = make("details", { class: "menu" }, make("summary", { class: "plain", "data-testid": "share" }, word("share")), this.menuList());
+    this.menu = make(
+      "details",
+      { class: "menu" },
+      make("summary", { class: "plain", "data-testid": "share" }, word("share")),
+      this.menuList(),
+    );
     this.told = make("p", { class: "told set-told", role: "status" });
     this.told.hidden = true;
     const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
-    const doing = make("div", { class: "row doing" }, this.undo, this.redo, this.drafts, this.open, this.menu, this.save, this.train);
-    this.node = make("header", { class: "box sets" }, make("div", { class: "row between" }, naming, doing), this.told, this.file);
+    const doing = make(
+      "div",
+      { class: "row doing" },
+      this.undo,
+      this.redo,
+      this.drafts,
+      this.open,
+      this.menu,
+      this.save,
+      this.train,
+    );
+    this.node = make(
+      "header",
+      { class: "box sets" },
+      make("div", { class: "row between" }, naming, doing),
+      this.told,
+      this.file,
+    );
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
-    document.addEventListener("click", (event) => this.menu.contains(event.target) || (this.menu.open = false));
+    document.addEventListener(
+      "click",
+      (event) => this.menu.contains(/** @type {Node} */ (event.target)) || (this.menu.open = false),
+    );
     this.offerDrafts();
     this.ask();
   }
@@ -48,18 +89,25 @@ class Sets {
       return make("li", {}, button);
     };
     this.forget = item("delete_set", () => this.remove());
-    return make("ul", { class: "menu-list" }, item("download_toml", () => this.download("toml")), item("download_python", () => this.download("python")), item("import_file", () => this.file.click()), this.forget);
+    return make(
+      "ul",
+      { class: "menu-list" },
+      item("download_toml", () => this.download("toml")),
+      item("download_python", () => this.download("python")),
+      item("import_file", () => this.file.click()),
+      this.forget,
+    );
   }
 
   closeMenu() {
     this.menu.open = false;
-    this.menu.firstChild.focus();
+    this.menu.querySelector("summary").focus();
   }
 
   // What the server has saved, and what we may do.
   async ask() {
     try {
-      const [me, { sets }] = await Promise.all([askLab("api/me"), askLab("api/rules/sets")]);
+      const [me, { sets }] = await Promise.all([fetchJson("api/me"), fetchJson("api/rules/sets")]);
       this.known = { sets, may_save: me.access === "owner" };
     } catch {
       return; // The bench works without; the next save says what is wrong.
@@ -71,7 +119,7 @@ class Sets {
 
   async askVersions(name) {
     try {
-      const { versions } = await askLab(`api/rules/sets/versions?name=${encodeURIComponent(name)}`);
+      const { versions } = await fetchJson(`api/rules/sets/versions?name=${encodeURIComponent(name)}`);
       this.versions = { name, versions };
     } catch {
       this.versions = null;
@@ -102,21 +150,31 @@ class Sets {
     const text = JSON.stringify(this.known.sets);
     if (text === this.offered) return;
     this.offered = text;
-    const options = this.known.sets.map((each) => make("option", { value: each.name }, `${each.name} · v${each.version}`));
+    const options = this.known.sets.map((each) =>
+      make("option", { value: each.name }, `${each.name} · v${each.version}`),
+    );
     this.open.replaceChildren(make("option", { value: "" }, word("open_set")), ...options);
     conceal(this.open, !options.length);
   }
 
   // What other tabs of this browser left, and differs from what stands here.
   offerDrafts() {
-    const found = this.bench.draft.shelf.others(this.bench.state);
-    const named = ({ saved, draft }) => [draft.name.trim() || word("unnamed_set"), word("n_rules", { n: draft.rules.length }), ...(saved ? [ago(saved)] : [])].join(" · ");
-    this.drafts.replaceChildren(make("option", { value: "" }, word("open_draft")), ...found.map((one) => make("option", { value: one.key }, named(one))));
+    const found = this.bench.draft.savedDrafts.others(this.bench.state);
+    const named = ({ saved, draft }) =>
+      [
+        draft.name.trim() || word("unnamed_set"),
+        word("n_rules", { n: draft.rules.length }),
+        ...(saved ? [ago(saved)] : []),
+      ].join(" · ");
+    this.drafts.replaceChildren(
+      make("option", { value: "" }, word("open_draft")),
+      ...found.map((one) => make("option", { value: one.key }, named(one))),
+    );
     conceal(this.drafts, !found.length);
   }
 
   takeDraft(key) {
-    const found = this.bench.draft.shelf.kept().find((one) => one.key === key);
+    const found = this.bench.draft.savedDrafts.kept().find((one) => one.key === key);
     if (found) this.bench.takeDraft(found.draft);
     this.tell(found ? word("draft_opened") : "");
   }
@@ -127,7 +185,11 @@ class Sets {
     const text = JSON.stringify([versions, set && set.version]);
     if (text === this.listed) return;
     this.listed = text;
-    this.version.replaceChildren(...versions.map((each) => make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`)));
+    this.version.replaceChildren(
+      ...versions.map((each) =>
+        make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`),
+      ),
+    );
     if (set) this.version.value = set.version;
   }
 
@@ -152,7 +214,7 @@ class Sets {
     if (!name) return;
     const asked = version === null ? "" : `&version=${version}`;
     this.attempt(async () => {
-      const found = await askLab(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
+      const found = await fetchJson(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
       this.bench.takeRules(found.rules, found.name, { name: found.name, version: found.version });
       await this.askVersions(found.name);
       this.tell(word("opened", { name: found.name, version: found.version }));
@@ -164,7 +226,7 @@ class Sets {
     const { name, rules } = this.bench.state;
     const wanted = name.trim() || word("unnamed_set");
     return this.attempt(async () => {
-      const saved = await askLab("api/rules/sets", { name: wanted, rules: rules.map(sentRule) });
+      const saved = await fetchJson("api/rules/sets", { body: { name: wanted, rules: rules.map(sentRule) } });
       this.bench.draft.note((state) => {
         if (!state.name.trim()) state.name = saved.name;
         state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
@@ -184,7 +246,7 @@ class Sets {
     const { name } = this.bench.state.set;
     if (!confirm(word("delete_sure", { name }))) return;
     this.attempt(async () => {
-      await askLab("api/rules/sets/delete", { name });
+      await fetchJson("api/rules/sets/delete", { body: { name } });
       this.bench.draft.note((state) => (state.set = null));
       await this.ask();
       this.tell(word("deleted", { name }));
@@ -194,7 +256,9 @@ class Sets {
   download(form) {
     this.attempt(async () => {
       const { name, rules } = this.bench.state;
-      const { text, file } = await askLab("api/rules/share", { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) });
+      const { text, file } = await fetchJson("api/rules/share", {
+        body: { form, name: name.trim() || word("unnamed_set"), rules: rules.map(sentRule) },
+      });
       const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/plain" })), download: file });
       document.body.append(link);
       link.click();
@@ -207,7 +271,7 @@ class Sets {
     this.file.value = "";
     if (!file) return;
     this.attempt(async () => {
-      const { rules } = await askLab("api/rules/import", { file: file.name, text: await file.text() });
+      const { rules } = await fetchJson("api/rules/import", { body: { file: file.name, text: await file.text() } });
       this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
       this.tell(word("imported", { file: file.name }));
     });

@@ -1,5 +1,5 @@
-// The right side of the bench: the completions, group by group, and what the rules say of each. Texts are typed here; every number comes
-// from the server and is only set down. `expected` scores are pinned in the cells.
+// The right side of the bench: the completions, group by group, and what the rules say of each. Texts are typed here;
+// every number comes from the server and is only set down. `expected` scores are pinned in the cells.
 
 const STACKED_FROM = 4;
 const LONG_TEXT = 48;
@@ -11,26 +11,45 @@ class Cell {
     this.share = make("span", { class: "share-of" });
     this.pin = make("button", { type: "button", class: "pin" });
     this.pin.addEventListener("click", onPin);
-    this.node = make("td", { class: "score", "data-testid": "bench-score" }, make("span", { class: "swatch" }), make("span", { class: "cell-label" }), this.value, this.share, this.pin);
+    this.swatch = make("span", { class: "swatch" });
+    this.label = make("span", { class: "cell-label" });
+    this.node = make(
+      "td",
+      { class: "score", "data-testid": "bench-score" },
+      this.swatch,
+      this.label,
+      this.value,
+      this.share,
+      this.pin,
+    );
   }
 
   show(rule, place, { score, share, passed, expected }) {
     const failed = typeof score === "object" && score !== null;
     const label = labelOf(rule);
-    this.node.children[0].style.background = ruleColour(place);
-    say(this.node.children[1], label);
+    this.swatch.style.background = ruleColour(place);
+    say(this.label, label);
     say(this.value, score === undefined ? "·" : failed ? "✕" : brief(score));
     toggle(this.node, "failed", failed);
     toggle(this.node, "zero", score === 0);
     mark(this.node, "data-score", failed ? "error" : score === undefined ? null : score);
-    say(this.share, score === undefined || rule.weight === 1 || failed ? "" : `×${plainFigure(rule.weight)} → ${brief(share)}`);
+    say(
+      this.share,
+      score === undefined || rule.weight === 1 || failed ? "" : `×${plainFigure(rule.weight)} → ${brief(share)}`,
+    );
     const pinned = expected !== undefined;
     toggle(this.pin, "on", pinned);
     toggle(this.pin, "off", pinned && passed === false);
     say(this.pin, !pinned ? "⊙" : `${passed === false ? "✕" : "✓"} ${plainFigure(expected)}`);
     mark(this.pin, "data-passed", pinned ? passed !== false : null);
     this.pin.disabled = !pinned && (failed || score === undefined);
-    nameIt(this.pin, word(pinned ? (passed === false ? "pin_failed" : "pin_passed") : "pin", { rule: label, expected: pinned ? plainFigure(expected) : "" }));
+    nameIt(
+      this.pin,
+      word(pinned ? (passed === false ? "pin_failed" : "pin_passed") : "pin", {
+        rule: label,
+        expected: pinned ? plainFigure(expected) : "",
+      }),
+    );
   }
 }
 
@@ -39,7 +58,14 @@ class SampleRow {
     const { bench } = group;
     this.group = group;
     this.place = place;
-    this.text = make("textarea", { class: "sample", rows: 1, spellcheck: "false", "data-testid": "bench-completion", "aria-label": word("completion_n", { n: place + 1 }) });
+    this.text = make("textarea", {
+      class: "sample",
+      dir: "auto",
+      rows: 1,
+      spellcheck: "false",
+      "data-testid": "bench-completion",
+      "aria-label": word("completion_n", { n: place + 1 }),
+    });
     this.text.addEventListener("input", () => {
       grow(this.text);
       bench.editSample(group.place, place, this.text.value);
@@ -53,9 +79,21 @@ class SampleRow {
     this.marks = KINDS.map((kind) => make("td", { class: "kept", "data-kind": kind }));
     const number = make("span", { class: "number", "aria-hidden": "true" }, `${place + 1}`);
     const { stacked } = group;
-    const texts = make("th", { scope: "row", class: "writing", colspan: stacked ? rules.length + 6 : 1 }, make("span", { class: "cell" }, number, this.text, this.remove));
+    const texts = make(
+      "th",
+      { scope: "row", class: "writing", colspan: stacked ? rules.length + 6 : 1 },
+      make("span", { class: "cell" }, number, this.text, this.remove),
+    );
     this.above = stacked ? make("tr", { class: "text-row" }, texts) : null;
-    this.node = make("tr", { class: "sample-row", "data-testid": "bench-row", "data-index": place }, stacked ? make("td", { class: "lead" }) : texts, ...this.cells.map((cell) => cell.node), make("td", { class: "reward" }, this.reward, this.shares), this.advantage, ...this.marks);
+    this.node = make(
+      "tr",
+      { class: "sample-row", "data-testid": "bench-row", "data-index": place },
+      stacked ? make("td", { class: "lead" }) : texts,
+      ...this.cells.map((cell) => cell.node),
+      make("td", { class: "reward" }, this.reward, this.shares),
+      this.advantage,
+      ...this.marks,
+    );
     this.errors = make("td", { colspan: rules.length + 6 });
     this.failed = make("tr", { class: "failures", hidden: true }, this.errors);
   }
@@ -83,8 +121,15 @@ class SampleRow {
     mark(this.node, "data-advantage", judged ? advantage : null);
     this.marks.forEach((cell, place) => this.showMark(cell, KINDS[place], judged, at));
     this.showShares(rules, found);
-    const broken = rules.map((rule, place) => [rule, found && found.scores[place], problems[place] || []]).filter(([, score, wrong]) => score && typeof score === "object" && !wrong.length);
-    const text = broken.map(([rule, score]) => `${labelOf(rule)}: ${score.error} (${word("stands_in", { fallback: plainFigure(rule.fallback) })})`).join("\n");
+    const broken = rules
+      .map((rule, place) => [rule, found && found.scores[place], problems[place] || []])
+      .filter(([, score, wrong]) => score && typeof score === "object" && !wrong.length);
+    const text = broken
+      .map(
+        ([rule, score]) =>
+          `${labelOf(rule)}: ${ruleErrorWords(score.error)} (${word("stands_in", { fallback: plainFigure(rule.fallback) })})`,
+      )
+      .join("\n");
     say(this.errors, text);
     conceal(this.failed, !text);
   }
@@ -129,10 +174,26 @@ function grow(area) {
 }
 
 class GroupTable {
+  /** @type {RuleBench} */
+  bench;
+  /** @type {number} */
+  place;
+  /** @type {SampleRow[]} */
+  rows;
+  /** @type {BenchGroup} */
+  asked;
+
   constructor(bench, place) {
     Object.assign(this, { bench, place, rows: [] });
     const text = (key, testid, change) => {
-      const area = make("textarea", { class: key, rows: 1, spellcheck: "false", "data-testid": testid, "aria-label": word(key) });
+      const area = make("textarea", {
+        class: key,
+        dir: "auto",
+        rows: 1,
+        spellcheck: "false",
+        "data-testid": testid,
+        "aria-label": word(key),
+      });
       area.addEventListener("input", () => {
         grow(area);
         change(area.value);
@@ -141,29 +202,58 @@ class GroupTable {
     };
     this.prompt = text("prompt", "bench-prompt", (value) => bench.editGroup(this.place, "prompt", value));
     this.answer = text("answer", "bench-answer", (value) => bench.editGroup(this.place, "answer", value));
-    this.tiles = Object.fromEntries(["mean", "std", "hard", "top"].map((each) => [each, make("dd", { "data-testid": "bench-" + each })]));
-    const tiles = Object.entries(this.tiles).map(([each, value]) => make("div", { class: "tile", title: word("tile_" + each + "_help") }, make("dt", {}, word("tile_" + each)), value));
-    const asked = make("div", { class: "asked" }, make("label", {}, make("span", { class: "caption" }, word("prompt")), this.prompt), make("label", {}, make("span", { class: "caption" }, word("answer")), this.answer));
+    this.tiles = Object.fromEntries(
+      ["mean", "std", "hard", "top"].map((each) => [each, make("dd", { "data-testid": "bench-" + each })]),
+    );
+    const tiles = Object.entries(this.tiles).map(([each, value]) =>
+      make(
+        "div",
+        { class: "tile", title: word("tile_" + each + "_help") },
+        make("dt", {}, word("tile_" + each)),
+        value,
+      ),
+    );
+    const asked = make(
+      "div",
+      { class: "asked" },
+      make("label", {}, make("span", { class: "caption" }, word("prompt")), this.prompt),
+      make("label", {}, make("span", { class: "caption" }, word("answer")), this.answer),
+    );
     this.head = make("tr");
     this.body = make("tbody");
     this.table = make("table", {}, make("thead", {}, this.head), this.body);
     this.note = make("p", { class: "quiet remark" });
     this.more = make("button", { type: "button", class: "plain small" }, "+ " + word("add_completion"));
     this.more.addEventListener("click", () => bench.addSample(this.place));
-    this.scroll = make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": word("scores") }, this.table);
-    this.node = make("section", { class: "group-box", "data-testid": "bench-group" }, make("div", { class: "group-head" }, asked, make("dl", { class: "tiles" }, ...tiles)), this.note, this.scroll, this.more);
+    this.scroll = make(
+      "div",
+      { class: "scroll", role: "region", tabindex: 0, "aria-label": word("scores") },
+      this.table,
+    );
+    this.node = make(
+      "section",
+      { class: "group-box", "data-testid": "bench-group" },
+      make("div", { class: "group-head" }, asked, make("dl", { class: "tiles" }, ...tiles)),
+      this.note,
+      this.scroll,
+      this.more,
+    );
   }
 
   // The rows and columns, where another number of them is wanted.
   build(group, rules) {
-    const long = rules.length > STACKED_FROM || group.completions.some(({ text }) => text.length > LONG_TEXT || text.includes("\n"));
+    const long =
+      rules.length > STACKED_FROM ||
+      group.completions.some(({ text }) => text.length > LONG_TEXT || text.includes("\n"));
     this.stacked = this.editing(group, rules) ? this.stacked : long;
     const shape = `${group.completions.length}|${rules.length}|${this.stacked}`;
     if (shape !== this.shape) {
       this.shape = shape;
       toggle(this.table, "stacked", this.stacked);
       this.rows = group.completions.map((_, place) => new SampleRow(this, place, rules));
-      this.body.replaceChildren(...this.rows.flatMap((row) => [...(row.above ? [row.above] : []), row.node, row.failed]));
+      this.body.replaceChildren(
+        ...this.rows.flatMap((row) => [...(row.above ? [row.above] : []), row.node, row.failed]),
+      );
       this.columns = rules.map(() => make("span", {}));
       this.soft = make("th", { scope: "col", class: "kept" });
       const column = (key, style) => make("th", { scope: "col", class: style }, word(key));
@@ -185,7 +275,10 @@ class GroupTable {
 
   // Whether somebody types into a text of this table, which must not jump because it grew long.
   editing(group, rules) {
-    const typing = document.activeElement && document.activeElement.classList.contains("sample") && this.node.contains(document.activeElement);
+    const typing =
+      document.activeElement &&
+      document.activeElement.classList.contains("sample") &&
+      this.node.contains(document.activeElement);
     return typing && this.rows.length === group.completions.length && this.columns.length === rules.length;
   }
 
@@ -197,25 +290,37 @@ class GroupTable {
     rules.forEach((rule, place) => say(this.columns[place], labelOf(rule)));
     this.softLabel = `${word("keep_top_fraction")} ${Math.round(fraction * 100)} %`;
     say(this.soft, this.softLabel);
-    for (const [area, value] of [[this.prompt, group.prompt], [this.answer, group.answer]]) {
+    for (const [area, value] of [
+      [this.prompt, group.prompt],
+      [this.answer, group.answer],
+    ]) {
       if (area.value !== value) area.value = value;
       grow(area);
     }
     const judged = answer && answer.groups.find((each) => each.rows.includes(first));
     const found = (place) => answer && answer.completions[first + place];
-    this.reach = judged ? Math.max(1e-9, ...judged.rows.map((row) => answer.completions[row].shares.reduce((sum, share) => sum + Math.abs(share), 0))) : 1;
+    this.reach = judged
+      ? Math.max(
+          1e-9,
+          ...judged.rows.map((row) => answer.completions[row].shares.reduce((sum, share) => sum + Math.abs(share), 0)),
+        )
+      : 1;
     this.rows.forEach((row, place) => {
       row.showText(group.completions[place]);
       row.show(group.completions[place], about, found(place), judged, judged ? judged.rows.indexOf(first + place) : 0);
     });
-    const count = (kind) => (judged ? `${judged.thresholds[kind].kept.filter(Boolean).length} / ${judged.rows.length}` : "·");
+    const count = (kind) =>
+      judged ? `${judged.thresholds[kind].kept.filter(Boolean).length} / ${judged.rows.length}` : "·";
     say(this.tiles.mean, judged ? figure(judged.mean) : "·");
     say(this.tiles.std, judged ? figure(judged.std, 4) : "·");
     say(this.tiles.hard, count("above_mean"));
     say(this.tiles.top, count("top_fraction"));
     const alone = judged && judged.rows.length < 2;
     const flat = judged && !alone && judged.thresholds.all.why_dropped.includes("no_spread");
-    say(this.note, alone ? word("note_alone") : flat ? word("note_no_spread") : judged && judged.tie_at_cut ? word("note_tie") : "");
+    say(
+      this.note,
+      alone ? word("note_alone") : flat ? word("note_no_spread") : judged && judged.tie_at_cut ? word("note_tie") : "",
+    );
     conceal(this.note, !this.note.said);
   }
 }

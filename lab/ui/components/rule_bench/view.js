@@ -1,15 +1,26 @@
-// The rule bench: holds the draft and the server's last answer together. A change draws at once what was typed, and asks for the numbers
-// a moment after the last key; an answer to something older is thrown away.
+// The rule bench: holds the draft and the server's last answer together. A change draws at once what was typed, and
+// asks for the numbers a moment after the last key; an answer to something older is thrown away.
 
 const AFTER_LAST_KEY = 60;
 const TRY_AGAIN = 250;
 
 class RuleBench {
+  /** @type {any} */
+  answer;
+  /** @type {Reason[][]} */
+  problems;
+  /** @type {string} */
+  failure;
+
   constructor(root) {
     this.root = root;
     this.answer = null;
     this.problems = [];
-    this.draft = new Draft(freshDraft, (burst) => this.changed(burst), () => this.sets.offerDrafts());
+    this.draft = new Draft(
+      freshDraft,
+      () => this.changed(),
+      () => this.sets.offerDrafts(),
+    );
     this.build();
     watchSight(root, (visible) => visible && this.show());
     root.addEventListener("keydown", (event) => this.key(event));
@@ -30,13 +41,49 @@ class RuleBench {
     this.tables = [];
     this.groups = make("div", { class: "group-tables" });
     this.status = make("p", { class: "status", role: "status", "data-testid": "bench-status" });
-    this.fraction = make("input", { type: "range", min: 1, max: 100, step: 1, "aria-label": word("fraction"), "data-testid": "bench-fraction" });
-    this.fraction.addEventListener("input", () => this.draft.change((state) => (state.fraction = Number(this.fraction.value) / 100), "fraction"));
+    this.fraction = make("input", {
+      type: "range",
+      min: 1,
+      max: 100,
+      step: 1,
+      "aria-label": word("fraction"),
+      "data-testid": "bench-fraction",
+    });
+    this.fraction.addEventListener("input", () =>
+      this.draft.change((state) => (state.fraction = Number(this.fraction.value) / 100), "fraction"),
+    );
     this.percent = make("output", { class: "percent" });
-    const soft = make("label", { class: "soft" }, make("span", { class: "caption" }, word("top_share")), this.fraction, this.percent);
+    const soft = make(
+      "label",
+      { class: "soft" },
+      make("span", { class: "caption" }, word("top_share")),
+      this.fraction,
+      this.percent,
+    );
     const left = make("div", { class: "left" }, this.list.node, this.panel.node);
-    const right = make("div", { class: "right" }, make("section", { class: "box samples-box" }, make("div", { class: "row between" }, make("h3", {}, word("samples")), soft), this.sources.node, this.status, this.groups, this.sources.ofTyped));
-    this.root.replaceChildren(make("div", { class: "bench" }, this.sets.node, make("div", { class: "sides" }, left, right), this.preflight.node, this.whatIf.node));
+    const right = make(
+      "div",
+      { class: "right" },
+      make(
+        "section",
+        { class: "box samples-box" },
+        make("div", { class: "row between" }, make("h3", {}, word("samples")), soft),
+        this.sources.node,
+        this.status,
+        this.groups,
+        this.sources.ofTyped,
+      ),
+    );
+    this.root.replaceChildren(
+      make(
+        "div",
+        { class: "bench" },
+        this.sets.node,
+        make("div", { class: "sides" }, left, right),
+        this.preflight.node,
+        this.whatIf.node,
+      ),
+    );
     this.show();
   }
 
@@ -61,8 +108,14 @@ class RuleBench {
   // A whole rule set, from the server or a file; what stood here before is one step back.
   takeRules(rules, name, set) {
     this.panel.editors.clear();
-    const taken = rules.map((rule) => ({ ...readyMade(rule.name), ...rule, pins: (rule.pins || []).map((pin) => ({ ...pin, answer: pin.answer || "" })) }));
-    this.edit((state) => Object.assign(state, { rules: taken, name, chosen: 0, set: set && { ...set, text: textOf(taken) } }));
+    const taken = rules.map((rule) => ({
+      ...readyMade(rule.name),
+      ...rule,
+      pins: (rule.pins || []).map((pin) => ({ ...pin, answer: pin.answer || "" })),
+    }));
+    this.edit((state) =>
+      Object.assign(state, { rules: taken, name, chosen: 0, set: set && { ...set, text: textOf(taken) } }),
+    );
   }
 
   // What another tab left; what stood here before is one step back.
@@ -75,8 +128,12 @@ class RuleBench {
     this.edit((state) => {
       const rule = state.rules[state.chosen];
       const copy = written(freeName("my_" + rule.name, state.rules), sources[rule.name] || examples[rule.name]);
-      const description = sources[rule.name] ? aboutReady(rule.name) : "";
-      state.rules[state.chosen] = { ...copy, weight: rule.weight, fallback: rule.fallback, description };
+      state.rules[state.chosen] = {
+        ...copy,
+        weight: rule.weight,
+        fallback: rule.fallback,
+        description: sources[rule.name] ? aboutReady(rule.name) : "",
+      };
     });
     this.panel.editor(this.state.chosen).area.focus();
   }
@@ -136,7 +193,8 @@ class RuleBench {
       const { pins } = state.rules[rule];
       const at = pinOf(state.rules[rule], asked, text);
       if (at >= 0) pins.splice(at, 1);
-      else if (isNumber(score)) pins.push({ prompt: asked.prompt, completion: text, answer: asked.answer, expected: score });
+      else if (isNumber(score))
+        pins.push({ prompt: asked.prompt, completion: text, answer: asked.answer, expected: score });
     });
   }
 
@@ -145,8 +203,14 @@ class RuleBench {
   }
 
   key(event) {
-    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.closest("textarea, input")) return;
-    const pressed = event.key.toLowerCase();
+    if (
+      isComposing(event) ||
+      !(event.ctrlKey || event.metaKey) ||
+      event.altKey ||
+      event.target.closest("textarea, input")
+    )
+      return;
+    const pressed = keyOf(event);
     if (pressed !== "z" && pressed !== "y") return;
     event.preventDefault();
     if (pressed === "y" || event.shiftKey) this.draft.redo();
@@ -177,7 +241,7 @@ class RuleBench {
     this.preflight.show(state, this.sets.known.may_save);
     conceal(this.sources.ofTyped, false);
     const percent = Math.round(state.fraction * 100);
-    if (this.fraction.value !== String(percent)) this.fraction.value = percent;
+    if (this.fraction.value !== String(percent)) this.fraction.value = String(percent);
     this.fraction.style.setProperty("--filled", percent + "%");
     say(this.percent, percent + " %");
     while (this.tables.length < state.groups.length) {
@@ -186,7 +250,9 @@ class RuleBench {
       this.groups.append(table.node);
     }
     for (const table of this.tables.splice(state.groups.length)) table.node.remove();
-    state.groups.forEach((group, place) => this.tables[place].show(group, state, problems, answer, this.firstOf(place)));
+    state.groups.forEach((group, place) =>
+      this.tables[place].show(group, state, problems, answer, this.firstOf(place)),
+    );
     this.showStatus();
   }
 
@@ -205,7 +271,11 @@ class RuleBench {
     if (this.failure) text = this.failure;
     else if (!rules.length) text = word("status_no_rules");
     else if (wrong >= 0) text = word("status_broken", { rule: labelOf(rules[wrong]) });
-    else if (tests.length) text = word(tests.every(Boolean) ? "tests_passed" : "tests_failed", { passed: tests.filter(Boolean).length, total: tests.length });
+    else if (tests.length)
+      text = word(tests.every(Boolean) ? "tests_passed" : "tests_failed", {
+        passed: tests.filter(Boolean).length,
+        total: tests.length,
+      });
     say(this.status, text);
     toggle(this.status, "wrong", Boolean(this.failure) || wrong >= 0 || tests.includes(false));
     conceal(this.status, !text);
@@ -215,7 +285,9 @@ class RuleBench {
 
   request() {
     const { rules, groups, fraction } = this.state;
-    const rows = groups.flatMap(({ prompt, answer, completions }, group) => completions.map(({ text }) => ({ prompt, completion: text, answer: answer || null, group })));
+    const rows = groups.flatMap(({ prompt, answer, completions }, group) =>
+      completions.map(({ text }) => ({ prompt, completion: text, answer: answer || null, group })),
+    );
     return { rules: rules.map(sentRule), rows, fraction };
   }
 
@@ -228,8 +300,13 @@ class RuleBench {
     this.again = false;
     mark(this.root, "data-state", "scoring");
     try {
-      const answer = await askLab("api/rules/bench", body);
-      if (asked === this.state) this.settle(answer, answer.rules.map((rule) => rule.problems), "");
+      const answer = await fetchJson("api/rules/bench", { body });
+      if (asked === this.state)
+        this.settle(
+          answer,
+          answer.rules.map((rule) => rule.problems),
+          "",
+        );
     } catch (error) {
       if (error.status === 429) this.later();
       else if (asked === this.state) this.settle(this.answer, this.problems, sentenceOf(error));

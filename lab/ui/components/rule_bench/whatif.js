@@ -1,17 +1,34 @@
-// What if? The groups of a recorded run scored anew by the rules on the bench, under another threshold or estimator: old and new side by
-// side, and who would rank elsewhere. Nothing is trained; every number is the server's.
+// What if? The groups of a recorded run scored anew by the rules on the bench, under another threshold or estimator:
+// old and new side by side, and who would rank elsewhere. Nothing is trained; every number is the server's.
 
 class WhatIfPanel {
   constructor(bench) {
     this.bench = bench;
-    const choice = (key, pairs) => make("select", { class: "plain", "aria-label": word(key), "data-testid": "whatif-" + key }, ...options(pairs));
+    const choice = (key, pairs) =>
+      make("select", { class: "plain", "aria-label": word(key), "data-testid": "whatif-" + key }, ...options(pairs));
     this.run = choice("run", []);
-    this.span = choice("steps", [1, 4, 16, 64].map((n) => [n, word(n === 1 ? "last_step" : "last_steps", { n })]));
+    this.span = choice(
+      "steps",
+      [1, 4, 16, 64].map((n) => [n, word(n === 1 ? "last_step" : "last_steps", { n })]),
+    );
     this.span.value = "4";
-    this.rules = choice("which_rules", [["bench", word("rules_bench")], ["recorded", word("rules_recorded")]]);
-    this.threshold = choice("threshold", [["", word("as_recorded")], ...KINDS.map((kind) => [kind, word("threshold_" + kind)])]);
-    this.estimator = choice("estimator", [["", word("as_recorded_estimator")], ...["group_scaled", "unscaled", "leave_one_out"].map((kind) => [kind, word("estimator_" + kind)])]);
-    this.begin = make("button", { type: "button", class: "plain strong", "data-testid": "whatif-start" }, word("compare"));
+    this.rules = choice("which_rules", [
+      ["bench", word("rules_bench")],
+      ["recorded", word("rules_recorded")],
+    ]);
+    this.threshold = choice("threshold", [
+      ["", word("as_recorded")],
+      ...KINDS.map((kind) => [kind, word("threshold_" + kind)]),
+    ]);
+    this.estimator = choice("estimator", [
+      ["", word("as_recorded_estimator")],
+      ...["group_scaled", "unscaled", "leave_one_out"].map((kind) => [kind, word("estimator_" + kind)]),
+    ]);
+    this.begin = make(
+      "button",
+      { type: "button", class: "plain strong", "data-testid": "whatif-start" },
+      word("compare"),
+    );
     this.begin.addEventListener("click", () => this.start());
     this.told = make("p", { class: "told", role: "status" });
     this.told.hidden = true;
@@ -19,9 +36,31 @@ class WhatIfPanel {
     this.which = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "whatif-group" });
     this.which.addEventListener("change", () => this.showGroup(Number(this.which.value)));
     this.table = make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": word("what_if") });
-    this.found = make("div", { class: "report", hidden: true, "data-testid": "whatif-report" }, this.tiles, this.which, this.table);
-    this.asking = make("div", { class: "row" }, this.run, this.span, this.rules, this.threshold, this.estimator, this.begin);
-    this.node = make("details", { class: "box more", "data-testid": "what-if" }, make("summary", {}, make("h3", {}, word("what_if")), make("span", { class: "quiet" }, word("what_if_about"))), this.asking, this.told, this.found);
+    this.found = make(
+      "div",
+      { class: "report", hidden: true, "data-testid": "whatif-report" },
+      this.tiles,
+      this.which,
+      this.table,
+    );
+    this.asking = make(
+      "div",
+      { class: "row" },
+      this.run,
+      this.span,
+      this.rules,
+      this.threshold,
+      this.estimator,
+      this.begin,
+    );
+    this.node = make(
+      "details",
+      { class: "box more", "data-testid": "what-if" },
+      make("summary", {}, make("h3", {}, word("what_if")), make("span", { class: "quiet" }, word("what_if_about"))),
+      this.asking,
+      this.told,
+      this.found,
+    );
     this.node.addEventListener("toggle", () => this.node.open && this.opened());
   }
 
@@ -33,7 +72,7 @@ class WhatIfPanel {
 
   async opened() {
     try {
-      const { runs } = await askLab("api/runs");
+      const { runs } = await fetchJson("api/runs");
       const recorded = runs.filter((run) => run.has_groups);
       const before = this.run.value;
       this.run.replaceChildren(...options(recorded.map((run) => [run.id, `${run.name || run.id} · ${run.id}`])));
@@ -50,18 +89,20 @@ class WhatIfPanel {
     this.tell(word("comparing"));
     try {
       const run = this.run.value;
-      const { rows } = await askLab(`api/runs/${encodeURIComponent(run)}/groups`);
-      const steps = [...new Set(rows.map((row) => row[0]))];
+      const { rows } = await fetchJson(`api/runs/${encodeURIComponent(run)}/groups`);
+      const steps = [...new Set(rows.map((row) => groupRow(row).step))];
       const last = steps[steps.length - 1];
       const soft = this.threshold.value === "top_fraction";
-      this.answer = await askLab("api/rules/what-if", {
-        run,
-        first: steps[Math.max(0, steps.length - Number(this.span.value))],
-        last,
-        rules: this.rules.value === "bench" ? this.bench.state.rules.map(sentRule) : null,
-        threshold: this.threshold.value || null,
-        fraction: soft ? this.bench.state.fraction : null,
-        estimator: this.estimator.value || null,
+      this.answer = await fetchJson("api/rules/what-if", {
+        body: {
+          run,
+          first: steps[Math.max(0, steps.length - Number(this.span.value))],
+          last,
+          rules: this.rules.value === "bench" ? this.bench.state.rules.map(sentRule) : null,
+          threshold: this.threshold.value || null,
+          fraction: soft ? this.bench.state.fraction : null,
+          estimator: this.estimator.value || null,
+        },
       });
       this.tell(this.answer.problems.map(errorWords).join(" "), true);
       this.showAnswer();
@@ -84,26 +125,66 @@ class WhatIfPanel {
       ["newly_dropped", summary.newly_dropped],
       ["another_best", `${summary.another_best} / ${summary.groups}`],
     ];
-    this.tiles.replaceChildren(...facts.map(([key, value]) => make("div", { class: "tile", "data-fact": key }, make("dt", {}, word(key)), make("dd", {}, String(value)))));
-    this.which.replaceChildren(...options(groups.map((group, place) => [place, word("changed_group", { step: group.step, group: group.group + 1, n: group.changed, size: group.completions.length, prompt: group.prompt.slice(0, 60) })])));
+    this.tiles.replaceChildren(
+      ...facts.map(([key, value]) =>
+        make("div", { class: "tile", "data-fact": key }, make("dt", {}, word(key)), make("dd", {}, String(value))),
+      ),
+    );
+    this.which.replaceChildren(
+      ...options(
+        groups.map((group, place) => [
+          place,
+          word("changed_group", {
+            step: group.step,
+            group: group.group + 1,
+            n: group.changed,
+            size: group.completions.length,
+            prompt: group.prompt.slice(0, 60),
+          }),
+        ]),
+      ),
+    );
     conceal(this.found, !groups.length);
     if (groups.length) this.showGroup(0);
   }
 
   showGroup(place) {
     const group = this.answer.groups[place];
-    const head = ["completion", "reward", "advantage", "kept_mark", "rank"].map((key, at) => make("th", { scope: "col", class: at ? "" : "writing" }, word(key)));
+    const head = ["completion", "reward", "advantage", "kept_mark", "rank"].map((key, at) =>
+      make("th", { scope: "col", class: at ? "" : "writing" }, word(key)),
+    );
     const rows = group.completions.map((one) => {
       const pair = (key, show, style = "") => {
         const [old, now] = [show(one.old[key]), show(one.new[key])];
-        return make("td", { class: style + (old === now ? "" : " changed") }, old === now ? now : make("span", {}, make("span", { class: "quiet" }, `${old} → `), make("b", {}, now)));
+        return make(
+          "td",
+          { class: style + (old === now ? "" : " changed") },
+          old === now ? now : make("span", {}, make("span", { class: "quiet" }, `${old} → `), make("b", {}, now)),
+        );
       };
       const kept = (value) => (value ? "✓" : "✕");
       const moved = one.old.rank - one.new.rank;
       const rank = moved ? `${one.old.rank} → ${one.new.rank} ${moved > 0 ? "▲" : "▼"}` : String(one.new.rank);
-      return make("tr", { "data-testid": "whatif-row" }, make("th", { scope: "row", class: "writing wrap" }, one.text || "∅"), pair("reward", (value) => figure(value)), pair("advantage", (value) => signed(value)), pair("kept", kept), make("td", { class: moved ? "changed" : "" }, rank));
+      return make(
+        "tr",
+        { "data-testid": "whatif-row" },
+        make("th", { scope: "row", class: "writing wrap", dir: "auto" }, one.text || "∅"),
+        pair("reward", (value) => figure(value)),
+        pair("advantage", (value) => signed(value)),
+        pair("kept", kept),
+        make("td", { class: moved ? "changed" : "" }, rank),
+      );
     });
-    const asked = make("p", { class: "asked-of" }, make("b", {}, group.prompt), ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)} · σ ${figure(group.old.std)} → ${figure(group.new.std)}`);
-    this.table.replaceChildren(asked, make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+    const asked = make(
+      "p",
+      { class: "asked-of" },
+      make("bdi", { class: "asked-prompt" }, group.prompt),
+      ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)}`,
+      ` · σ ${figure(group.old.std)} → ${figure(group.new.std)}`,
+    );
+    this.table.replaceChildren(
+      asked,
+      make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+    );
   }
 }

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 SHARED = Path(__file__).parent
-SHARED_SCRIPTS = ("words.js", "dom.js", "feed.js")
+SHARED_SCRIPTS = ("words.js", "dom.js", "keys.js", "storage.js", "transport.js", "feed.js")
+DISPLAY_SCRIPTS = ("markdown.js", "text_display.js")
 
 
 def read_words(folder: Path) -> dict[str, dict[str, str]]:
@@ -26,10 +27,15 @@ def read_words(folder: Path) -> dict[str, dict[str, str]]:
     return words
 
 
-def assemble(folder: Path, testid: str, *scripts: str) -> dict[str, Any]:
-    """Keyword arguments for ``gr.HTML``: template, style, script, and the words as one JSON string."""
-    files = [SHARED / name for name in SHARED_SCRIPTS] + [folder / name for name in scripts]
-    styles = [SHARED / "palette.css", folder / "style.css"]
+def assemble(folder: Path, testid: str, *scripts: str, displays_text: bool = False) -> dict[str, Any]:
+    """Keyword arguments for ``gr.HTML``: template, style, script, and the words as one JSON string.
+
+    ``displays_text``: with what shows Markdown and mathematics, for components that offer it.
+    """
+    shared = SHARED_SCRIPTS + (DISPLAY_SCRIPTS if displays_text else ())
+    files = [SHARED / name for name in shared] + [folder / name for name in scripts]
+    sheets = ("palette.css", "displayed.css") if displays_text else ("palette.css",)
+    styles = [*(SHARED / name for name in sheets), folder / "style.css"]
     return {
         "html_template": f'<div class="lab" data-testid="{testid}"></div>',
         "css_template": "\n".join(path.read_text(encoding="utf-8") for path in styles),

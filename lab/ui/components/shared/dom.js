@@ -3,6 +3,13 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/**
+ * Sets attributes, and listeners for names that begin with "on"; null, undefined and false take an attribute away.
+ * @template {Element} N
+ * @param {N} node
+ * @param {Record<string, any>} [attributes]
+ * @returns {N}
+ */
 function set(node, attributes) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value === null || value === undefined || value === false) node.removeAttribute(name);
@@ -12,27 +19,50 @@ function set(node, attributes) {
   return node;
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...(Node | string | null | undefined)} children
+ * @returns {HTMLElementTagNameMap[K] & { said?: string }}
+ */
 function make(tag, attributes, ...children) {
   const node = set(document.createElement(tag), attributes);
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
 
+/**
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...Node} children
+ * @returns {SVGElementTagNameMap[K]}
+ */
 function draw(tag, attributes, ...children) {
   const node = set(document.createElementNS(SVG, tag), attributes);
   node.append(...children);
   return node;
 }
 
-// Writes only what changed: a scrub touches a few hundred texts, most of them already right.
+/**
+ * Writes only what changed: a scrub touches a few hundred texts, most of them already right.
+ * @param {Node & { said?: string }} node
+ * @param {string} text
+ */
 function say(node, text) {
   if (node.said === text) return;
   node.said = text;
   const only = node.childNodes.length === 1 ? node.firstChild : null;
-  if (only && only.nodeType === Node.TEXT_NODE) only.data = text;
+  if (only instanceof Text) only.data = text;
   else node.textContent = text;
 }
 
+/**
+ * @param {Element} node
+ * @param {string} name
+ * @param {string | number | boolean | null | undefined} value
+ */
 function mark(node, name, value) {
   const text = value === null || value === undefined ? null : String(value);
   if (node.getAttribute(name) === text) return;
@@ -44,11 +74,15 @@ function toggle(node, name, on) {
   if (node.classList.contains(name) !== Boolean(on)) node.classList.toggle(name, Boolean(on));
 }
 
+/** @type {(node: HTMLElement, hidden: unknown) => void} */
 const conceal = (node, hidden) => {
   if (node.hidden !== Boolean(hidden)) node.hidden = Boolean(hidden);
 };
 
-// Calls back once before the next frame, however often it was asked for.
+/**
+ * Calls back once before the next frame, however often it was asked for.
+ * @param {() => void} callback
+ */
 function beforeFrame(callback) {
   let asked = false;
   return () => {
@@ -61,21 +95,32 @@ function beforeFrame(callback) {
   };
 }
 
-// Calls back at most once in every `pause` milliseconds, the last call included.
+/**
+ * Calls back at most once in every `pause` milliseconds, the last call included.
+ * @param {() => void} callback
+ * @param {number} pause
+ */
 function spaced(callback, pause) {
   let timer = null;
   let last = 0;
   return () => {
     if (timer !== null) return;
-    timer = setTimeout(() => {
-      timer = null;
-      last = Date.now();
-      callback();
-    }, Math.max(0, last + pause - Date.now()));
+    timer = setTimeout(
+      () => {
+        timer = null;
+        last = Date.now();
+        callback();
+      },
+      Math.max(0, last + pause - Date.now()),
+    );
   };
 }
 
-// Tells whether a person can see the element: the browser tab is in front and no Gradio tab hides it (width 0).
+/**
+ * Tells whether a person can see the element: the browser tab is in front and no Gradio tab hides it (width 0).
+ * @param {Element} node
+ * @param {(visible: boolean, width: number) => void} changed
+ */
 function watchSight(node, changed) {
   let width = 0;
   let seen = null;

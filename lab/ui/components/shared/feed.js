@@ -1,23 +1,8 @@
-// Talking to the lab's own routes: one JSON request, and the live feed of a run. It keeps nothing but the feed's cursor.
-
-// Routes stand beside the page's root; a proxy may have put that below a path of its own.
-function address(path) {
-  const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
-  const folder = new URL(root, location.href).pathname.replace(/\/+$/, "");
-  return location.origin + folder + "/" + path;
-}
-
-async function fetchJson(path) {
-  const answer = await fetch(address(path), { headers: { Accept: "application/json" }, credentials: "same-origin" });
-  if (!answer.ok) throw Object.assign(new Error(`${answer.status}`), { status: answer.status });
-  return answer.json();
-}
-
-// The server answered, and said no: there is no such run, or not for us. Asking again would not help.
-const isGone = (error) => error.status >= 400 && error.status < 500;
+// The live feed of a run, by server-sent events or by polling. It keeps nothing but the feed's cursor.
 
 // Follows one run: frames go to `take`, until the run has ended or `close` is called. Paused while nobody can see it,
-// since a browser opens six connections a host only; it resumes from the cursor. Where streams do not get through, it polls.
+// since a browser opens six connections a host only; it resumes from the cursor. Where streams do not get through, it
+// polls.
 function followRun(run, take, ended) {
   let cursor = "";
   let stream = null;

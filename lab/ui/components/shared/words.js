@@ -8,10 +8,19 @@ function chosenLanguage() {
 
 const lexicon = JSON.parse(props.words || "{}");
 
+/**
+ * @param {string} sentence
+ * @param {Record<string, unknown>} [holes]
+ */
 function fill(sentence, holes) {
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => (holes && name in holes ? String(holes[name]) : whole));
 }
 
+/**
+ * @param {string} key
+ * @param {Record<string, unknown>} [holes]
+ * @returns {string}
+ */
 function word(key, holes) {
   const sentence = (lexicon[chosenLanguage()] || {})[key];
   return sentence === undefined ? key : fill(sentence, holes);
@@ -27,7 +36,13 @@ function ruleLabel(name) {
   return labels[name] || name;
 }
 
-const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+function isNumber(value) {
+  return typeof value === "number" && Number.isFinite(value);
+}
 
 function figure(value, digits = 2) {
   if (!isNumber(value)) return "–";
@@ -60,7 +75,8 @@ function niceTicks(low, high, wished) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= rough * 0.999) || rough;
   const ticks = [];
-  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size) ticks.push(Number(at.toPrecision(12)));
+  for (let at = Math.ceil(low / size - 1e-9) * size; at <= high + size * 1e-6; at += size)
+    ticks.push(Number(at.toPrecision(12)));
   return ticks;
 }
 
@@ -76,7 +92,12 @@ function spell(seconds) {
   const chinese = chosenLanguage() === "zh";
   const total = Math.max(0, Math.round(seconds));
   const units = chinese ? [" 天", " 小时", " 分", " 秒"] : [" d", " h", " min", " s"];
-  const parts = [Math.floor(total / 86400), Math.floor((total % 86400) / 3600), Math.floor((total % 3600) / 60), total % 60];
+  const parts = [
+    Math.floor(total / 86400),
+    Math.floor((total % 86400) / 3600),
+    Math.floor((total % 3600) / 60),
+    total % 60,
+  ];
   const first = parts.findIndex((part) => part > 0);
   if (first < 0) return "0" + units[3];
   return parts
@@ -85,15 +106,27 @@ function spell(seconds) {
     .join(" ");
 }
 
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const SPANS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** @param {number} milliseconds since 1970 */
 function ago(milliseconds) {
   const formatter = new Intl.RelativeTimeFormat(chosenLanguage(), { numeric: "auto", style: "short" });
   const seconds = (milliseconds - Date.now()) / 1000;
-  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]])
+  for (const [unit, size] of SPANS)
     if (Math.abs(seconds) >= size) return formatter.format(Math.trunc(seconds / size), unit);
   return formatter.format(Math.min(0, Math.trunc(seconds)), "second");
 }
 
-// What went wrong, {key, params} as the server keeps it, in the words that the page was given for it.
+/**
+ * What went wrong, as the server keeps it, in the words that the page was given for it.
+ * @param {string | Reason} error
+ * @returns {string}
+ */
 function errorWords(error) {
   if (typeof error === "string") return error;
   const sentences = JSON.parse(props.errors || "{}")[chosenLanguage()] || {};
@@ -101,4 +134,12 @@ function errorWords(error) {
   if (known !== undefined) return fill(known, error.params);
   const details = Object.entries(error.params || {}).map(([name, value]) => `${name}: ${value}`);
   return [error.key, ...details].join(" · ");
+}
+
+/**
+ * A rule's error, whose end "(line 3)" is said in the reader's language.
+ * @param {string} error
+ */
+function ruleErrorWords(error) {
+  return error.replace(/ \(line (\d+)\)$/, (_, line) => word("at_line", { line }));
 }

@@ -1,5 +1,5 @@
-// A prompt or a response as it is read: every character as it was written, code between its fences in a code face, marks
-// where it differs. All of it is set as text; nothing is interpreted.
+// A prompt or a response as it is read. As written: every character, code between its fences in a code face, marks
+// where it differs, all of it set as text. As displayed: what text_display.js makes of it.
 
 const FENCE = /^[ \t]*(`{3,}|~{3,})[^\n]*$/gm;
 const SHORT_PROMPT = 160;
@@ -39,25 +39,56 @@ function marked(text, start, end, ranges) {
   return pieces;
 }
 
-function passage(text, ranges = []) {
+// [[start, end], …] of the paragraphs: a blank line parts them. Each gets its own direction, so that Hebrew below
+// English reads right.
+function paragraphsOf(text, start, end) {
+  const paragraphs = [];
+  let at = start;
+  for (const match of text.slice(start, end).matchAll(/\n\n/g)) {
+    paragraphs.push([at, start + match.index]);
+    at = start + match.index + 2;
+  }
+  paragraphs.push([at, end]);
+  return paragraphs;
+}
+
+// The text as written, with these ranges marked.
+function writtenBlocks(text, ranges) {
   const body = make("div", { class: "passage" });
   for (const { code, start, end } of blocksOf(text)) {
     let [from, to] = [start, end];
     if (!code && from > 0 && text[from] === "\n") from += 1;
     if (!code && to < text.length && text[to - 1] === "\n") to -= 1;
-    if (from < to) body.append(make(code ? "pre" : "div", { class: code ? "code" : "words" }, ...marked(text, from, to, ranges)));
+    if (from >= to) continue;
+    if (code) body.append(make("pre", { class: "code", dir: "ltr" }, ...marked(text, from, to, ranges)));
+    else
+      paragraphsOf(text, from, to).forEach(([first, last], place) => {
+        if (place) body.append("\n\n"); // not drawn; it stays in what is copied
+        body.append(make("p", { class: "words", dir: "auto" }, ...marked(text, first, last, ranges)));
+      });
   }
   if (!text.trim()) body.append(make("p", { class: "quiet" }, word("nothing_written")));
   return body;
 }
 
-function promptPassage(prompt) {
+// As `display` (text_display.js) has it, and as written where there are ranges to mark.
+function textBlocks(text, display, ranges = null) {
+  const nodes = ranges || !text.trim() ? null : display.nodes(text);
+  return nodes ? make("div", { class: "passage" }, nodes) : writtenBlocks(text, ranges || []);
+}
+
+function promptBlocks(prompt, display) {
   if (typeof prompt === "string") {
     const short = prompt.length <= SHORT_PROMPT && !prompt.includes("\n\n");
-    return make("div", { class: short ? "asked short" : "asked" }, passage(prompt));
+    return make("div", { class: short ? "asked short" : "asked" }, textBlocks(prompt, display));
   }
   const turns = prompt.map(({ role, content }) =>
-    make("div", { class: "turn " + role }, make("span", { class: "role" }, hasWord("role_" + role) ? word("role_" + role) : role), passage(content)),
+    make(
+      "div",
+      { class: "turn " + role },
+      make("span", { class: "role" }, hasWord("role_" + role) ? word("role_" + role) : role),
+      textBlocks(content, display),
+    ),
   );
   return make("div", { class: "asked turns" }, ...turns);
 }

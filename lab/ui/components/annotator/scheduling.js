@@ -1,4 +1,5 @@
-// What can wait, and until when: after the next picture, or until the browser has nothing better to do. It keeps nothing itself.
+// What can wait, and until when: after the next picture, or until the browser has nothing better to do. It keeps
+// nothing itself.
 
 // After the next frame is on the screen, or soon where the page is hidden and draws none.
 function afterPaint(callback) {

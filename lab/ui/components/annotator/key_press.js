@@ -1,15 +1,15 @@
-// A key press anywhere on the page, while the annotator can be seen and nobody types: what it means in the mode that the
-// annotator is in.
+// A key press anywhere on the page, while the annotator can be seen and nobody types: what it means in the mode that
+// the annotator is in.
 
 const SCROLLS = { ArrowDown: 90, ArrowUp: -90, PageDown: 400, PageUp: -400 };
 
-function pressed(annotator, event) {
+function onKeyPress(annotator, event) {
   if (!annotator.presence.visible || event.defaultPrevented || annotator.help.isOpen || isTyping(event)) return;
   if (event.key === "Backspace") return void event.preventDefault();
   const key = keyOf(event);
-  const { mode, hand } = annotator;
+  const { mode, queue } = annotator;
   if (key in SCROLLS) {
-    if (hand && hand.now && mode !== "editing" && annotator.pair.scrollBy(SCROLLS[key])) event.preventDefault();
+    if (queue && queue.now && mode !== "editing" && annotator.pair.scrollBy(SCROLLS[key])) event.preventDefault();
     return;
   }
   // A key that is held down judges one pair, not thirty.

@@ -1,7 +1,8 @@
-// The drafts that this browser keeps. Each tab writes its own and no other: beside the others' (localStorage), where it outlives the tab,
-// and in sessionStorage, where a reload finds it. A new tab begins as the newest draft; what other tabs left can be taken from the shelf.
+// The drafts that this browser keeps. Each tab writes its own and no other: beside the others' (localStorage), where it
+// outlives the tab, and in sessionStorage, where a reload finds it. A new tab begins as the newest draft; what other
+// tabs left can be opened on the bench.
 
-const SHELF = "lab-rules";
+const DRAFTS_KEY = "lab-rules";
 const MOST_DRAFTS = 12;
 
 // What a browser without storage gives.
@@ -13,10 +14,10 @@ function attempt(act) {
   }
 }
 
-class Shelf {
+class SavedDrafts {
   constructor() {
-    this.key = `${SHELF}.${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
-    this.before = attempt(() => JSON.parse(sessionStorage.getItem(SHELF)));
+    this.key = `${DRAFTS_KEY}.${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
+    this.before = attempt(() => JSON.parse(sessionStorage.getItem(DRAFTS_KEY)));
   }
 
   // The draft of this tab before a reload, else the newest of any; null where there is none.
@@ -28,12 +29,14 @@ class Shelf {
     return newest ? newest.draft : null;
   }
 
-  // A tab that was duplicated brings the same `before` along as its twin: it is cleared away only where it still says what it said.
+  // A tab that was duplicated brings the same `before` along as its twin: it is cleared away only where it still says
+  // what it said.
   write(draft) {
     const text = JSON.stringify({ saved: Date.now(), draft });
-    attempt(() => sessionStorage.setItem(SHELF, JSON.stringify({ key: this.key, text })));
+    attempt(() => sessionStorage.setItem(DRAFTS_KEY, JSON.stringify({ key: this.key, text })));
     if (attempt(() => (localStorage.setItem(this.key, text), true)) !== true) return;
-    if (this.before && localStorage.getItem(this.before.key) === this.before.text) localStorage.removeItem(this.before.key);
+    if (this.before && localStorage.getItem(this.before.key) === this.before.text)
+      localStorage.removeItem(this.before.key);
     this.before = null;
     for (const { key } of this.kept().slice(MOST_DRAFTS)) localStorage.removeItem(key);
   }
@@ -43,10 +46,12 @@ class Shelf {
     return Boolean(this.before) && attempt(() => localStorage.getItem(this.before.key)) === null;
   }
 
-  // What stands on the shelf, the newest first: `{key, saved, draft}`.
+  // All drafts that are kept, the newest first: `{key, saved, draft}`.
   kept() {
     const keys = attempt(() => Object.keys(localStorage)) || [];
-    const found = keys.filter((key) => key === SHELF || key.startsWith(SHELF + ".")).map((key) => ({ key, ...attempt(() => unpacked(localStorage.getItem(key))) }));
+    const found = keys
+      .filter((key) => key === DRAFTS_KEY || key.startsWith(DRAFTS_KEY + "."))
+      .map((key) => ({ key, ...attempt(() => unpacked(localStorage.getItem(key))) }));
     return found.filter(({ draft }) => draft).sort((a, b) => b.saved - a.saved);
   }
 

@@ -1,7 +1,7 @@
-// The pairs in a person's hand: the one on screen, the next few, and those just judged, to which undo goes back. The hand
-// survives a reload of its browser tab, so that judging goes on while the lab cannot be reached.
+// The queue of pairs claimed for one person: the one on screen, the next few, and those just judged, to which undo goes
+// back. It survives a reload of its browser tab, so that judging goes on while the lab cannot be reached.
 
-const IN_HAND = 6;
+const QUEUED = 6;
 const REMEMBERED = 30;
 const KEPT = 10; // of these through a reload: they are written anew at each judgement, texts and all
 const LOOK_AGAIN = 15000;
@@ -18,20 +18,46 @@ function newId() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-// What came with the page (lab/ui/judge_page.py), or what the page's first script has asked for already (lab/ui/opening_tab.py)
-// while Gradio was still drawing; once. A promise, or what it came to: then the first pair is in the very first picture.
+// What came with the page (lab/ui/judge_page.py), or what the page's first script has asked for already
+// (lab/ui/opening_tab.py) while Gradio was still drawing; once. A promise, or what it came to: then the first pair is
+// in the very first picture.
 function earlyPairs() {
   const early = window.labEarly;
   window.labEarly = null;
   return early || null;
 }
 
-class Hand {
+class PairQueue {
+  /** @type {string} */
+  collection;
+  /** @type {() => string[]} */
+  away;
+  /** @type {(pair: string) => boolean} */
+  begun;
+  /** @type {() => void} */
+  changed;
+  /** @type {ShownPair[]} */
+  pairs = [];
+  /** @type {JudgedRecord[]} */
+  history = [];
+  /** @type {Progress | null} */
+  progress = null;
+  /** @type {CollectionSettings} */
+  settings = {};
+  /** @type {RequestError | null} */
+  problem = null;
+  /** @type {Promise<void> | null} */
+  asking = null;
+  asked = 0; // milliseconds since 1970
+  due = false;
+  finished = false;
+
   // `away()` names the pairs that are judged and not stored yet; `begun(pair)` says whether something was typed on one;
   // `changed()` is called when pairs or progress came.
   constructor(who, collection, { away, begun, changed }) {
-    Object.assign(this, { collection, away, begun, changed, problem: null, asking: null, asked: 0, due: false, finished: false, progress: null, settings: {} });
+    Object.assign(this, { collection, away, begun, changed });
     this.name = `lab-annotate.hand.${who}.${collection}`;
+    /** @type {{ pairs?: ShownPair[], history?: JudgedRecord[], progress?: Progress, settings?: CollectionSettings }} */
     const kept = readKept(sessionStorage, this.name, {});
     this.pairs = Array.isArray(kept.pairs) ? kept.pairs : [];
     this.history = Array.isArray(kept.history) ? kept.history : [];
@@ -48,13 +74,13 @@ class Hand {
     return this.history[this.history.length - 1] || null;
   }
 
-  // Whether what is in hand may have gone to others meanwhile. By a clock that goes on while the machine sleeps.
+  // Whether the claims on these pairs may have run out. By a clock that goes on while the machine sleeps.
   get stale() {
     return this.pairs.length > 0 && Date.now() - this.asked > CLAIM;
   }
 
-  // Once for several changes, when the browser has nothing better to do. Only for what the lab would say again: what is judged
-  // is kept at once.
+  // Once for several changes, when the browser has nothing better to do. Only for what the lab would say again: what is
+  // judged is kept at once.
   keepSoon() {
     if (this.keeping) return;
     this.keeping = whenIdle(() => this.keep());
@@ -75,9 +101,9 @@ class Hand {
     if (this.progress) this.count(1, record.choice);
   }
 
-  // The last judgement was taken back: its pair is on screen again. Until the answer to the undo names the new showing, it has
-  // an id that was made here. `again`: it was asked for, and stays even where enough others have judged it. `revealed`: its
-  // sources were looked at.
+  // The last judgement was taken back: its pair is on screen again. Until the answer to the undo names the new showing,
+  // it has an id that was made here. `again`: it was asked for, and stays even where enough others have judged it.
+  // `revealed`: its sources were looked at.
   undone(undo) {
     const record = this.history.pop();
     const revealed = record.revealed || record.pair.revealed || false;
@@ -116,14 +142,19 @@ class Hand {
   count(step, choice) {
     const { judged, left, total } = this.progress;
     const counted = choice === "skip" ? 0 : step;
-    this.progress = { ...this.progress, judged: Math.max(0, judged + counted), left: Math.max(0, left - step), total: choice === "skip" ? total - step : total };
+    this.progress = {
+      ...this.progress,
+      judged: Math.max(0, judged + counted),
+      left: Math.max(0, left - step),
+      total: choice === "skip" ? total - step : total,
+    };
   }
 
-  // Asks for more where there are few, and `anyway` where it is to be known which of them are still this person's. A promise, or
-  // null where there was no need.
+  // Asks for more where there are few, and `anyway` where it is to be known which of them are still this person's. A
+  // promise, or null where there was no need.
   refill(anyway = false) {
     this.due = this.due || anyway;
-    if (!this.asking && !this.closed && (this.due || this.pairs.length < IN_HAND - 1)) this.asking = this.ask();
+    if (!this.asking && !this.closed && (this.due || this.pairs.length < QUEUED - 1)) this.asking = this.ask();
     return this.asking;
   }
 
@@ -137,7 +168,8 @@ class Hand {
     const settled = this.pairs.filter(({ awaits }) => !awaits);
     const holding = [...this.pairs.map(({ pair }) => pair), ...this.away()];
     let fewer = false;
-    const query = `count=${Math.max(0, IN_HAND - this.pairs.length)}&holding=${holding.map(encodeURIComponent).join(",")}`;
+    const count = Math.max(0, QUEUED - this.pairs.length);
+    const query = `count=${count}&holding=${holding.map(encodeURIComponent).join(",")}`;
     try {
       const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
       this.due = false;
@@ -155,8 +187,8 @@ class Hand {
     if (fewer) this.refill();
   }
 
-  // `settled` are the pairs that were asked about: what came into the hand meanwhile, by an undo, is not meant by the answer.
-  // What somebody has begun to type on is theirs to finish. Whether some are gone.
+  // `settled` are the pairs that were asked about: a pair that an undo has put back meanwhile is not meant by the
+  // answer. What somebody has begun to type on is theirs to finish. Whether some are gone.
   receive(answer, settled = []) {
     this.problem = null;
     this.asked = Date.now();
