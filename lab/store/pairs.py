@@ -60,6 +60,8 @@ class Collection:
     judgements: int = 0
     """That count now, without skips."""
     annotators: int = 0
+    beyond: int = 0
+    """Judgements beyond the overlap: a claim ran out, somebody else judged, and the first one answered late."""
 
 
 def settings_from(values: dict[str, Any]) -> CollectionSettings:
@@ -110,9 +112,18 @@ def read_collections(connection: Connection, *conditions: Any) -> list[Collectio
             )
         )
     }
+    beyond = _beyond(connection)
     order = (collections_table.c.created.desc(), collections_table.c.id.desc())
     rows = connection.execute(select(collections_table).where(*conditions).order_by(*order))
-    return [_collection(row, *counts.get(row.id, (0, 0))) for row in rows]
+    return [_collection(row, *counts.get(row.id, (0, 0)), beyond.get(row.id, 0)) for row in rows]
+
+
+def _beyond(connection: Connection) -> dict[str, int]:
+    """How many judgements each collection has beyond its overlap; those that have none are missing."""
+    p, c = pairs_table.c, collections_table.c
+    exceeded = select(p.collection, func.sum(p.votes - c.overlap)).join(collections_table, c.id == p.collection)
+    found = exceeded.where(p.gold.is_(None), p.votes > c.overlap).group_by(p.collection)
+    return {row[0]: int(row[1]) for row in connection.execute(found)}
 
 
 def read_collection(connection: Connection, collection_id: str) -> Collection:
@@ -222,8 +233,9 @@ def _row(collection_id: str, seed: int, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _collection(row: Row[Any], judgements: int, annotators: int) -> Collection:
+def _collection(row: Row[Any], judgements: int, annotators: int, beyond: int) -> Collection:
     settings = CollectionSettings(
         overlap=row.overlap, gold_rate=row.gold_rate, strength=row.strength, reason=row.reason, seed=row.seed
     )
-    return Collection(row.id, row.name, settings, row.created, row.pairs, row.gold, row.open, judgements, annotators)
+    counted = (row.pairs, row.gold, row.open, judgements, annotators, beyond)
+    return Collection(row.id, row.name, settings, row.created, *counted)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
-from lab.core.derivation import Derived
+from lab.core.derivation import Derived, EditFate
 from lab.core.preferences import Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
 from lab.store.annotation_imports import Preview
@@ -19,6 +19,7 @@ from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
 from lab.store.preference_versions import Version
 from lab.store.preference_versions_import import Exported
+from lab.ui.edit_words import edit_sentences
 from lab.ui.notice import notice
 from lab.ui.text import say
 
@@ -79,7 +80,12 @@ def collections(found: Sequence[Collection], language: str) -> str:
         )
         for one in found
     ]  # fmt: skip
-    return table([say(f"annotate_column.{name}", language) for name in names], rows)
+    exceeded = "".join(
+        f'<p class="quiet">{html.escape(say("annotate.beyond", language, name=one.name, count=_count(one.beyond)))}</p>'
+        for one in found
+        if one.beyond
+    )
+    return table([say(f"annotate_column.{name}", language) for name in names], rows) + exceeded
 
 
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -126,8 +132,17 @@ def disagreement(one: Disagreement, place: int, count: int, names: dict[str, str
 
 def derived(found: Derived, language: str) -> str:
     """What freezing would give: the preferences, and what is left out, counted."""
-    told = say("annotate.would_give", language, count=len(found.preferences))
-    return notice(told) + _reasons(found.counts, language)
+    told = [say("annotate.would_give", language, count=len(found.preferences))]
+    if found.first_votes:
+        told.append(say("annotate.first_votes", language, count=_count(len(found.first_votes))))
+    return notice(" ".join(told)) + _reasons(found.counts, language) + edits(found.edits, language)
+
+
+def edits(found: Mapping[EditFate, int], language: str) -> str:
+    """What becomes of the responses that annotators rewrote; nothing where nobody did."""
+    lines = edit_sentences(found, language)
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f'<ul class="reasons edits">{items}</ul>' if lines else ""
 
 
 def versions(found: Sequence[Version], language: str) -> str:
