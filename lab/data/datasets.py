@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import EQUATIONS, Recipe
+from lab.data.columns import with_columns
+from lab.data.file_names import parse_file
 from lab.data.forms import shape_completions, shape_preferences, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
+from lab.data.notes import Note
 from lab.data.rows import Rows, read_rows
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
@@ -35,7 +38,12 @@ HELD_OUT_OF = 10
 MOST_HELD_OUT = 256
 
 Row = dict[str, Any]
-"""All text; only the prompt of a preference may be messages (``[{"role", "content"}]``)."""
+"""All text; only a prompt may be messages (``[{"role", "content"}]``), which end with the user's.
+
+A row of a conversation whose every answer is to be trained (``SftRecipe.train_on`` is ``all``, and more than one message is the
+assistant's) has ``messages``, too: the whole conversation, ending with ``completion``. There the loss counts every message of the
+assistant; in all other rows it counts ``completion`` alone, whatever the prompt holds.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class Dataset:
     """The rows of a file that cannot be used, each with its reason."""
     watched: tuple[Row, ...] = ()
     """Judged pairs that are only watched; no prompt of theirs is among those to train on."""
+    passed_over: tuple[str, ...] = ()
+    """The file's columns that nothing was read from."""
+    notes: tuple[Note, ...] = ()
+    """What was assumed while reading: an encoding, what a column means."""
 
 
 def load(recipe: Recipe, home: Path | None = None) -> Dataset:
@@ -78,7 +90,14 @@ def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
         return rows_of_hub(name, home)
     if name.startswith(GROUPS):
         return pairs_of_run(name.removeprefix(GROUPS), home, margin)
-    return read_rows(Path(name).expanduser())
+    return rows_of_file(name)
+
+
+def rows_of_file(name: str) -> Rows:
+    """The rows of ``FILE`` or of ``FILE?prompt=question``, under the lab's names. Raises DatasetError as ``read_rows`` does."""
+    file = parse_file(name)
+    rows = read_rows(file.path)
+    return with_columns(rows, dict(file.columns)) if file.columns else rows
 
 
 def _load(recipe: Recipe, home: Path | None) -> Dataset:

@@ -20,11 +20,13 @@ an error. Columns of other names are renamed first: ``with_columns(rows, {"promp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from lab.data.columns import with_columns
 from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
+from lab.data.notes import Note
 from lab.data.preference_rows import one_preference, prompt_turns
 from lab.data.rows import Rows
 from lab.data.turns import Turns, as_text, is_plain, one_answer, text, wanted_text
@@ -32,9 +34,6 @@ from lab.errors import DatasetError
 
 FINAL = "####"
 """GSM8K's mark before the final answer."""
-
-OPTIONAL = ("input", "category", "first_source", "second_source", "gold", "source_chosen", "source_rejected")
-"""Columns that may be mapped, besides those that a form needs."""
 
 
 class Form(StrEnum):
@@ -90,6 +89,10 @@ class Shaped:
     left_out: list[LeftOut]
     lines: list[int]
     """Where each row that can be used begins in the file."""
+    passed_over: tuple[str, ...] = ()
+    """The file's columns that nothing was read from."""
+    notes: tuple[Note, ...] = ()
+    """What was assumed."""
 
 
 def detect_form(rows: Rows, columns: Mapping[str, str] | None = None) -> Form:
@@ -103,27 +106,6 @@ def detect_form(rows: Rows, columns: Mapping[str, str] | None = None) -> Form:
     if found is None:
         raise DatasetError("dataset_form", path=rows.path, found=_found(rows), known=_known(tuple(COLUMNS)))
     return found
-
-
-def with_columns(rows: Rows, columns: Mapping[str, str]) -> Rows:
-    """The same rows under the lab's names: ``{"prompt": "question_text"}`` reads the file's ``question_text`` as the prompt.
-
-    A column of the file that already has the lab's name is hidden by the mapped one. Raises DatasetError for an unknown name.
-    """
-    ours = list(dict.fromkeys([name for names in COLUMNS.values() for name in names] + list(OPTIONAL)))
-    for name, theirs in columns.items():
-        if name not in ours:
-            raise DatasetError("dataset_mapping_name", name=name, known=", ".join(ours))
-        if theirs not in rows.columns:
-            raise DatasetError("dataset_mapping_column", path=rows.path, column=theirs, found=_found(rows))
-    moved = {theirs for name, theirs in columns.items() if theirs not in columns}
-    renamed = [
-        {name: value for name, value in row.items() if name not in moved and name not in columns}
-        | {name: row[theirs] for name, theirs in columns.items() if theirs in row}
-        for row in rows.rows
-    ]
-    names = tuple(dict.fromkeys(name for row in renamed for name in row))
-    return replace(rows, rows=renamed, columns=names)
 
 
 def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:

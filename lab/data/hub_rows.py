@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from lab.data.forms import with_columns
+from lab.data.columns import with_columns
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.preferences import LONGEST_TEXT, Choice, Message, Pair, Prompt, Response, make_pair
+from lab.data.columns import with_columns
 from lab.data.forms import (
     PREFERENCE_FORMS,
     Form,
@@ -20,10 +21,10 @@ from lab.data.forms import (
     detect_form,
     shape_pairs,
     shape_preferences,
-    with_columns,
 )
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.rows import Rows
+from lab.data.notes import Note
+from lab.data.rows import MOST_BYTES, Rows, read_batches
 from lab.data.turns import text
 from lab.errors import DatasetError
 
@@ -48,12 +49,31 @@ class Known(StrEnum):
 
 
 @dataclass(frozen=True)
+class Vote:
+    """A choice that a file records: by the response's identity, as ``Judgement.choice`` is."""
+
+    line: int
+    pair_id: str
+    choice: Choice
+    strength: int | None = None
+    """1 to 3, where the file has degrees."""
+    annotator: str = ""
+    """Who, where the file says so."""
+
+
+@dataclass(frozen=True)
 class FoundPairs:
     """The pairs of a file, each with the line it begins on, and what was left out and why."""
 
     form: Form
     pairs: list[tuple[int, Pair]]
     left_out: list[LeftOut]
+    votes: tuple[Vote, ...] = ()
+    """What the file itself says of its pairs, where it is one of votes: several of one pair are several here."""
+    passed_over: tuple[str, ...] = ()
+    """The file's columns that nothing was read from."""
+    notes: tuple[Note, ...] = ()
+    """What was assumed."""
 
 
 def rows_in_memory(rows: Iterable[Mapping[str, Any]]) -> Rows:
@@ -82,6 +102,21 @@ def find_pairs(rows: Rows, *, columns: Mapping[str, str] | None = None, known: K
         shaped = shape_pairs(rows)
         made = _from_pairs(shaped)
     return _once(shaped, made, by_line)
+
+
+def pair_batches(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    known: Known = Known.RESPONSES,
+    most_bytes: int = MOST_BYTES,
+) -> Iterator[FoundPairs]:
+    """The pairs of a file, some thousand at a time: each pair once in the whole file. What is kept in memory is one batch and the ids.
+
+    Raises as ``read_rows`` and ``find_pairs`` do, while it is read.
+    """
+    for rows in read_batches(path, most_bytes=most_bytes):
+        yield find_pairs(rows, columns=columns, known=known)
 
 
 def _aliases(rows: Rows) -> dict[str, str]:

@@ -7,12 +7,14 @@ Writing is ``writing.py``'s.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lab.data import csv_rows, json_rows, parquet_rows
 from lab.data.left_out import LeftOut
+from lab.data.notes import Note
 from lab.errors import DatasetError
 
 READERS = {
@@ -40,6 +42,10 @@ class Rows:
     """The rows that are none."""
     lines: list[int] = field(default_factory=list)
     """Where each row begins in the file; in an array or in Parquet its place, from 1."""
+    notes: tuple[Note, ...] = ()
+    """What was assumed while reading."""
+    hidden: tuple[str, ...] = ()
+    """Columns that a mapping put others in the place of."""
 
 
 def read_rows(path: Path, *, most_bytes: int = MOST_BYTES) -> Rows:
@@ -62,6 +68,20 @@ def read_rows(path: Path, *, most_bytes: int = MOST_BYTES) -> Rows:
         raise DatasetError("dataset_empty", path=path)
     columns = tuple(dict.fromkeys(name for row in found for name in row))
     return Rows(path, found, columns, digest, left_out, lines)
+
+
+def read_batches(path: Path, size: int = 2000, *, most_bytes: int = MOST_BYTES) -> Iterator[Rows]:
+    """The same rows, at most ``size`` of them at a time, so that a large file is never in memory whole.
+
+    Each batch has the columns that were seen so far, its own ``lines`` and ``left_out``; hash and notes are those of the file. Raises
+    as ``read_rows`` does, while it is read.
+    """
+    rows = read_rows(path, most_bytes=most_bytes)
+    for first in range(0, len(rows.rows), size):
+        left_out = rows.left_out if first == 0 else []
+        yield replace(
+            rows, rows=rows.rows[first : first + size], lines=rows.lines[first : first + size], left_out=left_out
+        )
 
 
 def _content(path: Path, most_bytes: int) -> bytes:

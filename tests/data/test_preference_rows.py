@@ -10,7 +10,8 @@ import pytest
 
 from lab.core.derivation import as_rows, derive
 from lab.core.preferences import Choice, Judgement, Message, Response, make_pair
-from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences, with_columns
+from lab.data.columns import with_columns
+from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
 from lab.data.rows import Rows
 from lab.data.rows import read_rows as read_file
@@ -172,7 +173,7 @@ def test_columns_of_other_names() -> None:
     [
         ({}, "dataset_form"),
         ({"prompt": "none"}, "dataset_mapping_column"),
-        ({"winner": "a"}, "dataset_mapping_name"),
+        ({"champion": "a"}, "dataset_mapping_name"),
     ],
 )
 def test_a_mapping_that_cannot_be(mapping: dict[str, str], key: str) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 from lab.core.recipes.common import AdaptedRecipe, Training
 from lab.core.recipes.fields import Section, other_default, setting
+
+
+class TrainOn(StrEnum):
+    """Which of the assistant's messages of a conversation the loss counts."""
+
+    ALL = "all"
+    LAST = "last"
 
 
 class SftRecipe(AdaptedRecipe):
@@ -29,6 +37,16 @@ class SftRecipe(AdaptedRecipe):
         advanced=True,
         ge=1,
         le=4096,
+    )
+    train_on: TrainOn = setting(
+        TrainOn.ALL,
+        Section.WHAT,
+        (
+            "Train on",
+            "Of a conversation: `all` trains on every message of the assistant, `last` only on the last one. Rows of one answer are the same in both.",
+        ),
+        ("训练哪些回答", "用于多轮对话：`all` 训练助手的每一条消息，`last` 只训练最后一条。只有一条回答的行没有区别。"),
+        advanced=True,
     )
     max_length: int = setting(
         128,
