@@ -10,9 +10,9 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -173,24 +173,46 @@ def recount(connection: Connection, collection_id: str) -> None:
 # ---- pairs
 
 
+class StoredPair(NamedTuple):
+    """A pair as its row of the table has it; the prompt is text or messages, as JSON has them."""
+
+    id: str
+    prompt: str | list[dict[str, str]]
+    first: str
+    first_source: str | None
+    second: str
+    second_source: str | None
+    gold: str | None
+
+
 def add_pairs(connection: Connection, collection_id: str, seed: int, pairs: Iterable[Pair]) -> set[str]:
     """Add what the collection does not have yet; the ids of those that were added."""
+    return add_stored(connection, collection_id, seed, [[_stored(pair) for pair in pairs]])
+
+
+def add_stored(
+    connection: Connection, collection_id: str, seed: int, batches: Iterable[Sequence[StoredPair]]
+) -> set[str]:
+    """The same in batches, of which one is in memory at a time."""
     before = set(
         connection.execute(select(pairs_table.c.id).where(pairs_table.c.collection == collection_id)).scalars()
     )
-    fresh = {pair.id: pair for pair in pairs if pair.id not in before}
-    rows = [_row(collection_id, seed, pair) for pair in fresh.values()]
-    for start in range(0, len(rows), AT_ONCE):
-        statement = insert_or(pairs_table).on_conflict_do_nothing()
-        connection.execute(statement, rows[start : start + AT_ONCE])
-    gold = sum(pair.gold is not None for pair in fresh.values())
-    c = collections_table.c
+    added: set[str] = set()
+    gold = 0
+    for batch in batches:
+        fresh = {pair.id: pair for pair in batch if pair.id not in before and pair.id not in added}
+        rows = [_row(collection_id, seed, pair) for pair in fresh.values()]
+        for start in range(0, len(rows), AT_ONCE):
+            connection.execute(insert_or(pairs_table).on_conflict_do_nothing(), rows[start : start + AT_ONCE])
+        added |= set(fresh)
+        gold += sum(pair.gold is not None for pair in fresh.values())
+    c, count = collections_table.c, len(added)
     connection.execute(
         update(collections_table)
         .where(c.id == collection_id)
-        .values(pairs=c.pairs + len(fresh) - gold, gold=c.gold + gold, open=c.open + len(fresh) - gold)
+        .values(pairs=c.pairs + count - gold, gold=c.gold + gold, open=c.open + count - gold)
     )
-    return set(fresh)
+    return added
 
 
 def read_pairs(connection: Connection, collection_id: str) -> list[Pair]:
@@ -216,19 +238,18 @@ def prompt_of(stored: str) -> str | tuple[Message, ...]:
     return value if isinstance(value, str) else tuple(Message.model_construct(**message) for message in value)
 
 
-def _row(collection_id: str, seed: int, pair: Pair) -> dict[str, Any]:
+def _stored(pair: Pair) -> StoredPair:
     prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
+    sides = (pair.first.text, pair.first.source, pair.second.text, pair.second.source)
+    return StoredPair(pair.id, prompt, *sides, pair.gold.value if pair.gold else None)
+
+
+def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
     drawn = hashlib.sha256(f"{seed}:rank:{pair.id}".encode()).digest()
-    return {
+    return pair._asdict() | {
         "collection": collection_id,
-        "id": pair.id,
         "rank": int.from_bytes(drawn[:4]) >> 1,
-        "prompt": json.dumps(prompt, ensure_ascii=False),
-        "first": pair.first.text,
-        "first_source": pair.first.source,
-        "second": pair.second.text,
-        "second_source": pair.second.source,
-        "gold": pair.gold.value if pair.gold else None,
+        "prompt": json.dumps(pair.prompt, ensure_ascii=False),
         "votes": 0,
     }
 

@@ -14,9 +14,9 @@ from lab.core.comparison import Comparison
 from lab.core.derivation import Derived, EditFate
 from lab.core.preferences import Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
-from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
+from lab.store.pairs_file import Preview
 from lab.store.preference_versions import Version
 from lab.store.preference_versions_import import Exported
 from lab.ui.edit_words import edit_sentences
