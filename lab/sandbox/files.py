@@ -22,6 +22,11 @@ from lab.sandbox.worker import kill, start
 LONGEST_SILENCE = 120.0
 """Seconds from one line of the answer to the next, after which the process is killed."""
 
+MOST_ROWS = 1_000_000
+MOST_COLUMNS = 2_000
+MOST_CHARACTERS = 500_000_000
+"""Of text that a file unpacks to: five times the bytes of the largest file that is taken."""
+
 KINDS = {
     stat.S_IFIFO: "pipe",
     stat.S_IFCHR: "device",
@@ -55,6 +60,7 @@ class Reading:
             "task": task,
             "path": str(self.path),
             "most_bytes": most_bytes,
+            "budget": {"rows": MOST_ROWS, "columns": MOST_COLUMNS, "characters": MOST_CHARACTERS},
             **asked,
         }
         self._process: subprocess.Popen[str] | None = None

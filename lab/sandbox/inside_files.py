@@ -3,7 +3,8 @@
 Started by ``files.py`` as a program, never imported by the lab. What the file's columns mean is ``lab/data``'s affair. It has a limit of
 memory where the system has one, and everywhere a budget: rows, columns, and characters of text that the file unpacks to.
 
-One request on standard input: ``{"task": "pairs" | "records" | "shape", "path", "most_bytes", …}``. Then one line a batch, and at the end
+One request on standard input: ``{"task": "pairs" | "records" | "shape", "path", "most_bytes", "budget": {"rows", "columns", "characters"},
+…}``. Then one line a batch, and at the end
 ``{"done": true}`` or ``{"error": {"kind", "key", "params"}}``. Every line may have ``rows`` (read so far) and ``share`` (of the file's bytes).
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
     from lab.data.pair_rows import FoundPairs, Vote
     from lab.data.rows import Rows
 
-ADDRESS_SPACE = 3 << 30
-"""Bytes; with pyarrow loaded, such a process has 1 GiB of addresses and uses 100 MB."""
-MOST_ROWS = 1_000_000
-MOST_COLUMNS = 2_000
-MOST_CHARACTERS = 500_000_000
-"""Of text that a file unpacks to: five times the bytes of the largest file that is taken."""
+ADDRESS_SPACE = 3 << 29
+"""Bytes: 1.5 GiB. With pyarrow loaded, such a process has 350 MB of addresses; an array of 100 MB of JSON takes another 700."""
 LINE_CHARACTERS = 2_000_000
 """A line of the answer is ended where it has so many."""
 SHOWN = 3
@@ -63,8 +60,9 @@ def main(parent: int, search_path: list[str]) -> None:
 class Budget:
     """Counts what was read of a file, and stops where it is too much."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.size = path, max(1, path.stat().st_size)
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.path, self.most = Path(asked["path"]), asked["budget"]
+        self.size = max(1, self.path.stat().st_size)
         self.rows = self.characters = 0
 
     def spend(self, rows: Rows, tell: Tell) -> None:
@@ -72,15 +70,16 @@ class Budget:
         from lab.errors import DatasetError
 
         if not self.rows:
-            tell({"columns": list(rows.columns[:MOST_COLUMNS])})
+            tell({"columns": list(rows.columns[: self.most["columns"]])})
         self.rows += len(rows.rows)
-        if self.rows > MOST_ROWS:
-            raise DatasetError("file_rows", path=self.path, most=f"{MOST_ROWS:,}")
-        if len(rows.columns) > MOST_COLUMNS:
-            raise DatasetError("file_columns", path=self.path, count=len(rows.columns), most=f"{MOST_COLUMNS:,}")
+        if self.rows > self.most["rows"]:
+            raise DatasetError("file_rows", path=self.path, most=f"{self.most['rows']:,}")
+        if len(rows.columns) > self.most["columns"]:
+            most = f"{self.most['columns']:,}"
+            raise DatasetError("file_columns", path=self.path, count=len(rows.columns), most=most)
         self.characters += sum(characters(value) for row in rows.rows for value in row.values())
-        if self.characters > MOST_CHARACTERS:
-            raise DatasetError("file_unpacks", path=self.path, most=f"{MOST_CHARACTERS // 10**6:,}")
+        if self.characters > self.most["characters"]:
+            raise DatasetError("file_unpacks", path=self.path, most=f"{self.most['characters'] / 1e6:,g}")
 
     def progress(self) -> dict[str, Any]:
         """How far it is; the share of the bytes is missing where the system does not tell it."""
@@ -116,7 +115,7 @@ def records(asked: dict[str, Any], tell: Tell) -> None:
     """The rows themselves; where one is none, that is an answer too."""
     from lab.data.rows import read_batches
 
-    budget = Budget(Path(asked["path"]))
+    budget = Budget(asked)
     for rows in read_batches(budget.path, most_bytes=asked["most_bytes"]):
         budget.spend(rows, tell)
         if rows.left_out:
@@ -129,7 +128,7 @@ def pairs(asked: dict[str, Any], tell: Tell) -> None:
     """The pairs of the file, with its votes where these are asked for."""
     from lab.data.pair_rows import Known, pair_batches
 
-    budget = Budget(Path(asked["path"]))
+    budget = Budget(asked)
     reading = pair_batches(
         budget.path,
         columns=asked["columns"] or None,
@@ -177,9 +176,8 @@ def shape(asked: dict[str, Any], tell: Tell) -> None:
     from lab.data.left_out import counted
     from lab.data.rows import read_rows
 
-    path = Path(asked["path"])
-    rows = read_rows(path, most_bytes=asked["most_bytes"])
-    Budget(path).spend(rows, tell)
+    rows = read_rows(Path(asked["path"]), most_bytes=asked["most_bytes"])
+    Budget(asked).spend(rows, tell)
     if asked["columns"]:
         rows = with_columns(rows, asked["columns"])
     if asked["algorithm"] in ("rm", "dpo"):

@@ -167,8 +167,11 @@ class PairsFile:
             self._lay_aside({"pairs": fresh, "votes": votes})
 
     def _is_new(self, entry: list[Any]) -> bool:
-        """Whether the file did not have this pair before; where it had, its row is left out."""
+        """Whether it can be stored and the file did not have it before; else its row is left out."""
         number, pair_id = entry[0], entry[1]
+        if not _writable(entry[2:]):
+            self.left_out.append(LeftOut(number, WhyLeftOut.NOT_TEXT, "\\ud800"))
+            return False
         if (before := self._lines.setdefault(pair_id, number)) == number:
             return True
         self.left_out.append(LeftOut(number, WhyLeftOut.SAME_PAIR, str(before)))
@@ -207,6 +210,15 @@ def columns_of(path: Path) -> tuple[str, ...]:
             if not found.found_columns:
                 raise
     return found.found_columns
+
+
+def _writable(values: list[Any]) -> bool:
+    """Whether all text is text: JSON can write half a character, which no file and no database takes."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pair(entry: list[Any]) -> Pair:

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, insert, select
 from lab.core.derivation import Derived
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Name, Pair, Response, Which, make_pair
 from lab.data.datasets import content_hash
-from lab.data.rows import read_rows
 from lab.errors import InputError
+from lab.sandbox.files import ordinary_file, read_records
 from lab.store import preference_versions as versions
 from lab.store.annotation_tables import annotators_table, current_table, judgements_table, versions_table
 from lab.store.judgements import ADJUDICATION, JUDGEMENT, current_judgements
@@ -215,6 +215,7 @@ def same_here(store: Store, found: Exported) -> list[tuple[Version, Collection]]
 
 
 def _about(path: Path, name: str) -> dict[str, Any]:
+    _inside(path)
     try:
         if path.stat().st_size > MOST_ABOUT_BYTES:
             raise InputError("export_broken", folder=name, why=f"{ABOUT} > {MOST_ABOUT_BYTES // 2**20} MB")
@@ -228,10 +229,19 @@ def _about(path: Path, name: str) -> dict[str, Any]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     """Every line. Raises ValueError where one is no row, DatasetError where the file cannot be read."""
-    found = read_rows(path, most_bytes=MOST_FILE_BYTES)
-    if found.left_out:
-        raise ValueError(f"{path.name}, line {found.left_out[0].line}")
-    return found.rows
+    _inside(path)
+    found, broken = read_records(path, most_bytes=MOST_FILE_BYTES)
+    if broken is not None:
+        raise ValueError(f"{path.name}, line {broken}")
+    return found
+
+
+def _inside(path: Path) -> None:
+    """Raise InputError where a file of an export is a link that leads out of its folder, DatasetError where it is no ordinary file."""
+    if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+        raise InputError("export_link", path=path)
+    if path.exists():
+        ordinary_file(path)
 
 
 def _pair(row: dict[str, Any]) -> Pair:
