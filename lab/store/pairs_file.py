@@ -24,6 +24,7 @@ from lab.data.pair_rows import Known
 from lab.errors import DatasetError, LabError, MachineError
 from lab.sandbox.files import Line, Reading
 from lab.store.imported_votes import FileVote, put_votes
+from lab.store.other_kinds import check_kind, kind_of_columns
 from lab.store.pairs import StoredPair, add_stored
 from lab.store.pairs_import import MOST_FILE_BYTES
 
@@ -110,13 +111,17 @@ class PairsFile:
         self._reading.cancel()
 
     def read(self) -> Iterator[Progress]:
-        """Read the file to its end. Raises DatasetError: a file that cannot be read, is too large, or holds no pair."""
+        """Read the file to its end. Raises DatasetError: a file that cannot be read, is too large, holds no pair, or belongs elsewhere."""
+        check_kind(self.path)
         if self.folder is not None:
             self._aside = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self.folder)  # noqa: SIM115  (closed by __exit__)
-        for line in self._reading:
-            self._note(line)
-            if "rows" in line:
-                yield Progress(line["rows"], line.get("share"))
+        try:
+            for line in self._reading:
+                self._note(line)
+                if "rows" in line:
+                    yield Progress(line["rows"], line.get("share"))
+        except DatasetError as error:
+            raise kind_of_columns(self.path, self.found_columns) or error from None
         if not self.count:
             raise DatasetError("pairs_none_new", count=len(self.left_out))
         if self.votes and not self.count_of_votes:
