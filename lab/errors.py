@@ -32,8 +32,8 @@ class LabError(Exception):
         return f"{self.key}({values})"
 
     def as_dict(self) -> dict[str, object]:
-        """The form that is stored and sent: ``{"key": …, "params": {…}}``, values as text or numbers."""
-        params = {k: v if isinstance(v, (int, float, str)) else str(v) for k, v in self.params.items()}
+        """The form that is stored and sent: ``{"key": …, "params": {…}}``, values as text, numbers, or lists and tables of them."""
+        params = {k: v if isinstance(v, (int, float, str, list, dict)) else str(v) for k, v in self.params.items()}
         return {"key": self.key, "params": params}
 
 

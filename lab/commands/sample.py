@@ -12,8 +12,8 @@ from typing import Any
 from lab.commands.job_line import do, status
 from lab.commands.shared import add_home, add_json, open_store, print_json, shorten
 from lab.core.jobs import Kind, parse_job
+from lab.data.datasets import rows_of_file
 from lab.data.forms import as_prompts
-from lab.data.rows import read_rows
 from lab.errors import DatasetError
 from lab.store.jobs import JobStore
 
@@ -80,7 +80,7 @@ def _asked(arguments: argparse.Namespace) -> list[Any]:
         return list(arguments.prompt)
     path: Path = arguments.prompts
     if path.suffix.lower() != ".txt":
-        return as_prompts(read_rows(path))
+        return as_prompts(rows_of_file(str(path)))
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -11,17 +11,20 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lab.commands import rescored
 from lab.commands.shared import add_home, add_json, complain, print_json, print_table, shorten
 from lab.core.rules import Reward
-from lab.data.rows import read_rows
-from lab.errors import DatasetError, InputError
+from lab.data.datasets import rows_of_file
+from lab.data.forms import shape_completions, shape_scored
+from lab.data.left_out import counted
+from lab.data.turns import last_words
+from lab.errors import InputError
 from lab.rules.export import as_python
 from lab.sandbox.rewards import reward_batch
 from lab.sandbox.written import Row
 from lab.store.rule_files import read_entries, read_rules
+from lab.ui.text import say, system_locale
 
 HELP = "score completions, or a run's groups anew, by a rule set: each rule's score, the reward, and what failed"
 EXAMPLES = """\
@@ -46,7 +49,8 @@ RULES.toml holds one [[rules]] for each rule: a name and a weight; a rule of you
       return 1.0 if len(completion) < 40 else 0.0
   '''
 
-COMPLETIONS.jsonl holds one {"prompt": "…", "completion": "…", "answer": "…"} a line; answer may be left out.
+COMPLETIONS.jsonl holds one {"prompt": "…", "completion": "…", "answer": "…"} a line; answer may be left out. Conversations
+({"messages": […]}) are scored by their last answer. Columns of other names: "FILE?prompt=question,completion=reply".
 """
 
 
@@ -78,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.as_python is not None:
         return _export(arguments.rules, arguments.as_python)
     rules = read_rules(arguments.rules)
-    rows = _rows(arguments.completions)
+    rows = _rows(str(arguments.completions))
     rewards = reward_batch(rules, rows)
     names = [weighed.rule.name for weighed in rules]
     if arguments.json:
@@ -98,25 +102,20 @@ def _export(rules: Path, target: Path) -> int:
     return 0
 
 
-def _rows(path: Path) -> list[Row]:
-    found = read_rows(path)
-    if "completion" not in found.columns:
-        wanted = "prompt, completion, answer (answer may be left out)"
-        raise DatasetError(
-            "dataset_columns", path=path, missing="completion", found=", ".join(found.columns), wanted=wanted
-        )
-    rows = [
-        (_text(row.get("prompt")) or "", str(row["completion"]), _text(row.get("answer")))
-        for row in found.rows
-        if row.get("completion") is not None
-    ]
-    if not rows:
-        raise DatasetError("dataset_all_empty", path=path, count=len(found.rows), columns="completion")
-    return rows
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _rows(name: str) -> list[Row]:
+    """``(prompt, completion, answer)`` of a file; of a conversation the user's last words and the last answer. What cannot be scored is
+    said. Raises DatasetError where nothing can be."""
+    rows = rows_of_file(name)
+    if "completion" in rows.columns:
+        shaped = shape_scored(rows)
+    else:
+        shaped = shape_completions(rows, marked=False)
+    locale = system_locale()
+    for why, detail, count in counted(shaped.left_out):
+        complain(f"{count} × {say(f'left_out.{why}', locale, detail=detail)}")
+    for note in shaped.notes:
+        complain(say(f"data_note.{note.key}", locale, **dict(note.params)))
+    return [(last_words(row["prompt"]), row["completion"], row.get("answer")) for row in shaped.rows]
 
 
 def _as_json(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward]) -> dict[str, object]:

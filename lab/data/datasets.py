@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import EQUATIONS, Recipe
+from lab.core.recipes.sft import SftRecipe, TrainOn
 from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
-from lab.data.forms import shape_completions, shape_preferences, shape_prompts
+from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
 from lab.data.notes import Note
+from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
+from lab.data.shaping import Shaped
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -107,11 +110,19 @@ def _load(recipe: Recipe, home: Path | None) -> Dataset:
     if recipe.algorithm in ON_PAIRS:
         shaped = shape_preferences(rows)
         train, pairs = _split(shaped.rows)
-        return Dataset(train, [], rows.content_hash, tuple(pairs), tuple(shaped.left_out))
-    shaped = shape_completions(rows) if recipe.algorithm == "sft" else shape_prompts(rows, conversations=True)
+        return _reported(Dataset(train, [], rows.content_hash, tuple(pairs)), shaped)
+    if isinstance(recipe, SftRecipe):
+        shaped = shape_completions(rows, every_answer=recipe.train_on is TrainOn.ALL)
+    else:
+        shaped = shape_prompts(rows, conversations=True)
     train, apart = _split(shaped.rows)
     held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
-    return Dataset(train, held_out, rows.content_hash, left_out=tuple(shaped.left_out))
+    return _reported(Dataset(train, held_out, rows.content_hash), shaped)
+
+
+def _reported(dataset: Dataset, shaped: Shaped) -> Dataset:
+    """With what was left out, passed over and assumed."""
+    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=shaped.notes)
 
 
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:

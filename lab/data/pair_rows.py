@@ -7,34 +7,26 @@ Nothing is stored (``lab/store/pairs.py``). A pair's id comes from its texts, so
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from lab.core.preferences import LONGEST_TEXT, Choice, Message, Pair, Prompt, Response, make_pair
 from lab.data.columns import with_columns
-from lab.data.forms import (
-    PREFERENCE_FORMS,
-    Form,
-    Shaped,
-    detect_form,
-    shape_pairs,
-    shape_preferences,
-)
+from lab.data.forms import detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.notes import Note
+from lab.data.preference_forms import PREFERENCE_FORMS, shape_pairs, shape_preferences
+from lab.data.recognition import Form
+from lab.data.refusals import nothing_left
 from lab.data.rows import MOST_BYTES, Rows, read_batches
+from lab.data.shaping import Shaped
 from lab.data.turns import text
+from lab.data.vote_rows import Voted
 from lab.errors import DatasetError
 
-ALIASES = {
-    "first": ("response_a", "response_1", "answer_a", "output_1", "completion_a"),
-    "second": ("response_b", "response_2", "answer_b", "output_2", "completion_b"),
-    "first_source": ("source_a", "source_1", "model_a", "model_1"),
-    "second_source": ("source_b", "source_2", "model_b", "model_2"),
-}
-"""What other tools call the columns of a pair; taken for ours where ours are not there."""
+PREFERENCES_ONLY = tuple(form for form in PREFERENCE_FORMS if form is not Form.VOTES)
 IDS = ("pair_id", "id")
 LONGEST_SOURCE = 400
 
@@ -88,20 +80,9 @@ def rows_in_memory(rows: Iterable[Mapping[str, Any]]) -> Rows:
 def find_pairs(rows: Rows, *, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES) -> FoundPairs:
     """The pairs in ``rows``; ``columns`` maps the lab's names to the file's.
 
-    Raises DatasetError where the file has neither form, and where no row can be used.
+    Raises DatasetError where the file has no form of pairs, and where no row can be used.
     """
-    rows = with_columns(rows, columns) if columns else rows
-    if aliases := _aliases(rows):
-        rows = with_columns(rows, aliases)
-    by_line = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
-    form = detect_form(rows)
-    if form in PREFERENCE_FORMS:
-        shaped = shape_preferences(rows)
-        made = _from_preferences(shaped, by_line, known)
-    else:
-        shaped = shape_pairs(rows)
-        made = _from_pairs(shaped)
-    return _once(shaped, made, by_line)
+    return PairFinder(columns, known).find(rows)
 
 
 def pair_batches(
@@ -114,73 +95,105 @@ def pair_batches(
 ) -> Iterator[FoundPairs]:
     """The pairs of a file, some thousand at a time: each pair once in the whole file. What is kept in memory is one batch and the ids.
 
-    ``on_rows`` sees each batch of rows before it is looked at. Raises as ``read_rows`` and ``find_pairs`` do, while it is read.
+    ``on_rows`` sees each batch of rows before it is looked at. Raises as ``read_rows`` and ``find_pairs`` do, while it is read; at the
+    end where the file has no pair at all. Completions that are marked one a row (KTO) are paired within a batch.
     """
+    finder = PairFinder(columns, known)
+    rows = None
+    left_out: list[LeftOut] = []
     for rows in read_batches(path, most_bytes=most_bytes):
         on_rows(rows)
-        yield find_pairs(rows, columns=columns, known=known)
+        found = finder.find(rows)
+        left_out += found.left_out if not finder.lines else []
+        yield found
+    if rows is not None and not finder.lines:
+        raise nothing_left(rows, left_out, rows.columns)
 
 
-def _aliases(rows: Rows) -> dict[str, str]:
-    """The mapping for a file that calls the two responses otherwise; empty where it needs none."""
-    there = {ours: next((name for name in names if name in rows.columns), None) for ours, names in ALIASES.items()}
-    if {"first", "second", "chosen"} & set(rows.columns) or not (there["first"] and there["second"]):
-        return {}
-    return {ours: name for ours, name in there.items() if name is not None and ours not in rows.columns}
+class PairFinder:
+    """Finds the pairs of a file in one batch of its rows after the other: each pair once, each id of the file's own for one pair."""
+
+    def __init__(self, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES) -> None:
+        self.columns = columns
+        self.known = known
+        self.lines: dict[str, int] = {}
+        """The id of each pair, and the line on which it stood first."""
+        self._owners: dict[str, str] = {}
+
+    def find(self, rows: Rows) -> FoundPairs:
+        """The pairs of these rows that were in none before. Raises DatasetError as ``find_pairs`` does."""
+        rows = with_columns(rows, self.columns) if self.columns else rows
+        by_line = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
+        if detect_form(rows) in PREFERENCES_ONLY:
+            shaped = shape_preferences(rows)
+            made = _from_preferences(shaped, by_line, self.known)
+        else:
+            shaped = shape_pairs(rows)
+            made = _from_pairs(shaped)
+        pairs: list[tuple[int, Pair]] = []
+        votes: list[Vote] = []
+        left_out = list(shaped.left_out)
+        for line, pair, voted in made:
+            reason = pair if isinstance(pair, LeftOut) else self._seen(line, pair, by_line[line], voted)
+            if isinstance(pair, Pair) and voted is not None and (reason is None or reason.why is WhyLeftOut.SAME_PAIR):
+                votes.append(Vote(line, pair.id, voted.choice, voted.strength, voted.annotator))
+            if isinstance(pair, Pair) and reason is None and self.lines[pair.id] == line:
+                pairs.append((line, pair))
+            elif reason is not None and voted is None:
+                left_out.append(reason)
+        unread = tuple(name for name in (*IDS, "category") if name in rows.columns and name not in shaped.passed_over)
+        passed_over = (*shaped.passed_over, *unread)
+        report = sorted(left_out, key=lambda row: row.line)
+        return FoundPairs(shaped.form, pairs, report, tuple(votes), passed_over, shaped.notes)
+
+    def _seen(self, line: int, pair: Pair, row: Mapping[str, Any], voted: Voted | None) -> LeftOut | None:
+        """Why a pair is not taken: it is there already, or its id is another's. A further vote on a pair is no reason."""
+        theirs = next((name for column in IDS if (name := text(row.get(column)).strip())), "")
+        if pair.id in self.lines:
+            same = voted is not None and self.lines[pair.id] == line
+            return None if same else LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))
+        if theirs and self._owners.setdefault(theirs, pair.id) != pair.id:
+            return LeftOut(line, WhyLeftOut.ID_TWICE, theirs[:80])
+        self.lines[pair.id] = line
+        return None
 
 
-Made = Iterator[tuple[int, Pair | LeftOut]]
+Made = Iterator[tuple[int, Pair | LeftOut, Voted | None]]
 
 
 def _from_preferences(shaped: Shaped, by_line: Mapping[int, Mapping[str, Any]], known: Known) -> Made:
     for line, row in zip(shaped.lines, shaped.rows, strict=True):
         texts = {"prompt": row["prompt"], "chosen": row["chosen"], "rejected": row["rejected"]}
         if (long := _too_long(line, texts)) is not None:
-            yield line, long
+            yield line, long, None
             continue
         sources = [_source(by_line[line].get(f"source_{side}")) or side for side in ("chosen", "rejected")]
         chosen, rejected = (
             Response(text=row["chosen"], source=sources[0]),
             Response(text=row["rejected"], source=sources[1]),
         )
-        yield line, make_pair(_prompt(row["prompt"]), chosen, rejected, chosen if known is Known.GOLD else None)
+        gold = chosen if known is Known.GOLD else None
+        yield line, make_pair(_prompt(row["prompt"]), chosen, rejected, gold), None
 
 
 def _from_pairs(shaped: Shaped) -> Made:
     for line, row in zip(shaped.lines, shaped.rows, strict=True):
         if (long := _too_long(line, {name: row[name] for name in ("prompt", "first", "second")})) is not None:
-            yield line, long
+            yield line, long, None
             continue
         first, second = (
             Response(text=row[side], source=_source(row.get(f"{side}_source"))) for side in ("first", "second")
         )
         gold = text(row.get("gold")).strip().lower()
         if gold not in ("", Choice.FIRST, Choice.SECOND):
-            yield line, LeftOut(line, WhyLeftOut.NO_CHOICE, gold[:40])
+            yield line, LeftOut(line, WhyLeftOut.NO_CHOICE, gold[:40]), None
             continue
         better = {Choice.FIRST: first, Choice.SECOND: second}[Choice(gold)] if gold else None
-        yield line, make_pair(_prompt(row["prompt"]), first, second, better)
-
-
-def _once(shaped: Shaped, made: Made, by_line: Mapping[int, Mapping[str, Any]]) -> FoundPairs:
-    """Each pair once, and each id of the file's own for one pair only."""
-    pairs: list[tuple[int, Pair]] = []
-    left_out = list(shaped.left_out)
-    lines: dict[str, int] = {}
-    owners: dict[str, str] = {}
-    for line, found in made:
-        if isinstance(found, LeftOut):
-            left_out.append(found)
-            continue
-        theirs = next((name for column in IDS if (name := text(by_line[line].get(column)).strip())), "")
-        if found.id in lines:
-            left_out.append(LeftOut(line, WhyLeftOut.SAME_PAIR, str(lines[found.id])))
-        elif theirs and owners.setdefault(theirs, found.id) != found.id:
-            left_out.append(LeftOut(line, WhyLeftOut.ID_TWICE, theirs[:80]))
-        else:
-            lines[found.id] = line
-            pairs.append((line, found))
-    return FoundPairs(shaped.form, pairs, sorted(left_out, key=lambda row: row.line))
+        pair = make_pair(_prompt(row["prompt"]), first, second, better)
+        voted: Voted | None = row.get("voted")
+        if voted is not None and pair.first != first:  # a pair has its responses in an order of its own
+            voted = replace(voted, choice=voted.choice.of_other)
+        yield line, pair, voted
 
 
 def _prompt(value: str | list[dict[str, str]]) -> Prompt:

@@ -1,4 +1,4 @@
-"""One row of preferences, with its messages put in order: the prompt up to the user's last word, one answer on either side.
+"""Preferences in one row: the prompt up to the user's last word, one answer on either side, or lists of good and bad answers.
 
 Rows come with ``prompt, chosen, rejected`` whatever their file called them (``forms.py``); a row without ``prompt`` has it within
 its sides. What people judge in the lab is no file: that is ``lab/core/preferences.py``.
@@ -6,13 +6,33 @@ its sides. What people judge in the lab is no file: that is ``lab/core/preferenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import ASSISTANT, USER, Turns, text, turns
+from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, prompt_from, text, turns
 
 Row = dict[str, Any]
+
+
+def preferences_of(row: Mapping[str, Any]) -> list[Row]:
+    """The preferences of a row: one, or several where a side is a list of answers. Raises NotUsable with the reason.
+
+    Of lists, each answer of the longer side meets one of the shorter, in turn: every answer is used, and none is multiplied.
+    """
+    chosen, rejected = _answers(row.get("chosen")), _answers(row.get("rejected"))
+    if chosen is None and rejected is None:
+        return [one_preference(row)]
+    if not chosen and not rejected:
+        raise NotUsable(WhyLeftOut.EMPTY, "chosen")
+    goods, bads = chosen or [row.get("chosen")], rejected or [row.get("rejected")]
+    pairs = []
+    for place in range(max(len(goods), len(bads))):
+        sides = {"chosen": goods[place % len(goods)], "rejected": bads[place % len(bads)]}
+        pairs.append(one_preference({**row, **sides}))
+    return pairs
 
 
 def one_preference(row: Mapping[str, Any]) -> Row:
@@ -27,9 +47,8 @@ def one_preference(row: Mapping[str, Any]) -> Row:
     if chosen[0]["content"].strip() == rejected[0]["content"].strip():
         raise NotUsable(WhyLeftOut.EQUAL_SIDES)
     category = text(row.get("category"))
-    alone = len(prompt) == 1  # the last message is the user's: one message is one question
     shaped: Row = {
-        "prompt": prompt[0]["content"] if alone else prompt,
+        "prompt": prompt_from(prompt),
         "chosen": chosen[0]["content"],
         "rejected": rejected[0]["content"],
     }
@@ -39,33 +58,76 @@ def one_preference(row: Mapping[str, Any]) -> Row:
 def prompt_turns(row: Mapping[str, Any]) -> Turns:
     """The prompt of a row of preferences as messages that end with the user's. Raises NotUsable."""
     if "prompt" in row:
-        return _question(turns(row, "prompt", USER))
+        return asked(row)
+    refuse_what_is_no_text(row)
     chosen, rejected = turns(row, "chosen", ASSISTANT), turns(row, "rejected", ASSISTANT)
-    return _question(_shared(chosen, rejected))
+    return whole_prompt(row, question(_shared(chosen, rejected)))
 
 
 def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
     """The prompt and the two sides without what they repeat of it."""
-    prompt = prompt_turns(row)
     chosen, rejected = turns(row, "chosen", ASSISTANT), turns(row, "rejected", ASSISTANT)
-    if len(chosen) > len(prompt) and len(rejected) > len(prompt):
-        size = len(prompt)
-        if chosen[:size] == prompt == rejected[:size]:
-            return prompt, chosen[size:], rejected[size:]
-    return prompt, chosen, rejected
+    if "prompt" not in row:
+        shared = _shared(chosen, rejected)
+        if min(len(chosen), len(rejected)) > 1 and len(shared) < max(len(chosen), len(rejected)) - 1:
+            raise NotUsable(WhyLeftOut.PARTS_EARLY)
+        return prompt_turns(row), chosen[len(shared) :], rejected[len(shared) :]
+    prompt = asked(row)
+    before = [side[:-1] for side in (chosen, rejected) if len(side) > 1]
+    if not before or not all(any(one["role"] == USER for one in side) for side in before):
+        return prompt, chosen, rejected
+    if len(before) == 2 and not _same(*before):
+        parts_early = all(_belongs(one, prompt) for one in before)
+        raise NotUsable(
+            *((WhyLeftOut.PARTS_EARLY,) if parts_early else (WhyLeftOut.OTHER_PROMPT, _stranger(before, prompt)))
+        )
+    if not _belongs(before[0], prompt):
+        raise NotUsable(WhyLeftOut.OTHER_PROMPT, "chosen" if len(chosen) > 1 else "rejected")
+    if len(before[0]) > len(prompt):  # the column holds one question of the conversation, the sides all of it
+        prompt = question(before[0])
+    return prompt, chosen[-1:], rejected[-1:]
 
 
 def _shared(chosen: Turns, rejected: Turns) -> Turns:
     """What two whole chats begin with alike, without the last message of either."""
     shared: Turns = []
     for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
-        if one != other:
+        if not _same([one], [other]):
             break
         shared.append(one)
     return shared
 
 
-def _question(prompt: Turns) -> Turns:
-    if not prompt or prompt[-1]["role"] != USER:
-        raise NotUsable(WhyLeftOut.NO_QUESTION)
-    return prompt
+def _same(some: Turns, others: Turns) -> bool:
+    """Whether messages are alike; blanks around them do not count."""
+    return [_key(one) for one in some] == [_key(one) for one in others]
+
+
+def _key(message: Mapping[str, str]) -> tuple[str, str]:
+    return message["role"], message["content"].strip()
+
+
+def _belongs(before: Turns, prompt: Turns) -> bool:
+    """Whether a side's own messages before its answer are the prompt, end like it, or have its one question in them."""
+    plain = [one for one in prompt if one["role"] != SYSTEM]
+    if _same(before, prompt) or _same(before, plain):
+        return True
+    return len(plain) == 1 and len(before) > len(plain) and _key(plain[0]) in [_key(one) for one in before]
+
+
+def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
+    return "rejected" if _belongs(before[0], prompt) else "chosen"
+
+
+def _answers(value: Any) -> list[Any] | None:
+    """A cell that is a list of answers, as that list; None where it is one answer, or messages."""
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+        return list(value)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(one, (list, tuple)) for one in value):
+        return list(value)
+    return None

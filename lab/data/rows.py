@@ -46,6 +46,8 @@ class Rows:
     """What was assumed while reading."""
     hidden: tuple[str, ...] = ()
     """Columns that a mapping put others in the place of."""
+    more: bool = False
+    """Whether these are some rows of a file, so that it is no error where none of them can be used."""
 
 
 def read_rows(path: Path, *, most_bytes: int = MOST_BYTES) -> Rows:

@@ -1,6 +1,8 @@
 """One row's cells as text or as messages (``[{"role", "content"}]``), whatever a file calls them. Which columns is ``forms.py``'s.
 
-Known are trl's ``role, content`` and LLaMA-Factory's ``from, value``. Tool calls and pictures are none of the lab's.
+Known are OpenAI's and trl's ``role, content`` (content as text or in parts), ShareGPT's and LLaMA-Factory's ``from, value``, Firefly's
+``human, assistant``, and messages that a file holds as text (``written_turns.py``). What a tool returned is read as the user's message,
+and that is said. Pictures, sounds and calls of tools are none of the lab's: such a row is left out.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.written_turns import written_turns
 
 Message = dict[str, str]
 Turns = list[Message]
@@ -19,16 +22,29 @@ Prompt = str | Turns
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
 SPEAKERS = {
     "system": SYSTEM,
+    "developer": SYSTEM,
     "user": USER,
     "human": USER,
     "prompter": USER,
+    "customer": USER,
     "assistant": ASSISTANT,
     "gpt": ASSISTANT,
     "bot": ASSISTANT,
     "model": ASSISTANT,
     "chatgpt": ASSISTANT,
+    "chatbot": ASSISTANT,
+    "bard": ASSISTANT,
+    "bing": ASSISTANT,
+    "claude": ASSISTANT,
+    "function_call": ASSISTANT,
 }
 """The speakers of other tools by the names that chat templates know."""
+RETURNED = ("tool", "observation", "function", "function_response", "tool_response", "ipython")
+"""Who speaks for a tool."""
+
+LONE_MESSAGE = ({"role"}, {"from", "value"}, {"speaker"}, {"human", "assistant"})
+UNTRAINED = ("weight", "train", "loss")
+"""Keys by which a message says that it is not to be trained: OpenAI's ``weight: 0``, others' ``train: false``."""
 
 
 def text(value: Any) -> str:
@@ -55,27 +71,38 @@ def wanted_text(row: Mapping[str, Any], column: str) -> str:
         raise NotUsable(WhyLeftOut.MISSING, column)
     if isinstance(value, (bool, list, tuple, dict)):
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-    found = text(value)
-    if not found.strip():
+    content = text(value)
+    if not content.strip():
         raise NotUsable(WhyLeftOut.EMPTY, column)
-    return found
+    return content
 
 
 def is_plain(value: Any) -> bool:
     """Whether a cell is text rather than messages."""
+    if isinstance(value, str):
+        return written_turns(value) is None
     return not isinstance(value, (list, tuple, dict))
 
 
 def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
-    """A column as messages; plain text is one message of ``speaker``. Raises NotUsable where it is neither, or empty."""
+    """A column as messages; plain text is one message of ``speaker``.
+
+    Raises NotUsable where it is neither, where a message is empty (only a system message may be: it says nothing), and where it has
+    pictures or calls of tools.
+    """
     value = row.get(column)
-    if is_plain(value):
+    written = written_turns(value) if isinstance(value, str) else None
+    if written is not None:
+        value = written[0]
+    if not isinstance(value, (list, tuple, dict)):
         return [{"role": speaker, "content": wanted_text(row, column)}]
-    items = [value] if isinstance(value, dict) else value or []
-    found = [message for item in items if (message := _message(item, column))["content"].strip()]
-    if not found:
+    items = [value] if isinstance(value, dict) else list(value)
+    if items and all(_is_part(item) for item in items):
+        items = [{"role": speaker, "content": items}]
+    messages = [message for message in _messages(items, column) if message["content"].strip()]
+    if not messages:
         raise NotUsable(WhyLeftOut.EMPTY, column)
-    return found
+    return messages
 
 
 def as_text(prompt: Turns) -> str:
@@ -83,6 +110,11 @@ def as_text(prompt: Turns) -> str:
     if len(prompt) != 1:
         raise NotUsable(WhyLeftOut.SEVERAL_TURNS)
     return prompt[0]["content"]
+
+
+def prompt_from(asked: Turns) -> Prompt:
+    """Text where it is one question, else the messages."""
+    return asked[0]["content"] if len(asked) == 1 else asked
 
 
 def as_conversation(prompt: Prompt) -> Turns:
@@ -103,14 +135,81 @@ def one_answer(row: Mapping[str, Any], column: str) -> str:
     return found[0]["content"]
 
 
-def _message(item: Any, column: str) -> Message:
-    """One message. An empty one is passed over by the caller only where it is the system's."""
+def returned_by_tools(value: Any) -> bool:
+    """Whether a cell has messages that a tool returned, which are read as the user's."""
+    items = value if isinstance(value, (list, tuple)) else ()
+    return any(isinstance(item, Mapping) and _speaker(item) in RETURNED for item in items)
+
+
+def is_answer(item: Any) -> bool:
+    """Whether a message is the assistant's."""
+    return isinstance(item, Mapping) and SPEAKERS.get(_speaker(item)) == ASSISTANT
+
+
+def is_untrained(item: Any) -> bool:
+    """Whether a message says of itself that it is not to be trained."""
+    return isinstance(item, Mapping) and any(
+        key in item and not is_missing(item[key]) and item[key] in (0, False, "0", "false", "False")
+        for key in UNTRAINED
+    )
+
+
+def _messages(items: list[Any], column: str) -> Turns:
+    """Each item as a message. An empty one is passed over by the caller only where it is the system's."""
+    messages: Turns = []
+    for item in items:
+        if isinstance(item, Mapping) and item.keys() >= {"human", "assistant"} and "role" not in item:
+            messages += [
+                _message({"role": USER, "content": item["human"]}, column, messages),
+                _message({"role": ASSISTANT, "content": item["assistant"]}, column, messages),
+            ]
+        else:
+            messages.append(_message(item, column, messages))
+    return messages
+
+
+def _message(item: Any, column: str, before: Turns) -> Message:
     if not isinstance(item, Mapping):
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-    said = item.get("content", item.get("value"))
-    role = SPEAKERS.get(str(item.get("role", item.get("from"))).lower())
-    if role is None or not isinstance(said, str):
+    speaker = _speaker(item)
+    if item.get("tool_calls") or item.get("function_call") or (speaker in RETURNED and not before):
+        raise NotUsable(WhyLeftOut.TOOLS, column)
+    role = USER if speaker in RETURNED else SPEAKERS.get(speaker)
+    content = _content(next((item[key] for key in ("content", "value", "text") if key in item), None), column)
+    if role is None or content is None:
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-    if not said.strip() and role != SYSTEM:
+    if not content.strip() and role != SYSTEM:
         raise NotUsable(WhyLeftOut.EMPTY, column)
-    return {"role": role, "content": text(said)}
+    thought = text(item.get("reasoning_content") or item.get("thinking"))
+    if thought.strip() and role == ASSISTANT:
+        content = f"<think>\n{thought.strip()}\n</think>\n\n{content}"
+    return {"role": role, "content": text(content)}
+
+
+def _speaker(item: Mapping[str, Any]) -> str:
+    return str(item.get("role", item.get("from", item.get("speaker")))).strip().lower()
+
+
+def _content(value: Any, column: str) -> str | None:
+    """The text of a message, which may come in parts; None where it is none. Raises NotUsable where a part is a picture or a sound."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        return None
+    parts = []
+    for part in value:
+        if isinstance(part, str):
+            parts.append(part)
+        elif not _is_part(part):
+            return None
+        elif isinstance(part.get("text"), str) and str(part.get("type", "text")).endswith("text"):
+            parts.append(part["text"])
+        else:
+            raise NotUsable(WhyLeftOut.IMAGES, column)
+    return "".join(parts)
+
+
+def _is_part(item: Any) -> bool:
+    return isinstance(item, Mapping) and "type" in item and not any(keys <= item.keys() for keys in LONE_MESSAGE)

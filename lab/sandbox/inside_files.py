@@ -41,7 +41,7 @@ def main(parent: int, search_path: list[str]) -> None:
     from lab.sandbox.inside import harden
 
     def tell(line: dict[str, Any]) -> None:
-        replies.write(json.dumps(line) + "\n")
+        replies.write(json.dumps(line, default=str) + "\n")
         replies.flush()
 
     asked = json.loads(sys.stdin.readline())
@@ -50,7 +50,7 @@ def main(parent: int, search_path: list[str]) -> None:
     try:
         TASKS[asked["task"]](asked, tell)
     except LabError as error:
-        tell({"error": {"kind": type(error).__name__, **error.as_dict()}})
+        tell({"error": {"kind": type(error).__name__, "key": error.key, "params": error.params}})
     except MemoryError:
         tell({"error": out_of_memory})
     else:
@@ -141,7 +141,7 @@ def pairs(asked: dict[str, Any], tell: Tell) -> None:
 
 
 def _tell_pairs(found: FoundPairs, with_votes: bool, budget: Budget, tell: Tell) -> None:
-    from lab.data.forms import PREFERENCE_FORMS
+    from lab.data.preference_forms import PREFERENCE_FORMS
 
     votes = [_vote(vote) for vote in found.votes] if with_votes else []
     of_gold = with_votes and not votes and found.form in PREFERENCE_FORMS
@@ -172,8 +172,9 @@ def _vote(vote: Vote) -> list[Any]:
 def shape(asked: dict[str, Any], tell: Tell) -> None:
     """What an algorithm would read of the file: the first rows, how many, and what is left out or passed over."""
     from lab.data.columns import with_columns
-    from lab.data.forms import shape_completions, shape_preferences, shape_prompts
+    from lab.data.forms import shape_completions, shape_prompts
     from lab.data.left_out import counted
+    from lab.data.preference_forms import shape_preferences
     from lab.data.rows import read_rows
 
     rows = read_rows(Path(asked["path"]), most_bytes=asked["most_bytes"])

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import random
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import EQUATIONS
-from lab.data.forms import Form, as_completions, as_preferences, as_prompts, detect_form
-from lab.data.rows import read_rows
+from lab.data.datasets import rows_of_file
+from lab.data.file_names import parse_file
+from lab.data.forms import COMPLETION_FORMS, detect_form, shape_completions
+from lab.data.preference_forms import as_preferences
+from lab.data.recognition import Form
+from lab.data.turns import last_words
 from lab.errors import DatasetError
 from lab.store.runs import Store
 from lab.tasks.equations import Language, Split, Style, problems
@@ -29,7 +32,7 @@ Group = dict[str, Any]
 def datasets(store: Store) -> list[str]:
     """The data sets that can be named: the lab's own, then the files of runs, the newest first."""
     used = (str(run.recipe.get("dataset", "")) for run in store.runs())
-    files = (name for name in used if name and name != EQUATIONS and Path(name).expanduser().is_file())
+    files = (name for name in used if name and name != EQUATIONS and parse_file(name).path.is_file())
     return list(dict.fromkeys([EQUATIONS, *files]))
 
 
@@ -43,9 +46,8 @@ def groups_of(name: str, first: int, store: Store) -> dict[str, Any]:
     if name == EQUATIONS:
         groups = _equations()
     else:
-        path = Path(name).expanduser()
-        status = path.stat()
-        groups = _from_file(path, (status.st_mtime_ns, status.st_size))
+        status = parse_file(name).path.stat()
+        groups = _from_file(name, (status.st_mtime_ns, status.st_size))
     start = first if first < len(groups) else 0
     after = start + A_PAGE
     return {
@@ -70,26 +72,21 @@ def _equations() -> tuple[Group, ...]:
 
 
 @lru_cache(maxsize=4)
-def _from_file(path: Path, version: tuple[int, int]) -> tuple[Group, ...]:
+def _from_file(name: str, version: tuple[int, int]) -> tuple[Group, ...]:
     """The rows of a file; those of one prompt are one group. ``version`` is the file's time and size: another is read anew."""
-    rows = read_rows(path)
+    rows = rows_of_file(name)
     form = detect_form(rows)
-    answers = {row["prompt"]: row.get("answer", "") for row in as_prompts(rows)} if form is Form.QUESTIONS else {}
+    answers: dict[str, str] = {}
     pairs: list[tuple[str, str]] = []
-    if form in (Form.DEMONSTRATIONS, Form.ALPACA, Form.QUESTIONS):
-        pairs = [(row["prompt"], row["completion"]) for row in as_completions(rows)]
-    elif form in (Form.PROBLEMS, Form.PROMPTS):
-        raise DatasetError(
-            "dataset_columns",
-            path=path.name,
-            missing="completion",
-            found=", ".join(rows.columns),
-            wanted="prompt, completion",
-        )
+    if form in COMPLETION_FORMS or form in (Form.PROBLEMS, Form.PROMPTS):
+        for row in shape_completions(rows, marked=False).rows:
+            prompt = last_words(row["prompt"])
+            answers[prompt] = row.get("answer", "")
+            pairs.append((prompt, row["completion"]))
     else:
         for row in as_preferences(rows):
-            if isinstance(row["prompt"], str):
-                pairs += [(row["prompt"], row["chosen"]), (row["prompt"], row["rejected"])]
+            prompt = last_words(row["prompt"])
+            pairs += [(prompt, row["chosen"]), (prompt, row["rejected"])]
     found: dict[str, list[str]] = {}
     for prompt, completion in pairs:
         if len(found) < MOST_GROUPS or prompt in found:

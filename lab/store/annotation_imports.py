@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.preferences import Pair
-from lab.data.forms import Form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
 from lab.errors import DatasetError

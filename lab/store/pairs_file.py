@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 
 from lab.core.preferences import Message, Pair, Response, make_pair
 from lab.data.columns import guess_columns
-from lab.data.forms import Form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.notes import Note
 from lab.data.pair_rows import Known
+from lab.data.recognition import Form
 from lab.errors import DatasetError, LabError, MachineError
 from lab.sandbox.files import Line, Reading
 from lab.store.imported_votes import FileVote, put_votes
@@ -177,9 +177,12 @@ class PairsFile:
         if not _writable(entry[2:]):
             self.left_out.append(LeftOut(number, WhyLeftOut.NOT_TEXT, "\\ud800"))
             return False
-        if (before := self._lines.setdefault(pair_id, number)) == number:
+        before = self._lines.get(pair_id)
+        if before is None:
+            self._lines[pair_id] = number
             return True
-        self.left_out.append(LeftOut(number, WhyLeftOut.SAME_PAIR, str(before)))
+        if before != number:  # of a row with several votes on its pair, the pair comes several times
+            self.left_out.append(LeftOut(number, WhyLeftOut.SAME_PAIR, str(before)))
         return False
 
     def _lay_aside(self, batch: dict[str, Any]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lab.data.forms import Form, as_completions, as_prompts, shape_completions
+from lab.data.forms import as_completions, as_prompts, shape_completions
 from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.recognition import Form
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.rules.mathematics import equals_answer
@@ -63,8 +64,16 @@ def test_alpaca(tmp_path: Path) -> None:
         {"prompt": "翻译成英文\n你好", "completion": "Hello"},
         {"prompt": "Say hello.", "completion": "Hello"},
         {"prompt": "Say hello.", "completion": "Hello"},
+        {
+            "prompt": [
+                {"role": "user", "content": "a"},
+                {"role": "assistant", "content": "b"},
+                {"role": "user", "content": "And now?"},
+            ],
+            "completion": "Hello",
+        },
     ]
-    assert shaped.left_out == [LeftOut(4, WhyLeftOut.SEVERAL_TURNS), LeftOut(5, WhyLeftOut.EMPTY, "output")]
+    assert shaped.left_out == [LeftOut(5, WhyLeftOut.EMPTY, "output")]
 
 
 def test_messages_of_one_turn_are_text(tmp_path: Path) -> None:

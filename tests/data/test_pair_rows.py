@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lab.core.preferences import LONGEST_TEXT, Choice, Message, Response, make_pair
-from lab.data.forms import Form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import Known, find_pairs, rows_in_memory
+from lab.data.recognition import Form
 from lab.data.rows import read_rows
 from lab.errors import DatasetError
 
@@ -125,4 +125,4 @@ def test_no_rows_and_no_form() -> None:
     assert caught.value.key == "dataset_form"
     with pytest.raises(DatasetError) as caught:
         find_pairs(rows_in_memory([{"prompt": "a", "completion": "b"}]))
-    assert caught.value.key == "dataset_columns" and caught.value.params["missing"] == "first"
+    assert caught.value.key == "dataset_holds_demonstrations"

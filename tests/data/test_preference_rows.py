@@ -11,8 +11,10 @@ import pytest
 from lab.core.derivation import as_rows, derive
 from lab.core.preferences import Choice, Judgement, Message, Response, make_pair
 from lab.data.columns import with_columns
-from lab.data.forms import Form, as_preferences, as_prompts, detect_form, shape_preferences
+from lab.data.forms import as_prompts, detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
+from lab.data.preference_forms import as_preferences, shape_preferences
+from lab.data.recognition import Form
 from lab.data.rows import Rows
 from lab.data.rows import read_rows as read_file
 from lab.data.writing import write_rows
@@ -132,7 +134,7 @@ def test_the_report_says_which_row_and_why() -> None:
         LeftOut(9, WhyLeftOut.EMPTY, "prompt"),
         LeftOut(10, WhyLeftOut.NOT_ONE_ANSWER, "chosen"),
         LeftOut(11, WhyLeftOut.NOT_ONE_ANSWER, "chosen"),
-        LeftOut(12, WhyLeftOut.NOT_TEXT, "prompt"),
+        LeftOut(12, WhyLeftOut.TOOLS, "prompt"),
     ]
     assert counted(shaped.left_out)[0] == (WhyLeftOut.NOT_TEXT, "chosen", 2)
 
@@ -143,7 +145,7 @@ def test_the_report_says_which_row_and_why() -> None:
         (PLAIN | {"rejected": PLAIN["chosen"]}, "dataset_all_equal"),
         (PLAIN | {"rejected": ""}, "dataset_all_empty"),
         ({"prompt": "a", "chosen": "b"}, "dataset_columns"),
-        ({"chosen": [assistant("a")], "rejected": [assistant("b")]}, "dataset_all_empty"),
+        ({"chosen": [assistant("a")], "rejected": [assistant("b")]}, "dataset_none_usable"),
     ],
 )
 def test_nothing_left_is_an_error(row: dict[str, Any], key: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lab.core.preferences import Place
-from lab.data.forms import Form
 from lab.data.left_out import WhyLeftOut
+from lab.data.recognition import Form
 from lab.data.rows import read_rows
 from lab.store.annotation import Annotation
 from tests.store.annotating import ANNA, given, says

@@ -14,7 +14,8 @@ from lab.core.derivation import EditFate
 from lab.core.preferences import Choice, Derivation, Place, WhyNotDerived
 from lab.core.recipes import parse
 from lab.data import datasets
-from lab.data.forms import as_preferences, as_prompts
+from lab.data.forms import as_prompts
+from lab.data.preference_forms import as_preferences
 from lab.data.rows import read_rows
 from lab.errors import DatasetError, InputError, LabError, MachineError, StateError
 from lab.runs.checks import check

@@ -38,7 +38,18 @@ def say(key: str, locale: str = "en", **params: object) -> str:
 def word(error: LabError | Mapping[str, Any], locale: str = "en") -> str:
     """One sentence for an error, as it was raised or as it was stored (``{"key", "params"}``)."""
     stored: Mapping[str, Any] = error.as_dict() if isinstance(error, LabError) else error
-    return say(f"errors.{stored.get('key')}", locale, **(stored.get("params") or {}))
+    params = {name: _worded(value, locale) for name, value in (stored.get("params") or {}).items()}
+    return say(f"errors.{stored.get('key')}", locale, **params)
+
+
+def _worded(value: object, locale: str) -> object:
+    """A parameter of an error; one that is itself a sentence, ``{"say": key, …}``, or a list of them, as words."""
+    if isinstance(value, Mapping) and "say" in value:
+        sentence = say(str(value["say"]), locale, **{str(name): part for name, part in value.items() if name != "say"})
+        return f"{value['count']} × {sentence}" if "count" in value else sentence
+    if isinstance(value, list) and value and all(isinstance(part, Mapping) and "say" in part for part in value):
+        return ("；" if locale.lower().startswith("zh") else "; ").join(str(_worded(part, locale)) for part in value)
+    return value
 
 
 def system_locale(environment: Mapping[str, str] = os.environ) -> str:

@@ -1,0 +1,165 @@
+"""Questions with options (MMLU, ARC, MedMCQA, GPQA, HellaSwag, AQuA): the options are written into the prompt, the answer becomes a letter.
+
+Options stand in a list, in ARC's ``{"text", "label"}``, in ``{"A": …}``, or in columns of their own (``A`` to ``D``, ``option_a`` …).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.turns import is_missing, text
+
+LISTS = ("choices", "options", "endings", "ending_options")
+PREFIXES = ("", "option_", "choice_", "opt_", "op", "answer_option_", "option ", "choice ")
+ANSWERS = (
+    "answer",
+    "answerkey",
+    "answer_key",
+    "correct_answer",
+    "correct_option",
+    "correct",
+    "answer_idx",
+    "answer_index",
+    "cop",
+    "label",
+    "target",
+    "gold",
+)
+"""Where the right option is named, the likeliest first; compared in lower case."""
+RIGHT, WRONG = "Correct Answer", "Incorrect Answer"
+"""GPQA's columns: the right answer, and ``Incorrect Answer 1`` to 3."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERED = re.compile(r"\s*\(?([A-Z])\s*[).:、]\s*")
+"""An option or an answer that begins with its letter: ``B) 25``."""
+
+Row = Mapping[str, Any]
+
+
+def option_columns(columns: Iterable[str]) -> tuple[str, ...]:
+    """Which of a file's columns hold options; empty where none do."""
+    names = list(columns)
+    for name in LISTS:
+        if name in names:
+            return (name,)
+    if RIGHT in names:
+        return tuple(name for name in names if name == RIGHT or name.startswith(WRONG + " "))
+    lower = {name.lower(): name for name in reversed(names)}
+    for prefix in PREFIXES:
+        lettered = []
+        for letter in LETTERS.lower():
+            if f"{prefix}{letter}" not in lower:
+                break
+            lettered.append(lower[f"{prefix}{letter}"])
+        if len(lettered) > 2 or (len(lettered) == 2 and prefix not in ("", "op")):
+            return tuple(lettered)
+    return ()
+
+
+def answer_column(columns: Iterable[str]) -> str | None:
+    """The column that names the right option."""
+    names = {name.lower(): name for name in columns}
+    return RIGHT if RIGHT in names.values() else next((names[name] for name in ANSWERS if name in names), None)
+
+
+def options_of(row: Row) -> tuple[list[str], list[str]]:
+    """``(texts, labels)`` of a row's options; both empty where it has none. Raises NotUsable where they cannot be read."""
+    columns = option_columns(row)
+    if not columns:
+        return [], []
+    if columns[0] == RIGHT or len(columns) > 1:
+        texts = [text(row.get(name)).strip() for name in columns]
+        texts = [one for one in texts if one]
+        if RIGHT in columns:  # the right one stands first in the file, so the order is made from the texts
+            texts.sort(key=lambda one: hashlib.sha256(one.encode("utf-8", "surrogatepass")).digest())
+        return texts, list(LETTERS[: len(texts)])
+    return _listed(row[columns[0]], columns[0])
+
+
+def with_options(row: Row, question: str) -> str:
+    """The question, and under it each option behind its letter; the same where the row has none."""
+    texts, _ = options_of(row)
+    if not texts:
+        return question
+    return question + "\n\n" + "\n".join(f"{letter}. {one}" for letter, one in zip(LETTERS, texts, strict=False))
+
+
+def option_letter(row: Row, base: int) -> str:
+    """The letter of the right option; empty where the row does not say. ``base`` is what a file counts its options from.
+
+    Raises NotUsable where the answer is none of the options, or several.
+    """
+    texts, labels = options_of(row)
+    column = answer_column(row)
+    value = row.get(column) if column is not None else None
+    if is_missing(value) or text(value).strip() in ("", "-1"):
+        if value is None or isinstance(value, (str, int, float)):
+            return ""
+        raise NotUsable(WhyLeftOut.NO_OPTION, str(value)[:40])
+    said = text(value).strip()
+    plain = [one.strip().casefold() for one in texts]
+    if said in labels:
+        return LETTERS[labels.index(said)]
+    if plain.count(said.casefold()) == 1:
+        return LETTERS[plain.index(said.casefold())]
+    if re.fullmatch(r"\d+(\.0)?", said) and 0 <= (place := int(float(said)) - base) < len(texts):
+        return LETTERS[place]
+    lettered = LETTERED.match(said + ")" if len(said) == 1 else said)
+    if lettered and (place := LETTERS.index(lettered[1])) < len(texts):
+        return LETTERS[place]
+    if len(said) == 1 and said.upper() in LETTERS[: len(texts)]:
+        return said.upper()
+    raise NotUsable(WhyLeftOut.NO_OPTION, said[:40])
+
+
+def counts_from(rows: Iterable[Row]) -> tuple[int, bool]:
+    """``(0 or 1, whether that was guessed)``: where a file begins to count its options. It is guessed where no answer settles it."""
+    numbers = settled = False
+    for row in rows:
+        column = answer_column(row)
+        said = text(row.get(column)).strip() if column else ""
+        if not re.fullmatch(r"\d+(\.0)?", said):
+            continue
+        try:
+            texts, labels = options_of(row)
+        except NotUsable:
+            continue
+        if said in labels or said.casefold() in [one.strip().casefold() for one in texts]:
+            continue
+        numbers = True
+        if int(float(said)) == 0:
+            return 0, False
+        settled = settled or int(float(said)) == len(texts)
+    return (1, False) if settled else (0, numbers)
+
+
+def _listed(value: Any, column: str) -> tuple[list[str], list[str]]:
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise NotUsable(WhyLeftOut.NOT_TEXT, column) from None
+    if is_missing(value) or value in ("", [], {}):
+        return [], []
+    labels: list[str] = []
+    if isinstance(value, Mapping):
+        if isinstance(value.get("text"), (list, tuple)):
+            labels = [text(one) for one in value.get("label") or ()]
+            value = value["text"]
+        else:
+            labels, value = [str(name) for name in value], list(value.values())
+    if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= len(LETTERS):
+        raise NotUsable(WhyLeftOut.NOT_TEXT, column)
+    if all(isinstance(one, Mapping) and "text" in one for one in value):
+        labels = [text(one.get("label")) for one in value]
+        value = [one["text"] for one in value]
+    texts = [text(one).strip() for one in value]
+    if not all(texts):
+        raise NotUsable(WhyLeftOut.EMPTY, column)
+    if all((begun := LETTERED.match(one)) and begun[1] == letter for one, letter in zip(texts, LETTERS, strict=False)):
+        texts = [LETTERED.sub("", one, count=1).strip() for one in texts]
+    return texts, labels if len(labels) == len(texts) else list(LETTERS[: len(texts)])

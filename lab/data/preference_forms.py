@@ -1,0 +1,169 @@
+"""What the reward model, DPO and Annotate read: preferences of every known form, and pairs to be judged.
+
+Prompts and completions are ``forms.py``'s, a list of all forms stands there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from lab.core.preferences import Choice
+from lab.data.completion_rows import conversation, demonstration
+from lab.data.labelled_rows import labelled_pairs
+from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.notes import note
+from lab.data.preference_rows import one_preference, preferences_of
+from lab.data.prompt_rows import MEANINGS
+from lab.data.ranked_rows import best_against_rest, ranked
+from lab.data.recognition import Form, Recognised, recognise
+from lab.data.refusals import nothing_left, other_use
+from lab.data.rows import Rows
+from lab.data.shaping import Shaped, numbered, passed_over, shape_rows
+from lab.data.turns import text
+from lab.data.vote_rows import Voted, votes_of
+
+PREFERENCE_FORMS = (
+    Form.PREFERENCES,
+    Form.CONVERSATIONS,
+    Form.ALPACA_PREFERENCES,
+    Form.WHOLE_CHATS,
+    Form.VOTES,
+    Form.RANKED,
+    Form.LABELLED,
+)
+PLAIN_PREFERENCES = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS)
+Row = dict[str, Any]
+
+
+def as_preferences(rows: Rows) -> list[Row]:
+    """``prompt, chosen, rejected`` rows, and ``category`` where the file has it. A prompt is text where it is one question, else
+    messages (``[{"role", "content"}]``); the sides are text.
+
+    Raises DatasetError where a column is missing, and where no row can be used.
+    """
+    return shape_preferences(rows).rows
+
+
+def shape_preferences(rows: Rows) -> Shaped:
+    """``as_preferences``, with the report."""
+    found = recognise(rows, PREFERENCE_FORMS)
+    if found is None:
+        raise other_use(rows, ("prompt", "chosen", "rejected"), "preferences")
+    if found.form is Form.LABELLED and found.labels is not None:
+        return _labelled(rows, found)
+
+    def shape(row: Row) -> list[Row]:
+        if found.form is Form.VOTES:
+            return [_by_votes(row, found)]
+        if found.form is Form.RANKED:
+            return _by_rank(row, found)
+        return preferences_of(with_prompt(row, found.form))
+
+    return shape_rows(rows, found, shape)
+
+
+def shape_pairs(rows: Rows) -> Shaped:
+    """``prompt, first, second`` rows with what else a pair may have (``first_source, second_source, gold``), and the report.
+
+    A prompt is text where it is one question, else messages; both responses are text. Of a file of votes each row has ``voted``
+    (``vote_rows.Voted``), too; one with several votes is several rows.
+    """
+    found = recognise(rows, (Form.VOTES, Form.PAIRS))
+    if found is None:
+        raise other_use(rows, ("prompt", "first", "second"), "pairs")
+
+    def shape(row: Row) -> list[Row]:
+        if found.layout is not None:
+            return [{**one_pair(pair), "voted": voted} for pair, voted in voted_pairs(row, found)]
+        return [one_pair(row)]
+
+    return shape_rows(rows, found, shape)
+
+
+def with_prompt(row: Row, form: Form) -> Row:
+    """A row of a preference form under the names ``prompt, chosen, rejected``."""
+    if form is Form.CONVERSATIONS:
+        return {**row, "prompt": row.get("conversations")}
+    if form is Form.ALPACA_PREFERENCES:
+        return {**row, "prompt": row.get("instruction")}
+    if form is Form.WHOLE_CHATS:
+        return {name: value for name, value in row.items() if name != "prompt"}
+    return {"prompt": None, **row}
+
+
+def one_pair(row: Row) -> Row:
+    """One pair with its texts in order. Raises NotUsable naming the pair's own columns."""
+    sides = {"chosen": row.get("first"), "rejected": row.get("second")}
+    try:
+        shaped = one_preference({**{name: row[name] for name in (*MEANINGS, "prompt") if name in row}, **sides})
+    except NotUsable as reason:
+        theirs = {"chosen": "first", "rejected": "second"}.get(reason.detail, reason.detail)
+        raise NotUsable(reason.why, theirs) from reason
+    further = {name: row[name] for name in ("first_source", "second_source", "gold") if name in row}
+    return {"prompt": shaped["prompt"], "first": shaped["chosen"], "second": shaped["rejected"]} | further
+
+
+def voted_pairs(row: Row, found: Recognised) -> list[tuple[Row, Voted]]:
+    """The votes of a row, each with its pair and what else changes the prompt's meaning."""
+    assert found.layout is not None
+    further = {name: row[name] for name in MEANINGS if name in row and name != found.layout.prompt}
+    return [({**further, **pair}, voted) for pair, voted in votes_of(row, found.layout)]
+
+
+def _by_votes(row: Row, found: Recognised) -> Row:
+    """The preference that most votes on a row are for. Raises NotUsable where there is none."""
+    votes = voted_pairs(row, found)
+    counts = Counter(voted.choice for _, voted in votes)
+    if counts[Choice.FIRST] == counts[Choice.SECOND]:
+        raise NotUsable(WhyLeftOut.BOTH_BAD if set(counts) == {Choice.BOTH_BAD} else WhyLeftOut.TIE)
+    shaped = one_pair(votes[0][0])
+    better, worse = ("first", "second") if counts[Choice.FIRST] > counts[Choice.SECOND] else ("second", "first")
+    category = text(row.get("category"))
+    return {"prompt": shaped["prompt"], "chosen": shaped[better], "rejected": shaped[worse]} | (
+        {"category": category} if category else {}
+    )
+
+
+def _by_rank(row: Row, found: Recognised) -> list[Row]:
+    if not found.lists:  # the order is the ranking
+        answers = row.get("output")
+        if not isinstance(answers, list) or len(answers) < 2:
+            raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
+        pairs = [(answers[0], worse) for worse in answers[1:]]
+    else:
+        pairs = best_against_rest(ranked(row, found.lists))
+    rest = {name: value for name, value in row.items() if name not in ("chosen", "rejected")}
+    shaped, reason = [], None
+    for better, worse in pairs:
+        try:
+            shaped.append(one_preference({**rest, "chosen": better, "rejected": worse}))
+        except NotUsable as error:
+            reason = error
+    if reason is not None and not shaped:
+        raise reason
+    return shaped
+
+
+def _labelled(rows: Rows, found: Recognised) -> Shaped:
+    """The good and the bad completions of each prompt as preferences."""
+    assert found.labels is not None
+    completions = recognise(rows, (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)) or found
+
+    def shape(row: Row) -> Row:
+        view = completions.view(row)
+        if completions.form is Form.MESSAGES:
+            return conversation(view, every_answer=False)
+        alpaca = completions.form is Form.ALPACA
+        return demonstration(
+            {**view, "prompt": view.get("instruction")} if alpaca else view, "output" if alpaca else "completion"
+        )
+
+    pairs, left_out = labelled_pairs(numbered(rows), shape, found.labels)
+    left_out = sorted([*rows.left_out, *left_out], key=lambda row: row.line)
+    if not pairs and not rows.more:
+        raise nothing_left(rows, left_out, tuple(found.names.values()))
+    notes = (*rows.notes, *found.notes, note("pairs_by_prompt", column=found.labels.column))
+    return Shaped(
+        found.form, [row for _, row in pairs], left_out, [line for line, _ in pairs], passed_over(rows, found), notes
+    )

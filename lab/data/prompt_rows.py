@@ -1,0 +1,123 @@
+"""The prompt of one row: its question with all that changes what is asked (system text, earlier turns, context, options).
+
+A row with pictures or tools is not for the lab and is left out. The answers of a row are ``preference_rows.py``'s and its siblings'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.option_rows import with_options
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_missing, is_plain, text, turns, wanted_text
+
+SYSTEMS = ("system", "system_prompt", "system_message")
+PICTURES = ("images", "image", "videos", "video", "audios", "audio", "pictures")
+TOOLS = ("tools", "functions")
+CONTEXTS = ("context", "passage", "input")
+"""What a question stands on. ``input`` follows it, as in Alpaca; the others stand before it."""
+PLACEHOLDERS = ("<image>", "<video>", "<audio>")
+HISTORY = "history"
+MEANINGS = (*SYSTEMS, *PICTURES, *TOOLS, *CONTEXTS, HISTORY)
+"""The columns that are read wherever they stand beside a prompt."""
+
+Row = Mapping[str, Any]
+
+
+def refuse_what_is_no_text(row: Row) -> None:
+    """Raise NotUsable for a row with pictures, or with tools that the model may call."""
+    for column in PICTURES:
+        if column in row and _is_there(row[column]):
+            raise NotUsable(WhyLeftOut.IMAGES, column)
+    for column in TOOLS:
+        if column in row and _is_there(row[column]):
+            raise NotUsable(WhyLeftOut.TOOLS, column)
+
+
+def asked(row: Row, column: str = "prompt", speaker: str = USER) -> Turns:
+    """The prompt as messages that end with the user's: system text, earlier turns, the question with its context and options.
+
+    Raises NotUsable with the reason.
+    """
+    refuse_what_is_no_text(row)
+    messages = question(turns(row, column, speaker))
+    return whole_prompt(row, messages)
+
+
+def whole_prompt(row: Row, messages: Turns) -> Turns:
+    """Messages that end with the user's, with the row's context, earlier turns and system text."""
+    last = with_context(row, messages[-1]["content"])
+    messages = [*earlier(row), *messages[:-1], {"role": USER, "content": last}]
+    if any(mark in message["content"] for message in messages for mark in PLACEHOLDERS):
+        raise NotUsable(
+            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in one["content"] for one in messages))
+        )
+    return with_system(row, messages)
+
+
+def with_system(row: Row, messages: Turns) -> Turns:
+    """The same with the row's system text before it. Raises NotUsable where the messages begin with another one."""
+    for column in SYSTEMS:
+        said = text(row.get(column))
+        if not said.strip():
+            if column in row and not is_plain(row[column]):
+                raise NotUsable(WhyLeftOut.NOT_TEXT, column)
+            continue
+        if messages[0]["role"] != SYSTEM:
+            messages = [{"role": SYSTEM, "content": said}, *messages]
+        elif messages[0]["content"].strip() != said.strip():
+            raise NotUsable(WhyLeftOut.TWO_SYSTEMS, column)
+    return messages
+
+
+def with_context(row: Row, asked_last: str) -> str:
+    """A question with the text that it stands on, and with its options."""
+    for column in CONTEXTS:
+        value = row.get(column)
+        if not _is_there(value):
+            continue
+        if not is_plain(value):
+            raise NotUsable(WhyLeftOut.NOT_TEXT, column)
+        said = wanted_text(row, column)
+        asked_last = f"{asked_last}\n{said}" if column == "input" or "instruction" in row else f"{said}\n\n{asked_last}"
+    return with_options(row, asked_last)
+
+
+def earlier(row: Row) -> Turns:
+    """Alpaca's ``history`` as messages: ``[[question, answer], …]``, or messages. Raises NotUsable where it is neither."""
+    value = row.get(HISTORY)
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return turns(row, HISTORY, USER)
+    if not _is_there(value):
+        return []
+    if not isinstance(value, (list, tuple)):
+        raise NotUsable(WhyLeftOut.NOT_TEXT, HISTORY)
+    if all(isinstance(item, (list, tuple)) for item in value):
+        messages: Turns = []
+        for item in value:
+            if len(item) != 2 or not all(isinstance(part, str) and part.strip() for part in item):
+                raise NotUsable(WhyLeftOut.NOT_TEXT, HISTORY)
+            messages += [{"role": USER, "content": text(item[0])}, {"role": ASSISTANT, "content": text(item[1])}]
+        return messages
+    return turns({HISTORY: value}, HISTORY, USER)
+
+
+def question(prompt: Turns) -> Turns:
+    """The same. Raises NotUsable where it does not end with the user's message."""
+    if not prompt or prompt[-1]["role"] != USER:
+        raise NotUsable(WhyLeftOut.NO_QUESTION)
+    return prompt
+
+
+def _is_there(value: Any) -> bool:
+    """Whether a cell holds anything: empty lists, empty text and ``[]`` in a spreadsheet do not."""
+    if is_missing(value) or value is False:
+        return False
+    if isinstance(value, str):
+        return value.strip() not in ("", "[]", "{}", "null", "None", "nan")
+    return bool(value) if isinstance(value, (list, tuple, dict)) else True

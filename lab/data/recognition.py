@@ -1,0 +1,285 @@
+"""Which known form a file's columns have, and which of its columns stand for the lab's. What is made of the rows is ``forms.py``'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from lab.data.labels import Labels, labels_of
+from lab.data.left_out import NotUsable
+from lab.data.notes import Note, note
+from lab.data.option_rows import RIGHT, answer_column, counts_from, option_columns
+from lab.data.prompt_rows import MEANINGS
+from lab.data.ranked_rows import list_columns
+from lab.data.rows import Rows
+from lab.data.turns import ASSISTANT, USER, turns
+from lab.data.vote_rows import PAIRED, Layout, layout_of
+from lab.data.written_turns import written_turns
+
+Row = dict[str, Any]
+
+LOOKED_AT = 50
+"""So many rows are looked at where the columns alone do not tell."""
+
+
+class Form(StrEnum):
+    """A known form of rows, told by its columns."""
+
+    PREFERENCES = "preferences"
+    PAIRS = "pairs"
+    CONVERSATIONS = "conversations"
+    WHOLE_CHATS = "whole_chats"
+    ALPACA_PREFERENCES = "alpaca_preferences"
+    VOTES = "votes"
+    RANKED = "ranked"
+    LABELLED = "labelled"
+    OPTIONS = "options"
+    MESSAGES = "messages"
+    TRANSCRIPTS = "transcripts"
+    ALPACA = "alpaca"
+    DEMONSTRATIONS = "demonstrations"
+    PROBLEMS = "problems"
+    QUESTIONS = "questions"
+    PROMPTS = "prompts"
+
+
+COLUMNS: dict[Form, tuple[str, ...]] = {
+    Form.PREFERENCES: ("prompt", "chosen", "rejected"),
+    Form.CONVERSATIONS: ("conversations", "chosen", "rejected"),
+    Form.ALPACA_PREFERENCES: ("instruction", "chosen", "rejected"),
+    Form.WHOLE_CHATS: ("chosen", "rejected"),
+    Form.VOTES: ("first", "second", "winner"),
+    Form.PAIRS: ("prompt", "first", "second"),
+    Form.RANKED: ("prompt", "responses"),
+    Form.LABELLED: ("prompt", "completion", "label"),
+    Form.OPTIONS: ("question", "choices"),
+    Form.MESSAGES: ("messages",),
+    Form.DEMONSTRATIONS: ("prompt", "completion"),
+    Form.QUESTIONS: ("question", "answer"),
+    Form.PROBLEMS: ("prompt", "answer"),
+    Form.ALPACA: ("instruction", "output"),
+    Form.TRANSCRIPTS: ("text",),
+    Form.PROMPTS: ("prompt",),
+}
+"""What a form needs, in the order in which forms are tried."""
+
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "prompt": ("question", "query", "problem"),
+    "completion": ("response", "output", "solution"),
+    "output": ("response", "completion"),
+    "messages": ("conversations", "conversation", "dialogue", "dialog"),
+    "answer": ("final_answer", "ground_truth", "expected_answer"),
+}
+"""Names that published files use for a column, read as it where it is not there itself; that is said."""
+OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "query", "problem", "stem", "input")
+RANKED_PROMPTS = ("prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context")
+SCORES_OF_SIDES = tuple(
+    pair
+    for kind in ("score", "rating", "reward")
+    for pair in ((f"{kind}_chosen", f"{kind}_rejected"), (f"chosen_{kind}", f"rejected_{kind}"))
+)
+WITH_ANSWER = (Form.DEMONSTRATIONS, Form.ALPACA, Form.PROMPTS, Form.MESSAGES, Form.TRANSCRIPTS, Form.LABELLED)
+"""Forms that may have the right answer beside what they need."""
+WELL_KNOWN = (("messages", "conversations"), ("messages", "text"))
+"""Names of which nothing needs to be said."""
+SOURCES = {
+    "first_source": ("source_a", "model_a", "source_1", "model_1"),
+    "second_source": ("source_b", "model_b", "source_2", "model_2"),
+}
+FURTHER = ("category", "first_source", "second_source", "gold", "source_chosen", "source_rejected")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A form, and where its parts stand in the file."""
+
+    form: Form
+    names: dict[str, str]
+    """The lab's name of a column → the file's, of those that the form needs."""
+    used: frozenset[str]
+    """The file's columns that are read, if only to see that they are empty."""
+    notes: tuple[Note, ...] = ()
+    layout: Layout | None = None
+    lists: tuple[str, ...] = ()
+    labels: Labels | None = None
+    scores: tuple[str, str] | None = None
+    """What chosen and rejected were scored."""
+    base: int = 0
+    """What the file counts its options from."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """Those of ``names`` whose names differ."""
+
+    def view(self, row: Row) -> Row:
+        """A row under the lab's names."""
+        if not self.moved or self.layout is not None:
+            return row
+        gone = set(self.moved.values()) - set(self.names)
+        renamed = {ours: row[theirs] for ours, theirs in self.moved.items() if theirs in row}
+        return {name: value for name, value in row.items() if name not in gone} | renamed
+
+
+def recognise(rows: Rows, forms: Iterable[Form]) -> Recognised | None:
+    """The first of these forms that the rows have, in the order of ``COLUMNS``; None where they have none."""
+    wanted = set(forms)
+    return next((found for form in COLUMNS if form in wanted and (found := _fit(rows, form)) is not None), None)
+
+
+def _fit(rows: Rows, form: Form) -> Recognised | None:
+    special = {
+        Form.VOTES: _votes,
+        Form.PAIRS: _pairs,
+        Form.RANKED: _ranked,
+        Form.LABELLED: _labelled,
+        Form.OPTIONS: _options,
+        Form.TRANSCRIPTS: _transcripts,
+    }
+    if form in special:
+        return special[form](rows)
+    if form is Form.CONVERSATIONS and "conversations" not in rows.columns:
+        return _messages_with_sides(rows)
+    names = _named(rows.columns, COLUMNS[form])
+    if names is None or (form is Form.WHOLE_CHATS and not _any_messages(rows)):
+        return None
+    if (
+        form is Form.MESSAGES
+        and {"chosen", "rejected"} <= set(rows.columns)
+        and not _any_answer(rows, names["messages"])
+    ):
+        return None
+    return recognised(rows, form, names)
+
+
+def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[str] = (), **parts: Any) -> Recognised:
+    """A form with all that is read beside its own columns; ``more`` are further columns of the file that it reads."""
+    names = dict(names)
+    columns = set(rows.columns)
+    if form in WITH_ANSWER and "answer" not in names and (answer := _named(rows.columns, ("answer",))):
+        names |= {ours: theirs for ours, theirs in answer.items() if theirs not in names.values()}
+    scores = next((pair for pair in SCORES_OF_SIDES if set(pair) <= columns), None) if "chosen" in names else None
+    beside = columns & {*MEANINGS, *FURTHER, *option_columns(rows.columns)}
+    used = set(names.values()) | set(more) | set(scores or ()) | beside
+    moved = {ours: theirs for ours, theirs in names.items() if ours != theirs}
+    said = tuple(
+        note("column_read_as", column=theirs, name=ours)
+        for ours, theirs in moved.items()
+        if (ours, theirs) not in WELL_KNOWN
+    )
+    return Recognised(
+        form, names, frozenset(used), said + tuple(parts.pop("notes", ())), scores=scores, moved=moved, **parts
+    )
+
+
+def _named(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str] | None:
+    """The file's name for each wanted column, by its own name or one that published files use; None where one is missing."""
+    there = set(columns)
+    names = {}
+    for ours in wanted:
+        theirs = next((name for name in (ours, *OTHER_NAMES.get(ours, ())) if name in there), None)
+        if theirs is None:
+            return None
+        names[ours] = theirs
+    return names if len(set(names.values())) == len(names) else None
+
+
+def _any_messages(rows: Rows) -> bool:
+    """Whether the chosen side of some row is a conversation, so that a prompt can be in it."""
+    for row in rows.rows[:LOOKED_AT]:
+        value = row.get("chosen")
+        if isinstance(value, (list, dict)) or (isinstance(value, str) and written_turns(value)):
+            return True
+    return False
+
+
+def _any_answer(rows: Rows, column: str) -> bool:
+    """Whether some row's messages end with the assistant's, so that they are no prompt of the sides beside them."""
+    for row in rows.rows[:LOOKED_AT]:
+        try:
+            if turns(row, column, USER)[-1]["role"] == ASSISTANT:
+                return True
+        except NotUsable:
+            continue
+    return False
+
+
+def _messages_with_sides(rows: Rows) -> Recognised | None:
+    """``messages, chosen, rejected`` where the sides are single answers, so that the messages are what was asked."""
+    if not {"messages", "chosen", "rejected"} <= set(rows.columns):
+        return None
+    for row in rows.rows[:LOOKED_AT]:
+        try:
+            if len(turns(row, "chosen", ASSISTANT)) > 1:
+                return None
+        except NotUsable:
+            continue
+    names = {"conversations": "messages", "chosen": "chosen", "rejected": "rejected"}
+    return recognised(rows, Form.CONVERSATIONS, names)
+
+
+def _votes(rows: Rows) -> Recognised | None:
+    layout = layout_of(rows.columns)
+    if layout is None or {"chosen", "rejected"} <= set(rows.columns):
+        return None
+    names = {} if layout.first in ("data", "summaries") else {"first": layout.first, "second": layout.second}
+    if layout.prompt is not None and layout.first != "data":
+        names["prompt"] = layout.prompt
+    elif layout.prompt is None and layout.first in {name for pair in PAIRED[2:] for name in pair}:
+        return None
+    sources = {"model_a", "model_b", "model_1", "model_2"} & set(rows.columns)
+    return recognised(rows, Form.VOTES, names, {*layout.vote, layout.first, *sources}, layout=layout)
+
+
+def _pairs(rows: Rows) -> Recognised | None:
+    prompt = _named(rows.columns, ("prompt",)) or ({"prompt": "instruction"} if "instruction" in rows.columns else None)
+    paired = next((pair for pair in PAIRED if set(pair) <= set(rows.columns)), None)
+    if prompt is None or paired is None:
+        return None
+    names = prompt | {"first": paired[0], "second": paired[1]}
+    for ours, others in SOURCES.items():
+        theirs = next((name for name in (ours, *others) if name in rows.columns), None)
+        names |= {ours: theirs} if theirs is not None else {}
+    return recognised(rows, Form.PAIRS, names)
+
+
+def _ranked(rows: Rows) -> Recognised | None:
+    lists = list_columns(rows.columns)
+    prompt = next((name for name in RANKED_PROMPTS if name in rows.columns), None)
+    if prompt is None:
+        return None
+    sample = rows.rows[:LOOKED_AT]
+    if not lists and any(isinstance(row.get("output"), list) for row in sample):
+        by_order = (note("ranked_by_order", column="output"),)
+        return recognised(rows, Form.RANKED, {"prompt": prompt}, ("output",), notes=by_order)
+    if not lists or not any(isinstance(row.get(lists[0]), (list, str)) for row in sample):
+        return None
+    return recognised(rows, Form.RANKED, {"prompt": prompt}, lists, lists=lists)
+
+
+def _labelled(rows: Rows) -> Recognised | None:
+    forms = (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)
+    found = recognise(rows, forms)
+    labels = labels_of(rows.rows, [name for name in rows.columns if found is None or name not in found.names.values()])
+    if found is None or labels is None:
+        return None
+    return recognised(rows, Form.LABELLED, found.names, (labels.column,), labels=labels)
+
+
+def _options(rows: Rows) -> Recognised | None:
+    columns = option_columns(rows.columns)
+    prompt = next((name for name in OPTION_PROMPTS if name in rows.columns and name not in columns), None)
+    if not columns or prompt is None or {"chosen", "rejected"} <= set(rows.columns):
+        return None
+    base, guessed = counts_from(rows.rows)
+    answer = answer_column(rows.columns)
+    notes = [note("options_from_0", column=answer)] if guessed else []
+    notes += [note("options_shuffled")] if RIGHT in columns else []
+    further = {*columns, *([answer] if answer else [])}
+    return recognised(rows, Form.OPTIONS, {"prompt": prompt}, further, base=base, notes=notes)
+
+
+def _transcripts(rows: Rows) -> Recognised | None:
+    sample = [row["text"] for row in rows.rows[:LOOKED_AT] if isinstance(row.get("text"), str)]
+    if not sample or not any(written_turns(cell) for cell in sample):
+        return None
+    return recognised(rows, Form.TRANSCRIPTS, {"messages": "text"})

@@ -1,0 +1,105 @@
+"""Why a file cannot be used as it was meant, with the mend: the true reason, the line to type, or the place that reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from lab.data.columns import guess_columns
+from lab.data.file_names import typed
+from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.recognition import COLUMNS, Form, recognise
+from lab.data.rows import Rows
+from lab.errors import DatasetError
+
+ONE_ANSWER = (Form.MESSAGES, Form.TRANSCRIPTS, Form.DEMONSTRATIONS, Form.ALPACA)
+NO_RESPONSES = (Form.OPTIONS, Form.QUESTIONS, Form.PROBLEMS, Form.PROMPTS)
+HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
+    "completions": (
+        ("preferences", (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS)),
+        ("votes", (Form.VOTES,)),
+        ("pairs", (Form.PAIRS,)),
+    ),
+    "preferences": (("pairs", (Form.PAIRS,)), ("demonstrations", ONE_ANSWER), ("prompts", NO_RESPONSES)),
+    "pairs": (("demonstrations", ONE_ANSWER), ("prompts", NO_RESPONSES)),
+}
+"""By what was wanted: what a file may hold instead, which something else of the lab reads."""
+REASONS = 3
+TAKE_CHOSEN = {
+    Form.PREFERENCES: {"completion": "chosen"},
+    Form.CONVERSATIONS: {"prompt": "conversations", "completion": "chosen"},
+    Form.ALPACA_PREFERENCES: {"output": "chosen"},
+    Form.WHOLE_CHATS: {"messages": "chosen"},
+}
+"""The mapping by which the chosen side of preferences is learnt as a demonstration."""
+
+
+def no_form(rows: Rows) -> DatasetError:
+    """The columns fit no known form."""
+    known = "; ".join(dict.fromkeys(", ".join(columns) for columns in COLUMNS.values()))
+    wanted = ("prompt", "first", "second")
+    return DatasetError("dataset_form", path=rows.path, found=_found(rows), known=known, **_mend(rows, wanted))
+
+
+def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
+    """The rows are no ``use``: what they are, where that is known; else the missing column and the likeliest mapping."""
+    for holds, forms in HOLDS.get(use, ()):
+        found = recognise(rows, forms)
+        if (
+            found is None
+            or _mapped(rows, wanted)
+            or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
+        ):
+            continue
+        mapping = dict(TAKE_CHOSEN.get(found.form, {}))
+        if found.form is Form.CONVERSATIONS:
+            mapping["prompt"] = found.names["conversations"]
+        return DatasetError(
+            f"dataset_holds_{holds}", path=rows.path, found=_found(rows), line=typed(str(rows.path), mapping)
+        )
+    missing = next((name for name in wanted if name not in rows.columns), wanted[-1])
+    return DatasetError(
+        "dataset_columns",
+        path=rows.path,
+        missing=missing,
+        found=_found(rows),
+        wanted=", ".join(wanted),
+        **_mend(rows, wanted),
+    )
+
+
+def nothing_left(rows: Rows, left_out: Iterable[LeftOut], columns: tuple[str, ...]) -> DatasetError:
+    """Every row was left out: the reasons, the most frequent first."""
+    left_out = list(left_out)
+    whys = {row.why for row in left_out}
+    count = len(rows.rows)
+    if whys == {WhyLeftOut.EQUAL_SIDES}:
+        return DatasetError("dataset_all_equal", path=rows.path, count=count)
+    if whys == {WhyLeftOut.SEVERAL_TURNS}:
+        return DatasetError("dataset_all_conversations", path=rows.path, count=count)
+    if whys <= {WhyLeftOut.EMPTY, WhyLeftOut.MISSING}:
+        return DatasetError("dataset_all_empty", path=rows.path, count=count, columns=", ".join(columns))
+    common = Counter((row.why, row.detail) for row in left_out).most_common(REASONS)
+    reasons = [{"say": f"left_out.{why}", "detail": detail, "count": times} for (why, detail), times in common]
+    return DatasetError("dataset_none_usable", path=rows.path, count=count, reasons=reasons)
+
+
+def _mend(rows: Rows, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """``line`` to type, and ``proposal`` (the lab's name → the file's) for a page's choosers."""
+    proposal = guess_columns(rows.columns, wanted)
+    shown = dict(proposal)
+    for name in wanted:
+        if name not in rows.columns and name not in shown:
+            shown[name] = "COLUMN"
+    return {"line": typed(str(rows.path), shown), "proposal": proposal}
+
+
+def _mapped(rows: Rows, wanted: tuple[str, ...]) -> bool:
+    """Whether other columns look like what is wanted, so that a mapping is likelier meant than another use."""
+    free = [name for name in rows.columns if name not in ("chosen", "rejected", "first", "second")]
+    return set(guess_columns(free, wanted)) | (set(wanted) & set(free)) >= set(wanted)
+
+
+def _found(rows: Rows) -> str:
+    return ", ".join(rows.columns)

@@ -1,0 +1,277 @@
+"""Votes that a file records: two responses and which one somebody chose, as ``prompt, first, second`` with the vote.
+
+| file | responses | vote |
+|---|---|---|
+| arenas | ``conversation_a``/``response_a`` and ``_b`` | ``winner``: ``model_a``, ``model_b``, ``tie``, ``tie (bothbad)``; or ``winner_model_a`` … as 0 and 1 |
+| SHP | ``human_ref_A``, ``human_ref_B`` under ``history`` | ``labels``: 1 is A, 0 is B |
+| HelpSteer 2 and 3 | ``response_1``/``response1`` and ``2`` | ``preference_strength``/``overall_preference``: −3 is the first, 3 the second, 0 a tie |
+| PKU-SafeRLHF | ``response_0``, ``response_1`` | ``better_response_id`` |
+| WebGPT and its like | ``answer_0``, ``answer_1`` | ``score_0``, ``score_1``: the higher |
+| summaries | ``summaries``: two texts | ``choice``: 0 or 1 |
+| Label Studio | ``data`` with two responses | ``annotations`` with ``selected``: ``left`` or ``right`` |
+
+The responses may have any of the names that ``pair_rows.py`` knows. A vote that names neither is told, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.core.preferences import Choice
+from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.turns import is_missing, text
+
+Row = Mapping[str, Any]
+
+PAIRED = (
+    ("first", "second"),
+    ("conversation_a", "conversation_b"),
+    ("response_a", "response_b"),
+    ("answer_a", "answer_b"),
+    ("completion_a", "completion_b"),
+    ("output_a", "output_b"),
+    ("human_ref_A", "human_ref_B"),
+    ("response_1", "response_2"),
+    ("response1", "response2"),
+    ("answer_1", "answer_2"),
+    ("answer1", "answer2"),
+    ("output_1", "output_2"),
+    ("completion_1", "completion_2"),
+    ("response_0", "response_1"),
+    ("answer_0", "answer_1"),
+    ("completion_0", "completion_1"),
+)
+"""What files call the two responses."""
+PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "info", "problem")
+WINNERS = ("winner", "preference", "preferred", "vote", "better", "chosen", "label", "choice", "selected")
+BY_PLACE = ("better_response_id", "choice")
+"""0 is the first, 1 the second."""
+STRENGTHS = ("preference_strength", "overall_preference")
+SCORED = ("score", "rating", "reward", "overall_score")
+TIES = ("tie", "equal", "same", "draw", "both", "both_good", "both good", "tie (bothgood)", "平局", "一样")
+NEITHER = ("tie (bothbad)", "both_bad", "both bad", "bothbad", "neither", "none", "都不好")
+STRONGEST = 3
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a file keeps prompt, responses and vote."""
+
+    prompt: str | None
+    """None where the conversations hold it, or where ``data`` does (Label Studio)."""
+    first: str
+    second: str
+    vote: tuple[str, ...]
+    read: Callable[[Row, Layout], Voted]
+
+
+@dataclass(frozen=True)
+class Voted:
+    """A vote, by the response's identity."""
+
+    choice: Choice
+    strength: int | None = None
+    annotator: str = ""
+
+
+def layout_of(columns: Iterable[str]) -> Layout | None:
+    """Where a file of votes keeps its parts; None where it is none."""
+    names = list(dict.fromkeys(columns))
+    if {"data", "annotations"} <= set(names):
+        return Layout(None, "data", "data", ("annotations",), _label_studio)
+    paired = next((pair for pair in PAIRED if set(pair) <= set(names)), None)
+    if paired is None:
+        summed = {"summaries", "choice"} <= set(names)
+        return Layout(_prompt(names), "summaries", "summaries", ("choice",), _by_place) if summed else None
+    vote, read = _vote(names, paired)
+    if read is None:
+        return None
+    prompt = _prompt([name for name in names if name not in paired])
+    return Layout(
+        None if paired[0].startswith("conversation") and "prompt" not in names else prompt, *paired, vote, read
+    )
+
+
+def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted]]:
+    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation. Raises NotUsable.
+
+    The texts are as the file has them; whole conversations still hold their prompt.
+    """
+    if layout.first == "data":
+        return _of_label_studio(row)
+    if layout.first == "summaries":
+        return [(_of_summaries(row, layout.prompt), layout.read(row, layout))]
+    pair: dict[str, Any] = {"first": row.get(layout.first), "second": row.get(layout.second)}
+    if layout.prompt is not None:
+        pair["prompt"] = _question(row.get(layout.prompt))
+    for side, letter in (("first", "a"), ("second", "b")):
+        place = {"first": "1", "second": "2"}[side]
+        source = next(
+            (row[name] for name in (f"model_{letter}", f"model_{place}", f"{side}_source") if text(row.get(name))), None
+        )
+        if source is not None:
+            pair[f"{side}_source"] = source
+    return [(pair, layout.read(row, layout))]
+
+
+def _prompt(names: list[str]) -> str | None:
+    return next((name for name in PROMPTS if name in names), None)
+
+
+def _vote(names: list[str], paired: tuple[str, str]) -> tuple[tuple[str, ...], Callable[[Row, Layout], Voted] | None]:
+    """The columns that hold the vote, and what reads them."""
+    if "winner_model_a" in names:
+        return ("winner_model_a", "winner_model_b", "winner_tie"), _flags
+    for name in STRENGTHS:
+        if name in names:
+            return (name,), _by_strength
+    if "better_response_id" in names:
+        return ("better_response_id",), _by_place
+    if "labels" in names and paired[0] == "human_ref_A":
+        return ("labels",), _shp
+    said = next((name for name in WINNERS if name in names and not (name == "chosen" and "rejected" in names)), None)
+    if said is not None:
+        return (said,), _by_name
+    for kind in SCORED:
+        scores = (f"{kind}_{_ending(paired[0])}", f"{kind}_{_ending(paired[1])}")
+        if set(scores) <= set(names):
+            return scores, _by_score
+    return (), None
+
+
+def _ending(column: str) -> str:
+    """What tells a response's column from the other's: ``a`` of ``response_a``, ``1`` of ``answer1``."""
+    ending = re.search(r"([A-Za-z]|\d+)$", column.rpartition("_")[2] if "_" in column else column)
+    return column if column in ("first", "second") or ending is None else ending[1]
+
+
+def _no_choice(value: Any) -> NotUsable:
+    return NotUsable(WhyLeftOut.NO_CHOICE, text(value).strip()[:40] if not isinstance(value, bool) else str(value))
+
+
+def _by_name(row: Row, layout: Layout) -> Voted:
+    value = row.get(layout.vote[0])
+    said = text(value).strip().casefold()
+    if said in TIES:
+        return Voted(Choice.TIE)
+    if said in NEITHER and said:
+        return Voted(Choice.BOTH_BAD)
+    for choice, column, names in (
+        (Choice.FIRST, layout.first, ("first", "a", "left")),
+        (Choice.SECOND, layout.second, ("second", "b", "right")),
+    ):
+        ending = _ending(column).casefold()
+        words = {
+            column.casefold(),
+            ending,
+            f"model_{ending}",
+            f"response_{ending}",
+            f"answer_{ending}",
+            *_free(names, layout),
+        }
+        words |= {text(row.get(f"model_{ending}")).strip().casefold()} - {""}
+        if said in words or said.removesuffix(".0") in words:
+            return Voted(choice)
+    raise _no_choice(value)
+
+
+def _free(names: tuple[str, ...], layout: Layout) -> set[str]:
+    """The usual words for a side; ``model_a`` and its like only where the columns are not numbered otherwise."""
+    return {*names, f"model_{names[1]}", f"response_{names[1]}"}
+
+
+def _flags(row: Row, layout: Layout) -> Voted:
+    flags = [text(row.get(name)).strip() in ("1", "1.0") or row.get(name) is True for name in layout.vote]
+    if sum(flags) != 1:
+        raise NotUsable(WhyLeftOut.NO_CHOICE, ", ".join(layout.vote))
+    return Voted((Choice.FIRST, Choice.SECOND, Choice.TIE)[flags.index(True)])
+
+
+def _by_strength(row: Row, layout: Layout) -> Voted:
+    number = _number(row.get(layout.vote[0]))
+    if number is None or not -STRONGEST <= number <= STRONGEST:
+        raise _no_choice(row.get(layout.vote[0]))
+    if number == 0:
+        return Voted(Choice.TIE)
+    return Voted(Choice.FIRST if number < 0 else Choice.SECOND, max(1, round(abs(number))))
+
+
+def _by_place(row: Row, layout: Layout) -> Voted:
+    number = _number(row.get(layout.vote[0]))
+    if number not in (0, 1):
+        raise _no_choice(row.get(layout.vote[0]))
+    return Voted(Choice.FIRST if number == 0 else Choice.SECOND)
+
+
+def _shp(row: Row, layout: Layout) -> Voted:
+    number = _number(row.get("labels"))
+    if number not in (0, 1):
+        raise _no_choice(row.get("labels"))
+    return Voted(Choice.FIRST if number == 1 else Choice.SECOND)
+
+
+def _by_score(row: Row, layout: Layout) -> Voted:
+    first, second = (_number(row.get(name)) for name in layout.vote)
+    if first is None or second is None:
+        raise NotUsable(WhyLeftOut.NO_SCORES, ", ".join(layout.vote))
+    return Voted(Choice.TIE if first == second else Choice.FIRST if first > second else Choice.SECOND)
+
+
+def _label_studio(row: Row, layout: Layout) -> Voted:
+    raise NotUsable(WhyLeftOut.NO_CHOICE, "annotations")
+
+
+def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted]]:
+    data = row.get("data")
+    paired = next((pair for pair in PAIRED if isinstance(data, Mapping) and set(pair) <= data.keys()), None)
+    if not isinstance(data, Mapping) or paired is None:
+        raise NotUsable(WhyLeftOut.MISSING, "data")
+    prompt = _prompt(list(data))
+    if prompt is None:
+        raise NotUsable(WhyLeftOut.MISSING, "prompt")
+    pair = {"prompt": data[prompt], "first": data[paired[0]], "second": data[paired[1]]}
+    votes = []
+    for annotation in row.get("annotations") or ():
+        if annotation.get("was_cancelled"):
+            continue
+        selected = [
+            part.get("value", {}).get("selected")
+            for part in annotation.get("result") or ()
+            if part.get("type") == "pairwise"
+        ]
+        by = annotation.get("completed_by")
+        annotator = text(by.get("email") or by.get("id")) if isinstance(by, Mapping) else text(by)
+        for side in selected:
+            if side not in ("left", "right"):
+                raise _no_choice(side)
+            votes.append((pair, Voted(Choice.FIRST if side == "left" else Choice.SECOND, None, annotator)))
+    if not votes:
+        raise NotUsable(WhyLeftOut.NO_CHOICE, "annotations")
+    return votes
+
+
+def _of_summaries(row: Row, prompt: str | None) -> dict[str, Any]:
+    both = row.get("summaries")
+    if not isinstance(both, (list, tuple)) or len(both) != 2:
+        raise NotUsable(WhyLeftOut.NOT_TEXT, "summaries")
+    first, second = (one.get("text") if isinstance(one, Mapping) else one for one in both)
+    return {"prompt": _question(row.get(prompt or "prompt")), "first": first, "second": second}
+
+
+def _question(value: Any) -> Any:
+    """The question of a cell that holds more of it: WebGPT's ``{"full_text"}``, the post of a summary."""
+    if isinstance(value, Mapping):
+        return next((value[name] for name in ("full_text", "post", "text", "article") if text(value.get(name))), value)
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return float(value)
+    try:
+        return None if is_missing(value) else float(text(value))
+    except ValueError:
+        return None

@@ -1,0 +1,100 @@
+"""Messages that a file holds as text: JSON in a string, what pandas prints, transcripts (``Human: … Assistant: …``), ChatML.
+
+Only which text is a conversation, and who says what in it, is decided here; messages are checked in ``turns.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Items = list[dict[str, Any]]
+
+LONGEST_LITERAL = 1_000_000
+"""Characters of a Python literal that are parsed: the parser needs many times its size in memory."""
+
+_LISTED = re.compile(
+    r"\s*(?:array\()?\[?\s*\{\s*['\"](?:role|from|content|value|text|type|human|speaker|weight|name)['\"]\s*:"
+)
+_ARRAY_END = re.compile(r"\],\s*dtype=object\)\s*$")
+_BETWEEN = re.compile(r"\}\s*\n\s*\{")
+"""numpy prints a list of dicts without commas, one on each line; a new line within a text is printed as two characters."""
+
+_HUMAN = re.compile(r"\s*(?:Human|User|System):\s")
+_TURN = re.compile(r"(?:^\s*|\n[ \t]*\n\s*)(Human|User|Assistant|System):(?:[ \t]|(?=\n)|$)")
+_CLOSE_TURN = re.compile(r"(?:^\s*|\n)(Human|User|Assistant|System):(?:[ \t]|(?=\n)|$)")
+"""The same where no empty line stands between the turns."""
+_HEADED = re.compile(r"\s*###\s*(?:Human|User):")
+_HEADED_TURN = re.compile(r"(?:^|\s*)###\s*(Human|User|Assistant|System):\s?")
+_CHATML = "<|im_start|>"
+_CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)(?:<\|im_end\|>\s*|$)", re.DOTALL)
+
+_SPOKEN = {"human": "user", "user": "user", "assistant": "assistant", "system": "system"}
+
+
+def written_turns(cell: str) -> tuple[Items, str] | None:
+    """The messages of a text and how it was written (``json``, ``python``, ``transcript``, ``chatml``); None where it is plain text."""
+    start = cell.lstrip()[:16]
+    if not start:
+        return None
+    if start[0] in "[{a" and _LISTED.match(cell):
+        return _listed(cell)
+    if start.startswith(_CHATML):
+        found = [{"role": role, "content": content} for role, content in _CHATML_TURN.findall(cell)]
+        return (_without_opening(found), "chatml") if found else None
+    if _HUMAN.match(cell):
+        return _split(cell, _TURN) or _split(cell, _CLOSE_TURN)
+    if start.startswith("###") and _HEADED.match(cell):
+        return _split(cell, _HEADED_TURN)
+    return None
+
+
+def _listed(cell: str) -> tuple[Items, str] | None:
+    try:
+        value, how = json.loads(cell), "json"
+    except (ValueError, RecursionError):
+        value, how = _literal(cell), "python"
+    items = [value] if isinstance(value, dict) else value
+    if not isinstance(items, list) or not items or not all(_is_message(item) for item in items):
+        return None
+    return items, how
+
+
+def _literal(cell: str) -> Any:
+    """A Python literal as its value, None where it is none. ``literal_eval`` runs nothing."""
+    if len(cell) > LONGEST_LITERAL:
+        return None
+    text = _BETWEEN.sub("}, {", _ARRAY_END.sub("]", cell.strip().removeprefix("array(")))
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
+def _is_message(item: object) -> bool:
+    return isinstance(item, Mapping) and any(
+        wanted <= item.keys()
+        for wanted in ({"role"}, {"from", "value"}, {"speaker"}, {"human", "assistant"}, {"type", "text"})
+    )
+
+
+def _split(cell: str, pattern: re.Pattern[str]) -> tuple[Items, str] | None:
+    """The turns of a transcript; None where only one side speaks, as in a question that begins with a name."""
+    pieces = pattern.split(cell)
+    spoken = [
+        {"role": _SPOKEN[who.lower()], "content": said.strip()}
+        for who, said in zip(pieces[1::2], pieces[2::2], strict=True)
+    ]
+    if not any(turn["role"] == "assistant" for turn in spoken):
+        return None
+    return _without_opening(spoken), "transcript"
+
+
+def _without_opening(turns: Items) -> Items:
+    """Without the empty last turn of the assistant, which only invites an answer (``…\\n\\nAssistant:``)."""
+    if len(turns) > 1 and turns[-1]["role"] == "assistant" and not turns[-1]["content"].strip():
+        return turns[:-1]
+    return turns
