@@ -70,11 +70,11 @@ def derive(
     first_votes: list[str] = []
     for pair in sorted(pairs, key=lambda pair: pair.id):
         votes = [vote for vote in of_pair.get(pair.id, {}).values() if vote.choice is not Choice.SKIP]
-        word = words.get(pair.id) if rule.use_adjudications else None
-        found = _derive_one(pair, votes, word, rule)
+        decision = words.get(pair.id) if rule.use_adjudications else None
+        found = _derive_one(pair, votes, decision, rule)
         wanted = None if pair.gold is not None else overlap
         if found in OF_DIVIDED_VOTES and (first := _first(votes, wanted, rule)) is not None:
-            decided = _derive_one(pair, first, word, rule)
+            decided = _derive_one(pair, first, decision, rule)
             if decided not in OF_DIVIDED_VOTES:
                 found, votes = decided, first
                 first_votes.append(pair.id)

@@ -13,6 +13,7 @@ from typing import Any
 from lab.core.preferences import Pair
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
+from lab.data.recognition import Form
 from lab.errors import DatasetError
 from lab.store import pairs_import
 from lab.store.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection

@@ -17,6 +17,7 @@ from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.groups import GroupsTab
 from lab.ui.tabs.train_form import TrainForm
 from lab.ui.tabs.train_runs import TrainRuns
+from lab.ui.tabs.train_upload import TrainUpload
 from lab.ui.text import say
 
 
@@ -27,6 +28,7 @@ class TrainTab:
         with gr.Row(elem_classes="halves"):
             with gr.Column(scale=5, min_width=320, elem_id="recipe"):
                 self.form = TrainForm(store, supervisor, presets, i18n)
+                self.upload = TrainUpload(store, i18n)
             with gr.Column(scale=6, min_width=320, elem_id="runs-half"):
                 self.runs = TrainRuns(store, supervisor, i18n)
 
@@ -35,6 +37,7 @@ class TrainTab:
         form, runs = self.form, self.runs
         form.wire(blocks)
         runs.wire(blocks)
+        self.upload.wire()
         form.start.click(self.started, form.start_inputs, [form.message, *runs.everything], **LIGHT)
         runs.load.click(self.loaded, [form.draft, runs.selected], form.everything, **LIGHT)
         runs.groups.click(groups.opened_from, [runs.selected], [tabs, *groups.everything], **LIGHT)
