@@ -10,19 +10,25 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.notes import note
+from lab.data.source import Source
 from lab.errors import DatasetError
 
 SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", ";", "\t")
 LONGEST_CELL = 64 * 2**20
 LOOKED_AT = 50
-"""So many rows decide which delimiter it is."""
+"""So many rows decide which delimiter it is, as far as they stand in the head."""
+HEAD = 2**18
+"""Characters of the head."""
+SEPARATOR_LINE = re.compile(r"\"?sep=([^\r\n])\"?\r?\n", re.IGNORECASE)
 
 FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 """What a spreadsheet may take for the start of a formula; the wide forms too, in East Asian ones."""
@@ -30,47 +36,43 @@ QUOTED_FORMULA = re.compile("'+" + FORMULA.pattern)
 MESSAGES = re.compile(r'\[\s*\{\s*"')
 
 
-def records(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
+def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     """``(line, row)`` for each row under the header; short ones are filled up with empty cells, blank lines passed over.
 
-    Raises DatasetError: not UTF-8, a quotation mark that is never closed, the same column twice.
+    Raises DatasetError: no text, a quotation mark that is never closed, the same column twice.
     """
-    text = _text(path, content)
-    delimiter = _delimiter(text)
-    rows = _rows(path, text, delimiter)
-    try:
-        _, header = next(rows)
-    except StopIteration:
-        return
-    names = [_unquoted(name.strip()) for name in header]
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise DatasetError("dataset_column_twice", path=path, column=twice)
-    empty = True
-    for line, cells in rows:
-        empty = False
-        if any(cells[len(names) :]):
-            yield LeftOut(line, WhyLeftOut.TOO_MANY_CELLS, str(len(cells)))
-            continue
-        cells += [""] * (len(names) - len(cells))
-        yield line, {name: _cell(cell) for name, cell in zip(names, cells, strict=False) if name}
-    if empty:
-        raise DatasetError("dataset_only_header", path=path, found=", ".join(names))
+    path = source.path
+    delimiter, skipped = _delimiter(source)
+    with source.text() as file:
+        for _ in range(skipped):
+            file.readline()
+        rows = _rows(path, file, delimiter, skipped)
+        try:
+            _, header = next(rows)
+        except StopIteration:
+            return
+        names = [_unquoted(name.strip()) for name in header]
+        twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
+        if twice is not None:
+            raise DatasetError("dataset_column_twice", path=path, column=twice)
+        empty = True
+        for line, cells in rows:
+            empty = False
+            if any(cells[len(names) :]):
+                yield LeftOut(line, WhyLeftOut.TOO_MANY_CELLS, str(len(cells)))
+                continue
+            cells += [""] * (len(names) - len(cells))
+            yield line, {name: _cell(cell) for name, cell in zip(names, cells, strict=False) if name}
+        if empty:
+            raise DatasetError("dataset_only_header", path=path, found=", ".join(names))
 
 
-def _text(path: Path, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError("dataset_not_utf8", path=path, line=content[: error.start].count(b"\n") + 1) from error
-
-
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line on which it begins."""
+def _rows(path: Path, file: Iterable[str], delimiter: str, before: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line on which it begins; ``before`` lines stand before them."""
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
     while True:
-        line = reader.line_num + 1
+        line = before + reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
@@ -81,17 +83,34 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
             yield line, cells
 
 
-def _delimiter(text: str) -> str:
-    """The delimiter that splits the most of the first rows as it splits the header, into the most columns."""
-    return max(DELIMITERS, key=lambda delimiter: _fit(text, delimiter))
+def _delimiter(source: Source) -> tuple[str, int]:
+    """``(delimiter, lines before the header)``.
+
+    A first line ``sep=;`` says it, as Excel writes it. Else it is the one that splits the most of the first rows as it splits the
+    header, into the most columns.
+    """
+    with source.text() as file:
+        head = file.read(HEAD)
+    whole = len(head) < HEAD
+    said = SEPARATOR_LINE.match(head)
+    if said:
+        source.notes = (*source.notes, note("delimiter_line", delimiter=said[1].replace("\t", "Tab")))
+        return said[1], 1
+    return max(DELIMITERS, key=lambda delimiter: _fit(head, delimiter, whole)), 0
 
 
-def _fit(text: str, delimiter: str) -> tuple[bool, float, int]:
-    """How well a delimiter fits: more than one column at all, the share of rows as wide as the header, the columns."""
+def _fit(head: str, delimiter: str, whole: bool) -> tuple[bool, float, int]:
+    """How well a delimiter fits: more than one column at all, the share of rows as wide as the header, the columns.
+
+    Where ``head`` is not the whole file, its last row may be cut off, and is no evidence.
+    """
+    widths: list[int] = []
     try:
-        widths = [len(cells) for _, cells in islice(_rows(Path(), text, delimiter), LOOKED_AT)]
+        for _, cells in islice(_rows(Path(), io.StringIO(head, newline=""), delimiter), LOOKED_AT):
+            widths.append(len(cells))
     except DatasetError:
-        return False, 0.0, 0
+        if whole:
+            return False, 0.0, 0
     if not widths or widths[0] < 2:
         return False, 0.0, 0
     return True, sum(width == widths[0] for width in widths) / len(widths), widths[0]

@@ -10,11 +10,13 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from lab.data.columns import with_columns
+from lab.data.notes import note
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 
@@ -23,6 +25,20 @@ HUB = "hub:"
 
 SOURCE = "source.json"
 """In a dataset's folder: ``{"from", "commit", "licence", "files": ["train-0.parquet", …]}``; written last."""
+
+SIDECARS = (
+    "dataset_infos.json",
+    "dataset_info.json",
+    "dataset_dict.json",
+    "state.json",
+    "config.json",
+    "package.json",
+    "metadata.json",
+    "manifest.json",
+    "license.json",
+    "citation.json",
+)
+"""Files that stand beside the rows in many repositories."""
 
 _NAME = re.compile(
     r"(?P<id>[\w.-]+/[\w.-]+)(/(?P<config>[\w.-]+))?(@(?P<split>[\w.-]+))?(\?(?P<columns>\S+))?", re.ASCII
@@ -66,17 +82,34 @@ def rows_of_hub(dataset: str, home: Path | None) -> Rows:
     files = source_of(folder).get("files") if home is not None else None
     if not files:
         raise DatasetError("hub_data_not_here", value=str(name))
-    parts = [read_rows(folder / file) for file in files]
+    rowless = [file for file in files if is_sidecar(file)]
+    rowless = rowless if len(rowless) < len(files) else []
+    parts = [read_rows(folder / file) for file in files if file not in rowless]
     digest = hashlib.sha256("".join(part.content_hash for part in parts).encode())
+    passed_over = [*source_of(folder).get("passed_over", ()), *rowless]
+    notes = (note("files_passed_over", files=", ".join(passed_over)),) if passed_over else ()
+    before = list(accumulate((len(part.rows) + len(part.left_out) for part in parts), initial=0))
     rows = Rows(
         folder,
         [row for part in parts for row in part.rows],
         tuple(dict.fromkeys(column for part in parts for column in part.columns)),
         parts[0].content_hash if len(parts) == 1 else f"sha256:{digest.hexdigest()}",
-        [row for part in parts for row in part.left_out],
+        [
+            replace(row, line=row.line + count)
+            for part, count in zip(parts, before, strict=False)
+            for row in part.left_out
+        ],
+        [line + count for part, count in zip(parts, before, strict=False) for line in part.lines],
+        tuple(dict.fromkeys([one for part in parts for one in part.notes] + list(notes))),
     )
     named = replace(rows, path=Path(f"{name}"))
     return with_columns(named, dict(name.columns)) if name.columns else named
+
+
+def is_sidecar(file: str) -> bool:
+    """Whether a file of a dataset's repository describes it, and holds no rows."""
+    name = file.rsplit("/", 1)[-1].lower()
+    return name in SIDECARS or name.startswith(("dataset_info", "readme"))
 
 
 def source_of(folder: Path) -> dict[str, Any]:

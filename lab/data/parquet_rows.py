@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.data.left_out import LeftOut
+from lab.data.source import MOST_UNPACKED, Source
 from lab.errors import DatasetError
 
 SUFFIXES = (".parquet",)
-BATCH = 1024
+BATCH = 256
 MOST_ROWS = 5_000_000
-MOST_UNPACKED = 4 * 2**30
-"""A small file can unpack to any size: beyond this it is refused."""
 
 
-def records(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
+def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     """``(place, row)`` for each row, from 1.
 
     Raises DatasetError: no Parquet or a broken one, one that unpacks to too much, no rows.
     """
-    if not content:
-        return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = source.path
+    with source.seekable() as content:
+        if content.read(1):
+            yield from _records(path, content, pa, pq)
+
+
+def _records(path: Path, content: IO[bytes], pa: Any, pq: Any) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
+        file = pq.ParquetFile(content)
         rows, unpacked, place = file.metadata.num_rows, 0, 0
         if rows > MOST_ROWS:
             raise _too_large(path)
         if rows == 0:
             raise DatasetError("dataset_only_header", path=path, found=", ".join(file.schema_arrow.names))
-        for batch in file.iter_batches(batch_size=BATCH):
+        for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
             unpacked += batch.nbytes
             if unpacked > MOST_UNPACKED:
                 raise _too_large(path)
@@ -52,7 +55,13 @@ def _too_large(path: Path) -> DatasetError:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON could hold it: dates and decimals as they are written, bytes as nothing."""
+    """A cell as JSON could hold it: dates and decimals as they are written, bytes as text, or where they
+    are none (a picture) how many there are."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"bytes": len(value)}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -1,31 +1,39 @@
 """Read rows from a file: JSON lines, a JSON array, CSV, Parquet. What the columns mean is ``forms.py``'s affair.
 
 A file that is broken stops with the place; a row that is no row (a number, too many cells) is left out, and counted with its line.
-Writing is ``writing.py``'s.
+Files are read as streams: all rows at once for training, or in batches, so that a large file is never in memory whole. Writing is
+``writing.py``'s.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from lab.data import csv_rows, json_rows, parquet_rows
 from lab.data.left_out import LeftOut
 from lab.data.notes import Note
+from lab.data.source import OTHER_KINDS, PACKED, Source
 from lab.errors import DatasetError
 
-READERS = {
+Record = tuple[int, dict[str, Any]] | LeftOut
+
+READERS: dict[str, Callable[[Source], Iterator[Record]]] = {
     **dict.fromkeys(json_rows.SUFFIXES, json_rows.records),
     **dict.fromkeys(csv_rows.SUFFIXES, csv_rows.records),
     **dict.fromkeys(parquet_rows.SUFFIXES, parquet_rows.records),
 }
-SUFFIXES = tuple(READERS)
+KINDS = tuple(READERS)
+SUFFIXES = (*KINDS, *(kind + packed for kind in KINDS for packed in PACKED))
+"""How the names of files end that can be read."""
 
 MOST_BYTES = 2 * 2**30
 """A larger file is refused before it is read."""
+MOST_COLUMNS = 1000
+BATCH = 2000
 
 
 @dataclass(frozen=True)
@@ -48,57 +56,79 @@ class Rows:
     """Columns that a mapping put others in the place of."""
     more: bool = False
     """Whether these are some rows of a file, so that it is no error where none of them can be used."""
+    share: float = 1.0
+    """How much of the file was read so far, from 0 to 1."""
 
 
 def read_rows(path: Path, *, most_bytes: int = MOST_BYTES) -> Rows:
-    """Read a file by its suffix. Text is UTF-8, with or without a byte order mark.
+    """Read a file by its suffix. Text is UTF-8, or what ``encodings.py`` recognises, which is noted.
 
-    Raises DatasetError: no such file, another kind of file, too large, not UTF-8, broken (with the place), no rows at all.
+    Raises DatasetError: no such file, no regular file, another kind of file, too large, no text, broken (with the place), no rows.
     """
-    content = _content(path, most_bytes)
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    found: list[dict[str, Any]] = []
-    lines: list[int] = []
-    left_out: list[LeftOut] = []
-    for record in READERS[path.suffix.lower()](path, content):
-        if isinstance(record, LeftOut):
-            left_out.append(record)
-        else:
-            lines.append(record[0])
-            found.append(record[1])
-    if not found:
+    source = _source(path, most_bytes)
+    columns: dict[str, None] = {}
+    rows, lines, left_out = _taken(source, READERS[source.kind](source), columns)
+    if not rows:
         raise DatasetError("dataset_empty", path=path)
-    columns = tuple(dict.fromkeys(name for row in found for name in row))
-    return Rows(path, found, columns, digest, left_out, lines)
+    return Rows(path, rows, tuple(columns), source.content_hash, left_out, lines, source.notes)
 
 
-def read_batches(path: Path, size: int = 2000, *, most_bytes: int = MOST_BYTES) -> Iterator[Rows]:
+def read_batches(path: Path, size: int = BATCH, *, most_bytes: int = MOST_BYTES) -> Iterator[Rows]:
     """The same rows, at most ``size`` of them at a time, so that a large file is never in memory whole.
 
-    Each batch has the columns that were seen so far, its own ``lines`` and ``left_out``; hash and notes are those of the file. Raises
-    as ``read_rows`` does, while it is read.
+    Each batch has the columns that were seen so far, its own ``lines`` and ``left_out``; the hash is that of the file. Raises as
+    ``read_rows`` does, while it is read.
     """
-    rows = read_rows(path, most_bytes=most_bytes)
-    for first in range(0, len(rows.rows), size):
-        left_out = rows.left_out if first == 0 else []
-        yield replace(
-            rows, rows=rows.rows[first : first + size], lines=rows.lines[first : first + size], left_out=left_out
+    source = _source(path, most_bytes)
+    columns: dict[str, None] = {}
+    records = READERS[source.kind](source)
+    empty = True
+    while True:
+        rows, lines, left_out = _taken(source, islice(records, size), columns)
+        if not rows and not left_out:
+            break
+        empty = empty and not rows
+        yield Rows(
+            path,
+            rows,
+            tuple(columns),
+            source.content_hash,
+            left_out,
+            lines,
+            source.notes,
+            more=True,
+            share=source.share,
         )
+    if empty:
+        raise DatasetError("dataset_empty", path=path)
 
 
-def _content(path: Path, most_bytes: int) -> bytes:
-    if path.suffix.lower() not in SUFFIXES:
-        raise DatasetError("dataset_kind", path=path, known=", ".join(SUFFIXES))
-    try:
-        size = path.stat().st_size
-        if size > most_bytes:
-            raise DatasetError("dataset_too_large", path=path, size=_megabytes(size), most=_megabytes(most_bytes))
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise DatasetError("dataset_missing", path=path) from error
-    except OSError as error:
-        raise DatasetError("dataset_unreadable", path=path, reason=error.strerror or type(error).__name__) from error
+def _taken(
+    source: Source, records: Iterator[Record], columns: dict[str, None]
+) -> tuple[list[dict[str, Any]], list[int], list[LeftOut]]:
+    """``(rows, lines, left out)`` of some records; their columns join those that were seen before."""
+    rows: list[dict[str, Any]] = []
+    lines: list[int] = []
+    left_out: list[LeftOut] = []
+    for record in records:
+        if isinstance(record, LeftOut):
+            left_out.append(record)
+            continue
+        line, row = record
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+            if len(columns) > MOST_COLUMNS:
+                raise DatasetError("dataset_columns_many", path=source.path, most=MOST_COLUMNS)
+        lines.append(line)
+        rows.append(row)
+    return rows, lines, left_out
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f}"
+def _source(path: Path, most_bytes: int) -> Source:
+    """The file, with its hash. Raises DatasetError where it is of another kind, or cannot be opened."""
+    source = Source(path, most_bytes)
+    if source.kind not in READERS:
+        other = OTHER_KINDS.get(source.kind)
+        raise DatasetError(other or "dataset_kind", path=path, known=", ".join(KINDS))
+    source.hashed()
+    return source

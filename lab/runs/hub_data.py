@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from lab.data.hub_rows import SOURCE, HubName, parse_hub, source_of
+from lab.data.hub_rows import SOURCE, HubName, is_sidecar, parse_hub, source_of
 from lab.data.rows import SUFFIXES
 from lab.errors import DatasetError
 from lab.runs import hub
@@ -41,7 +41,16 @@ def get_data(dataset: str, home: Path, on_progress: OnProgress | None = None) ->
         room_for(draft, wanted.size)
         with counting(draft, tell, wanted.size):
             hub.fetch(wanted, draft)
-        notes = {"from": str(name), "commit": found.commit, "licence": found.licence, "files": files}
+        beside = sorted(
+            file.name for file in found.files if is_sidecar(file.name) and file.name.lower().endswith(".json")
+        )
+        notes = {
+            "from": str(name),
+            "commit": found.commit,
+            "licence": found.licence,
+            "files": files,
+            "passed_over": beside,
+        }
         (draft / SOURCE).write_text(json.dumps(notes, indent=2) + "\n", "utf-8")
         draft.rename(target)
     return target
@@ -52,7 +61,7 @@ def files_of(name: HubName, files: Iterable[str], card: Any) -> list[str]:
 
     ``card`` is the card's ``configs``: ``[{"config_name", "data_files": [{"split", "path"}]}]``; a path may be a pattern.
     """
-    readable = sorted(file for file in files if file.lower().endswith(SUFFIXES))
+    readable = sorted(file for file in files if file.lower().endswith(SUFFIXES) and not is_sidecar(file))
     said = _said(card)
     if said:
         config = name.config or ("default" if "default" in said else next(iter(said)))

@@ -62,8 +62,8 @@ class Budget:
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
         self.path, self.most = Path(asked["path"]), asked["budget"]
-        self.size = max(1, self.path.stat().st_size)
         self.rows = self.characters = 0
+        self.share = 0.0
 
     def spend(self, rows: Rows, tell: Tell) -> None:
         """Count a batch, and tell the columns before the first. Raises DatasetError ``file_rows``, ``file_columns``, ``file_unpacks``."""
@@ -72,6 +72,7 @@ class Budget:
         if not self.rows:
             tell({"columns": list(rows.columns[: self.most["columns"]])})
         self.rows += len(rows.rows)
+        self.share = rows.share
         if self.rows > self.most["rows"]:
             raise DatasetError("file_rows", path=self.path, most=f"{self.most['rows']:,}")
         if len(rows.columns) > self.most["columns"]:
@@ -82,9 +83,8 @@ class Budget:
             raise DatasetError("file_unpacks", path=self.path, most=f"{self.most['characters'] / 1e6:,g}")
 
     def progress(self) -> dict[str, Any]:
-        """How far it is; the share of the bytes is missing where the system does not tell it."""
-        place = _offset(self.path)
-        return {"rows": self.rows} | ({} if place is None else {"share": min(1.0, place / self.size)})
+        """How far it is."""
+        return {"rows": self.rows, "share": self.share}
 
 
 def characters(value: object) -> int:
@@ -94,18 +94,6 @@ def characters(value: object) -> int:
     if isinstance(value, dict):
         return sum(characters(one) for one in value.values())
     return sum(characters(one) for one in value) if isinstance(value, list) else 8
-
-
-def _offset(path: Path) -> int | None:
-    """How far into the file this process has read, as Linux tells it of open files; None elsewhere, or where it has none open."""
-    try:
-        for each in Path("/proc/self/fd").iterdir():
-            if each.readlink() == path:
-                lines = (Path("/proc/self/fdinfo") / each.name).read_text().split()
-                return int(lines[lines.index("pos:") + 1])
-    except (OSError, ValueError):
-        return None
-    return None
 
 
 # ---- tasks

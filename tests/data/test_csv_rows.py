@@ -61,8 +61,8 @@ def test_a_long_answer_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "key", "params"),
     [
-        ("prompt,answer\n解方程,5\n".encode("gbk"), "dataset_not_utf8", {"line": 2}),
-        ("prompt,answer\n".encode("utf-16"), "dataset_not_utf8", {"line": 1}),
+        ("prompt,answer\ncafé, déjà vu,5\n".encode("latin-1"), "dataset_not_utf8", {"line": 2}),
+        ("prompt,answer\n".encode("utf-16"), "dataset_only_header", {"found": "prompt, answer"}),
         ('prompt,answer\na,1\n"b,2\nc,3\n', "dataset_broken_csv", {"line": 3}),
         ('prompt,answer\n"a"b,1\n', "dataset_broken_csv", {"line": 2}),
         ("prompt,answer,prompt\na,1,b\n", "dataset_column_twice", {"column": "prompt"}),

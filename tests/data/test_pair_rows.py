@@ -10,6 +10,7 @@ import pytest
 
 from lab.core.preferences import LONGEST_TEXT, Choice, Message, Response, make_pair
 from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.notes import note
 from lab.data.pair_rows import Known, find_pairs, rows_in_memory
 from lab.data.recognition import Form
 from lab.data.rows import read_rows
@@ -108,12 +109,13 @@ def test_an_id_belongs_to_one_pair() -> None:
     assert found.left_out == [LeftOut(2, WhyLeftOut.ID_TWICE, "7")]
 
 
-def test_gbk_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_gbk_is_read_and_said(tmp_path: Path) -> None:
     path = tmp_path / "对.csv"
     path.write_bytes("prompt,first,second\n二加二,四,五\n".encode("gbk"))
-    with pytest.raises(DatasetError) as caught:
-        read_rows(path)
-    assert (caught.value.key, caught.value.params["line"]) == ("dataset_not_utf8", 2)
+    found = find_pairs(read_rows(path))
+    ((_, pair),) = found.pairs
+    assert (pair.prompt, {pair.first.text, pair.second.text}) == ("二加二", {"四", "五"})
+    assert found.notes == (note("encoding", encoding="GB18030"),)
 
 
 def test_no_rows_and_no_form() -> None:

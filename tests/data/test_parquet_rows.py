@@ -43,7 +43,7 @@ def test_values_are_what_json_could_hold(tmp_path: Path) -> None:
         "n": 1,
         "when": "2026-01-02",
         "price": "1.50",
-        "raw": None,
+        "raw": {"bytes": 1},
     }
     assert rows.rows[1]["prompt"] is None
     assert rows.lines == [1, 2]

@@ -63,7 +63,7 @@ def test_rows_that_are_no_objects_are_left_out_and_counted(tmp_path: Path) -> No
         ("a.jsonl", "[" * 100_000, "dataset_broken_json", {"line": 1}),
         ("a.jsonl", "1" * 10_000, "dataset_broken_json", {"line": 1}),
         ("a.jsonl", LINES.encode() + b'{"prompt": "\xff"}\n', "dataset_not_utf8", {"line": 3}),
-        ("a.jsonl", LINES.encode("utf-16"), "dataset_not_utf8", {"line": 1}),
+        ("a.jsonl", LINES.encode("utf-16")[:-1], "dataset_not_utf8", {"line": 2}),
         ("a.json", b'[\n{"prompt": "\xff"}]', "dataset_not_utf8", {"line": 2}),
         ("a.jsonl", "", "dataset_empty", {}),
         ("a.json", "", "dataset_empty", {}),
