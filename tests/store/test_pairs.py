@@ -56,11 +56,11 @@ def test_nothing_is_made_where_nothing_can_be_taken(annotation: Annotation, tmp_
     large = tmp_path / "large.csv"
     with large.open("wb") as file:
         file.truncate(200 * 2**20)  # refused by its size, before it is read
-    gbk = tmp_path / "gbk.csv"
-    gbk.write_bytes("prompt,chosen,rejected\n二加二,四,五\n".encode("gbk"))
+    noise = tmp_path / "noise.csv"
+    noise.write_bytes(b"prompt,chosen,rejected\n\xff\xff\xff,\xff,\xfe\n")
     refused = {
         large: "dataset_too_large",
-        gbk: "dataset_not_utf8",
+        noise: "dataset_not_utf8",
         written(tmp_path, [{"prompt": "a", "chosen": "b", "rejected": "b"}], "equal.jsonl"): "dataset_all_equal",
         tmp_path / "none.jsonl": "dataset_missing",
         written(tmp_path, ROWS, "rows.exe"): "dataset_kind",

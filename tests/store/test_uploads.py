@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,15 @@ def test_files_for_other_doors_are_sent_there(tmp_path: Path) -> None:
     event = {"pair_id": "p", "kind": "judgement", "annotator": "a", "choice": "first", "left": "first"}
     (tmp_path / "rules.toml").write_text("[[rules]]\n")
     (tmp_path / "model.safetensors").write_bytes(b"0")
+    with zipfile.ZipFile(tmp_path / "sums.zip", "w") as archive:
+        archive.writestr("sums/version.json", "{}")
     files = {
         written(tmp_path, [group], "groups.jsonl"): "kind_groups",
         written(tmp_path, [event], "judgements.jsonl"): "kind_export",
         written(tmp_path, [{"step": 1, "loss": 0.5}], "metrics.jsonl"): "kind_metrics",
-        tmp_path / "rules.toml": "kind_rules",
-        tmp_path / "model.safetensors": "kind_model",
+        tmp_path / "rules.toml": "dataset_kind_toml",
+        tmp_path / "model.safetensors": "dataset_kind_model",
+        tmp_path / "sums.zip": "kind_export",
     }
     for path, key in files.items():
         with RowsFile(path, "sft") as file, pytest.raises(LabError) as caught:
