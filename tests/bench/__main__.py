@@ -24,6 +24,7 @@ BENCHES = (
     "watchers",
     "annotate",
     "annotators",
+    "imports",
     "kills",
     "rules",
     "rules_page",
