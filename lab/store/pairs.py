@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from lab.core.preferences import Choice, Message, Pair, Response
 from lab.errors import InputError, StateError
 from lab.store.annotation_tables import annotators_table, collections_table, current_table, pairs_table
+from lab.store.prepared import Prepared
 from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
 
 AT_ONCE = 500
@@ -185,6 +186,13 @@ class StoredPair(NamedTuple):
     gold: str | None
 
 
+_add_pair = Prepared(
+    insert_or(pairs_table)
+    .values({column.name: bindparam(column.name) for column in pairs_table.c})
+    .on_conflict_do_nothing()
+)
+
+
 def add_pairs(connection: Connection, collection_id: str, seed: int, pairs: Iterable[Pair]) -> set[str]:
     """Add what the collection does not have yet; the ids of those that were added."""
     return add_stored(connection, collection_id, seed, [[_stored(pair) for pair in pairs]])
@@ -201,9 +209,7 @@ def add_stored(
     gold = 0
     for batch in batches:
         fresh = {pair.id: pair for pair in batch if pair.id not in before and pair.id not in added}
-        rows = [_row(collection_id, seed, pair) for pair in fresh.values()]
-        for start in range(0, len(rows), AT_ONCE):
-            connection.execute(insert_or(pairs_table).on_conflict_do_nothing(), rows[start : start + AT_ONCE])
+        _add_pair.run_all(connection, [_row(collection_id, seed, pair) for pair in fresh.values()])
         added |= set(fresh)
         gold += sum(pair.gold is not None for pair in fresh.values())
     c, count = collections_table.c, len(added)
@@ -246,10 +252,16 @@ def _stored(pair: Pair) -> StoredPair:
 
 def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
     drawn = hashlib.sha256(f"{seed}:rank:{pair.id}".encode()).digest()
-    return pair._asdict() | {
+    return {
         "collection": collection_id,
+        "id": pair.id,
         "rank": int.from_bytes(drawn[:4]) >> 1,
         "prompt": json.dumps(pair.prompt, ensure_ascii=False),
+        "first": pair.first,
+        "first_source": pair.first_source,
+        "second": pair.second,
+        "second_source": pair.second_source,
+        "gold": pair.gold,
         "votes": 0,
     }
 

@@ -13,7 +13,7 @@ import gradio as gr
 
 from lab.core.access import Access, requires
 from lab.data.pair_rows import Known
-from lab.errors import LabError
+from lab.errors import DatasetError, LabError
 from lab.store.annotation import Annotation
 from lab.store.pairs_file import PairsFile, Preview
 from lab.ui.file_reading import Readings, progress_bar, session_of
@@ -97,13 +97,13 @@ class FileWay:
         for found in self._read(request, file):
             yield [*self._shows(found, request, path), *rest]
         choices = list(file.found_columns)
-        guess = file.guess() if isinstance(found, LabError) and choices else {}
+        guess = file.guess() if isinstance(found, DatasetError) and choices else {}
         places = [guess.get(name) for name in ("prompt", "chosen" if "chosen" in guess else "first")]
         places.append(guess.get("rejected" if "chosen" in guess else "second"))
         values = [*places, None, None, None] if guess else [None] * len(self.mapped)
         mapped = [gr.update(choices=choices, value=value) for value in values]
         yield [*self._shows(found, request, path), gr.update(open=bool(guess)), *mapped]
-        if all(places):
+        if all(places) and any(name != column for name, column in guess.items()):
             for found in self._read(request, self._file(path, known, voter, _mapping(known, values))):
                 yield [*self._shows(found, request, path, values), *rest]
 

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.errors import LabError
+from lab.errors import DatasetError, LabError
 from lab.store.runs import Store
 from lab.store.uploads import RowsFile, Seen, Uploads
 from lab.ui.file_reading import Readings, progress_bar, session_of
@@ -89,7 +89,7 @@ class TrainUpload:
         guess = file.guess(USES[str(use)])
         yield self._choosers(str(use), file.columns, guess, request)
         mapping = {name: column for name, column in guess.items() if name != column}
-        if isinstance(found, LabError) and mapping:
+        if isinstance(found, DatasetError) and mapping:
             for found in self._read(request, RowsFile(Path(str(path)), str(use), mapping)):
                 yield self._shows(found, request, path, mapping)
 
