@@ -150,3 +150,48 @@ def test_wrong_usage(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["score", *wrong])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        (
+            {
+                "messages": [{"role": "user", "content": "3x + 5 = 20"}, {"role": "assistant", "content": "x = 5"}],
+                "answer": "5",
+            },
+            "",
+        ),
+        (
+            {
+                "prompt": [{"role": "user", "content": "3x"}],
+                "completion": [{"role": "assistant", "content": "x = 5"}],
+                "answer": 5,
+            },
+            "",
+        ),
+        ({"conversations": [{"from": "human", "value": "3x"}, {"from": "gpt", "value": "x = 5"}], "answer": "5"}, ""),
+        ({"task": "3x + 5 = 20", "reply": "x = 5", "answer": "5"}, "?prompt=task,completion=reply"),
+        ({"prompt": "3x", "completion": "x = 5", "answer": "5", "label": False}, ""),
+    ],
+)
+def test_conversations_and_columns_of_other_names(
+    tmp_path: Path, row: dict[str, object], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "chats.jsonl"
+    path.write_text(json.dumps(row) + "\n", "utf-8")
+    assert score(tmp_path, '[[rules]]\nname = "equals_answer"\nweight = 1\n', Path(f"{path}{name}"), "--json") == 0
+    (scored,) = json.loads(capsys.readouterr().out)["completions"]
+    assert (scored["completion"], scored["answer"], scored["reward"]) == ("x = 5", "5", 1.0)
+
+
+def test_what_cannot_be_scored_is_counted_and_an_empty_completion_is_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "a", "completion": ""}, {"prompt": "a", "completion": None}, {"prompt": "", "completion": "b"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert score(tmp_path, GOOD, path, "--json") == 0
+    shown = capsys.readouterr()
+    assert [one["completion"] for one in json.loads(shown.out)["completions"]] == ["", "b"]
+    assert "1 × no “completion”" in shown.err

@@ -42,11 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         line.close()
     name = parse_hub(arguments.dataset)
-    rows = len(rows_of_hub(str(name), home).rows)
+    read = rows_of_hub(str(name), home)
+    rows = len(read.rows)
     notes = source_of(folder)
     if arguments.json:
         print_json({**notes, "path": str(folder), "rows": rows})
     else:
+        for note in read.notes:
+            complain(say(f"data_note.{note.key}", system_locale(), **dict(note.params)))
         print(say("cli.data_here", system_locale(), name=name, path=folder, licence=notes["licence"], rows=rows))
     return 0
 

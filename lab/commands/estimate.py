@@ -1,4 +1,4 @@
-"""``python -m lab estimate PRESET``: what a recipe will cost in memory, before it starts."""
+"""``python -m lab estimate PRESET``: what a recipe will cost in memory and time, before it starts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
 from lab.commands.train import add_recipe, chosen_recipe
 from lab.core.budget import Alternative, Estimate, MemoryPart
+from lab.core.recipes import Recipe
+from lab.core.run_time import RunTime
 from lab.errors import InputError
 from lab.runs.estimate import estimate
+from lab.runs.run_time import run_time
 from lab.runs.watch import size_text
-from lab.ui.cost_words import cost, cost_change, part_name
-from lab.ui.text import say, system_locale
+from lab.ui.cost_words import cost, cost_change, how_long, part_name
+from lab.ui.text import say, system_locale, with_mend
 
-HELP = "tell what a recipe will cost in memory, by part, and what would help where it does not fit"
+HELP = "tell what a recipe will cost in memory, by part, and in time, and what would help where it does not fit"
 EXAMPLES = """\
 examples:
   python -m lab estimate tiny/grpo
@@ -38,12 +41,24 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = chosen_recipe(arguments)
     if arguments.shape is not None and not arguments.shape.is_file():
         raise InputError("shape_missing", path=arguments.shape)
-    found = estimate(recipe, open_store(arguments).home, shape=arguments.shape)
+    home = open_store(arguments).home
+    found = estimate(recipe, home, shape=arguments.shape)
+    seconds = run_time(recipe, home.absolute()) if arguments.shape is None and found.fits else None
     if arguments.json:
-        print_json(as_json(found))
+        print_json(as_json(found) | {"time": time_json(seconds, recipe)})
         return 0
     _print(found)
+    if seconds is not None:
+        print(how_long(seconds, recipe, system_locale()))
     return 0
+
+
+def time_json(found: RunTime | None, recipe: Recipe) -> dict[str, object] | None:
+    """The measured parts, and what follows from them; None where nothing could be timed."""
+    if found is None:
+        return None
+    total = found.total(recipe)
+    return {**found.model_dump(), "seconds": total, "low": total / found.factor, "high": total * found.factor}
 
 
 def as_json(found: Estimate) -> dict[str, object]:
@@ -64,6 +79,7 @@ def as_json(found: Estimate) -> dict[str, object]:
         "libraries_bytes": found.memory.libraries,
         "need_bytes": found.need,
         "fits": found.fits,
+        "notes": found.notes,
         "mend": _change(found, mend) if mend else None,
         "alternatives": [_change(found, other) for other in found.alternatives],
         "together": _change(found, together) if together else None,
@@ -96,6 +112,8 @@ def _print(found: Estimate) -> None:
             for other in sorted(everything, key=lambda other: -other.peak)
         ]
         print_table([say("estimate.change", locale), say("estimate.peak", locale), ""], shown, right=(1,))
+    for note in found.notes:
+        print(with_mend(note, locale))
 
 
 def _made_for(found: Estimate) -> dict[str, object]:

@@ -11,7 +11,16 @@ from typing import Any
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
 from lab.runs.downloads import Fetching, get_model
 from lab.runs.watch import size_text
-from lab.store.catalogue import CATALOGUE, TINY, fetched, fetched_names, known_entry, local_name, source_of
+from lab.store.catalogue import (
+    CATALOGUE,
+    TINY,
+    fetched,
+    fetched_names,
+    known_entry,
+    local_name,
+    packaged_source,
+    source_of,
+)
 from lab.store.models import SHIPPED, resolve
 from lab.ui.text import say, system_locale
 
@@ -83,6 +92,8 @@ def _get(model: str, home: Path, *, as_json: bool) -> int:
     if as_json:
         print_json(row)
     else:
+        if package := packaged_source(folder):
+            print(say("cli.model_from_package", system_locale(), package=package))
         print(say("cli.model_here", system_locale(), name=row["name"], path=folder, licence=row["licence"]))
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 from lab.commands.shared import add_home, add_json, open_store, print_json
 from lab.commands.train import add_recipe, chosen_recipe
 from lab.runs.preview import preview
-from lab.ui.text import say, system_locale
+from lab.ui.text import say, system_locale, with_mend
 
 HELP = "show three rows as the model will see them: template applied, and what the loss counts"
 EXAMPLES = """\
@@ -46,5 +46,5 @@ def _print(found: dict[str, Any]) -> None:
             print(f"── {number} · {column} · {seen['tokens']} tokens{cut}")
             print(seen["masked"] + (f"⟦{seen['trained']}⟧" if seen["trained"] else ""))
     print(say(f"cli.preview_{found['template']}", locale, count=found["count"]))
-    for why, detail, count in found["left_out"]:
-        print(f"{count} × {say(f'left_out.{why}', locale, detail=detail)}")
+    for note in found["notes"]:
+        print(with_mend(note, locale))

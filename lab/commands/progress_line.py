@@ -13,7 +13,7 @@ from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, 
 from lab.runs.progress import Summary, with_warnings
 from lab.runs.watch import size_text
 from lab.store.runs import Run, RunState, Store
-from lab.ui.text import say, system_locale, word
+from lab.ui.text import say, system_locale, with_mend, word
 
 BAR = 24
 PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
@@ -33,6 +33,7 @@ class ProgressLine:
         self._stopping = False
         self._stage: str | None = None
         self._printed = 0.0
+        self._told = 0
 
     def __call__(self, now: Summary) -> None:
         if not self._named:
@@ -42,12 +43,19 @@ class ProgressLine:
             self._stopping = True
             key = "cli.stopping_soon" if now["stop_at_step"] is None else "cli.stopping"
             self._say(say(key, self._locale, step=now["stop_at_step"]))
+        self._tell_notes(now["notes"])
         line = _line(now, self._store.folder(now["id"]).recent_metrics())
         if self._terminal:
             print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
         elif now["stage"] != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
             self._stage, self._printed = now["stage"], time.monotonic()
             print(line, file=sys.stderr, flush=True)
+
+    def _tell_notes(self, notes: list[dict[str, Any]]) -> None:
+        """What is said of the run's rows before it starts, and of what it changed at its end; each once."""
+        for note in notes[self._told :]:
+            self._say(with_mend(note, self._locale))
+        self._told = max(self._told, len(notes))
 
     def close(self) -> None:
         """Leave the line."""
@@ -114,6 +122,9 @@ def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:
     parts += [f"{label} {last[name]:.3g}" for name, label in SHOWN if isinstance(last.get(name), (int, float))]
     if now["tokens_per_second"]:
         parts.append(f"{now['tokens_per_second']:.0f} tokens/s")
+    if now["step_part"]:
+        share = "" if now["step_fraction"] is None else f" {now['step_fraction']:.0%}"
+        parts.append(f"{now['step_part']}{share}")
     if now["seconds_left"] is not None:
-        parts.append(f"{duration(now['seconds_left'])} left")
+        parts.append(f"{'roughly ' if now['seconds_left_rough'] else ''}{duration(now['seconds_left'])} left")
     return "  ".join(parts)

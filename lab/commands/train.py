@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from lab.commands.progress_line import follow
 from lab.commands.shared import add_home, add_json, open_store
 from lab.core.recipes import Recipe, with_values
 from lab.errors import RecipeError
+from lab.runs.estimate import Estimator
 from lab.runs.foreground import train_in_foreground
+from lab.runs.run_time import known_time
 from lab.store.presets import load_preset
+from lab.ui.cost_words import cost, how_long
+from lab.ui.text import say, system_locale
 
 HELP = "train a recipe here and now; Ctrl-C stops at the end of a step and leaves a resumable run"
 EXAMPLES = """\
@@ -46,7 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
     """0 finished, 1 failed, 130 stopped."""
     recipe = chosen_recipe(arguments)
     store = open_store(arguments)
+    print(cost_before(recipe, store.home.absolute()), file=sys.stderr)
     return follow(store, arguments, lambda line: train_in_foreground(recipe, store, line))
+
+
+def cost_before(recipe: Recipe, home: Path) -> str:
+    """What is known of memory and time before the start; nothing is measured for it."""
+    locale, memory, seconds = system_locale(), Estimator(home).known(recipe), known_time(recipe, home)
+    time = say("estimate.time_unknown", locale) if seconds is None else how_long(seconds, recipe, locale)
+    return " ".join([*([cost(memory, locale)] if memory else []), time])
 
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:

@@ -131,6 +131,8 @@ class Estimate(Frozen):
     """Empty where it fits."""
     together: Alternative | None = None
     """All of them at once."""
+    notes: list[dict[str, Any]] = []
+    """What the recipe's rows give reason to say (``lab/core/notes.py``); of many rows, of some that were drawn."""
 
     @property
     def need(self) -> int:
@@ -174,7 +176,7 @@ def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
             found.append({"max_completion_length": recipe.max_completion_length // 2})
     elif isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe):
         if lengths.whole >= 32:
-            found.append({"max_length": min(recipe.max_length, lengths.whole) // 2})
+            found.append({"max_length": min(recipe.max_length or lengths.whole, lengths.whole) // 2})
     elif isinstance(recipe, PretrainRecipe) and recipe.batch_size > 1:
         found.append({"batch_size": max(1, recipe.batch_size // 4)})
     if recipe.measure_samples >= 32:

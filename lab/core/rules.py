@@ -39,6 +39,8 @@ class Rule:
     label_zh: str = ""
     about_en: str = ""
     about_zh: str = ""
+    needs_answer: bool = False
+    """Whether it fails on a row without a known answer, so that a run on such rows can be refused before it starts."""
 
 
 class Bounded(Protocol):

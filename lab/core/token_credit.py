@@ -8,7 +8,7 @@ The line holds, a token, the critic's value V_t and the advantage that trained (
     r_t = δ_t − γ V_{t+1} + V_t            V after the end is 0
 
 The browser's twin is ``group_inspector/credit.js``, tested against this one. Numbers stand rounded to 4 decimals in the line, so
-what follows from them is good to about 3. Not here: how advantages are estimated (``lab/training/ppo.py``).
+what follows from them is good to about 3. Not here: how advantages are estimated (``lab/training/algorithms/ppo.py``).
 """
 
 from __future__ import annotations

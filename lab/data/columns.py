@@ -13,7 +13,7 @@ from lab.errors import DatasetError
 
 NAMES = (
     "prompt", "completion", "answer", "chosen", "rejected", "first", "second", "messages", "conversations", "instruction",
-    "input", "output", "question", "system", "history", "label", "winner", "responses", "scores", "choices",
+    "input", "output", "question", "system", "history", "context", "label", "winner", "responses", "scores", "choices",
     "category", "first_source", "second_source", "gold", "source_chosen", "source_rejected", "tools", "images",
 )  # fmt: skip
 """What a column can be mapped to."""

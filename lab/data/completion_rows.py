@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.preference_rows import answers_of, belongs
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
-from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_answer, is_missing, is_untrained, prompt_from, text, turns
+from lab.data.turns import ASSISTANT, USER, Turns, is_answer, is_missing, is_untrained, prompt_from, text, turns
+from lab.data.written_turns import written_turns
 
 Row = dict[str, Any]
 
@@ -20,14 +22,18 @@ def demonstration(row: Mapping[str, Any], column: str) -> Row:
     """``prompt, completion`` of a row with the completion in ``column``; a conversation there may repeat the prompt. Raises NotUsable."""
     prompt = asked(row)
     answer = turns(row, column, ASSISTANT)
-    if len(answer) > 1 and [_key(one) for one in answer[:-1]] in (
-        [_key(one) for one in prompt],
-        [_key(one) for one in prompt if one["role"] != SYSTEM],
-    ):
-        answer = answer[-1:]
+    if len(answer) > 1 and belongs(answer[:-1], prompt):
+        before, answer = answer[:-1], answer[-1:]
+        prompt = question(before) if len(before) > len(prompt) else prompt
     if len(answer) != 1 or answer[0]["role"] != ASSISTANT:
         raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, column)
     return {"prompt": prompt_from(prompt), "completion": answer[0]["content"]}
+
+
+def demonstrations(row: Mapping[str, Any], column: str) -> list[Row]:
+    """The same, once for each answer where the column is a list of them."""
+    answers = answers_of(row.get(column))
+    return [demonstration({**row, column: answer}, column) for answer in answers or [row.get(column)]]
 
 
 def conversation(row: Mapping[str, Any], *, every_answer: bool) -> Row:
@@ -68,10 +74,8 @@ def known_answer(row: Mapping[str, Any]) -> str:
 
 def _check_marks(items: Any, every_answer: bool) -> None:
     """Refuse a conversation one of whose answers is marked as not to be trained, where it would be."""
+    if isinstance(items, str) and (written := written_turns(items)) is not None:
+        items = written[0]
     answers = [item for item in items if is_answer(item)] if isinstance(items, (list, tuple)) else []
     if any(is_untrained(item) for item in (answers if every_answer else answers[-1:])):
         raise NotUsable(WhyLeftOut.NOT_TO_TRAIN)
-
-
-def _key(message: Mapping[str, str]) -> tuple[str, str]:
-    return message["role"], message["content"].strip()

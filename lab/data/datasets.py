@@ -21,10 +21,11 @@ from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note
+from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
+from lab.data.system_text import folded_rows
 from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -77,12 +78,22 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
     found = _load(recipe, home)
-    name = getattr(recipe, "watch_preferences", "")
-    if not name:
-        return found
-    pairs = shape_preferences(_rows(name, home)).rows
-    train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
-    return replace(found, train=train, watched=watched)
+    if name := getattr(recipe, "watch_preferences", ""):
+        pairs = shape_preferences(_rows(name, home)).rows
+        train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+        found = replace(found, train=train, watched=watched)
+    return _without_system(found) if getattr(recipe, "system_in_first_turn", False) else found
+
+
+def _without_system(found: Dataset) -> Dataset:
+    """The same rows with the system text before the first question."""
+    return replace(
+        found,
+        train=folded_rows(found.train),
+        held_out=folded_rows(found.held_out),
+        held_out_pairs=tuple(folded_rows(found.held_out_pairs)),
+        watched=tuple(folded_rows(found.watched)),
+    )
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
@@ -117,12 +128,16 @@ def _load(recipe: Recipe, home: Path | None) -> Dataset:
         shaped = shape_prompts(rows, conversations=True)
     train, apart = _split(shaped.rows)
     held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
-    return _reported(Dataset(train, held_out, rows.content_hash), shaped)
+    aside = len(apart) - len(held_out)
+    return _reported(
+        Dataset(train, held_out, rows.content_hash), shaped, [note("set_aside", count=aside)] if aside else []
+    )
 
 
-def _reported(dataset: Dataset, shaped: Shaped) -> Dataset:
+def _reported(dataset: Dataset, shaped: Shaped, notes: Sequence[Note] = ()) -> Dataset:
     """With what was left out, passed over and assumed."""
-    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=shaped.notes)
+    said = (*shaped.notes, *notes)
+    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=said)
 
 
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.data.columns import with_columns
-from lab.data.completion_rows import conversation, conversation_prompt, demonstration, known_answer
+from lab.data.completion_rows import conversation, conversation_prompt, demonstration, demonstrations, known_answer
 from lab.data.labels import SCORES, Labels
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.notes import Note, note
@@ -114,8 +114,7 @@ def shape_scored(rows: Rows) -> Shaped:
         plain = is_plain(row["completion"])
         completion = str(text(row["completion"]) or row["completion"]) if plain else one_answer(row, "completion")
         prompt = prompt_from(asked(row)) if text(row.get("prompt")).strip() or not is_plain(row.get("prompt")) else ""
-        answer = known_answer(row)
-        return [{"prompt": prompt, "completion": completion} | ({"answer": answer} if answer else {})]
+        return [{"prompt": prompt, "completion": completion} | _known(row)]
 
     found = recognised(
         rows, Form.DEMONSTRATIONS, {name: name for name in ("prompt", "completion") if name in rows.columns}
@@ -137,7 +136,7 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
             raise NotUsable(WhyLeftOut.MARKED_BAD, labels.column)
         form = (inner or found).form
         if form in OF_MESSAGES:
-            return [conversation(row, every_answer=every_answer)]
+            return [conversation(row, every_answer=every_answer) | _known(row)]
         if form is Form.OPTIONS:
             letter = option_letter(row, found.base)
             if not letter:
@@ -146,11 +145,15 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
         if form is Form.QUESTIONS:
             shaped = demonstration({**row, "prompt": row.get("question")}, "answer")
             answer = _final(shaped["completion"]) if FINAL in shaped["completion"] else ""
-        else:
-            column = "output" if form is Form.ALPACA else "completion"
-            shaped = demonstration({**row, "prompt": row.get("instruction")} if form is Form.ALPACA else row, column)
-            answer = known_answer(row)
-        return [shaped | ({"answer": answer} if answer else {})]
+            return [shaped | ({"answer": answer} if answer else {})]
+        alpaca = form is Form.ALPACA
+        view = {**row, "prompt": row.get("instruction")} if alpaca else row
+        known = _known(row)
+        if alpaca and isinstance(
+            row.get("output"), list
+        ):  # LLaMA-Factory's old preferences: only the first is the good one
+            raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
+        return [shaped | known for shaped in demonstrations(view, "output" if alpaca else "completion")]
 
     return shape_rows(rows, found, shape, notes)
 
@@ -187,6 +190,12 @@ def _answer(row: Row, found: Recognised) -> str:
         return option_letter(row, found.base)
     answer = known_answer(row)
     return _final(answer) if found.form is Form.QUESTIONS else answer
+
+
+def _known(row: Row) -> Row:
+    """``answer`` where it is known."""
+    answer = known_answer(row)
+    return {"answer": answer} if answer else {}
 
 
 def _final(answer: str) -> str:

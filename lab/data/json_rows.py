@@ -87,8 +87,9 @@ def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
     """The rows within a file's one object. Raises DatasetError where it has none."""
     value = _parse(source.path, file.read(), 1)
     if isinstance(value, dict):
-        if isinstance(value.get("rules"), list) and all(
-            isinstance(rule, dict) and "name" in rule for rule in value["rules"]
+        rules = value.get("rules")
+        if "algorithm" in value or (
+            rules and isinstance(rules, list) and all(isinstance(one, dict) and "name" in one for one in rules)
         ):
             raise DatasetError("dataset_kind_toml", path=source.path)
         lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
@@ -109,7 +110,8 @@ def _columns(value: dict[str, Any]) -> list[dict[str, Any]] | None:
     columns = list(value.values())
     if len(columns) < 2 or not columns[0]:
         return None
-    if all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+    listed = all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns)
+    if listed and not all(isinstance(column[0], dict) for column in columns):  # else these are several lists of rows
         return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
     keyed = all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns)
     if keyed and all(key.isdigit() for key in columns[0]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, text
+from lab.data.turns import is_missing, number_of, text
 
 Row = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ class Labels:
             said = _word(value)
             if said in GOOD or said in BAD:
                 return float(said in GOOD)
-        elif (number := _number(value)) is not None:
+        elif (number := number_of(value)) is not None:
             return number
         raise NotUsable(WhyLeftOut.NO_LABEL, self.column)
 
@@ -69,7 +69,7 @@ def labels_of(rows: Iterable[Row], columns: Iterable[str]) -> Labels | None:
             continue
         if all(_word(value) in GOOD or _word(value) in BAD for value in values):
             return Labels(column)
-        numbers = [number for value in values if (number := _number(value)) is not None]
+        numbers = [number for value in values if (number := number_of(value)) is not None]
         if len(numbers) == len(values):
             low, high = min(numbers), max(numbers)
             return Labels(column, (low + high) / 2 if low < high else low - 1)
@@ -80,10 +80,3 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return text(value).strip().lower().removesuffix(".0")
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if isinstance(value, bool) or is_missing(value) else float(text(value))
-    except ValueError:
-        return None

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
@@ -42,7 +43,11 @@ Row = Mapping[str, Any]
 
 def option_columns(columns: Iterable[str]) -> tuple[str, ...]:
     """Which of a file's columns hold options; empty where none do."""
-    names = list(columns)
+    return _option_columns(tuple(columns))
+
+
+@lru_cache(maxsize=64)  # the rows of a file have few sets of columns
+def _option_columns(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in LISTS:
         if name in names:
             return (name,)

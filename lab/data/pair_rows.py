@@ -118,7 +118,7 @@ class PairFinder:
         self.known = known
         self.lines: dict[str, int] = {}
         """The id of each pair, and the line on which it stood first."""
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, int] = {}
 
     def find(self, rows: Rows) -> FoundPairs:
         """The pairs of these rows that were in none before. Raises DatasetError as ``find_pairs`` does."""
@@ -134,25 +134,28 @@ class PairFinder:
         votes: list[Vote] = []
         left_out = list(shaped.left_out)
         for line, pair, voted in made:
-            reason = pair if isinstance(pair, LeftOut) else self._seen(line, pair, by_line[line], voted)
-            if isinstance(pair, Pair) and voted is not None and (reason is None or reason.why is WhyLeftOut.SAME_PAIR):
+            if isinstance(pair, LeftOut):
+                left_out.append(pair)
+                continue
+            new = pair.id not in self.lines
+            reason = self._seen(line, pair, by_line[line])
+            if voted is not None and (reason is None or not new):  # a further vote on a pair is one, too
                 votes.append(Vote(line, pair.id, voted.choice, voted.strength, voted.annotator))
-            if isinstance(pair, Pair) and reason is None and self.lines[pair.id] == line:
-                pairs.append((line, pair))
-            elif reason is not None and voted is None:
+            elif reason is not None:
                 left_out.append(reason)
+            if new and reason is None:
+                pairs.append((line, pair))
         unread = tuple(name for name in (*IDS, "category") if name in rows.columns and name not in shaped.passed_over)
         passed_over = (*shaped.passed_over, *unread)
         report = sorted(left_out, key=lambda row: row.line)
         return FoundPairs(shaped.form, pairs, report, tuple(votes), passed_over, shaped.notes)
 
-    def _seen(self, line: int, pair: Pair, row: Mapping[str, Any], voted: Voted | None) -> LeftOut | None:
-        """Why a pair is not taken: it is there already, or its id is another's. A further vote on a pair is no reason."""
+    def _seen(self, line: int, pair: Pair, row: Mapping[str, Any]) -> LeftOut | None:
+        """Why a pair is not taken: it is there already, or its id is another's."""
         theirs = next((name for column in IDS if (name := text(row.get(column)).strip())), "")
         if pair.id in self.lines:
-            same = voted is not None and self.lines[pair.id] == line
-            return None if same else LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))
-        if theirs and self._owners.setdefault(theirs, pair.id) != pair.id:
+            return LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))
+        if theirs and self._owners.setdefault(theirs, line) != line:
             return LeftOut(line, WhyLeftOut.ID_TWICE, theirs[:80])
         self.lines[pair.id] = line
         return None

@@ -104,7 +104,7 @@ def one_pair(row: Row) -> Row:
     return {"prompt": shaped["prompt"], "first": shaped["chosen"], "second": shaped["rejected"]} | further
 
 
-def voted_pairs(row: Row, found: Recognised) -> list[tuple[Row, Voted]]:
+def voted_pairs(row: Row, found: Recognised) -> list[tuple[Row, Voted | None]]:
     """The votes of a row, each with its pair and what else changes the prompt's meaning."""
     assert found.layout is not None
     further = {name: row[name] for name in MEANINGS if name in row and name != found.layout.prompt}
@@ -114,7 +114,9 @@ def voted_pairs(row: Row, found: Recognised) -> list[tuple[Row, Voted]]:
 def _by_votes(row: Row, found: Recognised) -> Row:
     """The preference that most votes on a row are for. Raises NotUsable where there is none."""
     votes = voted_pairs(row, found)
-    counts = Counter(voted.choice for _, voted in votes)
+    counts = Counter(voted.choice for _, voted in votes if voted is not None)
+    if not counts:
+        raise NotUsable(WhyLeftOut.NO_VOTE)
     if counts[Choice.FIRST] == counts[Choice.SECOND]:
         raise NotUsable(WhyLeftOut.BOTH_BAD if set(counts) == {Choice.BOTH_BAD} else WhyLeftOut.TIE)
     shaped = one_pair(votes[0][0])

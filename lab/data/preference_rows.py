@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
-from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, prompt_from, text, turns
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_conversation, prompt_from, text, turns
 
 Row = dict[str, Any]
 
@@ -22,7 +22,7 @@ def preferences_of(row: Mapping[str, Any]) -> list[Row]:
 
     Of lists, each answer of the longer side meets one of the shorter, in turn: every answer is used, and none is multiplied.
     """
-    chosen, rejected = _answers(row.get("chosen")), _answers(row.get("rejected"))
+    chosen, rejected = answers_of(row.get("chosen")), answers_of(row.get("rejected"))
     if chosen is None and rejected is None:
         return [one_preference(row)]
     if not chosen and not rejected:
@@ -58,10 +58,19 @@ def one_preference(row: Mapping[str, Any]) -> Row:
 def prompt_turns(row: Mapping[str, Any]) -> Turns:
     """The prompt of a row of preferences as messages that end with the user's. Raises NotUsable."""
     if "prompt" in row:
-        return asked(row)
+        return _wider(asked(row), row)
     refuse_what_is_no_text(row)
     chosen, rejected = turns(row, "chosen", ASSISTANT), turns(row, "rejected", ASSISTANT)
     return whole_prompt(row, question(_shared(chosen, rejected)))
+
+
+def _wider(prompt: Turns, row: Mapping[str, Any]) -> Turns:
+    """The prompt, or what the chosen side says before its answer where that holds the prompt and more (system text, earlier turns)."""
+    try:
+        before = turns(row, "chosen", ASSISTANT)[:-1] if is_conversation(row.get("chosen")) else []
+    except NotUsable:
+        return prompt
+    return before if len(before) > len(prompt) and belongs(before, prompt) and before[-1]["role"] == USER else prompt
 
 
 def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
@@ -77,11 +86,11 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
     if not before or not all(any(one["role"] == USER for one in side) for side in before):
         return prompt, chosen, rejected
     if len(before) == 2 and not _same(*before):
-        parts_early = all(_belongs(one, prompt) for one in before)
+        parts_early = all(belongs(one, prompt) for one in before)
         raise NotUsable(
             *((WhyLeftOut.PARTS_EARLY,) if parts_early else (WhyLeftOut.OTHER_PROMPT, _stranger(before, prompt)))
         )
-    if not _belongs(before[0], prompt):
+    if not belongs(before[0], prompt):
         raise NotUsable(WhyLeftOut.OTHER_PROMPT, "chosen" if len(chosen) > 1 else "rejected")
     if len(before[0]) > len(prompt):  # the column holds one question of the conversation, the sides all of it
         prompt = question(before[0])
@@ -107,8 +116,8 @@ def _key(message: Mapping[str, str]) -> tuple[str, str]:
     return message["role"], message["content"].strip()
 
 
-def _belongs(before: Turns, prompt: Turns) -> bool:
-    """Whether a side's own messages before its answer are the prompt, end like it, or have its one question in them."""
+def belongs(before: Turns, prompt: Turns) -> bool:
+    """Whether a side's own messages before its answer are the prompt, or have its one question among them."""
     plain = [one for one in prompt if one["role"] != SYSTEM]
     if _same(before, prompt) or _same(before, plain):
         return True
@@ -116,10 +125,10 @@ def _belongs(before: Turns, prompt: Turns) -> bool:
 
 
 def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
-    return "rejected" if _belongs(before[0], prompt) else "chosen"
+    return "rejected" if belongs(before[0], prompt) else "chosen"
 
 
-def _answers(value: Any) -> list[Any] | None:
+def answers_of(value: Any) -> list[Any] | None:
     """A cell that is a list of answers, as that list; None where it is one answer, or messages."""
     if isinstance(value, str) and value.lstrip().startswith('["'):
         try:

@@ -81,6 +81,8 @@ def with_context(row: Row, asked_last: str) -> str:
         if not is_plain(value):
             raise NotUsable(WhyLeftOut.NOT_TEXT, column)
         said = wanted_text(row, column)
+        if f"\n{said.strip()}\n" in f"\n{asked_last}\n":  # the prompt has it already, in lines of its own
+            continue
         asked_last = f"{asked_last}\n{said}" if column == "input" or "instruction" in row else f"{said}\n\n{asked_last}"
     return with_options(row, asked_last)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, text
+from lab.data.turns import number_of
 
 Row = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def ranked(row: Row, columns: tuple[str, ...]) -> list[tuple[Any, float]]:
     if answers is None or len(answers) < 2:
         raise NotUsable(WhyLeftOut.NO_SCORES if answers else WhyLeftOut.NOT_TEXT, columns[0])
     if len(columns) > 1:
-        worths = [_number(value) for value in _list(row.get(columns[1])) or ()]
+        worths = [number_of(value) for value in _list(row.get(columns[1])) or ()]
         if len(worths) != len(answers):
             raise NotUsable(WhyLeftOut.NO_SCORES, columns[1])
         down = columns[1] in RANKS
@@ -87,13 +87,4 @@ def _text_of(item: Any) -> Any:
 def _of_item(item: Any, names: tuple[str, ...]) -> float | None:
     if not isinstance(item, Mapping):
         return None
-    return next((number for name in names if (number := _number(item.get(name))) is not None), None)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return float(value)
-    try:
-        return None if is_missing(value) else float(text(value))
-    except ValueError:
-        return None
+    return next((number for name in names if (number := number_of(item.get(name))) is not None), None)

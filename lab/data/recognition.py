@@ -15,7 +15,7 @@ from lab.data.prompt_rows import MEANINGS
 from lab.data.ranked_rows import list_columns
 from lab.data.rows import Rows
 from lab.data.turns import ASSISTANT, USER, turns
-from lab.data.vote_rows import PAIRED, Layout, layout_of
+from lab.data.vote_rows import PAIRED, Layout, has_votes, layout_of
 from lab.data.written_turns import written_turns
 
 Row = dict[str, Any]
@@ -74,7 +74,17 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Names that published files use for a column, read as it where it is not there itself; that is said."""
 OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "query", "problem", "stem", "input")
-RANKED_PROMPTS = ("prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context")
+RANKED_PROMPTS = (
+    "prompt",
+    "question",
+    "instruction",
+    "query",
+    "problem",
+    "conversations",
+    "messages",
+    "context",
+    "input",
+)
 SCORES_OF_SIDES = tuple(
     pair
     for kind in ("score", "rating", "reward")
@@ -82,7 +92,16 @@ SCORES_OF_SIDES = tuple(
 )
 WITH_ANSWER = (Form.DEMONSTRATIONS, Form.ALPACA, Form.PROMPTS, Form.MESSAGES, Form.TRANSCRIPTS, Form.LABELLED)
 """Forms that may have the right answer beside what they need."""
-WELL_KNOWN = (("messages", "conversations"), ("messages", "text"))
+OWN_NAMES = (Form.VOTES, Form.PAIRS, Form.OPTIONS, Form.RANKED)
+"""Forms that are told by the names that published files use."""
+WELL_KNOWN = (
+    ("messages", "conversations"),
+    ("messages", "conversation"),
+    ("messages", "text"),
+    ("conversations", "messages"),
+    ("prompt", "question"),
+    ("prompt", "problem"),
+)
 """Names of which nothing needs to be said."""
 SOURCES = {
     "first_source": ("source_a", "model_a", "source_1", "model_1"),
@@ -164,7 +183,7 @@ def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[
     said = tuple(
         note("column_read_as", column=theirs, name=ours)
         for ours, theirs in moved.items()
-        if (ours, theirs) not in WELL_KNOWN
+        if form not in OWN_NAMES and (ours, theirs) not in WELL_KNOWN
     )
     return Recognised(
         form, names, frozenset(used), said + tuple(parts.pop("notes", ())), scores=scores, moved=moved, **parts
@@ -220,6 +239,8 @@ def _messages_with_sides(rows: Rows) -> Recognised | None:
 def _votes(rows: Rows) -> Recognised | None:
     layout = layout_of(rows.columns)
     if layout is None or {"chosen", "rejected"} <= set(rows.columns):
+        return None
+    if layout.read is not None and not has_votes(rows.rows, layout):
         return None
     names = {} if layout.first in ("data", "summaries") else {"first": layout.first, "second": layout.second}
     if layout.prompt is not None and layout.first != "data":

@@ -9,7 +9,7 @@ from typing import Any
 from lab.data.columns import guess_columns
 from lab.data.file_names import typed
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.recognition import COLUMNS, Form, recognise
+from lab.data.recognition import COLUMNS, Form, Recognised, recognise
 from lab.data.rows import Rows
 from lab.errors import DatasetError
 
@@ -19,6 +19,7 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
     "completions": (
         ("preferences", (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS)),
         ("votes", (Form.VOTES,)),
+        ("ranked", (Form.RANKED,)),
         ("pairs", (Form.PAIRS,)),
     ),
     "preferences": (("pairs", (Form.PAIRS,)), ("demonstrations", ONE_ANSWER), ("prompts", NO_RESPONSES)),
@@ -48,7 +49,7 @@ def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
         found = recognise(rows, forms)
         if (
             found is None
-            or _mapped(rows, wanted)
+            or _mapped(rows, found, wanted)
             or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
         ):
             continue
@@ -95,10 +96,11 @@ def _mend(rows: Rows, wanted: tuple[str, ...]) -> dict[str, Any]:
     return {"line": typed(str(rows.path), shown), "proposal": proposal}
 
 
-def _mapped(rows: Rows, wanted: tuple[str, ...]) -> bool:
-    """Whether other columns look like what is wanted, so that a mapping is likelier meant than another use."""
-    free = [name for name in rows.columns if name not in ("chosen", "rejected", "first", "second")]
-    return set(guess_columns(free, wanted)) | (set(wanted) & set(free)) >= set(wanted)
+def _mapped(rows: Rows, found: Recognised, wanted: tuple[str, ...]) -> bool:
+    """Whether columns that the found form does not read look like all that is missing, so that a mapping is likelier meant."""
+    free = [name for name in rows.columns if name not in found.used]
+    missing = [name for name in wanted if name not in rows.columns]
+    return guess_columns(free, missing).keys() == set(missing)
 
 
 def _found(rows: Rows) -> str:

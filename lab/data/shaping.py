@@ -15,7 +15,7 @@ from lab.data.notes import Note, note
 from lab.data.recognition import COLUMNS, Form, Recognised
 from lab.data.refusals import nothing_left
 from lab.data.rows import Rows
-from lab.data.turns import returned_by_tools
+from lab.data.turns import number_of, returned_by_tools
 from lab.data.written_turns import written_turns
 
 OF_MESSAGES = (Form.MESSAGES, Form.TRANSCRIPTS)
@@ -79,12 +79,14 @@ def _observe(row: Row, found: Recognised, counts: Counter[str]) -> None:
         written = written_turns(value) if isinstance(value, str) else None
         if written is not None:
             seen.add(f"written_{written[1]}")
-        if returned_by_tools(written[0] if written is not None else value):
+        if (not isinstance(value, str) and returned_by_tools(value)) or (
+            written is not None and returned_by_tools(written[0])
+        ):
             seen.add("tool_turns")
     counts.update(seen)
     if found.scores is not None:
-        chosen, rejected = (row.get(name) for name in found.scores)
-        if isinstance(chosen, (int, float)) and isinstance(rejected, (int, float)) and chosen <= rejected:
+        chosen, rejected = (number_of(row.get(name)) for name in found.scores)
+        if chosen is not None and rejected is not None and chosen <= rejected:
             counts["scores_equal" if chosen == rejected else "scores_reversed"] += 1
 
 

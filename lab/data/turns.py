@@ -59,6 +59,14 @@ def text(value: Any) -> str:
     return ""
 
 
+def number_of(value: Any) -> float | None:
+    """A cell as a number, also where it is written as text; None where it is none."""
+    try:
+        return None if isinstance(value, bool) or is_missing(value) else float(text(value))
+    except ValueError:
+        return None
+
+
 def is_missing(value: Any) -> bool:
     """Whether a cell holds nothing. Tables of numbers write NaN there."""
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -82,6 +90,11 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, str):
         return written_turns(value) is None
     return not isinstance(value, (list, tuple, dict))
+
+
+def is_conversation(value: Any) -> bool:
+    """Whether a cell is a list of messages, or text of one."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, str) and not is_plain(value))
 
 
 def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:

@@ -15,6 +15,7 @@ The responses may have any of the names that ``pair_rows.py`` knows. A vote that
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, text
+from lab.data.turns import is_missing, number_of, text
 
 Row = Mapping[str, Any]
 
@@ -46,6 +47,8 @@ PAIRED = (
 )
 """What files call the two responses."""
 PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "info", "problem")
+AMBIGUOUS = ("label", "choice", "selected", "better", "chosen", "preferred")
+"""Names that may mean something else: they are a vote where some row's value is one."""
 WINNERS = ("winner", "preference", "preferred", "vote", "better", "chosen", "label", "choice", "selected")
 BY_PLACE = ("better_response_id", "choice")
 """0 is the first, 1 the second."""
@@ -65,7 +68,8 @@ class Layout:
     first: str
     second: str
     vote: tuple[str, ...]
-    read: Callable[[Row, Layout], Voted]
+    read: Callable[[Row, Layout], Voted] | None
+    """None for Label Studio, whose rows hold their votes by annotator."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
     """Where a file of votes keeps its parts; None where it is none."""
     names = list(dict.fromkeys(columns))
     if {"data", "annotations"} <= set(names):
-        return Layout(None, "data", "data", ("annotations",), _label_studio)
+        return Layout(None, "data", "data", ("annotations",), None)
     paired = next((pair for pair in PAIRED if set(pair) <= set(names)), None)
     if paired is None:
         summed = {"summaries", "choice"} <= set(names)
@@ -95,17 +99,27 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
     )
 
 
-def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted]]:
-    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation. Raises NotUsable.
+def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted | None]]:
+    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None where nobody has voted yet.
 
+    Raises NotUsable where the row has no two responses, or a vote that cannot be read.
     The texts are as the file has them; whole conversations still hold their prompt.
     """
-    if layout.first == "data":
+    if layout.read is None:
         return _of_label_studio(row)
+    try:
+        voted = layout.read(row, layout)
+    except NotUsable as reason:
+        if reason.why is not WhyLeftOut.NO_VOTE:
+            raise
+        voted = None
     if layout.first == "summaries":
-        return [(_of_summaries(row, layout.prompt), layout.read(row, layout))]
+        return [(_of_summaries(row, layout.prompt), voted)]
     pair: dict[str, Any] = {"first": row.get(layout.first), "second": row.get(layout.second)}
-    if layout.prompt is not None:
+    questions = _texts(row.get(layout.prompt)) if layout.prompt is not None else None
+    if questions is not None:  # an arena's conversations, their texts in one list each
+        pair = {side: _woven(questions, _texts(value), side) for side, value in pair.items()}
+    elif layout.prompt is not None:
         pair["prompt"] = _question(row.get(layout.prompt))
     for side, letter in (("first", "a"), ("second", "b")):
         place = {"first": "1", "second": "2"}[side]
@@ -114,7 +128,7 @@ def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted]]:
         )
         if source is not None:
             pair[f"{side}_source"] = source
-    return [(pair, layout.read(row, layout))]
+    return [(pair, voted)]
 
 
 def _prompt(names: list[str]) -> str | None:
@@ -148,7 +162,21 @@ def _ending(column: str) -> str:
     return column if column in ("first", "second") or ending is None else ending[1]
 
 
+def has_votes(rows: Iterable[Row], layout: Layout) -> bool:
+    """Whether the rows are votes: some can be read, or the column can mean nothing else and is not empty."""
+    blank = True
+    for row in rows:
+        try:
+            if any(voted is not None for _, voted in votes_of(row, layout)):
+                return True
+        except NotUsable:
+            blank = False
+    return not blank and layout.vote[0] not in AMBIGUOUS
+
+
 def _no_choice(value: Any) -> NotUsable:
+    if is_missing(value) or value == "":
+        return NotUsable(WhyLeftOut.NO_VOTE)
     return NotUsable(WhyLeftOut.NO_CHOICE, text(value).strip()[:40] if not isinstance(value, bool) else str(value))
 
 
@@ -185,13 +213,15 @@ def _free(names: tuple[str, ...], layout: Layout) -> set[str]:
 
 def _flags(row: Row, layout: Layout) -> Voted:
     flags = [text(row.get(name)).strip() in ("1", "1.0") or row.get(name) is True for name in layout.vote]
+    if all(is_missing(row.get(name)) or row.get(name) == "" for name in layout.vote):
+        raise NotUsable(WhyLeftOut.NO_VOTE)
     if sum(flags) != 1:
         raise NotUsable(WhyLeftOut.NO_CHOICE, ", ".join(layout.vote))
     return Voted((Choice.FIRST, Choice.SECOND, Choice.TIE)[flags.index(True)])
 
 
 def _by_strength(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get(layout.vote[0]))
+    number = number_of(row.get(layout.vote[0]))
     if number is None or not -STRONGEST <= number <= STRONGEST:
         raise _no_choice(row.get(layout.vote[0]))
     if number == 0:
@@ -200,31 +230,27 @@ def _by_strength(row: Row, layout: Layout) -> Voted:
 
 
 def _by_place(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get(layout.vote[0]))
+    number = number_of(row.get(layout.vote[0]))
     if number not in (0, 1):
         raise _no_choice(row.get(layout.vote[0]))
     return Voted(Choice.FIRST if number == 0 else Choice.SECOND)
 
 
 def _shp(row: Row, layout: Layout) -> Voted:
-    number = _number(row.get("labels"))
+    number = number_of(row.get("labels"))
     if number not in (0, 1):
         raise _no_choice(row.get("labels"))
     return Voted(Choice.FIRST if number == 1 else Choice.SECOND)
 
 
 def _by_score(row: Row, layout: Layout) -> Voted:
-    first, second = (_number(row.get(name)) for name in layout.vote)
+    first, second = (number_of(row.get(name)) for name in layout.vote)
     if first is None or second is None:
         raise NotUsable(WhyLeftOut.NO_SCORES, ", ".join(layout.vote))
     return Voted(Choice.TIE if first == second else Choice.FIRST if first > second else Choice.SECOND)
 
 
-def _label_studio(row: Row, layout: Layout) -> Voted:
-    raise NotUsable(WhyLeftOut.NO_CHOICE, "annotations")
-
-
-def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted]]:
+def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted | None]]:
     data = row.get("data")
     paired = next((pair for pair in PAIRED if isinstance(data, Mapping) and set(pair) <= data.keys()), None)
     if not isinstance(data, Mapping) or paired is None:
@@ -233,7 +259,7 @@ def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted]]:
     if prompt is None:
         raise NotUsable(WhyLeftOut.MISSING, "prompt")
     pair = {"prompt": data[prompt], "first": data[paired[0]], "second": data[paired[1]]}
-    votes = []
+    votes: list[tuple[dict[str, Any], Voted | None]] = []
     for annotation in row.get("annotations") or ():
         if annotation.get("was_cancelled"):
             continue
@@ -248,9 +274,7 @@ def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted]]:
             if side not in ("left", "right"):
                 raise _no_choice(side)
             votes.append((pair, Voted(Choice.FIRST if side == "left" else Choice.SECOND, None, annotator)))
-    if not votes:
-        raise NotUsable(WhyLeftOut.NO_CHOICE, "annotations")
-    return votes
+    return votes or [(pair, None)]
 
 
 def _of_summaries(row: Row, prompt: str | None) -> dict[str, Any]:
@@ -268,10 +292,24 @@ def _question(value: Any) -> Any:
     return value
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return float(value)
-    try:
-        return None if is_missing(value) else float(text(value))
-    except ValueError:
-        return None
+def _texts(value: Any) -> list[str] | None:
+    """A cell that is a list of texts, or JSON of one; None where it is anything else."""
+    if isinstance(value, str) and value.lstrip().startswith('["'):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    texts = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(part, str) for part in value)
+    return list(value) if texts else None
+
+
+def _woven(questions: list[str], answers: list[str] | None, side: str) -> list[dict[str, str]]:
+    """Questions and answers by turns, as messages. Raises NotUsable where they are not equally many."""
+    if answers is None or len(answers) != len(questions):
+        raise NotUsable(WhyLeftOut.NOT_TEXT, side)
+    turns = zip(questions, answers, strict=True)
+    return [
+        {"role": role, "content": said}
+        for turn in turns
+        for role, said in zip(("user", "assistant"), turn, strict=True)
+    ]

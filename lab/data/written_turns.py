@@ -16,6 +16,8 @@ Items = list[dict[str, Any]]
 LONGEST_LITERAL = 1_000_000
 """Characters of a Python literal that are parsed: the parser needs many times its size in memory."""
 
+_MAY_BE = re.compile(r"\s*(?:[\[{]|array\(|<\|im_start|###|Human:|User:|System:)")
+"""What a text begins with that may be messages: nearly all texts are told apart by it at once."""
 _LISTED = re.compile(
     r"\s*(?:array\()?\[?\s*\{\s*['\"](?:role|from|content|value|text|type|human|speaker|weight|name)['\"]\s*:"
 )
@@ -37,10 +39,10 @@ _SPOKEN = {"human": "user", "user": "user", "assistant": "assistant", "system": 
 
 def written_turns(cell: str) -> tuple[Items, str] | None:
     """The messages of a text and how it was written (``json``, ``python``, ``transcript``, ``chatml``); None where it is plain text."""
-    start = cell.lstrip()[:16]
-    if not start:
+    if not _MAY_BE.match(cell):
         return None
-    if start[0] in "[{a" and _LISTED.match(cell):
+    start = cell.lstrip()[:16]
+    if _LISTED.match(cell):
         return _listed(cell)
     if start.startswith(_CHATML):
         found = [{"role": role, "content": content} for role, content in _CHATML_TURN.findall(cell)]

@@ -19,6 +19,7 @@ RULES: dict[str, Rule] = {
             label_zh="等于答案",
             about_en="1 when the final answer equals the known one; numbers are compared as numbers: 15/3, 5.0 and 5 are equal.",
             about_zh="最终答案与已知答案相等得 1；数字按数值比较：15/3、5.0 与 5 相等。",
+            needs_answer=True,
         ),
         Rule(
             *("mathematically_equal", equality.mathematically_equal),
@@ -28,6 +29,7 @@ RULES: dict[str, Rule] = {
             "LaTeX is read between $…$ or in \\boxed{…}; 1 s a completion at most.",
             about_zh="最终答案与已知答案在数学上等价得 1：\\frac{1}{2} 与 0.5，{1, 2} 与 {2, 1}，展开的 (x+1)²。"
             "LaTeX 须写在 $…$ 或 \\boxed{…} 中；每条回答最多 1 秒。",
+            needs_answer=True,
         ),
         Rule(
             *("integer_answer", mathematics.integer_answer),

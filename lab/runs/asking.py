@@ -39,15 +39,17 @@ class NoAnswerError(Exception):
         self.code, self.line = code, line
 
 
-def ask(arguments: Sequence[str], given: str, patience: float) -> Any:
+def ask(arguments: Sequence[str], given: str, patience: float, *, threads: int = 1) -> Any:
     """What ``python -m lab.training ARGUMENTS`` answers to ``given``. The page goes first, and its end is this process's too.
+
+    ``threads`` are those that it computes with.
 
     Raises the LabError that it told, NoAnswerError, subprocess.TimeoutExpired after ``patience`` seconds, and OSError.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "lab.training", *arguments],
         cwd=ROOT,
-        env=os.environ | ALWAYS | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | ALWAYS | {"OMP_NUM_THREADS": str(threads)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -88,8 +90,9 @@ class Answers(Generic[Asked, Answer]):
     ``look`` never waits. ``find`` is called in a thread of its own; an error that it raises is an answer, for a while.
     """
 
-    def __init__(self, find: Callable[[Asked], Answer]) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[Asked], Answer], answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when something is known that was not before."""
+        self._find, self._answered = find, answered
         self._known: OrderedDict[str, tuple[Answer | LabError, float]] = OrderedDict()
         self._wanted: tuple[str, Asked] | None = None
         self._lock = threading.Lock()
@@ -146,6 +149,7 @@ class Answers(Generic[Asked, Answer]):
             self._known[key] = (found, time.monotonic())
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
+        self._answered()
 
 
 def mark(dataset: str) -> list[int]:

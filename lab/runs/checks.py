@@ -14,8 +14,9 @@ from pathlib import Path
 
 from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe
-from lab.data.datasets import VERSION, load
-from lab.errors import MachineError, ModelError, StateError
+from lab.data.datasets import VERSION, Dataset, Row, load
+from lab.errors import DatasetError, MachineError, ModelError, StateError
+from lab.rules import RULES
 from lab.runs.watch import size_text
 from lab.sandbox.rewards import check_uses
 from lab.store.machine import machine_memory
@@ -41,7 +42,27 @@ def check(recipe: Recipe, store: Store) -> str:
     for name in (recipe.dataset, getattr(recipe, "watch_preferences", "")):
         if name.startswith(VERSION):
             version_file(store, name.removeprefix(VERSION))
-    return load(recipe, store.home).content_hash  # read as the worker will; raises DatasetError
+    data = load(recipe, store.home)  # read as the worker will; raises DatasetError
+    check_answers(recipe, data)
+    return data.content_hash
+
+
+def check_answers(recipe: Recipe, data: Dataset) -> None:
+    """Raise DatasetError where a rule that compares with the known answer would reward prompts of which none has one."""
+    uses = getattr(recipe, "rules", ())
+    needing = [use.name for use in uses if use.source is None and use.weight and needs_answer(use.name)]
+    if getattr(recipe, "rules_weight", 1.0) and needing and data.train and not any(map(has_answer, data.train)):
+        raise DatasetError("answers_missing", path=recipe.dataset, count=len(data.train), rules=", ".join(needing))
+
+
+def needs_answer(name: str) -> bool:
+    """Whether a ready-made rule needs the known answer."""
+    return name in RULES and RULES[name].needs_answer
+
+
+def has_answer(row: Row) -> bool:
+    """Whether a row has a known answer."""
+    return bool(str(row.get("answer") or "").strip())
 
 
 def check_model(model: str, store: Store) -> Path | None:

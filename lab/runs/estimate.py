@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,9 +56,10 @@ def estimate(recipe: Recipe, home: Path, *, shape: Path | None = None) -> Estima
 class Estimator:
     """Estimates for a page: ``look`` never waits. Free memory is read anew each time where the machine's own counts."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when an estimate is known that was not before."""
         self._kept = KeptEstimates(home)
-        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: estimate(recipe, home))
+        self._answers: Answers[Recipe, Estimate] = Answers(lambda recipe: estimate(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> Estimate | LabError | None:
         """What is known of this recipe; None while it is measured, which this call has then asked for."""

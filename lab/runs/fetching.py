@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +79,9 @@ def _data(dataset: str, home: Path) -> Thing | None:
 class Fetches:
     """What is being fetched, what waits, and what went wrong the last time. Nothing here blocks."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home.absolute()
+    def __init__(self, home: Path, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when a download came further, ended or failed."""
+        self._home, self._answered = home.absolute(), answered
         self._lock = threading.Lock()
         self._queue: list[Thing] = []
         self._told: dict[tuple[str, str], Fetching | LabError] = {}
@@ -132,6 +133,7 @@ class Fetches:
                 self._told.pop(thing.key, None)
                 if found is not None and not cancelled:
                     self._told[thing.key] = found
+            self._answered()
 
     def _fetch(self, thing: Thing) -> LabError | None:
         """Fetch one thing in a process; its error, if any."""
@@ -175,6 +177,7 @@ class Fetches:
                 with self._lock:
                     if thing.key in self._told:
                         self._told[thing.key] = Fetching(**said)
+                self._answered()
         return error
 
 

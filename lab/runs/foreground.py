@@ -22,6 +22,9 @@ from lab.runs.watch import Watched, launch, settle
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
 
+STEP_PATIENCE = 30.0
+"""Seconds after a first Ctrl-C in which the step must end; then the process is ended, and the last checkpoint is what is left."""
+
 OnProgress = Callable[[Summary], None]
 
 
@@ -30,7 +33,7 @@ def train_in_foreground(
 ) -> Run:
     """Run a recipe to its end; ``on_progress`` gets a summary a few times a second. Raises LabError before the start.
 
-    The first Ctrl-C stops at the end of the step, with a checkpoint; the second ends the process.
+    The first Ctrl-C stops at the end of the step, with a checkpoint, or after ``STEP_PATIENCE`` seconds; the second ends the process.
     """
     data_hash = checks.check(recipe, store)
     with take_slot(store) as slot:
@@ -72,12 +75,22 @@ def _watch(store: Store, watched: Watched, pressed: list[float], on_progress: On
         if len(pressed) > obeyed:
             obeyed = len(pressed)
             _stop(store, watched.run_id, now=obeyed > 1)
+        elif obeyed == 1 and time.monotonic() - pressed[0] > STEP_PATIENCE and not _step_is_over(watched):
+            obeyed = 2
+            _stop(store, watched.run_id, now=True)
         if on_progress is not None:
             on_progress(summary(store.run(watched.run_id), store))
         time.sleep(GLANCE)
     settle(store, watched.run_id, end, of=watched.worker.identity)
     if on_progress is not None:
         on_progress(summary(store.run(watched.run_id), store))
+
+
+def _step_is_over(watched: Watched) -> bool:
+    """Whether the step at whose end the run was to stop has ended: then only saving is left, which is waited for."""
+    heartbeat, request = watched.folder.heartbeat() or {}, watched.folder.stop_request() or {}
+    promised = request.get("step")
+    return heartbeat.get("stage") == "saving" or (promised is not None and int(heartbeat.get("step") or 0) >= promised)
 
 
 def _stop(store: Store, run_id: str, *, now: bool) -> None:

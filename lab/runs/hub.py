@@ -5,6 +5,7 @@ The hub's own client tells what there is; the bytes are fetched here, because th
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import urllib.error
@@ -25,6 +26,9 @@ PATIENCE = 15.0
 
 PAUSE = 1.0
 """Seconds before the next connection, once one broke off."""
+
+MIRROR = "HF_ENDPOINT"
+"""The variable that names another hub than huggingface.co."""
 
 PARTIAL = 206
 REFUSED = (401, 403, 404, 410)
@@ -161,10 +165,13 @@ def _append(answer: IO[bytes], part: Path, *, goes_on: bool) -> None:
 def _error(hub: str, kind: str, error: Exception, status: int) -> LabError:
     """What the hub said, or that it said nothing."""
     why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    refused = status in REFUSED
-    if kind == "dataset":
-        return DatasetError("hub_data_refused" if refused else "hub_data_unreachable", value=hub, why=why)
-    return ModelError("model_hub_refused" if refused else "model_hub_unreachable", value=hub, why=why)
+    kinds: tuple[type[LabError], str] = (DatasetError, "hub_data") if kind == "dataset" else (ModelError, "model_hub")
+    error_type, prefix = kinds
+    if status in REFUSED:
+        return error_type(f"{prefix}_refused", value=hub, why=why)
+    if mirror := os.environ.get(MIRROR):
+        return error_type(f"{prefix}_mirror_dead", value=hub, why=why, mirror=mirror)
+    return error_type(f"{prefix}_unreachable", value=hub, why=why)
 
 
 def _is_wanted(name: str) -> bool:

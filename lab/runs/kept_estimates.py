@@ -14,8 +14,9 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lab.core.budget import Estimate
 from lab.core.recipes import Recipe
@@ -33,24 +34,27 @@ KEPT = 256
 GPU = Path("/dev/nvidiactl")
 
 
-class KeptEstimates:
-    """The estimates of a home. Whatever the disk does, a page is only slower for it."""
+Kept = TypeVar("Kept", bound=BaseModel)
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.folder = home / "cache" / "estimates"
 
-    def find(self, recipe: Recipe, key: str) -> Estimate | None:
+class KeptAnswers(Generic[Kept]):
+    """What was measured for the recipes of a home. Whatever the disk does, a page is only slower for it."""
+
+    def __init__(self, home: Path, name: str, model: type[Kept]) -> None:
+        self.home, self._model = home, model
+        self.folder = home / "cache" / name
+
+    def find(self, recipe: Recipe, key: str) -> Kept | None:
         """What was kept under this key, if the model and all else are as they were."""
         path = self._path(recipe, key)
         if path is None:
             return None
         try:
-            return Estimate.model_validate(read_json(path))
+            return self._model.model_validate(read_json(path))
         except ValidationError:
             return None
 
-    def keep(self, recipe: Recipe, key: str, found: Estimate) -> None:
+    def keep(self, recipe: Recipe, key: str, found: Kept) -> None:
         """Keep an estimate, where the model is one that can be told from another."""
         path = self._path(recipe, key)
         if path is None:
@@ -76,6 +80,13 @@ class KeptEstimates:
         gpu = [GPU.exists(), os.environ.get("CUDA_VISIBLE_DEVICES")]
         whole = json.dumps([key, model, gpu, _code()])
         return self.folder / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.json"
+
+
+class KeptEstimates(KeptAnswers[Estimate]):
+    """The estimates of a home."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, "estimates", Estimate)
 
 
 @cache

@@ -26,11 +26,20 @@ WAITING = "--wait"
 # What a worker may know of the environment that the app was started in. Passwords and tokens are not among it.
 KEPT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV"}
-    | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-    | {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"}
-    | {"LAB_TRUSTED_RULES", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "CUDA_PATH", "HF_HOME", "HF_ENDPOINT"}
+    | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LAB_TRUSTED_RULES"}
+    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+    | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"}
+    | {"HF_HOME", "HF_ENDPOINT", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"}
+    | {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TRANSFORMERS_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
+    | {"GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"}
 )
-KEPT_PREFIXES = ("LC_", "HF_HUB_", "NVIDIA_", "PYTORCH_", "MALLOC_")
+KEPT_PREFIXES = (
+    *("LC_", "HF_HUB_", "NVIDIA_", "CUDA_", "NCCL_", "PYTORCH_", "TORCH", "TRITON_", "MALLOC_"),
+    *("HIP_", "ROCR_", "ROCM_", "HSA_", "MIOPEN_", "BNB_"),
+)
+"""Which device a worker computes on, how, and where its libraries keep what they have fetched or compiled."""
+SECRET = ("TOKEN", "SECRET", "PASSWORD", "API_KEY")
+"""A variable with one of these in its name is kept from workers, whatever it begins with."""
 ALWAYS = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
@@ -160,7 +169,7 @@ def worker_environment(home: Path, environment: Mapping[str, str], threads: int)
     kept = {
         name: value
         for name, value in environment.items()
-        if name in KEPT or name.upper() in KEPT or name.startswith(KEPT_PREFIXES)
+        if name.upper() in KEPT or (name.startswith(KEPT_PREFIXES) and not any(word in name for word in SECRET))
     }
     if trusted := kept.get("LAB_TRUSTED_RULES"):
         kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from lab.errors import LabError, MachineError, StateError
 from lab.runs.asking import Answers, NoAnswerError, ask, mark
 
 PATIENCE = 600.0
-MATTER = ("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules")
+MATTER = (
+    *("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules"),
+    *("steps", "batch_size", "group_size", "measure_samples", "reward_model", "load_in_4bit", "train_on"),
+)
 """Settings that decide which rows there are and how they look."""
 
 Seen = dict[str, Any]
@@ -37,8 +41,9 @@ def preview(recipe: Recipe, home: Path) -> Seen:
 class Previews:
     """Previews for a page that never waits."""
 
-    def __init__(self, home: Path) -> None:
-        self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home))
+    def __init__(self, home: Path, answered: Callable[[], None] = lambda: None) -> None:
+        """``answered`` is called when rows are known that were not before."""
+        self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> Seen | LabError | None:
         """The rows, or what is wrong with them; None while they are read, which this call has then asked for."""

@@ -1,7 +1,7 @@
 """How far a run is, from what its worker wrote: the summary object of ``docs/architecture.md``, for page, route and CLI.
 
-Not here: the curves themselves. Every estimate is made of measured times of this attempt; where there are none, it is
-None and not a guess.
+Not here: the curves themselves. Every estimate is made of measured times of this attempt (of the first steps' micro-batches until a few
+steps are done, which is told as rough); where there are none, it is None and not a guess.
 """
 
 from __future__ import annotations
@@ -45,11 +45,15 @@ def summary(run: Run, store: Store) -> Summary:
         "steps": steps,
         "stage": heartbeat.get("stage") or ("loading" if running else None),
         "seconds_left": seconds_left(folder, heartbeat, step, steps) if running and not request else None,
+        "seconds_left_rough": running and seconds_a_step(folder.recent_metrics()) is None,
+        "step_part": heartbeat.get("step_part"),
+        "step_fraction": heartbeat.get("step_fraction"),
         "tokens_per_second": heartbeat.get("tokens_per_second"),
         "error": run.error,
         "result": result,
         "queue_position": _queue_position(run, store),
         "has_groups": folder.has_groups(),
+        "notes": folder.notes(),
         "parent": run.parent,
         "stop_at_step": _stop_at_step(request, step, steps) if request else None,
         "memory": measured_and_estimated(folder) if run.state is RunState.FINISHED else None,
@@ -82,7 +86,9 @@ def seconds_left(folder: RunFolder, heartbeat: dict[str, Any], step: int, steps:
         return None if measuring is None or share is None else round(measuring * (1 - float(share)), 1)
     if stage != "training":
         return None
-    pace = seconds_a_step(lines)
+    pace = seconds_a_step(lines) or heartbeat.get(
+        "step_seconds"
+    )  # before a few steps: by the first one's micro-batches
     if pace is None:
         return None
     last = next((line["time"] for line in reversed(lines) if "time" in line), None)

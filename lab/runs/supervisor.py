@@ -14,6 +14,7 @@ from collections.abc import Callable
 from lab.core.recipes import Recipe
 from lab.errors import StartError, StateError
 from lab.runs import checks
+from lab.runs.changes import Changes
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.processes import is_alive
@@ -49,6 +50,7 @@ class Supervisor:
         self._idle_since = time.monotonic()
         self._wake = threading.Event()
         self.jobs = Jobs(store, self._launcher, self._wake.set)
+        self.changes = Changes(store)
         self._closing = threading.Event()
         self._resuming = threading.Lock()
         self._thread: threading.Thread | None = None

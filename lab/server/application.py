@@ -27,6 +27,7 @@ from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, refusal, user_id
 from lab.server.annotate import add_annotate
 from lab.server.assets import add_assets
+from lab.server.changes import ChangeStreams, add_changes
 from lab.server.events import Watches
 from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
@@ -76,12 +77,13 @@ def build(
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
-    watches = Watches(store)
+    watches, streams = Watches(store), ChangeStreams(supervisor.changes)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await watches.close()
+        await streams.close()
 
     application = FastAPI(
         title="Alignment Lab",
@@ -107,6 +109,8 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    application.state.streams = streams
+    add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
     annotation = Annotation(store)
     add_annotate(application, annotation)

@@ -81,6 +81,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.application.state.watches.close()
+        await self.application.state.streams.close()
         for route in self.application.routes:
             if isinstance(route, Mount):
                 app: Any = route.app

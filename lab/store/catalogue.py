@@ -125,3 +125,13 @@ def source_of(folder: Path) -> dict[str, object]:
     """Where a fetched model came from, and its licence; empty where nothing was noted."""
     found = read_json(folder / SOURCE)
     return found if isinstance(found, dict) else {}
+
+
+PACKAGED = "package:"
+"""How ``from`` begins of a model that came out of a package: its weights were quantised to 4 bits."""
+
+
+def packaged_source(folder: Path) -> str | None:
+    """The package that a fetched model came out of, for want of a hub that answered; None where it came from elsewhere."""
+    origin = str(source_of(folder).get("from") or "")
+    return origin.removeprefix(PACKAGED) if origin.startswith(PACKAGED) else None

@@ -17,6 +17,15 @@ from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
 
+PLAIN_TEMPLATE = (
+    "{% if bos_token %}{{ bos_token }}{% endif %}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
+    "{% else %}{{ message['content'] }}\n{% endif %}"
+    "{% endfor %}"
+)
+"""What a model without a chat template gets: its BOS token if it has one, the prompt, a new line, the completion, its EOS token."""
+
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
 
 
@@ -54,7 +63,8 @@ def resolve(model: str, home: Path) -> ModelRef:
 def reward_adapter(reward_model: str, policy: str, home: Path) -> Path:
     """The adapter of a reward-model run that may score ``policy``: both stand on the same base.
 
-    "Same base" means the same weights and tokenizer by content. Raises ModelError, naming both bases where they differ.
+    "Same base" means the same weights, tokenizer and chat template by content: with another template a reward model would read what it
+    was never trained on. Raises ModelError, naming both where they differ.
     """
     if not reward_model.startswith("run:"):
         raise ModelError("ppo_reward_model", value=reward_model)
@@ -65,6 +75,8 @@ def reward_adapter(reward_model: str, policy: str, home: Path) -> Path:
         start.base
     ):
         raise ModelError("ppo_other_base", reward=reward.base, policy=start.base)
+    if chat_template(reward) != chat_template(start):
+        raise ModelError("ppo_other_template", reward=reward_model, policy=policy)
     return Path(reward.adapter)
 
 
@@ -73,10 +85,37 @@ def _scores(adapter: Path) -> bool:
     return bool(json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("task_type") == "SEQ_CLS")
 
 
+def tokenizer_place(ref: ModelRef) -> str:
+    """The folder whose tokenizer a model uses: the adapter's own where it was saved with one, else the base's."""
+    if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists():
+        return ref.adapter
+    return ref.base
+
+
+def chat_template(ref: ModelRef) -> str:
+    """A model's chat template, `PLAIN_TEMPLATE` where it has none."""
+    return _template_in(tokenizer_place(ref)) or PLAIN_TEMPLATE
+
+
+def _template_in(folder: str) -> str:
+    """The chat template in a folder, as transformers finds it: a file of its own, else a value in the tokenizer's settings."""
+    path = Path(folder) / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text("utf-8")
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        try:
+            value = json.loads((Path(folder) / name).read_text("utf-8")).get("chat_template")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if value:
+            return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return ""
+
+
 def content_hash(folder: str) -> str:
-    """``sha256:…`` of a model folder's weights and tokenizer."""
+    """``sha256:…`` of a model folder's weights, tokenizer and chat template."""
     path = Path(folder)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_template_in(folder).encode())
     for file in sorted([*path.glob("*.safetensors"), *path.glob("tokenizer.json")]):
         digest.update(file.name.encode())
         with file.open("rb") as stream:

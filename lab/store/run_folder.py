@@ -22,6 +22,7 @@ from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 RECENT_BYTES = 64 * 1024
 ESTIMATE = "estimate.json"
 EARLIER = "earlier.json"
+NOTES = "notes.json"
 SPENT = ("seconds", "tokens_generated", "tokens_trained")
 """What a run takes, over all its attempts, by their names in the heartbeat and in result.json."""
 _FRAME_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})")
@@ -72,6 +73,15 @@ class RunFolder(WorkerFolder):
     def estimate(self) -> Any:
         """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
         return self._read(ESTIMATE)
+
+    def notes(self) -> list[Line]:
+        """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""
+        found = self._read(NOTES)
+        return found if isinstance(found, list) else []
+
+    def write_notes(self, notes: list[Line]) -> None:
+        """Replace notes.json."""
+        self.write(NOTES, notes)
 
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""

@@ -142,6 +142,13 @@ class Store:
         """The runs in these states, the newest first."""
         return self._select(runs_table.c.state.in_([str(state) for state in states]))
 
+    def states(self) -> list[tuple[str, str, str]]:
+        """``(id, name, state)`` of every run, the newest first: what can be asked often, since no recipe is read."""
+        columns = (runs_table.c.id, runs_table.c.name, runs_table.c.state)
+        statement = select(*columns).order_by(runs_table.c.created.desc(), runs_table.c.id.desc())
+        with self._reader.begin() as connection:
+            return [(row.id, row.name, row.state) for row in connection.execute(statement)]
+
     def queue(self) -> list[Run]:
         """The queued runs, the next one first."""
         return sorted(self.in_state(RunState.QUEUED), key=lambda run: (run.queued or run.created, run.id))

@@ -1,6 +1,7 @@
 """``python -m lab.training RUN_DIR`` executes the run in that folder; ``--doctor`` prints what this machine can do, as JSON.
 
 ``--job JOB_DIR`` does the job in that folder. ``--measure RECIPE.json`` (``-``: standard input) prints what a recipe will cost in memory.
+``--time HOME`` times the parts of a recipe on standard input.
 ``--import-gguf FILE FOLDER`` writes the model of a GGUF file as safetensors; where that
 fails, its error as JSON is the last line.
 """
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--preview", type=Path, metavar="HOME", help="rows as the model will see them, of a recipe on stdin"
     )
+    parser.add_argument("--time", type=Path, metavar="HOME", help="time the parts of a recipe on stdin, as JSON")
     parser.add_argument("--wait", type=int, metavar="SOCKET", help="load everything, then be told over this socket")
     options = parser.parse_args(arguments)
     if options.doctor:
@@ -43,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _import_gguf(*options.import_gguf)
     if options.preview:
         return _preview(options.preview)
+    if options.time:
+        return _time(options.time)
     if options.measure:
         return _measure(options.measure, options.home, options.shape)
     if options.job:
@@ -71,6 +75,22 @@ def _preview(home: Path) -> int:
         print(json.dumps(error.as_dict()), flush=True)
         return 1
     print(json.dumps(found), flush=True)
+    return 0
+
+
+def _time(home: Path) -> int:
+    from lab.core.recipes import parse
+    from lab.errors import LabError
+    from lab.training.probe import run_time
+    from lab.training.worker import quiet
+
+    quiet()
+    try:
+        found = run_time(parse(json.loads(sys.stdin.read())), home)
+    except LabError as error:
+        print(json.dumps(error.as_dict()), flush=True)
+        return 1
+    print(found.model_dump_json(), flush=True)
     return 0
 
 

@@ -13,15 +13,14 @@ so it is exactly ½ before the first step. Not here: which pairs (``lab/data/wat
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 
-from lab.data.turns import Prompt, as_conversation
 from lab.errors import DatasetError
 from lab.training.divergence import finite_scores
+from lab.training.tokens import Tokens
 
 Row = dict[str, Any]
 
@@ -29,23 +28,24 @@ Row = dict[str, Any]
 class Agreement:
     """Judged pairs as a policy reads them, with what its start gives them, which is computed here and once.
 
-    No forward pass has more than ``rows`` rows, and none holds the scores of more than ``tokens`` next tokens, so that measuring
+    No forward pass has more than ``rows`` rows, and none holds the scores of more than ``scored_at_once`` next tokens, so that measuring
     takes no more memory than an update does. ``said`` goes to the log with their number.
     """
 
     def __init__(
         self,
         start: Any,
-        tokenizer: Any,
+        tokens: Tokens,
         pairs: Sequence[Row],
         *,
         rows: int,
-        tokens: int,
+        scored_at_once: int,
         name: str = "",
         said: str = "watching {} judged pairs",
     ) -> None:
-        self._rows, self._tokens, self._pad = rows, tokens, tokenizer.pad_token_id
-        sides = [[encode(tokenizer, pair["prompt"], pair[side]) for side in ("chosen", "rejected")] for pair in pairs]
+        self._rows, self._scored_at_once, self._tokens = rows, scored_at_once, tokens
+        both = [tokens.encode_pair(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in pairs]
+        sides = [[(side.ids, side.begin) for side in pair] for pair in both]
         context = getattr(start.config.get_text_config(), "max_position_embeddings", None)
         fit = [pair for pair in sides if context is None or max(len(ids) for ids, _ in pair) <= context]
         if not fit:
@@ -83,21 +83,20 @@ class Agreement:
         """Texts of like length together, the longest first; the same for every model."""
         order = sorted(range(len(self._texts)), key=lambda place: -len(self._texts[place][0]))
         while order:
-            size = max(1, min(self._rows, self._tokens // len(self._texts[order[0]][0])))
+            size = max(1, min(self._rows, self._scored_at_once // len(self._texts[order[0]][0])))
             yield order[:size]
             order = order[size:]
 
     def _sums(self, model: Any, places: list[int]) -> torch.Tensor:
         """Σ log π over the completion's tokens of these texts, shape (B,), in float64."""
         texts = [self._texts[place] for place in places]
-        longest = len(texts[0][0])
-        ids = torch.tensor([[*row, *[self._pad] * (longest - len(row))] for row, _ in texts], device=model.device)
+        ids, mask = (batch.to(model.device) for batch in self._tokens.padded([row for row, _ in texts]))
+        longest = ids.shape[1]
         place_T = torch.arange(longest, device=model.device)
-        ends = torch.tensor([len(row) for row, _ in texts], device=model.device).unsqueeze(1)
+        ends = mask.sum(1, keepdim=True)
         begins = torch.tensor([begin for _, begin in texts], device=model.device).unsqueeze(1)
-        mask = (place_T < ends).long()
         sums = torch.zeros(len(texts), dtype=torch.float64, device="cpu")
-        width = max(1, self._tokens // len(texts))
+        width = max(1, self._scored_at_once // len(texts))
         for first in range(int(begins.min()), longest, width):
             written = place_T[first : first + width]
             logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=written - 1).logits
@@ -111,14 +110,3 @@ class Agreement:
 def share_won(margins: np.ndarray) -> float:
     """The share of margins above 0; a tie counts half."""
     return float((margins > 0).mean() + 0.5 * (margins == 0).mean())
-
-
-def encode(tokenizer: Any, prompt: Prompt, completion: str) -> tuple[list[int], int]:
-    """The tokens of a prompt and its completion, up to and with the end token, and where the completion begins."""
-    turns = as_conversation(prompt)
-    asked = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]
-    answered = [*turns, {"role": "assistant", "content": completion}]
-    whole = list(tokenizer.apply_chat_template(answered, return_dict=True)["input_ids"])
-    begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(asked, whole, strict=False)))
-    ends = [place for place in range(begin, len(whole)) if whole[place] == tokenizer.eos_token_id]
-    return whole[: ends[-1] + 1] if ends else whole, max(1, begin)

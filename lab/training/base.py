@@ -18,7 +18,6 @@ from peft import (
 )
 from transformers import (
     AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedTokenizerBase,
@@ -28,16 +27,12 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve
+from lab.store.models import ModelRef, resolve, tokenizer_place
 from lab.store.weights import shapes_of, too_big
-
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}{{ eos_token }}{% endgeneration %}"
-    "{% else %}{{ message['content'] }}\n{% endif %}"
-    "{% endfor %}"
-)
-"""What a model without a chat template gets: the prompt, a new line, the completion, end of sequence."""
+from lab.training.model_checks import causal_config, check_adapter
+from lab.training.scorer import scorer_class
+from lab.training.tokens import PLAIN_TEMPLATE as PLAIN_TEMPLATE
+from lab.training.tokens import Tokens, eos_in, tokens_of
 
 BF16_FROM = (8, 0)
 """CUDA's compute capability."""
@@ -52,8 +47,13 @@ class Loaded:
     device: torch.device
     fresh_adapter: bool
     """Whether the start is the base itself, so that switching the adapter off gives the start."""
+    tokens: Tokens = None  # type: ignore[assignment]  # ``__post_init__`` examines the tokenizer where none are given
     wide: dict[str, torch.Tensor] = field(default_factory=dict)
     """On a 4-bit base, what trains as it was before a trainer was made."""
+
+    def __post_init__(self) -> None:
+        if self.tokens is None:
+            self.tokens = tokens_of(self.tokenizer, eos_of(self.model))
 
     def keep_wide(self) -> None:
         """Note what trains on a 4-bit base, before trl's trainers round it to bf16 as they are made.
@@ -110,7 +110,7 @@ def default_optimizer(kind: str, four_bits: bool) -> str:
 def load(recipe: Recipe, home: Path) -> Loaded:
     """The recipe's start model, with a trainable adapter where it asks for LoRA."""
     device = choose_device(recipe.device)
-    ref = resolve(recipe.model, home)
+    ref = checked(recipe.model, home)
     training = getattr(recipe, "training", Training.FULL)
     base = _load_base(ref.base, recipe, device)
     tokenizer = load_tokenizer(ref)
@@ -125,9 +125,16 @@ def load(recipe: Recipe, home: Path) -> Loaded:
             base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
         model = base.requires_grad_(True)  # peft has frozen it
     train_in_fp32(model, device)
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return Loaded(model, tokenizer, device, fresh)
+    loaded = Loaded(model, tokenizer, device, fresh, load_tokens(ref, tokenizer))
+    settle_tokens(model, loaded.tokens)
+    return loaded
+
+
+def settle_tokens(model: Any, tokens: Tokens) -> None:
+    """Let a model pad with the tokenizer's token and stop at every end, here and wherever it is saved to."""
+    model.config.pad_token_id = tokens.pad
+    if (generation := getattr(model, "generation_config", None)) is not None:
+        generation.pad_token_id, generation.eos_token_id = tokens.pad, list(tokens.ends)
 
 
 def load_scorer(recipe: Recipe, home: Path) -> Loaded:
@@ -136,9 +143,9 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     A start that is an adapter (SFT → reward model) gives its weights to the new adapter, which stands on the same base then.
     """
     device = choose_device(recipe.device)
-    ref = resolve(recipe.model, home)
+    ref = checked(recipe.model, home)
     tokenizer = load_tokenizer(ref)
-    model = _load_base(ref.base, recipe, device, AutoModelForSequenceClassification, num_labels=1)
+    model = _load_base(ref.base, recipe, device, scorer=True)
     model.config.pad_token_id = tokenizer.pad_token_id
     lora = getattr(recipe, "training", Training.FULL) is Training.LORA
     if ref.adapter is not None:
@@ -149,25 +156,34 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     elif lora:
         model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
     train_in_fp32(model, device)
-    return Loaded(model, tokenizer, device, fresh_adapter=ref.adapter is None)
+    return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
 def load_start(recipe: Recipe, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
-    ref = resolve(recipe.model, home)
+    ref = checked(recipe.model, home)
     base = _load_base(ref.base, recipe, choose_device(recipe.device))
     model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
     return model.requires_grad_(False).eval()
 
 
+def checked(model: str, home: Path) -> ModelRef:
+    """A recipe's model by its places. Raises ModelError where its adapter is none that the lab trains."""
+    ref = resolve(model, home)
+    if ref.adapter is not None:
+        check_adapter(ref.adapter)
+    return ref
+
+
 def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     """The tokenizer with a pad token that is not its end token, and a chat template."""
-    place = (
-        ref.adapter if ref.adapter is not None and (Path(ref.adapter) / "tokenizer_config.json").exists() else ref.base
-    )
+    place = tokenizer_place(ref)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a converter of foreign formats raises
+        only = Path(place) / "tokenizer.model"
+        if only.is_file() and not (Path(place) / "tokenizer.json").is_file():
+            raise ModelError("tokenizer_unreadable", value=ref.name, file=only.name, why=_first_line(error)) from None
         raise ModelError("model_tokenizer", value=ref.name, why=_first_line(error)) from None
     tokenizer.padding_side = "left"
     mend_padding(tokenizer)
@@ -175,6 +191,20 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
         print("this model has no chat template: using `plain` (prompt, new line, completion, end)", flush=True)
         tokenizer.chat_template = PLAIN_TEMPLATE
     return tokenizer
+
+
+def load_tokens(ref: ModelRef, tokenizer: PreTrainedTokenizerBase | None = None) -> Tokens:
+    """A model's tokenizer, examined: what is trained, where turns end, what pads. No weight is read."""
+    eos = [end for place in (ref.adapter, ref.base) if place is not None for end in eos_in(place)]
+    return tokens_of(tokenizer or load_tokenizer(ref), eos)
+
+
+def eos_of(model: Any) -> tuple[int, ...]:
+    """The end tokens that a loaded model's ``generation_config`` names, or its ``config`` where it has none."""
+    for config in (getattr(model, "generation_config", None), model.config):
+        if (found := getattr(config, "eos_token_id", None)) is not None:
+            return tuple(found) if isinstance(found, (list, tuple)) else (int(found),)
+    return ()
 
 
 def mend_padding(tokenizer: Any, vocabulary: int | None = None) -> None:
@@ -246,17 +276,25 @@ def keep_trainable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _load_base(place: str, recipe: Recipe, device: torch.device, kind: Any = AutoModelForCausalLM, **more: Any) -> Any:
+def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool = False) -> Any:
+    """The base without adapters. Raises ModelError where it is no causal language model, or lacks weights."""
     dtype = choose_dtype(recipe.precision, device)
+    config = causal_config(place, scorer=scorer)
     check_room(place, recipe, device, dtype)
-    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, **more}
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     if getattr(recipe, "load_in_4bit", False):
         options["quantization_config"] = four_bit_config(dtype, device)
         options["device_map"] = {"": str(device)}
+    kind: Any = AutoModelForCausalLM
+    if scorer:
+        config.num_labels, kind = 1, scorer_class(config)
     try:
-        model = kind.from_pretrained(place, **options)
-    except (OSError, ValueError, KeyError) as error:
+        model, loading = kind.from_pretrained(place, config=config, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError("model_cannot_load", value=place, why=_first_line(error)) from None
+    missing = sorted(key for key in loading["missing_keys"] if not (scorer and key == "score.weight"))
+    if missing:
+        raise ModelError("model_weights_missing", value=place, count=len(missing), first=missing[0])
     keep_trainable(model)
     return model if "device_map" in options else model.to(device)
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from bitsandbytes.functional import QuantState
 from peft import get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM
 from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers.base import get_keys_to_not_convert
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
@@ -23,6 +23,7 @@ from trl.trainer import utils as trl_utils
 
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.training.base import four_bit_config, lora_config, successor_config
+from lab.training.scorer import scorer_class
 
 BLOCK, NESTED_BLOCK = 64, 256
 META = torch.device("meta")
@@ -47,10 +48,11 @@ def blank_base(recipe: Recipe, config: Any, device: str) -> Any:
     """The recipe's base from its configuration: a language model, or a scorer of one output for a reward model."""
     kind: Any = AutoModelForCausalLM
     if recipe.algorithm == "rm":
-        kind, config.num_labels = AutoModelForSequenceClassification, 1
+        config.num_labels, kind = 1, scorer_class(config)
     config.pad_token_id = config.pad_token_id or 0
+    make = kind._from_config if recipe.algorithm == "rm" else kind.from_config
     with META:
-        model = kind.from_config(config, dtype=weights_on(recipe, device), attn_implementation="sdpa")
+        model = make(config, dtype=weights_on(recipe, device), attn_implementation="sdpa")
         if getattr(recipe, "load_in_4bit", False):
             pack(model, recipe, device)
     return model

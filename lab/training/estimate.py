@@ -17,19 +17,24 @@ import torch
 from transformers import AutoConfig
 
 from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost, cheaper, merged
+from lab.core.notes import Note
 from lab.core.recipes import Device, Recipe, Training, with_values
 from lab.data import datasets
 from lab.errors import ModelError, RecipeError
 from lab.store.machine import machine_memory
 from lab.store.models import resolve
-from lab.training.base import choose_device, load_tokenizer
+from lab.training.base import choose_device, load_tokens
+from lab.training.fitting import fit
 from lab.training.lengths import lengths_of
+from lab.training.notes import notes
 from lab.training.trial import Trial, config_of
 
 FEW, SOME = 3, 6
 """Layers that a deep model is played with."""
 PROCESS_BYTES = {"cpu": 60_000_000}
 """What a worker's process has grown by beside its tensors, by device. Calibrated: docs/benchmarks/memory.md."""
+LOOKED_AT = 2_000
+"""Rows of which the notes of an estimate tell, drawn by the seed: a page asks again at each edit."""
 SLACK = {"cpu": 0.85}
 """What the system's allocator holds in holes between activations, as a share of these. Calibrated likewise: with glibc, of blocks
 below 32 MB. On CUDA torch's own allocator counts, and its peak is that of what is allocated."""
@@ -42,16 +47,19 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     """
     device = choose_device(recipe.device).type
     memory = memory_of(device)  # before anything is built
-    dataset = tokenizer = None
+    dataset = tokens = None
+    told: list[Note] = []
     if lengths is None:
         dataset = datasets.load(recipe, home)
         if config is None and recipe.algorithm != "pretrain":
-            tokenizer = load_tokenizer(resolve(recipe.model, home))
+            fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
+            recipe, told = fitted.recipe, notes(fitted, home)
+            tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(one: Recipe) -> Cost:
-        return cost_of(one, home, lengths or lengths_of(one, dataset, tokenizer), device, config)
+        return cost_of(one, home, lengths or lengths_of(one, dataset, tokens), device, config)
 
-    found = Estimate(cost=cost(recipe), memory=memory)
+    found = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in told])
     if found.fits:
         return found
     changes = cheaper(recipe, found.cost.lengths)
@@ -63,7 +71,7 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
             continue
     everything = merged([other.changes for other in others])
     together = Alternative(changes=everything, peak=cost(with_values(recipe, everything)).peak) if others else None
-    return Estimate(cost=found.cost, memory=memory, alternatives=others, together=together)
+    return found.model_copy(update={"alternatives": others, "together": together})
 
 
 def cost_of(recipe: Recipe, home: Path, lengths: Lengths, device: str, config: Any = None) -> Cost:

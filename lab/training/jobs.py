@@ -111,10 +111,10 @@ class Completion:
 
 @dataclass(frozen=True)
 class Speaker:
-    """A model that only writes, and its tokenizer."""
+    """A model that only writes, and its tokenizer, examined (``tokens.Tokens``)."""
 
     model: Any
-    tokenizer: Any
+    tokens: Any
 
     def sample(
         self,
@@ -137,22 +137,21 @@ class Speaker:
             texts = [as_prompt(prompts[number]) for number, _ in batch]
             drawn = measure.sample(
                 self.model,
-                self.tokenizer,
+                self.tokens,
                 texts,
                 max_new_tokens=max_new_tokens,
                 temperature=temperature,
                 seed=seed * 100_003 + start,
             )
             for place, prompt_ids, ids, text in drawn:
-                truncated = int(ids[-1]) != self.tokenizer.eos_token_id
-                yield Completion(*batch[place], text, truncated, prompt_ids, ids)
+                yield Completion(*batch[place], text, not self.tokens.has_ended(ids.tolist()), prompt_ids, ids)
 
 
 def load_speaker(spec: Any, home: Path) -> Speaker:
     """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
-    from lab.training.base import load_start, load_tokenizer
+    from lab.training.base import load_start, load_tokens
 
-    return Speaker(load_start(spec, home), load_tokenizer(resolve(spec.model, home)))
+    return Speaker(load_start(spec, home), load_tokens(resolve(spec.model, home)))
 
 
 def _unexpected(error: Exception) -> LabError:

@@ -11,7 +11,7 @@ from typing import Any
 from lab.core.budget import Lengths
 from lab.core.recipes import PretrainRecipe, Recipe, SampledRecipe, micro_batch
 from lab.data.datasets import Dataset
-from lab.training.task import as_answer, as_conversation
+from lab.training.tokens import Tokens
 
 CANDIDATES = 64
 WITHOUT_DATA = 256
@@ -19,17 +19,17 @@ WITHOUT_DATA = 256
 SAMPLES_AT_ONCE = 256
 
 
-def lengths_of(recipe: Recipe, dataset: Dataset | None, tokenizer: Any) -> Lengths:
+def lengths_of(recipe: Recipe, dataset: Dataset | None, tokens: Tokens | None) -> Lengths:
     """The lengths of a recipe's batches; without data or tokenizer, its own bounds."""
-    known = dataset is not None and tokenizer is not None and not isinstance(recipe, PretrainRecipe)
-    count = _counter(tokenizer) if known else None
+    known = dataset is not None and tokens is not None and not isinstance(recipe, PretrainRecipe)
+    count = _counter(tokens) if known and tokens is not None else None
     rows = dataset.train if dataset is not None else []
     if isinstance(recipe, SampledRecipe):
         prompt = _longest(rows, lambda row: row["prompt"], count) if count else WITHOUT_DATA
         completion = recipe.max_completion_length
         whole = prompt + completion
     else:
-        bound: int = getattr(recipe, "max_length", WITHOUT_DATA)
+        bound: int = getattr(recipe, "max_length", 0) or WITHOUT_DATA  # 0: no data to take it from
         sides = ("chosen", "rejected") if recipe.algorithm in ("rm", "dpo") else ("completion",)
         both = [(lambda row, side=side: (row["prompt"], row[side])) for side in sides]
         whole = min(bound, max(_longest(rows, texts, count) for texts in both) if count else bound)
@@ -63,13 +63,12 @@ def _longest(rows: Sequence[Any], texts: Callable[[Any], Any], count: Callable[[
     return max((count(texts(row)) for row in longest), default=WITHOUT_DATA)
 
 
-def _counter(tokenizer: Any) -> Callable[[Any], int]:
+def _counter(tokens: Tokens) -> Callable[[Any], int]:
     """Tokens of a prompt, or of a prompt and a completion, with the chat template around them."""
 
     def count(texts: Any) -> int:
-        prompt, answer = texts if isinstance(texts, tuple) else (texts, None)
-        turns = as_conversation(prompt) + (as_answer(answer) if answer is not None else [])
-        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=answer is None, return_dict=True)
-        return len(ids["input_ids"])
+        if isinstance(texts, tuple):
+            return len(tokens.encode(*texts).ids)
+        return len(tokens.asked(texts))
 
     return count

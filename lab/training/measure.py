@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from lab.data.turns import Prompt, as_conversation, last_words
+from lab.data.turns import Prompt, last_words
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
 from lab.training.divergence import finite_scores
+from lab.training.tokens import Tokens
 
 BATCH = 256
 KL_SAMPLES = 256
@@ -24,17 +25,20 @@ Row = dict[str, Any]
 
 def sample(
     model: Any,
-    tokenizer: Any,
+    tokens: Tokens,
     prompts: Sequence[Prompt],
     *,
     max_new_tokens: int,
     temperature: float = 1.0,
     seed: int | None = None,
+    as_trained: bool = False,
     on_batch: Callable[[float], None] | None = None,
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     """One completion for each prompt, as (index, prompt ids, completion ids up to and with the end token, text).
 
-    The global generators are put back afterwards, so that measuring in mid-run changes nothing that is trained.
+    With ``as_trained`` a prompt is asked as demonstrations have it (``Tokens.asked_as_trained``), and its text is what the model wrote;
+    otherwise as a chat asks it, and the text begins with what the template opened. The global generators are put back afterwards, so
+    that measuring in mid-run changes nothing that is trained.
     """
     state = torch.random.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
@@ -46,7 +50,8 @@ def sample(
         order = sorted(range(len(prompts)), key=lambda i: len(str(prompts[i])))  # like lengths together: less padding
         for start in range(0, len(order), BATCH):
             chunk = order[start : start + BATCH]
-            yield from _sample_batch(model, tokenizer, [prompts[i] for i in chunk], chunk, max_new_tokens, temperature)
+            some = [prompts[i] for i in chunk]
+            yield from _sample_batch(model, tokens, some, chunk, max_new_tokens, temperature, as_trained)
             if on_batch:
                 on_batch(min(1.0, (start + len(chunk)) / len(order)))
     finally:
@@ -57,48 +62,44 @@ def sample(
 
 
 def _sample_batch(
-    model: Any, tokenizer: Any, prompts: list[Prompt], indices: list[int], max_new_tokens: int, temperature: float
+    model: Any,
+    tokens: Tokens,
+    prompts: list[Prompt],
+    indices: list[int],
+    max_new_tokens: int,
+    temperature: float,
+    as_trained: bool,
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
-    conversations = [as_conversation(prompt) for prompt in prompts]
-    inputs = tokenizer.apply_chat_template(
-        conversations,
-        add_generation_prompt=True,
-        return_dict=True,
-        return_tensors="pt",
-        padding=True,
-        padding_side="left",
-    ).to(model.device)
+    asked = [tokens.asked_as_trained(prompt) if as_trained else tokens.asked(prompt) for prompt in prompts]
+    ids, mask = (batch.to(model.device) for batch in tokens.padded(asked, "left"))
     with torch.no_grad(), finite_scores(model):
         output = model.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            input_ids=ids,
+            attention_mask=mask,
             do_sample=True,
             temperature=temperature,
             top_k=0,
             top_p=1.0,
             max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokens.pad,
+            eos_token_id=list(tokens.ends) or None,
         )
-    width = inputs["input_ids"].shape[1]
-    completions = output[:, width:]
-    texts = tokenizer.batch_decode(completions, skip_special_tokens=True)
     for row, index in enumerate(indices):
-        prompt_ids = inputs["input_ids"][row][inputs["attention_mask"][row].bool()]
-        ended = (completions[row] == tokenizer.eos_token_id).nonzero()
-        length = int(ended[0]) + 1 if len(ended) else completions.shape[1]
-        yield index, prompt_ids, completions[row, :length], texts[row]
+        completion = tokens.until_end(output[row, ids.shape[1] :].tolist())
+        text = tokens.text(completion, opened=not as_trained)
+        yield index, ids[row][mask[row].bool()], torch.tensor(completion, device=ids.device), text
 
 
 def held_out(
     model: Any,
-    tokenizer: Any,
+    tokens: Tokens,
     rows: Sequence[Row],
     rules: Sequence[Weighed],
     *,
     samples: int,
     max_new_tokens: int,
     seed: int,
+    as_trained: bool = False,
     on_batch: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """``{"pass_at_1", "reward", "samples"}`` over ``samples`` completions, prompts taken in turn; the same seed draws alike.
@@ -106,42 +107,46 @@ def held_out(
     pass@1 is always measured by the same rule, whatever the run is rewarded for. Where the rows have demonstrations, the longest of
     these tells how long a completion may be, in place of ``max_new_tokens``.
     """
-    max_new_tokens = longest_demonstration(tokenizer, rows) or max_new_tokens
+    max_new_tokens = longest_demonstration(tokens, rows) or max_new_tokens
     chosen = [rows[i % len(rows)] for i in range(samples)]
     prompts = [row["prompt"] for row in chosen]
-    drawn = sample(model, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed, on_batch=on_batch)
+    drawn = sample(
+        model, tokens, prompts, max_new_tokens=max_new_tokens, seed=seed, as_trained=as_trained, on_batch=on_batch
+    )
     written = [(last_words(chosen[index]["prompt"]), text, chosen[index]["answer"]) for index, _, _, text in drawn]
     right = sum(score.value for score in scores_of(READY["equals_answer"], written))
     reward = sum(reward.value for reward in reward_batch(rules, written))
     return {"pass_at_1": right / samples, "reward": reward / samples, "samples": samples}
 
 
-def longest_demonstration(tokenizer: Any, rows: Sequence[Row]) -> int:
+def longest_demonstration(tokens: Tokens, rows: Sequence[Row]) -> int:
     """Tokens of the longest ``completion`` among the rows, with its end token; 0 where none has one."""
-    told = [row["completion"] for row in rows if "completion" in row]
-    return max((len(tokenizer(text, add_special_tokens=False)["input_ids"]) + 1 for text in told), default=0)
+    with_demonstration = [row for row in rows if "completion" in row]
+    encoded = (tokens.encode(row["prompt"], row["completion"]) for row in with_demonstration)
+    return max((len(row.ids) - row.begin for row in encoded), default=0)
 
 
 def kl_from_start(
     policy: Any,
     start: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    tokenizer: Any,
+    tokens: Tokens,
     rows: Sequence[Row],
     *,
     max_new_tokens: int,
     seed: int,
     samples: int = KL_SAMPLES,
+    as_trained: bool = False,
 ) -> float:
     """KL(policy ‖ start), estimated on the policy's own completions, in nats a completion.
 
     The mean over completions of Σ_t [log π(y_t) − log π_start(y_t)], which is unbiased. ``start(input_ids, mask)`` gives
     the start's token log-probabilities of shape (1, T − 1). Completions are as long as in ``held_out``.
     """
-    max_new_tokens = longest_demonstration(tokenizer, rows) or max_new_tokens
+    max_new_tokens = longest_demonstration(tokens, rows) or max_new_tokens
     prompts = [rows[i % len(rows)]["prompt"] for i in range(samples)]
     total = count = 0.0
     for _, prompt_ids, completion_ids, _ in sample(
-        policy, tokenizer, prompts, max_new_tokens=max_new_tokens, seed=seed
+        policy, tokens, prompts, max_new_tokens=max_new_tokens, seed=seed, as_trained=as_trained
     ):
         ids = torch.cat([prompt_ids, completion_ids]).unsqueeze(0)
         mask = torch.ones_like(ids)

@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch.nn.utils.rnn import pad_sequence
 from trl.trainer.utils import RepeatSampler
 
 from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
@@ -24,12 +22,12 @@ from lab.core.recipes import PpoRecipe, SampledRecipe
 from lab.core.rules import Reward, Score
 from lab.core.shares import Share
 from lab.data import datasets
-from lab.data.prompts import as_asked
+from lab.data.prompts import as_asked, as_prompt
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.store.models import resolve, reward_adapter
+from lab.store.models import reward_adapter
 from lab.store.rewarded_pairs import rules_agree
 from lab.store.runs import Store
-from lab.training.base import load, load_tokenizer
+from lab.training.base import load
 from lab.training.job_reporter import JobReporter
 from lab.training.jobs import LARGEST_BATCH, Completion, Speaker, load_speaker
 from lab.training.roles import Roles
@@ -51,7 +49,7 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     rules, model_scores, speaker = rule_set(recipe), None, None
     people = _people(spec.collection, rules, home) if spec.collection else None
     if isinstance(recipe, PpoRecipe) and recipe.reward_model:
-        speaker, model_scores = _with_reward_model(recipe, home)
+        speaker, model_scores = _with_reward_model(recipe, prompts, home)
     speaker = speaker or load_speaker(recipe, home)
     reporter.enter_stage("sampling")
     groups: list[list[Scored | None]] = []
@@ -144,23 +142,15 @@ def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
     return People(found.agreement.agree, found.agreement.ties, failures)
 
 
-def _with_reward_model(recipe: PpoRecipe, home: Path) -> tuple[Speaker, ModelScores]:
+def _with_reward_model(recipe: PpoRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
     """The policy and its reward model on one base, as PPO itself holds them."""
     place = reward_adapter(recipe.reward_model, recipe.model, home)
     loaded = load(recipe, home)
     roles = Roles(loaded.model)
     roles.add_reward(place)
-    tokenizer = load_tokenizer(resolve(recipe.model, home))
 
     def scores(batch: Sequence[Completion]) -> list[float]:
-        rows = [torch.cat([one.prompt_ids, one.ids]) for one in batch]
-        ids = pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id)
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        found: list[float] = []
-        with torch.no_grad():
-            for start in range(0, len(rows), recipe.micro_batch_size):
-                part = slice(start, start + recipe.micro_batch_size)
-                found += roles.scores(ids[part], mask[part]).tolist()
-        return found
+        texts = [(as_prompt(prompts[one.prompt_number]), one.text) for one in batch]
+        return roles.scores_of(loaded.tokens, texts, rows=recipe.micro_batch_size).tolist()
 
-    return Speaker(loaded.model, tokenizer), scores
+    return Speaker(loaded.model, loaded.tokens), scores

@@ -15,6 +15,7 @@ from typing import Any
 
 from lab.store.run_folder import RunFolder
 from lab.training.heartbeat import Heartbeat
+from lab.training.step_progress import StepProgress
 
 
 class Reporter:
@@ -35,6 +36,7 @@ class Reporter:
         self._before = folder.spent_before()
         self._step_started = time.perf_counter()
         self._tokens_seen = 0
+        self.step_progress = StepProgress()
         self._heartbeat = Heartbeat(self._write_heartbeat)
 
     def __enter__(self) -> Reporter:
@@ -123,6 +125,7 @@ class Reporter:
             "step": self.step,
             "steps": self.steps,
             "tokens_per_second": self.tokens_per_second,
+            **self.step_progress.told(),
             **self._spent(),
         }
         self.folder.write("heartbeat", beat, durable=False)

@@ -9,7 +9,7 @@ Shapes: B completions, T tokens of prompt and completion together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from pathlib import Path
@@ -22,7 +22,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lab.core.recipes import Critic
+from lab.data.turns import Prompt
 from lab.errors import ModelError
+from lab.training.model_checks import context_of
+from lab.training.scorer import at_last, rows_to_score
+from lab.training.tokens import Tokens
 
 POLICY, VALUE, REWARD = "default", "value", "reward"
 
@@ -56,7 +60,7 @@ class Roles:
         """A head that begins at 0, and for a critic of the policy's own depth an adapter of the policy's shape."""
         if self.critic is Critic.OWN:
             self.model.add_adapter(VALUE, copy(self.model.peft_config[POLICY]))
-        width = self.model.config.get_text_config().hidden_size
+        width = self.model.get_output_embeddings().weight.shape[1]
         self.model.value_head = nn.Linear(width, 1, bias=False).to(self.model.device)  # in fp32, as adapters are
         nn.init.zeros_(self.model.value_head.weight)
         self.settle()
@@ -107,7 +111,8 @@ class Roles:
 
     @property
     def _body(self) -> Any:
-        return self.model.get_base_model().model
+        base = self.model.get_base_model()
+        return getattr(base, base.base_model_prefix)
 
     @contextmanager
     def noting_states(self) -> Iterator[list[torch.Tensor]]:
@@ -129,10 +134,20 @@ class Roles:
 
     def scores(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The reward model's score of each row, read at its last token, shape (B,)."""
-        states = self.hidden(REWARD, ids, mask)
-        positions = torch.arange(ids.shape[1], device=ids.device)
-        last = (positions * mask).argmax(1)
-        return _read(self.model.reward_head, states[torch.arange(len(ids), device=ids.device), last])
+        return _read(self.model.reward_head, at_last(self.hidden(REWARD, ids, mask), mask))
+
+    def scores_of(self, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> torch.Tensor:
+        """The reward model's scores of (prompt, completion), shape (len(texts),), ``rows`` at a time.
+
+        They are rendered as in its training: a completion that was cut off gets an end, as it would from whoever scores its text.
+        """
+        whole = rows_to_score(tokens, texts, context_of(self.model.config))
+        found = []
+        with torch.no_grad():
+            for start in range(0, len(whole), rows):
+                ids, mask = tokens.padded(whole[start : start + rows])
+                found.append(self.scores(ids.to(self.model.device), mask.to(self.model.device)))
+        return torch.cat(found)
 
 
 def _read(head: nn.Linear, states: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from lab.core.groups import Group
@@ -14,6 +15,9 @@ from lab.core.rules import Reward
 from lab.core.text_health import text_health
 from lab.data.turns import Turns, last_words
 from lab.training.ppo_tokens import Piece
+
+DECIMALS = 4
+"""Of the numbers of a token in a line of groups.jsonl."""
 
 
 class Rollout:
@@ -27,6 +31,7 @@ class Rollout:
         self.truncated: list[bool] = []
         self.logps: list[float | None] = [None] * len(texts)
         self.ref_logps: list[float | None] = [None] * len(texts)
+        self.token_rewards: list[list[float]] = []
         self.values: list[list[float]] = []
         self.token_advantages: list[list[float]] = []
         self.token_texts: list[list[Piece] | None] = []
@@ -46,15 +51,20 @@ class Rollout:
                 self.ref_logps[index] = reference[row]
 
     def note_tokens(
-        self, mask: torch.Tensor, values: torch.Tensor, advantages: torch.Tensor, texts: list[list[Piece] | None]
+        self,
+        mask: torch.Tensor,
+        *,
+        rewards: torch.Tensor,
+        values: torch.Tensor,
+        advantages: torch.Tensor,
+        texts: list[list[Piece] | None],
     ) -> None:
-        """PPO's values and advantages of each token, shape (B, T) each, and what each token wrote."""
+        """PPO's rewards, values and advantages of each token, shape (B, T) each, and what each token wrote."""
         self.token_texts = texts
-        lengths = mask.sum(1).int().tolist()
-        self.values = [[round(v, 4) for v in row[:n]] for row, n in zip(values.tolist(), lengths, strict=True)]
-        self.token_advantages = [
-            [round(a, 4) for a in row[:n]] for row, n in zip(advantages.tolist(), lengths, strict=True)
-        ]
+        self.token_rewards, self.values, self.token_advantages = (
+            [[round(number, DECIMALS) for number in row] for row in unpadded(numbers, mask)]
+            for numbers in (rewards, values, advantages)
+        )
 
     def lines(self, threshold: dict[str, Any]) -> list[dict[str, Any]]:
         """One line of groups.jsonl for each group."""
@@ -96,7 +106,11 @@ class Rollout:
         }
         if self.token_advantages:
             advantages = self.token_advantages[at]
-            line |= {"values": self.values[at], "token_advantages": advantages}
+            line |= {
+                "token_rewards": self.token_rewards[at],
+                "values": self.values[at],
+                "token_advantages": advantages,
+            }
             if (texts := self.token_texts[at]) is not None:
                 line["token_texts"] = texts
             line["advantage"] = sum(advantages) / max(1, len(advantages))
@@ -107,7 +121,11 @@ class Rollout:
     def metrics(self) -> dict[str, Any]:
         """What a step's line of metrics says of its groups."""
         completions, kept = len(self.texts), sum(k for g in self.groups for k in g.kept)
+        rewards = np.array([reward for group in self.groups for reward in group.rewards])
+        scored = rewards[np.isfinite(rewards)]
         values: dict[str, Any] = {
+            "reward": float(scored.mean()) if scored.size else None,
+            "reward_std": float(scored.std(ddof=1)) if scored.size > 1 else 0.0,
             "kept_share": kept / completions,
             "no_spread_share": sum(not g.has_spread for g in self.groups) / len(self.groups),
             "optimizer_step": int(kept > 0),
@@ -124,3 +142,9 @@ class Rollout:
             if failed := sum(score.error is not None for score in scores):
                 values[f"errors/{name}"] = failed
         return values
+
+
+def unpadded(numbers: torch.Tensor, mask: torch.Tensor) -> list[list[Any]]:
+    """The real entries of each row, of two tensors of shape (B, T) padded on the right."""
+    lengths = mask.sum(1).int().tolist()
+    return [row[:length] for row, length in zip(numbers.tolist(), lengths, strict=True)]

@@ -19,9 +19,9 @@ from lab.store.models import reward_model_run
 from lab.store.rewarded_pairs import decided_in
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Store
-from lab.training.base import load_scorer, load_tokenizer
+from lab.training.algorithms.rm import scores
+from lab.training.base import load_scorer, load_tokens
 from lab.training.job_reporter import JobReporter
-from lab.training.rm import scores
 
 PAIRS_AT_ONCE = 32
 
@@ -36,14 +36,14 @@ def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str,
     reporter.total = len(pairs)
     recipe = recipe_of(spec.reward_model, home)
     model = load_reward_model(spec.reward_model, recipe, home)
-    tokenizer = load_tokenizer(reward_model_run(spec.reward_model, home))
+    tokens = load_tokens(reward_model_run(spec.reward_model, home))
     reporter.enter_stage("scoring")
     ordered = sorted(pairs, key=_length)
     size = max(1, min(PAIRS_AT_ONCE, recipe.micro_batch_size))
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]
         texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
-        found = scores(model, tokenizer, texts, rows=len(texts))
+        found = scores(model, tokens, texts, rows=len(texts))
         for number, pair in enumerate(some):
             reporter.line({"pair": pair.id, "first": float(found[2 * number]), "second": float(found[2 * number + 1])})
     return {}

@@ -1,6 +1,6 @@
 """What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
 
-One algorithm a file (``pretrain.py``, ``sft.py``, ``grpo.py``), each a function ``train(task)``; the order of a run is ``worker.py``'s.
+One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker.py``'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, ProgressCallback
+from transformers import GenerationConfig, PrinterCallback, ProgressCallback
 
 from lab.core.recipes import Precision, RuleUse, Schedule, micro_batch
 from lab.data.datasets import Dataset
@@ -25,6 +25,7 @@ from lab.training import measure
 from lab.training.agreement import Agreement
 from lab.training.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.reporter import Reporter
+from lab.training.tokens import Tokens
 from lab.training.watch import Watch
 
 MEASURE_SEED = 20_000
@@ -74,6 +75,17 @@ class Task:
         return self.loaded.tokenizer
 
     @property
+    def tokens(self) -> Tokens:
+        """Its tokenizer, examined: what is trained, where turns end, what pads."""
+        assert self.loaded is not None
+        return self.loaded.tokens
+
+    @property
+    def asks_as_trained(self) -> bool:
+        """Whether measuring asks as demonstrations have it: what trains on given texts never sees what a template opens."""
+        return self.recipe.algorithm in ("pretrain", "sft", "dpo")
+
+    @property
     def measures(self) -> bool:
         """Whether there is anything held out to measure on."""
         data = self.dataset
@@ -91,10 +103,10 @@ class Task:
             size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
             self.agreement = Agreement(
                 self.model,
-                self.tokenizer,
+                self.tokens,
                 pairs,
                 rows=size,
-                tokens=size * recipe.max_completion_length,
+                scored_at_once=size * recipe.max_completion_length,
                 name=recipe.watch_preferences,
             )
 
@@ -114,12 +126,13 @@ class Task:
 
         return measure.held_out(
             self.model,
-            self.tokenizer,
+            self.tokens,
             self.dataset.held_out,
             self.rules,
             samples=samples or self.recipe.measure_samples,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
+            as_trained=self.asks_as_trained,
             on_batch=on_batch,
         )
 
@@ -148,11 +161,12 @@ class Task:
         return measure.kl_from_start(
             policy,
             start,
-            self.tokenizer,
+            self.tokens,
             self.dataset.held_out,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
             samples=min(measure.KL_SAMPLES, self.recipe.measure_samples),
+            as_trained=self.asks_as_trained,
         )
 
     def save_model(self, place: Path | None = None) -> None:
@@ -165,11 +179,18 @@ class Task:
             only = {"selected_adapters": ["default"]} if hasattr(self.model, "peft_config") else {}
             self.model.save_pretrained(draft, **only)
             self.tokenizer.save_pretrained(draft)
+            self._save_ends(draft)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
             raise MachineError("disk_full", path=target.parent) if error.errno == 28 else error from None
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
+
+    def _save_ends(self, folder: Path) -> None:
+        """``generation_config.json`` with every end token, beside an adapter too: whoever loads the model stops where it was trained to."""
+        config = getattr(self.model, "generation_config", None) or GenerationConfig()
+        config.pad_token_id, config.eos_token_id = self.tokens.pad, list(self.tokens.ends)
+        config.save_pretrained(folder)
 
     def try_saving(self) -> None:
         """Save once before the first step: a model that cannot be saved must not train to its end first."""
@@ -216,6 +237,14 @@ class Task:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
+
+        def of_step() -> dict[str, Any]:
+            self.reporter.tokens_generated = trainer.metrics.tokens_generated
+            self.reporter.tokens_trained = trainer.metrics.tokens_trained
+            values: dict[str, Any] = trainer.of_step
+            return values
+
+        self.watch.more = of_step
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
 
 

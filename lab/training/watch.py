@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lab.core.recipes import Recipe
+from lab.core.recipes import Recipe, SampledRecipe
 from lab.training.divergence import Divergence
 from lab.training.reporter import Reporter
+from lab.training.step_progress import StepProgress
 
 KEPT_CHECKPOINTS = 2
 
@@ -46,14 +48,54 @@ class Watch(TrainerCallback):
 
     def __init__(self, reporter: Reporter, recipe: Recipe, measure: Callable[[int], None] | None = None) -> None:
         self.reporter, self.recipe, self.measure = reporter, recipe, measure
-        self.extra: dict[str, Any] = {}
-        """Values that a trainer adds to the next line of metrics."""
         self.more: Callable[[], dict[str, Any]] = dict
-        """Asked for further values at each line of metrics."""
+        """Asked for the step's own metrics at each line (``step_trainer.py``)."""
         self.stopped = False
         self.divergence = Divergence(recipe)
+        self.reporter.step_progress = StepProgress(getattr(recipe, "iterations", 1))
+        self._generates = isinstance(recipe, SampledRecipe)
+        self._micro_batches = self._tokens = 0
+        self._listening: Any = None
+
+    # ---- how far a step is
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **_: Any
+    ) -> None:
+        """Listen to the head that writes next tokens, where the run samples."""
+        head = model.get_output_embeddings() if self._generates and model is not None else None
+        if head is not None:
+            self._listening = head.register_forward_hook(self._heard)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._listening is not None:
+            self._listening.remove()
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._micro_batches = self._tokens = 0
+        self.reporter.step_progress.begin(generates=self._generates)
+
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._micro_batch(args)
+
+    def _micro_batch(self, args: TrainingArguments) -> None:
+        self._micro_batches += 1
+        self.reporter.step_progress.micro_batch(self._micro_batches, max(1, args.gradient_accumulation_steps))
+
+    def _heard(self, _module: Any, _inputs: Any, scores: Any) -> None:
+        """A pass of the head: while completions are written it gives one place a row, else all places."""
+        progress = self.reporter.step_progress
+        if not torch.is_grad_enabled() and scores.shape[1] == 1:
+            self._tokens += 1
+            progress.token(self._tokens, int(self.recipe.max_completion_length))  # type: ignore[attr-defined]
+        elif self._tokens and not self._micro_batches:
+            progress.generated()
+
+    # ---- what a step came to
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._micro_batch(args)
+        self.reporter.step_progress.end()
         self.reporter.step = state.global_step
         if self.reporter.folder.stop_requested() and state.global_step < self.recipe.steps:
             self.stopped = True
@@ -66,11 +108,8 @@ class Watch(TrainerCallback):
         """Write a step's metrics. Raises BlownUp, before anything of that step is saved."""
         if not logs or "train_runtime" in logs:
             return
-        if self.recipe.algorithm in ("rm", "dpo"):
-            self.reporter.tokens_trained = int(logs.get("num_tokens", 0))
         values = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
-        values |= self.extra | self.more()
-        self.extra = {}
+        values |= self.more()
         self.reporter.metrics(state.global_step, values)
         self.divergence.look(state.global_step, values, _vocabulary(more.get("model")), skips_infinite=bool(args.fp16))
         every = self.recipe.measure_every

@@ -10,7 +10,7 @@ import traceback
 import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.core.recipes import Recipe, parse
 from lab.data import datasets
@@ -19,6 +19,9 @@ from lab.store.run_folder import RunFolder
 from lab.training.divergence import BlownUp, ended
 from lab.training.reporter import Reporter, memory_bytes
 from lab.training.split import on_chosen_split
+
+if TYPE_CHECKING:
+    from lab.training.outcome import StartWeights
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
 
@@ -52,21 +55,26 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
-    from lab.training.fitting import fitting
-    from lab.training.notes import notes
+    from lab.training.fitting import fit
+    from lab.training.notes import notes, tell
+    from lab.training.outcome import StartWeights
     from lab.training.task import Task, rule_set
 
-    dataset = fitting(recipe, dataset, folder.path.parents[1])
-    for note in notes(recipe, dataset, folder.path.parents[1]):
-        print(f"note: {note}", flush=True)
+    home = folder.path.parents[1]
+    fitted = fit(recipe, dataset, home)
+    recipe, dataset = fitted.recipe, fitted.dataset
+    if fitted.from_data:
+        folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
+    tell(notes(fitted, home), folder)
     algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
-    task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
+    task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=home)
     task.own_measure = getattr(algorithm, "measure", None)
     step, task.resume_from = folder.last_checkpoint() or (0, None)
     set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
     task.loaded = algorithm.prepare(task)
     task.try_saving()
+    start = StartWeights(task.model)
     if step:
         reporter.step = step
         folder.note_resume(step)
@@ -76,15 +84,23 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     reporter.enter_stage("training")
     if step < recipe.steps:  # a run that already took its last step would take one more
         algorithm.train(task)
-    return _end(task, before)
+    return _end(task, before, start)
 
 
-def _end(task: Any, before: Any) -> int:
+def _end(task: Any, before: Any, start: StartWeights) -> int:
+    from lab.training.notes import tell
+    from lab.training.outcome import outcome, require_all_steps
+
     reporter = task.reporter
+    if not task.watch.stopped:
+        require_all_steps(task.recipe, task.dataset, reporter.step)
+    lines = task.folder.metrics().lines
+    values, found = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
+    tell(found, task.folder)
     if task.watch.stopped:
         reporter.enter_stage("saving")
         task.save_model()
-        reporter.result("stopped", before=before)
+        reporter.result("stopped", before=before, **values)
         return STOPPED
     reporter.enter_stage("saving")
     task.save_model()
@@ -92,13 +108,13 @@ def _end(task: Any, before: Any) -> int:
     after = task.measure()
     if after is not None:
         reporter.held_out(task.recipe.steps, after)
-    reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start())
+    reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start(), **values)
     return FINISHED
 
 
 def algorithm_file(name: str) -> ModuleType:
     """The algorithm's file: one line registers it; all are loaded."""
-    from lab.training import dpo, grpo, ppo, pretrain, rm, sft
+    from lab.training.algorithms import dpo, grpo, ppo, pretrain, rm, sft
 
     return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
 

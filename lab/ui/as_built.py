@@ -7,7 +7,6 @@ built: from the updates of a load event, all that says so may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,10 +15,9 @@ from gradio.blocks import Block
 _ABSENT = object()
 
 
-def only_changes(outputs: Sequence[Block], updates: Sequence[Any]) -> list[Any]:
-    """The updates of a load event, one an output, without what each output was built with. For load events only: later, the
-    page may show something else."""
-    return [_change(output, update) for output, update in zip(outputs, updates, strict=True)]
+def only_changes(updates: dict[Block, Any]) -> dict[Block, Any]:
+    """The first updates of a page, without what each component was built with. Later, the page may show something else."""
+    return {component: _change(component, update) for component, update in updates.items()}
 
 
 def _change(output: Block, update: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lab.core.budget import Alternative, Estimate, MemoryPart
-from lab.core.recipes import RECIPES
+from lab.core.recipes import RECIPES, Recipe
+from lab.core.run_time import RunTime
 from lab.runs.watch import size_text
 from lab.ui.form import fields
 from lab.ui.text import say
@@ -23,6 +24,24 @@ def cost(found: Estimate, language: str) -> str:
     key = "fits" if found.fits else "does_not_fit"
     first = say(f"estimate.{key}{'_with_libraries' if found.memory.libraries else ''}", language, **known)
     return first if found.fits else " ".join([first, *_mends(found, language)])
+
+
+def how_long(found: RunTime, recipe: Recipe, language: str) -> str:
+    """How long a run will take, from its measured parts: between which bounds, and what a step takes."""
+    total = found.total(recipe)
+    bounds = {"low": spell(total / found.factor, language), "high": spell(total * found.factor, language)}
+    key = "time_scaled" if found.scaled else "time"
+    return say(f"estimate.{key}", language, **bounds, step=spell(found.step, language), factor=f"{found.factor:g}")
+
+
+def spell(seconds: float, language: str) -> str:
+    """Seconds in the two largest units that they fill: ``1 h 5 min``, ``40 s``, ``0.25 s``."""
+    if seconds < 10:
+        return say("estimate.seconds", language, n=f"{seconds:.2g}")
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    filled = [("hours", hours), ("minutes", minutes), ("seconds", 0 if hours else rest)]
+    return " ".join(say(f"estimate.{unit}", language, n=count) for unit, count in filled if count)
 
 
 def parts(found: Estimate, language: str) -> str:

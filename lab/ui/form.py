@@ -148,15 +148,25 @@ def valid_combination(recipe: Recipe, edits: Mapping[str, Any]) -> dict[str, Any
     """The edits as they count: batches snapped to a multiple, and hidden fields without a say."""
     values = {**entered(recipe), **edits}
     counted = dict(edits)
-    for path, unit_path in MULTIPLE_OF.items():
-        value, unit = values.get(path), values.get(unit_path)
-        if isinstance(value, int) and isinstance(unit, int) and value >= 1 and unit >= 1 and value % unit:
-            counted[path] = snap_to_multiple(value, unit)
+    for path, value in snapped(recipe, edits).items():
+        if value != values[path]:
+            counted[path] = value
     for field in fields(recipe.algorithm):
         if not visible(field, values):
             counted.pop(field.path, None)
             if field.kind is bool and entered(recipe)[field.path]:
                 counted[field.path] = False  # hidden is off
+    return counted
+
+
+def snapped(recipe: Recipe, edits: Mapping[str, Any]) -> dict[str, int]:
+    """Of the fields that must be a multiple of another one, what counts. What was typed stays what it was: where the other field is
+    changed back, it counts again as typed."""
+    values, counted = {**entered(recipe), **edits}, {}
+    for path, unit_path in MULTIPLE_OF.items():
+        value, unit = values.get(path), values.get(unit_path)
+        if isinstance(value, int) and isinstance(unit, int) and value >= 1 and unit >= 1:
+            counted[path] = snap_to_multiple(value, unit)
     return counted
 
 

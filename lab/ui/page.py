@@ -6,6 +6,8 @@ handed the Blocks, and reads from ``page_options`` what Gradio takes when it mou
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 
 from lab.runs.supervisor import Supervisor
@@ -13,6 +15,7 @@ from lab.settings import Settings
 from lab.store.presets import PRESETS
 from lab.store.runs import Store
 from lab.ui import form, header
+from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.opening_tab import OPENING_TAB
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate import AnnotateTab
@@ -24,6 +27,7 @@ from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 
 ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
+CHANGES = (Path(__file__).parent / "changes.js").read_text(encoding="utf-8")
 
 
 def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks:
@@ -44,6 +48,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+        train.form.draft.render()
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
@@ -52,7 +57,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME + OPENING_TAB,
+        "head": REMEMBER_THEME + OPENING_TAB + script(CHANGES) + script(DRAFT),
         "i18n": i18n,
     }
     return blocks
@@ -64,6 +69,11 @@ def _show_no_progress(blocks: gr.Blocks) -> None:
     for event in blocks.fns.values():
         if event.show_progress == "hidden":
             event.show_progress_on = []
+
+
+def script(text: str) -> str:
+    """A script of ours as a part of the page's head."""
+    return f"<script>\n{text}</script>\n"
 
 
 def translations() -> dict[str, dict[str, str]]:

@@ -18,6 +18,12 @@ def error_words() -> Words:
     }
 
 
+def note_words() -> Words:
+    """The sentences of notes on runs, and the reasons within them, by dotted key."""
+    begins = ("note.", "data_note.", "left_out.")
+    return {locale: {key: text for key, text in table(locale).items() if key.startswith(begins)} for locale in LOCALES}
+
+
 def judging_error_words() -> Words:
     """Those that a judgement can be refused with."""
     return {

@@ -19,7 +19,8 @@ from lab.store.presets import load_preset
 from tests.bench.figures import Figure, median
 
 if TYPE_CHECKING:
-    from lab.training.grpo import Batch, GroupTrainer
+    from lab.training.group_trainer import GroupTrainer
+    from lab.training.step_trainer import Batch
 
 SHARE = 0.4
 ROLLOUTS, ROUNDS, WARM = 4, 10, 3
@@ -63,7 +64,7 @@ def _trainer(folder: Path, training: str) -> GroupTrainer:
     """The trainer that a worker would build for the preset, on the shipped base."""
     from lab.data import datasets
     from lab.store.run_folder import RunFolder
-    from lab.training import grpo
+    from lab.training.algorithms import grpo
     from lab.training.reporter import Reporter
     from lab.training.task import Task, rule_set
 
@@ -96,11 +97,11 @@ def _rollouts(trainer: GroupTrainer) -> list[tuple[Batch, Any]]:
 
 def _seconds(trainer: GroupTrainer, batch: Batch, marks: Any) -> float:
     """One step's passes: cut to what is kept, forward, backward. No optimiser step: it costs the same in both."""
-    from lab.training.grpo import keep_only
+    from lab.training.group_trainer import keep_only
 
     trainer.model.zero_grad(set_to_none=True)
     started = time.perf_counter()
     for part in trainer._micro_batches(keep_only({**batch, "kept": marks}), trainer.args.steps_per_generation):
         if part is not None:
-            trainer._compute_loss(trainer.model, part).backward()
+            trainer.compute_loss(trainer.model, part).backward()
     return time.perf_counter() - started

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.rules import Rule
+from lab.core.rules import Rule, score
 from lab.rules import RULES
 from lab.rules.equality import IN_MATHEMATICS_WORKER
 from lab.rules.mathematics import equals_answer
@@ -154,3 +154,9 @@ def test_every_rule_says_what_it_is_in_both_languages() -> None:
     for name, rule in RULES.items():
         assert name == rule.name
         assert rule.label_en and rule.label_zh and rule.about_en and rule.about_zh
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_a_rule_that_fails_without_an_answer_declares_it(rule: Rule) -> None:
+    outcome = score(rule, "Solve 3x + 5 = 20", "x = 5", None)
+    assert rule.needs_answer == (outcome.error is not None), outcome

@@ -130,3 +130,20 @@ def test_a_base_larger_than_all_memory_is_refused_before_it_is_loaded(store, mon
     check(grpo(model="tiny", device="cpu", load_in_4bit=True), store)  # in 4 bits it fits
     monkeypatch.setattr("lab.runs.checks.machine_memory", lambda: (500_000, 10_000))
     assert refused(grpo(model="tiny", device="cpu", load_in_4bit=True), store) == "model_too_big_in_4bit"
+
+
+def test_a_rule_that_compares_is_refused_where_no_prompt_has_an_answer(store: Store, tmp_path: Path) -> None:
+    bare, half = tmp_path / "bare.jsonl", tmp_path / "half.jsonl"
+    bare.write_text('{"prompt": "1 + 1", "answer": " "}\n{"prompt": "1 + 2"}\n')
+    half.write_text('{"prompt": "1 + 1", "answer": "2"}\n{"prompt": "1 + 2"}\n')
+    compares, other = {"name": "equals_answer"}, {"name": "integer_answer"}
+    for algorithm in ("grpo", "ppo"):
+
+        def recipe_on(path: Path, *rules: dict[str, object], kind: str = algorithm, **more: object) -> Recipe:
+            return parse({"algorithm": kind, "dataset": str(path), "rules": list(rules), **more})
+
+        assert refused(recipe_on(bare, compares, other), store) == "answers_missing"
+        assert refused(recipe_on(bare, {"name": "mathematically_equal"}), store) == "answers_missing"
+        assert check(recipe_on(half, compares), store), "the others are counted"
+        assert check(recipe_on(bare, other), store)
+        assert check(recipe_on(bare, compares | {"weight": 0.0}, other), store), "it is only shown"

@@ -14,7 +14,8 @@ from lab import __main__ as cli
 from lab.errors import LabError, ModelError, StateError
 from lab.runs import downloads, packaged
 from lab.runs.downloads import Fetching, get_model
-from lab.store.catalogue import source_of
+from lab.runs.hub_data import get_data
+from lab.store.catalogue import CATALOGUE, packaged_source, source_of
 from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
 from lab.ui.text import word
@@ -110,8 +111,25 @@ def test_where_no_hub_answers_the_package_is_taken(tmp_path: Path, monkeypatch: 
     assert folder == tmp_path / "models" / "smollm2-135m" == Path(resolve("smollm2-135m", tmp_path).base)
     assert (folder / "LICENSE").read_text() == "Apache License"
     assert source_of(folder)["licence"] == "Apache-2.0"
-    assert list(dict.fromkeys(now.stage for now in seen)) == ["asking", "downloading", "converting"]
+    assert list(dict.fromkeys(now.stage for now in seen)) == ["asking", "packaged", "downloading", "converting"]
+    assert packaged_source(folder) == CATALOGUE["smollm2-135m"].package.requirement, "said wherever it is used"
     assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == ["smollm2-135m"]
+
+
+def test_a_dead_mirror_is_named_and_no_other_weights_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dead(self: object, *_: object, **__: object) -> None:
+        raise OSError("connection refused")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", dead)
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", dead)
+    monkeypatch.setattr(packaged, "fetch", lambda *_: pytest.fail("other weights were taken"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.invalid")
+    for get, name in ((get_model, "smollm2-135m"), (get_data, "hub:org/name@train")):
+        with pytest.raises(LabError) as caught:
+            get(name, tmp_path)
+        assert caught.value.key in ("model_hub_mirror_dead", "hub_data_mirror_dead")
+        for locale in ("en", "zh"):
+            assert "http://mirror.invalid" in word(caught.value, locale) and "HF_ENDPOINT" in word(caught.value, locale)
 
 
 def test_what_is_no_gguf_file_leaves_no_model(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_one_that_broke_off_says_why_and_goes_on(hub, lab_home: Path) -> None:
     hub.hang_up = "model.safetensors"
     fetches.get([model])
     error = until_over(fetches, model)
-    assert error is not None and error.key == "model_hub_unreachable"
+    assert error is not None and error.key == "model_hub_mirror_dead"
     hub.hang_up = ""
     hub.asked.clear()
     fetches.get([model])

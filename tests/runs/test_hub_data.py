@@ -45,6 +45,7 @@ def files() -> dict[str, bytes]:
         "main/test-0.parquet": parquet(ROWS[:1]),
         "other/a.jsonl": b'{"prompt": "a"}\n',
         "README.md": b"words",
+        "dataset_infos.json": b'{"main": {"features": {}}}',
     }
 
 

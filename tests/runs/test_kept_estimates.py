@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost
-from lab.core.recipes import Recipe, with_values
+from lab.core.recipes import Recipe, parse, with_values
 from lab.runs import kept_estimates
+from lab.runs import run_time as times
 from lab.runs.estimate import Estimator
 from lab.runs.kept_estimates import KeptEstimates
+from lab.runs.run_time import known_time, run_time
 from lab.store.models import SHIPPED
 from lab.store.presets import load_preset
 
@@ -105,3 +107,15 @@ def kept_key(recipe: Recipe) -> str:
     from lab.runs.estimate import _key
 
     return _key(recipe)
+
+
+def test_times_are_kept_for_what_they_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    parts = {"loading": 1.0, "step": 0.5, "measuring": 2.0, "scaled": False}
+    monkeypatch.setattr(times, "ask", lambda arguments, *_, **__: asked.append(arguments) or parts)
+    recipe = parse({"algorithm": "grpo", "model": "tiny", "steps": 10})
+    assert known_time(recipe, tmp_path) is None
+    assert run_time(recipe, tmp_path).step == 0.5 and asked == [["--time", str(tmp_path)]]
+    assert known_time(with_values(recipe, {"steps": 999, "seed": 5}), tmp_path) is not None, "steps are arithmetic"
+    for change in ({"batch_size": 128}, {"iterations": 2}, {"threshold.kind": "all"}, {"measure_samples": 8}):
+        assert known_time(with_values(recipe, change), tmp_path) is None

@@ -82,3 +82,22 @@ def test_the_step_at_which_it_will_stop(store: Store) -> None:
     assert summary(store.run(run.id), store)["stop_at_step"] == 7
     folder.write("heartbeat", {"stage": "training", "step": 10, "steps": 10})
     assert stop_step(run, folder) == 10
+
+
+def test_before_a_few_steps_are_done_the_first_one_tells_how_long_it_takes(store: Store) -> None:
+    run = store.create_run(recipe(100))
+    folder = store.folder(run.id)
+    beat = {"stage": "training", "step": 0, "steps": 100}
+    assert seconds_left(folder, beat, 0, 100) is None
+    assert seconds_left(folder, beat | {"step_seconds": 40.0}, 0, 100) == pytest.approx(4000.0)
+    store.change(run.id, state=RunState.RUNNING)
+    folder.write("heartbeat", beat | {"step_seconds": 40.0, "step_part": "updating", "step_fraction": 0.25})
+    shown = summary(store.run(run.id), store)
+    assert (shown["seconds_left"], shown["seconds_left_rough"]) == (4000.0, True)
+    assert (shown["step_part"], shown["step_fraction"]) == ("updating", 0.25)
+    now = time.time()
+    for step in range(1, 6):
+        folder.append("metrics", {"step": step, "time": now - 10 + 2 * step})
+    folder.write("heartbeat", beat | {"step": 5, "step_seconds": 40.0})
+    exact = summary(store.run(run.id), store)
+    assert exact["seconds_left"] <= 190 and not exact["seconds_left_rough"], "the steps themselves are believed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from lab.errors import StartError, StateError
 from lab.runs import watch
-from lab.runs.launcher import LocalLauncher, LocalWorker
+from lab.runs.launcher import LocalLauncher, LocalWorker, worker_environment
 from lab.runs.processes import Identity
 from lab.runs.progress import summary
 from lab.runs.slots import slot_path
@@ -162,6 +163,20 @@ def test_a_worker_knows_little_of_our_environment(
     assert psutil.Process(pid).nice() == 19
     supervisor.stop(run.id, now=True)
     wait_state(store, run, RunState.STOPPED)
+
+
+def test_what_chooses_a_device_or_finds_a_cache_reaches_a_worker(tmp_path: Path) -> None:
+    wanted = {
+        *("CUDA_DEVICE_ORDER", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+        *("HSA_OVERRIDE_GFX_VERSION", "BNB_CUDA_VERSION", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME", "TORCH_HOME"),
+        *("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "https_proxy"),
+        *("ALL_PROXY", "NO_PROXY", "HF_ENDPOINT"),
+    }
+    secret = {"HF_TOKEN", "HF_HUB_TOKEN", "LAB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "TORCH_API_KEY"}
+    given = dict.fromkeys(wanted | secret | {"PYTHONSTARTUP", "EDITOR"}, "x")
+    kept = worker_environment(tmp_path, given, threads=2).keys()
+    assert wanted <= kept
+    assert not (secret | {"PYTHONSTARTUP", "EDITOR"}) & kept
 
 
 class BrokenLauncher(LocalLauncher):

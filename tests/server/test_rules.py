@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from typing import Any
@@ -201,6 +202,20 @@ def test_only_data_that_the_lab_knows_can_be_named(make_lab: Make, tmp_path: Any
     found = groups_of(str(file), 0, lab.store)
     assert list(found["groups"]) == [{"prompt": "p", "answer": "", "completions": ["good", "bad"]}]
     assert found["next"] == 0
+
+
+def test_groups_of_chats_and_of_columns_with_other_names(make_lab: Make, tmp_path: Any) -> None:
+    lab = make_lab()
+    file = tmp_path / "chats.jsonl"
+    chat = [
+        {"role": "system", "content": "Short."},
+        {"role": "user", "content": "p"},
+        {"role": "assistant", "content": "good"},
+    ]
+    file.write_text(json.dumps({"talk": chat, "answer": 4}) + "\n", "utf-8")
+    name = f"{file}?messages=talk"
+    lab.store.create_run(parse({"algorithm": "sft", "name": "chats", "dataset": name}))
+    assert list(groups_of(name, 0, lab.store)["groups"]) == [{"prompt": "p", "answer": "4", "completions": ["good"]}]
 
 
 def test_a_rule_set_is_saved_in_versions_opened_and_deleted(make_lab: Make) -> None:

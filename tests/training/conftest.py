@@ -14,6 +14,7 @@ from lab.core.rules import Rule
 from lab.sandbox.rewards import Weighed
 from lab.tasks.equations import Split, pretraining_texts, prompts
 from lab.training.task import as_conversation
+from lab.training.tokens import tokens_of
 
 LETTERS = [Weighed(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)]
 """An arbitrary rule with spread, as an untrained model never answers right."""
@@ -33,6 +34,12 @@ def tokenizer():
     from lab.training.tiny_llama import build_tokenizer
 
     return build_tokenizer((text for pair in islice(pretraining_texts(0), 3000) for text in pair), 288)
+
+
+@pytest.fixture(scope="session")
+def tokens(tokenizer):
+    """The tokenizer, examined."""
+    return tokens_of(tokenizer)
 
 
 @pytest.fixture
@@ -100,12 +107,15 @@ def grpo_rows():
 @pytest.fixture
 def group_trainer(make_model, grpo_config, grpo_rows, tokenizer):
     """The lab's trainer for a recipe."""
-    from lab.training.grpo import GroupTrainer
+    from lab.training.algorithms import grpo
+    from lab.training.group_trainer import GroupTrainer
 
     def make(recipe: GrpoRecipe, rules: list[Weighed] = LETTERS, model=None, **more):
         return GroupTrainer(
             recipe=recipe,
             rules=rules,
+            score=grpo.score,
+            loss=grpo.loss,
             model=model or make_model(),
             args=grpo_config(recipe),
             train_dataset=grpo_rows,

@@ -13,7 +13,7 @@ from lab.errors import DatasetError
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, preferences
 from lab.training import agreement
-from lab.training.agreement import Agreement, encode
+from lab.training.agreement import Agreement
 from lab.training.base import lora_config
 from lab.training.worker import work
 from tests.training.test_worker import make_run
@@ -33,10 +33,15 @@ def log_probability(model, ids: list[int], begin: int) -> float:
     return float(total)
 
 
-def by_the_formula(start, policy, tokenizer, pairs) -> float:
+def encode(tokens, prompt, completion) -> tuple[list[int], int]:
+    encoded = tokens.encode(prompt, completion)
+    return encoded.ids, encoded.begin
+
+
+def by_the_formula(start, policy, tokens, pairs) -> float:
     points = []
     for pair in pairs:
-        texts = [encode(tokenizer, pair["prompt"], pair[side]) for side in ("chosen", "rejected")]
+        texts = [encode(tokens, pair["prompt"], pair[side]) for side in ("chosen", "rejected")]
         chosen, rejected = (log_probability(policy, *text) - log_probability(start, *text) for text in texts)
         points.append(1.0 if chosen > rejected else 0.5 if chosen == rejected else 0.0)
     return float(np.mean(points))
@@ -52,46 +57,48 @@ def moved(model, seed: int, scale: float = 0.05):
     return model
 
 
-@pytest.mark.parametrize(("rows", "tokens"), [(64, 10_000), (5, 150), (1, 3)], ids=["at-once", "in-parts", "by-threes"])
-def test_it_equals_the_formula(make_model, tokenizer, rows, tokens) -> None:
+@pytest.mark.parametrize(
+    ("rows", "at_once"), [(64, 10_000), (5, 150), (1, 3)], ids=["at-once", "in-parts", "by-threes"]
+)
+def test_it_equals_the_formula(make_model, tokens, rows, at_once) -> None:
     start, policy = make_model().double().eval(), moved(make_model().double(), 3).train()
-    watch = Agreement(start, tokenizer, PAIRS, rows=rows, tokens=tokens)
+    watch = Agreement(start, tokens, PAIRS, rows=rows, scored_at_once=at_once)
     expected = [
-        [log_probability(start, *encode(tokenizer, pair["prompt"], pair[side])) for side in ("chosen", "rejected")]
+        [log_probability(start, *encode(tokens, pair["prompt"], pair[side])) for side in ("chosen", "rejected")]
         for pair in PAIRS
     ]
     assert watch._start.reshape(-1, 2) == pytest.approx(np.array(expected), abs=1e-9)
     found = watch.of(policy)
     policy.eval()
-    assert found == {"agreement": by_the_formula(start, policy, tokenizer, PAIRS), "agreement_pairs": 16}
+    assert found == {"agreement": by_the_formula(start, policy, tokens, PAIRS), "agreement_pairs": 16}
     assert 0.1 < found["agreement"] < 0.9, "all or nothing would prove little"
 
 
-def test_an_adapter_is_held_against_the_base_below_it(make_model, tokenizer) -> None:
+def test_an_adapter_is_held_against_the_base_below_it(make_model, tokens) -> None:
     from peft import get_peft_model
 
     policy = get_peft_model(make_model(), lora_config(GrpoRecipe())).train()
-    watch = Agreement(policy, tokenizer, PAIRS, rows=8, tokens=400)
+    watch = Agreement(policy, tokens, PAIRS, rows=8, scored_at_once=400)
     assert policy.training, "left as it was found"
     assert watch.of(policy)["agreement"] == 0.5
     moved(policy, 4, 0.2)
     found = watch.of(policy)["agreement"]
     with policy.disable_adapter():
-        plain = Agreement(policy, tokenizer, PAIRS, rows=8, tokens=400)
+        plain = Agreement(policy, tokens, PAIRS, rows=8, scored_at_once=400)
     assert found == plain.of(policy)["agreement"]
-    assert found == by_the_formula(make_model().eval(), policy.eval(), tokenizer, PAIRS) != 0.5
+    assert found == by_the_formula(make_model().eval(), policy.eval(), tokens, PAIRS) != 0.5
 
 
-def test_a_policy_that_learns_what_people_chose_or_did_not(make_model, tokenizer) -> None:
+def test_a_policy_that_learns_what_people_chose_or_did_not(make_model, tokens) -> None:
     """A few steps that make one side of the pairs likelier and the other one less so."""
     for sides, wanted in ((("chosen", "rejected"), 1.0), (("rejected", "chosen"), 0.0)):
         policy = make_model()
-        watch = Agreement(policy, tokenizer, PAIRS[:4], rows=8, tokens=400)
+        watch = Agreement(policy, tokens, PAIRS[:4], rows=8, scored_at_once=400)
         optimiser = torch.optim.AdamW(policy.parameters(), lr=1e-2)
         for _ in range(10):
             for pair in PAIRS[:4]:
                 for side, sign in zip(sides, (-1, 1), strict=True):
-                    ids, begin = encode(tokenizer, pair["prompt"], pair[side])
+                    ids, begin = encode(tokens, pair["prompt"], pair[side])
                     row = torch.tensor([ids])
                     logps = torch.log_softmax(policy(input_ids=row).logits[0, :-1], -1)
                     (sign * logps.gather(1, row[0, 1:, None])[begin - 1 :].sum()).backward()
@@ -100,30 +107,30 @@ def test_a_policy_that_learns_what_people_chose_or_did_not(make_model, tokenizer
         assert watch.of(policy)["agreement"] == wanted
 
 
-def test_the_end_token_counts_and_what_the_template_puts_behind_it_does_not(tokenizer) -> None:
-    ids, begin = encode(tokenizer, "Solve 3x = 6", "x = 2")
+def test_the_end_token_counts_and_what_the_template_puts_behind_it_does_not(tokenizer, tokens) -> None:
+    ids, begin = encode(tokens, "Solve 3x = 6", "x = 2")
     assert tokenizer.decode(ids[begin:-1]) == "x = 2"
     assert ids[-1] == tokenizer.eos_token_id
 
 
-def test_pairs_that_the_model_cannot_read_are_left_out(make_model, tokenizer, capsys) -> None:
+def test_pairs_that_the_model_cannot_read_are_left_out(make_model, tokens, capsys) -> None:
     model = make_model()
     long = {"prompt": "Solve 3x = 6", "chosen": "x = 2", "rejected": "x = 2, " * 200}
-    watch = Agreement(model, tokenizer, [*PAIRS[:2], long], rows=8, tokens=400)
+    watch = Agreement(model, tokens, [*PAIRS[:2], long], rows=8, scored_at_once=400)
     assert watch.of(model)["agreement_pairs"] == 2
     assert "watching 2 judged pairs, 1 more are longer than the model reads" in capsys.readouterr().out
     with pytest.raises(DatasetError) as caught:
-        Agreement(model, tokenizer, [long], rows=8, tokens=400, name="mine.jsonl")
+        Agreement(model, tokens, [long], rows=8, scored_at_once=400, name="mine.jsonl")
     context = model.config.max_position_embeddings
     assert (caught.value.key, caught.value.params) == (
         "watch_too_long", {"value": "mine.jsonl", "count": 1, "context": context},
     )  # fmt: skip
 
 
-def test_no_pass_holds_more_scores_than_an_update(make_model, tokenizer) -> None:
+def test_no_pass_holds_more_scores_than_an_update(make_model, tokens) -> None:
     model, seen = make_model(), []
     model.get_output_embeddings().register_forward_hook(lambda _m, _i, scores: seen.append(scores.shape))
-    Agreement(model, tokenizer, PAIRS, rows=6, tokens=40)
+    Agreement(model, tokens, PAIRS, rows=6, scored_at_once=40)
     assert seen and all(rows <= 6 and rows * tokens <= 40 for rows, tokens, _ in seen)
 
 

@@ -254,10 +254,9 @@ def test_a_reward_model_scores_both_responses_of_what_people_decided(tmp_path: P
     from lab.core.jobs import ScoreSpec
     from lab.core.recipes import RmRecipe
     from lab.store.annotation import Annotation
-    from lab.store.models import reward_model_run
     from lab.store.runs import Store
-    from lab.training.base import load_scorer, load_tokenizer
-    from lab.training.rm import scores
+    from lab.training.algorithms.rm import scores
+    from lab.training.base import load_scorer
     from lab.training.scoring import load_reward_model
     from tests.store.annotating import ANNA, judge_all, sums
 
@@ -282,11 +281,10 @@ def test_a_reward_model_scores_both_responses_of_what_people_decided(tmp_path: P
     assert job.error is None and job.result is not None and job.result["completions"] == 5
     again = AutoPeftModelForSequenceClassification.from_pretrained(place, num_labels=1)
     again.config.pad_token_id = loaded.tokenizer.pad_token_id
-    tokenizer = load_tokenizer(reward_model_run(f"run:{run.id}", tmp_path))
     by_pair = {line["pair"]: (line["first"], line["second"]) for line in lines}
     for pair in pairs:
         texts = [(str(pair.prompt), pair.first.text), (str(pair.prompt), pair.second.text)]
-        assert by_pair[pair.id] == pytest.approx(tuple(scores(again, tokenizer, texts, rows=2)), abs=1e-4)
+        assert by_pair[pair.id] == pytest.approx(tuple(scores(again, loaded.tokens, texts, rows=2)), abs=1e-4)
     assert len({score for both in by_pair.values() for score in both}) == 10
     told = json.dumps(job.spec)
     assert "It is" not in told, "whoever looks at jobs may still have to judge"

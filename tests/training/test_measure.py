@@ -12,7 +12,7 @@ from lab.training import measure
 @pytest.mark.train
 @pytest.mark.parametrize(("demonstrations", "longest"), [(("x" * 30, "x"), 31), ((), 4)])
 def test_demonstrations_tell_how_long_a_completion_may_be(
-    make_model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, demonstrations: tuple[str, ...], longest: int
+    make_model: Any, tokens: Any, monkeypatch: pytest.MonkeyPatch, demonstrations: tuple[str, ...], longest: int
 ) -> None:
     rows: list[dict[str, Any]] = [{"prompt": "2x = 4", "answer": "2", "completion": text} for text in demonstrations]
     asked: list[int] = []
@@ -24,5 +24,5 @@ def test_demonstrations_tell_how_long_a_completion_may_be(
 
     monkeypatch.setattr(measure, "sample", noting)
     rows = rows or [{"prompt": "2x = 4", "answer": "2"}]
-    found = measure.held_out(make_model(), tokenizer, rows, [], samples=4, max_new_tokens=4, seed=1)
+    found = measure.held_out(make_model(), tokens, rows, [], samples=4, max_new_tokens=4, seed=1)
     assert found["samples"] == 4 and asked == [longest]

@@ -41,11 +41,11 @@ def test_what_the_template_adds_is_told_from_the_rows_own_text(tmp_path: Path) -
 
 
 def test_parts_are_the_whole_text_also_where_it_is_cut_off() -> None:
-    masked, trained = "<u>2 + 2</u><a>", "4 and no mo"
-    parts = marked(masked, trained, ["2 + 2", "4 and no more"])
-    assert "".join(text for text, _, _ in parts) == masked + trained
+    runs = [("<u>2 + 2</u><a>", False), ("4 and no mo", True)]
+    parts = marked(runs, ["2 + 2", "4 and no more"])
+    assert "".join(text for text, _, _ in parts) == "<u>2 + 2</u><a>4 and no mo"
     assert parts[-1] == ("4 and no mo", "row", True) and parts[0] == ("<u>", "template", False)
-    unknown = marked("abc", "", ["not in it"])
+    unknown = marked([("abc", False)], ["not in it"])
     assert unknown == [("abc", "template", False)]
 
 

@@ -9,7 +9,7 @@ from lab.errors import RuleError
 from lab.sandbox import written
 from lab.sandbox.rewards import weighed
 from lab.training import measure
-from tests.training.test_grpo import SMALL
+from tests.training.algorithms.test_grpo import SMALL
 
 ODD = """
 def reward(prompt, completion, answer):
@@ -61,9 +61,9 @@ def test_one_that_always_fails_stops_the_run(group_trainer):
     assert len(seen) == 2, "the third batch in a row stops it"
 
 
-def test_held_out_pass_at_1_is_the_labs_own_whatever_the_rules_are(make_model, tokenizer):
+def test_held_out_pass_at_1_is_the_labs_own_whatever_the_rules_are(make_model, tokens):
     rules = weighed([RuleUse(name="all", source="def reward(p, c, a):\n    return 1.0\n", weight=3.0)])
     rows = [{"prompt": f"Solve {n}x = {n}.", "answer": "1"} for n in range(2, 6)]
-    found = measure.held_out(make_model(), tokenizer, rows, rules, samples=8, max_new_tokens=4, seed=1)
+    found = measure.held_out(make_model(), tokens, rows, rules, samples=8, max_new_tokens=4, seed=1)
     assert found["reward"] == 3.0 and found["samples"] == 8
     assert found["pass_at_1"] < 1.0, "an untrained model is not always right"

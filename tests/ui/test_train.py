@@ -132,7 +132,7 @@ FOUND = {
             }
         }
     ],
-    "left_out": [["empty", "completion", 2]],
+    "notes": [{"key": "left_out", "params": {"count": 2, "why": "empty", "detail": "<i>completion"}}],
 }
 
 
@@ -152,7 +152,7 @@ class TestPreview:
 
     def test_a_prompt_alone_says_that_the_model_writes_the_rest(self) -> None:
         row = {"prompt": {"parts": [["q", "row", False]], "tokens": 1, "cut": 0}}
-        page = shown({**FOUND, "rows": [row], "left_out": []}, "grpo", "en")
+        page = shown({**FOUND, "rows": [row], "notes": []}, "grpo", "en")
         assert "writes what follows" in page and "counted" not in page
 
     def test_only_the_owner_has_files_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Section, Strict, setting
+from lab.core.row_lengths import SHORTEST
 
 EQUATIONS = "equations"
 """The data set that the lab makes itself."""
@@ -235,6 +236,16 @@ class AdaptedRecipe(Recipe):
         ge=1,
         le=2048,
     )
+    system_in_first_turn: bool = setting(
+        False,
+        Section.WHAT,
+        (
+            "System text in the first question",
+            "Puts a system message before the first question, for models whose chat template refuses the system role.",
+        ),
+        ("系统提示并入首个问题", "把 system 消息放到第一个问题之前，用于对话模板不接受 system 角色的模型。"),
+        advanced=True,
+    )
     load_in_4bit: bool = setting(
         False,
         Section.ADAPTER,
@@ -253,4 +264,27 @@ class AdaptedRecipe(Recipe):
     def _four_bits_need_lora(self) -> AdaptedRecipe:
         if self.load_in_4bit and self.training is Training.FULL:
             raise PydanticCustomError("recipe_4bit_needs_lora", "a 4-bit base trains through LoRA only", {})
+        return self
+
+
+class RowsRecipe(AdaptedRecipe):
+    """Recipes that train on whole rows: a prompt with its completion, or with both responses of a pair."""
+
+    max_length: int = setting(
+        0,
+        Section.LENGTHS,
+        (
+            "Longest row",
+            "Prompt and completion together, in tokens; 0 takes what the data needs, within the model's context.",
+        ),
+        ("最长行", "提示与回答合计的词元数；0 表示按数据所需取值，不超过模型的上下文。"),
+        ge=0,
+        le=131_072,
+    )
+
+    @model_validator(mode="after")
+    def _rows_have_room(self) -> RowsRecipe:
+        if 0 < self.max_length < SHORTEST:
+            context = {"value": self.max_length, "least": SHORTEST}
+            raise PydanticCustomError("recipe_too_short", "no row fits", context)
         return self

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.core.recipes.common import AdaptedRecipe
+from lab.core.recipes.common import RowsRecipe
 from lab.core.recipes.fields import Section, other_default, setting
 
 
-class PairsRecipe(AdaptedRecipe):
+class PairsRecipe(RowsRecipe):
     """Recipes that read preferences: prompt, chosen, rejected."""
 
     batch_size: int = setting(
@@ -39,14 +39,6 @@ class PairsRecipe(AdaptedRecipe):
         advanced=True,
         ge=0,
         le=1000,
-    )
-    max_length: int = setting(
-        128,
-        Section.LENGTHS,
-        ("Longest row", "Prompt and completion together, in tokens."),
-        ("最长行", "提示与回答合计的词元数。"),
-        ge=8,
-        le=131_072,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from lab.core.recipes.common import AdaptedRecipe, Training
+from lab.core.recipes.common import AdaptedRecipe, RowsRecipe, Training
 from lab.core.recipes.fields import Section, other_default, setting
 
 
@@ -16,7 +16,7 @@ class TrainOn(StrEnum):
     LAST = "last"
 
 
-class SftRecipe(AdaptedRecipe):
+class SftRecipe(RowsRecipe):
     """Supervised fine-tuning on prompt/completion rows, loss on completions only."""
 
     algorithm: Literal["sft"] = "sft"
@@ -47,12 +47,4 @@ class SftRecipe(AdaptedRecipe):
         ),
         ("训练哪些回答", "用于多轮对话：`all` 训练助手的每一条消息，`last` 只训练最后一条。只有一条回答的行没有区别。"),
         advanced=True,
-    )
-    max_length: int = setting(
-        128,
-        Section.LENGTHS,
-        ("Longest row", "Prompt and completion together, in tokens; longer rows are cut."),
-        ("最长行", "提示与回答合计的词元数，超出则截断。"),
-        ge=8,
-        le=131_072,
     )

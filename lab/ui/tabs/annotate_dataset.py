@@ -14,20 +14,16 @@ from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
-from lab.store.runs import RunState
-from lab.ui.draft import Edits
-from lab.ui.form import RULES, rules_text
+from lab.ui.draft import with_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_tables import derived, edits, versions
 from lab.ui.tabs.train import TrainTab
+from lab.ui.tabs.train_form import TrainForm
 from lab.ui.text import say
 
 TRAINED = ("rm", "dpo", "ppo")
-WATCHED_RULE = "no_repetition"
-"""Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
 
 
 class DatasetPart:
@@ -127,9 +123,10 @@ class DatasetPart:
         self.push.click(self.pushed, [self.version, self.repository, self.private, self.token], [self.told], **slow)
         for button, algorithm in zip(self.train, TRAINED, strict=True):
             button.click(
-                self._trained(algorithm, train),
-                [self.version, train.form.draft],
-                [tabs, *train.form.everything],
+                self._trained(algorithm, tabs, train.form),
+                [train.form.draft, self.version],
+                [tabs, self.told, *train.form.everything],
+                js=with_draft("version"),
                 **LIGHT,
             )
 
@@ -187,29 +184,15 @@ class DatasetPart:
             return notice(problem(error, language), "problem")
         return notice(say("annotate.pushed", language, address=address))
 
-    def _trained(self, algorithm: str, train: TrainTab) -> Any:
+    def _trained(self, algorithm: str, tabs: gr.Tabs, form: TrainForm) -> Any:
         @requires(Access.OWNER)
-        def trained(request: gr.Request, version: Any, stored: Any) -> list[Any]:
-            found = self.annotation.version(str(version))
-            further = self._rewarded_by_a_model(found) if algorithm == "ppo" else None
-            return [
-                gr.Tabs(selected="train"),
-                *train.form.with_data(algorithm, found.dataset, found.name, stored, request, further),
-            ]
+        def trained(request: gr.Request, sent: Any, version: Any) -> dict[Any, Any]:
+            try:
+                return {tabs: gr.Tabs(selected="train"), **form.on_version(algorithm, str(version), sent, request)}
+            except LabError as error:  # deleted meanwhile, or its files changed: the tab stays
+                return {self.told: notice(problem(error, language_of(request)), "problem")}
 
         return trained
-
-    def _rewarded_by_a_model(self, version: Version) -> Edits:
-        """PPO at a version's prompts, which have no known answers: the reward is that of the newest model trained on the same version;
-        where there is none, of the one that is chosen in the form.
-        """
-        runs = [run for run in self.annotation.store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
-        judges = [run for run in runs if run.recipe.get("dataset") == version.dataset]
-        rules: Edits = {"rules_weight": 0.0, RULES: rules_text([{"name": WATCHED_RULE}])}
-        if not judges:
-            return rules | {"reward_model": ""}
-        judge = max(judges, key=lambda run: run.created)
-        return rules | {"reward_model": f"run:{judge.id}", "model": str(judge.recipe["model"])}
 
     # ---- what is shown
 

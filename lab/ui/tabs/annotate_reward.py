@@ -9,12 +9,14 @@ import gradio as gr
 from lab.core.access import Access, requires, user_of
 from lab.errors import LabError, StateError
 from lab.rules import RULES
+from lab.runs.changes import Topic, jobs_mark
 from lab.runs.scored_pairs import Looked, ScoredPairs
 from lab.sandbox.rewards import by_name
 from lab.store.annotation import Annotation
 from lab.store.rewarded_pairs import decided_in, rules_agree, rules_named
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
+from lab.ui.awaited import Awaited
 from lab.ui.job_progress import failure, progress, quiet
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
@@ -22,7 +24,6 @@ from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.annotate_agreement import agreement
 from lab.ui.text import say
 
-SECONDS = 1.0
 RUN, RULES_OF = "run:", "rules:"
 
 
@@ -40,7 +41,7 @@ class RewardPart:
                 self.compare = gr.Button(i18n("agree.compare"), variant="primary", size="sm", elem_id="agree-compare")
                 self.cancel = gr.Button(i18n("agree.cancel"), size="sm", visible=False, elem_id="agree-cancel")
             self.shown = gr.HTML(elem_id="agreement")
-        self.timer = gr.Timer(SECONDS, active=False)
+        self.awaited = Awaited()
 
     def wire(self, tab: gr.Tab, collection: gr.Dropdown) -> None:
         """Connect the events."""
@@ -50,12 +51,12 @@ class RewardPart:
         self.chosen.input(self.another, inputs, self.answer, **LIGHT)
         self.compare.click(self.asked, inputs, self.answer, **slow)
         self.cancel.click(self.cancelled, inputs, self.answer, **LIGHT)
-        self.timer.tick(self.another, inputs, self.answer, **LIGHT)
+        self.awaited.changed(self.another, inputs, self.answer, **LIGHT)
 
     @property
     def answer(self) -> list[Any]:
         """What another reward changes."""
-        return [self.shown, self.cancel, self.timer]
+        return [self.shown, self.cancel, self.awaited.component]
 
     @property
     def everything(self) -> list[Any]:
@@ -75,7 +76,7 @@ class RewardPart:
 
     @requires(Access.OWNER)
     def another(self, request: gr.Request, collection: Any, chosen: Any) -> list[Any]:
-        """Another reward was chosen, or it is time to look again."""
+        """Another reward was chosen, or the jobs came further."""
         return self._answer(self._collection(collection), str(chosen), language_of(request))
 
     @requires(Access.OWNER)
@@ -84,7 +85,8 @@ class RewardPart:
         language, where, reward = language_of(request), self._collection(collection), str(chosen or "")
         try:
             if reward.startswith(RUN):
-                return self._of_model(self.scored.ask(where, reward, user_of(request).name), language)
+                mark = jobs_mark(self.store.home)
+                return self._of_model(self.scored.ask(where, reward, user_of(request).name), mark, language)
             found = rules_agree(self.store, where, rules_named(self.store, reward.removeprefix(RULES_OF)))
         except LabError as error:
             return _told(_refused(error, language))
@@ -124,14 +126,15 @@ class RewardPart:
 
     def _answer(self, collection: str, reward: str, language: str) -> list[Any]:
         """What is known without asking anew: what a job gave or is about to give, else what to do next."""
+        mark = jobs_mark(self.store.home)  # before the look: then no change falls between
         try:
             decided_in(self.store, collection)
             looked = self.scored.look(collection, reward) if reward.startswith(RUN) else Looked()
         except LabError as error:
             return _told(_refused(error, language))
-        return self._of_model(looked, language)
+        return self._of_model(looked, mark, language)
 
-    def _of_model(self, looked: Looked, language: str) -> list[Any]:
+    def _of_model(self, looked: Looked, mark: str, language: str) -> list[Any]:
         if looked.agreement is not None:
             return _told(agreement(looked.agreement, language))
         job = looked.job
@@ -139,7 +142,8 @@ class RewardPart:
             return _told(quiet(say("agree.choose", language)))
         state = RunState(job["state"])
         if not state.ended:
-            return [progress(job, language, "agree.working"), gr.update(visible=True), gr.Timer(active=True)]
+            waits = Awaited.waits({Topic.JOBS: mark})
+            return [progress(job, language, "agree.working"), gr.update(visible=True), waits]
         if state is RunState.STOPPED:
             return _told(quiet(say("agree.stopped", language)))
         return _told(failure(job, language))
@@ -152,4 +156,4 @@ def _refused(error: LabError, language: str) -> str:
 
 
 def _told(shown: str) -> list[Any]:
-    return [shown, gr.update(visible=False), gr.Timer(active=False)]
+    return [shown, gr.update(visible=False), Awaited.waits({})]

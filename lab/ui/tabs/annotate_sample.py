@@ -14,18 +14,19 @@ import gradio as gr
 from lab.core.access import Access, requires
 from lab.core.jobs import Kind, parse_job
 from lab.errors import StateError
+from lab.runs.changes import Topic, jobs_mark
 from lab.runs.jobs import Jobs
 from lab.store.annotation import Annotation
 from lab.store.pairs import settings_from
 from lab.store.pairs_import import Imported
 from lab.store.runs import RunState
+from lab.ui.awaited import Awaited
 from lab.ui.job_progress import failure, progress, quiet
 from lab.ui.light import LIGHT
 from lab.ui.sentences import language_of
 from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.text import say
 
-SECONDS = 1.0
 SAMPLED = {"temperature": 1.0, "max_completion_length": 64, "count": 50}
 
 
@@ -69,13 +70,13 @@ class SampleNow:
             self.longest = gr.Number(longest, precision=0, label=i18n("annotate.sample_longest"))
 
     def draw_waiting(self, i18n: gr.I18n) -> None:
-        """What waits; outside the column of the fields, since what stands in a hidden one neither ticks nor is remembered."""
+        """What waits; outside the column of the fields, since what stands in a hidden one neither listens nor is remembered."""
         self.cancel = gr.Button(i18n("agree.cancel"), size="sm", visible=False, elem_id="sample-cancel")
         self.waiting = gr.BrowserState({}, storage_key="lab-sampling", secret="alignment-lab")
-        self.timer = gr.Timer(SECONDS, active=False)
+        self.timer = Awaited()
 
     def wire(self) -> None:
-        """Connect the choosers; what the timer does is ``AddPairs``'s."""
+        """Connect the choosers; what follows a change of the jobs is ``AddPairs``'s."""
         for chooser, offered in (
             (self.model, self.models_offered),
             (self.other, self.others_offered),
@@ -99,12 +100,16 @@ class SampleNow:
     @property
     def outputs(self) -> list[Any]:
         """What waiting changes."""
-        return [self.waiting, self.timer, self.cancel]
+        return [self.waiting, self.timer.component, self.cancel]
 
-    @staticmethod
-    def waits(waiting: dict[str, Any]) -> list[Any]:
+    def waits(self, waiting: dict[str, Any]) -> list[Any]:
         """Updates for ``outputs``; nothing is waited for where it is empty."""
-        return [waiting, gr.Timer(active=bool(waiting)), gr.update(visible=bool(waiting))]
+        marks = {Topic.JOBS: jobs_mark(self.annotation.store.home)} if waiting else {}
+        if any(
+            self.jobs.job(name).state.ended for name in _jobs(waiting)
+        ):  # since it was looked at: look again at once
+            marks = {Topic.JOBS: ""}
+        return [waiting, self.timer.waits(marks), gr.update(visible=bool(waiting))]
 
     @requires(Access.OWNER)
     def models_offered(self) -> Any:

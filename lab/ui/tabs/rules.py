@@ -12,6 +12,7 @@ from lab.core.recipes import SampledRecipe
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
+from lab.ui.draft import SENT
 from lab.ui.light import LIGHT
 from lab.ui.presets import Presets, title
 from lab.ui.tabs.train_form import TrainForm
@@ -74,16 +75,18 @@ class RulesTab:
     def wire(self, tabs: gr.Tabs, form: TrainForm) -> None:
         """Connect the way to training."""
         self.form = form
-        self.bench.select(self.to_training, [form.draft], [tabs, *form.everything], **LIGHT)
+        self.tabs = tabs
+        self.bench.select(self.to_training, [form.draft], [tabs, *form.everything], js=SENT, **LIGHT)
 
     @requires(Access.OWNER)
-    def to_training(self, request: gr.Request, event: gr.EventData, stored: Any) -> list[Any]:
+    def to_training(self, request: gr.Request, event: gr.EventData, sent: Any) -> dict[Any, Any]:
         """The Train tab, its form filled with the saved rule set that was chosen."""
         try:
             chosen = Chosen.model_validate(event._data)
-            return [gr.Tabs(selected="train"), *self.form.with_rules(chosen.name, chosen.version, stored, request)]
+            filled = self.form.with_rules(chosen.name, chosen.version, sent, request)
         except (LabError, ValidationError):  # deleted meanwhile, or no event of ours: the bench stays
-            return [gr.skip()] * (1 + len(self.form.everything))
+            return {self.tabs: gr.skip()}
+        return {self.tabs: gr.Tabs(selected="train"), **filled}
 
 
 def _of_each(part: str, trusting: bool) -> dict[str, dict[str, str]]:

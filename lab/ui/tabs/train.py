@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from lab.core.access import Access, requires
 from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
+from lab.ui.draft import SENT, with_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets
@@ -35,32 +37,33 @@ class TrainTab:
     def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, groups: GroupsTab) -> None:
         """Connect the events."""
         form, runs = self.form, self.runs
-        form.wire(blocks)
+        form.wire()
         runs.wire(blocks)
         self.upload.wire()
-        form.start.click(self.started, form.start_inputs, [form.message, *runs.everything], **LIGHT)
-        runs.load.click(self.loaded, [form.draft, runs.selected], form.everything, **LIGHT)
+        form.start.click(self.started, [form.draft], [form.message, *runs.everything], js=SENT, **LIGHT)
+        of_run = [form.draft, runs.selected]
+        for button, fill in ((runs.load, form.loaded), (runs.go_on, form.after), (runs.ppo, form.ppo_with)):
+            button.click(self._filled_from(fill), of_run, form.everything, js=with_draft("run"), **LIGHT)
         runs.groups.click(groups.opened_from, [runs.selected], [tabs, *groups.everything], **LIGHT)
 
     @requires(Access.OWNER)
-    def started(self, request: gr.Request, stored: Any, *values: Any) -> list[Any]:
+    def started(self, request: gr.Request, sent: Any) -> dict[Any, Any]:
         """Start what stands in the form, and select the run."""
         language = language_of(request)
         try:
-            run = self.form.submitted(stored, values)
+            run = self.form.submitted(sent)
         except LabError as error:
-            told = notice(problem(error, language), "problem")
-            return [told, *[gr.skip()] * len(self.runs.everything)]
+            return {self.form.message: notice(problem(error, language), "problem")}
         told = notice(say("train.started", language, name=run.name))
-        return [told, *self.runs.show(run.id)]
+        return {self.form.message: told, **self.runs.show(run.id)}
 
-    @requires(Access.VIEWER)
-    def loaded(self, request: gr.Request, stored: Any, selected: Any) -> list[Any]:
-        """The form with the settings of the selected run."""
-        try:
-            return self.form.loaded(str(selected), stored, request)
-        except LabError as error:
-            updates: list[Any] = [gr.skip()] * len(self.form.everything)
-            told = notice(problem(error, language_of(request)), "problem")
-            updates[self.form.everything.index(self.form.message)] = told
-            return updates
+    def _filled_from(self, fill: Callable[[str, Any, gr.Request], dict[Any, Any]]) -> Any:
+        @requires(Access.VIEWER)
+        def filled(request: gr.Request, sent: Any, selected: Any) -> dict[Any, Any]:
+            """The form as the selected run gives it."""
+            try:
+                return fill(str(selected), sent, request)
+            except LabError as error:
+                return {self.form.message: notice(problem(error, language_of(request)), "problem")}
+
+        return filled

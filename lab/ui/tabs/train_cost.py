@@ -1,4 +1,5 @@
-"""The line beside the Train form that says what the recipe in it will cost in memory, and what would help where it does not fit.
+"""The line beside the Train form that says what the recipe in it will cost in memory and time, what would help where it does not fit, and what
+becomes of its rows.
 
 The form never waits for it: a measurement takes seconds, in a process of its own, and until it is there the line says so. Only
 the owner's edits are measured; others see what was measured already. It keeps out of the way: nothing is measured in the first
@@ -8,71 +9,72 @@ seconds after an edit or the opening of a page, in which somebody may just press
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import gradio as gr
 
-from lab.core.access import Access, requires, user_of
+from lab.core.access import Access, user_of
 from lab.core.budget import Estimate
 from lab.core.recipes import Recipe
 from lab.errors import LabError
+from lab.runs.changes import Topic
 from lab.runs.estimate import Estimator
-from lab.ui.cost_words import cost, parts
-from lab.ui.light import LIGHT
-from lab.ui.notice import notice
+from lab.runs.run_time import RunTimes
+from lab.ui.cost_words import cost, how_long, parts
+from lab.ui.draft import Wait
+from lab.ui.notice import MENDS, notes, notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
-SECONDS = 1.5
 PAUSE = 4.0
-"""Seconds from the opening of a page, or an edit, to a measurement; and between looks while a run is on."""
+"""Seconds from the opening of a page, or an edit, to a measurement."""
 
 
 class CostLine:
-    """Draws the line where it is made; ``recipe_of`` gives the recipe in a draft, or raises LabError where it is not valid."""
+    """Draws the line where it is made; ``training`` tells whether a run is on."""
 
-    def __init__(self, estimator: Estimator, recipe_of: Callable[[Any], Recipe], training: Callable[[], bool]) -> None:
-        self._estimator, self._recipe_of, self._training = estimator, recipe_of, training
-        self.line = gr.HTML(elem_id="cost")
-        self.timer = gr.Timer(SECONDS, active=False)
+    def __init__(self, estimator: Estimator, times: RunTimes, training: Callable[[], bool]) -> None:
+        self._estimator, self._times, self._training = estimator, times, training
+        self.line = gr.HTML(elem_id="cost", js_on_load=MENDS)
 
-    def wire(self, blocks: gr.Blocks, draft: gr.BrowserState) -> None:
-        """Look when the page opens, at every edit, and, while something is measured, on the timer."""
-        outputs = [self.line, self.timer]
-        blocks.load(self.changed, [draft], outputs, **LIGHT)
-        draft.change(self.changed, [draft], outputs, **LIGHT)
-        self.timer.tick(self.looked, [draft], outputs, **LIGHT)
-
-    @requires(Access.VIEWER)
-    def changed(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The line where it is known; else it is measured a little later."""
-        return self._look(request, stored, later=True)
-
-    @requires(Access.VIEWER)
-    def looked(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The line for what stands in the form, and whether to look again soon."""
-        return self._look(request, stored, later=False)
-
-    def _look(self, request: gr.Request, stored: Any, *, later: bool) -> list[Any]:
+    def shown(self, request: gr.Request, recipe: Recipe, marks: Mapping[str, str], *, later: bool) -> tuple[str, Wait]:
+        """The line for a recipe, and when to look again. With ``later`` nothing is measured yet: somebody is typing."""
         language = language_of(request)
-        try:
-            recipe = self._recipe_of(stored)
-        except LabError:  # the form says what is wrong; the last line that was true stays
-            return [gr.skip(), gr.Timer(active=False)]
         found: Estimate | LabError | None = self._estimator.known(recipe)
         if user_of(request).access < Access.OWNER:
-            return [_shown(found, language) if isinstance(found, Estimate) else "", gr.Timer(active=False)]
+            return (_shown(found, language) if isinstance(found, Estimate) else ""), Wait()
         waits = found is None and self._training()
         if found is None and not (later or waits):
             found = self._estimator.look(recipe)
         if found is None:
-            told = say("estimate.waits" if waits else "estimate.measuring", language)
-            again = gr.Timer(PAUSE if later or waits else SECONDS, active=True)
-            return [notice(told, "about"), again]
+            told = notice(say("estimate.waits" if waits else "estimate.measuring", language), "about")
+            if waits:
+                return told, Wait({Topic.RUNS: marks[Topic.RUNS]})
+            return told, Wait(seconds=PAUSE) if later else Wait({Topic.ANSWERS: marks[Topic.ANSWERS]})
         if isinstance(found, LabError):
-            return [f'<p class="note">{html.escape(problem(found, language))}</p>', gr.Timer(active=False)]
-        return [_shown(found, language), gr.Timer(active=False)]
+            return f'<p class="note">{html.escape(problem(found, language))}</p>', Wait()
+        told, waits_for = self._time(recipe, found, language, marks, later=later)
+        return _shown(found, language) + told + notes(found.notes, language), waits_for
+
+    def _time(
+        self, recipe: Recipe, found: Estimate, language: str, marks: Mapping[str, str], *, later: bool
+    ) -> tuple[str, Wait]:
+        """How long it takes, once the memory is known; timed only where a second copy of what it needs has room."""
+        seconds = self._times.known(recipe)
+        if seconds is not None:
+            return notice(how_long(seconds, recipe, language), "about"), Wait()
+        if self._training() or 2 * found.need > found.memory.free:
+            return notice(say("estimate.time_unknown", language), "about"), Wait()
+        if later:
+            return notice(say("estimate.time_measuring", language), "about"), Wait(seconds=PAUSE)
+        answer = self._times.look(recipe)
+        if isinstance(answer, LabError):
+            return notice(problem(answer, language), "about"), Wait()
+        if answer is None:
+            return notice(say("estimate.time_measuring", language), "about"), Wait(
+                {Topic.ANSWERS: marks[Topic.ANSWERS]}
+            )
+        return notice(how_long(answer, recipe, language), "about"), Wait()
 
 
 def _shown(found: Estimate, language: str) -> str:

@@ -6,89 +6,68 @@ Start waits until it is here. What is under way belongs to the app (``lab/runs/f
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
-from lab.core.access import Access, requires
 from lab.core.recipes import Recipe
 from lab.errors import LabError
+from lab.runs.changes import Topic
 from lab.runs.downloads import Fetching
 from lab.runs.fetching import Fetches, Thing, missing
+from lab.runs.supervisor import Supervisor
 from lab.runs.watch import size_text
 from lab.store.runs import Store
-from lab.ui.light import LIGHT
+from lab.ui.draft import Wait
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
 from lab.ui.text import say
 
-SECONDS = 1.0
+Updates = dict[Any, Any]
 
 
 class FetchRow:
-    """Draws the row where it is made; ``recipe_of`` gives the recipe in a draft, or raises LabError."""
+    """Draws the row where it is made; its buttons' events are the form's."""
 
-    def __init__(self, store: Store, recipe_of: Callable[[Any], Recipe], i18n: gr.I18n) -> None:
-        self._home, self._recipe_of, self._fetches = store.home, recipe_of, Fetches(store.home)
+    def __init__(self, store: Store, supervisor: Supervisor, i18n: gr.I18n) -> None:
+        self._home, self._fetches = store.home, Fetches(store.home, supervisor.changes.answered)
         with gr.Column(visible=False, elem_id="fetch") as self.row:
             self.said = gr.HTML(elem_id="fetch-said")
             with gr.Row(elem_classes="actions"):
                 button: dict[str, Any] = {"size": "sm", "min_width": 80, "elem_classes": "owner-only"}
                 self.get = gr.Button(i18n("train.fetch"), variant="primary", elem_id="fetch-get", **button)
                 self.cancel = gr.Button(i18n("train.fetch_cancel"), elem_id="fetch-cancel", visible=False, **button)
-        self.timer = gr.Timer(SECONDS, active=False)
-        self.lacking = gr.State(0)
-        """How many things are not here; its change says that one has come."""
 
-    def wire(self, blocks: gr.Blocks, draft: gr.BrowserState, start: gr.Button) -> None:
-        """Look when the page opens, at every edit, and on the timer while something is fetched."""
-        outputs = [self.row, self.said, self.get, self.cancel, self.timer, self.lacking, start]
-        blocks.load(self.looked, [draft], outputs, **LIGHT)
-        draft.change(self.looked, [draft], outputs, **LIGHT)
-        self.timer.tick(self.looked, [draft], outputs, **LIGHT)
-        self.get.click(self.fetch_asked, [draft], outputs, **LIGHT)
-        self.cancel.click(self.fetch_ended, [draft], outputs, **LIGHT)
+    @property
+    def everything(self) -> list[Any]:
+        """What another recipe changes."""
+        return [self.row, self.said, self.get, self.cancel]
 
-    @requires(Access.OWNER)
-    def fetch_asked(self, request: gr.Request, stored: Any) -> list[Any]:
+    def begin(self, recipe: Recipe) -> None:
         """Fetch what is not here, or go on with it."""
-        self._fetches.get(self._missing(stored))
-        return self.looked(request, stored)
+        self._fetches.get(missing(recipe, self._home))
 
-    @requires(Access.OWNER)
-    def fetch_ended(self, request: gr.Request, stored: Any) -> list[Any]:
+    def end(self, recipe: Recipe) -> None:
         """Stop fetching; what has come stays."""
-        self._fetches.cancel(self._missing(stored))
-        return self.looked(request, stored)
+        self._fetches.cancel(missing(recipe, self._home))
 
-    @requires(Access.VIEWER)
-    def looked(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The row for what stands in the form, and whether Start may be pressed."""
-        things = self._missing(stored)
+    def shown(self, request: gr.Request, recipe: Recipe | None, marks: Mapping[str, str]) -> tuple[Updates, Wait, bool]:
+        """Updates for ``everything``, when to look again, and whether something is missing. None: no recipe holds."""
+        things = missing(recipe, self._home) if recipe is not None else []
         if not things:
-            hidden = [gr.update(visible=False), "", gr.skip(), gr.skip()]
-            return [*hidden, gr.Timer(active=False), 0, gr.update(interactive=True)]
+            return {self.row: gr.update(visible=False), self.said: ""}, Wait(), False
         language = language_of(request)
         told = [self._fetches.told(thing) for thing in things]
-        busy = any(isinstance(one, Fetching) for one in told)
+        busy = any(isinstance(state, Fetching) for state in told)
         begun = any(thing.begun for thing in things)
-        label = say("train.fetch_go_on" if begun else "train.fetch", language)
-        return [
-            gr.update(visible=True),
-            _said(things, told, language),
-            gr.update(visible=not busy, value=label),
-            gr.update(visible=busy),
-            gr.Timer(active=busy),
-            len(things),
-            gr.update(interactive=False),
-        ]
-
-    def _missing(self, stored: Any) -> list[Thing]:
-        try:
-            return missing(self._recipe_of(stored), self._home)
-        except LabError:  # the form says what is wrong
-            return []
+        updates = {
+            self.row: gr.update(visible=True),
+            self.said: _said(things, told, language),
+            self.get: gr.update(visible=not busy, value=say("train.fetch_go_on" if begun else "train.fetch", language)),
+            self.cancel: gr.update(visible=busy),
+        }
+        return updates, Wait({Topic.ANSWERS: marks[Topic.ANSWERS]}) if busy else Wait(), True
 
 
 def _said(things: Sequence[Thing], told: Sequence[Fetching | LabError | None], language: str) -> str:

@@ -6,13 +6,14 @@ was typed (``train_form.py``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.core.recipes import RECIPES, Recipe
+from lab.core.recipes import RECIPES
 from lab.store.runs import Store
 from lab.ui import form
 from lab.ui.field_component import component
@@ -55,14 +56,20 @@ class RecipeFields:
         return [drawn[field.path] for field in every]
 
     def wire(self) -> None:
-        """A chooser looks at what there is when it is opened; a field that others depend on shows and hides them."""
+        """What is typed is noted in the browser at once. A chooser looks at what there is when it is opened; a field that others depend
+        on shows and hides them."""
         for algorithm, inputs in self.inputs.items():
+            note = f"(...values) => void window.labDraft.typed({json.dumps(algorithm)}, {json.dumps(paths(algorithm))}, values)"
+            gr.on([entry.input for entry in inputs], None, inputs, js=note, **LIGHT)
+            for entry in self._settling(algorithm):
+                entry.blur(None, js="() => void window.labDraft.settled()", **LIGHT)
             by_path = dict(zip(paths(algorithm), inputs, strict=True))
             for path, entry in by_path.items():
                 if path in form.CHOOSERS:
                     entry.focus(self._offered(algorithm, path), entry, entry, **LIGHT)
                 if depend := [field for field in form.fields(algorithm) if form.depends_on(field) == path]:
-                    entry.input(self._revealed(path, depend), entry, [by_path[field.path] for field in depend], **LIGHT)
+                    outputs = [by_path[field.path] for field in depend]
+                    entry.input(None, entry, outputs, js=_reveal(depend), **LIGHT)
 
     @property
     def all_inputs(self) -> list[gr.components.Component]:
@@ -73,42 +80,31 @@ class RecipeFields:
     def everything(self) -> list[Any]:
         return [*self.columns.values(), *self.all_inputs]
 
-    def settling(self, algorithm: str) -> list[gr.components.Component]:
+    def _settling(self, algorithm: str) -> list[gr.components.Component]:
         """The fields of which one may change another once it is left."""
         if "group_size" not in paths(algorithm):
             return []
         tied = {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()}
         return [entry for path, entry in zip(paths(algorithm), self.inputs[algorithm], strict=True) if path in tied]
 
-    def typed(self, recipe: Recipe, values: Sequence[Any]) -> dict[str, Any]:
-        """What differs from a recipe, of the values of ``all_inputs``."""
-        before = list(self.inputs)[: list(self.inputs).index(recipe.algorithm)]
-        first = sum(len(self.inputs[algorithm]) for algorithm in before)
-        return form.changes(recipe, dict(zip(paths(recipe.algorithm), values[first:], strict=False)))
+    def entry(self, algorithm: str, path: str) -> gr.components.Component:
+        """The component that enters a field."""
+        return self.inputs[algorithm][paths(algorithm).index(path)]
 
-    def edited(self, recipe: Recipe, values: Sequence[Any], *, settle: bool) -> tuple[dict[str, Any], list[Any]]:
-        """The edits that the values of a recipe's own fields are, and updates for these fields.
+    def snapped(self, algorithm: str, counted: Mapping[str, Any]) -> dict[Any, Any]:
+        """Updates for the fields that must be a multiple of another one, once it is left: they show what counts."""
+        return {
+            self.entry(algorithm, path): gr.update(value=counted[path]) for path in form.MULTIPLE_OF if path in counted
+        }
 
-        With ``settle``, one that must be a multiple of another is made one.
-        """
-        edits = form.changes(recipe, dict(zip(paths(recipe.algorithm), values, strict=True)))
-        if settle:
-            counted = form.valid_combination(recipe, edits)
-            edits = {**edits, **{path: counted[path] for path in form.MULTIPLE_OF if path in counted}}
-        standing = {**form.entered(recipe), **edits}
-        updates = []
-        for path, value in zip(paths(recipe.algorithm), values, strict=True):
-            snapped = settle and path in form.MULTIPLE_OF and standing[path] != value
-            updates.append(gr.update(value=standing[path]) if snapped else gr.skip())
-        return edits, updates
-
-    def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> list[Any]:
+    def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> dict[Any, Any]:
         """Updates for ``everything``: the column of one algorithm with these values."""
-        updates: list[Any] = [gr.update(visible=each == algorithm) for each in self.columns]
-        for each in self.inputs:
-            for field in form.fields(each):
-                updates.append(self._shown(field, standing, language) if each == algorithm else gr.skip())
-        return updates
+        columns = {column: gr.update(visible=each == algorithm) for each, column in self.columns.items()}
+        fields = {
+            self.entry(algorithm, field.path): self._shown(field, standing, language)
+            for field in form.fields(algorithm)
+        }
+        return columns | fields
 
     # ---- inside
 
@@ -127,14 +123,6 @@ class RecipeFields:
 
         return offered
 
-    def _revealed(self, path: str, depend: Sequence[form.FormField]) -> Any:
-        @requires(Access.VIEWER)
-        def revealed(request: gr.Request, value: Any) -> list[Any] | Any:
-            updates = [gr.update(visible=form.visible(field, {path: value})) for field in depend]
-            return updates if len(updates) > 1 else updates[0]
-
-        return revealed
-
     def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
         """What a chooser offers; what stands in it is always among it."""
         if path == form.RULES:
@@ -148,6 +136,12 @@ class RecipeFields:
         else:
             found = self.starts.data(algorithm, language)
         return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
+
+
+def _reveal(depend: Sequence[form.FormField]) -> str:
+    """A script that shows each of these fields while the field it depends on has the value it needs."""
+    needed = json.dumps([form.ONLY_IF[field.path][1] for field in depend])
+    return f"(value) => {needed}.map((needed) => ({{ __type__: 'update', visible: String(value) === needed }}))"
 
 
 def paths(algorithm: str) -> list[str]:

@@ -1,12 +1,15 @@
 """The left half of the Train tab: which preset, what it will do, its fields, and the button that starts it.
 
-What is typed is kept in the browser (``draft.py``), preset by preset: it survives another choice, a reload and a restart.
+What is typed is kept in the browser (``draft.js``), preset by preset: it survives another choice, a reload and a restart. The browser
+sends the whole draft whenever a person changed it, and one handler answers with all that the form says: one request an edit, and
+nothing that the server writes is sent back as an edit.
 Not here: its fields (``train_fields.py``), the runs that came of it (``train_runs.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -16,11 +19,13 @@ from lab.core.recipes import Recipe, parse
 from lab.errors import LabError, RecipeError
 from lab.runs.estimate import Estimator
 from lab.runs.preview import Previews
+from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
-from lab.store.runs import RunState, Store
+from lab.store.annotation import Annotation
+from lab.store.runs import Run, RunState, Store
 from lab.ui import form
 from lab.ui.as_built import only_changes
-from lab.ui.draft import Draft, Edits, read_draft
+from lab.ui.draft import SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
@@ -28,6 +33,7 @@ from lab.ui.sentences import language_of, plan, problem
 from lab.ui.tabs.train_cost import CostLine
 from lab.ui.tabs.train_fetch import FetchRow
 from lab.ui.tabs.train_fields import RecipeFields
+from lab.ui.tabs.train_next import Filled, NextRecipes
 from lab.ui.tabs.train_presets import PresetChooser
 from lab.ui.tabs.train_preview import PreviewPane
 from lab.ui.text import say
@@ -47,28 +53,33 @@ element.addEventListener("click", async (event) => {
 """
 
 
+Updates = dict[Any, Any]
+
+
 class TrainForm:
-    """Draws the form where it is made; ``wire`` connects it."""
+    """Draws the form where it is made, and ``draft`` where the page renders it; ``wire`` connects it."""
 
     def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
         self.store, self.supervisor, self.presets, self.i18n = store, supervisor, presets, i18n
-        # A fixed key and no true secret: the draft has to be read again after a restart, and there is nothing to hide in it.
-        self.draft = gr.BrowserState({}, storage_key="lab-draft", secret="alignment-lab")
+        self.draft, self.next = draft_component(), NextRecipes(store, presets)
         self._draw()
 
     # ---- the look of it
 
     def _draw(self) -> None:
+        answered = self.supervisor.changes.answered
         self.chooser = PresetChooser(self.presets, self.i18n)
         self.about = gr.HTML(elem_id="about")
         self.plan = gr.HTML(elem_id="plan")
         self.cost = CostLine(
-            Estimator(self.store.home), self._recipe_in, lambda: bool(self.store.in_state(RunState.RUNNING))
+            Estimator(self.store.home, answered),
+            RunTimes(self.store.home, answered),
+            lambda: bool(self.store.in_state(RunState.RUNNING)),
         )
         self.fields = RecipeFields(self.store, self.presets, self.i18n)
-        self.preview = PreviewPane(Previews(self.store.home), self._recipe_in, self.i18n)
+        self.preview = PreviewPane(Previews(self.store.home, answered), self.i18n)
         with gr.Column(elem_id="start-bar"):
-            self.fetch = FetchRow(self.store, self._recipe_in, self.i18n)
+            self.fetch = FetchRow(self.store, self.supervisor, self.i18n)
             with gr.Row(elem_classes="start-row"):
                 self.start = gr.Button(
                     self.i18n("train.start"),
@@ -87,187 +98,209 @@ class TrainForm:
 
     # ---- events
 
-    def wire(self, blocks: gr.Blocks) -> None:
+    def wire(self) -> None:
         """Connect the events; those of the Start button are the tab's."""
-        blocks.load(self.opened, [self.draft], self.everything, **LIGHT)
-        self.cost.wire(blocks, self.draft)
-        self.preview.wire(self.draft)
-        self.fetch.wire(blocks, self.draft, self.start)
-        self.fetch.lacking.change(self.cost.looked, [self.draft], [self.cost.line, self.cost.timer], **LIGHT)
-        self.chooser.preset.input(self.chosen, [self.draft, self.chooser.preset], self.everything, **LIGHT)
-        self.chooser.model.input(self.chosen_model, [self.draft, self.chooser.model], self.everything, **LIGHT)
-        self.reset.click(self.was_reset, [self.draft], self.everything, **LIGHT)
-        self.back.click(self.went_back, [self.draft], self.everything, **LIGHT)
+        self.draft.select(self.answered, [self.draft], self.everything, js=SENT, trigger_mode="always_last", **LIGHT)
+        self.fetch.get.click(self.fetch_asked, [self.draft], self.everything, js=SENT, **LIGHT)
+        self.fetch.cancel.click(self.fetch_ended, [self.draft], self.everything, js=SENT, **LIGHT)
+        self.reset.click(None, js="() => void window.labDraft.reset()", **LIGHT)
+        self.back.click(None, js="() => void window.labDraft.back()", **LIGHT)
+        self.chooser.wire()
+        self.preview.wire()
         self.fields.wire()
-        for algorithm, inputs in self.fields.inputs.items():
-            edited, settled = self._handlers(algorithm)
-            outputs = [*self.said, *inputs]
-            gr.on(
-                [entry.input for entry in inputs],
-                edited, [self.draft, *inputs], outputs, trigger_mode="always_last", **LIGHT,
-            )  # fmt: skip
-            for entry in self.fields.settling(algorithm):
-                entry.blur(settled, [self.draft, *inputs], outputs, **LIGHT)
-
-    @property
-    def said(self) -> list[Any]:
-        """What changes with every edit, besides the fields themselves."""
-        return [self.draft, self.plan, self.command, self.message, self.edited_row, self.back]
 
     @property
     def everything(self) -> list[Any]:
-        return [*self.said, *self.chooser.everything, self.about, *self.fields.everything]
-
-    @property
-    def start_inputs(self) -> list[Any]:
-        """The draft and every field: what is in the form when Start is pressed, not what was last sent."""
-        return [self.draft, *self.fields.all_inputs]
+        """What an answer may change."""
+        told = [self.draft, self.plan, self.command, self.message, self.edited_row, self.back, self.start, self.about]
+        lines = [self.cost.line, self.preview.rows, *self.fetch.everything]
+        return [*told, *lines, *self.chooser.everything, *self.fields.everything]
 
     @requires(Access.VIEWER)
-    def opened(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The page was loaded: the form as it was left, and what is wrong with a preset that is not offered."""
-        updates = self.filled(read_draft(stored, self.presets.names), request)
-        if self.presets.errors:
+    def answered(self, request: gr.Request, sent: Any) -> Updates:
+        """The browser asks: a person changed something, the page has just opened, or something that was waited for may be there."""
+        draft = read_draft(sent, self.presets.names)
+        if draft.model in self.presets.models and draft.model != model_of(draft.preset):
+            draft = draft.chosen(self.presets.alike(draft.preset, draft.model))
+        updates = self.answer(draft, request)
+        if not draft.shown and self.presets.errors:
             broken = problem(self.presets.errors[0], language_of(request))
-            updates[self.everything.index(self.message)] = notice(broken, "problem")
-        return only_changes(self.everything, updates)
+            updates[self.message] = notice(broken, "problem")
+        return only_changes(updates) if not draft.shown else updates
 
-    @requires(Access.VIEWER)
-    def chosen(self, request: gr.Request, stored: Any, preset: Any) -> list[Any]:
-        """Another preset, with what was typed over it before."""
-        draft = read_draft(stored, self.presets.names)
-        return self.filled(draft.chosen(preset) if preset in self.presets.by_name else draft, request)
+    @requires(Access.OWNER)
+    def fetch_asked(self, request: gr.Request, sent: Any) -> Updates:
+        """Fetch what is not here, or go on with it."""
+        return self._fetching(request, sent, self.fetch.begin)
 
-    @requires(Access.VIEWER)
-    def chosen_model(self, request: gr.Request, stored: Any, model: Any) -> list[Any]:
-        """The preset that does the same for another model."""
-        draft = read_draft(stored, self.presets.names)
-        if model in self.presets.models and model != model_of(draft.preset):
-            draft = draft.chosen(self.presets.alike(draft.preset, model))
-        return self.filled(draft, request)
+    @requires(Access.OWNER)
+    def fetch_ended(self, request: gr.Request, sent: Any) -> Updates:
+        """Stop fetching; what has come stays."""
+        return self._fetching(request, sent, self.fetch.end)
 
-    @requires(Access.VIEWER)
-    def was_reset(self, request: gr.Request, stored: Any) -> list[Any]:
-        """The preset as it stands in its file; what was typed is one click away."""
-        return self.filled(read_draft(stored, self.presets.names).replaced({}), request)
+    def _fetching(self, request: gr.Request, sent: Any, act: Callable[[Recipe], None]) -> Updates:
+        draft = read_draft(sent, self.presets.names)
+        with suppress(LabError):  # the form says what is wrong
+            act(self._recipe_in(draft))
+        return self.answer(draft, request)
 
-    @requires(Access.VIEWER)
-    def went_back(self, request: gr.Request, stored: Any) -> list[Any]:
-        """What was typed before the form was filled by a click."""
-        return self.filled(read_draft(stored, self.presets.names).back(), request)
-
-    def loaded(self, run_id: str, stored: Any, request: gr.Request) -> list[Any]:
+    def loaded(self, run_id: str, sent: Any, request: gr.Request) -> Updates:
         """The form with the settings of a run. Raises LabError."""
-        draft = read_draft(stored, self.presets.names)
+        draft = read_draft(sent, self.presets.names)
         run = self.store.run(run_id)
         nearest = self.presets.nearest(parse(run.recipe, run.name))
         if nearest is None:
-            return self.filled(draft, request)
+            return self.answer(draft, request)
         preset, edits = nearest
-        return self.filled(
-            draft.chosen(preset).replaced(edits), request, say("train.loaded", language_of(request), name=run.name)
-        )
+        told = say("train.loaded", language_of(request), name=run.name)
+        return self.answer(draft.chosen(preset).replaced(edits), request, told, chosen=True)
 
-    def with_data(
-        self, algorithm: str, dataset: str, name: str, stored: Any, request: gr.Request, further: Edits | None = None
-    ) -> list[Any]:
-        """The form to train on these data, with the first preset of an algorithm (of a model, where ``further`` settings name one that
-        has a preset); ``name`` is what people call the data.
-        """
-        draft, further = read_draft(stored, self.presets.names), further or {}
-        recipes = {one: self.presets.recipe(one) for one in self.presets.names}
-        fit = [one for one, recipe in recipes.items() if recipe.algorithm == algorithm]
-        preset = next(
-            (one for one in fit if getattr(recipes[one], "model", "") == further.get("model")), fit[0] if fit else None
-        )
-        if preset is None:
-            return self.filled(draft, request)
-        chosen = draft.chosen(preset)
-        told = say("annotate.filled", language_of(request), name=name)
-        return self.filled(chosen.replaced({**chosen.of(preset), **further, "dataset": dataset}), request, told)
+    def on_version(self, algorithm: str, version: str, sent: Any, request: gr.Request) -> Updates:
+        """The form to train on a frozen version. Raises LabError where it is not what it was."""
+        draft, language = read_draft(sent, self.presets.names), language_of(request)
+        found = Annotation(self.store).version(version)
+        return self._with(self.next.on_version(algorithm, found, draft, language), draft, request)
 
-    def with_rules(self, name: str, version: int, stored: Any, request: gr.Request) -> list[Any]:
+    def after(self, run_id: str, sent: Any, request: gr.Request) -> Updates:
+        """The form to go on from a run's model. Raises LabError."""
+        draft, run = read_draft(sent, self.presets.names), self.store.run(run_id)
+        return self._with(self.next.after(run, language_of(request)), draft, request)
+
+    def ppo_with(self, run_id: str, sent: Any, request: gr.Request) -> Updates:
+        """The form to train PPO with a reward model. Raises LabError."""
+        draft, run = read_draft(sent, self.presets.names), self.store.run(run_id)
+        return self._with(self.next.ppo_with(run, language_of(request)), draft, request)
+
+    def _with(self, filled: Filled | None, draft: Draft, request: gr.Request) -> Updates:
+        """The form with exactly these settings: nothing of an earlier draft stays, and that is one click away."""
+        if filled is None:
+            return self.answer(draft, request)
+        replaced = draft.chosen(filled.preset).replaced(filled.edits)
+        return self.answer(replaced, request, filled.told, chosen=True)
+
+    def with_rules(self, name: str, version: int, sent: Any, request: gr.Request) -> Updates:
         """The form with a saved rule set, under the preset that is chosen where it takes rules, else under GRPO's. Raises LabError."""
-        draft = read_draft(stored, self.presets.names)
+        draft = read_draft(sent, self.presets.names)
         takes = [preset for preset in self.presets.names if form.RULES in form.entered(self.presets.recipe(preset))]
         if draft.preset not in takes:
             draft = draft.chosen(next((preset for preset in takes if preset.endswith("/grpo")), takes[0]))
         text = self.fields.rule_sets.text(name, version)
         told = say("rules.to_train", language_of(request), name=name, version=version)
-        return self.filled(draft.replaced({**draft.of(draft.preset), form.RULES: text}), request, told)
+        edits = {**draft.of(draft.preset), form.RULES: text}
+        return self.answer(draft.replaced(edits), request, told, chosen=True)
 
-    def _handlers(self, algorithm: str) -> tuple[Any, Any]:
-        """The handlers of an algorithm's fields: while something is typed, and once a field is left."""
-
-        def outputs(stored: Any, values: tuple[Any, ...], request: gr.Request, settle: bool) -> list[Any]:
-            draft = read_draft(stored, self.presets.names)
-            recipe = self.presets.recipe(draft.preset)
-            if recipe.algorithm != algorithm:  # another preset was chosen meanwhile
-                return [gr.skip()] * (len(self.said) + len(values))
-            edits, updates = self.fields.edited(recipe, values, settle=settle)
-            return [*self._said(draft.typed(edits), request), *updates]
-
-        @requires(Access.VIEWER)
-        def edited(request: gr.Request, stored: Any, *values: Any) -> list[Any]:
-            return outputs(stored, values, request, settle=False)
-
-        @requires(Access.VIEWER)
-        def settled(request: gr.Request, stored: Any, *values: Any) -> list[Any]:
-            return outputs(stored, values, request, settle=True)
-
-        return edited, settled
-
-    def submitted(self, stored: Any, values: Sequence[Any]) -> Any:
+    def submitted(self, sent: Any) -> Run:
         """Start what stands in the form; the run. Raises LabError."""
-        draft = read_draft(stored, self.presets.names)
-        recipe = self.presets.recipe(draft.preset)
-        return self.supervisor.submit(form.recipe_from(recipe, self.fields.typed(recipe, values), draft.preset))
+        return self.supervisor.submit(self._recipe_in(read_draft(sent, self.presets.names)))
 
     # ---- what the form shows
 
-    def filled(self, draft: Draft, request: gr.Request, told: str = "") -> list[Any]:
-        """Updates for ``everything``."""
+    def answer(self, draft: Draft, request: gr.Request, told: str = "", *, chosen: bool = False) -> Updates:
+        """Updates for what a draft changes. ``chosen``: the server chose preset and edits, not the person."""
         if not self.presets.names:
-            empty = say("train.no_presets", language_of(request))
-            return [gr.skip(), "", "", notice(empty, "problem"), *[gr.skip()] * (len(self.everything) - 4)]
+            empty = notice(say("train.no_presets", language_of(request)), "problem")
+            return {self.draft: message(), self.message: empty}
         recipe = self.presets.recipe(draft.preset)
         known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
-        draft = draft.typed(known)
-        fields = self.fields.filled(recipe.algorithm, {**form.entered(recipe), **known}, language_of(request))
-        about = recipe.about_zh if language_of(request) == "zh" else recipe.about_en
-        chosen = self.chooser.shown(draft.preset, language_of(request))
-        return [*self._said(draft, request, told, otherwise=""), *chosen, notice(about, "about"), *fields]
+        draft = draft.typed(form.changes(recipe, known))
+        fills = chosen or draft.shown != draft.preset
+        heard: dict[str, Any] = {"preset": draft.preset, "chosen": chosen or bool(draft.model)}
+        if chosen:
+            heard |= {"edits": draft.of(draft.preset), "before": draft.before.get(draft.preset, {})}
+        updates, wrong = self._said(draft, request, told, fills=fills)
+        waits, missing = self._lines(draft, request, updates, wrong)
+        updates[self.start] = gr.update(interactive=wrong is None and not missing)
+        updates |= self._fields(draft, request, heard, fills=fills)
+        heard |= {"waits": waits.marks, "later": waits.seconds}
+        heard["problem"] = self._beside(wrong, recipe.algorithm, language_of(request))
+        return {self.draft: message(**heard), **updates}
 
-    def _said(self, draft: Draft, request: gr.Request, told: str = "", otherwise: str | None = None) -> list[Any]:
-        """Updates for ``said``: one sentence of what it will do, the command, and what is wrong, if anything is.
+    def _said(self, draft: Draft, request: gr.Request, told: str, *, fills: bool) -> tuple[Updates, LabError | None]:
+        """One sentence of what it will do, the command, and what is wrong, if anything is.
 
         While somebody types, the last sentence that was true stays until the field is mended; of a form that was filled anew it says
         nothing, since it spoke of another recipe.
         """
         language, recipe, edits = language_of(request), self.presets.recipe(draft.preset), draft.of(draft.preset)
-        message = notice(told, "note")
+        updates: Updates = {
+            self.command: form.command(draft.preset, recipe, edits),
+            self.edited_row: gr.update(visible=bool(edits) or draft.can_go_back),
+            self.back: gr.update(visible=draft.can_go_back),
+        }
         try:
-            sentence: Any = notice(plan(form.recipe_from(recipe, edits, draft.preset), language, self._names()), "plan")
+            sentence = plan(self._recipe_in(draft), language, self._names())
         except LabError as error:
-            sentence, message = (
-                gr.skip() if otherwise is None else otherwise,
-                notice(problem(error, language), "problem"),
-            )
-        return [
-            draft.model_dump(),
-            sentence,
-            form.command(draft.preset, recipe, edits),
-            message,
-            gr.update(visible=bool(edits) or draft.can_go_back),
-            gr.update(visible=draft.can_go_back),
-        ]
+            if fills:
+                updates[self.plan] = ""
+            return {**updates, self.message: notice(problem(error, language), "problem")}, error
+        counts = self._counts_as(draft, language)
+        note = " ".join(part for part in (told, counts) if part)
+        return {**updates, self.plan: notice(sentence, "plan"), self.message: notice(note, "note")}, None
 
-    def _recipe_in(self, stored: Any) -> Recipe:
+    def _lines(self, draft: Draft, request: gr.Request, updates: Updates, wrong: LabError | None) -> tuple[Wait, bool]:
+        """Add the lines that take a process of their own: cost, rows, what is missing; when to look again, and whether anything is."""
+        marks = self.supervisor.changes.marks()
+        recipe = self._recipe_in(draft) if wrong is None else None
+        fetch, waits, missing = self.fetch.shown(request, recipe, marks)
+        updates |= fetch
+        if recipe is not None:
+            updates[self.cost.line], more = self.cost.shown(request, recipe, marks, later=draft.asks != "look")
+            waits |= more
+        if not draft.preview:
+            updates[self.preview.rows] = ""
+        elif recipe is not None:
+            updates[self.preview.rows], more = self.preview.looked(request, recipe, marks)
+            waits |= more
+        return waits, missing
+
+    def _fields(self, draft: Draft, request: gr.Request, heard: dict[str, Any], *, fills: bool) -> Updates:
+        """The fields: all of a preset where it is another one, else those that snap to a multiple once a field was left."""
+        recipe, language = self.presets.recipe(draft.preset), language_of(request)
+        counted = form.snapped(recipe, draft.of(draft.preset))
+        if fills:
+            standing = {**form.entered(recipe), **draft.of(draft.preset), **counted}
+            heard["filled"] = {"algorithm": recipe.algorithm, "values": standing}
+            about = recipe.about_zh if language == "zh" else recipe.about_en
+            chooser = self.chooser.shown(draft.preset, language)
+            return {
+                **chooser,
+                self.about: notice(about, "about"),
+                **self.fields.filled(recipe.algorithm, standing, language),
+            }
+        if draft.asks != "settle":
+            return {}
+        heard["snapped"] = counted
+        return self.fields.snapped(recipe.algorithm, counted)
+
+    def _counts_as(self, draft: Draft, language: str) -> str:
+        """Where a figure counts as another one: which, and why."""
+        recipe, edits = self.presets.recipe(draft.preset), draft.of(draft.preset)
+        wanted = {**form.entered(recipe), **edits}
+        labels = {field.path: field.words["label"][language] for field in form.fields(recipe.algorithm)}
+        told = [
+            say(
+                "train.counts_as", language, field=labels[path], value=wanted[path], counted=counted,
+                unit=labels[form.MULTIPLE_OF[path]], size=wanted[form.MULTIPLE_OF[path]],
+            )
+            for path, counted in form.snapped(recipe, edits).items()
+            if counted != wanted[path]
+        ]  # fmt: skip
+        return " ".join(told)
+
+    def _beside(self, wrong: LabError | None, algorithm: str, language: str) -> dict[str, str] | None:
+        """Which field an error is about, and the sentence that stands beside it; None for one that is about no single field."""
+        path = str(wrong.params.get("field", "")) if wrong is not None else ""
+        if wrong is None or path not in {field.path for field in form.fields(algorithm)}:
+            return None
+        return {"field": self.fields.entry(algorithm, path).elem_id, "text": problem(wrong, language)}
+
+    def _recipe_in(self, draft: Draft) -> Recipe:
         """The recipe that stands in a draft. Raises LabError."""
-        draft = read_draft(stored, self.presets.names)
         if draft.preset not in self.presets.by_name:
             raise RecipeError("preset_missing", value=draft.preset, known=", ".join(self.presets.names))
-        return form.recipe_from(self.presets.recipe(draft.preset), draft.of(draft.preset), draft.preset)
+        recipe = self.presets.recipe(draft.preset)
+        known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
+        return form.recipe_from(recipe, form.changes(recipe, known), draft.preset)
 
     def _names(self) -> dict[str, str]:
         return {run.id: run.name for run in self.store.runs()}

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab.ui.light import LIGHT
 from lab.ui.presets import Presets, model_about, model_label, model_of
 
 
@@ -29,11 +30,17 @@ class PresetChooser:
     def everything(self) -> list[Any]:
         return [self.model, self.preset]
 
-    def shown(self, preset: str, language: str) -> list[Any]:
+    def wire(self) -> None:
+        """A click is noted in the browser at once, which then asks with the draft."""
+        self.preset.input(None, [self.preset], js="(preset) => void window.labDraft.choosePreset(preset)", **LIGHT)
+        self.model.input(None, [self.model], js="(model) => void window.labDraft.chooseModel(model)", **LIGHT)
+
+    def shown(self, preset: str, language: str) -> dict[Any, Any]:
         """Updates for ``everything``."""
         chosen = model_of(preset)
         models = [(model_label(model, language), model) for model in self._presets.models]
-        return [
-            gr.update(choices=models, value=chosen, info=model_about(chosen, language), visible=len(models) > 1),
-            gr.update(choices=self._presets.choices(chosen, language), value=preset, visible=True),
-        ]
+        about, offered = model_about(chosen, language), self._presets.choices(chosen, language)
+        return {
+            self.model: gr.update(choices=models, value=chosen, info=about, visible=len(models) > 1),
+            self.preset: gr.update(choices=offered, value=preset, visible=True),
+        }

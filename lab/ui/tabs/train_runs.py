@@ -22,8 +22,12 @@ from lab.ui.components.run_list import run_list
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
+from lab.ui.tabs.train_choices import REWARD
+from lab.ui.tabs.train_next import FOLLOWS
 from lab.ui.text import say
-from lab.ui.words import error_words, rule_words
+from lab.ui.words import error_words, note_words, rule_words
+
+Updates = dict[Any, Any]
 
 # The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
 # once a state; nothing is polled. The value is what the buttons were made for.
@@ -63,6 +67,8 @@ class TrainRuns:
                 self.stop_now = _button(i18n, "stop_now", variant="stop", classes=OWNER_ONLY)
                 self.cancel = _button(i18n, "cancel", classes=OWNER_ONLY)
                 self.resume = _button(i18n, "resume", classes=OWNER_ONLY)
+                self.go_on = _button(i18n, "continue_run", classes=OWNER_ONLY)
+                self.ppo = _button(i18n, "ppo_with", classes=OWNER_ONLY)
                 self.load = _button(i18n, "load")
                 self.rename = _button(i18n, "rename", classes=OWNER_ONLY)
                 self.delete = _button(i18n, "delete", variant="stop", classes=OWNER_ONLY)
@@ -75,7 +81,7 @@ class TrainRuns:
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
             self.message = gr.HTML(elem_id="run-message")
-            self.curves = live_curves(errors=error_words(), rules=rule_words(), elem_id="curves")
+            self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
     def wire(self, blocks: gr.Blocks) -> None:
@@ -106,75 +112,95 @@ class TrainRuns:
     @property
     def everything(self) -> list[Any]:
         """What a change of the selected run or of its state changes."""
-        rows = [self.rename_row, self.delete_row]
         head = [self.selected, self.list, self.watch, self.panel, self.title, self.message, self.curves]
-        return [*head, *rows, *self.buttons]
+        return [*head, *self.rows, *self.buttons]
+
+    @property
+    def rows(self) -> list[Any]:
+        """What asks for a name, or once more before deleting."""
+        return [self.rename_row, self.delete_row]
 
     @property
     def buttons(self) -> list[gr.Button]:
-        return [self.groups, self.stop, self.stop_now, self.cancel, self.resume, self.load, self.delete]
+        return [
+            self.groups,
+            self.stop,
+            self.stop_now,
+            self.cancel,
+            self.resume,
+            self.go_on,
+            self.ppo,
+            self.load,
+            self.delete,
+        ]
 
     # ---- what was clicked
 
     @requires(Access.VIEWER)
-    def opened(self, request: gr.Request, selected: Any) -> list[Any]:
+    def opened(self, request: gr.Request, selected: Any) -> Updates:
         """The page was loaded: the run that was last looked at, else the newest."""
         return self.show(str(request.query_params.get("run") or selected or ""))
 
     @requires(Access.VIEWER)
-    def picked(self, event: gr.EventData) -> list[Any]:
+    def picked(self, event: gr.EventData) -> Updates:
         """A run was selected in the list."""
         return self.show(str(event._data.get("run", "")))
 
     @requires(Access.VIEWER)
-    def changed(self, selected: Any) -> list[Any]:
+    def changed(self, selected: Any) -> Updates:
         """The state of the selected run changed: other buttons make sense now."""
-        updates = self.show(str(selected))
-        updates[self.everything.index(self.curves)] = gr.skip()
-        return updates
+        return self.show(str(selected), curves=False)
 
     @requires(Access.OWNER)
-    def stopped(self, request: gr.Request, selected: Any) -> list[Any]:
+    def stopped(self, request: gr.Request, selected: Any) -> Updates:
         """Stop at the end of the step, with a checkpoint."""
         return self._do(request, selected, self.supervisor.stop, "stopping")
 
     @requires(Access.OWNER)
-    def stopped_now(self, request: gr.Request, selected: Any) -> list[Any]:
+    def stopped_now(self, request: gr.Request, selected: Any) -> Updates:
         """End the worker."""
         return self._do(request, selected, lambda run_id: self.supervisor.stop(run_id, now=True), "stopped_now")
 
     @requires(Access.OWNER)
-    def cancelled(self, request: gr.Request, selected: Any) -> list[Any]:
+    def cancelled(self, request: gr.Request, selected: Any) -> Updates:
         """Take a queued run out of the queue."""
         return self._do(request, selected, self.supervisor.cancel, "cancelled")
 
     @requires(Access.OWNER)
-    def resumed(self, request: gr.Request, selected: Any) -> list[Any]:
+    def resumed(self, request: gr.Request, selected: Any) -> Updates:
         """Go on from the last checkpoint."""
         return self._do(request, selected, self.supervisor.resume, "resumed", reopen=True)
 
     @requires(Access.OWNER)
-    def deleted(self, request: gr.Request, selected: Any) -> list[Any]:
+    def deleted(self, request: gr.Request, selected: Any) -> Updates:
         """Delete the run, once it was asked again."""
         return self._do(request, selected, self.supervisor.delete, "deleted")
 
     @requires(Access.OWNER)
-    def renamed(self, request: gr.Request, selected: Any, name: Any) -> list[Any]:
+    def renamed(self, request: gr.Request, selected: Any, name: Any) -> Updates:
         """Give the run another name."""
         return self._do(request, selected, lambda run_id: self.store.rename_run(run_id, str(name)), "renamed")
 
     @requires(Access.OWNER)
-    def ask_delete(self, request: gr.Request, selected: Any) -> list[Any]:
+    def ask_delete(self, request: gr.Request, selected: Any) -> Updates:
         """Ask before deleting."""
         run = self.find(selected)
         sentence = say("train.delete_sure", language_of(request), name=run.name) if run else ""
-        return [html.escape(sentence), gr.update(visible=run is not None), gr.update(visible=False)]
+        return {
+            self.sure: html.escape(sentence),
+            self.delete_row: gr.update(visible=run is not None),
+            self.rename_row: gr.update(visible=False),
+        }
 
     @requires(Access.OWNER)
-    def ask_name(self, selected: Any) -> list[Any]:
+    def ask_name(self, selected: Any) -> Updates:
         """Show the field for another name."""
         run = self.find(selected)
-        return [run.name if run else "", gr.update(visible=run is not None), gr.update(visible=False)]
+        return {
+            self.name: run.name if run else "",
+            self.rename_row: gr.update(visible=run is not None),
+            self.delete_row: gr.update(visible=False),
+        }
 
     # ---- what is shown
 
@@ -185,37 +211,52 @@ class TrainRuns:
         except LabError:
             return None
 
-    def show(self, run_id: str, message: str = "", fresh: str = "") -> list[Any]:
-        """Updates for ``everything``; without that run, the newest. ``fresh`` makes the curves read the run again."""
+    def show(self, run_id: str, message: str = "", fresh: str = "", *, curves: bool = True) -> Updates:
+        """Updates for ``everything``; without that run, the newest. ``fresh`` makes the curves read the run again, and without
+        ``curves`` they stay as they are."""
         run = self.find(run_id) or next(iter(self.store.runs()), None)
         if run is None:
-            hidden = [gr.update(visible=False)] * (2 + len(self.buttons))
-            return ["", "{}", "{}", gr.update(visible=False), "", message, "{}", *hidden]
-        groups = run.algorithm in WITH_GROUPS and run.started is not None
-        makes_sense = {
-            self.groups: groups,
+            hidden = {part: gr.update(visible=False) for part in (self.panel, *self.rows, *self.buttons)}
+            return {
+                self.selected: "",
+                self.list: "{}",
+                self.watch: "{}",
+                self.title: "",
+                self.message: message,
+                self.curves: "{}",
+            } | hidden
+        updates: Updates = {
+            self.selected: run.id,
+            self.list: json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
+            self.watch: json.dumps({"run": run.id, "state": run.state}),
+            self.panel: gr.update(visible=True),
+            self.title: f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
+            self.message: message,
+            **{row: gr.update(visible=False) for row in self.rows},
+            **{button: gr.update(visible=visible) for button, visible in self._makes_sense(run).items()},
+        }
+        if curves:
+            updates[self.curves] = json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})})
+        return updates
+
+    def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
+        """Which buttons do something for a run as it is now."""
+        has_model = run.state.ended and (self.store.folder(run.id).path / "model").is_dir()
+        return {
+            self.groups: run.algorithm in WITH_GROUPS and run.started is not None,
             self.stop: run.state is RunState.RUNNING,
             self.stop_now: run.state is RunState.RUNNING,
             self.cancel: run.state is RunState.QUEUED,
             self.resume: run.state.resumable,
+            self.go_on: has_model and run.algorithm in FOLLOWS,
+            self.ppo: has_model and run.algorithm == REWARD,
             self.load: True,
             self.delete: run.state.ended,
         }
-        return [
-            run.id,
-            json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
-            json.dumps({"run": run.id, "state": run.state}),
-            gr.update(visible=True),
-            f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
-            message,
-            json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})}),
-            *[gr.update(visible=False)] * 2,
-            *[gr.update(visible=makes_sense[button]) for button in self.buttons],
-        ]
 
     def _do(
         self, request: gr.Request, selected: Any, act: Callable[[str], Any], told: str, *, reopen: bool = False
-    ) -> list[Any]:
+    ) -> Updates:
         """Do one thing with the selected run, and say what came of it."""
         language, run = language_of(request), self.find(selected)
         try:
@@ -226,10 +267,8 @@ class TrainRuns:
         except LabError as error:
             reopen = False
             message = notice(problem(error, language), "problem")
-        updates = self.show(str(selected), message, fresh=f"{run.state}-{run.queued}" if reopen and run else "")
-        if not reopen and self.find(selected):
-            updates[self.everything.index(self.curves)] = gr.skip()
-        return updates
+        fresh = f"{run.state}-{run.queued}" if reopen and run else ""
+        return self.show(str(selected), message, fresh, curves=reopen or self.find(selected) is None)
 
 
 WITH_GROUPS = ("grpo", "ppo")

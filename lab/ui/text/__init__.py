@@ -52,6 +52,21 @@ def _worded(value: object, locale: str) -> object:
     return value
 
 
+def word_note(note: Mapping[str, Any], locale: str = "en") -> str:
+    """One sentence for a note (``lab/core/notes.py``) as it is stored. A reason within it (``why``) is worded as rows left out are."""
+    key, params = str(note.get("key")), dict(note.get("params") or {})
+    if "why" in params:
+        params["why"] = say(f"left_out.{params['why']}", locale, detail=params.get("detail", ""))
+    return say(key if "." in key else f"note.{key}", locale, **params)
+
+
+def with_mend(note: Mapping[str, Any], locale: str = "en") -> str:
+    """The same, and what to type to mend it, where a setting does."""
+    sentence = word_note(note, locale)
+    line = " ".join(f"--set {name}={value}" for name, value in (note.get("mend") or {}).items())
+    return f"{sentence}{say('note_mend.line', locale, line=line)}" if line else sentence
+
+
 def system_locale(environment: Mapping[str, str] = os.environ) -> str:
     """The language of the terminal, by the usual variables."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):

@@ -14,22 +14,29 @@ import gradio as gr
 
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("series.js", "chart.js", "status.js", "warnings.js", "view.js")
+SCRIPTS = ("series.js", "chart.js", "status.js", "notes.js", "warnings.js", "view.js")
 
 Words = Mapping[str, Mapping[str, str]]
 
 
 def live_curves(
-    value: str = "{}", *, errors: Words | None = None, rules: Words | None = None, lang: str = "", **options: Any
+    value: str = "{}",
+    *,
+    errors: Words | None = None,
+    notes: Words | None = None,
+    rules: Words | None = None,
+    lang: str = "",
+    **options: Any,
 ) -> gr.HTML:
     """Status, curves and log of one run.
 
-    ``errors`` holds the sentences of errors with ``{param}`` holes and ``rules`` the rules' labels, each ``{"en": {…}, "zh":
+    ``errors`` and ``notes`` hold the sentences of errors and notes with ``{param}`` holes, ``rules`` the rules' labels, each ``{"en": {…}, "zh":
     {…}}``. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "live-curves", *SCRIPTS)
     words = {
         "errors": json.dumps(errors or {}, ensure_ascii=False),
+        "notes": json.dumps(notes or {}, ensure_ascii=False),
         "rules": json.dumps(rules or {}, ensure_ascii=False),
     }
     return gr.HTML(value, lang=lang, **words, **parts, **options)

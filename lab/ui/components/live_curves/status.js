@@ -38,7 +38,10 @@ class Status {
     if (run.state === "queued") return isNumber(run.queue_position) ? word("queue", { n: run.queue_position }) : word("queue_soon");
     if (run.state !== "running") return "";
     if (isNumber(run.stop_at_step)) return word("stopping", { step: run.stop_at_step });
-    return run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
+    const stage = run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
+    if (!run.step_part || !hasWord("part_" + run.step_part)) return stage;
+    const share = isNumber(run.step_fraction) ? ` ${Math.round(100 * run.step_fraction)} %` : "";
+    return `${stage} · ${word("part_" + run.step_part)}${share}`;
   }
 
   seconds(run) {
@@ -61,7 +64,7 @@ class Status {
     const facts = [];
     const { result } = run;
     const active = run.state === "running";
-    if (active) facts.push(isNumber(run.seconds_left) ? word("left", { time: spell(run.seconds_left) }) : word("left_unknown"));
+    if (active) facts.push(isNumber(run.seconds_left) ? word(run.seconds_left_rough ? "left_rough" : "left", { time: spell(run.seconds_left) }) : word("left_unknown"));
     if (active && isNumber(run.tokens_per_second)) facts.push(word("speed", { n: Math.round(run.tokens_per_second).toLocaleString("en-US") }));
     const took = this.seconds(run);
     if (!active && isNumber(took)) facts.push(word("took", { time: spell(took) }));

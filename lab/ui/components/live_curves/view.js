@@ -26,6 +26,7 @@ class LiveCurves {
     this.names = "";
     this.empty = make("div", { class: "empty", role: "status" });
     this.status = new Status();
+    this.notes = new Notes();
     this.warnings = new Warnings();
     this.slider = make("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.weight, "aria-label": word("smoothing") });
     this.slider.addEventListener("input", () => {
@@ -44,7 +45,7 @@ class LiveCurves {
     });
     this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
     this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
-    this.body = make("div", { class: "body" }, this.status.node, this.warnings.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
+    this.body = make("div", { class: "body" }, this.status.node, this.notes.node, this.warnings.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
     this.root.replaceChildren(this.empty, this.body);
     this.grid.addEventListener("pointermove", (event) => {
       const node = event.target.closest(".chart");
@@ -125,6 +126,7 @@ class LiveCurves {
     }
     mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);
+    this.notes.show(this.summary.notes);
     this.warnings.show(this.run, this.summary.warnings);
     this.showLog();
     return this.showCharts();

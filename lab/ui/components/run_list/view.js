@@ -1,7 +1,8 @@
-// The list of runs: what each is doing, what it learned, which is selected. It asks again only while a run is active and the
-// page is looked at; selecting a row tells Python (event `select`, data {run}).
+// The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream says that runs
+// came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells Python (event `select`, data {run}).
 
-const LIST_PAUSE = 3000;
+const LIST_PAUSE = 3000; // at most so often, however fast a run is
+const LIST_FOLLOWS = ["runs", "progress"];
 
 class Row {
   constructor(onSelect) {
@@ -71,11 +72,23 @@ class RunList {
     this.rows = [];
     this.runs = null;
     this.build();
+    this.askSoon = spaced(() => this.visible && this.ask(), LIST_PAUSE);
+    this.endWait = () => {};
     watchSight(root, (visible) => {
       this.visible = visible;
       if (visible) this.ask();
-      else clearTimeout(this.timer);
     });
+  }
+
+  // The marks of this moment: when one of them is no longer true, the list is asked for again.
+  waitFrom(marks) {
+    this.endWait();
+    if (window.labChanges) this.endWait = window.labChanges.wait(marks, () => this.askSoon());
+  }
+
+  marks() {
+    const known = window.labChanges ? window.labChanges.marks : {};
+    return Object.fromEntries(LIST_FOLLOWS.map((topic) => [topic, known[topic]]));
   }
 
   build() {
@@ -87,8 +100,8 @@ class RunList {
   }
 
   async ask() {
-    clearTimeout(this.timer);
     const turn = (this.turn = (this.turn || 0) + 1);
+    const before = this.marks();
     try {
       const answer = await fetchJson("api/runs");
       if (turn !== this.turn) return;
@@ -99,8 +112,7 @@ class RunList {
       this.failed = true;
     }
     this.show();
-    const active = this.failed || this.runs.some((run) => ACTIVE.includes(run.state));
-    if (active && this.visible) this.timer = setTimeout(() => this.ask(), LIST_PAUSE);
+    this.waitFrom(this.failed ? { runs: undefined } : before); // after a failure: soon again, whatever the marks say
   }
 
   show() {

@@ -11,8 +11,7 @@ from lab.core.recipes import DpoRecipe, RmRecipe
 from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
-from lab.training import dpo, rm
-from lab.training.agreement import encode
+from lab.training.algorithms import dpo, rm
 from lab.training.base import Loaded, lora_config
 from lab.training.lengths import lengths_of
 from lab.training.reporter import Reporter
@@ -61,22 +60,22 @@ def test_dpo_equals_the_formula(tmp_path, make_model, tokenizer, beta):
         reference = sums_of_logps(trainer.model, ids, mask, completion)
     chosen, rejected = np.split(beta * (policy - reference), 2)
     assert loss == pytest.approx(-log_sigmoid(chosen - rejected).mean(), rel=1e-4, abs=1e-5)
-    logged = {name: values[-1] for name, values in trainer._metrics["train"].items()}
-    assert logged["rewards/chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
-    assert logged["rewards/rejected"] == pytest.approx(rejected.mean(), abs=1e-4)
-    assert logged["rewards/margins"] == pytest.approx((chosen - rejected).mean(), abs=1e-4)
-    assert logged["rewards/accuracies"] == pytest.approx((chosen > rejected).mean())
+    logged = trainer.metrics.take()
+    assert logged["reward_chosen"] == pytest.approx(chosen.mean(), abs=1e-4)
+    assert logged["reward_rejected"] == pytest.approx(rejected.mean(), abs=1e-4)
+    assert logged["margin"] == pytest.approx((chosen - rejected).mean(), abs=1e-4)
+    assert logged["accuracy"] == pytest.approx((chosen > rejected).mean())
     assert abs(chosen - rejected).max() > 0.01, "equal rewards would prove nothing"
 
 
-def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer):
+def test_the_reward_models_loss_is_bradley_terry(tmp_path, make_model, tokenizer, tokens):
     from trl import RewardConfig, RewardTrainer
 
     scorer = make_scorer(make_model, tokenizer)
     pairs = preferences(Split.TRAIN, 2, 16)
     task = make_task(tmp_path, RmRecipe(steps=1, batch_size=16, training="full"), scorer, tokenizer)
-    chosen = rm.scores(scorer, tokenizer, [(row["prompt"], row["chosen"]) for row in pairs], rows=5)
-    rejected = rm.scores(scorer, tokenizer, [(row["prompt"], row["rejected"]) for row in pairs], rows=32)
+    chosen = rm.scores(scorer, tokens, [(row["prompt"], row["chosen"]) for row in pairs], rows=5)
+    rejected = rm.scores(scorer, tokens, [(row["prompt"], row["rejected"]) for row in pairs], rows=32)
     expected = -log_sigmoid(chosen - rejected).mean()
     task.dataset.train[:] = pairs
     arguments = RewardConfig(**task.arguments(per_device_train_batch_size=16))
@@ -106,11 +105,11 @@ def make_scorer(make_model, tokenizer):
     return scorer
 
 
-def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer):
+def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer, tokens):
     scorer = make_scorer(make_model, tokenizer)
     texts = [(row["prompt"], row["chosen"]) for row in preferences(Split.TRAIN, 4, 12)]
-    together = rm.scores(scorer, tokenizer, texts, rows=12)
-    alone = rm.scores(scorer, tokenizer, texts, rows=1)
+    together = rm.scores(scorer, tokens, texts, rows=12)
+    alone = rm.scores(scorer, tokens, texts, rows=1)
     assert together == pytest.approx(alone, abs=1e-5)
     assert together.std() > 0.01
 
@@ -137,7 +136,7 @@ def test_measuring_takes_no_more_rows_at_once_than_an_update_as_the_estimate_has
     )
     rm.measure(task)
     handle.remove()
-    assert max(seen) == at_once == lengths_of(recipe, task.dataset, tokenizer).held_out and sum(seen) == 2 * 40
+    assert max(seen) == at_once == lengths_of(recipe, task.dataset, task.tokens).held_out and sum(seen) == 2 * 40
 
 
 def test_dpos_held_out_pairs_are_measured_by_the_formula_and_tie_at_the_start(tmp_path, make_model, tokenizer):
@@ -157,7 +156,8 @@ def test_dpos_held_out_pairs_are_measured_by_the_formula_and_tie_at_the_start(tm
     for row in task.dataset.held_out_pairs[:20]:
         sides = []
         for side in ("chosen", "rejected"):
-            ids, begin = encode(tokenizer, row["prompt"], row[side])
+            encoded = task.tokens.encode(row["prompt"], row[side])
+            ids, begin = encoded.ids, encoded.begin
             mask = torch.ones(1, len(ids), dtype=torch.long)
             written = torch.arange(len(ids)).unsqueeze(0) >= begin
             policy = sums_of_logps(model, torch.tensor([ids]), mask, written)

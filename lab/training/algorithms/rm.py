@@ -2,10 +2,15 @@
 
 Loss (Bradley–Terry; Ouyang et al., arXiv 2203.02155, eq. 1)::
 
-    L = −log σ( r(x, chosen) − r(x, rejected) )
+    L = −mean log σ( r(x, chosen) − r(x, rejected) )
 
-Trainer: trl's RewardTrainer, as it is. The head has one output and stands on the policy's own base, as an adapter by default,
-so that PPO can hold policy, reference, reward and value on one base.
+The head has one output and stands on the policy's own base, as an adapter by default, so that PPO can hold policy, reference, reward and
+value on one base.
+
+Departures from trl's RewardTrainer:
+
+1. The mean is over the step's pairs, not a mean of its micro-batches' means.
+2. Rows are tokenised when a batch asks for them, not all of them before the first step.
 """
 
 from __future__ import annotations
@@ -21,8 +26,18 @@ from trl import RewardConfig, RewardTrainer
 
 from lab.core.recipes import RmRecipe, micro_batch
 from lab.data.turns import Prompt
+from lab.training.algorithms import losses
 from lab.training.base import Loaded, load_scorer
-from lab.training.task import Task, as_answer, as_conversation
+from lab.training.model_checks import context_of
+from lab.training.rows import scored_pair
+from lab.training.scorer import rows_to_score
+from lab.training.step_trainer import Batch, LazyRows, StepTrainer, pairs_in
+from lab.training.task import Task
+from lab.training.tokens import Tokens
+
+
+class ScoreTrainer(StepTrainer, RewardTrainer):
+    """trl's loop with the loss below."""
 
 
 def prepare(task: Task) -> Loaded:
@@ -30,8 +45,8 @@ def prepare(task: Task) -> Loaded:
     return load_scorer(task.recipe, task.home)
 
 
-def train(task: Task) -> None:
-    """Train the model in place."""
+def build_trainer(task: Task) -> ScoreTrainer:
+    """The trainer of a task."""
     recipe: RmRecipe = task.recipe
     size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
     arguments = RewardConfig(
@@ -39,20 +54,36 @@ def train(task: Task) -> None:
             per_device_train_batch_size=size,
             gradient_accumulation_steps=recipe.batch_size // size,
             max_length=recipe.max_length,
+            remove_unused_columns=False,
         )
     )
-    rows = [
-        {
-            "prompt": as_conversation(row["prompt"]),
-            "chosen": as_answer(row["chosen"]),
-            "rejected": as_answer(row["rejected"]),
-        }
-        for row in task.dataset.train
-    ]
-    trainer = RewardTrainer(
-        model=task.model, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=task.tokenizer
+    rows = LazyRows(task.dataset.train, lambda row: scored_pair(task.tokens, row, recipe))
+    return ScoreTrainer(
+        recipe=recipe,
+        loss=loss,
+        size_of=pairs_in,
+        rows=rows,
+        model=task.model,
+        args=arguments,
+        train_dataset=Dataset.from_list([rows[0]]),
+        processing_class=task.tokenizer,
     )
-    task.run(trainer)
+
+
+def loss(trainer: ScoreTrainer, model: Any, batch: Batch) -> torch.Tensor:
+    """L of the step, the part of one micro-batch, whose first half are chosen and whose second half rejected."""
+    output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
+    chosen, rejected = output.logits.squeeze(-1).float().chunk(2)
+    trainer.metrics.mean("accuracy", chosen > rejected)
+    trainer.metrics.mean("margin", chosen - rejected)
+    trainer.metrics.mean("mean_reward", output.logits)
+    trainer.metrics.train_on(batch["attention_mask"])
+    return losses.bradley_terry(chosen, rejected).sum() / trainer.step_size(batch)
+
+
+def train(task: Task) -> None:
+    """Train the model in place."""
+    task.run(build_trainer(task))
 
 
 def measure(task: Task) -> dict[str, Any] | None:
@@ -66,7 +97,7 @@ def measure(task: Task) -> dict[str, Any] | None:
     recipe: RmRecipe = task.recipe
     texts = [(row["prompt"], row[side]) for row in pairs for side in ("chosen", "rejected")]
     rows = 2 * micro_batch(recipe.batch_size, recipe.micro_batch_size)  # as many as an update has
-    chosen, rejected = scores(task.model, task.tokenizer, texts, rows=rows).reshape(-1, 2).T
+    chosen, rejected = scores(task.model, task.tokens, texts, rows=rows).reshape(-1, 2).T
     right = chosen > rejected
     by_category: dict[str, list[bool]] = defaultdict(list)
     for row, is_right in zip(pairs, right, strict=True):
@@ -82,24 +113,18 @@ def measure(task: Task) -> dict[str, Any] | None:
     }
 
 
-def scores(model: Any, tokenizer: Any, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> np.ndarray:
+def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, rows: int) -> np.ndarray:
     """r(x, y) for each (prompt, completion), shape (len(texts),). No forward pass has more than ``rows``; the longest come first."""
-    conversations = [[*as_conversation(prompt), *as_answer(text)] for prompt, text in texts]
-    order = sorted(range(len(texts)), key=lambda place: -len(str(texts[place])))  # like lengths together: less padding
+    whole = rows_to_score(tokens, texts, context_of(model.config))
+    order = sorted(range(len(texts)), key=lambda place: -len(whole[place]))  # like lengths together: less padding
     found = np.zeros(len(texts))
     training = model.training
     model.eval()
     for start in range(0, len(order), rows):
         places = order[start : start + rows]
-        inputs = tokenizer.apply_chat_template(
-            [conversations[place] for place in places],
-            return_dict=True,
-            return_tensors="pt",
-            padding=True,
-            padding_side="right",
-        ).to(model.device)
+        ids, mask = (batch.to(model.device) for batch in tokens.padded([whole[place] for place in places]))
         with torch.no_grad():
-            output = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            output = model(input_ids=ids, attention_mask=mask)
         found[places] = output.logits.squeeze(-1).float().cpu().numpy()
     model.train(training)
     return found

@@ -1,7 +1,9 @@
 """Pretraining: next-token prediction from scratch, stage 1 of the course.
 
-Loss: −mean log π(y_t | y_<t) over every token of every text. The texts are the lab's own (``lab/tasks/equations.py``); held-out
-problems are in none of them. Trainer: transformers' own.
+Loss: the cross-entropy, −mean log π(y_t | y_<t), over every token of every text. The texts are the lab's own
+(``lab/tasks/equations.py``); held-out problems are in none of them.
+
+Departures from transformers' Trainer: none but where the formula stands.
 """
 
 from __future__ import annotations
@@ -11,26 +13,17 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import TrainingArguments
 
 from lab.core.recipes import PretrainRecipe
 from lab.tasks.equations import pretraining_texts
+from lab.training.algorithms import losses
 from lab.training.base import Loaded, choose_device
+from lab.training.step_trainer import Batch, StepTrainer
 from lab.training.task import Task
 from lab.training.tiny_llama import ASSISTANT, END, USER, build_model, build_tokenizer
 
 TOKENIZER_TEXTS = 5_000
-
-
-class CountingTrainer(Trainer):
-    """transformers' trainer, which also tells the reporter how many tokens it trains; the loader runs ahead of it."""
-
-    reporter: Any = None
-
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if model.training:
-            self.reporter.tokens_trained += int(inputs["attention_mask"].sum())
-        return super().compute_loss(model, inputs, *args, **kwargs)
 
 
 class Texts(Dataset):  # type: ignore[type-arg]
@@ -59,24 +52,43 @@ def prepare(task: Task) -> Loaded:
     return Loaded(build_model(recipe, tokenizer).to(device), tokenizer, device, fresh_adapter=False)
 
 
-def train(task: Task) -> None:
-    """Train the model in place."""
+def build_trainer(task: Task) -> StepTrainer:
+    """The trainer of a task."""
     recipe: PretrainRecipe = task.recipe
     pad = task.tokenizer.pad_token_id
 
-    def collate(rows: list[list[int]]) -> dict[str, torch.Tensor]:
+    def collate(rows: list[list[int]]) -> Batch:
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), pad)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
         for index, row in enumerate(rows):
             ids[index, : len(row)] = torch.tensor(row)
             mask[index, : len(row)] = 1
-        return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
+        return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, losses.IGNORED)}
 
     arguments = TrainingArguments(
         **task.arguments(per_device_train_batch_size=recipe.batch_size, adam_beta2=0.99, remove_unused_columns=False)
     )
-    texts = Texts(task.tokenizer, recipe, recipe.steps * recipe.batch_size)
-    trainer = CountingTrainer(task.model, arguments, train_dataset=texts, data_collator=collate)
-    trainer.reporter = task.reporter
-    task.run(trainer)
+    return StepTrainer(
+        recipe=recipe,
+        loss=loss,
+        size_of=lambda batch: int(batch["attention_mask"][:, 1:].sum()),
+        model=task.model,
+        args=arguments,
+        train_dataset=Texts(task.tokenizer, recipe, recipe.steps * recipe.batch_size),
+        data_collator=collate,
+    )
+
+
+def loss(trainer: StepTrainer, model: Any, batch: Batch) -> torch.Tensor:
+    """L of the step: a mean over its tokens but the first of each text, which nothing comes before."""
+    mask = batch["attention_mask"]
+    logits = model(input_ids=batch["input_ids"], attention_mask=mask).logits
+    logps = losses.next_token_logps(logits, batch["labels"])[:, :-1]
+    trainer.metrics.train_on(mask)
+    return losses.cross_entropy(logps, mask[:, 1:], tokens=trainer.step_size(batch))
+
+
+def train(task: Task) -> None:
+    """Train the model in place."""
+    task.run(build_trainer(task))

@@ -14,8 +14,9 @@ from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, prompts
+from lab.training.algorithms.losses import clipped_value_loss, gae, whiten
+from lab.training.algorithms.ppo import build_trainer, critic_loss, score
 from lab.training.base import Loaded, lora_config
-from lab.training.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.ppo_tokens import joined
 from lab.training.reporter import Reporter
 from lab.training.roles import POLICY, VALUE
@@ -62,8 +63,8 @@ def test_whitening_gives_mean_0_and_deviation_1_over_real_tokens(seed):
 def test_the_value_loss_takes_the_worse_of_clipped_and_unclipped(triples, clip):
     values, old, returns = (np.array(column) for column in zip(*triples, strict=True))
     clipped = old + np.clip(values - old, -clip, clip)
-    expected = np.maximum((values - returns) ** 2, (clipped - returns) ** 2)
-    found = value_loss(torch.tensor(values), torch.tensor(old), torch.tensor(returns), clip)
+    expected = 0.5 * np.maximum((values - returns) ** 2, (clipped - returns) ** 2)
+    found = clipped_value_loss(torch.tensor(values), torch.tensor(old), torch.tensor(returns), clip)
     assert found.numpy() == pytest.approx(expected)
 
 
@@ -112,8 +113,8 @@ def random_rollout(double, rng):
         "completion_ids": ids[:, prompt:],
         "completion_mask": torch.tensor(mask),
         "index": torch.arange(rows),
-        "num_items_in_batch": torch.tensor(int(mask.sum())),
-        "share": 1.0,
+        "step_tokens": torch.tensor(int(mask.sum())),
+        "step_rows": torch.tensor(rows),
     }
     return batch, mask.astype(float), policy, reference
 
@@ -157,7 +158,7 @@ def test_policy_and_critic_losses_equal_a_float64_reference_token_by_token(ppo_t
     ratio, recipe = np.exp(policy - old), ppo_trainer.recipe
     clipped = np.clip(ratio, 1 - recipe.epsilon_low, 1 + recipe.epsilon_high)
     expected = -(np.minimum(ratio * advantages, clipped * advantages) * mask).sum() / mask.sum()
-    loss = ppo_trainer._compute_loss(ppo_trainer.model, batch).item()
+    loss = ppo_trainer.compute_loss(ppo_trainer.model, batch).item()
     assert loss == pytest.approx(expected, rel=2e-5, abs=5e-6)
 
     near = old_values + np.clip(values - old_values, -recipe.value_clip, recipe.value_clip)
@@ -165,7 +166,7 @@ def test_policy_and_critic_losses_equal_a_float64_reference_token_by_token(ppo_t
     expected = 0.5 * (worse * mask).sum() / mask.sum()
     ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
     attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
-    found = ppo_trainer._critic_loss(ppo_trainer.roles.values(ids, attention, mask.shape[1]), batch).item()
+    found = critic_loss(ppo_trainer, ppo_trainer.roles.values(ids, attention, mask.shape[1]), batch).item()
     assert found == pytest.approx(recipe.value_coefficient * expected, rel=2e-5, abs=5e-6)
 
 
@@ -175,12 +176,10 @@ def test_a_rollout_is_scored_as_the_formulas_say(ppo_trainer, double, seed):
     rng = np.random.default_rng(seed)
     batch, mask, policy, reference = random_rollout(double, rng)
     rewards = rng.normal(size=len(mask))
-    ppo_trainer._rewards = [Reward(value, {}) for value in rewards]
+    scored_by_rules = [Reward(value, {}) for value in rewards]
     texts = [""] * len(mask)
-    ppo_trainer.rollout = Rollout(
-        [{"prompt": [{"content": ""}]}] * len(mask), texts, [0] * len(mask), ppo_trainer._rewards
-    )
-    scored = ppo_trainer._score_rollout(batch)
+    ppo_trainer.rollout = Rollout([{"prompt": [{"content": ""}]}] * len(mask), texts, [0] * len(mask), scored_by_rules)
+    scored = score(ppo_trainer, batch)
 
     recipe = ppo_trainer.recipe
     values = values_in_double(double, batch, ppo_trainer.model.value_head.weight.detach())
@@ -234,7 +233,8 @@ def test_a_head_on_the_policy_learns_as_a_critic_of_its_own_does_where_both_see_
         assert torch.allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-7), name
     losses = [trainer.state.log_history[0]["loss"] for trainer in (own, trunk)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6), "what is logged is the policy's loss"
-    assert own.value_metrics["value_loss"] == pytest.approx(trunk.value_metrics["value_loss"], rel=1e-5)
+    critics = [trainer.state.log_history[0]["value_loss"] for trainer in (own, trunk)]
+    assert critics[0] == pytest.approx(critics[1], rel=1e-5) and critics[0] > 0
 
 
 def test_a_head_on_the_policy_teaches_the_policys_states(make_trainer):
@@ -274,14 +274,15 @@ def test_each_trained_role_is_clipped_by_its_own_norm(ppo_trainer):
     assert norm_of(policy) == pytest.approx(before["policy"]), "a loud critic leaves the policy alone"
     assert norm_of(critic) == pytest.approx(ppo_trainer.args.max_grad_norm, rel=1e-4)
     assert float(logged) == pytest.approx(before["policy"])
-    assert ppo_trainer.value_metrics["critic_grad_norm"] == pytest.approx(before["critic"])
+    assert ppo_trainer.metrics.take()["critic_grad_norm"] == pytest.approx(before["critic"])
 
 
 def test_both_norms_are_logged(ppo_trainer):
     ppo_trainer.train()
     norms = [line["grad_norm"] for line in ppo_trainer.state.log_history if "grad_norm" in line]
     assert len(norms) == 2 and all(norm > 0 for norm in norms)
-    assert ppo_trainer.value_metrics["critic_grad_norm"] > 0
+    critic = [line["critic_grad_norm"] for line in ppo_trainer.state.log_history if "critic_grad_norm" in line]
+    assert len(critic) == 2 and all(norm > 0 for norm in critic)
 
 
 def test_a_line_holds_each_token_and_what_its_advantage_was_made_of(ppo_trainer):

@@ -1,0 +1,23 @@
+"""Notes: what is worth saying of a run before it starts, or once it has ended. A note is a key and its parameters.
+
+The words stand in ``lab/ui/text`` under ``note``. Refusals are errors (``lab/errors.py``) and not notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence. ``mend`` holds the settings that would change what it says, by their names in the recipe."""
+
+    key: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    mend: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that is stored and sent: ``{"key", "params", "mend"}``."""
+        return {"key": self.key, "params": dict(self.params), "mend": dict(self.mend)}

@@ -1,0 +1,77 @@
+// What an open page follows (`GET /api/changes`): one event stream for the whole page, closed while the browser tab is hidden.
+// Whoever waits for something gives the marks that it was told, and is called once when one of them is no longer true.
+window.labChanges = (() => {
+  const FEW_FAILURES = 3;
+  const POLL = 5000; // where streams do not get through, and only while somebody waits
+  const marks = {};
+  const listeners = new Set();
+  let stream = null;
+  let timer = null;
+  let failures = 0;
+
+  const address = () => {
+    const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
+    return location.origin + new URL(root, location.href).pathname.replace(/\/+$/, "") + "/api/changes";
+  };
+  const take = (changed) => {
+    failures = 0;
+    Object.assign(marks, changed);
+    for (const listener of [...listeners]) listener();
+  };
+  const halt = () => {
+    if (stream) stream.close();
+    stream = null;
+    clearTimeout(timer);
+    timer = null;
+  };
+  const later = (pause) => {
+    timer = setTimeout(() => {
+      timer = null;
+      begin();
+    }, pause);
+  };
+  const ask = async () => {
+    try {
+      const answer = listeners.size ? await fetch(address(), { headers: { Accept: "application/json" } }) : null;
+      if (answer && answer.ok) take(await answer.json());
+    } catch {
+      // The next look tells.
+    }
+    if (!document.hidden && !timer) later(POLL);
+  };
+  const begin = () => {
+    if (document.hidden || stream || timer) return;
+    if (failures >= FEW_FAILURES || !window.EventSource) return void ask();
+    stream = new EventSource(address());
+    stream.onmessage = (event) => take(JSON.parse(event.data));
+    stream.onerror = () => {
+      failures += 1;
+      halt();
+      later(Math.min(500 * 2 ** failures, 8000));
+    };
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? halt() : begin()));
+  document.addEventListener("DOMContentLoaded", begin);
+
+  return {
+    marks,
+    // Calls back at every event; gives a function that ends it.
+    listen(callback) {
+      listeners.add(callback);
+      return () => listeners.delete(callback);
+    },
+    // Calls back once, when a mark is no longer the one that is waited for; gives a function that ends the wait.
+    wait(told, callback) {
+      const topics = Object.keys(told || {});
+      if (!topics.length) return () => {};
+      const look = () => {
+        if (!topics.some((topic) => topic in marks && marks[topic] !== told[topic])) return;
+        listeners.delete(look);
+        callback();
+      };
+      listeners.add(look);
+      queueMicrotask(look);
+      return () => listeners.delete(look);
+    },
+  };
+})();

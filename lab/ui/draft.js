@@ -1,0 +1,140 @@
+// What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person types is noted here
+// at once, before anything is sent; the server then answers what the form says of it (`train_form.py`). Nothing that the server
+// writes into a field comes back as an edit.
+window.labDraft = (() => {
+  const KEPT = "lab-train-draft";
+  let state = { preset: "", edits: {}, before: {} };
+  let shown = { preset: "", algorithm: "", values: {} }; // what the fields hold, as far as the server or a person filled them
+  let asks = ""; // "settle": a field was left; "look": something that was waited for may be there
+  let model = ""; // the model that was clicked: the server says which of its presets does the same
+  let unsettled = false; // whether something was typed since a field was last left
+  let preview = false; // whether the rows are looked at
+  let ask = () => {};
+  let endWait = () => {};
+  let timer = null;
+
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) || "{}");
+    if (kept && typeof kept === "object") state = { ...state, ...kept };
+  } catch {
+    // What cannot be read counts as nothing typed.
+  }
+  localStorage.removeItem("lab-draft"); // an earlier form of it
+
+  const keep = () => {
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(state));
+    } catch {
+      // Storage is full or forbidden: the draft holds for as long as the page.
+    }
+  };
+  const changed = (reason = "") => {
+    asks = reason;
+    keep();
+    ask();
+  };
+  const put = (table, preset, edits) => ({ ...table, [preset]: edits });
+
+  // A sentence beside the field that it is about, and the field marked for screen readers.
+  const place = (problem) => {
+    for (const old of document.querySelectorAll(".field-problem")) old.remove();
+    for (const old of document.querySelectorAll("#recipe [aria-invalid]")) old.removeAttribute("aria-invalid");
+    const field = problem && document.getElementById(problem.field);
+    if (!field) return;
+    const sentence = document.createElement("p");
+    sentence.className = "field-problem";
+    sentence.textContent = problem.text;
+    field.append(sentence);
+    const input = field.querySelector("input, textarea, select");
+    if (input) input.setAttribute("aria-invalid", "true");
+  };
+
+  const again = (waits, seconds) => {
+    endWait();
+    clearTimeout(timer);
+    const look = () => {
+      if (document.hidden) document.addEventListener("visibilitychange", look, { once: true });
+      else changed("look");
+    };
+    endWait = window.labChanges.wait(waits, look);
+    if (seconds) timer = setTimeout(look, seconds * 1000);
+  };
+
+  return {
+    // What is sent with a request.
+    sent: () => JSON.stringify({ ...state, shown: shown.preset, asks, model, preview }),
+
+    // A person typed: only what differs from what the fields held counts, and it counts for the preset that they hold.
+    typed(algorithm, paths, values) {
+      if (shown.algorithm !== algorithm) return;
+      const edits = { ...state.edits[shown.preset] };
+      const other = paths.filter((path, place) => shown.values[path] !== values[place]);
+      for (const path of other) edits[path] = shown.values[path] = values[paths.indexOf(path)];
+      if (!other.length) return;
+      unsettled = true;
+      state = { ...state, edits: put(state.edits, shown.preset, edits) };
+      changed();
+    },
+    // A field was left of which another one must be a multiple.
+    settled() {
+      if (!unsettled) return;
+      unsettled = false;
+      changed("settle");
+    },
+    choosePreset(preset) {
+      state = { ...state, preset };
+      model = "";
+      changed();
+    },
+    chooseModel(wanted) {
+      model = wanted;
+      changed();
+    },
+    // A click on what mends a note: settings by their paths, over what stands in the form.
+    mend(settings) {
+      const { preset, edits, before } = state;
+      const kept = edits[preset] || {};
+      state = { ...state, before: put(before, preset, kept), edits: put(edits, preset, { ...kept, ...settings }) };
+      shown.preset = "";
+      changed();
+    },
+    reset() {
+      const { preset, edits, before } = state;
+      state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, {}) };
+      shown.preset = "";
+      changed();
+    },
+    back() {
+      const { preset, edits, before } = state;
+      state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, before[preset] || {}) };
+      shown.preset = "";
+      changed();
+    },
+    previewing(open) {
+      preview = open;
+      changed();
+    },
+
+    // The component that carries the server's messages is there: from now on it is asked.
+    ready(trigger) {
+      ask = trigger;
+      ask();
+    },
+    // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for, what is wrong.
+    take(message) {
+      const { preset, chosen, edits, before, filled, snapped, waits, later, problem } = message;
+      // Another preset may have been clicked since: its own answer is on the way. Where nothing was ever chosen, this is the first.
+      if (chosen || model || !state.preset) state = { ...state, preset };
+      if (edits) state = { ...state, edits: put(state.edits, preset, edits) };
+      if (before) state = { ...state, before: put(state.before, preset, before) };
+      if (filled) {
+        shown = { preset, algorithm: filled.algorithm, values: { ...filled.values } };
+        model = "";
+      }
+      Object.assign(shown.values, snapped || {});
+      keep();
+      again(waits, later);
+      requestAnimationFrame(() => place(problem)); // once the fields it may be about are drawn
+    },
+  };
+})();

@@ -1,0 +1,94 @@
+"""JSON arrays item by item, and the rows that one object holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.data import json_array
+from lab.data.notes import note
+from lab.data.rows import Rows, read_rows
+from lab.errors import DatasetError
+
+ITEMS: list[Any] = [
+    {"prompt": 'a]}[\\" \u2028', "n": 12345678901, "x": [1, {"y": None}]},
+    {"prompt": "b" * 50, "n": -1.5e-7, "x": []},
+    17,
+    "text, with a comma",
+    {"prompt": "解", "n": True, "x": {"z": ["\\u0041"]}},
+]
+
+
+def read(folder: Path, content: str) -> Rows:
+    path = folder / "rows.json"
+    path.write_text(content, "utf-8")
+    return read_rows(path)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 10_000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_array_is_read_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, indent: int | None
+) -> None:
+    monkeypatch.setattr(json_array, "CHUNK", chunk)
+    rows = read(tmp_path, json.dumps(ITEMS, indent=indent, ensure_ascii=False))
+    assert rows.rows == [item for item in ITEMS if isinstance(item, dict)]
+    assert [row.line for row in rows.left_out] == [3, 4]
+    assert rows.lines == [1, 2, 5]
+
+
+@pytest.mark.parametrize("chunk", [5, 10_000])
+@pytest.mark.parametrize(
+    ("content", "line", "column"),
+    [
+        ('[\n{"a": 1},\n{"a": }\n]', 3, 7),
+        ('[{"a": 1}\n{"a": 2}]', 2, 1),
+        ('[{"a": 1},\n{"a": 2}', 2, 9),
+        ('[{"a": 1}]\nmore', 2, 1),
+        ('[{"a": "never closed\n', 1, 21),
+        ('[{"a": 1},\n]', 2, 1),
+        ('[{"a": 1' + "1" * 9000 + "}]", 1, 2),
+    ],
+)
+def test_what_is_broken_is_named_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, content: str, line: int, column: int
+) -> None:
+    monkeypatch.setattr(json_array, "CHUNK", chunk)
+    with pytest.raises(DatasetError) as caught:
+        read(tmp_path, content)
+    assert caught.value.key == "dataset_broken_json"
+    assert (caught.value.params["line"], caught.value.params["column"]) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"version": 1, "data": [{"prompt": "a"}, {"prompt": "b"}]}, "json_list"),
+        (
+            {"features": [], "rows": [{"row_idx": 0, "row": {"prompt": "a"}}, {"row_idx": 1, "row": {"prompt": "b"}}]},
+            "json_list",
+        ),
+        ({"prompt": ["a", "b"], "n": [1, 2]}, "json_columns"),
+        ({"prompt": {"0": "a", "1": "b"}, "n": {"0": 1, "1": 2}}, "json_columns"),
+    ],
+)
+def test_rows_within_one_object_are_found_and_that_is_said(tmp_path: Path, value: dict[str, Any], said: str) -> None:
+    rows = read(tmp_path, json.dumps(value, indent=1))
+    assert [row["prompt"] for row in rows.rows] == ["a", "b"]
+    assert [one.key for one in rows.notes] == [said]
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [{"b": 1}], "c": [{"d": 1}]}, {"a": 1}, {"a": [1], "b": [1, 2]}, {"a": {"x": 1}, "b": {"y": 1}}]
+)
+def test_an_object_of_other_kinds_holds_no_rows(tmp_path: Path, value: dict[str, Any]) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read(tmp_path, json.dumps(value))
+    assert caught.value.key == "dataset_no_objects"
+
+
+def test_a_note_is_made_once() -> None:
+    assert note("json_list", name="data") == note("json_list", name="data")

@@ -1,0 +1,74 @@
+"""Messages of every kind of file, and what is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.data.left_out import NotUsable, WhyLeftOut
+from lab.data.turns import is_untrained, returned_by_tools, turns
+
+
+def read(value: Any, speaker: str = "user") -> list[tuple[str, str]]:
+    return [(turn["role"], turn["content"]) for turn in turns({"prompt": value}, "prompt", speaker)]
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ([{"role": "developer", "content": "Short."}, {"role": "user", "content": "Tea?"}], [("system", "Short."), ("user", "Tea?")]),
+        ([{"from": "human", "value": "Tea?"}, {"from": "gpt", "value": "Yes."}], [("user", "Tea?"), ("assistant", "Yes.")]),
+        ([{"role": "USER", "content": "Tea?"}], [("user", "Tea?")]),
+        ({"role": "user", "content": "Tea?"}, [("user", "Tea?")]),
+        ([{"role": "user", "content": [{"type": "text", "text": "Tea"}, {"type": "text", "text": "?"}]}], [("user", "Tea?")]),
+        ([{"role": "user", "content": ["Tea", "?"]}], [("user", "Tea?")]),
+        ([{"type": "text", "text": "Tea?"}], [("user", "Tea?")]),
+        ([{"human": "Tea?", "assistant": "Yes."}], [("user", "Tea?"), ("assistant", "Yes.")]),
+        ([{"from": "system", "value": " "}, {"from": "human", "value": "Tea?"}], [("user", "Tea?")]),
+        (
+            [{"role": "user", "content": "Weigh it."}, {"role": "function_call", "content": "weigh()"}, {"role": "observation", "content": "3 g"}],
+            [("user", "Weigh it."), ("assistant", "weigh()"), ("user", "3 g")],
+        ),
+        (
+            [{"role": "user", "content": "2 + 2"}, {"role": "assistant", "content": "4", "reasoning_content": "Count."}],
+            [("user", "2 + 2"), ("assistant", "<think>\nCount.\n</think>\n\n4")],
+        ),
+    ],
+)  # fmt: skip
+def test_who_says_what(value: Any, wanted: list[tuple[str, str]]) -> None:
+    assert read(value) == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}], WhyLeftOut.IMAGES),
+        ([{"role": "user", "content": [{"type": "text", "text": "Hm"}, {"type": "input_audio", "data": "x"}]}], WhyLeftOut.IMAGES),
+        ([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}], WhyLeftOut.TOOLS),
+        ([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "x", "function_call": {"name": "f"}}], WhyLeftOut.TOOLS),
+        ([{"role": "tool", "content": "3 g"}], WhyLeftOut.TOOLS),
+        ([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}, {"role": "user", "content": "?"}], WhyLeftOut.EMPTY),
+        ([{"role": "narrator", "content": "Once"}], WhyLeftOut.NOT_TEXT),
+        ([{"role": "user", "content": {"a": 1}}], WhyLeftOut.NOT_TEXT),
+        ([], WhyLeftOut.EMPTY),
+        ([5], WhyLeftOut.NOT_TEXT),
+    ],
+)  # fmt: skip
+def test_a_turn_is_never_dropped(value: Any, why: WhyLeftOut) -> None:
+    with pytest.raises(NotUsable) as caught:
+        read(value)
+    assert caught.value.why is why
+
+
+@pytest.mark.parametrize(
+    ("message", "untrained"),
+    [({"weight": 0}, True), ({"train": False}, True), ({"weight": 1}, False), ({"weight": None}, False), ({}, False)],
+)
+def test_a_message_may_say_that_it_is_not_to_be_trained(message: dict[str, Any], untrained: bool) -> None:
+    assert is_untrained({"role": "assistant", "content": "x"} | message) is untrained
+
+
+def test_what_a_tool_returned_is_noticed() -> None:
+    assert returned_by_tools([{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}])
+    assert not returned_by_tools([{"role": "user", "content": "tool"}]) and not returned_by_tools("tool")
