@@ -9,6 +9,8 @@ from typing import Any
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
 from lab.store.annotation import Annotation
 from lab.store.preference_versions import Version
+from lab.store.preference_versions_import import TakenIn
+from lab.ui.edit_words import edit_sentences
 from lab.ui.text import say, system_locale
 
 HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
@@ -45,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace, annotation: Annotation) -> int:
     if arguments.take_in:
-        return _done(arguments, annotation.import_export(arguments.take_in))
+        return _taken_in(arguments, annotation, annotation.import_export(arguments.take_in))
     if arguments.version is None:
         return _list(annotation, as_json=arguments.json)
     version = annotation.version(arguments.version.removeprefix("version:"))
@@ -57,15 +59,25 @@ def _run(arguments: argparse.Namespace, annotation: Annotation) -> int:
         places.append(str(annotation.export(version.id, arguments.folder)))
     if arguments.push:
         places.append(annotation.push(version.id, arguments.push, private=not arguments.public))
-    return _done(arguments, version, *places)
+    return _done(arguments, annotation, version, *places)
 
 
-def _done(arguments: argparse.Namespace, version: Version, *places: str) -> int:
+def _taken_in(arguments: argparse.Namespace, annotation: Annotation, done: TakenIn) -> int:
+    """Print the version that a folder became; on standard error, where it was here before."""
+    if done.was_here:
+        complain(say("cli.taken_in_before", system_locale(), name=done.version.name, place=done.version.dataset))
+    return _done(arguments, annotation, done.version)
+
+
+def _done(arguments: argparse.Namespace, annotation: Annotation, version: Version, *places: str) -> int:
+    edits = annotation.edits(version.id)
     if arguments.json:
-        print_json(_described(version) | {"written": list(places)})
+        print_json(_described(version) | {"written": list(places), "edits": edits})
         return 0
     for place in places or (version.dataset,):
         print(say("cli.exported", system_locale(), name=version.name, count=version.preferences, place=place))
+    for sentence in edit_sentences(edits, system_locale()):
+        print(sentence)
     return 0
 
 

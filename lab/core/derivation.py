@@ -5,11 +5,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Pair, Preference, WhyNotDerived
+
+
+class EditFate(StrEnum):
+    """What becomes of a response that an annotator rewrote."""
+
+    USED = "used"
+    """It is the chosen text of a preference."""
+    NOT_BY_RULE = "not_by_rule"
+    """Its response was chosen, and the rule takes no edits: the response stands as it was written."""
+    ANOTHER = "another"
+    """Its response was chosen, with another annotator's edit."""
+    NOT_CHOSEN = "not_chosen"
+    """Its pair gives no preference, or prefers the other response, or its judgement is no vote."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +33,10 @@ class Derived:
     rule: Derivation
     preferences: tuple[Preference, ...]
     left_out: tuple[tuple[str, WhyNotDerived], ...]
+    edits: Mapping[EditFate, int] = field(default_factory=dict)
+    """How many edited responses there are of each fate; those that there are none of are missing."""
+    first_votes: tuple[str, ...] = ()
+    """The pairs that more people judged than were wanted, and that their first votes decided (``derive``)."""
 
     @property
     def counts(self) -> dict[WhyNotDerived, int]:
@@ -31,39 +49,79 @@ def derive(
     judgements: Iterable[Judgement],
     rule: Derivation | None = None,
     adjudications: Iterable[Adjudication] = (),
+    overlap: int | None = None,
 ) -> Derived:
-    """The preferences of these pairs by ``rule``; the order of pairs, judgements and adjudications does not matter.
+    """The preferences of these pairs by ``rule``; the order of pairs and adjudications does not matter.
 
-    ``judgements`` is the current view, one of each annotator on a pair; ``adjudications`` the word that stands, one a pair. Raises
-    ValueError where one judged a pair twice, or where two words stand.
+    ``judgements`` is the current view, one of each annotator on a pair; ``adjudications`` the word that stands, one a pair. With
+    ``overlap``, the number of judgements that were wanted of a pair, judgements come oldest first: where a pair has more of them
+    (a claim ran out, somebody else judged, and the first one answered late) and all together give no preference, those that were
+    wanted decide it. Gold pairs have no overlap. Raises ValueError where one judged a pair twice, or where two words stand.
     """
     rule = rule or Derivation()
-    of_pair: dict[str, dict[str, Judgement]] = defaultdict(dict)
-    for judgement in judgements:
-        if judgement.annotator in of_pair[judgement.pair_id]:
-            raise ValueError(f"{judgement.annotator} judged {judgement.pair_id} twice")
-        of_pair[judgement.pair_id][judgement.annotator] = judgement
+    of_pair = _by_pair(judgements)
     words: dict[str, Adjudication] = {}
     for word in adjudications:
         if words.setdefault(word.pair_id, word) is not word:
             raise ValueError(f"{word.pair_id} was adjudicated twice")
     preferences: list[Preference] = []
     left_out: list[tuple[str, WhyNotDerived]] = []
+    edits: Counter[EditFate] = Counter()
+    first_votes: list[str] = []
     for pair in sorted(pairs, key=lambda pair: pair.id):
-        by_name = sorted(of_pair.get(pair.id, {}).values(), key=lambda judgement: judgement.annotator)
-        votes = [vote for vote in by_name if vote.choice is not Choice.SKIP]
-        found = _derive_one(pair, votes, words.get(pair.id) if rule.use_adjudications else None, rule)
+        votes = [vote for vote in of_pair.get(pair.id, {}).values() if vote.choice is not Choice.SKIP]
+        decision = words.get(pair.id) if rule.use_adjudications else None
+        found = _derive_one(pair, votes, decision, rule)
+        wanted = None if pair.gold is not None else overlap
+        if found in OF_DIVIDED_VOTES and (first := _first(votes, wanted, rule)) is not None:
+            decided = _derive_one(pair, first, decision, rule)
+            if decided not in OF_DIVIDED_VOTES:
+                found, votes = decided, first
+                first_votes.append(pair.id)
+        edits.update(_fate(vote, pair, found, rule) for vote in of_pair.get(pair.id, {}).values() if vote.edited)
         if isinstance(found, Preference):
             preferences.append(found)
         else:
             left_out.append((pair.id, found))
-    return Derived(rule, tuple(preferences), tuple(left_out))
+    return Derived(rule, tuple(preferences), tuple(left_out), dict(edits), tuple(first_votes))
+
+
+OF_DIVIDED_VOTES = (WhyNotDerived.NO_MAJORITY, WhyNotDerived.LOW_AGREEMENT)
+"""Reasons that one vote more can give a pair that had a preference without it."""
+
+
+def _by_pair(judgements: Iterable[Judgement]) -> dict[str, dict[str, Judgement]]:
+    """The judgements of each pair by annotator, in the order in which they came. Raises ValueError where one judged twice."""
+    of_pair: dict[str, dict[str, Judgement]] = defaultdict(dict)
+    for judgement in judgements:
+        if judgement.annotator in of_pair[judgement.pair_id]:
+            raise ValueError(f"{judgement.annotator} judged {judgement.pair_id} twice")
+        of_pair[judgement.pair_id][judgement.annotator] = judgement
+    return of_pair
+
+
+def _first(votes: Sequence[Judgement], overlap: int | None, rule: Derivation) -> list[Judgement] | None:
+    """The first ``overlap`` of the votes that the rule counts; None where there are no more than these."""
+    counted = [vote for vote in votes if rule.use_revealed or not vote.revealed]
+    return counted[:overlap] if overlap is not None and len(counted) > overlap else None
+
+
+def _fate(vote: Judgement, pair: Pair, found: Preference | WhyNotDerived, rule: Derivation) -> EditFate:
+    """What becomes of the edit of one judgement, where ``found`` is what its pair gives."""
+    if not isinstance(found, Preference) or vote.annotator not in found.annotators:
+        return EditFate.NOT_CHOSEN
+    if pair.response(vote.choice).text.strip() == found.rejected.strip():
+        return EditFate.NOT_CHOSEN
+    if not rule.use_edits:
+        return EditFate.NOT_BY_RULE
+    return EditFate.USED if vote.edited == found.chosen else EditFate.ANOTHER
 
 
 def _derive_one(
     pair: Pair, votes: Sequence[Judgement], word: Adjudication | None, rule: Derivation
 ) -> Preference | WhyNotDerived:
-    """One pair's preference, or why there is none; ``votes`` in the order of the annotators' names, without skips."""
+    """One pair's preference, or why there is none; ``votes`` without skips, in any order."""
+    votes = sorted(votes, key=lambda vote: vote.annotator)
     blind = [vote for vote in votes if rule.use_revealed or not vote.revealed]
     choice = word.choice if word is not None else _majority(blind, bool(votes), rule)
     if isinstance(choice, WhyNotDerived):

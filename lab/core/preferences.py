@@ -15,6 +15,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+IMPORTED = "imported-"
+"""How the id of an annotator begins who came with a file: they saw nothing here, so sides and pace of theirs are not known."""
 LONGEST_REASON = 2_000
 LONGEST_TEXT = 200_000
 LONGEST_DURATION = 7 * 86_400.0

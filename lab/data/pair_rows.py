@@ -6,7 +6,7 @@ Nothing is stored (``lab/store/pairs.py``). A pair's id comes from its texts, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -91,16 +91,18 @@ def pair_batches(
     columns: Mapping[str, str] | None = None,
     known: Known = Known.RESPONSES,
     most_bytes: int = MOST_BYTES,
+    on_rows: Callable[[Rows], None] = lambda rows: None,
 ) -> Iterator[FoundPairs]:
     """The pairs of a file, some thousand at a time: each pair once in the whole file. What is kept in memory is one batch and the ids.
 
-    Raises as ``read_rows`` and ``find_pairs`` do, while it is read; at the end where the file has no pair at all. Completions that
-    are marked one a row (KTO) are paired within a batch.
+    ``on_rows`` sees each batch of rows before it is looked at. Raises as ``read_rows`` and ``find_pairs`` do, while it is read; at the
+    end where the file has no pair at all. Completions that are marked one a row (KTO) are paired within a batch.
     """
     finder = PairFinder(columns, known)
     rows = None
     left_out: list[LeftOut] = []
     for rows in read_batches(path, most_bytes=most_bytes):
+        on_rows(rows)
         found = finder.find(rows)
         left_out += found.left_out if not finder.lines else []
         yield found

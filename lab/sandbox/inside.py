@@ -32,9 +32,9 @@ PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SIGKILL = 9
 
 
-def harden(parent: int, *, limits: bool = True) -> list[str]:
+def harden(parent: int, *, limits: bool = True, address_space: int = ADDRESS_SPACE) -> list[str]:
     """Turn on what this system has, and name it. A layer that the system lacks is left out, not an error. ``limits=False`` leaves
-    out those of memory and files, for rules that the owner trusts."""
+    out those of memory and files, for rules that the owner trusts; ``address_space`` is in bytes."""
     layers: list[str] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the lab; this process ends with its input
     if sys.platform.startswith("linux"):
@@ -51,7 +51,7 @@ def harden(parent: int, *, limits: bool = True) -> list[str]:
         import resource
 
         for name, limit, value in (
-            ("address_space", resource.RLIMIT_AS, ADDRESS_SPACE),
+            ("address_space", resource.RLIMIT_AS, address_space),
             ("no_core_dumps", resource.RLIMIT_CORE, 0),
             ("no_file_growth", resource.RLIMIT_FSIZE, 0),
         ):

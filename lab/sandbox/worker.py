@@ -33,6 +33,32 @@ _STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-starter
 """The thread that starts every worker; it ends with the interpreter."""
 
 
+def start(program: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a program of this room in a process and a session of its own, with pipes and nothing else of the environment."""
+    return _STARTER.submit(_spawn, program, environment or {}).result()
+
+
+def _spawn(program: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    # -I: no user site, no PYTHON* variables, and the script's own folder is not on the path.
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-I",
+            "-X",
+            "utf8",
+            str(Path(__file__).with_name(program)),
+            str(os.getpid()),
+            *filter(None, sys.path),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ} | dict(environment),
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
 class Worker:
     """One worker process. Safe to call from several threads; calls wait for one another."""
 
@@ -80,7 +106,7 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._end()
-        self._process = _STARTER.submit(self._spawn).result()
+        self._process = start(self.program)
         try:
             hello = self._exchange(self._process, "", LONGEST_START)
         except (
@@ -95,29 +121,16 @@ class Worker:
         self.layers = tuple(map(str, layers)) if isinstance(layers, list) else ()
         return self._process
 
-    def _spawn(self) -> subprocess.Popen[str]:
-        inside = Path(__file__).with_name(self.program)
-        # -I: no user site, no PYTHON* variables, and the script's own folder is not on the path.
-        return subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", str(inside), str(os.getpid()), *filter(None, sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={key: os.environ[key] for key in ("SYSTEMROOT",) if key in os.environ},
-            encoding="utf-8",
-            start_new_session=True,
-        )
-
     def _exchange(self, process: subprocess.Popen[str], request: str, seconds: float) -> dict[str, object]:
         """Write a request and read its reply; a timer that kills the process bounds both."""
         assert process.stdin and process.stdout
         late = threading.Event()
 
-        def kill() -> None:
+        def give_up() -> None:
             late.set()
-            _kill(process)
+            kill(process)
 
-        timer = threading.Timer(seconds, kill)
+        timer = threading.Timer(seconds, give_up)
         timer.daemon = True
         timer.start()
         try:
@@ -139,7 +152,7 @@ class Worker:
         process, self._process = self._process, None
         if process is None:
             return
-        _kill(process)
+        kill(process)
         process.wait()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -188,7 +201,7 @@ class Workers:
             each.close()
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[str]) -> None:
     """Kill the worker and what it started: the group has its number as long as it has not been waited for."""
     if os.name != "posix":
         process.kill()

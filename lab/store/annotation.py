@@ -7,7 +7,7 @@ Who may open which door is the server's affair.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import delete, exists, select
 from lab.core.access import User
 from lab.core.agreement import votes
 from lab.core.comparison import Comparison, compare
-from lab.core.derivation import Derived
+from lab.core.derivation import Derived, EditFate
 from lab.core.preferences import Derivation, Pair
 from lab.errors import StateError
 from lab.store import judgements, judgements_queue
@@ -45,6 +45,7 @@ from lab.store.pairs import (
     settings_from,
 )
 from lab.store.preference_versions import Version
+from lab.store.preference_versions_import import TakenIn
 from lab.store.preference_versions_upload import uploaded
 
 
@@ -137,7 +138,7 @@ class Annotation(PairImports):
     def derived(self, collection_id: str, rule: Derivation, *, with_gold: bool = False) -> Derived:
         """What freezing would give now."""
         with self.store.reading() as connection:
-            return versions.derived(connection, read_collection(connection, collection_id).id, rule, with_gold)
+            return versions.derived(connection, read_collection(connection, collection_id), rule, with_gold)
 
     def freeze(
         self, collection_id: str, rule: Derivation | None = None, *, name: str = "", with_gold: bool = False
@@ -157,6 +158,11 @@ class Annotation(PairImports):
         with self.store.reading() as connection:
             return versions.read_version(connection, version_id)
 
+    def edits(self, version_id: str) -> Mapping[EditFate, int]:
+        """What became of the edited responses of a version: how many of each fate."""
+        with self.store.reading() as connection:
+            return versions.edits_of(connection, versions.read_version(connection, version_id))
+
     def rows(self, version_id: str) -> list[dict[str, Any]]:
         """The preferences of a version as they are exported."""
         with self.store.reading() as connection:
@@ -166,7 +172,7 @@ class Annotation(PairImports):
         """Write a version with all that it rests on into a folder that is empty or not there."""
         return exports.export(self.store, version_id, Path(folder))
 
-    def import_export(self, folder: Path | str) -> Version:
+    def import_export(self, folder: Path | str) -> TakenIn:
         """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
         return self._store_export(imports.read_export(Path(folder)))
 
@@ -179,7 +185,7 @@ class Annotation(PairImports):
             found = imports.read_export(folder, called)
         return found, imports.same_here(self.store, found)
 
-    def import_upload(self, files: Sequence[Path | str]) -> Version:
+    def import_upload(self, files: Sequence[Path | str]) -> TakenIn:
         """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
         with uploaded([Path(path) for path in files]) as (folder, called):
             found = imports.read_export(folder, called)
@@ -189,7 +195,7 @@ class Annotation(PairImports):
         """Send an export to the Hub as a dataset; its address there."""
         return exports.push(self.store, version_id, repository, private=private, token=token)
 
-    def _store_export(self, found: imports.Exported) -> Version:
-        version = imports.import_export(self.store, found)
-        exports.version_file(self.store, version.id)
-        return version
+    def _store_export(self, found: imports.Exported) -> TakenIn:
+        done = imports.import_export(self.store, found)
+        exports.version_file(self.store, done.version.id)
+        return done

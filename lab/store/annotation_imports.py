@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,12 @@ from lab.core.preferences import Pair
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
 from lab.data.recognition import Form
-from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 from lab.store import pairs_import
 from lab.store.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection
-from lab.store.pairs_import import MOST_FILE_BYTES, MOST_FROM_RUNS, Imported
+from lab.store.pairs_file import PairsFile, Preview, columns_of
+from lab.store.pairs_import import MOST_FROM_RUNS, Imported
 from lab.store.runs import Store
-
-PREVIEWED = 5
-
-
-@dataclass(frozen=True)
-class Preview:
-    """A file before it is imported."""
-
-    columns: tuple[str, ...]
-    """As the file calls them."""
-    form: Form
-    pairs: list[Pair]
-    """The first ones, as they would be judged."""
-    count: int
-    left_out: list[LeftOut]
 
 
 class PairImports:
@@ -44,18 +28,34 @@ class PairImports:
     def __init__(self, store: Store) -> None:
         self.store = store
 
+    def pairs_file(
+        self,
+        path: Path | str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        known: Known = Known.RESPONSES,
+        votes: str = "",
+        keep: bool = False,
+    ) -> PairsFile:
+        """A file to be read with its progress seen; with ``keep``, to be taken in afterwards (``take_file``)."""
+        return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None)
+
     def preview_file(
-        self, path: Path | str, *, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES
+        self,
+        path: Path | str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        known: Known = Known.RESPONSES,
+        votes: str = "",
     ) -> Preview:
         """What an import would take, without taking it. Raises DatasetError as ``import_file`` does."""
-        rows = self._read(path)
-        found = find_pairs(rows, columns=columns, known=known)
-        first = [pair for _, pair in found.pairs[:PREVIEWED]]
-        return Preview(rows.columns, found.form, first, len(found.pairs), found.left_out)
+        with self.pairs_file(path, columns=columns, known=known, votes=votes) as file:
+            _to_the_end(file)
+            return file.preview()
 
     def columns_of(self, path: Path | str) -> tuple[str, ...]:
         """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
-        return self._read(path).columns
+        return columns_of(Path(path))
 
     def import_file(
         self,
@@ -66,13 +66,30 @@ class PairImports:
         into: str | None = None,
         columns: Mapping[str, str] | None = None,
         known: Known = Known.RESPONSES,
+        votes: str = "",
     ) -> Imported:
-        """The pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says what the chosen one of preferences is taken for.
+        """The pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says what the chosen one of preferences is taken for; with
+        ``votes``, a name, what the file says of its pairs becomes judgements of that annotator.
 
         Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
         """
-        found = find_pairs(self._read(path), columns=columns, known=known)
-        return self._take(found, name or Path(path).stem, settings, into)
+        with self.pairs_file(path, columns=columns, known=known, votes=votes, keep=True) as file:
+            _to_the_end(file)
+            return self.take_file(file, name=name, settings=settings, into=into)
+
+    def take_file(
+        self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
+    ) -> Imported:
+        """Store a file that was read to its end and kept: all of it, or nothing where that fails."""
+        wanted = self._seeded(settings, into)
+
+        def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
+            target = into or new_collection(connection, name or file.path.stem, wanted)
+            return target, *file.put(connection, target, wanted.seed or 0)
+
+        target, taken, there = self.store.writing(work)
+        report = sorted([*file.left_out, *there], key=lambda row: row.line)
+        return Imported(self._collection(target), taken, report, file.count_of_votes)
 
     def import_rows(
         self,
@@ -136,9 +153,6 @@ class PairImports:
         origin = " ".join(["jobs:" + job_id, *([other_id] if other_id is not None else [])])
         return self._take(_numbered(found), name or job_id, settings, into, origin)
 
-    def _read(self, path: Path | str) -> Rows:
-        return read_rows(Path(path), most_bytes=MOST_FILE_BYTES)
-
     def _collection(self, collection_id: str) -> Collection:
         with self.store.reading() as connection:
             return read_collection(connection, collection_id)
@@ -175,6 +189,11 @@ class PairImports:
         there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in found.pairs if pair.id not in added]
         report = sorted([*found.left_out, *there], key=lambda row: row.line)
         return Imported(self._collection(target), len(added), report)
+
+
+def _to_the_end(file: PairsFile) -> None:
+    for _ in file.read():
+        pass
 
 
 def _numbered(pairs: Sequence[Pair]) -> FoundPairs:

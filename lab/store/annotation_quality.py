@@ -9,7 +9,7 @@ it is made when it is asked for, and not at each judgement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -27,7 +27,7 @@ from lab.core.agreement import (
     votes,
 )
 from lab.core.names import told_apart
-from lab.core.preferences import Choice, Judgement, Pair
+from lab.core.preferences import IMPORTED, Choice, Judgement, Pair
 from lab.store.adjudication import words
 from lab.store.agreement import krippendorffs_alpha
 from lab.store.annotation_tables import annotators_table
@@ -116,13 +116,18 @@ def quality(connection: Connection, collection_id: str, through: int | None = No
         raw=raw_agreement(agreeing),
         kappa=cohens_kappa(agreeing, *people) if len(people) == 2 else None,
         alpha=krippendorffs_alpha(agreeing),
-        left_rate=left_rate(blind),
+        left_rate=left_rate(_seen_here(blind)),
         annotators=_annotators(judged, _names(connection, collection_id, judged), pairs, gold),
         disagreements=_disagreements(pairs, agreeing, blind, decided),
         gold=_count(seen) - _count(agreeing),
         revealed=count - _count(seen),
         adjudicated=len(decided),
     )
+
+
+def _seen_here(judged: Iterable[Judgement]) -> list[Judgement]:
+    """Those of people who saw the pair on this lab's pages: what a file brought has no side."""
+    return [judgement for judgement in judged if not judgement.annotator.startswith(IMPORTED)]
 
 
 def _count(found: Votes) -> int:
@@ -161,7 +166,7 @@ def _of_annotator(
         name=name,
         judged=len(votes_of_theirs),
         skipped=len(judged) - len(votes_of_theirs),
-        left_rate=left_rate(blind),
+        left_rate=left_rate(_seen_here(blind)),
         gold=gold_accuracy(votes(blind), gold, person),
         seconds=median(seconds for seconds, _ in timed) if timed else None,
         too_fast=sum(too_fast(seconds, characters) for seconds, characters in timed),

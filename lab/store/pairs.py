@@ -10,17 +10,18 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from lab.core.preferences import Choice, Message, Pair, Response
 from lab.errors import InputError, StateError
 from lab.store.annotation_tables import annotators_table, collections_table, current_table, pairs_table
+from lab.store.prepared import Prepared
 from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
 
 AT_ONCE = 500
@@ -60,6 +61,8 @@ class Collection:
     judgements: int = 0
     """That count now, without skips."""
     annotators: int = 0
+    beyond: int = 0
+    """Judgements beyond the overlap: a claim ran out, somebody else judged, and the first one answered late."""
 
 
 def settings_from(values: dict[str, Any]) -> CollectionSettings:
@@ -110,9 +113,18 @@ def read_collections(connection: Connection, *conditions: Any) -> list[Collectio
             )
         )
     }
+    beyond = _beyond(connection)
     order = (collections_table.c.created.desc(), collections_table.c.id.desc())
     rows = connection.execute(select(collections_table).where(*conditions).order_by(*order))
-    return [_collection(row, *counts.get(row.id, (0, 0))) for row in rows]
+    return [_collection(row, *counts.get(row.id, (0, 0)), beyond.get(row.id, 0)) for row in rows]
+
+
+def _beyond(connection: Connection) -> dict[str, int]:
+    """How many judgements each collection has beyond its overlap; those that have none are missing."""
+    p, c = pairs_table.c, collections_table.c
+    exceeded = select(p.collection, func.sum(p.votes - c.overlap)).join(collections_table, c.id == p.collection)
+    found = exceeded.where(p.gold.is_(None), p.votes > c.overlap).group_by(p.collection)
+    return {row[0]: int(row[1]) for row in connection.execute(found)}
 
 
 def read_collection(connection: Connection, collection_id: str) -> Collection:
@@ -162,24 +174,51 @@ def recount(connection: Connection, collection_id: str) -> None:
 # ---- pairs
 
 
+class StoredPair(NamedTuple):
+    """A pair as its row of the table has it; the prompt is text or messages, as JSON has them."""
+
+    id: str
+    prompt: str | list[dict[str, str]]
+    first: str
+    first_source: str | None
+    second: str
+    second_source: str | None
+    gold: str | None
+
+
+_add_pair = Prepared(
+    insert_or(pairs_table)
+    .values({column.name: bindparam(column.name) for column in pairs_table.c})
+    .on_conflict_do_nothing()
+)
+
+
 def add_pairs(connection: Connection, collection_id: str, seed: int, pairs: Iterable[Pair]) -> set[str]:
     """Add what the collection does not have yet; the ids of those that were added."""
+    return add_stored(connection, collection_id, seed, [[_stored(pair) for pair in pairs]])
+
+
+def add_stored(
+    connection: Connection, collection_id: str, seed: int, batches: Iterable[Sequence[StoredPair]]
+) -> set[str]:
+    """The same in batches, of which one is in memory at a time."""
     before = set(
         connection.execute(select(pairs_table.c.id).where(pairs_table.c.collection == collection_id)).scalars()
     )
-    fresh = {pair.id: pair for pair in pairs if pair.id not in before}
-    rows = [_row(collection_id, seed, pair) for pair in fresh.values()]
-    for start in range(0, len(rows), AT_ONCE):
-        statement = insert_or(pairs_table).on_conflict_do_nothing()
-        connection.execute(statement, rows[start : start + AT_ONCE])
-    gold = sum(pair.gold is not None for pair in fresh.values())
-    c = collections_table.c
+    added: set[str] = set()
+    gold = 0
+    for batch in batches:
+        fresh = {pair.id: pair for pair in batch if pair.id not in before and pair.id not in added}
+        _add_pair.run_all(connection, [_row(collection_id, seed, pair) for pair in fresh.values()])
+        added |= set(fresh)
+        gold += sum(pair.gold is not None for pair in fresh.values())
+    c, count = collections_table.c, len(added)
     connection.execute(
         update(collections_table)
         .where(c.id == collection_id)
-        .values(pairs=c.pairs + len(fresh) - gold, gold=c.gold + gold, open=c.open + len(fresh) - gold)
+        .values(pairs=c.pairs + count - gold, gold=c.gold + gold, open=c.open + count - gold)
     )
-    return set(fresh)
+    return added
 
 
 def read_pairs(connection: Connection, collection_id: str) -> list[Pair]:
@@ -205,25 +244,31 @@ def prompt_of(stored: str) -> str | tuple[Message, ...]:
     return value if isinstance(value, str) else tuple(Message.model_construct(**message) for message in value)
 
 
-def _row(collection_id: str, seed: int, pair: Pair) -> dict[str, Any]:
+def _stored(pair: Pair) -> StoredPair:
     prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
+    sides = (pair.first.text, pair.first.source, pair.second.text, pair.second.source)
+    return StoredPair(pair.id, prompt, *sides, pair.gold.value if pair.gold else None)
+
+
+def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
     drawn = hashlib.sha256(f"{seed}:rank:{pair.id}".encode()).digest()
     return {
         "collection": collection_id,
         "id": pair.id,
         "rank": int.from_bytes(drawn[:4]) >> 1,
-        "prompt": json.dumps(prompt, ensure_ascii=False),
-        "first": pair.first.text,
-        "first_source": pair.first.source,
-        "second": pair.second.text,
-        "second_source": pair.second.source,
-        "gold": pair.gold.value if pair.gold else None,
+        "prompt": json.dumps(pair.prompt, ensure_ascii=False),
+        "first": pair.first,
+        "first_source": pair.first_source,
+        "second": pair.second,
+        "second_source": pair.second_source,
+        "gold": pair.gold,
         "votes": 0,
     }
 
 
-def _collection(row: Row[Any], judgements: int, annotators: int) -> Collection:
+def _collection(row: Row[Any], judgements: int, annotators: int, beyond: int) -> Collection:
     settings = CollectionSettings(
         overlap=row.overlap, gold_rate=row.gold_rate, strength=row.strength, reason=row.reason, seed=row.seed
     )
-    return Collection(row.id, row.name, settings, row.created, row.pairs, row.gold, row.open, judgements, annotators)
+    counted = (row.pairs, row.gold, row.open, judgements, annotators, beyond)
+    return Collection(row.id, row.name, settings, row.created, *counted)

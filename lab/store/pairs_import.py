@@ -30,6 +30,8 @@ class Imported:
     collection: Collection
     taken: int
     left_out: list[LeftOut]
+    votes: int = 0
+    """Judgements that a file brought with its pairs."""
 
 
 def asked(line: Line) -> Prompt:

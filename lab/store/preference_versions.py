@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from lab.core.derivation import Derived, as_rows, derive
+from lab.core.derivation import Derived, EditFate, as_rows, derive
 from lab.core.preferences import Derivation, Pair, WhyNotDerived
 from lab.data.datasets import content_hash
 from lab.errors import StateError
@@ -72,17 +72,20 @@ class Frozen:
         return json.dumps(noted | {"pairs": [pair.id for pair in self.pairs]}, ensure_ascii=False)
 
 
-def derived(connection: Connection, collection_id: str, rule: Derivation, with_gold: bool) -> Derived:
+def derived(connection: Connection, collection: Collection, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
-    return derive_from(read_pairs(connection, collection_id), list(events(connection, collection_id)), rule, with_gold)
+    pairs, told = read_pairs(connection, collection.id), list(events(connection, collection.id))
+    return derive_from(pairs, told, rule, with_gold, collection.settings.overlap)
 
 
-def derive_from(pairs: Sequence[Pair], told: Sequence[Any], rule: Derivation, with_gold: bool) -> Derived:
-    """The same of pairs and events that are at hand."""
+def derive_from(
+    pairs: Sequence[Pair], told: Sequence[Any], rule: Derivation, with_gold: bool, overlap: int | None
+) -> Derived:
+    """The same of pairs and events that are at hand; the events come oldest first, ``overlap`` is the collection's."""
     pairs = _ordinary(pairs, with_gold)
     ids = {pair.id for pair in pairs}
     judged = [judgement for judgement in standing(told) if judgement.pair_id in ids]
-    return derive(pairs, judged, rule, [word for word in words(told) if word.pair_id in ids])
+    return derive(pairs, judged, rule, [word for word in words(told) if word.pair_id in ids], overlap)
 
 
 def rows_of(found: Derived) -> list[dict[str, Any]]:
@@ -99,7 +102,8 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
         last = select(func.max(judgements_table.c.number)).where(judgements_table.c.collection == collection.id)
         through = connection.execute(last).scalar() or 0
         pairs = read_pairs(connection, collection.id)
-        found = derive_from(pairs, list(events(connection, collection.id)), rule, with_gold)
+        told = list(events(connection, collection.id))
+        found = derive_from(pairs, told, rule, with_gold, collection.settings.overlap)
     rows = rows_of(found)
     if not rows:
         raise StateError("freeze_nothing", collection=collection.name, judgements=collection.judgements)
@@ -161,6 +165,13 @@ def read_frozen(connection: Connection, version: Version) -> Frozen:
     known = set(then["pairs"])
     settings = CollectionSettings.model_validate(then["settings"])
     return Frozen(then["name"], settings, [pair for pair in pairs if pair.id in known])
+
+
+def edits_of(connection: Connection, version: Version) -> Mapping[EditFate, int]:
+    """What became of the edited responses when a version was frozen: how many of each fate."""
+    frozen = read_frozen(connection, version)
+    told = list(events(connection, version.collection, version.through))
+    return derive_from(frozen.pairs, told, version.rule, version.with_gold, frozen.settings.overlap).edits
 
 
 def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:

@@ -5,7 +5,10 @@ Every number in it comes from the version itself. In English, as the Hub's cards
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lab.core.agreement import Measure
+from lab.core.derivation import EditFate
 from lab.store.annotation_quality import Quality
 from lab.store.preference_versions import Frozen, Version
 
@@ -41,7 +44,15 @@ COLUMNS = """| column | meaning |
 ADJUDICATED = "| `adjudicated_by` | who decided the pair, by id, where somebody did; such a word is no vote |\n"
 
 
-def card(version: Version, collection: Frozen, found: Quality) -> str:
+EDITS = {
+    EditFate.USED: "stand as the chosen text",
+    EditFate.NOT_BY_RULE: "are left out: the rule takes responses as they were written",
+    EditFate.ANOTHER: "are left out: another annotator's edit of the same response is used",
+    EditFate.NOT_CHOSEN: "are left out: their pairs give no preference, or prefer the other response",
+}
+
+
+def card(version: Version, collection: Frozen, found: Quality, edits: Mapping[EditFate, int]) -> str:
     """The text of the card."""
     rule = version.rule
     left_out = "".join(
@@ -56,7 +67,7 @@ def card(version: Version, collection: Frozen, found: Quality) -> str:
     made = (
         f"A preference is what more than half of a pair's votes say: {least}, {share}. Skips are no votes, and judgements made after "
         f"the sources were shown ({found.revealed}) are {'votes here' if rule.use_revealed else 'none either'}. {_adjudicated(version, found)} "
-        f"Edits are {'used' if rule.use_edits else 'not used'}. "
+        f"{_edited(version, edits)} "
         f"Pairs with a known answer are {'' if version.with_gold else 'not '}among them.\n"
     )
     agreed = (
@@ -83,6 +94,13 @@ def card(version: Version, collection: Frozen, found: Quality) -> str:
         "`judgements.jsonl` holds every event behind it, undone ones too; `pairs.jsonl` all pairs, also those left out.\n",
     ]
     return "\n".join(parts)
+
+
+def _edited(version: Version, edits: Mapping[EditFate, int]) -> str:
+    """Whether edits are used, and what became of those that there are."""
+    used = f"Edits are {'used' if version.rule.use_edits else 'not used'}"
+    fates = "; ".join(f"{edits[fate]} edited response(s) {words}" for fate, words in EDITS.items() if fate in edits)
+    return f"{used}: {fates}." if fates else f"{used}; nobody edited a response."
 
 
 def _adjudicated(version: Version, found: Quality) -> str:

@@ -98,6 +98,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         judged = [_told(row) for row in events(connection, version.collection, version.through)]
         rows = versions.read_rows(connection, version.id)
         found = quality(connection, version.collection, version.through)
+        edits = versions.edits_of(connection, version)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}-{time.monotonic_ns()}")
     try:
         draft.mkdir(parents=True)
@@ -107,7 +108,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         write_rows(draft / "judgements.jsonl", judged)
         about = json.dumps(_about(version, collection), ensure_ascii=False, indent=2)
         (draft / "version.json").write_text(about + "\n", encoding="utf-8")
-        (draft / "README.md").write_text(card(version, collection, found), encoding="utf-8")
+        (draft / "README.md").write_text(card(version, collection, found, edits), encoding="utf-8")
         with suppress(FileNotFoundError):
             folder.rmdir()
         try:

@@ -19,11 +19,12 @@ from sqlalchemy import Connection, insert, select
 from lab.core.derivation import Derived
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Name, Pair, Response, Which, make_pair
 from lab.data.datasets import content_hash
-from lab.data.rows import read_rows
 from lab.errors import InputError
+from lab.sandbox.files import ordinary_file, read_records
 from lab.store import preference_versions as versions
 from lab.store.annotation_tables import annotators_table, current_table, judgements_table, versions_table
 from lab.store.judgements import ADJUDICATION, JUDGEMENT, current_judgements
+from lab.store.judgements import events as stored_events
 from lab.store.pairs import (
     AT_ONCE,
     Collection,
@@ -128,31 +129,56 @@ def read_export(folder: Path, called: str = "") -> Exported:
         pairs = [_pair(row) for row in _rows(folder / PAIRS)]
         events = [Event.model_validate(row) for row in _rows(folder / JUDGEMENTS)]
         _fit(pairs, events)
-        found = Exported(
-            id=str(about.get("id")),
-            name=collection_name(str(about.get("name") or about["collection"]["name"])),
-            collection=collection_name(str(about["collection"]["name"])),
-            settings=settings_from(about["collection"]["settings"]),
-            frozen=_moment(about["created"]),
-            with_gold=bool(about["with_gold"]),
-            content_hash=str(about.get("content_hash")),
-            pairs=pairs,
-            events=events,
-            derived=versions.derive_from(
-                pairs, events, Derivation.model_validate(about["rule"]), bool(about["with_gold"])
-            ),
-        )
+        return _exported(about, pairs, events, name)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError("export_broken", folder=name, why=_why(error)) from error
-    if content_hash(versions.rows_of(found.derived)) != found.content_hash:
+
+
+def _exported(about: dict[str, Any], pairs: list[Pair], events: list[Event], name: str) -> Exported:
+    """The version that the files describe. Raises KeyError, TypeError, ValueError for nonsense, InputError where it was changed."""
+    settings = settings_from(about["collection"]["settings"])
+    rule, with_gold, wanted = (
+        Derivation.model_validate(about["rule"]),
+        bool(about["with_gold"]),
+        about.get("content_hash"),
+    )
+    # An older lab lost pairs that had more judgements than were wanted: its versions are derived without the overlap.
+    ways = (versions.derive_from(pairs, events, rule, with_gold, overlap) for overlap in (settings.overlap, None))
+    derived = next((found for found in ways if content_hash(versions.rows_of(found)) == wanted), None)
+    if derived is None:
         raise InputError("export_changed", folder=name)
-    return found
+    return Exported(
+        id=str(about.get("id")),
+        name=collection_name(str(about.get("name") or about["collection"]["name"])),
+        collection=collection_name(str(about["collection"]["name"])),
+        settings=settings,
+        frozen=_moment(about["created"]),
+        with_gold=with_gold,
+        content_hash=str(wanted),
+        pairs=pairs,
+        events=events,
+        derived=derived,
+    )
 
 
-def import_export(store: Store, found: Exported) -> Version:
-    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content and moment."""
+@dataclass(frozen=True)
+class TakenIn:
+    """What became of an export that was taken in."""
 
-    def work(connection: Connection) -> str:
+    version: Version
+    was_here: bool
+    """Whether this lab had it already: then nothing was stored, and this is the version that was there."""
+
+
+def import_export(store: Store, found: Exported) -> TakenIn:
+    """Store an exported version: a new collection with its pairs and judgements, and a version with the same content and moment.
+
+    One that is here already, made here or taken in before, is not stored again.
+    """
+
+    def work(connection: Connection) -> tuple[str, bool]:
+        if (here := _here(connection, found)) is not None:
+            return here, True
         collection = new_collection(connection, found.collection, found.settings)
         add_pairs(connection, collection, found.settings.seed or 0, found.pairs)
         through = _put_events(connection, collection, found.events)
@@ -171,11 +197,11 @@ def import_export(store: Store, found: Exported) -> Version:
             "snapshot": versions.Frozen(found.collection, found.settings, found.pairs).noted(),
         }
         versions.put(connection, row, rows)
-        return str(row["id"])
+        return str(row["id"]), False
 
-    version_id = store.writing(work)
+    version_id, was_here = store.writing(work)
     with store.reading() as connection:
-        return versions.read_version(connection, version_id)
+        return TakenIn(versions.read_version(connection, version_id), was_here)
 
 
 def same_here(store: Store, found: Exported) -> list[tuple[Version, Collection]]:
@@ -189,6 +215,7 @@ def same_here(store: Store, found: Exported) -> list[tuple[Version, Collection]]
 
 
 def _about(path: Path, name: str) -> dict[str, Any]:
+    _inside(path)
     try:
         if path.stat().st_size > MOST_ABOUT_BYTES:
             raise InputError("export_broken", folder=name, why=f"{ABOUT} > {MOST_ABOUT_BYTES // 2**20} MB")
@@ -202,10 +229,19 @@ def _about(path: Path, name: str) -> dict[str, Any]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     """Every line. Raises ValueError where one is no row, DatasetError where the file cannot be read."""
-    found = read_rows(path, most_bytes=MOST_FILE_BYTES)
-    if found.left_out:
-        raise ValueError(f"{path.name}, line {found.left_out[0].line}")
-    return found.rows
+    _inside(path)
+    found, broken = read_records(path, most_bytes=MOST_FILE_BYTES)
+    if broken is not None:
+        raise ValueError(f"{path.name}, line {broken}")
+    return found
+
+
+def _inside(path: Path) -> None:
+    """Raise InputError where a file of an export is a link that leads out of its folder, DatasetError where it is no ordinary file."""
+    if path.is_symlink() and path.resolve().parent != path.parent.resolve():
+        raise InputError("export_link", path=path)
+    if path.exists():
+        ordinary_file(path)
 
 
 def _pair(row: dict[str, Any]) -> Pair:
@@ -246,6 +282,26 @@ def _why(error: Exception) -> str:
 
 
 # ---- storing
+
+
+def _here(connection: Connection, found: Exported) -> str | None:
+    """The id of the version of this lab that is the exported one: the same preferences of the same judgements, frozen at that moment.
+
+    Ids are not compared: an event has another one here where its own was taken.
+    """
+    v = versions_table.c
+    alike = (v.content_hash == found.content_hash, v.with_gold == found.with_gold, v.created == found.frozen)
+    theirs = [_told(event) for event in found.events]
+    for version in versions.read_versions(connection, None, *alike):
+        ours = [_told(event) for event in stored_events(connection, version.collection, version.through)]
+        if ours == theirs:
+            return version.id
+    return None
+
+
+def _told(event: Any) -> tuple[Any, ...]:
+    """What an event says, of a file or of the table, without the ids of events."""
+    return tuple(getattr(event, name) for name in ("pair", "annotator", "kind", "choice", "left", "edited", "time"))
 
 
 def _put_events(connection: Connection, collection: str, told: list[Event]) -> int:

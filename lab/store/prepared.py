@@ -7,6 +7,7 @@ Its parameters are ``bindparam``s by name; values go to SQLite as they are, so i
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Select
@@ -27,6 +28,11 @@ class Prepared:
         """Execute it; sqlite3's cursor."""
         raw: Any = connection.connection.dbapi_connection
         return raw.execute(self._sql, self._constants | values)
+
+    def run_all(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Execute it once for each row of values."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.executemany(self._sql, rows)
 
     def first(self, connection: Connection, **values: Any) -> Any:
         """The first row, its columns by name; None where there is none."""

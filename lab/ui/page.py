@@ -25,7 +25,7 @@ from lab.ui.tabs.train import TrainTab
 from lab.ui.text import LOCALES, table
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 
-ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 CHANGES = (Path(__file__).parent / "changes.js").read_text(encoding="utf-8")
 

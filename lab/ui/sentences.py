@@ -26,7 +26,7 @@ from lab.core.recipes import (
 from lab.errors import LabError
 from lab.rules import RULES
 from lab.ui.form import FormField, fields
-from lab.ui.text import say
+from lab.ui.text import say, word
 
 THOUSANDS = 10_000  # from here on figures are grouped; below, a space in them only disturbs
 
@@ -93,7 +93,7 @@ def problem(error: LabError, language: str) -> str:
             params["why"] = bounds(field, language) or params.get("why")
             if params.get("value") == repr(None):
                 params["value"] = say("form.empty", language)
-    return say(f"errors.{error.key}", language, **params)
+    return word({"key": error.key, "params": params}, language)
 
 
 def bounds(field: FormField, language: str) -> str | None:

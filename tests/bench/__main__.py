@@ -25,6 +25,7 @@ BENCHES = (
     "watchers",
     "annotate",
     "annotators",
+    "imports",
     "kills",
     "rules",
     "rules_page",

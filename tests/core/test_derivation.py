@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.core.derivation import as_rows, derive
+from lab.core.derivation import EditFate, as_rows, derive
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, WhyNotDerived
 from tests.core.test_preferences import NAMES, judged, judgement_lists, pair, responses
 
@@ -175,3 +175,71 @@ def test_a_judgement_that_is_not_blind_is_no_vote_unless_the_rule_says_so() -> N
     assert (found.chosen, found.annotators, found.n_votes) == ("x = 5", ("an",), 1)
     assert derive([pair()], said, Derivation(use_revealed=True)).left_out == (("p0", WhyNotDerived.NO_MAJORITY),)
     assert derive([pair()], said[1:]).left_out == (("p0", WhyNotDerived.NOT_BLIND),)
+
+
+# ---- more judgements than were wanted
+
+
+@pytest.mark.parametrize(
+    ("choices", "overlap", "rule", "chosen"),
+    [
+        ("12", 1, {}, "x = 5"),  # the second came late: the first one decides
+        ("21", 1, {}, "无解"),
+        ("112", 2, {"least_agreement": 1.0}, "x = 5"),
+        ("1122", 3, {}, "x = 5"),
+        ("12", 2, {}, WhyNotDerived.NO_MAJORITY),  # both were wanted
+        ("121", 2, {}, "x = 5"),  # together they are clear
+        ("122", 1, {}, "无解"),
+        ("1212", 2, {}, WhyNotDerived.NO_MAJORITY),  # nor are the first two
+        ("t1", 1, {}, WhyNotDerived.TIE),
+        ("k12", 1, {}, "x = 5"),  # a skip is no vote
+        ("12", None, {}, WhyNotDerived.NO_MAJORITY),
+    ],
+)
+def test_a_judgement_that_came_late_costs_no_preference(
+    choices: str, overlap: int | None, rule: dict[str, Any], chosen: str | WhyNotDerived
+) -> None:
+    letters = {"1": Choice.FIRST, "2": Choice.SECOND, "t": Choice.TIE, "k": Choice.SKIP}
+    names = ["di", "an", "eve", "bo"]  # the order in which they came is not that of their names
+    said = [judged(letters[letter], names[place]) for place, letter in enumerate(choices)]
+    found = derive([pair()], said, Derivation(**rule), overlap=overlap)
+    if isinstance(chosen, WhyNotDerived):
+        assert found.left_out == (("p0", chosen),)
+    else:
+        assert [one.chosen for one in found.preferences] == [chosen]
+        first = chosen != derive_all(said, rule)
+        assert found.first_votes == (("p0",) if first else ())
+        assert not first or found.preferences[0].n_votes == overlap
+
+
+def derive_all(said: list[Judgement], rule: dict[str, Any]) -> str | None:
+    """What all votes together choose; None where they give no preference."""
+    found = derive([pair()], said, Derivation(**rule))
+    return found.preferences[0].chosen if found.preferences else None
+
+
+def test_a_gold_pair_is_for_everybody_and_has_no_first_votes() -> None:
+    said = [judged(Choice.FIRST, "an"), judged(Choice.SECOND, "bo")]
+    found = derive([pair(gold=Choice.FIRST)], said, overlap=1)
+    assert found.left_out == (("p0", WhyNotDerived.NO_MAJORITY),)
+
+
+# ---- what becomes of edits
+
+
+def test_the_fate_of_each_edit_is_counted() -> None:
+    said = [
+        judged(Choice.FIRST, "an", edited="x = 5."),
+        judged(Choice.FIRST, "bo", edited="x = 5."),
+        judged(Choice.FIRST, "di", edited="five"),
+        judged(Choice.SECOND, "eve", edited="none"),  # outvoted
+        judged(Choice.FIRST, "an", number=1, edited="5"),
+        judged(Choice.SECOND, "bo", number=1, edited="no"),  # no majority
+        judged(Choice.FIRST, "an", number=2, edited="5", revealed=True),  # no vote
+        judged(Choice.FIRST, "bo", number=2),
+    ]
+    pairs = [pair(number) for number in range(3)]
+    used = derive(pairs, said, Derivation(use_edits=True)).edits
+    assert used == {EditFate.USED: 2, EditFate.ANOTHER: 1, EditFate.NOT_CHOSEN: 4}
+    assert derive(pairs, said).edits == {EditFate.NOT_BY_RULE: 3, EditFate.NOT_CHOSEN: 4}
+    assert derive(pairs, [judged(Choice.FIRST)]).edits == {}

@@ -168,3 +168,14 @@ def test_a_place_means_the_response_that_stood_there(left: Any, place: Place) ->
     chosen = choice_at(place, left)
     assert judged(chosen, left=left).place is place
     assert left_of("an", "p0", 1) is (Choice.SECOND if side_swapped("an", "p0", 1) else Choice.FIRST)
+
+
+def test_sides_depend_on_the_seed_the_annotator_and_the_pair() -> None:
+    pairs = [f"p{number}" for number in range(64)]
+
+    def sides(annotator: str, seed: int) -> list[bool]:
+        return [side_swapped(annotator, one, seed) for one in pairs]
+
+    assert sides("an", 1) != sides("an", 2)
+    assert sides("an", 1) != sides("bo", 1)
+    assert sides("an", 1) == sides("an", 1) and set(sides("an", 1)) == {True, False}

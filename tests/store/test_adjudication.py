@@ -95,7 +95,7 @@ def test_an_export_says_so_and_comes_back(annotation, tmp_path: Path):
     folder = annotation.export(version.id, tmp_path / "out")
     card = (folder / "README.md").read_text("utf-8")
     assert "decided 1 pair(s)" in card and "| judgements (annotators) | 6 (3) |" in card and "adjudicated_by" in card
-    found = annotation.import_export(folder)
+    found = annotation.import_export(folder).version
     assert found.content_hash == version.content_hash
     theirs = annotation.quality(found.collection)
     assert (theirs.judgements, theirs.adjudicated, len(theirs.annotators)) == (6, 1, 3)

@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from lab.core.preferences import Choice, Place
 from lab.errors import InputError, StateError
 from lab.store.annotation import Annotation
-from lab.store.annotation_tables import showings_table
+from lab.store.annotation_tables import annotators_table, current_table, showings_table
 from lab.store.judgements import Submission, current_judgements
+from lab.store.judgements_counters import LONGEST_GAP
 from tests.store.annotating import (
     ANNA,
     BEN,
@@ -130,6 +131,60 @@ def test_settings_that_hold_through_a_power_cut(annotation: Annotation) -> None:
         ]
     )
     assert found == ["wal", 2, 1]  # 2 is FULL: NORMAL may lose the last commits when the power goes
+
+
+# ---- the current view is that of the events
+
+
+def standing_and_kept(annotation: Annotation, collection: str) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What counts by the events, and what the table of current judgements says: choice and id by pair and annotator."""
+    with annotation.store.reading() as connection:
+        told = current_judgements(connection, collection)
+        rows = connection.execute(select(current_table).where(current_table.c.collection == collection)).all()
+    return (
+        {(one.pair_id, one.annotator): (str(one.uuid), one.choice.value) for one in told},
+        {(row.pair, row.annotator): (row.judgement, row.choice) for row in rows},
+    )
+
+
+def test_a_retry_with_another_choice_changes_nothing_that_counts(annotation: Annotation) -> None:
+    collection = sums(annotation, 2)
+    pair = given(annotation, ANNA, collection)[0]
+    says(annotation, ANNA, collection, pair, Choice.TIE)
+    for choice in (Place.LEFT, Choice.SKIP, Choice.BOTH_BAD):
+        says(annotation, ANNA, collection, pair, choice)
+        standing, kept = standing_and_kept(annotation, collection)
+        assert standing == kept == {(pair["pair"], ANNA.id): (pair["shown"], "tie")}
+    assert counters(annotation, collection) == counted_anew(annotation, collection)
+
+
+def test_a_retry_after_an_undo_or_a_later_judgement_brings_nothing_back(annotation: Annotation) -> None:
+    collection = sums(annotation, 2)
+    pair = given(annotation, ANNA, collection)[0]
+    says(annotation, ANNA, collection, pair, Place.LEFT)
+    undo = uuid4()
+    again = annotation.undo(ANNA, undo, UUID(pair["shown"])).result()["pair"]
+    says(annotation, ANNA, collection, pair, Place.LEFT)  # the page had not heard that the first one was saved
+    assert standing_and_kept(annotation, collection) == ({}, {})
+    says(annotation, ANNA, collection, again, Choice.BOTH_BAD)
+    says(annotation, ANNA, collection, pair, Place.LEFT)
+    annotation.undo(ANNA, undo, UUID(pair["shown"])).result()  # nor does a retry of the undo take the new one back
+    standing, kept = standing_and_kept(annotation, collection)
+    assert standing == kept == {(pair["pair"], ANNA.id): (again["shown"], "both_bad")}
+    assert counters(annotation, collection) == counted_anew(annotation, collection)
+
+
+def test_time_at_work_leaves_out_long_gaps(annotation: Annotation, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection, clock = sums(annotation, 5), [1000.0]
+    monkeypatch.setattr("lab.store.judgements.time.time", lambda: clock[0])
+    expected = 0.0
+    for gap, counted in ((0.0, 4.0), (30.0, 30.0), (LONGEST_GAP, LONGEST_GAP), (5000.0, LONGEST_GAP), (-60.0, 0.0)):
+        clock[0] += gap
+        pair = given(annotation, ANNA, collection)[0]
+        says(annotation, ANNA, collection, pair, Place.LEFT, seconds=4.0)
+        expected += counted
+        with annotation.store.reading() as connection:
+            assert connection.execute(select(annotators_table.c.seconds)).scalar() == pytest.approx(expected)
 
 
 # ---- undo

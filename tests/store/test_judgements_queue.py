@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 
-from lab.core.preferences import Choice, Place
+from lab.core.preferences import Choice, Derivation, Place
 from lab.store.annotation import Annotation
 from lab.store.annotation_tables import (
     current_table,
@@ -26,6 +26,7 @@ from tests.store.annotating import (
     counters,
     given,
     judge_all,
+    place_of,
     says,
     stored,
     sums,
@@ -140,6 +141,42 @@ def test_a_pair_that_is_wanted_no_more_is_gone_and_does_not_come_back(annotation
     assert says(annotation, ANNA, collection, late, Place.LEFT)["saved"]
     assert annotation.hand_out(BEN, collection, 1, [theirs["pair"]]).result()["gone"] == [theirs["pair"]]
     assert given(annotation, BEN, collection) == []
+
+
+def test_a_late_judgement_is_counted_once_and_shown_and_costs_no_preference(annotation: Annotation) -> None:
+    """Anna's claim ran out, Ben judged the pair, then Anna says the contrary."""
+    collection = sums(annotation, 2, overlap=1)
+    late = given(annotation, ANNA, collection)[0]
+    run_out(annotation)
+    theirs = next(one for one in given(annotation, BEN, collection, 2) if one["pair"] == late["pair"])
+    says(annotation, BEN, collection, theirs, place_of(theirs))
+    answers = [says(annotation, ANNA, collection, late, place_of(late, right=False)) for _ in range(2)]
+    assert [answer["progress"].judged for answer in answers] == [1, 1]
+    found = annotation.collection(collection)
+    assert (found.judgements, found.beyond, found.open, found.pairs) == (2, 1, 1, 2)
+    assert counters(annotation, collection) == counted_anew(annotation, collection)
+    derived = annotation.derived(collection, Derivation())
+    assert (len(derived.preferences), derived.first_votes) == (1, (late["pair"],))
+    (row,) = annotation.rows(annotation.freeze(collection).id)
+    assert (row["source_chosen"], row["annotators"], row["agreement"]) == ("right", [BEN.id], 1.0)
+    annotation.undo(BEN, uuid4(), UUID(theirs["shown"])).result()  # then Anna's is the one that was wanted
+    assert annotation.collection(collection).beyond == 0
+    assert annotation.derived(collection, Derivation()).preferences[0].source_chosen == "wrong"
+
+
+def test_gold_comes_at_other_places_for_everybody(annotation: Annotation) -> None:
+    collection = sums(annotation, 80, gold=20, overlap=3, gold_rate=0.3)
+    gold = {pair.id for pair in annotation.pairs(collection) if pair.gold}
+
+    def places(person: Any) -> list[bool]:
+        held: list[str] = []
+        for _ in range(3):
+            held += [pair["pair"] for pair in given(annotation, person, collection, 10, held)]
+        return [pair in gold for pair in held]
+
+    orders = [places(person) for person in (ANNA, BEN, CHEN)]
+    assert all(any(order) for order in orders)
+    assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
 def test_gold_is_never_taken_by_others(annotation: Annotation) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from lab.core.derivation import EditFate
 from lab.core.preferences import Choice, Derivation, Place, WhyNotDerived
 from lab.core.recipes import parse
 from lab.data import datasets
@@ -19,7 +20,8 @@ from lab.data.rows import read_rows
 from lab.errors import DatasetError, InputError, LabError, MachineError, StateError
 from lab.runs.checks import check
 from lab.store.annotation import Annotation
-from lab.store.annotation_tables import versions_table
+from lab.store.annotation_tables import current_table, versions_table
+from lab.store.judgements import current_judgements, events
 from lab.store.preference_versions import Version
 from lab.store.runs import Store
 from tests.hub import TOKEN, serving
@@ -142,8 +144,14 @@ def test_a_conversation_is_exported_as_messages(annotation: Annotation, tmp_path
 def test_an_import_of_the_export_is_the_same_again(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
     folder = annotation.export(frozen.id, tmp_path / "out")
     elsewhere = Annotation(Store(tmp_path / "another home", allow_unsafe_disk=True))
-    for lab in (elsewhere, annotation):  # in another lab, and in this one beside the original
-        found = lab.import_export(folder)
+    for lab, was_here in (
+        (elsewhere, False),
+        (elsewhere, True),
+        (annotation, True),
+    ):  # twice in another lab, and in this one
+        done = lab.import_export(folder)
+        found = done.version
+        assert (done.was_here, len(lab.versions()), len(lab.collections())) == (was_here, 1, 1)
         assert (found.content_hash, found.rule, found.left_out) == (frozen.content_hash, frozen.rule, frozen.left_out)
         assert lab.pairs(found.collection) == annotation.pairs(frozen.collection)
         mine, theirs = annotation.quality(frozen.collection), lab.quality(found.collection)
@@ -173,9 +181,11 @@ def test_what_came_after_the_freeze_is_in_no_export(
     after = annotation.export(frozen.id, tmp_path / "after")
     for name in ("pairs.jsonl", "judgements.jsonl", "version.json", "README.md"):
         assert (after / name).read_bytes() == (before / name).read_bytes(), name
-    found = annotation.import_export(after)
+    elsewhere = Annotation(Store(tmp_path / "another home", allow_unsafe_disk=True))
+    found = elsewhere.import_export(after).version
     assert (found.left_out, found.created) == (frozen.left_out, frozen.created)
-    assert len(annotation.pairs(found.collection)) == 12
+    assert len(elsewhere.pairs(found.collection)) == 12
+    elsewhere.store.close()
 
 
 def test_an_export_has_the_collection_as_it_was_frozen(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
@@ -320,7 +330,7 @@ def test_an_undone_judgement_is_in_the_record_and_not_in_the_data(annotation: An
     assert version.counts == {WhyNotDerived.NOT_JUDGED: 1}
     folder = annotation.export(version.id, tmp_path / "out")
     assert [row["kind"] for row in read_rows(folder / "judgements.jsonl").rows] == ["judgement", "judgement", "undo"]
-    assert annotation.import_export(folder).content_hash == version.content_hash
+    assert annotation.import_export(folder).version.content_hash == version.content_hash
 
 
 def test_a_judgement_that_is_not_blind_comes_back_as_one(annotation: Annotation, tmp_path: Path) -> None:
@@ -333,7 +343,7 @@ def test_a_judgement_that_is_not_blind_comes_back_as_one(annotation: Annotation,
     folder = annotation.export(version.id, tmp_path / "out")
     assert [row["revealed"] for row in read_rows(folder / "judgements.jsonl").rows] == [False, True]
     assert "after the sources were shown (1) are none either" in (folder / "README.md").read_text("utf-8")
-    found = annotation.import_export(folder)
+    found = annotation.import_export(folder).version
     assert found.left_out == version.left_out and annotation.quality(found.collection).revealed == 1
 
 
@@ -369,4 +379,73 @@ def test_an_export_of_an_older_lab_is_taken_in(annotation: Annotation, frozen: V
     about = json.loads((folder / "version.json").read_text("utf-8"))
     about["rule"] = {name: about["rule"][name] for name in ("least_votes", "least_agreement", "use_edits")}
     (folder / "version.json").write_text(json.dumps(about), "utf-8")
-    assert annotation.import_export(folder).content_hash == frozen.content_hash
+    assert annotation.import_export(folder).version.content_hash == frozen.content_hash
+
+
+def test_two_exports_of_one_collection_share_events_and_each_stands_by_itself(
+    annotation: Annotation, tmp_path: Path
+) -> None:
+    """The second one's events find their ids taken; its undos must follow their judgements to the new ones."""
+    collection = sums(annotation, 3)
+    one, other, third = given(annotation, ANNA, collection, 3)
+    says(annotation, ANNA, collection, one, place_of(one))
+    first = annotation.freeze(collection)
+    says(annotation, ANNA, collection, other, place_of(other))
+    annotation.undo(ANNA, uuid4(), UUID(one["shown"])).result()
+    says(annotation, ANNA, collection, third, Choice.TIE)
+    second = annotation.freeze(collection)
+    elsewhere = Annotation(Store(tmp_path / "another home", allow_unsafe_disk=True))
+    done = [
+        elsewhere.import_export(annotation.export(version.id, tmp_path / version.id)) for version in (first, second)
+    ]
+    assert [one.was_here for one in done] == [False, False] and len(elsewhere.collections()) == 2
+    taken = done[1].version.collection
+    with annotation.store.reading() as mine, elsewhere.store.reading() as theirs:
+        ours = [(judged.pair_id, judged.choice) for judged in current_judgements(mine, collection)]
+        assert [(judged.pair_id, judged.choice) for judged in current_judgements(theirs, taken)] == ours
+        kept = theirs.execute(select(current_table).where(current_table.c.collection == taken)).all()
+        ids = {row.id: row.supersedes for row in events(theirs, taken)}
+    assert {(row.pair, row.choice) for row in kept} == {(pair, choice.value) for pair, choice in ours}
+    assert {row.judgement for row in kept} <= set(ids)
+    assert {target for target in ids.values() if target is not None} <= set(ids)  # no undo points out of its collection
+    assert elsewhere.import_export(tmp_path / second.id).was_here
+    elsewhere.store.close()
+
+
+def test_the_card_stays_as_it_was_frozen(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
+    before = (annotation.export(frozen.id, tmp_path / "before") / "README.md").read_text("utf-8")
+    assert "| judgements (annotators) | 24 (2) |" in before
+    annotation.change(frozen.collection, overlap=3)
+    for pair in given(annotation, CHEN, frozen.collection, 12):
+        says(annotation, CHEN, frozen.collection, pair, place_of(pair, right=False), edited="changed later")
+    assert (annotation.export(frozen.id, tmp_path / "after") / "README.md").read_text("utf-8") == before
+
+
+def test_what_becomes_of_edits_stands_on_the_card(annotation: Annotation, frozen: Version, tmp_path: Path) -> None:
+    assert annotation.edits(frozen.id) == {EditFate.USED: 1}
+    card = (annotation.export(frozen.id, tmp_path / "used") / "README.md").read_text("utf-8")
+    assert "Edits are used: 1 edited response(s) stand as the chosen text." in card
+    without = annotation.freeze(frozen.collection, Derivation(least_votes=2))
+    assert annotation.edits(without.id) == {EditFate.NOT_BY_RULE: 1}
+    card = (annotation.export(without.id, tmp_path / "not") / "README.md").read_text("utf-8")
+    assert "Edits are not used: 1 edited response(s) are left out" in card
+
+
+def test_an_export_whose_rule_knew_no_overlap_is_taken_in(annotation: Annotation, tmp_path: Path) -> None:
+    """An older lab left a pair out that was judged once too often; its export still is what it says."""
+    collection = sums(annotation, 2, overlap=2)
+    for person in (ANNA, BEN):
+        for pair in given(annotation, person, collection, 2):
+            says(
+                annotation, person, collection, pair, place_of(pair, right=person is ANNA or "0 + 1" in pair["prompt"])
+            )
+    version = annotation.freeze(collection)
+    assert version.counts == {WhyNotDerived.NO_MAJORITY: 1}
+    folder = annotation.export(version.id, tmp_path / "out")
+    about = json.loads((folder / "version.json").read_text("utf-8"))
+    about["collection"]["settings"]["overlap"] = 1
+    (folder / "version.json").write_text(json.dumps(about), "utf-8")
+    elsewhere = Annotation(Store(tmp_path / "another home", allow_unsafe_disk=True))
+    found = elsewhere.import_export(folder).version
+    assert (found.content_hash, found.counts) == (version.content_hash, version.counts)
+    elsewhere.store.close()

@@ -118,8 +118,10 @@ def test_picked_files_and_zips_of_any_shape_give_the_same_data(
     for number, way in enumerate(ways):
         seen, same = elsewhere.preview_upload(way())
         assert (seen.name, seen.collection, len(seen.pairs), seen.annotators) == ("四个和", "sums", 4, 2)
-        assert len(seen.derived.preferences) == frozen.preferences and len(same) == number
-        found = elsewhere.import_upload(way())
+        assert len(seen.derived.preferences) == frozen.preferences and len(same) == min(number, 1)
+        done = elsewhere.import_upload(way())
+        found = done.version
+        assert done.was_here is (number > 0) and len(elsewhere.versions()) == len(elsewhere.collections()) == 1
         assert (found.content_hash, found.rule, found.left_out) == (frozen.content_hash, frozen.rule, frozen.left_out)
         assert elsewhere.pairs(found.collection) == annotation.pairs(frozen.collection)
     assert elsewhere.version(frozen.id).name == "四个和"
@@ -141,7 +143,7 @@ def test_a_pair_with_an_empty_response_comes_back_too(
     annotation.store.writing(lambda connection: add_pairs(connection, collection, 0, [pair]))
     adjudicate(annotation.store, ANNA, collection, pair.id, Choice.SECOND)
     folder = annotation.export(annotation.freeze(collection).id, tmp_path / "out")
-    assert elsewhere.pairs(elsewhere.import_export(folder).collection) == [pair]
+    assert elsewhere.pairs(elsewhere.import_export(folder).version.collection) == [pair]
 
 
 # ---- what is refused

@@ -14,7 +14,7 @@ from lab.server.limits import UPLOAD_BYTES
 from lab.store.annotation import Annotation
 from lab.store.pairs_import import MOST_FILE_BYTES
 from lab.store.runs import Store
-from lab.ui.tabs.annotate_add import MAPPED, _mapping
+from lab.ui.tabs.annotate_file import MAPPED, _mapping
 
 
 @pytest.fixture

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.core.agreement import Measure, WhyUndefined
+from lab.core.derivation import Derived, EditFate
 from lab.core.preferences import Choice, Derivation
 from lab.store.adjudication import adjudicate
 from lab.store.annotation import Annotation
 from lab.store.annotation_quality import Quality
+from lab.store.pairs import Collection, CollectionSettings
 from lab.store.runs import Store
 from lab.ui.tabs import annotate_tables as tables
 from lab.ui.text import say
@@ -116,3 +119,21 @@ def test_versions_are_listed_with_their_rule(annotation):
     version = annotation.freeze(collection, Derivation(use_edits=True), name=HOSTILE)
     shown = tables.versions([version], "en")
     assert "<img" not in shown and "edits used" in shown and version.content_hash[7:19] in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "7 edited responses are left out"), ("zh", "有 7 条修改后的回答未采用")]
+)
+def test_the_fate_of_edits_and_late_judgements_is_said(language: str, told: str) -> None:
+    found = Derived(Derivation(), (), (), {EditFate.NOT_BY_RULE: 7}, ("p0",))
+    shown = tables.derived(found, language)
+    assert told in shown and ("judged by more people" if language == "en" else "超过所需") in shown
+    assert "edited" not in tables.derived(Derived(Derivation(), (), ()), "en")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_judgements_beyond_the_overlap_are_shown(language: str) -> None:
+    one = Collection("20260101-000000-aaaa", "sums", CollectionSettings(), 0.0, 5, 0, 1, judgements=6, annotators=2)
+    assert "3" not in tables.collections([one], language)
+    shown = tables.collections([replace(one, beyond=3)], language)
+    assert ("has 3 judgements more" if language == "en" else "有 3 条判断超出") in shown

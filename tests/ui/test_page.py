@@ -21,7 +21,7 @@ from lab.ui.presets import Presets
 from lab.ui.tabs.groups import GroupsTab
 from lab.ui.tabs.train import TrainTab
 
-OWNERS_MODULES = "lab.ui.tabs.annotate_"
+OWNERS_MODULES = ("lab.ui.tabs.train_upload", "lab.ui.tabs.annotate_")
 """The owner's parts of the Annotate tab: every handler of theirs."""
 OWNERS = {
     "started",

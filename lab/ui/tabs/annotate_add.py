@@ -5,15 +5,13 @@ What a model writes now is ``annotate_sample.py``'s. The last way, an exported v
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lab.core.access import Access, requires, user_of
-from lab.data.pair_rows import Known
 from lab.errors import LabError
 from lab.runs.jobs import Jobs
 from lab.store.annotation import Annotation
@@ -22,18 +20,16 @@ from lab.store.pairs_import import Imported
 from lab.store.runs import Store
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
-from lab.ui.sentences import language_of, problem
+from lab.ui.sentences import language_of
+from lab.ui.tabs.annotate_file import FileWay, problem_of
 from lab.ui.tabs.annotate_pairs import Collections, settings_fields
 from lab.ui.tabs.annotate_sample import SampleNow
-from lab.ui.tabs.annotate_tables import left_out, preview
+from lab.ui.tabs.annotate_tables import left_out
 from lab.ui.tabs.annotate_take_in import TakeIn
 from lab.ui.tabs.train_choices import StartChoices
 from lab.ui.text import say
 
 WAYS = ("file", "run", "runs", "sample", "typed", "export")
-FILES = [".jsonl", ".json", ".csv", ".parquet"]
-MAPPED = (("prompt", "response_1", "response_2"), ("gold", "source_1", "source_2"))
-"""What a file's columns may be chosen for: the first three together, each of the others by itself."""
 SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
 """For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
 
@@ -60,23 +56,7 @@ class AddPairs:
     # ---- the look of it
 
     def _file(self) -> None:
-        self.file = gr.File(label=self.i18n("annotate.file"), file_types=FILES, height=132, elem_id="pairs-file")
-        known = [(self.i18n(f"annotate_known.{value}"), str(value)) for value in Known]
-        self.known = gr.Radio(
-            known, value=str(Known.RESPONSES), label=self.i18n("annotate.known"), elem_id="pairs-known"
-        )
-        with gr.Accordion(self.i18n("annotate.columns"), open=False, elem_classes="more"):
-            gr.HTML(self.i18n("annotate.columns_hint"), elem_classes="quiet")
-            self.mapped = []
-            for names in MAPPED:
-                with gr.Row(elem_classes="side-by-side"):
-                    self.mapped += [
-                        gr.Dropdown(
-                            [], label=self.i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}"
-                        )
-                        for name in names
-                    ]
-        self.preview = gr.HTML(elem_id="pairs-preview")
+        self.file = FileWay(self.annotation, self.i18n)
 
     def _run(self) -> None:
         gr.HTML(self.i18n("annotate.run_hint"), elem_classes="quiet")
@@ -124,9 +104,9 @@ class AddPairs:
         self.into.focus(self.offered, None, [self.into], **LIGHT)
         for chooser in (self.run, self.one, self.other):
             chooser.focus(self.runs_offered, None, [chooser], **LIGHT)
-        read = [self.file, self.known, *self.mapped]
-        self.file.change(self.given, read, [self.preview, *self.mapped], **SLOW)
-        gr.on([self.known.input, *(one.input for one in self.mapped)], self.looked_at, read, [self.preview], **SLOW)
+        self.file.wire()
+        switched = [self.way, *self.columns, self.where, self.take_in.files]
+        self.file.as_export.click(self.to_export, [self.file.file], switched, **LIGHT)
         self.shown = shown
         self.button.click(self.added, list(self.fields.values()), self.outputs, **SLOW)
         self.sample.wire()
@@ -142,9 +122,7 @@ class AddPairs:
         """What is sent when pairs are added, by name."""
         return {
             "way": self.way,
-            "file": self.file,
-            "known": self.known,
-            **{f"mapped_{place}": column for place, column in enumerate(self.mapped)},
+            **self.file.fields,
             "run": self.run,
             "per_group": self.per_group,
             "most": self.most,
@@ -164,7 +142,7 @@ class AddPairs:
     @property
     def emptied(self) -> list[Any]:
         """What is empty again once the pairs are in."""
-        return [self.file, self.prompt, self.first, self.second, self.name]
+        return [self.file.file, self.prompt, self.first, self.second, self.name]
 
     @requires(Access.OWNER)
     def offered(self, request: gr.Request) -> Any:
@@ -179,36 +157,32 @@ class AddPairs:
         return gr.update(choices=[(f"{run.name} · {run.id}", run.id) for run in runs])
 
     @requires(Access.OWNER)
-    def given(self, request: gr.Request, path: Any, known: Any, *_: Any) -> list[Any]:
-        """A file was given: its columns to choose from, and its first pairs."""
-        unmapped = [gr.update(choices=[], value=None)] * len(self.mapped)
-        if not path:
-            return ["", *unmapped]
-        try:
-            columns = self.annotation.columns_of(str(path))
-        except LabError as error:
-            return [notice(_told(error, request, path), "problem"), *unmapped]
-        choices = [gr.update(choices=list(columns), value=None)] * len(self.mapped)
-        return [self._preview(request, path, known, {}), *choices]
+    def to_export(self, path: Any) -> list[Any]:
+        """The file is an exported version: the same file at the form for those."""
+        columns = [gr.update(visible=way == "export") for way in WAYS]
+        return ["export", *columns, gr.update(visible=False), [path] if path else None]
 
     @requires(Access.OWNER)
-    def looked_at(self, request: gr.Request, path: Any, known: Any, *mapped: Any) -> str:
-        """The same file read otherwise."""
-        return self._preview(request, path, known, _mapping(known, mapped)) if path else ""
-
-    @requires(Access.OWNER)
-    def added(self, request: gr.Request, *values: Any) -> list[Any]:
-        """Add the pairs, and say what became of every row; or have them sampled first."""
+    def added(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+        """Add the pairs, and say what became of every row; or have them sampled first. While a file is read, say how far it is."""
         sent = dict(zip(self.fields, values, strict=True))
+        rest = [gr.skip()] * (len(self.outputs) - 1)
         try:
             if sent["way"] == "sample":
                 asked = {name: sent[f"sample_{name}"] for name in self.sample.fields}
                 waiting = self.sample.begin(user_of(request).name, _target(sent), asked)
-                return self._waits(self.sample.look(waiting, language_of(request)).shown, waiting)
-            return self._taken(self._act(sent), request)
+                yield self._waits(self.sample.look(waiting, language_of(request)).shown, waiting)
+            elif sent["way"] == "file":
+                target = _target(sent)
+                file, steps = self.file.to_add(request, sent)
+                with file:
+                    for shown in steps:
+                        yield [shown, *rest]
+                    yield self._taken(self.annotation.take_file(file, **target), request)
+            else:
+                yield self._taken(self._act(sent), request)
         except LabError as error:
-            told = _told(error, request, sent["file"])
-            return [notice(told, "problem"), *[gr.skip()] * (len(self.outputs) - 1)]
+            yield [notice(problem_of(error, request, sent["file"]), "problem"), *rest]
 
     @requires(Access.OWNER)
     def sampled(self, request: gr.Request, waiting: Any) -> list[Any]:
@@ -218,7 +192,7 @@ class AddPairs:
         try:
             looked = self.sample.look(waiting, language_of(request))
         except LabError as error:
-            return self._waits(notice(_told(error, request, None), "problem"), {})
+            return self._waits(notice(problem_of(error, request, None), "problem"), {})
         if looked.taken is not None:
             return self._taken(looked.taken, request)
         return self._waits(looked.shown, waiting if looked.waits else {})
@@ -232,6 +206,8 @@ class AddPairs:
     def _taken(self, done: Imported, request: gr.Request) -> list[Any]:
         language = language_of(request)
         told = say("annotate.added", language, count=done.taken, name=done.collection.name)
+        if done.votes:
+            told += (" " if language == "en" else "") + say("annotate.added_votes", language, count=done.votes)
         empty = [None, "", "", "", ""]
         into = gr.update(
             value=done.collection.id, choices=[(one.name, one.id) for one in self.annotation.collections()]
@@ -240,43 +216,16 @@ class AddPairs:
         return [message, into, *empty, *self.sample.waits({}), *self.shown.show(done.collection.id, language)]
 
     def _act(self, sent: dict[str, Any]) -> Imported:
-        target, path = _target(sent), str(sent["file"])
-        known, columns = Known(sent["known"]), _mapping(sent["known"], _numbered(sent, "mapped_"))
+        target = _target(sent)
         row = {name: sent[name] for name in ("prompt", "first", "second", "gold")}
         from_run: dict[str, Any] = {"per_group": _whole(sent["per_group"]), "most": _whole(sent["most"])}
         runs = (str(sent["one"]), str(sent["other"]))
         acts: dict[str, Callable[[], Imported]] = {
-            "file": partial(self.annotation.import_file, path, columns=columns, known=known, **target),
             "run": partial(self.annotation.import_run, str(sent["run"]), **from_run, **target),
             "runs": partial(self.annotation.import_runs, *runs, most=_whole(sent["most_of_two"]), **target),
             "typed": partial(self.annotation.import_rows, [row], **target),
         }
         return acts[str(sent["way"])]()
-
-    def _preview(self, request: gr.Request, path: Any, known: Any, columns: dict[str, str]) -> str:
-        try:
-            found = self.annotation.preview_file(str(path), columns=columns or None, known=Known(known))
-        except LabError as error:
-            return notice(_told(error, request, path), "problem")
-        return preview(found, language_of(request))
-
-
-def _mapping(known: Any, mapped: Any) -> dict[str, str]:
-    """The file's columns by the lab's names; prompt and responses only once all three are chosen.
-
-    What a source is called depends on the form that the file turns out to have, so it is given under both names.
-    """
-    sides = ("chosen", "rejected") if known == Known.GOLD else ("first", "second")
-    *three, gold, one, other = (str(column or "") for column in mapped)
-    found = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
-    further = {
-        "gold": gold,
-        "first_source": one,
-        "source_chosen": one,
-        "second_source": other,
-        "source_rejected": other,
-    }
-    return found | {name: column for name, column in further.items() if column}
 
 
 def _target(sent: dict[str, Any]) -> dict[str, Any]:
@@ -295,12 +244,6 @@ def _numbered(sent: dict[str, Any], prefix: str) -> list[Any]:
 def _whole(value: Any) -> int:
     """A count from a number field; nonsense asks for one."""
     return max(1, min(int(value), 5000)) if isinstance(value, int | float) and value == value else 1
-
-
-def _told(error: LabError, request: gr.Request, path: Any) -> str:
-    """The sentence; a file is called as its owner calls it, not by where the page put it."""
-    params = {key: Path(str(value)).name if key == "path" and path else value for key, value in error.params.items()}
-    return problem(type(error)(error.key, **params), language_of(request))
 
 
 SHOWN = "({ __type__: 'update', visible })"

@@ -18,7 +18,7 @@ from lab.ui.draft import with_draft
 from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.sentences import language_of, problem
-from lab.ui.tabs.annotate_tables import derived, versions
+from lab.ui.tabs.annotate_tables import derived, edits, versions
 from lab.ui.tabs.train import TrainTab
 from lab.ui.tabs.train_form import TrainForm
 from lab.ui.text import say
@@ -160,7 +160,8 @@ class DatasetPart:
         except LabError as error:
             return [notice(problem(error, language), "problem"), *[gr.skip()] * len(self.everything)]
         told = say("annotate.frozen", language, name=done.name, count=done.preferences, hash=done.content_hash[7:19])
-        return [notice(told), *self.show(str(chosen), done.id, rule, request)]
+        fates = edits(self.annotation.edits(done.id), language)
+        return [notice(told) + fates, *self.show(str(chosen), done.id, rule, request)]
 
     @requires(Access.OWNER)
     def exported(self, request: gr.Request, version: Any) -> list[Any]:

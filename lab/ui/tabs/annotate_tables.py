@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
-from lab.core.derivation import Derived
-from lab.core.preferences import Choice, Pair, Prompt, WhyNotDerived
+from lab.core.derivation import Derived, EditFate
+from lab.core.preferences import IMPORTED, Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
-from lab.store.annotation_imports import Preview
 from lab.store.annotation_quality import Disagreement, OfAnnotator, Quality
 from lab.store.pairs import Collection
+from lab.store.pairs_file import Preview
 from lab.store.preference_versions import Version
 from lab.store.preference_versions_import import Exported
+from lab.ui.edit_words import edit_sentences
 from lab.ui.notice import notice
 from lab.ui.text import say
 
@@ -32,7 +33,14 @@ def preview(found: Preview, language: str) -> str:
     """The first pairs of a file as they would be judged, and what would be left out."""
     head = say("annotate.preview", language, count=found.count, form=say(f"annotate_form.{found.form}", language))
     pairs = "".join(_pair(pair, language) for pair in found.pairs)
-    return f'<h4>{html.escape(head)}</h4><div class="pair-list">{pairs}</div>{left_out(found.left_out, language)}'
+    told = [say("annotate.preview_votes", language, count=_count(found.votes))] if found.votes else []
+    told += [say(f"data_note.{note.key}", language, **dict(note.params)) for note in found.notes]
+    if found.passed_over:
+        names = say("plan.list", language).join(found.passed_over)
+        told.append(say("annotate.passed_over", language, names=names))
+    about = "".join(f'<p class="quiet">{html.escape(sentence)}</p>' for sentence in told)
+    listed = f'<div class="pair-list">{pairs}</div>{left_out(found.left_out, language)}'
+    return f"<h4>{html.escape(head)}</h4>{about}{listed}"
 
 
 def exported(found: Exported, same: Sequence[tuple[Version, Collection]], language: str) -> str:
@@ -79,7 +87,12 @@ def collections(found: Sequence[Collection], language: str) -> str:
         )
         for one in found
     ]  # fmt: skip
-    return table([say(f"annotate_column.{name}", language) for name in names], rows)
+    exceeded = "".join(
+        f'<p class="quiet">{html.escape(say("annotate.beyond", language, name=one.name, count=_count(one.beyond)))}</p>'
+        for one in found
+        if one.beyond
+    )
+    return table([say(f"annotate_column.{name}", language) for name in names], rows) + exceeded
 
 
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -126,8 +139,17 @@ def disagreement(one: Disagreement, place: int, count: int, names: dict[str, str
 
 def derived(found: Derived, language: str) -> str:
     """What freezing would give: the preferences, and what is left out, counted."""
-    told = say("annotate.would_give", language, count=len(found.preferences))
-    return notice(told) + _reasons(found.counts, language)
+    told = [say("annotate.would_give", language, count=len(found.preferences))]
+    if found.first_votes:
+        told.append(say("annotate.first_votes", language, count=_count(len(found.first_votes))))
+    return notice(" ".join(told)) + _reasons(found.counts, language) + edits(found.edits, language)
+
+
+def edits(found: Mapping[EditFate, int], language: str) -> str:
+    """What becomes of the responses that annotators rewrote; nothing where nobody did."""
+    lines = edit_sentences(found, language)
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f'<ul class="reasons edits">{items}</ul>' if lines else ""
 
 
 def versions(found: Sequence[Version], language: str) -> str:
@@ -223,7 +245,8 @@ def _people(people: Iterable[OfAnnotator], language: str) -> str:
             seconds = f"{one.seconds:.1f} s" if one.seconds < TENTH else f"{one.seconds:.0f} s"
         flag = f"⚠ {one.too_fast}" if one.flagged else str(one.too_fast)
         figures = [_count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate)]
-        rows.append([one.name, *figures, *([_count(one.revealed)] if not_blind else [])])
+        name = say("annotate.imported", language, name=one.name) if one.id.startswith(IMPORTED) else one.name
+        rows.append([name, *figures, *([_count(one.revealed)] if not_blind else [])])
     return table([say(f"annotate_column.{name}", language) for name in names], rows)
 
 

@@ -67,8 +67,10 @@ class TakeIn:
         except LabError as error:
             kept = [gr.skip()] * (1 + len(self.shown.everything))
             return [notice(_told(error, language), "problem"), *kept]
-        told = say("annotate.taken_in", language, name=done.name, count=done.preferences, hash=done.content_hash[7:19])
-        return [notice(told), None, *self.shown.show(done.collection, language)]
+        version = done.version
+        key = "annotate.taken_in_before" if done.was_here else "annotate.taken_in"
+        told = say(key, language, name=version.name, count=version.preferences, hash=version.content_hash[7:19])
+        return [notice(told), None, *self.shown.show(version.collection, language)]
 
 
 def _told(error: LabError, language: str) -> str:

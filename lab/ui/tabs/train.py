@@ -19,6 +19,7 @@ from lab.ui.sentences import language_of, problem
 from lab.ui.tabs.groups import GroupsTab
 from lab.ui.tabs.train_form import TrainForm
 from lab.ui.tabs.train_runs import TrainRuns
+from lab.ui.tabs.train_upload import TrainUpload
 from lab.ui.text import say
 
 
@@ -29,6 +30,7 @@ class TrainTab:
         with gr.Row(elem_classes="halves"):
             with gr.Column(scale=5, min_width=320, elem_id="recipe"):
                 self.form = TrainForm(store, supervisor, presets, i18n)
+                self.upload = TrainUpload(store, i18n)
             with gr.Column(scale=6, min_width=320, elem_id="runs-half"):
                 self.runs = TrainRuns(store, supervisor, i18n)
 
@@ -37,6 +39,7 @@ class TrainTab:
         form, runs = self.form, self.runs
         form.wire()
         runs.wire(blocks)
+        self.upload.wire()
         form.start.click(self.started, [form.draft], [form.message, *runs.everything], js=SENT, **LIGHT)
         of_run = [form.draft, runs.selected]
         for button, fill in ((runs.load, form.loaded), (runs.go_on, form.after), (runs.ppo, form.ppo_with)):

@@ -14,6 +14,7 @@ from lab.data.hub_rows import source_of
 from lab.store.annotation import Annotation
 from lab.store.runs import Run, RunState, Store
 from lab.store.start_models import base_of, bases_here, finished_writers
+from lab.store.uploads import Uploads
 from lab.ui.presets import Presets
 from lab.ui.text import say
 
@@ -29,6 +30,7 @@ class StartChoices:
     def __init__(self, store: Store, presets: Presets) -> None:
         self._store, self._presets = store, presets
         self._annotation = Annotation(store)
+        self._uploads = Uploads(store)
 
     def models(self) -> Choices:
         """The models that are here, and finished runs whose model writes text."""
@@ -55,6 +57,7 @@ class StartChoices:
             found |= {
                 GROUPS + run.id: say("train.data_groups", language, name=f"{run.name} · {run.id}") for run in groups
             }
+        found |= {one.dataset: say("train.data_upload", language, name=one.name) for one in self._uploads.all()}
         notes = [source_of(folder) for folder in sorted((self._store.home / "data").glob("*"))]
         names = [str(note["from"]) for note in notes if "from" in note]
         names += [str(run.recipe.get("dataset")) for run in runs if run.algorithm == algorithm]

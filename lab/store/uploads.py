@@ -1,0 +1,175 @@
+"""Files that people bring to train on: each a folder of its own under LAB_HOME/data, with the name that its owner gave it.
+
+A recipe names it by its path, with the columns that were chosen: ``…/data/upload-ID/rows.jsonl?prompt=question``. What is in the file
+is looked at by ``RowsFile``, in a process that can be killed; what the columns mean is ``lab/data``'s affair.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from lab.data.columns import guess_columns
+from lab.data.file_names import typed
+from lab.data.left_out import WhyLeftOut
+from lab.data.notes import Note
+from lab.data.rows import SUFFIXES
+from lab.errors import DatasetError, MachineError, StateError
+from lab.sandbox.files import Reading, ordinary_file
+from lab.store.other_kinds import check_kind, kind_of_columns
+from lab.store.pairs_file import Progress
+from lab.store.pairs_import import MOST_FILE_BYTES
+from lab.store.runs import RunState, Store, clean_name, new_run_id
+
+ABOUT = "upload.json"
+"""In the folder: ``{"name", "file", "columns", "rows", "created"}``; written last."""
+PREFIX = "upload-"
+_ID = re.compile(r"upload-\d{8}-\d{6}-[a-z0-9]{4}")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What training would read of a file."""
+
+    columns: tuple[str, ...]
+    form: str
+    rows: list[dict[str, Any]]
+    """The first ones, as training reads them."""
+    count: int
+    total: int
+    left_out: list[tuple[WhyLeftOut, str, int]]
+    passed_over: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that is kept."""
+
+    id: str
+    name: str
+    path: Path
+    columns: dict[str, str]
+    rows: int
+    created: float
+
+    @property
+    def dataset(self) -> str:
+        """What a recipe writes to train on it."""
+        return typed(str(self.path), self.columns)
+
+
+class RowsFile:
+    """A file that is looked at before it is kept: iterate over ``read``, then there is ``seen``. Use it as a context."""
+
+    def __init__(self, path: Path, algorithm: str, columns: Mapping[str, str] | None = None) -> None:
+        self.path, self.algorithm = path, algorithm
+        self.columns: tuple[str, ...] = ()
+        """The file's; known even where the file is refused."""
+        self.seen: Seen | None = None
+        asked = {"columns": dict(columns or {}), "algorithm": algorithm}
+        self._reading = Reading("shape", path, most_bytes=MOST_FILE_BYTES, **asked)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reading.close()
+
+    def cancel(self) -> None:
+        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
+        self._reading.cancel()
+
+    def read(self) -> Iterator[Progress]:
+        """Read the file to its end. Raises DatasetError: it cannot be read, belongs elsewhere, or has nothing for this algorithm."""
+        check_kind(self.path)
+        try:
+            for line in self._reading:
+                self.columns = tuple(line.get("columns", self.columns))
+                if "shaped" in line:
+                    self.seen = _seen(line, self.columns)
+                if "rows" in line:
+                    yield Progress(line["rows"], line.get("share"))
+        except DatasetError as error:
+            raise kind_of_columns(self.path, self.columns) or error from None
+
+    def guess(self, wanted: tuple[str, ...]) -> dict[str, str]:
+        """Which column is likely which: the lab's names → the file's."""
+        return guess_columns(self.columns, wanted) | {name: name for name in wanted if name in self.columns}
+
+
+class Uploads:
+    """The files that are kept in one LAB_HOME."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = store.home / "data"
+
+    def all(self) -> list[Upload]:
+        """Every one, the newest first."""
+        found = [_read(folder) for folder in self._folder.glob(f"{PREFIX}*")]
+        return sorted((one for one in found if one is not None), key=lambda one: one.id, reverse=True)
+
+    def one(self, upload_id: str) -> Upload:
+        """One. Raises StateError ``no_such_upload``."""
+        found = _read(self._folder / upload_id) if _ID.fullmatch(upload_id) else None
+        if found is None:
+            raise StateError("no_such_upload", value=str(upload_id)[:64])
+        return found
+
+    def keep(self, path: Path, name: str, columns: Mapping[str, str], rows: int) -> Upload:
+        """Copy a file that was looked at into the lab. Raises DatasetError for what is no file, InputError for the name, MachineError."""
+        ordinary_file(path)
+        suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(one)), None)
+        if suffix is None:
+            raise DatasetError("dataset_kind", path=path, known=", ".join(SUFFIXES))
+        created = time.time()
+        file = f"rows{suffix}"
+        about = {"name": clean_name(name or path.name), "file": file, "columns": dict(columns)}
+        folder = self._folder / f"{PREFIX}{new_run_id(created)}"
+        draft = folder.with_name(f".{folder.name}")
+        try:
+            draft.mkdir(parents=True)
+            shutil.copyfile(path, draft / file)
+            (draft / ABOUT).write_text(
+                json.dumps(about | {"rows": rows, "created": created}, ensure_ascii=False), "utf-8"
+            )
+            draft.rename(folder)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise MachineError(
+                "upload_cannot_write", path=self._folder, why=error.strerror or type(error).__name__
+            ) from error
+        return self.one(folder.name)
+
+    def delete(self, upload_id: str) -> None:
+        """Delete one. Raises StateError: no such file, or a run that waits or goes on reads it."""
+        found = self.one(upload_id)
+        for run in self._store.in_state(RunState.QUEUED, RunState.RUNNING):
+            if str(found.path) in str(run.recipe.get("dataset", "")):
+                raise StateError("upload_in_use", name=found.name, run=run.name)
+        shutil.rmtree(found.path.parent)
+
+
+def _read(folder: Path) -> Upload | None:
+    """What a folder holds; None where it is none of ours."""
+    try:
+        about = json.loads((folder / ABOUT).read_bytes())
+        columns = {str(ours): str(theirs) for ours, theirs in about["columns"].items()}
+        path = (folder / Path(str(about["file"])).name).absolute()
+        return Upload(folder.name, str(about["name"]), path, columns, int(about["rows"]), float(about["created"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _seen(line: Mapping[str, Any], columns: tuple[str, ...]) -> Seen:
+    left_out = [(WhyLeftOut(why), detail, count) for why, detail, count in line["left_out"]]
+    notes = tuple(Note(key, tuple(params.items())) for key, params in line["notes"])
+    counts = (line["count"], line["rows"])
+    return Seen(columns, line["form"], line["shaped"], *counts, left_out, tuple(line["passed_over"]), notes)

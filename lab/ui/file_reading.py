@@ -1,0 +1,78 @@
+"""A file that is being read, as a page shows it: how far it is, and a way to end it. What reads it is the store's.
+
+A handler that reads is a generator: it yields the progress some times a second, and the last it yields is the result.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from lab.store.pairs_file import Progress
+from lab.ui.text import say
+
+EVERY = 0.4
+"""Seconds from one sight of the progress to the next."""
+
+
+class Cancellable(Protocol):
+    """What is being read: a file of pairs, or of rows to train on."""
+
+    def read(self) -> Iterator[Progress]:
+        """Read it to its end."""
+
+    def cancel(self) -> None:
+        """End it, from any thread."""
+
+
+class Readings:
+    """Which file each page is reading, so that its Cancel ends that one."""
+
+    def __init__(self) -> None:
+        self._reading: dict[str, Cancellable] = {}
+        self._lock = threading.Lock()
+
+    def follow(self, session: str, file: Cancellable) -> Iterator[Progress]:
+        """Read a file to its end; what is yielded is to be shown. A file that the same page was reading before is ended."""
+        self.cancel(session)
+        with self._lock:
+            self._reading[session] = file
+        shown = time.monotonic()
+        try:
+            for progress in file.read():
+                if time.monotonic() - shown > EVERY:
+                    shown = time.monotonic()
+                    yield progress
+        finally:
+            with self._lock:
+                if self._reading.get(session) is file:
+                    del self._reading[session]
+
+    def cancel(self, session: str) -> None:
+        """End what a page is reading, if anything."""
+        with self._lock:
+            file = self._reading.pop(session, None)
+        if file is not None:
+            file.cancel()
+
+
+def session_of(request: Any) -> str:
+    """What tells one open page from another."""
+    return str(getattr(request, "session_hash", "") or "")
+
+
+def progress_bar(progress: Progress | None, language: str) -> str:
+    """Rows read so far, and the share of the file's bytes where it is known; None before the first row."""
+    if progress is None:
+        told, value = say("reading.begins", language), ""
+    elif progress.share is None:
+        told, value = say("reading.rows", language, rows=f"{progress.rows:,}"), ""
+    else:
+        share = f"{progress.share:.0%}"
+        told = say("reading.rows_of", language, rows=f"{progress.rows:,}", share=share)
+        value = f' max="1" value="{progress.share:.3f}"'
+    label = html.escape(told, quote=True)
+    return f'<div class="fetch-line" role="status"><span>{label}</span><progress aria-label="{label}"{value}></progress></div>'
