@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
-from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
 from lab.store.runs import Store
-from tests.store.annotating import ANNA, given, judge_all, place_of, says, sums
+from tests.annotation.annotating import ANNA, given, judge_all, place_of, says, sums
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from lab.errors import InputError
 from lab.runs.estimate import estimate
 from lab.runs.run_time import run_time
 from lab.runs.watch import size_text
-from lab.ui.cost_words import cost, cost_change, how_long, part_name
-from lab.ui.text import say, system_locale, with_mend
+from lab.words import say, system_locale, with_mend
+from lab.words.cost import cost, cost_change, how_long, part_name
 
 HELP = "tell what a recipe will cost in memory, by part, and in time, and what would help where it does not fit"
 EXAMPLES = """\

@@ -6,12 +6,12 @@ import argparse
 import time
 from typing import Any
 
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
+from lab.annotation.versions.importing import TakenIn
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
-from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
-from lab.store.preference_versions_import import TakenIn
-from lab.ui.edit_words import edit_sentences
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
+from lab.words.edits import edit_sentences
 
 HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
 EXAMPLES = """\

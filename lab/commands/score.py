@@ -24,7 +24,7 @@ from lab.rules.export import as_python
 from lab.sandbox.rewards import reward_batch
 from lab.sandbox.written import Row
 from lab.store.rule_files import read_entries, read_rules
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "score completions, or a run's groups anew, by a rule set: each rule's score, the reward, and what failed"
 EXAMPLES = """\

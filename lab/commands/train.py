@@ -15,8 +15,8 @@ from lab.runs.estimate import Estimator
 from lab.runs.foreground import train_in_foreground
 from lab.runs.run_time import known_time
 from lab.store.presets import load_preset
-from lab.ui.cost_words import cost, how_long
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
+from lab.words.cost import cost, how_long
 
 HELP = "train a recipe here and now; Ctrl-C stops at the end of a step and leaves a resumable run"
 EXAMPLES = """\

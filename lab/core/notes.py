@@ -1,6 +1,6 @@
 """Notes: what is worth saying of a run before it starts, or once it has ended. A note is a key and its parameters.
 
-The words stand in ``lab/ui/text`` under ``note``. Refusals are errors (``lab/errors.py``) and not notes.
+The words stand in ``lab/words`` under ``note``. Refusals are errors (``lab/errors.py``) and not notes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long a run will take, from parts that were measured on this machine, and how far off that may be. Pure arithmetic, in seconds.
 
-Not here: how the parts are measured (``lab/training/probe.py``).
+Not here: how the parts are measured (``lab/training/measure/time_probe.py``).
 """
 
 from __future__ import annotations

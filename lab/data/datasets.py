@@ -19,6 +19,7 @@ from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
 from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
+from lab.data.heldout_preferences import MOST_WATCHED, set_apart
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
 from lab.data.notes import Note, note
@@ -26,7 +27,6 @@ from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
 from lab.data.system_text import folded_rows
-from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
 

@@ -1,4 +1,4 @@
-"""What the lab assumed while it read a file, said to the person: an encoding, a column's meaning. The sentences are in ``lab/ui/text``."""
+"""What the lab assumed while it read a file, said to the person: an encoding, a column's meaning. The sentences are in ``lab/words``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """For chat templates that know no system role: the system text moves to the beginning of the first question.
 
-A recipe asks for it with ``system_in_first_turn``. Not here: which templates refuse the role (``lab/training/model_checks.py``).
+A recipe asks for it with ``system_in_first_turn``. Not here: which templates refuse the role (``lab/training/models/checks.py``).
 """
 
 from __future__ import annotations

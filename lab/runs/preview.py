@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.errors import LabError, MachineError, StateError
-from lab.runs.asking import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
 
 PATIENCE = 600.0
 MATTER = (

@@ -1,6 +1,6 @@
 """How long the parts of a recipe take here, asked of a process of its own and kept: only that room may load torch.
 
-Not here: how they are timed (``lab/training/probe.py``), and what follows from them (``lab/core/run_time.py``).
+Not here: how they are timed (``lab/training/measure/time_probe.py``), and what follows from them (``lab/core/run_time.py``).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from lab.core.recipes import Recipe
 from lab.core.run_time import RunTime
 from lab.errors import LabError, MachineError
-from lab.runs.asking import Answers, NoAnswerError, ask, mark
 from lab.runs.kept_estimates import KeptAnswers
 from lab.runs.launcher import cores
+from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
 
 PATIENCE = 600.0
 NO_MATTER = frozenset(

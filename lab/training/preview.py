@@ -15,12 +15,12 @@ from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
 from lab.data.turns import Turns, as_conversation
 from lab.store.models import resolve
-from lab.training.base import load_tokens
-from lab.training.fitting import fit
-from lab.training.notes import notes
-from lab.training.row_notes import reasons
-from lab.training.rows import COLUMNS, encoded
-from lab.training.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
+from lab.training.models.base import load_tokens
+from lab.training.models.length_filter import fit
+from lab.training.models.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
+from lab.training.trainers.rows import COLUMNS, encoded
+from lab.training.worker.notes import notes
+from lab.training.worker.row_notes import reasons
 
 
 def preview(recipe: Recipe, home: Path, count: int = 3) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from lab.store.pairs_file import Progress
-from lab.ui.text import say
+from lab.annotation.pairs_file import Progress
+from lab.words import say
 
 EVERY = 0.4
 """Seconds from one sight of the progress to the next."""

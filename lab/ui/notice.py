@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.ui.text import say, word_note
+from lab.words import say, word_note
 
 
 def notice(text: str, kind: str = "note") -> str:

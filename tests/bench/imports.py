@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.store.annotation import Annotation
+from lab.annotation.collections import Annotation
 from tests.bench import lab
 from tests.bench.figures import Figure
 

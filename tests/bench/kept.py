@@ -19,8 +19,8 @@ from lab.store.presets import load_preset
 from tests.bench.figures import Figure, median
 
 if TYPE_CHECKING:
-    from lab.training.group_trainer import GroupTrainer
-    from lab.training.step_trainer import Batch
+    from lab.training.trainers.group_trainer import GroupTrainer
+    from lab.training.trainers.step_trainer import Batch
 
 SHARE = 0.4
 ROLLOUTS, ROUNDS, WARM = 4, 10, 3
@@ -65,8 +65,8 @@ def _trainer(folder: Path, training: str) -> GroupTrainer:
     from lab.data import datasets
     from lab.store.run_folder import RunFolder
     from lab.training.algorithms import grpo
-    from lab.training.reporter import Reporter
     from lab.training.task import Task, rule_set
+    from lab.training.worker.reporter import Reporter
 
     recipe = with_values(load_preset("tiny/grpo").recipe, {"training": training, "device": "cpu"})
     assert isinstance(recipe, GrpoRecipe)
@@ -97,7 +97,7 @@ def _rollouts(trainer: GroupTrainer) -> list[tuple[Batch, Any]]:
 
 def _seconds(trainer: GroupTrainer, batch: Batch, marks: Any) -> float:
     """One step's passes: cut to what is kept, forward, backward. No optimiser step: it costs the same in both."""
-    from lab.training.group_trainer import keep_only
+    from lab.training.trainers.group_trainer import keep_only
 
     trainer.model.zero_grad(set_to_none=True)
     started = time.perf_counter()

@@ -6,7 +6,7 @@ import pytest
 
 from lab.core.recipes import parse
 from lab.core.run_time import RunTime
-from lab.ui.cost_words import how_long, spell
+from lab.words.cost import how_long, spell
 
 PARTS = RunTime(loading=10.0, step=2.0, measuring=30.0)
 

@@ -16,7 +16,7 @@ from lab.data.left_out import counted
 from lab.data.pair_rows import FoundPairs, find_pairs
 from lab.data.preference_forms import shape_preferences
 from lab.errors import DatasetError
-from lab.ui.text import say, word
+from lab.words import say, word
 
 FILES = Path(__file__).with_name("files")
 NAMES = sorted(path.name for path in FILES.iterdir())

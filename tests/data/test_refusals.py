@@ -14,7 +14,7 @@ from lab.data.forms import shape_completions, shape_prompts
 from lab.data.pair_rows import find_pairs
 from lab.data.preference_forms import shape_preferences
 from lab.errors import DatasetError
-from lab.ui.text import word
+from lab.words import word
 
 SHAPES = {"sft": shape_completions, "dpo": shape_preferences, "grpo": shape_prompts, "annotate": find_pairs}
 

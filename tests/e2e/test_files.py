@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from lab.core.preferences import Choice
 from lab.store.uploads import Uploads
+from tests.annotation.annotating import stored
 from tests.e2e.conftest import serious_findings
-from tests.store.annotating import stored
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 WORDS = {

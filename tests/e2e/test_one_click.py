@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from tests.e2e.conftest import RunningLab, wait_until
 from tests.e2e.judging import better_side, part
 
@@ -35,7 +35,7 @@ def model(request: pytest.FixtureRequest, lab: RunningLab) -> str:
     if name != "tiny":
         if os.environ.get("LAB_TEST_FETCH") != "1":
             pytest.skip("LAB_TEST_FETCH=1 lets this test fetch a real model (about 93 MB)")
-        from lab.runs.downloads import get_model
+        from lab.runs.fetch.downloads import get_model
 
         get_model(name, lab.home)
     return name

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.importing import NEEDED
 from lab.errors import DatasetError, InputError, LabError, StateError
 from lab.sandbox import files
 from lab.sandbox.files import Reading
-from lab.store.annotation import Annotation
-from lab.store.preference_versions_import import NEEDED
 from lab.store.runs import Store
-from lab.ui.text import LOCALES, word
-from tests.store.annotating import ANNA, judge_all, sums
+from lab.words import LOCALES, word
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 MOST_GROWN = 80 << 20
 """Bytes that the asking process may grow by, pyarrow and its own tables among them."""

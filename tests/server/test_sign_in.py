@@ -15,7 +15,7 @@ from lab.core.access import NOBODY, Access
 from lab.server import access as access_module
 from lab.server import changes as changes_module
 from lab.server.access import Gate
-from lab.server.gradio_doors import declared_doors
+from lab.server.gradio_access import declared_doors
 from lab.server.session import COOKIE
 from lab.store.users import USERS_FILE
 from tests.server.conftest import AWAY, PASSWORD, USERS_PASSWORD, Lab, Make

@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import ModelError
 from lab.store.models import PLAIN_TEMPLATE, SHIPPED, chat_template, content_hash, resolve, reward_adapter
-from lab.ui.text import word
+from lab.words import word
 
 OTHER = "{% for m in messages %}{{ m.content }}<|end|>{% endfor %}"
 

@@ -13,8 +13,8 @@ from lab.core.recipes import GrpoRecipe, PretrainRecipe, micro_batch
 from lab.core.rules import Rule
 from lab.sandbox.rewards import Weighed
 from lab.tasks.equations import Split, pretraining_texts, prompts
+from lab.training.models.tokens import tokens_of
 from lab.training.task import as_conversation
-from lab.training.tokens import tokens_of
 
 LETTERS = [Weighed(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)]
 """An arbitrary rule with spread, as an untrained model never answers right."""
@@ -31,7 +31,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from lab.training.tiny_llama import build_tokenizer
+    from lab.training.models.tiny_llama import build_tokenizer
 
     return build_tokenizer((text for pair in islice(pretraining_texts(0), 3000) for text in pair), 288)
 
@@ -45,7 +45,7 @@ def tokens(tokenizer):
 @pytest.fixture
 def make_model(tokenizer):
     """A fresh model of the same random weights at each call."""
-    from lab.training.tiny_llama import build_model
+    from lab.training.models.tiny_llama import build_model
 
     def make(seed=0, **shape):
         torch.manual_seed(seed)
@@ -108,7 +108,7 @@ def grpo_rows():
 def group_trainer(make_model, grpo_config, grpo_rows, tokenizer):
     """The lab's trainer for a recipe."""
     from lab.training.algorithms import grpo
-    from lab.training.group_trainer import GroupTrainer
+    from lab.training.trainers.group_trainer import GroupTrainer
 
     def make(recipe: GrpoRecipe, rules: list[Weighed] = LETTERS, model=None, **more):
         return GroupTrainer(

@@ -17,13 +17,13 @@ from lab.data.datasets import Dataset
 from lab.data.turns import as_conversation
 from lab.store.run_folder import RunFolder
 from lab.training.algorithms import ppo, rm
-from lab.training.base import load, load_scorer
-from lab.training.reporter import Reporter
-from lab.training.roles import Roles
-from lab.training.scorer import at_last, rows_to_score
+from lab.training.models.base import load, load_scorer
+from lab.training.models.roles import Roles
+from lab.training.models.scorer import at_last, rows_to_score
 from lab.training.task import Task
+from lab.training.worker.reporter import Reporter
 from tests.training.conftest import LETTERS
-from tests.training.test_roles import randomise
+from tests.training.models.test_roles import randomise
 from tests.training.variants import TEMPLATES, make_variant
 
 PROMPTS = ["Solve 2x = 8", "Solve 12x + 3 = 27"]

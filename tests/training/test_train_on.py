@@ -10,9 +10,9 @@ import pytest
 from lab.core.recipes import parse
 from lab.data.datasets import load
 from lab.store.models import resolve
-from lab.training.base import load_tokenizer
-from lab.training.rows import demonstration
-from lab.training.tokens import Tokens, tokens_of
+from lab.training.models.base import load_tokenizer
+from lab.training.models.tokens import Tokens, tokens_of
+from lab.training.trainers.rows import demonstration
 
 
 @pytest.fixture(scope="module")

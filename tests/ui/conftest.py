@@ -15,11 +15,11 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from lab.runs.supervisor import Supervisor
 from lab.server.application import build
 from lab.settings import Settings
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
 from lab.store.runs import Store
 from lab.ui.judge_page import JudgePage
 

@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from lab.store.annotation import Annotation
+from lab.annotation.collections import Annotation
 from lab.store.runs import Store
 from lab.ui import file_reading
-from lab.ui.tabs.annotate_file import FileWay
+from lab.ui.tabs.annotate.file import FileWay
 
 
 @pytest.fixture

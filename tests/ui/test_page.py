@@ -18,10 +18,10 @@ from lab.store.presets import PRESETS
 from lab.store.runs import Store
 from lab.ui import page
 from lab.ui.presets import Presets
-from lab.ui.tabs.groups import GroupsTab
-from lab.ui.tabs.train import TrainTab
+from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.train.tab import TrainTab
 
-OWNERS_MODULES = ("lab.ui.tabs.train_upload", "lab.ui.tabs.annotate_")
+OWNERS_MODULES = ("lab.ui.tabs.train.upload", "lab.ui.tabs.annotate_")
 """The owner's parts of the Annotate tab: every handler of theirs."""
 OWNERS = {
     "started",

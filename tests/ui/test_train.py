@@ -9,22 +9,22 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access
 from lab.core.preferences import Derivation
 from lab.core.recipes import parse
 from lab.runs.changes import Topic
 from lab.runs.preview import Previews
 from lab.runs.supervisor import Supervisor
-from lab.store.annotation import Annotation
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.draft import Wait
 from lab.ui.presets import Presets, model_about, model_label, model_of
-from lab.ui.tabs.train_choices import StartChoices
-from lab.ui.tabs.train_fetch import FetchRow
-from lab.ui.tabs.train_presets import PresetChooser
-from lab.ui.tabs.train_preview import PreviewPane, shown
-from tests.store.annotating import ANNA, judge_all, sums
+from lab.ui.tabs.train.choices import StartChoices
+from lab.ui.tabs.train.fetch import FetchRow
+from lab.ui.tabs.train.presets import PresetChooser
+from lab.ui.tabs.train.preview import PreviewPane, shown
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ class TestPreview:
         assert "writes what follows" in page and "counted" not in page
 
     def test_only_the_owner_has_files_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        from lab.ui.tabs import train_preview
+        from lab.ui.tabs.train import preview as train_preview
 
         with gr.Blocks(analytics_enabled=False):
             pane = PreviewPane(Previews(store.home), gr.I18n(en={}, zh={}))

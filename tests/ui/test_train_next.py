@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.preferences import Place
 from lab.core.recipes import Recipe, parse
-from lab.store.annotation import Annotation
 from lab.store.presets import PRESETS
 from lab.store.runs import Run, RunState, Store
 from lab.ui.draft import Draft
-from lab.ui.form import recipe_from
 from lab.ui.presets import Presets
-from lab.ui.tabs.train_next import Filled, NextRecipes
-from tests.store.annotating import ANNA, given, judge_all, says, sums
+from lab.ui.tabs.train.next import Filled, NextRecipes
+from lab.words.form import recipe_from
+from tests.annotation.annotating import ANNA, given, judge_all, says, sums
 
 
 @pytest.fixture

@@ -25,11 +25,11 @@ from trl import DPOConfig, DPOTrainer
 
 from lab.core.recipes import DpoRecipe, Training, micro_batch
 from lab.training.algorithms import losses
-from lab.training.base import Loaded, load, load_start
-from lab.training.held_out_pairs import HeldOutPairs
-from lab.training.rows import compared_pair
-from lab.training.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
+from lab.training.measure.heldout_pairs import HeldOutPairs
+from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task
+from lab.training.trainers.rows import compared_pair
+from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
 
 
 class PreferenceTrainer(StepTrainer, DPOTrainer):

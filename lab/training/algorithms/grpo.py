@@ -6,7 +6,7 @@ Loss (DeepSeekMath, arXiv 2402.03300, eq. 3; token normalisation of DAPO, arXiv 
     L   = − (1 / Σ kept tokens) · Σ_kept Σ_t [ min(ρ_t A, clip(ρ_t, 1 − ε_low, 1 + ε_high) A) − β · ρ_t · KL_t ]
     KL_t = π_ref/π − log(π_ref/π) − 1, times ρ_t so that its gradient is unbiased (DeepSeek-V3.2, arXiv 2512.02556)
 
-trl's GRPOTrainer gives the loop, generation and log-probabilities (``lab/training/group_trainer.py``). Departures from it:
+trl's GRPOTrainer gives the loop, generation and log-probabilities (``lab/training/trainers/group_trainer.py``). Departures from it:
 
 1. Rewards, advantages and who is kept come from ``lab/core/groups.py``; a rule that fails is recorded, never NaN.
 2. Dropped completions, and groups without spread, are left *out of* forward and backward, and out of the reference's pass.
@@ -31,10 +31,10 @@ from trl.trainer.utils import add_fused_lm_head
 from lab.core.groups import Estimator
 from lab.core.recipes import GrpoRecipe, Training
 from lab.training.algorithms import losses
-from lab.training.base import Loaded, load, load_start
-from lab.training.group_trainer import GroupTrainer, batch_arguments, prompt_rows, write_groups
-from lab.training.step_trainer import Batch
+from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task
+from lab.training.trainers.group_trainer import GroupTrainer, batch_arguments, prompt_rows, write_groups
+from lab.training.trainers.step_trainer import Batch
 
 
 def prepare(task: Task) -> Loaded:

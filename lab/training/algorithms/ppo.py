@@ -9,10 +9,10 @@ Formulas (Schulman et al., arXiv 1707.06347, eq. 7; GAE: arXiv 1506.02438, eq. 1
     L_π   = − mean_t min(ρ_t A_t, clip(ρ_t, 1 − ε_low, 1 + ε_high) A_t)
     L_V   = ½ mean_t max( (V − returns)², (clip(V, V_old ± ε_V) − returns)² )
 
-The loop is GRPO's (``lab/training/group_trainer.py``) with two trained roles on one base (``lab/training/roles_trainer.py``). Departures from
+The loop is GRPO's (``lab/training/trainers/group_trainer.py``) with two trained roles on one base (``lab/training/trainers/roles_trainer.py``). Departures from
 the papers and from trl's last PPO:
 
-1. All four models are roles on one base (``lab/training/roles.py``), not four models.
+1. All four models are roles on one base (``lab/training/models/roles.py``), not four models.
 2. R(x, y) stands on the last token that was written, its end token or, of a truncated completion, the last one; nothing is taken off for
    a missing end.
 3. V after the last token is 0, truncated or not: there is no state after it.
@@ -34,13 +34,13 @@ from lab.core.groups import ThresholdKind
 from lab.core.recipes import PpoRecipe
 from lab.store.models import reward_adapter
 from lab.training.algorithms import losses
-from lab.training.base import Loaded, load
-from lab.training.group_trainer import batch_arguments, prompt_rows, write_groups
-from lab.training.roles import POLICY, Roles
-from lab.training.roles_trainer import RolesTrainer
-from lab.training.rollout import unpadded
-from lab.training.step_trainer import Batch
+from lab.training.models.base import Loaded, load
+from lab.training.models.roles import POLICY, Roles
 from lab.training.task import Task
+from lab.training.trainers.group_trainer import batch_arguments, prompt_rows, write_groups
+from lab.training.trainers.roles_trainer import RolesTrainer
+from lab.training.trainers.rollout import unpadded
+from lab.training.trainers.step_trainer import Batch
 
 
 def prepare(task: Task) -> Loaded:

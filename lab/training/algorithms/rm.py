@@ -27,13 +27,13 @@ from trl import RewardConfig, RewardTrainer
 from lab.core.recipes import RmRecipe, micro_batch
 from lab.data.turns import Prompt
 from lab.training.algorithms import losses
-from lab.training.base import Loaded, load_scorer
-from lab.training.model_checks import context_of
-from lab.training.rows import scored_pair
-from lab.training.scorer import rows_to_score
-from lab.training.step_trainer import Batch, LazyRows, StepTrainer, pairs_in
+from lab.training.models.base import Loaded, load_scorer
+from lab.training.models.checks import context_of
+from lab.training.models.scorer import rows_to_score
+from lab.training.models.tokens import Tokens
 from lab.training.task import Task
-from lab.training.tokens import Tokens
+from lab.training.trainers.rows import scored_pair
+from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, pairs_in
 
 
 class ScoreTrainer(StepTrainer, RewardTrainer):

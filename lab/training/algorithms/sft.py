@@ -18,10 +18,10 @@ from trl import SFTConfig, SFTTrainer
 
 from lab.core.recipes import SftRecipe, micro_batch
 from lab.training.algorithms import losses
-from lab.training.base import Loaded, load
-from lab.training.rows import demonstration
-from lab.training.step_trainer import Batch, LazyRows, StepTrainer, log_probs
+from lab.training.models.base import Loaded, load
 from lab.training.task import Task
+from lab.training.trainers.rows import demonstration
+from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, log_probs
 
 
 class DemonstrationTrainer(StepTrainer, SFTTrainer):

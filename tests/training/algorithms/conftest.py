@@ -14,10 +14,10 @@ from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, demonstrations, preferences, prompts
 from lab.training.algorithms import dpo, grpo, ppo, pretrain, rm, sft
-from lab.training.base import Loaded, lora_config, train_in_fp32
-from lab.training.reporter import Reporter
-from lab.training.scorer import scorer_class
+from lab.training.models.base import Loaded, lora_config, train_in_fp32
+from lab.training.models.scorer import scorer_class
 from lab.training.task import Task, rule_set
+from lab.training.worker.reporter import Reporter
 from tests.training.conftest import LETTERS
 
 SIBLINGS = {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}

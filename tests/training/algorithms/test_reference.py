@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lab.store.run_folder import RunFolder
-from lab.training.worker import work
-from tests.training.test_worker import make_run
+from lab.training.worker.main import work
+from tests.training.worker.test_main import make_run
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(300)]
 
@@ -62,7 +62,7 @@ def kl_and_group(home, training, model):
 def test_the_bare_base_would_be_far_away(home):
     """Or the test above would prove nothing."""
     from lab.core.recipes import SftRecipe
-    from lab.training.base import load
+    from lab.training.models.base import load
 
     policy = load(SftRecipe(model="run:sft", training="lora", device="cpu"), home).model
     ids = torch.arange(4, 28).reshape(2, 12)

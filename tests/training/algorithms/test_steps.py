@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from lab.training.step_trainer import StepMetrics
-from lab.training.tokens import Tokens
+from lab.training.models.tokens import Tokens
+from lab.training.trainers.step_trainer import StepMetrics
 from tests.training.algorithms.conftest import rows_of
 
 

@@ -1,0 +1,200 @@
+"""Taking pairs in, as the page and the command line call it: into a new collection of that name, or into one that is there.
+
+What the pairs of a run or of a job are is ``pairs_import.py``, what a file's columns mean ``lab/data/pair_rows.py``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.annotation import sources as pairs_import
+from lab.annotation.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection
+from lab.annotation.pairs_file import PairsFile, Preview, columns_of
+from lab.annotation.sources import MOST_FROM_RUNS, Imported
+from lab.core.preferences import Pair
+from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.pair_rows import FoundPairs, Known, find_pairs, rows_in_memory
+from lab.data.recognition import Form
+from lab.errors import DatasetError
+from lab.store.runs import Store
+
+
+class PairImports:
+    """The doors that pairs come in by."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def pairs_file(
+        self,
+        path: Path | str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        known: Known = Known.RESPONSES,
+        votes: str = "",
+        keep: bool = False,
+    ) -> PairsFile:
+        """A file to be read with its progress seen; with ``keep``, to be taken in afterwards (``take_file``)."""
+        return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None)
+
+    def preview_file(
+        self,
+        path: Path | str,
+        *,
+        columns: Mapping[str, str] | None = None,
+        known: Known = Known.RESPONSES,
+        votes: str = "",
+    ) -> Preview:
+        """What an import would take, without taking it. Raises DatasetError as ``import_file`` does."""
+        with self.pairs_file(path, columns=columns, known=known, votes=votes) as file:
+            _to_the_end(file)
+            return file.preview()
+
+    def columns_of(self, path: Path | str) -> tuple[str, ...]:
+        """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
+        return columns_of(Path(path))
+
+    def import_file(
+        self,
+        path: Path | str,
+        *,
+        name: str = "",
+        settings: CollectionSettings | None = None,
+        into: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        known: Known = Known.RESPONSES,
+        votes: str = "",
+    ) -> Imported:
+        """The pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says what the chosen one of preferences is taken for; with
+        ``votes``, a name, what the file says of its pairs becomes judgements of that annotator.
+
+        Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
+        """
+        with self.pairs_file(path, columns=columns, known=known, votes=votes, keep=True) as file:
+            _to_the_end(file)
+            return self.take_file(file, name=name, settings=settings, into=into)
+
+    def take_file(
+        self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
+    ) -> Imported:
+        """Store a file that was read to its end and kept: all of it, or nothing where that fails."""
+        wanted = self._seeded(settings, into)
+
+        def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
+            target = into or new_collection(connection, name or file.path.stem, wanted)
+            return target, *file.put(connection, target, wanted.seed or 0)
+
+        target, taken, there = self.store.writing(work)
+        report = sorted([*file.left_out, *there], key=lambda row: row.line)
+        return Imported(self._collection(target), taken, report, file.count_of_votes)
+
+    def import_rows(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        name: str = "",
+        settings: CollectionSettings | None = None,
+        into: str | None = None,
+        known: Known = Known.RESPONSES,
+    ) -> Imported:
+        """Typed by hand: ``prompt, first, second`` (and ``first_source, second_source, gold``), or ``prompt, chosen, rejected``."""
+        return self._take(find_pairs(rows_in_memory(rows), known=known), name, settings, into)
+
+    def import_run(
+        self,
+        run_id: str,
+        *,
+        name: str = "",
+        settings: CollectionSettings | None = None,
+        into: str | None = None,
+        per_group: int = 1,
+        most: int = MOST_FROM_RUNS,
+    ) -> Imported:
+        """Two completions of each group of a run, the latest first."""
+        settings = self._seeded(settings, into)
+        found = pairs_import.from_run(self.store, run_id, per_group=per_group, most=most, seed=settings.seed or 0)
+        return self._take(_numbered(found), name or self.store.run(run_id).name, settings, into)
+
+    def import_runs(
+        self,
+        run_id: str,
+        other_id: str,
+        *,
+        name: str = "",
+        settings: CollectionSettings | None = None,
+        into: str | None = None,
+        most: int = MOST_FROM_RUNS,
+    ) -> Imported:
+        """One completion of each of two runs at every prompt that both asked: which is better is ``compare_sources``."""
+        settings = self._seeded(settings, into)
+        found = pairs_import.from_two_runs(self.store, run_id, other_id, most=most, seed=settings.seed or 0)
+        both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
+        return self._take(_numbered(found), name or both[:120], settings, into)
+
+    def import_jobs(
+        self,
+        job_id: str,
+        other_id: str | None = None,
+        *,
+        name: str = "",
+        settings: CollectionSettings | None = None,
+        into: str | None = None,
+        most: int = MOST_FROM_RUNS,
+    ) -> Imported:
+        """What sampling jobs wrote: two completions of one job at the same prompt, or one of each of two.
+
+        Jobs make one new collection: asked again (by another window that waited for them), it is that one, as it is.
+        """
+        settings = self._seeded(settings, into)
+        found = pairs_import.from_jobs(self.store, job_id, other_id, most=most, seed=settings.seed or 0)
+        origin = " ".join(["jobs:" + job_id, *([other_id] if other_id is not None else [])])
+        return self._take(_numbered(found), name or job_id, settings, into, origin)
+
+    def _collection(self, collection_id: str) -> Collection:
+        with self.store.reading() as connection:
+            return read_collection(connection, collection_id)
+
+    def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
+        if into is not None:
+            return self._collection(into).settings
+        settings = settings or CollectionSettings()
+        return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
+
+    def _take(
+        self,
+        found: FoundPairs,
+        name: str,
+        settings: CollectionSettings | None,
+        into: str | None,
+        origin: str | None = None,
+    ) -> Imported:
+        """Put pairs into a collection, or find the one that was made of ``origin``. Raises DatasetError where there are none."""
+        if not found.pairs:
+            raise DatasetError("pairs_none_new", count=len(found.left_out))
+        wanted = self._seeded(settings, into)
+
+        def work(connection: Any) -> tuple[str, set[str] | None]:
+            if into is None and origin is not None and (made := made_of(connection, origin)) is not None:
+                return made, None
+            target = into or new_collection(connection, name, wanted, origin)
+            return target, add_pairs(connection, target, wanted.seed or 0, [pair for _, pair in found.pairs])
+
+        target, added = self.store.writing(work)
+        if added is None:
+            collection = self._collection(target)
+            return Imported(collection, collection.pairs + collection.gold, found.left_out)
+        there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in found.pairs if pair.id not in added]
+        report = sorted([*found.left_out, *there], key=lambda row: row.line)
+        return Imported(self._collection(target), len(added), report)
+
+
+def _to_the_end(file: PairsFile) -> None:
+    for _ in file.read():
+        pass
+
+
+def _numbered(pairs: Sequence[Pair]) -> FoundPairs:
+    return FoundPairs(Form.PAIRS, list(enumerate(pairs, 1)), [])

@@ -1,0 +1,277 @@
+"""The loop of the algorithms that sample: generate K completions a prompt, score, choose who trains, cut into micro-batches.
+
+trl's GRPOTrainer gives the loop, generation and log-probabilities. What is made of a rollout (``score``) and what is trained (``loss``)
+are functions of the siblings ``grpo.py`` and ``ppo.py``. A rollout that is still in use is saved with a checkpoint, so that a run which
+stops between two updates of one rollout goes on with it. Not here: any formula, and the journal's lines (``rollout.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from safetensors import safe_open
+from safetensors.torch import save_file
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+from trl import GRPOTrainer
+from trl.trainer.utils import shuffle_sequence_dict
+
+from lab.core.groups import Group, ThresholdKind, make_group
+from lab.core.recipes import SampledRecipe, micro_batch
+from lab.core.rule_health import RuleHealth
+from lab.sandbox.rewards import Weighed, reward_batch
+from lab.training.models.tokens import tokens_of
+from lab.training.task import Task, as_conversation
+from lab.training.trainers.rollout import Rollout
+from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
+from lab.training.worker.divergence import finite_scores
+
+ROLLOUT = "rollout.safetensors"
+"""In a checkpoint: the micro-batches of the rollout in use, and its lasting metrics."""
+
+Score = Callable[[Any, Batch], Batch]
+"""A sibling's ``score(trainer, batch)``: adds advantages, and who is kept, to a rollout's batch."""
+
+
+class GroupTrainer(StepTrainer, GRPOTrainer):
+    """trl's loop around the sibling's ``score`` and ``loss``. ``on_rollout`` gets a rollout once its log-probabilities are known."""
+
+    def __init__(
+        self,
+        *,
+        recipe: Any,
+        rules: Sequence[Weighed],
+        score: Score,
+        loss: Loss,
+        on_rollout: Callable[[Rollout], None] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._buffered_inputs: list[Batch | None] | None
+        super().__init__(recipe=recipe, loss=loss, reward_funcs=[_reward_of_rule_set], **kwargs)
+        self.rules, self._score, self.on_rollout = rules, score, on_rollout
+        self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
+        self.rollout: Rollout | None = None
+        self._health = RuleHealth()
+
+    # ---- rollout: generate, score, keep
+
+    def _generate_and_score_completions(self, inputs: Any) -> Batch:
+        """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
+        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
+        texts = [self.tokens.text(ids) for ids in completion_ids]
+        self.rollout = self._rewarded(inputs, texts, completion_ids)
+        self.metrics.tokens_generated += sum(self.rollout.tokens)
+        batch: Batch = {}
+        for name, ids, side in (("prompt", prompt_ids, "left"), ("completion", completion_ids, "right")):
+            padded, mask = self.tokens.padded(ids, side)
+            batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
+        batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
+        batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
+        return self._score(self, batch)
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        return [self.tokens.asked(prompt) for prompt in prompts], None, {}
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        with finite_scores(self.accelerator.unwrap_model(self.model)):
+            return super()._generate_single_turn(*args, **kwargs)
+
+    def _rewarded(self, inputs: Any, texts: list[str], completion_ids: Sequence[Sequence[int]]) -> Rollout:
+        """What was asked and written, with the rules' rewards."""
+        started = time.perf_counter()
+        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in inputs]
+        rewards = reward_batch(
+            self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
+        )
+        self._health = self._health.after(rewards)
+        rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids], rewards)
+        rollout.reward_seconds = time.perf_counter() - started
+        rollout.step = self.state.global_step + 1
+        rollout.truncated = [not self.tokens.has_ended(ids) for ids in completion_ids]
+        return rollout
+
+    def make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:
+        """The rollout's groups, of K rewards each, noted for the journal."""
+        assert self.rollout is not None
+        size = self.num_generations
+        starts = range(0, len(rewards), size)
+        self.rollout.groups = [make_group(rewards[at : at + size], kind, fraction, **how) for at in starts]
+        return self.rollout.groups
+
+    def log_probs(self, batch: Batch, model: Any = None, *, entropy: bool = False) -> tuple[torch.Tensor, Any]:
+        """log π of the completions' tokens, and each place's entropy where asked for; shape (B, T) each."""
+        ids, mask = whole(batch)
+        logps, entropies, _ = self._get_per_token_logps_and_entropies(
+            self.model if model is None else model, ids, mask, batch["completion_ids"].size(1), compute_entropy=entropy
+        )
+        return logps, entropies
+
+    # ---- micro-batches
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        """The next micro-batch of kept completions, or None where this one is empty. Already prepared ones pass through."""
+        if isinstance(generation_batch, dict):
+            return generation_batch
+        slices = self.args.steps_per_generation
+        if not self._in_mid_rollout or self._buffered_inputs is None:
+            batch = shuffle_sequence_dict(self._generate_and_score_completions(generation_batch))
+            self._buffered_inputs = self._micro_batches(keep_only(batch), slices)
+        return self._buffered_inputs[self._step % slices]
+
+    @property
+    def _in_mid_rollout(self) -> bool:
+        """Whether the rollout has been used, and will be used again."""
+        return bool(self._step % (self.args.steps_per_generation * self.num_iterations))
+
+    def _micro_batches(self, batch: Batch, slices: int) -> list[Batch | None]:
+        """Cut the kept rows into micro-batches of the usual size; the last ones may be smaller, or None."""
+        size, kept = self.args.per_device_train_batch_size, len(batch["index"])
+        parts: list[Batch | None] = []
+        for start in range(0, size * slices, size):
+            if start >= kept:
+                parts.append(None)
+                continue
+            part = {k: v[start : start + size] if v.dim() else v for k, v in batch.items()}
+            if self.beta:
+                with acting_as_reference(self) as reference:
+                    part["ref_per_token_logps"] = self.log_probs(part, reference)[0]
+            parts.append(part)
+        return parts
+
+    # ---- update
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """As trl's, but an empty micro-batch makes no pass at all; with no gradient at all AdamW leaves weights and state alone."""
+        model.train()
+        part = self._prepare_inputs(inputs)
+        if part is None:
+            self._step += 1
+            loss = torch.zeros((), device=self.accelerator.device)
+        else:
+            self.metrics.train_on(part["completion_mask"])
+            loss = super().training_step(model, part, num_items_in_batch)
+        if self._step % self.args.steps_per_generation == 0 and self.rollout is not None:
+            self.metrics.note(self.rollout.metrics())
+            if self.on_rollout:
+                self.on_rollout(self.rollout)
+            self.rollout = None
+        return loss
+
+    def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """The sibling's; the first update of a rollout says how likely its completions were when they were written."""
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        if self.rollout is not None:
+            self.rollout.note_logps(inputs, inputs["old_per_token_logps"])
+        return loss
+
+    # ---- a checkpoint in mid-rollout
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self._in_mid_rollout and self._buffered_inputs is not None:
+            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            tensors = {
+                f"{number}.{name}": value.detach().cpu().contiguous().clone()
+                for number, part in enumerate(self._buffered_inputs)
+                for name, value in (part or {}).items()
+            }
+            save_file(tensors, folder / ROLLOUT, metadata={"lasting": json.dumps(self.metrics.lasting)})
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        folder, slices = Path(resume_from_checkpoint), self.args.steps_per_generation
+        self._step = TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step * slices
+        if not self._in_mid_rollout:
+            return
+        if not (folder / ROLLOUT).exists():
+            print("this checkpoint holds no rollout: its prompts are asked again", flush=True)
+            return
+        parts: list[Batch] = [{} for _ in range(slices)]
+        with safe_open(folder / ROLLOUT, framework="pt", device=str(self.accelerator.device)) as file:
+            self.metrics.lasting = json.loads(file.metadata()["lasting"])
+            for key in file.keys():  # noqa: SIM118
+                number, _, name = key.partition(".")
+                parts[int(number)][name] = file.get_tensor(key)
+        self._buffered_inputs = [part or None for part in parts]
+
+
+def whole(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ids of prompt and completion together, shape (B, tokens), and their mask."""
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+    return ids, torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+
+
+def keep_only(batch: Batch) -> Batch:
+    """The rows of the kept completions, without the columns that only dropped ones filled.
+
+    ``step_tokens`` and ``step_rows`` become the kept tokens and completions of the whole step, which the loss divides by.
+    """
+    rows = batch["kept"].nonzero().squeeze(1)
+    kept = {k: v[rows] if v.dim() else v for k, v in batch.items() if k != "kept"}
+    if len(rows):
+        left = int(kept["prompt_mask"].any(0).int().argmax())
+        right = int(kept["completion_mask"].sum(1).max())
+        for name in ("prompt_ids", "prompt_mask"):
+            kept[name] = kept[name][:, left:]
+        width = kept["completion_ids"].size(1)
+        for name, value in kept.items():  # per-token advantages, values and log-probabilities too
+            if name not in ("prompt_ids", "prompt_mask") and value.dim() == 2 and value.size(1) == width:
+                kept[name] = value[:, :right]
+    kept["step_tokens"] = kept["completion_mask"].sum()
+    kept["step_rows"] = torch.tensor(len(rows))
+    return kept
+
+
+def _reward_of_rule_set(**_: Any) -> list[float]:
+    """Stands where trl wants a reward function; ``_rewarded`` scores by the rule set instead."""
+    raise AssertionError("rewards come from the rule set")
+
+
+def batch_arguments(recipe: SampledRecipe) -> dict[str, Any]:
+    """What trl is told of batches, sampling and clipping, for every algorithm that samples."""
+    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    slices = recipe.batch_size // size
+    return {
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": slices,
+        "steps_per_generation": slices,
+        "num_generations": recipe.group_size,
+        "num_iterations": recipe.iterations,
+        "max_completion_length": recipe.max_completion_length,
+        "temperature": recipe.temperature,
+        "top_k": 0,
+        "epsilon": recipe.epsilon_low,
+        "epsilon_high": recipe.epsilon_high,
+        "loss_type": recipe.loss_type.value,
+        "remove_unused_columns": False,
+    }
+
+
+def prompt_rows(task: Task) -> Dataset:
+    """The task's prompts as trl reads them, repeated where a rollout takes more prompts than there are (trl would take no step)."""
+    prompts, needed = task.dataset.train, task.recipe.batch_size // task.recipe.group_size
+    rows = [{"prompt": as_conversation(row["prompt"]), "answer": row.get("answer")} for row in prompts]
+    if len(rows) < needed:
+        times = -(-needed // len(rows))
+        print(
+            f"a step asks {needed} prompts and there are {len(rows)}: each step asks some or all of them up to {times} times",
+            flush=True,
+        )
+        rows = rows * times
+    return Dataset.from_list(rows)
+
+
+def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
+    """Let the trainer's rollouts go to the run's folder, a line a group."""
+
+    def on_rollout(rollout: Rollout) -> None:
+        for line in rollout.lines(threshold):
+            task.reporter.group(line)
+
+    trainer.on_rollout = on_rollout

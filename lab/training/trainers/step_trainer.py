@@ -1,0 +1,171 @@
+"""What the trainers of all six algorithms share: the sibling's own loss, counts of a whole optimiser step, and the step's metrics.
+
+A step may go through several micro-batches. Each gives a part of the step's loss, divided by what the *step* holds (tokens, pairs), so
+that the gradient is the step's however ragged its last micro-batch is; trl's trainers take a mean of means. Metrics are gathered the
+same way. Not here: any formula (``algorithms/losses.py``), and generation (``group_trainer.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer
+from trl.models.utils import disable_gradient_checkpointing
+
+from lab.training.models.roles import acting_as
+
+Batch = dict[str, Any]
+Row = dict[str, Any]
+Loss = Callable[[Any, Any, Batch], torch.Tensor]
+"""A sibling's ``loss(trainer, model, batch)``: the part of the step's loss that one micro-batch gives."""
+
+
+class StepMetrics:
+    """The metrics of one step, gathered over its micro-batches, and the tokens handled since the process began."""
+
+    def __init__(self) -> None:
+        self.tokens_generated = self.tokens_trained = 0
+        self._sums: dict[str, torch.Tensor] = {}
+        self._counts: dict[str, torch.Tensor] = {}
+        self._totals: dict[str, torch.Tensor] = {}
+        self._noted: dict[str, Any] = {}
+        self.lasting: dict[str, Any] = {}
+        """Logged at every step until replaced: what holds for a rollout holds for all its updates."""
+
+    def mean(self, name: str, values: torch.Tensor, mask: torch.Tensor | None = None) -> None:
+        """Count values of any shape towards the step's mean, those only where ``mask`` is 1."""
+        values = values.detach().float()
+        mask = torch.ones_like(values) if mask is None else mask.float()
+        self._sums[name] = self._sums.get(name, 0.0) + (values * mask).sum()
+        self._counts[name] = self._counts.get(name, 0.0) + mask.sum()
+
+    def total(self, name: str, part: torch.Tensor) -> None:
+        """Add one micro-batch's part of a number of the step."""
+        self._totals[name] = self._totals.get(name, 0.0) + part.detach().float()
+
+    def note(self, values: Mapping[str, Any]) -> None:
+        """Numbers of this step, as they are."""
+        self._noted |= values
+
+    def train_on(self, mask: torch.Tensor) -> None:
+        """Count the tokens of a micro-batch as trained."""
+        self.tokens_trained += int(mask.sum())
+
+    def take(self) -> dict[str, Any]:
+        """The step's metrics; what is gathered from here on is the next step's."""
+        means = {name: float(total / self._counts[name].clamp(min=1)) for name, total in self._sums.items()}
+        totals = {name: float(total) for name, total in self._totals.items()}
+        taken = self.lasting | means | totals | self._noted
+        self._sums, self._counts, self._totals, self._noted = {}, {}, {}, {}
+        return taken
+
+
+class LazyRows(Dataset):  # type: ignore[type-arg]
+    """Rows that are tokenised when a batch asks for them, so that a step costs a step's rows and not the whole file's."""
+
+    def __init__(self, rows: Sequence[Row], encode: Callable[[Row], dict[str, list[int]]]) -> None:
+        self.rows, self.encode = rows, encode
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        return self.encode(self.rows[index])
+
+
+class StepTrainer(Trainer):
+    """A trainer of transformers or trl (the second base of a subclass) that takes its loss from a sibling.
+
+    ``size_of(batch)`` is what a micro-batch holds of what the loss is a mean over; ``rows`` replace trl's tokenised data set.
+    """
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        *,
+        recipe: Any,
+        loss: Loss,
+        size_of: Callable[[Batch], int] | None = None,
+        rows: LazyRows | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.recipe, self._loss, self._size_of, self._rows = recipe, loss, size_of, rows
+        self.metrics = StepMetrics()
+        self.of_step: dict[str, Any] = {}
+        """The last step's metrics."""
+        self._in_step: int | None = None
+        super().__init__(**kwargs)
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        """What trl would tokenise before the first step."""
+        if self._rows is None:
+            return dataset
+        batch, count = self.recipe.batch_size, len(self._rows)
+        if count < batch:
+            print(f"a step takes {batch} rows and there are {count}: each step trains on all of them", flush=True)
+        return self._rows
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """The step's micro-batches, and what they hold together."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self._size_of is not None:
+            self._in_step = sum(self._size_of(batch) for batch in batches)
+        return batches, items
+
+    def step_size(self, batch: Batch) -> int:
+        """What the whole step holds of what the loss is a mean over; of a batch by itself, that batch's."""
+        assert self._size_of is not None
+        return max(1, self._size_of(batch) if self._in_step is None else self._in_step)
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """The sibling's."""
+        return self._loss(self, model, inputs)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the step's metrics to what transformers and trl log (the last call, at the end of training, has none)."""
+        if "train_runtime" not in logs:
+            self.of_step = self.metrics.take()
+            logs |= self.of_step
+        super().log(logs, start_time)
+
+
+def pairs_in(batch: Batch) -> int:
+    """How many pairs a micro-batch of chosen and rejected rows holds."""
+    return len(batch["input_ids"]) // 2
+
+
+@contextmanager
+def acting_as_reference(trainer: Any) -> Iterator[Any]:
+    """A trainer's model as it was at the start, without gradients, for the time of the block.
+
+    That is its ``ref_model`` where all weights train, else the frozen copy ``ref`` of the adapter it began with, or the bare base.
+    """
+    with torch.no_grad(), disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+        if trainer.ref_model is not None:
+            yield trainer.ref_model
+            return
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        with acting_as(model, "ref" if "ref" in model.peft_config else None):
+            yield trainer.model
+
+
+def log_probs(model: Any, batch: Batch, mask_B_T: torch.Tensor) -> Any:
+    """log π of the next tokens through trl's fused head, which makes no (B, T, V) logits, and what it computes beside them.
+
+    ``mask_B_T`` is 1 on the tokens that count. Every field has shape (B, T − 1) and stands at the token *before* the one that it is of.
+    """
+    labels = batch["input_ids"].masked_fill(mask_B_T == 0, -100)
+    return model(
+        input_ids=batch["input_ids"],
+        attention_mask=batch["attention_mask"],
+        labels=labels,
+        use_cache=False,
+        fused_lm_head=True,
+    )

@@ -1,0 +1,81 @@
+"""What is said before a run begins, where a person would think otherwise: what becomes of the rows, what is not measured, and what a
+reward model stood on. Each is a note: printed to the log, and kept in the run's folder for the page and the command line.
+
+Refusals are not here: they are raised where they are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lab.core.notes import Note
+from lab.core.recipes import Recipe
+from lab.data.datasets import ON_PAIRS, Dataset
+from lab.errors import LabError
+from lab.store.catalogue import packaged_source
+from lab.store.models import resolve
+from lab.store.run_folder import RunFolder
+from lab.training.models.base import load_tokens
+from lab.training.models.checks import read_config
+from lab.training.models.length_filter import Fitted
+from lab.training.worker.row_notes import row_notes
+from lab.training.worker.score_job import recipe_of
+from lab.training.worker.token_notes import token_notes
+from lab.words import with_mend
+
+
+def notes(fitted: Fitted, home: Path) -> list[Note]:
+    """All notes on a run before it begins: on its rows, its measuring, its reward model."""
+    recipe = fitted.recipe
+    return [
+        *row_notes(fitted),
+        *_tokens(fitted, home),
+        *_unmeasured(recipe, fitted.dataset),
+        *_other_format(recipe, home),
+        *_packaged(recipe, home),
+    ]
+
+
+def tell(found: Iterable[Note], folder: RunFolder) -> None:
+    """Print notes to the log, and add them to those that the run's folder keeps."""
+    told = [note.as_dict() for note in found]
+    for note in told:
+        print(f"note: {with_mend(note)}", flush=True)
+    known = [note for note in folder.notes() if note not in told]
+    folder.write_notes([*known, *told])
+
+
+def _tokens(fitted: Fitted, home: Path) -> list[Note]:
+    """On what the model's template and tokenizer make of the rows."""
+    if fitted.recipe.algorithm == "pretrain":
+        return []
+    ref = resolve(fitted.recipe.model, home)
+    return list(token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
+
+
+def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
+    measured = dataset.held_out or dataset.held_out_pairs or dataset.watched
+    if recipe.measure_samples and not measured:
+        yield Note("unmeasured_pairs" if recipe.algorithm in ON_PAIRS else "unmeasured_prompts")
+
+
+def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
+    """Where a reward model was trained on the same base in another number format: its scores are not quite those that were measured."""
+    reward_model = getattr(recipe, "reward_model", "")
+    if not reward_model:
+        return
+    try:
+        in_four_bits = recipe_of(reward_model, home).load_in_4bit
+    except LabError:  # a model that was copied here without its recipe
+        return
+    if in_four_bits != bool(getattr(recipe, "load_in_4bit", False)):
+        yield Note("other_format_4bit" if in_four_bits else "other_format_full", {"model": reward_model})
+
+
+def _packaged(recipe: Recipe, home: Path) -> Iterator[Note]:
+    """Where the start model's weights are a package's, and not the hub's own."""
+    if recipe.algorithm == "pretrain":
+        return
+    if package := packaged_source(Path(resolve(recipe.model, home).base)):
+        yield Note("model_from_package", {"model": recipe.model, "package": package})

@@ -1,0 +1,195 @@
+"""A file of pairs, on the Annotate tab: what it holds, which column is which, what becomes of a choice that it records.
+
+Where the pairs go is ``annotate_add.py``'s. A file that is refused proposes which of its columns are meant, and is shown so read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs_file import PairsFile, Preview
+from lab.core.access import Access, requires
+from lab.data.pair_rows import Known
+from lab.errors import DatasetError, LabError
+from lab.ui.file_reading import Readings, progress_bar, session_of
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.ui.tabs.annotate.tables import preview
+from lab.words import say
+from lab.words.sentences import language_of, problem
+
+MAPPED = (("prompt", "response_1", "response_2"), ("gold", "source_1", "source_2"))
+"""What a file's columns may be chosen for: the first three together, each of the others by itself."""
+VOTES = "votes"
+"""Beside those of ``Known``: what the file says becomes judgements of a named annotator."""
+SLOW: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""For handlers that read a file: they wait in the queue, and show how far they are themselves."""
+EXPORT = "kind_export"
+
+
+class FileWay:
+    """Draws the fields where it is made; ``wire`` connects them."""
+
+    def __init__(self, annotation: Annotation, i18n: gr.I18n) -> None:
+        self.annotation, self.readings = annotation, Readings()
+        self.file = gr.File(label=i18n("annotate.file"), height=132, elem_id="pairs-file")
+        known = [(i18n(f"annotate_known.{value}"), value) for value in (*map(str, Known), VOTES)]
+        self.known = gr.Radio(known, value=str(Known.RESPONSES), label=i18n("annotate.known"), elem_id="pairs-known")
+        self.voter = gr.Textbox(
+            label=i18n("annotate.voter"), info=i18n("annotate.voter_help"), max_length=80, visible=False,
+            elem_id="pairs-voter",
+        )  # fmt: skip
+        with gr.Accordion(i18n("annotate.columns"), open=False, elem_classes="more", elem_id="pairs-columns") as drawn:
+            gr.HTML(i18n("annotate.columns_hint"), elem_classes="quiet")
+            self.mapped = []
+            for names in MAPPED:
+                with gr.Row(elem_classes="side-by-side"):
+                    self.mapped += [
+                        gr.Dropdown([], label=i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}")
+                        for name in names
+                    ]
+        self.columns = drawn
+        self.preview = gr.HTML(elem_id="pairs-preview")
+        with gr.Row(elem_classes="actions"):
+            self.cancel = gr.Button(i18n("agree.cancel"), size="sm", visible=False, elem_id="reading-cancel")
+            self.as_export = gr.Button(i18n("annotate.as_export"), size="sm", visible=False, elem_id="as-export")
+
+    def wire(self) -> None:
+        """Connect the events; adding is ``AddPairs``'s."""
+        read = [self.file, self.known, self.voter, *self.mapped]
+        self.known.input(None, [self.known], [self.voter], js=SHOW_VOTER, **LIGHT)
+        self.file.change(self.given, read, [*self.shown, self.columns, *self.mapped], **SLOW)
+        changes = [self.known.input, *(chooser.input for chooser in self.mapped)]
+        gr.on(changes, self.looked_at, read, self.shown, trigger_mode="always_last", **SLOW)
+        self.cancel.click(self.cancelled, None, None, **LIGHT)
+
+    @property
+    def shown(self) -> list[Any]:
+        """What reading changes."""
+        return [self.preview, self.cancel, self.as_export]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is sent when pairs are added, by name."""
+        mapped = {f"mapped_{place}": column for place, column in enumerate(self.mapped)}
+        return {"file": self.file, "known": self.known, "voter": self.voter, **mapped}
+
+    @requires(Access.OWNER)
+    def given(self, request: gr.Request, path: Any, known: Any, voter: Any, *_: Any) -> Iterator[list[Any]]:
+        """A file was given: its columns to choose from, and its first pairs; where it is refused, as its columns are likeliest meant."""
+        rest = [gr.skip()] * (1 + len(self.mapped))
+        if not path:
+            yield [
+                "",
+                _hidden(),
+                _hidden(),
+                gr.update(open=False),
+                *[gr.update(choices=[], value=None)] * len(self.mapped),
+            ]
+            return
+        file = self._file(path, known, voter, {})
+        found: Preview | LabError | None = None
+        for found in self._read(request, file):
+            yield [*self._shows(found, request, path), *rest]
+        choices = list(file.found_columns)
+        guess = file.guess() if isinstance(found, DatasetError) and choices else {}
+        places = [guess.get(name) for name in ("prompt", "chosen" if "chosen" in guess else "first")]
+        places.append(guess.get("rejected" if "chosen" in guess else "second"))
+        values = [*places, None, None, None] if guess else [None] * len(self.mapped)
+        mapped = [gr.update(choices=choices, value=value) for value in values]
+        yield [*self._shows(found, request, path), gr.update(open=bool(guess)), *mapped]
+        if all(places) and any(name != column for name, column in guess.items()):
+            for found in self._read(request, self._file(path, known, voter, _mapping(known, values))):
+                yield [*self._shows(found, request, path, values), *rest]
+
+    @requires(Access.OWNER)
+    def looked_at(self, request: gr.Request, path: Any, known: Any, voter: Any, *mapped: Any) -> Iterator[list[Any]]:
+        """The same file read otherwise."""
+        if not path:
+            yield ["", _hidden(), _hidden()]
+            return
+        for found in self._read(request, self._file(path, known, voter, _mapping(known, mapped))):
+            yield self._shows(found, request, path)
+
+    @requires(Access.OWNER)
+    def cancelled(self, request: gr.Request) -> None:
+        """End what this page is reading."""
+        self.readings.cancel(session_of(request))
+
+    def to_add(self, request: gr.Request, sent: Mapping[str, Any]) -> tuple[PairsFile, Iterator[str]]:
+        """The file that is to be added, and how far reading it is, as HTML. Iterating raises LabError."""
+        mapped = [value for name, value in sent.items() if name.startswith("mapped_")]
+        columns = _mapping(sent["known"], mapped)
+        file = self._file(sent["file"], sent["known"], sent["voter"], columns, keep=True)
+        steps = self.readings.follow(session_of(request), file)
+        return file, (progress_bar(progress, language_of(request)) for progress in steps)
+
+    # ---- inside
+
+    def _file(self, path: Any, known: Any, voter: Any, columns: dict[str, str], *, keep: bool = False) -> PairsFile:
+        votes = (str(voter or "").strip() or Path(str(path)).stem[:80]) if known == VOTES else ""
+        kind = Known.RESPONSES if known == VOTES else Known(known)
+        return self.annotation.pairs_file(str(path), columns=columns or None, known=kind, votes=votes, keep=keep)
+
+    def _read(self, request: gr.Request, file: PairsFile) -> Iterator[Any]:
+        """Progress while a file is read, then its preview, or the error that it ended with."""
+        yield None
+        try:
+            with file:
+                yield from self.readings.follow(session_of(request), file)
+                yield file.preview()
+        except LabError as error:
+            yield error
+
+    def _shows(self, found: Any, request: gr.Request, path: Any, guessed: list[Any] | None = None) -> list[Any]:
+        """Updates for ``shown``."""
+        language = language_of(request)
+        if isinstance(found, LabError):
+            is_export = gr.update(visible=found.key == EXPORT)
+            return [notice(problem_of(found, request, path), "problem"), _hidden(), is_export]
+        if isinstance(found, Preview):
+            head = ""
+            if guessed is not None:
+                names = dict(zip(("prompt", "first", "second"), guessed, strict=False))
+                told = say("annotate.guessed", language, **names)
+                head = notice(told, "about")
+            return [head + preview(found, language), _hidden(), _hidden()]
+        return [progress_bar(found, language), gr.update(visible=True), _hidden()]
+
+
+def problem_of(error: LabError, request: gr.Request, path: Any) -> str:
+    """The sentence; a file is called as its owner calls it, not by where the page put it."""
+    params = {key: Path(str(value)).name if key == "path" and path else value for key, value in error.params.items()}
+    return problem(type(error)(error.key, **params), language_of(request))
+
+
+def _hidden() -> Any:
+    return gr.update(visible=False)
+
+
+def _mapping(known: Any, mapped: Any) -> dict[str, str]:
+    """The file's columns by the lab's names; prompt and responses only once all three are chosen.
+
+    Where the first of the two responses is the better one, they are chosen and rejected; not so where a column says which one is. What a
+    source is called depends on the form that the file turns out to have, so it is given under both names.
+    """
+    *three, gold, one, other = (str(column or "") for column in mapped)
+    better_first = known == Known.GOLD or (known == VOTES and not gold)
+    sides = ("chosen", "rejected") if better_first else ("first", "second")
+    found = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
+    further = {
+        "winner" if known == VOTES else "gold": gold,
+        "first_source": one,
+        "source_chosen": one,
+        "second_source": other,
+        "source_rejected": other,
+    }
+    return found | {name: column for name, column in further.items() if column}
+
+
+SHOW_VOTER = f"(known) => [{{ __type__: 'update', visible: known === '{VOTES}' }}]"

@@ -1,0 +1,230 @@
+"""What a click elsewhere puts into the Train form: a frozen version, a run to go on from, a reward model to train PPO with.
+
+Each gives a preset and exactly what differs from it, so that nothing of an earlier draft is left in the form, and the sentences that
+say what was chosen and why. Not here: the form (``train_form.py``), the buttons (``annotate_dataset.py``, ``train_runs.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.annotation.versions.freeze import Version
+from lab.core.recipes import EQUATIONS, Recipe, parse, with_values
+from lab.data.datasets import VERSION, Row, load
+from lab.errors import LabError
+from lab.store.models import resolve
+from lab.store.runs import Run, RunState, Store
+from lab.store.start_models import bases_here
+from lab.ui.draft import Draft, Edits
+from lab.ui.presets import Presets
+from lab.words import say
+from lab.words.form import RULES, entered, fields, rules_text
+
+LOOKING_ON = "no_repetition"
+"""Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
+REAL_MODEL = "smollm2-135m"
+"""What is proposed where nothing that is here can read the data: the smallest model with a context for real text."""
+EPOCHS = 5
+"""At most so many times over a small set of data."""
+BYTES_A_TOKEN = 3.0
+"""Of usual text in usual tokenizers, cautiously; one with few entries reads byte by byte."""
+FEW_ENTRIES = 1000
+TEMPLATE = 32
+"""Tokens that a chat template may add."""
+USUAL_LENGTHS = (64, 128, 192, 256, 384, 512, 768, 1024)
+FITS = 0.9
+"""A model can read the data where so large a share of the rows is within its context."""
+FOLLOWS = {"pretrain": "sft", "sft": "grpo", "dpo": "grpo", "grpo": "grpo", "ppo": "ppo"}
+"""What usually comes after an algorithm, on problems with known answers. A reward model is not gone on from: PPO is trained with it."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the form is to hold: a preset, all that differs from it, and what to say of it."""
+
+    preset: str
+    edits: Edits
+    told: str
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a model can read: its context in tokens, and how many bytes of text a token takes."""
+
+    context: int
+    bytes_a_token: float
+
+    def tokens(self, text: str) -> int:
+        """About how many tokens a text takes, with its template."""
+        return int(len(text.encode()) / self.bytes_a_token) + TEMPLATE
+
+
+class NextRecipes:
+    """Reads the store each time it is asked."""
+
+    def __init__(self, store: Store, presets: Presets) -> None:
+        self._store, self._presets = store, presets
+
+    def on_version(self, algorithm: str, version: Version, draft: Draft, language: str) -> Filled | None:
+        """Train on frozen judgements: with the model that stands in the form where it can read them, else with one that can."""
+        texts = _texts(self._rows(algorithm, version.dataset))
+        told = [say("annotate.filled", language, name=version.name)]
+        if algorithm == "ppo":
+            filled = self._rewarded(version.dataset)
+            model = str(filled.get("model", "")) or self._model(draft, texts, told, language, for_reward=True)
+        else:
+            filled, model = {}, self._model(draft, texts, told, language, for_reward=algorithm == "rm")
+        return self._filled(algorithm, model, {**filled, "dataset": version.dataset}, texts, told, language)
+
+    def ppo_with(self, run: Run, language: str) -> Filled | None:
+        """Train PPO with a reward model, at the prompts of the data that it was trained on, on the same base."""
+        dataset = str(run.recipe.get("dataset", EQUATIONS))
+        texts = _texts(self._rows("ppo", dataset))
+        edits = self._judged_by(run) | {"dataset": dataset}
+        told = [say("train.next_ppo", language, name=run.name)]
+        return self._filled("ppo", self._base(run), edits, texts, told, language)
+
+    def after(self, run: Run, language: str) -> Filled | None:
+        """Go on from a run's model, with what usually comes next."""
+        dataset = str(run.recipe.get("dataset", EQUATIONS))
+        algorithm = FOLLOWS[run.algorithm]
+        if dataset != EQUATIONS and not self._has_answers(dataset):
+            algorithm = run.algorithm if run.algorithm in ("sft", "dpo") else algorithm
+        same_data = algorithm == run.algorithm or (algorithm != "sft" and dataset != EQUATIONS)
+        edits: Edits = {"dataset": dataset} if same_data else {}
+        if algorithm == run.algorithm:
+            kept = entered(parse(run.recipe, run.name))
+            edits |= {path: value for path, value in kept.items() if path not in ("name", "model", "seed")}
+        told = [say("train.next_run", language, name=run.name, algorithm=say(f"algorithm.{algorithm}", language))]
+        return self._filled(algorithm, f"run:{run.id}", edits, [], told, language)
+
+    # ---- inside
+
+    def _filled(
+        self, algorithm: str, model: str, edits: Edits, texts: list[str], told: list[str], language: str
+    ) -> Filled | None:
+        preset = self._preset(algorithm, self._base_name(model))
+        if preset is None:
+            return None
+        recipe, wanted = self._presets.recipe(preset), {"model": model, **edits}
+        if texts:
+            wanted |= self._sizes(recipe, model, texts, told, language)
+        known = entered(recipe)
+        kept = {path: value for path, value in wanted.items() if path in known and value != known[path]}
+        return Filled(preset, kept, " ".join(told))
+
+    def _preset(self, algorithm: str, base: str) -> str | None:
+        """The first preset of an algorithm for a model; of any model where it has none."""
+        recipes = {name: self._presets.recipe(name) for name in self._presets.names}
+        fit = [name for name, recipe in recipes.items() if recipe.algorithm == algorithm]
+        return next((name for name in fit if recipes[name].model == base), fit[0] if fit else None)
+
+    def _model(self, draft: Draft, texts: list[str], told: list[str], language: str, *, for_reward: bool) -> str:
+        """The model that stands in the form, or the first one here that can read the data, which is then said."""
+        chosen = str(draft.of(draft.preset).get("model") or self._presets.recipe(draft.preset).model)
+        if for_reward:
+            chosen = self._base_name(chosen)
+        if self._can_read(chosen, texts):
+            return chosen
+        other = next((name for name in bases_here(self._store) if self._can_read(name, texts)), REAL_MODEL)
+        told.append(say("train.next_other_model", language, model=chosen, other=other))
+        return other
+
+    def _can_read(self, model: str, texts: list[str]) -> bool:
+        reach = self._reach(model)
+        within = sum(reach.tokens(text) <= reach.context for text in texts)
+        return within >= FITS * len(texts)
+
+    def _sizes(self, recipe: Recipe, model: str, texts: list[str], told: list[str], language: str) -> Edits:
+        """Batch, steps and length for a small set of data."""
+        known, sizes = entered(recipe), Edits()
+        unit = int(known.get("group_size") or 1)
+        batch = min(int(known["batch_size"]), unit * len(texts))
+        if batch < int(known["batch_size"]):
+            sizes["batch_size"] = batch
+        sizes["steps"] = min(recipe.steps, max(1, -(-EPOCHS * unit * len(texts) // batch)))
+        if "max_length" not in known:
+            return sizes
+        length = next(field for field in fields(recipe.algorithm) if field.path == "max_length")
+        if length.bound("ge") == 0:  # the run then takes it from the data
+            return sizes | {"max_length": 0}
+        reach = self._reach(model)
+        tokens = [reach.tokens(text) for text in texts]
+        fits = next((size for size in USUAL_LENGTHS if size >= max(tokens)), USUAL_LENGTHS[-1])
+        longest = min(fits, reach.context)
+        if cut := sum(count > longest for count in tokens):
+            told.append(say("train.next_cut", language, count=cut, of=len(tokens), length=longest))
+        return sizes | {"max_length": longest}
+
+    def _reach(self, model: str) -> Reach:
+        """Read from the model's own configuration; a model that is not here counts as one for real text."""
+        try:
+            config = json.loads((Path(resolve(model, self._store.home).base) / "config.json").read_text("utf-8"))
+        except (LabError, OSError, ValueError):
+            return Reach(USUAL_LENGTHS[-1], BYTES_A_TOKEN)
+        by_byte = int(config.get("vocab_size") or FEW_ENTRIES) < FEW_ENTRIES
+        context = int(config.get("max_position_embeddings") or USUAL_LENGTHS[-1])
+        return Reach(context, 1.0 if by_byte else BYTES_A_TOKEN)
+
+    def _rewarded(self, dataset: str) -> Edits:
+        """PPO at a version's prompts: the reward is that of the newest model trained on the same version; where there is none, of the
+        one that is chosen in the form."""
+        runs = [run for run in self._store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        judges = [run for run in runs if run.recipe.get("dataset") == dataset]
+        if not judges:
+            return _model_alone() | {"reward_model": ""}
+        return self._judged_by(max(judges, key=lambda run: run.created))
+
+    def _judged_by(self, run: Run) -> Edits:
+        """The reward is this model's alone; of equations, the rules of the preset are shown beside it."""
+        chosen: Edits = {"reward_model": f"run:{run.id}", "model": self._base(run), "rules_weight": 0.0}
+        return chosen if run.recipe.get("dataset") == EQUATIONS else _model_alone() | chosen
+
+    def _base(self, run: Run) -> str:
+        return self._base_name(str(run.recipe.get("model", "")))
+
+    def _base_name(self, model: str) -> str:
+        """The name of the model that a chain of runs began with."""
+        for _ in range(20):
+            if not model.startswith("run:"):
+                return model
+            try:
+                model = str(self._store.run(model.removeprefix("run:").partition("@")[0]).recipe.get("model", ""))
+            except LabError:
+                return model
+        return model
+
+    def _has_answers(self, dataset: str) -> bool:
+        """Whether the prompts of a data set have known answers, as far as the presets tell; judged pairs have none."""
+        return any(
+            self._presets.recipe(name).dataset == dataset and self._presets.recipe(name).algorithm == "grpo"
+            for name in self._presets.names
+        )
+
+    def _rows(self, algorithm: str, dataset: str) -> list[Row]:
+        """The rows of a frozen version as a run will train on them; of other data, which may be large, none are read here."""
+        preset = self._preset(algorithm, "")
+        if preset is None or not dataset.startswith(VERSION):
+            return []
+        return load(with_values(self._presets.recipe(preset), {"dataset": dataset}, preset), self._store.home).train
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    """Of each row the longest text that a model will read; of rows with the same prompt alone, one."""
+    texts = [
+        max((_text(row["prompt"]) + _text(row.get(side, "")) for side in ("chosen", "rejected")), key=len)
+        for row in rows
+    ]
+    pairs = any("chosen" in row for row in rows)
+    return texts if pairs else list(dict.fromkeys(texts))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "\n".join(str(turn.get("content", "")) for turn in value or [])
+
+
+def _model_alone() -> Edits:
+    return {"rules_weight": 0.0, RULES: rules_text([{"name": LOOKING_ON}])}

@@ -1,0 +1,69 @@
+"""The Train tab: the form on the left, the runs on the right, and what passes between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires
+from lab.errors import LabError
+from lab.runs.supervisor import Supervisor
+from lab.store.runs import Store
+from lab.ui.draft import SENT, with_draft
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.ui.presets import Presets
+from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.train.form import TrainForm
+from lab.ui.tabs.train.runs import TrainRuns
+from lab.ui.tabs.train.upload import TrainUpload
+from lab.words import say
+from lab.words.sentences import language_of, problem
+
+
+class TrainTab:
+    """Draws both halves where it is made; ``wire`` connects them."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
+        with gr.Row(elem_classes="halves"):
+            with gr.Column(scale=5, min_width=320, elem_id="recipe"):
+                self.form = TrainForm(store, supervisor, presets, i18n)
+                self.upload = TrainUpload(store, i18n)
+            with gr.Column(scale=6, min_width=320, elem_id="runs-half"):
+                self.runs = TrainRuns(store, supervisor, i18n)
+
+    def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, groups: GroupsTab) -> None:
+        """Connect the events."""
+        form, runs = self.form, self.runs
+        form.wire()
+        runs.wire(blocks)
+        self.upload.wire()
+        form.start.click(self.started, [form.draft], [form.message, *runs.everything], js=SENT, **LIGHT)
+        of_run = [form.draft, runs.selected]
+        for button, fill in ((runs.load, form.loaded), (runs.go_on, form.after), (runs.ppo, form.ppo_with)):
+            button.click(self._filled_from(fill), of_run, form.everything, js=with_draft("run"), **LIGHT)
+        runs.groups.click(groups.opened_from, [runs.selected], [tabs, *groups.everything], **LIGHT)
+
+    @requires(Access.OWNER)
+    def started(self, request: gr.Request, sent: Any) -> dict[Any, Any]:
+        """Start what stands in the form, and select the run."""
+        language = language_of(request)
+        try:
+            run = self.form.submitted(sent)
+        except LabError as error:
+            return {self.form.message: notice(problem(error, language), "problem")}
+        told = notice(say("train.started", language, name=run.name))
+        return {self.form.message: told, **self.runs.show(run.id)}
+
+    def _filled_from(self, fill: Callable[[str, Any, gr.Request], dict[Any, Any]]) -> Any:
+        @requires(Access.VIEWER)
+        def filled(request: gr.Request, sent: Any, selected: Any) -> dict[Any, Any]:
+            """The form as the selected run gives it."""
+            try:
+                return fill(str(selected), sent, request)
+            except LabError as error:
+                return {self.form.message: notice(problem(error, language_of(request)), "problem")}
+
+        return filled
