@@ -5,7 +5,8 @@ A name says no more than where a model lies; whether a recipe may use it is the 
 
 from __future__ import annotations
 
-from lab.core.recipes import RmRecipe, Training
+from lab.core.algorithms import ALGORITHMS
+from lab.core.recipes import Training
 from lab.errors import LabError
 from lab.store.catalogue import fetched_names
 from lab.store.models import SHIPPED
@@ -21,8 +22,8 @@ def bases_here(store: Store) -> list[str]:
 
 def finished_writers(store: Store) -> list[Run]:
     """The finished runs whose model writes text (a reward model gives a score instead), the newest first."""
-    scores = RmRecipe().algorithm
-    return [run for run in store.runs() if run.state is RunState.FINISHED and run.algorithm != scores]
+    writers = {name for name, algorithm in ALGORITHMS.items() if algorithm.writes_text}
+    return [run for run in store.runs() if run.state is RunState.FINISHED and run.algorithm in writers]
 
 
 def base_of(store: Store, model: str) -> str:
