@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 
 from lab.annotation.imported_votes import FileVote, put_votes
 from lab.annotation.pairs import StoredPair, add_stored
-from lab.annotation.sources import MOST_FILE_BYTES
 from lab.core.preferences import Message, Pair, Response, make_pair
 from lab.data.columns import guess_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
@@ -25,21 +24,12 @@ from lab.data.notes import Note
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
 from lab.errors import DatasetError, LabError, MachineError
-from lab.sandbox.files import Line, Reading
+from lab.sandbox.files import MOST_FILE_BYTES, Line, Progress, Reading
 from lab.store.other_kinds import check_kind, kind_of_columns
 
 PREVIEWED = 5
 NEEDED = ("prompt", "first", "second")
 NEEDED_OF_PREFERENCES = ("prompt", "chosen", "rejected")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far reading is."""
-
-    rows: int
-    share: float | None
-    """Of the file's bytes; None where it is not known."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lab.annotation.sources import asked
 from lab.annotation.versions.freeze import read_rows
 from lab.core.preferences import Pair, Prompt
 from lab.core.recipes import RuleUse
-from lab.core.reward_agreement import Decided, RewardAgreement, decided, reward_agreement
+from lab.core.reward_agreement import Decided, Failure, RewardAgreement, decided, reward_agreement
 from lab.data.datasets import VERSION
 from lab.data.turns import last_words
 from lab.errors import LabError, RuleError, StateError
@@ -26,17 +26,6 @@ from lab.store.runs import Store
 
 STEPS_AT_ONCE = 64
 _RUN = re.compile(r"run:(\S+)")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A rule that failed on some of the responses: there its fallback stood in."""
-
-    rule: str
-    count: int
-    of: int
-    message: str
-    """The one that came most often."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from lab.errors import StateError
 from lab.store.lines import Line, read_json, read_lines
 from lab.store.runs import Store, valid_run_id
 
-MOST_FILE_BYTES = 100 * 2**20
-"""A larger file of pairs is refused before it is read: nobody judges that many."""
 MOST_FROM_RUNS = 500
 STEPS_AT_ONCE = 64
 

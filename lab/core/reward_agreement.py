@@ -36,6 +36,17 @@ class Unity(StrEnum):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A rule that failed on some of the responses: there its fallback stood in."""
+
+    rule: str
+    count: int
+    of: int
+    message: str
+    """The one that came most often."""
+
+
+@dataclass(frozen=True)
 class Ranked:
     """A pair that people decided, and what the reward says of it."""
 

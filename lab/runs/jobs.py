@@ -19,12 +19,13 @@ from lab.runs import checks
 from lab.runs.launcher import Launcher, is_worker_of
 from lab.runs.processes import Identity, identity_of
 from lab.runs.slots import slot_path
-from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name, size_text
+from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name
 from lab.store.jobs import Job, JobFolder, JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.models import resolve, reward_adapter, reward_model_run, writes
 from lab.store.runs import RunState, Store
 from lab.store.worker_folder import WorkerFolder
+from lab.words import size_text
 
 Summary = dict[str, Any]
 

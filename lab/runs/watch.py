@@ -23,6 +23,7 @@ from lab.store.locks import Lock, try_lock
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
 from lab.store.worker_folder import WorkerFolder
+from lab.words import size_text
 
 KILL_AFTER = 20.0  # seconds from SIGTERM to SIGKILL
 LINGER = 60.0  # seconds that a worker may take to exit once its result is written
@@ -208,12 +209,3 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
-
-
-def size_text(count: int | None) -> str:
-    """Bytes as a person reads them, ``3.2 GB``; ``?`` where unknown."""
-    if count is None:
-        return "?"
-    if count >= 1e9:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.0f} MB"

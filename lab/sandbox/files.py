@@ -12,6 +12,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from lab.sandbox.worker import kill, start
 LONGEST_SILENCE = 120.0
 """Seconds from one line of the answer to the next, after which the process is killed."""
 
+MOST_FILE_BYTES = 100 * 2**20
+"""A larger file is refused before it is read."""
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 2_000
 MOST_CHARACTERS = 500_000_000
@@ -36,6 +39,15 @@ KINDS = {
 }
 
 Line = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far reading is."""
+
+    rows: int
+    share: float | None
+    """Of the file's bytes; None where it is not known."""
 
 
 def ordinary_file(path: Path) -> None:

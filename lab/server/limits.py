@@ -16,8 +16,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lab.annotation.sources import MOST_FILE_BYTES
 from lab.core.access import NOBODY, USER, Access, User
+from lab.sandbox.files import MOST_FILE_BYTES
 from lab.server.access import SAFE_METHODS, refusal
 
 BODY_BYTES = 1024 * 1024

@@ -35,7 +35,8 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
 
         A summary is ``{"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left" | null,
         "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
-        "stop_at_step" | null, "memory" | null}``.
+        "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
+        (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches}``.
         """
         return _json({"runs": [summary(run, store) for run in store.runs()]})
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.core.command_line import train_line
 from lab.errors import LabError
 from lab.store.presets import PRESETS, load_preset, preset_names
 
@@ -32,12 +30,6 @@ def command_line(recipe: Mapping[str, Any], folder: Path = PRESETS) -> str | Non
     return train_line(*nearest) if nearest else None
 
 
-def train_line(preset: str, changed: Mapping[str, Any]) -> str:
-    """``python -m lab train PRESET --set key=value …`` as a shell takes it."""
-    parts = [part for key, value in changed.items() for part in ("--set", f"{key}={_plain(value)}")]
-    return shlex.join(["python", "-m", "lab", "train", preset, *parts])
-
-
 @cache
 def _presets(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     return list(_readable(folder))
@@ -57,24 +49,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         found.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
     return found
-
-
-def _plain(value: Any) -> str:
-    """The value as ``--set`` reads it: as TOML, or as the text itself where that is no TOML."""
-    if isinstance(value, str):
-        try:
-            tomllib.loads(f"value = {value}")
-        except tomllib.TOMLDecodeError:
-            return value
-    return _toml(value)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, float):
-        text = repr(value)
-        return text if any(letter in text for letter in ".n") or "e" not in text else text.replace("e", ".0e")
-    return json.dumps(value, ensure_ascii=False)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from lab.annotation.pairs_file import Progress
+from lab.sandbox.files import Progress
 from lab.words import say
 
 EVERY = 0.4

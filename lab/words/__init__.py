@@ -75,6 +75,15 @@ def system_locale(environment: Mapping[str, str] = os.environ) -> str:
     return "en"
 
 
+def size_text(count: int | None) -> str:
+    """Bytes as a person reads them, ``3.2 GB``; ``?`` where unknown."""
+    if count is None:
+        return "?"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB"
+
+
 class _Lenient(string.Formatter):
     """Fills what is there and leaves a missing placeholder as it stands: words never fail where an error is shown."""
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.annotation.rewarded_pairs import Failure
-from lab.core.reward_agreement import RewardAgreement
+from lab.core.reward_agreement import Failure, RewardAgreement
 from lab.core.shares import Share
 from lab.words import say
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.core.recipes import RECIPES, Recipe
 from lab.core.run_time import RunTime
-from lab.runs.watch import size_text
-from lab.words import say
+from lab.words import say, size_text
 from lab.words.form import fields
 
 SHOWN = 3

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lab.core.command_line import train_line
 from lab.core.recipes import RECIPES, Recipe, Section, snap_to_multiple, with_values
-from lab.store.command_line import train_line
 
 FRONT = (
     *("model", "dataset", "reward_model", "rules", "steps", "learning_rate", "group_size", "batch_size"),

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.annotation.collections import Annotation
-from lab.annotation.sources import MOST_FILE_BYTES
 from lab.data.pair_rows import Known
+from lab.sandbox.files import MOST_FILE_BYTES
 from lab.server.limits import UPLOAD_BYTES
 from lab.store.runs import Store
 from lab.ui.tabs.annotate.file import MAPPED, _mapping

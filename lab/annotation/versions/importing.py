@@ -29,7 +29,6 @@ from lab.annotation.pairs import (
     recount,
     settings_from,
 )
-from lab.annotation.sources import MOST_FILE_BYTES
 from lab.annotation.tables import annotators_table, current_table, judgements_table, versions_table
 from lab.annotation.versions import freeze as versions
 from lab.annotation.versions.export import FORMAT
@@ -38,7 +37,7 @@ from lab.core.derivation import Derived
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, Name, Pair, Response, Which, make_pair
 from lab.data.datasets import content_hash
 from lab.errors import InputError
-from lab.sandbox.files import ordinary_file, read_records
+from lab.sandbox.files import MOST_FILE_BYTES, ordinary_file, read_records
 from lab.store.runs import Store, new_run_id, valid_run_id
 
 ABOUT, PAIRS, JUDGEMENTS = "version.json", "pairs.jsonl", "judgements.jsonl"

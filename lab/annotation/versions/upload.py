@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from lab.annotation.sources import MOST_FILE_BYTES
 from lab.annotation.versions.importing import NEEDED
 from lab.errors import InputError
+from lab.sandbox.files import MOST_FILE_BYTES
 
 MOST_FILES = 100
 """An export has six; a zip of it also what an operating system puts beside them."""

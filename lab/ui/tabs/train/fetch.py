@@ -17,11 +17,10 @@ from lab.runs.changes import Topic
 from lab.runs.fetch.downloads import Fetching
 from lab.runs.fetch.fetching import Fetches, Thing, missing
 from lab.runs.supervisor import Supervisor
-from lab.runs.watch import size_text
 from lab.store.runs import Store
 from lab.ui.draft import Wait
 from lab.ui.notice import notice
-from lab.words import say
+from lab.words import say, size_text
 from lab.words.sentences import language_of, problem
 
 Updates = dict[Any, Any]
