@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(with_users(read_settings(arguments)))
     except LabError as error:
-        from lab.ui.text import system_locale, word
+        from lab.words import system_locale, word
 
         print(word(error, system_locale()), file=sys.stderr)
         return exit_status(error)
@@ -31,10 +31,10 @@ def run(settings: Settings) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")  # not /tmp, which others share
     if settings.trusted_rules is not None:
         os.environ["LAB_TRUSTED_RULES"] = str(settings.trusted_rules)  # workers find it there
-    from lab.server.lean import import_gradio
+    from lab.server.gradio_import import import_gradio
 
     import_gradio()
-    from lab.runs.spare import SpareLauncher
+    from lab.runs.standby import SpareLauncher
     from lab.runs.supervisor import Supervisor
     from lab.sandbox import rewards
     from lab.server.application import build

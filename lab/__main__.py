@@ -12,7 +12,7 @@ from importlib import import_module
 
 from lab import __version__
 from lab.errors import LabError, exit_status
-from lab.ui.text import system_locale, word
+from lab.words import system_locale, word
 
 COMMANDS = (
     "train",

@@ -12,7 +12,7 @@
     ├── AccessError         not signed in, or not allowed
     └── StartError          the app refuses to start
 
-An error carries a *key* and its *parameters*. The words, in both languages, live in ``lab/ui/text``; they say what, the
+An error carries a *key* and its *parameters*. The words, in both languages, live in ``lab/words``; they say what, the
 value, and the mend. Anything that is not a LabError is a bug and keeps its traceback.
 """
 

@@ -51,7 +51,7 @@ class Settings:
     """A Python file whose functions become rules; it is run with everything that this machine has (``lab/sandbox/trusted.py``)."""
     allow_unsafe_disk: bool = False
     spare_worker: bool = True
-    """Whether a worker waits with its libraries loaded (``lab/runs/spare.py``)."""
+    """Whether a worker waits with its libraries loaded (``lab/runs/standby.py``)."""
     space_host: str | None = None
     """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
 

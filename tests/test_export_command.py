@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
-from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
 from lab.store.runs import Store
-from tests.store.annotating import ANNA, judge_all, sums
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
+from lab.annotation.collections import Annotation
 from lab.core.preflight import report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.rules import Score
 from lab.core.shares import Share
 from lab.runs import job_foreground
 from lab.runs.launcher import LocalLauncher
-from lab.store.annotation import Annotation
 from lab.store.jobs import JobStore
 from lab.store.runs import Store
-from tests.store.annotating import ANNA, judge_all, sums
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 FAKE = """
 import json, pathlib, sys

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.annotation.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
 from lab.commands.job_line import do, status
 from lab.commands.shared import (
     add_home,
@@ -20,11 +21,10 @@ from lab.commands.shared import (
 from lab.core.jobs import ScoreSpec
 from lab.core.reward_agreement import RewardAgreement
 from lab.store.jobs import JobStore
-from lab.store.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
 from lab.store.rule_files import read_rules
 from lab.store.runs import RunState
-from lab.ui.agreement_words import failed, left_out, number, seen, share_words, verdict
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
+from lab.words.agreement import failed, left_out, number, seen, share_words, verdict
 
 HELP = "compare rules or a reward model with the people who judged a collection: how often they rank its pairs alike"
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.commands.shared import add_home, add_json, print_json, settings_of
 from lab.runs.watch import size_text
 from lab.store.backup import Copied, backup
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "write a backup of the lab's home, while it is in use if need be"
 EXAMPLES = """\

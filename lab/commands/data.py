@@ -8,8 +8,8 @@ from pathlib import Path
 from lab.commands.models import WRONG_USAGE, ProgressLine
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
 from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
-from lab.runs.hub_data import get_data
-from lab.ui.text import say, system_locale
+from lab.runs.fetch.hub_data import get_data
+from lab.words import say, system_locale
 
 HELP = "list the hub's datasets that are here, and get one"
 EXAMPLES = """\

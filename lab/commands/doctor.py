@@ -23,7 +23,7 @@ from lab.sandbox import trusted, written
 from lab.store.database import file_system
 from lab.store.models import SHIPPED
 from lab.store.runs import versions
-from lab.ui.text import system_locale, word
+from lab.words import system_locale, word
 
 HELP = "show the device, the versions, and what will and won't work here and why"
 PATIENCE = 120.0

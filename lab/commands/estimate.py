@@ -11,8 +11,8 @@ from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.errors import InputError
 from lab.runs.estimate import estimate
 from lab.runs.watch import size_text
-from lab.ui.cost_words import cost, cost_change, part_name
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
+from lab.words.cost import cost, cost_change, part_name
 
 HELP = "tell what a recipe will cost in memory, by part, and what would help where it does not fit"
 EXAMPLES = """\

@@ -6,10 +6,10 @@ import argparse
 import time
 from typing import Any
 
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
-from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
 EXAMPLES = """\

@@ -11,7 +11,7 @@ from lab.runs.job_foreground import work_in_foreground
 from lab.runs.jobs import Summary
 from lab.store.jobs import Job
 from lab.store.runs import RunState, Store
-from lab.ui.text import say, system_locale, word
+from lab.words import say, system_locale, word
 
 
 def do(spec: Spec, store: Store) -> Job:

@@ -10,7 +10,7 @@ from lab.commands.shared import add_home, add_json, collection_named, open_store
 from lab.commands.train import add_recipe, chosen_recipe
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
 from lab.store.runs import RunState
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "look before a run: sample the start model and say whether the recipe's rules would teach it anything"
 EXAMPLES = """\

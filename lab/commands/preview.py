@@ -8,7 +8,7 @@ from typing import Any
 from lab.commands.shared import add_home, add_json, open_store, print_json
 from lab.commands.train import add_recipe, chosen_recipe
 from lab.runs.preview import preview
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "show three rows as the model will see them: template applied, and what the loss counts"
 EXAMPLES = """\

@@ -13,7 +13,7 @@ from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, 
 from lab.runs.progress import Summary, with_warnings
 from lab.runs.watch import size_text
 from lab.store.runs import Run, RunState, Store
-from lab.ui.text import say, system_locale, word
+from lab.words import say, system_locale, word
 
 BAR = 24
 PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal

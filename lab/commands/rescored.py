@@ -10,7 +10,7 @@ from lab.commands.shared import open_store, print_json, print_table, shorten
 from lab.core.groups import Estimator, ThresholdKind
 from lab.core.what_if import GroupChange, Standing, WhatIf
 from lab.errors import StateError
-from lab.store.rescoring import Rescored, rescore
+from lab.runs.rescoring import Rescored, rescore
 from lab.store.rule_files import read_rules
 from lab.store.runs import Store
 

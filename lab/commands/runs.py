@@ -8,7 +8,7 @@ import time
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
 from lab.runs.progress import summary
 from lab.runs.supervisor import settle_gone
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "list the runs, the newest first"
 

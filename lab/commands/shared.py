@@ -9,9 +9,9 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from lab.annotation.collections import Annotation
 from lab.errors import StateError
 from lab.settings import Settings, read_settings
-from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 FAILED, STOPPED = 1, 130

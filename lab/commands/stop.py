@@ -10,7 +10,7 @@ from lab.runs.launcher import LocalLauncher
 from lab.runs.supervisor import GLANCE, settle_gone, stop
 from lab.runs.watch import Watched, run_identity, settle
 from lab.store.runs import Run, RunState, Store
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "stop a run at the end of its step, with a checkpoint to resume from"
 

@@ -15,7 +15,7 @@ from lab.commands.shared import STOPPED, add_home, add_json, complain, open_stor
 from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
 from lab.store.runs import Store
-from lab.ui.text import say, system_locale, word
+from lab.words import say, system_locale, word
 
 HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
 EXAMPLES = """\

@@ -10,7 +10,7 @@ import time
 from lab.commands.shared import add_home, add_json, print_json, print_table, settings_of
 from lab.errors import InputError
 from lab.store.users import LEVELS, Registered, Users
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "list, add and remove those who may use a shared lab"
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.commands.shared import FAILED, add_home, add_json, print_json, print_table, settings_of
 from lab.store.verify import verify_backup, verify_home
-from lab.ui.text import say, system_locale
+from lab.words import say, system_locale
 
 HELP = "check that the database and every run's folder are whole, or that a backup is"
 EXAMPLES = """\

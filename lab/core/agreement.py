@@ -1,5 +1,5 @@
 """How far people agree: raw, Cohen's κ for two, the left-side rate, accuracy on gold pairs. Krippendorff's α needs a library:
-``lab/store/agreement.py``.
+``lab/annotation/agreement.py``.
 
 Compared is which *response* was chosen, wherever it stood. A skip is no vote. Where a number is undefined, it comes with the
 reason instead. Not for deriving preferences (``preferences.py``).

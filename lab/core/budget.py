@@ -1,6 +1,6 @@
 """What a run will cost in memory: by part and by stage, against what is free, and which setting would lower it most.
 
-Pure arithmetic on figures that were measured elsewhere: ``lab/training/estimate.py`` runs the real modules on the ``meta``
+Pure arithmetic on figures that were measured elsewhere: ``lab/training/measure/memory.py`` runs the real modules on the ``meta``
 device, ``lab/runs/estimate.py`` asks for it. Bytes everywhere.
 """
 

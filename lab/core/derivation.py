@@ -1,5 +1,5 @@
 """The preferences that judgements give by a stated rule, and the rows that they are exported as. Pure; what a rule says of itself is
-``preferences.py``, what is done with the result ``lab/store/preference_versions.py``.
+``preferences.py``, what is done with the result ``lab/annotation/versions/freeze.py``.
 """
 
 from __future__ import annotations

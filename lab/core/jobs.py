@@ -1,6 +1,6 @@
 """What a job asks for: one pydantic model a kind, with its bounds. Everything that comes from a browser or a command passes here.
 
-Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/jobs.py``) and how (``lab/training/jobs.py``).
+Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/jobs.py``) and how (``lab/training/worker/jobs.py``).
 """
 
 from __future__ import annotations

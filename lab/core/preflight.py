@@ -1,6 +1,6 @@
 """Will it learn? What a model's completions and their rewards say of a rule set *before* a run: numbers, and a plain verdict.
 
-Pure: who samples and scores is ``lab/training/preflight.py``; how the numbers are computed stands in ``preflight_numbers.py``, what a
+Pure: who samples and scores is ``lab/training/worker/preflight.py``; how the numbers are computed stands in ``preflight_numbers.py``, what a
 reward and a group are in ``rules.py`` and ``groups.py``.
 
 Shapes: ``groups_P_G`` has P prompts of K completions each.

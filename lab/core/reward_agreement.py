@@ -1,6 +1,6 @@
 """Does a reward agree with people? How often it ranks the pairs that people judged as they did, and what it and they lean to.
 
-Pure: who gives the rewards is the rules' or a reward model's affair (``lab/store/rewarded_pairs.py``, ``lab/training/scoring.py``);
+Pure: who gives the rewards is the rules' or a reward model's affair (``lab/annotation/rewarded_pairs.py``, ``lab/training/worker/score_job.py``);
 what more than half of the people chose is ``preferences.py``'s. Gold pairs are left out, as they are from the data: they are there to
 measure people by, and mostly easy. Lengths are characters. A pair counts once in every share, however many judged it: judgements of
 the same pair are not independent (as in ``comparison.py``). Intervals are those of ``shares.py``.

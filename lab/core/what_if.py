@@ -1,6 +1,6 @@
 """What if? A recorded group with other rewards, another threshold or another estimator, beside what it was. Trains nothing.
 
-Everything is made by ``groups.py`` from the line of groups.jsonl; other rewards are handed in (``lab/store/rescoring.py`` scores them).
+Everything is made by ``groups.py`` from the line of groups.jsonl; other rewards are handed in (``lab/runs/rescoring.py`` scores them).
 It says what the *same completions* would have taught: a run under other rewards would have written others from its second step on.
 """
 

@@ -16,10 +16,10 @@ from typing import Any
 from lab.core.recipes import EQUATIONS, Recipe
 from lab.data.forms import shape_completions, shape_preferences, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
+from lab.data.heldout_preferences import MOST_WATCHED, set_apart
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
 from lab.data.rows import Rows, read_rows
-from lab.data.watched_pairs import MOST_WATCHED, set_apart
 from lab.errors import DatasetError
 from lab.tasks import equations
 

@@ -1,7 +1,7 @@
 """A dataset of the hub by its name, ``hub:org/name/config@split?prompt=question``, and its rows once its files are here.
 
 Config and split may be left out (``default``, ``train``); after ``?`` stand columns, the lab's name first. Paths and rows only:
-fetching is ``lab/runs/hub_data.py``.
+fetching is ``lab/runs/fetch/hub_data.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a row of a file is not used: what the person reads in the report of rows left out. The words are in ``lab/ui/text``."""
+"""Why a row of a file is not used: what the person reads in the report of rows left out. The words are in ``lab/words``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class WhyLeftOut(StrEnum):
-    """Each has its sentence, with ``{detail}`` filled in, under ``left_out`` in ``lab/ui/text``."""
+    """Each has its sentence, with ``{detail}`` filled in, under ``left_out`` in ``lab/words``."""
 
     NOT_AN_OBJECT = "not_an_object"
     """A JSON value of another kind; the detail is its kind."""

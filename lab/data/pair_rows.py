@@ -1,7 +1,7 @@
 """Rows of a file as pairs to be judged: two responses as they are (``prompt, first, second``), or a file of preferences whose
 chosen and rejected become the two, and the known right answer where the file is to be gold.
 
-Nothing is stored (``lab/store/pairs.py``). A pair's id comes from its texts, so the same pair in two rows is one.
+Nothing is stored (``lab/annotation/pairs.py``). A pair's id comes from its texts, so the same pair in two rows is one.
 """
 
 from __future__ import annotations

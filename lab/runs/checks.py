@@ -12,6 +12,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+from lab.annotation.versions.export import version_file
 from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe
 from lab.data.datasets import VERSION, load
@@ -20,7 +21,6 @@ from lab.runs.watch import size_text
 from lab.sandbox.rewards import check_uses
 from lab.store.machine import machine_memory
 from lab.store.models import resolve, reward_adapter
-from lab.store.preference_versions_export import version_file
 from lab.store.runs import Store, valid_run_id
 from lab.store.weights import shapes_of, too_big
 

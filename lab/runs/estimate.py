@@ -1,7 +1,7 @@
 """What a recipe will cost in memory, asked of a process of its own: only that room may load torch. Answers are kept, and one that is
 known when a run starts is kept with the run, to be held against what the run then took.
 
-Not here: how it is measured (``lab/training/estimate.py``), and what it means (``lab/core/budget.py``).
+Not here: how it is measured (``lab/training/measure/memory.py``), and what it means (``lab/core/budget.py``).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
 from lab.errors import LabError, MachineError
-from lab.runs.asking import Answers, NoAnswerError, ask, mark
 from lab.runs.kept_estimates import KeptEstimates
+from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
 from lab.store.machine import machine_memory
 from lab.store.run_folder import ESTIMATE, RunFolder
 

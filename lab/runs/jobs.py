@@ -1,7 +1,7 @@
 """Jobs on this machine: taken from their queue into the slot, watched, cancelled, settled. For a command: ``job_foreground.py``.
 
 A job needs the same slot as a run. It waits for whatever is going on there, and then goes before runs that are queued: it is short,
-and somebody waits for it. Not here: what lies in a job's folder (``lab/store/jobs.py``), what its worker does (``lab/training/jobs.py``).
+and somebody waits for it. Not here: what lies in a job's folder (``lab/store/jobs.py``), what its worker does (``lab/training/worker/jobs.py``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from lab.annotation.rewarded_pairs import decided_in
 from lab.core.jobs import SampleSpec, ScoreSpec, Spec
 from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
@@ -22,7 +23,6 @@ from lab.runs.watch import Ending, Watched, disk_is_full, last_line, signal_name
 from lab.store.jobs import Job, JobFolder, JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.models import resolve, reward_adapter, reward_model_run, writes
-from lab.store.rewarded_pairs import decided_in
 from lab.store.runs import RunState, Store
 from lab.store.worker_folder import WorkerFolder
 

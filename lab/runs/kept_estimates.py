@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from lab.core.budget import Estimate
 from lab.core.recipes import Recipe
 from lab.errors import LabError
-from lab.runs.asking import mark
 from lab.runs.launcher import ROOT
+from lab.runs.worker_query import mark
 from lab.store.lines import read_json, write_json
 from lab.store.models import resolve
 

@@ -1,15 +1,15 @@
-"""How a reward model agrees with people: asked as a job, answered from what the job wrote. For rules: ``lab/store/rewarded_pairs.py``."""
+"""How a reward model agrees with people: asked as a job, answered from what the job wrote. For rules: ``lab/annotation/rewarded_pairs.py``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.annotation.rewarded_pairs import model_agrees
 from lab.core.jobs import Kind, ScoreSpec
 from lab.core.recipes import RmRecipe
 from lab.core.reward_agreement import RewardAgreement
 from lab.runs.jobs import Jobs, Summary
 from lab.store.jobs import Job
-from lab.store.rewarded_pairs import model_agrees
 from lab.store.runs import Run, RunState, Store
 
 

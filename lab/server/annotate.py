@@ -16,13 +16,13 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
+from lab.annotation.collections import Annotation
+from lab.annotation.judgements import Submission
+from lab.annotation.queue import MOST_HANDED_OUT
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
 from lab.server.access import refusal
 from lab.server.limits import may_write
-from lab.store.annotation import Annotation
-from lab.store.judgements import Submission
-from lab.store.judgements_queue import MOST_HANDED_OUT
 from lab.store.lines import dump
 
 CHOICES: dict[str, Place | Choice] = {

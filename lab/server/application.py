@@ -22,13 +22,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
+from lab.annotation.collections import Annotation
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, refusal, user_id
 from lab.server.annotate import add_annotate
 from lab.server.assets import add_assets
 from lab.server.events import Watches
-from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
+from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
 from lab.server.health import add_health
 from lab.server.jobs import add_jobs
@@ -42,7 +43,6 @@ from lab.server.session import Sessions
 from lab.server.sign_in import add_sign_in
 from lab.server.warnings import add_warnings
 from lab.settings import Settings
-from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")

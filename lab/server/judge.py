@@ -16,6 +16,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access, User, requires
 from lab.errors import StateError
 from lab.server.access import refusal
@@ -24,7 +25,6 @@ from lab.server.headers import NARROWER, narrow_policy
 from lab.server.limits import may_write
 from lab.server.sign_in_page import language_of
 from lab.settings import Settings
-from lab.store.annotation import Annotation
 
 JUDGE_PATH = "/judge"
 OURS = re.compile(re.escape(JUDGE_PATH) + r"(/[A-Za-z0-9_-]{1,64})?")

@@ -16,9 +16,9 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.annotation.sources import MOST_FILE_BYTES
 from lab.core.access import NOBODY, USER, Access, User
 from lab.server.access import SAFE_METHODS, refusal
-from lab.store.pairs_import import MOST_FILE_BYTES
 
 BODY_BYTES = 1024 * 1024
 UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
-from lab.store.annotation import Annotation
 from lab.store.lines import dump
 from lab.store.runs import Store
 from lab.store.start_models import bases_here, finished_writers

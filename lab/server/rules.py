@@ -19,12 +19,12 @@ from lab.core.rule_sets import MOST_RULES, RuleEntry
 from lab.core.what_if import GroupChange, WhatIf
 from lab.errors import RuleError
 from lab.rules.export import as_python
+from lab.runs.rescoring import rescore
 from lab.sandbox.rewards import check_uses, weighed
 from lab.server.rule_bench import Bench, SentRule, score_bench
 from lab.server.rule_samples import datasets, groups_of
 from lab.server.scoring import Scoring
 from lab.store.lines import dump
-from lab.store.rescoring import rescore
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store

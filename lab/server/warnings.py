@@ -1,6 +1,6 @@
 """``POST /api/runs/{id}/warnings/{signal}/annotate``: the completions of a run's warning become pairs that people can judge.
 
-What a warning is stands in ``lab/runs/warnings.py``, what a collection is in ``lab/store/pairs.py``.
+What a warning is stands in ``lab/runs/warnings.py``, what a collection is in ``lab/annotation/pairs.py``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from fastapi import FastAPI, Path
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.runs.warnings import to_judge
-from lab.store.annotation import Annotation
 from lab.store.runs import Store
 
 NAME_LENGTH = 80

@@ -1,4 +1,4 @@
-"""The models that the lab knows by name, and where in LAB_HOME a fetched one lies. Paths only: fetching is ``lab/runs/downloads.py``.
+"""The models that the lab knows by name, and where in LAB_HOME a fetched one lies. Paths only: fetching is ``lab/runs/fetch/downloads.py``.
 
 A model is in LAB_HOME/models/<name> once it is whole; while it is being fetched it is in <name>.part, where nobody looks.
 """

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from lab.errors import LabError, MachineError
-from lab.store import reserve
+from lab.store import disk_reserve as reserve
 
 T = TypeVar("T")
 

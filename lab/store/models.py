@@ -1,6 +1,6 @@
 """What a recipe's ``model`` points at: the shipped base, a fetched model, an earlier run, a folder, a GGUF file or a hub id.
 
-Paths only; nothing is loaded. What the lab knows by name is ``catalogue.py``; fetching it is ``lab/runs/downloads.py``.
+Paths only; nothing is loaded. What the lab knows by name is ``catalogue.py``; fetching it is ``lab/runs/fetch/downloads.py``.
 """
 
 from __future__ import annotations

@@ -23,11 +23,11 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
 
 from lab.errors import InputError, LabError, MachineError, StateError
-from lab.store import reserve
+from lab.store import disk_reserve as reserve
 from lab.store.database import open_database, runs_table
-from lab.store.dependants import named_runs, stands_on
 from lab.store.group_commit import GroupCommit, Work
 from lab.store.run_folder import RunFolder
+from lab.store.run_references import named_runs, stands_on
 
 RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy")
 FOLDERS_IN_MEMORY = 64

@@ -31,12 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--wait", type=int, metavar="SOCKET", help="load everything, then be told over this socket")
     options = parser.parse_args(arguments)
     if options.doctor:
-        from lab.training.doctor import report
+        from lab.training.worker.doctor import report
 
         print(json.dumps(report()))
         return 0
     if options.wait is not None:
-        from lab.training.waiting import wait_and_work
+        from lab.training.worker.standby import wait_and_work
 
         return wait_and_work(options.wait)
     if options.import_gguf:
@@ -48,12 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.job:
         if not (options.job / "job.json").is_file():
             parser.error("JOB_DIR must be a folder with a job.json in it")
-        from lab.training.jobs import work_job
+        from lab.training.worker.jobs import work_job
 
         return work_job(options.job.resolve())
     if options.run_dir is None or not (options.run_dir / "recipe.json").is_file():
         parser.error("RUN_DIR must be a folder with a recipe.json in it")
-    from lab.training.worker import work
+    from lab.training.worker.main import work
 
     return work(options.run_dir.resolve())
 
@@ -62,7 +62,7 @@ def _preview(home: Path) -> int:
     from lab.core.recipes import parse
     from lab.errors import LabError
     from lab.training.preview import preview
-    from lab.training.worker import quiet
+    from lab.training.worker.main import quiet
 
     quiet()
     try:
@@ -77,12 +77,12 @@ def _preview(home: Path) -> int:
 def _measure(source: str, home: Path, shape: Path | None) -> int:
     from lab.core.recipes import parse
     from lab.errors import LabError
-    from lab.training.worker import quiet
+    from lab.training.worker.main import quiet
 
     quiet()
     try:
         recipe = parse(json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")))
-        from lab.training.estimate import estimate, read_shape
+        from lab.training.measure.memory import estimate, read_shape
 
         print(estimate(recipe, home, config=read_shape(shape) if shape else None).model_dump_json(), flush=True)
     except LabError as error:
@@ -93,7 +93,7 @@ def _measure(source: str, home: Path, shape: Path | None) -> int:
 
 def _import_gguf(file: Path, folder: Path) -> int:
     from lab.errors import LabError
-    from lab.training.gguf import import_gguf
+    from lab.training.models.gguf import import_gguf
 
     try:
         import_gguf(file.resolve(), folder)

@@ -16,8 +16,8 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from lab.core.recipes import DpoRecipe, Training, micro_batch
-from lab.training.agreement import Agreement, share_won
-from lab.training.base import Loaded, load, load_start
+from lab.training.measure.agreement import Agreement, share_won
+from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task, as_answer, as_conversation
 
 MOST_HELD_OUT = 256

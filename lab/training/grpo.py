@@ -31,10 +31,10 @@ from lab.core.recipes import GrpoRecipe, LossType, SampledRecipe, micro_batch
 from lab.core.rule_health import RuleHealth
 from lab.core.rules import Reward
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.training.base import Loaded, load
-from lab.training.divergence import finite_scores
+from lab.training.models.base import Loaded, load
 from lab.training.rollout import Rollout
 from lab.training.task import Task, as_conversation
+from lab.training.worker.divergence import finite_scores
 
 Batch = dict[str, Any]
 

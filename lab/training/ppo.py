@@ -29,10 +29,10 @@ from lab.core.groups import ThresholdKind
 from lab.core.recipes import Critic, PpoRecipe
 from lab.sandbox.rewards import Weighed
 from lab.store.models import reward_adapter
-from lab.training.base import Loaded, load
 from lab.training.grpo import Batch, GroupTrainer, batch_arguments, prompt_rows, write_rollouts
+from lab.training.models.base import Loaded, load
+from lab.training.models.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.ppo_tokens import TokenPieces
-from lab.training.roles import POLICY, VALUE, Roles, acting_as
 from lab.training.task import Task
 
 VALUE_HEAD = "value_head.safetensors"

@@ -15,9 +15,9 @@ from transformers import Trainer, TrainingArguments
 
 from lab.core.recipes import PretrainRecipe
 from lab.tasks.equations import pretraining_texts
-from lab.training.base import Loaded, choose_device
+from lab.training.models.base import Loaded, choose_device
+from lab.training.models.tiny_llama import ASSISTANT, END, USER, build_model, build_tokenizer
 from lab.training.task import Task
-from lab.training.tiny_llama import ASSISTANT, END, USER, build_model, build_tokenizer
 
 TOKENIZER_TEXTS = 5_000
 

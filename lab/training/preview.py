@@ -14,8 +14,8 @@ from lab.data.datasets import Row, load
 from lab.data.left_out import counted
 from lab.data.turns import as_conversation
 from lab.store.models import resolve
-from lab.training.base import PLAIN_TEMPLATE, load_tokenizer
-from lab.training.fitting import fitting, too_long
+from lab.training.models.base import PLAIN_TEMPLATE, load_tokenizer
+from lab.training.models.length_filter import fitting, too_long
 from lab.training.task import as_answer
 
 ANSWERS = {"sft": ("completion",), "rm": ("chosen", "rejected"), "dpo": ("chosen", "rejected")}

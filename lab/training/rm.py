@@ -21,7 +21,7 @@ from trl import RewardConfig, RewardTrainer
 
 from lab.core.recipes import RmRecipe, micro_batch
 from lab.data.turns import Prompt
-from lab.training.base import Loaded, load_scorer
+from lab.training.models.base import Loaded, load_scorer
 from lab.training.task import Task, as_answer, as_conversation
 
 

@@ -11,7 +11,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from lab.core.recipes import SftRecipe, micro_batch
-from lab.training.base import Loaded, load
+from lab.training.models.base import Loaded, load
 from lab.training.task import Task, as_answer, as_conversation
 
 

@@ -21,11 +21,11 @@ from lab.errors import MachineError
 from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.run_folder import RunFolder
-from lab.training import measure
-from lab.training.agreement import Agreement
-from lab.training.base import Loaded, choose_dtype, default_optimizer, load_start
-from lab.training.reporter import Reporter
-from lab.training.watch import Watch
+from lab.training.measure import heldout as measure
+from lab.training.measure.agreement import Agreement
+from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
+from lab.training.worker.reporter import Reporter
+from lab.training.worker.watch import Watch
 
 MEASURE_SEED = 20_000
 """Held-out sampling is seeded apart from training, and alike for every run."""

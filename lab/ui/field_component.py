@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from lab.ui.form import CHOOSERS, FormField
+from lab.words.form import CHOOSERS, FormField
 
 
 def component(field: FormField, value: Any, i18n: gr.I18n, *, visible: bool = True) -> gr.components.Component:

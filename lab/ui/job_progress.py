@@ -7,7 +7,7 @@ import html
 from lab.runs.jobs import Summary
 from lab.store.runs import RunState
 from lab.ui.notice import notice
-from lab.ui.text import say
+from lab.words import say
 
 
 def progress(job: Summary, language: str, words: str) -> str:

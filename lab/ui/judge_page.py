@@ -16,8 +16,8 @@ from typing import Any
 from lab.core.access import Access, User
 from lab.ui.components.annotator import parts
 from lab.ui.header import HALF_MOON, MARK, TITLE
-from lab.ui.text import LOCALES, say
-from lab.ui.words import judging_error_words
+from lab.words import LOCALES, say
+from lab.words.components import judging_error_words
 
 HERE = Path(__file__).parent
 NAMES = {"en": ("en", "English"), "zh": ("zh-CN", "中文")}

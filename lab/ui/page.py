@@ -12,15 +12,15 @@ from lab.runs.supervisor import Supervisor
 from lab.settings import Settings
 from lab.store.presets import PRESETS
 from lab.store.runs import Store
-from lab.ui import form, header
+from lab.ui import header
 from lab.ui.opening_tab import OPENING_TAB
 from lab.ui.presets import Presets
-from lab.ui.tabs.annotate import AnnotateTab
-from lab.ui.tabs.groups import GroupsTab
-from lab.ui.tabs.rules import RulesTab
-from lab.ui.tabs.train import TrainTab
-from lab.ui.text import LOCALES, table
+from lab.ui.tabs.annotate.tab import AnnotateTab
+from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.rules.tab import RulesTab
+from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
+from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""

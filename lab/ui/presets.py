@@ -14,8 +14,7 @@ from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.store.catalogue import TINY, known_entry
 from lab.store.presets import Preset, load_preset, preset_names
-from lab.ui import form
-from lab.ui.text import say, table
+from lab.words import form, say, table
 
 
 class Presets:

@@ -11,8 +11,8 @@ import random
 
 from playwright.sync_api import Browser, Page
 
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from tests.bench import lab
 from tests.bench.browser import SLOW, Visit, chromium
 from tests.bench.figures import Figure, median, quantile

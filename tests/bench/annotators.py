@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import httpx
 
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from tests.bench import lab
 from tests.bench.figures import Figure, quantile
 from tests.bench.light_http import Line

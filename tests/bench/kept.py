@@ -64,8 +64,8 @@ def _trainer(folder: Path, training: str) -> GroupTrainer:
     from lab.data import datasets
     from lab.store.run_folder import RunFolder
     from lab.training import grpo
-    from lab.training.reporter import Reporter
     from lab.training.task import Task, rule_set
+    from lab.training.worker.reporter import Reporter
 
     recipe = with_values(load_preset("tiny/grpo").recipe, {"training": training, "device": "cpu"})
     assert isinstance(recipe, GrpoRecipe)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from tests.bench import lab
 from tests.bench.figures import Figure
 

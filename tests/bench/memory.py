@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import Recipe, with_values
-from lab.runs.downloads import get_model
 from lab.runs.estimate import estimate
+from lab.runs.fetch.downloads import get_model
 from lab.runs.foreground import train_in_foreground
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store

@@ -15,7 +15,7 @@ from lab.core.preflight import PreflightReport, Verdict, report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.rules import Score
 from lab.core.shares import Share
-from lab.ui.text import table
+from lab.words import table
 
 ONE = [RuleInSet("one", 1.0, 0.0, 1.0)]
 RULES = [RuleInSet("a", 2.0, 0.0, 1.0), RuleInSet("b", -0.5, 0.0, 1.0)]

@@ -11,7 +11,7 @@ from lab.core.recipes import parse
 from lab.data.datasets import load
 from lab.data.group_pairs import pairs_of_run
 from lab.errors import DatasetError
-from lab.ui.text import word
+from lab.words import word
 
 
 def completion(text: str, reward: float, **more) -> dict:

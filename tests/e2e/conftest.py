@@ -19,7 +19,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
-from lab.store.annotation import Annotation
+from lab.annotation.collections import Annotation
 from lab.store.runs import Store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from tests.e2e.conftest import wait_until
 
 ROUTES = "**/api/annotate/**"

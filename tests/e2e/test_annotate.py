@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Page, expect
 
+from lab.annotation.judgements import Submission
 from lab.core.access import Access, User
 from lab.core.preferences import Place
-from lab.store.judgements import Submission
 from tests.e2e.conftest import serious_findings
 from tests.e2e.judging import CODE, PAIRS, ROUTES, add_demo_files, judge, part, short_rows, typed
 

@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select, update
 
+from lab.annotation.collections import Annotation
+from lab.annotation.judgements import Submission
+from lab.annotation.tables import judgements_table, showings_table
 from lab.core.access import Access, User
 from lab.core.preferences import Choice, Place
-from lab.store.annotation import Annotation
-from lab.store.annotation_tables import judgements_table, showings_table
-from lab.store.judgements import Submission
 from tests.e2e.conftest import SLOW, RunningLab, wait_until
 from tests.e2e.judging import ROUTES, judge, short_rows, typed
 

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
-from lab.store.annotation import Annotation
-from lab.store.annotation_tables import judgements_table
+from lab.annotation.collections import Annotation
+from lab.annotation.tables import judgements_table
 from tests.e2e.judging import judge, short_rows, typed
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]

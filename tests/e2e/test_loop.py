@@ -9,8 +9,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from lab.annotation.pairs import CollectionSettings
 from lab.core.recipes import GrpoRecipe
-from lab.store.pairs import CollectionSettings
 from lab.store.runs import RunState, Store
 from tests.e2e.judging import add_demo_files, better_side, judge, part
 

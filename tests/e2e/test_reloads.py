@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import select
 
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
+from lab.annotation.tables import judgements_table
 from lab.core.preferences import Choice
-from lab.store.annotation import Annotation
-from lab.store.annotation_tables import judgements_table
-from lab.store.pairs import CollectionSettings
 from lab.store.runs import Store
 from tests.e2e.conftest import SLOW, RunningLab
 

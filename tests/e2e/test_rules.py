@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab.store.models import SHIPPED
+from tests.annotation.annotating import ANNA, judge_all, sums
 from tests.e2e.conftest import serious_findings
-from tests.store.annotating import ANNA, judge_all, sums
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from lab.store.pairs import read_pairs
+from lab.annotation.pairs import read_pairs
 from tests.e2e.conftest import serious_findings, wait_until
 from tests.e2e.judging import part
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
+from lab.annotation.collections import Annotation
+from lab.annotation.judgements import current_judgements
+from lab.annotation.pairs import CollectionSettings
 from lab.core.preferences import Choice
-from lab.store.annotation import Annotation
-from lab.store.judgements import current_judgements
-from lab.store.pairs import CollectionSettings
 from tests.e2e.conftest import SLOW, RunningLab, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from lab.store.annotation import Annotation
-from lab.store.preference_versions import Version
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
 from lab.store.runs import Store
+from tests.annotation.annotating import ANNA, judge_all, sums
 from tests.e2e.conftest import serious_findings
-from tests.store.annotating import ANNA, judge_all, sums
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 WORDS = {"en-US": ("Annotate", "Collections", "An exported version"), "zh-CN": ("标注", "数据集", "导出的版本")}

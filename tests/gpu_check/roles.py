@@ -22,10 +22,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.quantizers.base import get_keys_to_not_convert
 
 from lab.store.presets import load_preset
-from lab.training.base import four_bit_config, lora_config
-from lab.training.blank import META, tensors_of
+from lab.training.measure.meta_model import META, tensors_of
+from lab.training.models.base import four_bit_config, lora_config
+from lab.training.models.roles import POLICY, VALUE, Roles
 from lab.training.ppo import copy_adapter
-from lab.training.roles import POLICY, VALUE, Roles
 
 QWEN = {"model_type": "qwen2", "vocab_size": 151936, "tie_word_embeddings": True, "max_position_embeddings": 32768}
 SHAPES: dict[str, dict[str, Any]] = {

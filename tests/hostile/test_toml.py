@@ -11,7 +11,7 @@ from lab.errors import RuleError
 from lab.sandbox.ready import worker
 from lab.server.rules import LARGEST_FILE
 from lab.store.rule_files import parse_entries
-from lab.ui.text import word
+from lab.words import word
 
 SLOWEST = 3.0
 

@@ -23,7 +23,7 @@ import psutil
 
 from lab.core.recipes import with_values
 from lab.rules import RULES
-from lab.runs.downloads import get_model
+from lab.runs.fetch.downloads import get_model
 from lab.runs.foreground import train_in_foreground
 from lab.runs.launcher import cores
 from lab.store.presets import load_preset

@@ -13,7 +13,7 @@ from lab.core.recipes import Recipe, parse
 from lab.errors import LabError
 from lab.runs.checks import check
 from lab.store.runs import RunState, Store
-from lab.ui.text import word
+from lab.words import word
 from tests.runs.conftest import recipe
 
 

@@ -13,7 +13,7 @@ from lab.runs.warnings import warnings_of
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 from lab.tasks import equations
-from lab.ui.text import word
+from lab.words import word
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -12,7 +12,7 @@ from lab.errors import StateError
 from lab.runs.progress import with_warnings
 from lab.runs.warnings import to_judge, warnings_of, weights_of
 from lab.store.runs import RunState, Store
-from lab.ui.text import word
+from lab.words import word
 from tests.core.test_hacking import run_of
 
 RULES = [{"name": "short", "source": "def reward(p, c, a): return 1.0"}, {"name": "equals_answer", "weight": 0.5}]

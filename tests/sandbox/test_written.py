@@ -31,7 +31,7 @@ from lab.sandbox.written import (
     score_batch,
     worker,
 )
-from lab.ui.text import word
+from lab.words import word
 from tests.hostile.attacks import body, gives
 
 SENTENCES = ["x = 5", "x = 15/3", "x = 5", "无解", "3x = 15 → x = 5"]

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from lab.core.access import Access, requires
 from lab.errors import StartError
 from lab.server.access import Door, access_of
-from lab.server.gradio_doors import SERVER_FUNCTIONS, declared_doors, handlers
+from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, handlers
 from lab.server.session import COOKIE, KEY_FILE
 from tests.server.conftest import AWAY, HERE, PASSWORD, Lab, Make, small_page
 

@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from lab.annotation.collections import Annotation
+from lab.annotation.tables import judgements_table
 from lab.core.access import Access
 from lab.core.preferences import LONGEST_REASON
 from lab.server.limits import Rate, Writes
-from lab.store.annotation import Annotation
-from lab.store.annotation_tables import judgements_table
+from tests.annotation.annotating import sums
 from tests.server.conftest import Lab, Make
-from tests.store.annotating import sums
 
 JUDGE, UNDO = "/api/annotate/judgements", "/api/annotate/undo"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from lab.core.access import Access, User
-from lab.store.annotation import Annotation
-from lab.store.pairs import CollectionSettings
 from tests.server.conftest import PASSWORD, Lab, Make
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;\u2028"

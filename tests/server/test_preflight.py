@@ -7,13 +7,13 @@ import shutil
 
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access
 from lab.core.recipes import parse
-from lab.store.annotation import Annotation
 from lab.store.models import SHIPPED
 from lab.store.runs import RunState
+from tests.annotation.annotating import ANNA, judge_all, sums
 from tests.server.conftest import Lab, Make
-from tests.store.annotating import ANNA, judge_all, sums
 
 
 def test_what_a_preflight_can_be_asked_with(make_lab: Make) -> None:

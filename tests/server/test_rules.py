@@ -14,7 +14,7 @@ from lab.core.recipes import parse
 from lab.server.rule_bench import Bench, score_bench
 from lab.server.rule_samples import A_PAGE, groups_of
 from lab.ui.components.rule_bench import examples
-from lab.ui.tabs.rules import WORKED
+from lab.ui.tabs.rules.tab import WORKED
 from tests.server.conftest import Lab, Make
 
 BENCH = "/api/rules/bench"

@@ -21,8 +21,8 @@ from lab.server.rule_bench import Bench, score_bench
 from lab.server.scoring import MOST_OF_AN_ADDRESS, Scoring
 from lab.store.presets import PRESETS
 from lab.ui.presets import Presets
-from lab.ui.tabs.rules import RulesTab
-from lab.ui.text import word
+from lab.ui.tabs.rules.tab import RulesTab
+from lab.words import word
 from tests.core.test_what_if import line_of
 from tests.server.conftest import Lab, Make
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import httpx
 import pytest
 
+from lab.annotation.collections import Annotation
+from lab.annotation.judgements import current_judgements, events
 from lab.errors import StartError
 from lab.server.limits import BODY_BYTES
 from lab.server.serve import _Server, listen, server_config
 from lab.settings import Settings
-from lab.store.annotation import Annotation
-from lab.store.judgements import current_judgements, events
+from tests.annotation.annotating import sums
 from tests.server.conftest import Lab, Make, a_run, add_step
-from tests.store.annotating import sums
 
 
 @dataclass

@@ -13,7 +13,7 @@ from starlette.types import Message
 from lab.core.access import NOBODY, Access
 from lab.server import access as access_module
 from lab.server.access import Gate
-from lab.server.gradio_doors import declared_doors
+from lab.server.gradio_access import declared_doors
 from lab.server.session import COOKIE, LASTS_SECONDS
 from lab.store.users import USERS_FILE
 from tests.server.conftest import AWAY, PASSWORD, USERS_PASSWORD, Lab, Make

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access
-from lab.store.annotation import Annotation
 from tests.core.test_hacking import run_of
 from tests.runs.test_warnings import written
 from tests.server.conftest import Make

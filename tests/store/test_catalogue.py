@@ -10,7 +10,7 @@ import pytest
 from lab.errors import ModelError
 from lab.store.catalogue import CATALOGUE, fetched, fetched_names, local_name
 from lab.store.models import resolve
-from lab.ui.text import word
+from lab.words import word
 
 
 def put_model(folder: Path, **source: object) -> Path:

@@ -14,13 +14,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from lab.annotation import tables as annotation_tables  # noqa: F401  (register their tables)
+from lab.annotation.judgements import current_judgements
+from lab.annotation.pairs import read_collection
+from lab.annotation.versions.freeze import read_frozen, read_version
 from lab.errors import StartError
-from lab.store import annotation_tables, rule_sets  # noqa: F401  (register their tables)
+from lab.store import rule_sets  # noqa: F401  (register their tables)
 from lab.store.database import metadata
-from lab.store.judgements import current_judgements
 from lab.store.migrations import FOLDER, known
-from lab.store.pairs import read_collection
-from lab.store.preference_versions import read_frozen, read_version
 from lab.store.runs import RunState, Store
 
 SCHEMA_1 = """

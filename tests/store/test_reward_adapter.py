@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import ModelError
 from lab.store.models import SHIPPED, reward_adapter
-from lab.ui.text import word
+from lab.words import word
 
 
 def reward_run(home: Path, base: Path, task_type: str = "SEQ_CLS") -> Path:

@@ -30,7 +30,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    from lab.training.tiny_llama import build_tokenizer
+    from lab.training.models.tiny_llama import build_tokenizer
 
     return build_tokenizer((text for pair in islice(pretraining_texts(0), 3000) for text in pair), 288)
 
@@ -38,7 +38,7 @@ def tokenizer():
 @pytest.fixture
 def make_model(tokenizer):
     """A fresh model of the same random weights at each call."""
-    from lab.training.tiny_llama import build_model
+    from lab.training.models.tiny_llama import build_model
 
     def make(seed=0, **shape):
         torch.manual_seed(seed)

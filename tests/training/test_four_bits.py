@@ -11,8 +11,8 @@ from bitsandbytes.nn import Linear4bit
 from safetensors.torch import load_file
 
 from lab.core.recipes import RmRecipe, SftRecipe
-from lab.training.base import load, load_scorer
-from tests.training.test_worker import finish, make_run, steps_of
+from lab.training.models.base import load, load_scorer
+from tests.training.worker.test_main import finish, make_run, steps_of
 
 pytestmark = pytest.mark.train
 

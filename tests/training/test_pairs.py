@@ -12,13 +12,13 @@ from lab.data.datasets import Dataset, load
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import PAIR_CATEGORIES, Split, preferences
 from lab.training import dpo, rm
-from lab.training.agreement import encode
-from lab.training.base import Loaded, lora_config
-from lab.training.lengths import lengths_of
-from lab.training.reporter import Reporter
+from lab.training.measure.agreement import encode
+from lab.training.measure.lengths import lengths_of
+from lab.training.models.base import Loaded, lora_config
 from lab.training.task import Task, rule_set
-from lab.training.worker import work
-from tests.training.test_worker import make_run
+from lab.training.worker.main import work
+from lab.training.worker.reporter import Reporter
+from tests.training.worker.test_main import make_run
 
 
 def log_sigmoid(x):

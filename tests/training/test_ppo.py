@@ -14,15 +14,15 @@ from lab.core.token_credit import token_credits
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
 from lab.tasks.equations import Split, prompts
-from lab.training.base import Loaded, lora_config
+from lab.training.models.base import Loaded, lora_config
+from lab.training.models.roles import POLICY, VALUE
 from lab.training.ppo import build_trainer, gae, value_loss, whiten
 from lab.training.ppo_tokens import joined
-from lab.training.reporter import Reporter
-from lab.training.roles import POLICY, VALUE
 from lab.training.rollout import Rollout
 from lab.training.task import Task, rule_set
+from lab.training.worker.reporter import Reporter
 from tests.training.conftest import LETTERS
-from tests.training.test_roles import randomise
+from tests.training.models.test_roles import randomise
 
 RECIPE = PpoRecipe(lora_rank=4, lora_alpha=8)
 

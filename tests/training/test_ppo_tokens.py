@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerFast
 
+from lab.training.models.tiny_llama import END
 from lab.training.ppo_tokens import TokenPieces, joined
-from lab.training.tiny_llama import END
 
 ANY_IDS = st.lists(st.integers(0, 287), max_size=40)
 

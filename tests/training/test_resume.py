@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.store.run_folder import RunFolder
-from lab.training.worker import work
-from tests.training.test_worker import make_run, steps_of
+from lab.training.worker.main import work
+from tests.training.worker.test_main import make_run, steps_of
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(300)]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.recipes import with_values
 from lab.runs.foreground import train_in_foreground
-from lab.store.annotation import Annotation
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
-from tests.store.annotating import ANNA, judge_all, sums
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 
 @pytest.mark.train

@@ -8,7 +8,7 @@ from lab.core.recipes import GrpoRecipe, RuleUse
 from lab.errors import RuleError
 from lab.sandbox import written
 from lab.sandbox.rewards import weighed
-from lab.training import measure
+from lab.training.measure import heldout as measure
 from tests.training.test_grpo import SMALL
 
 ODD = """

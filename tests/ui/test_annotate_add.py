@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from lab.annotation.collections import Annotation
+from lab.annotation.sources import MOST_FILE_BYTES
 from lab.data.pair_rows import Known
 from lab.server.limits import UPLOAD_BYTES
-from lab.store.annotation import Annotation
-from lab.store.pairs_import import MOST_FILE_BYTES
 from lab.store.runs import Store
-from lab.ui.tabs.annotate_add import MAPPED, _mapping
+from lab.ui.tabs.annotate.add import MAPPED, _mapping
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.recipes import parse
 from lab.errors import RecipeError
 from lab.runs.supervisor import Supervisor
-from lab.store.annotation import Annotation
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
-from lab.ui.form import recipe_from
 from lab.ui.presets import Presets
-from lab.ui.tabs.annotate_dataset import TRAINED, DatasetPart, downloads
-from lab.ui.tabs.train import TrainTab
-from tests.store.annotating import ANNA, judge_all, sums
+from lab.ui.tabs.annotate.dataset import TRAINED, DatasetPart, downloads
+from lab.ui.tabs.train.tab import TrainTab
+from lab.words.form import recipe_from
+from tests.annotation.annotating import ANNA, judge_all, sums
 
 OWNER: Any = SimpleNamespace(headers={}, query_params={})
 

@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from lab.annotation.collections import Annotation
 from lab.core.access import USER, Access, User
 from lab.core.preferences import Choice
-from lab.store.annotation import Annotation
 from lab.store.runs import Store
-from lab.ui.tabs.annotate_quality import QualityPart
-from tests.store.annotating import ANNA, BEN, CHEN, given, place_of, says, sums
+from lab.ui.tabs.annotate.quality import QualityPart
+from tests.annotation.annotating import ANNA, BEN, CHEN, given, place_of, says, sums
 
 OWNER = User("owner", Access.OWNER, id="owner")
 REQUEST: Any = SimpleNamespace(headers={}, query_params={}, request=SimpleNamespace(scope={USER: OWNER}))

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from lab.annotation.adjudication import adjudicate
+from lab.annotation.collections import Annotation
+from lab.annotation.quality import Quality
 from lab.core.agreement import Measure, WhyUndefined
 from lab.core.preferences import Choice, Derivation
-from lab.store.adjudication import adjudicate
-from lab.store.annotation import Annotation
-from lab.store.annotation_quality import Quality
 from lab.store.runs import Store
-from lab.ui.tabs import annotate_tables as tables
-from lab.ui.text import say
-from tests.store.annotating import ANNA, BEN, given, judge_all, place_of, says, sums
+from lab.ui.tabs.annotate import tables
+from lab.words import say
+from tests.annotation.annotating import ANNA, BEN, given, judge_all, place_of, says, sums
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 

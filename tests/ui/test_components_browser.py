@@ -28,7 +28,7 @@ from lab.store.runs import RunState, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
-from lab.ui.words import error_words
+from lab.words.components import error_words
 from tests.core.test_hacking import run_of
 from tests.runs.test_kept_estimates import an_estimate
 from tests.runs.test_warnings import written

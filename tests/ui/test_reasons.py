@@ -12,7 +12,7 @@ from lab.core.recipes import RECIPES
 from lab.data.left_out import WhyLeftOut
 from lab.ui.components import live_curves
 from lab.ui.components.shared.assemble import read_words
-from lab.ui.text import table
+from lab.words import table
 
 
 @pytest.mark.parametrize("locale", ["en", "zh"])

@@ -17,12 +17,12 @@ from lab.runs.supervisor import Supervisor
 from lab.store.presets import PRESETS
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
-from lab.ui import form
 from lab.ui.draft import Draft
 from lab.ui.presets import Presets
-from lab.ui.tabs.rules import RulesTab
-from lab.ui.tabs.rules_chosen import RuleSetChoices, label
-from lab.ui.tabs.train_form import TrainForm
+from lab.ui.tabs.rules.chosen import RuleSetChoices, label
+from lab.ui.tabs.rules.tab import RulesTab
+from lab.ui.tabs.train.form import TrainForm
+from lab.words import form
 
 SOURCE = "def reward(prompt, completion, answer):\n    return float('=' in completion)  # “等号”\n"
 ENTRIES = [RuleEntry(name="equals_answer", weight=2), RuleEntry(name="有等号", source=SOURCE, low=0, high=1)]

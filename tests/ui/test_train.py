@@ -15,10 +15,10 @@ from lab.runs.preview import Previews
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.presets import Presets, model_about, model_label, model_of
-from lab.ui.tabs.train_choices import StartChoices
-from lab.ui.tabs.train_fetch import FetchRow
-from lab.ui.tabs.train_presets import PresetChooser
-from lab.ui.tabs.train_preview import PreviewPane, shown
+from lab.ui.tabs.train.choices import StartChoices
+from lab.ui.tabs.train.fetch import FetchRow
+from lab.ui.tabs.train.presets import PresetChooser
+from lab.ui.tabs.train.preview import PreviewPane, shown
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ class TestPreview:
         assert "writes what follows" in page and "counted" not in page
 
     def test_only_the_owner_has_files_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-        from lab.ui.tabs import train_preview
+        from lab.ui.tabs.train import preview as train_preview
 
         with gr.Blocks(analytics_enabled=False):
             pane = PreviewPane(Previews(store.home), lambda _: parse({"algorithm": "sft"}), gr.I18n(en={}, zh={}))

@@ -12,7 +12,7 @@ COLLECTION = "collections.id"
 
 
 def upgrade() -> None:
-    """What each column means stands in ``lab/store/annotation_tables.py``."""
+    """What each column means stands in ``lab/annotation/tables.py``."""
     _pairs()
     _showings()
     _judgements()

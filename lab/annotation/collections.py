@@ -1,0 +1,196 @@
+"""Annotation as the page, the routes and the command line call it: collections, judging, looking at it, freezing versions.
+
+Nothing is decided here: each door opens a transaction around what the neighbours do (``pairs``, ``judgements``,
+``judgements_queue``, ``annotation_quality``, ``preference_versions``). The doors that pairs come in by are ``annotation_imports``.
+Who may open which door is the server's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, exists, select
+
+from lab.annotation import judgements
+from lab.annotation import queue as judgements_queue
+from lab.annotation.imports import PairImports
+from lab.annotation.pairs import (
+    Collection,
+    CollectionSettings,
+    change_collection,
+    new_collection,
+    read_collection,
+    read_collections,
+    read_pairs,
+    settings_from,
+)
+from lab.annotation.quality import Quality, quality
+from lab.annotation.tables import (
+    annotators_table,
+    collections_table,
+    judgements_table,
+    pairs_table,
+    showings_table,
+)
+from lab.annotation.versions import export as exports
+from lab.annotation.versions import freeze as versions
+from lab.annotation.versions import importing as imports
+from lab.annotation.versions.freeze import Version
+from lab.annotation.versions.upload import uploaded
+from lab.core.access import User
+from lab.core.agreement import votes
+from lab.core.comparison import Comparison, compare
+from lab.core.derivation import Derived
+from lab.core.preferences import Derivation, Pair
+from lab.errors import StateError
+
+
+class Annotation(PairImports):
+    """The doors. Safe for many threads; what is judged is written by the store's one writer."""
+
+    # ---- collections
+
+    def collections(self) -> list[Collection]:
+        """All of them, the newest first."""
+        with self.store.reading() as connection:
+            return read_collections(connection)
+
+    def collection(self, collection_id: str) -> Collection:
+        """One. Raises StateError ``no_such_collection``."""
+        return self._collection(collection_id)
+
+    def pairs(self, collection_id: str) -> list[Pair]:
+        """Every pair of a collection, in the order of their ids."""
+        with self.store.reading() as connection:
+            read_collection(connection, collection_id)
+            return read_pairs(connection, collection_id)
+
+    def create(self, name: str, settings: CollectionSettings | None = None) -> Collection:
+        """An empty collection."""
+        made = self.store.writing(lambda connection: new_collection(connection, name, settings or CollectionSettings()))
+        return self.collection(made)
+
+    def change(self, collection_id: str, *, name: str | None = None, **settings: Any) -> Collection:
+        """Other settings (``overlap``, ``gold_rate``, ``strength``, ``reason``), another name. Sides and order stay."""
+        now = self.collection(collection_id)
+        then = settings_from(now.settings.model_dump() | settings)
+        self.store.writing(lambda connection: change_collection(connection, now.id, name or now.name, then))
+        return self.collection(collection_id)
+
+    def delete(self, collection_id: str) -> None:
+        """Delete a collection that nobody has judged in. Raises StateError where somebody has: judgements are not thrown away."""
+        found = self.collection(collection_id)
+
+        def work(connection: Any) -> None:
+            if connection.execute(select(exists().where(judgements_table.c.collection == found.id))).scalar():
+                raise StateError("collection_judged", collection=found.name)
+            for table in (showings_table, annotators_table, pairs_table):
+                connection.execute(delete(table).where(table.c.collection == found.id))
+            connection.execute(delete(collections_table).where(collections_table.c.id == found.id))
+
+        self.store.writing(work)
+
+    # ---- judging
+
+    def queue(self, annotator: User) -> list[dict[str, Any]]:
+        """Every collection with how far this person is in it."""
+        with self.store.reading() as connection:
+            return judgements_queue.queue(connection, annotator.id)
+
+    def hand_out(
+        self, annotator: User, collection_id: str, wanted: int, holding: Sequence[str] = ()
+    ) -> Future[dict[str, Any]]:
+        """Claim pairs for somebody (``judgements_queue.hand_out``)."""
+        return self.store.writer.submit(
+            lambda connection: judgements_queue.hand_out(connection, annotator, collection_id, wanted, holding)
+        )
+
+    def judge(self, annotator: User, said: judgements.Submission) -> Future[dict[str, Any]]:
+        """Store a judgement (``judgements.judge``); the answer comes after the commit."""
+        return self.store.writer.submit(lambda connection: judgements.judge(connection, annotator, said))
+
+    def undo(self, annotator: User, undo_id: UUID, judgement_id: UUID) -> Future[dict[str, Any]]:
+        """Take a judgement back (``judgements_queue.undo``); the pair comes with it."""
+        return self.store.writer.submit(
+            lambda connection: judgements_queue.undo(connection, annotator, undo_id, judgement_id)
+        )
+
+    # ---- looking
+
+    def quality(self, collection_id: str) -> Quality:
+        """How far people agree, and how each of them judges."""
+        with self.store.reading() as connection:
+            return quality(connection, read_collection(connection, collection_id).id)
+
+    def compare_sources(self, collection_id: str) -> list[Comparison]:
+        """Which of two sources people prefer, for every two that met, with an interval."""
+        with self.store.reading() as connection:
+            told = judgements.current_judgements(connection, read_collection(connection, collection_id).id)
+            found = votes(one for one in told if not one.revealed)
+            return compare(read_pairs(connection, collection_id), found)
+
+    # ---- versions
+
+    def derived(self, collection_id: str, rule: Derivation, *, with_gold: bool = False) -> Derived:
+        """What freezing would give now."""
+        with self.store.reading() as connection:
+            return versions.derived(connection, read_collection(connection, collection_id).id, rule, with_gold)
+
+    def freeze(
+        self, collection_id: str, rule: Derivation | None = None, *, name: str = "", with_gold: bool = False
+    ) -> Version:
+        """The preferences of now as a version that stays; the same judgements by the same rule are the same version."""
+        version = versions.freeze(self.store, self.collection(collection_id), rule or Derivation(), name, with_gold)
+        exports.version_file(self.store, version.id)
+        return version
+
+    def versions(self, collection_id: str | None = None) -> list[Version]:
+        """All versions, or those of a collection, the newest first."""
+        with self.store.reading() as connection:
+            return versions.read_versions(connection, collection_id)
+
+    def version(self, version_id: str) -> Version:
+        """One. Raises StateError ``no_such_version``."""
+        with self.store.reading() as connection:
+            return versions.read_version(connection, version_id)
+
+    def rows(self, version_id: str) -> list[dict[str, Any]]:
+        """The preferences of a version as they are exported."""
+        with self.store.reading() as connection:
+            return versions.read_rows(connection, versions.read_version(connection, version_id).id)
+
+    def export(self, version_id: str, folder: Path | str) -> Path:
+        """Write a version with all that it rests on into a folder that is empty or not there."""
+        return exports.export(self.store, version_id, Path(folder))
+
+    def import_export(self, folder: Path | str) -> Version:
+        """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
+        return self._store_export(imports.read_export(Path(folder)))
+
+    def preview_upload(self, files: Sequence[Path | str]) -> tuple[imports.Exported, list[tuple[Version, Collection]]]:
+        """What an import of an export's files, or of one zip of them, would take in; and the versions that are the same already.
+
+        Raises InputError, DatasetError: a sentence for whatever is wrong with them.
+        """
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return found, imports.same_here(self.store, found)
+
+    def import_upload(self, files: Sequence[Path | str]) -> Version:
+        """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
+        with uploaded([Path(path) for path in files]) as (folder, called):
+            found = imports.read_export(folder, called)
+        return self._store_export(found)
+
+    def push(self, version_id: str, repository: str, *, private: bool = True, token: str | None = None) -> str:
+        """Send an export to the Hub as a dataset; its address there."""
+        return exports.push(self.store, version_id, repository, private=private, token=token)
+
+    def _store_export(self, found: imports.Exported) -> Version:
+        version = imports.import_export(self.store, found)
+        exports.version_file(self.store, version.id)
+        return version

@@ -1,0 +1,229 @@
+"""Collections and the pairs in them, as rows of the database. Where pairs come from is ``pairs_import.py``; who judges which,
+``judgements_queue.py``.
+
+Pairs are only ever added. Their order is drawn from the collection's seed, so that what comes first says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from lab.annotation.tables import annotators_table, collections_table, current_table, pairs_table
+from lab.core.preferences import Choice, Message, Pair, Response
+from lab.errors import InputError, StateError
+from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
+
+AT_ONCE = 500
+"""Rows in one statement."""
+
+
+class CollectionSettings(BaseModel):
+    """How a collection is judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    overlap: int = Field(1, ge=1, le=50, strict=True)
+    """Judgements wanted of each pair. Gold pairs are for everybody."""
+    gold_rate: float = Field(0.1, ge=0, le=0.5)
+    """The share of gold pairs among those that a person is shown, as long as there are any."""
+    strength: bool = False
+    """Whether people are asked how much better the chosen one is."""
+    reason: bool = False
+    """Whether people are asked why."""
+    seed: int | None = Field(None, ge=0, lt=2**31)
+    """Of sides and order; drawn where it is not given."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Pairs that are judged together."""
+
+    id: str
+    name: str
+    settings: CollectionSettings
+    created: float
+    pairs: int
+    """Without gold pairs."""
+    gold: int
+    open: int
+    """Pairs that still want judgements."""
+    judgements: int = 0
+    """That count now, without skips."""
+    annotators: int = 0
+
+
+def settings_from(values: dict[str, Any]) -> CollectionSettings:
+    """Settings from a form or a command. Raises InputError that names the value."""
+    try:
+        return CollectionSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError("collection_setting", field=field, value=str(first["input"])[:40], why=first["msg"]) from None
+
+
+def collection_name(name: str) -> str:
+    """A name fit to be shown: one line, not empty. Raises InputError ``collection_name``."""
+    try:
+        return clean_name(name)
+    except InputError:
+        raise InputError("collection_name", name=name[:40], most=NAME_LENGTH) from None
+
+
+# ---- collections
+
+
+def new_collection(connection: Connection, name: str, settings: CollectionSettings, origin: str | None = None) -> str:
+    """An empty collection; its id. ``origin`` says what it is made of, where that is to be known (``made_of``)."""
+    collection_id = new_run_id(time.time())
+    seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
+    counters = {"pairs": 0, "gold": 0, "open": 0, "created": time.time()}
+    values = settings.model_dump() | {"seed": seed, "origin": origin} | counters
+    connection.execute(insert(collections_table).values(id=collection_id, name=collection_name(name), **values))
+    return collection_id
+
+
+def made_of(connection: Connection, origin: str) -> str | None:
+    """The id of the collection that was made of it, or None."""
+    c = collections_table.c
+    return connection.execute(select(c.id).where(c.origin == origin).limit(1)).scalar()
+
+
+def read_collections(connection: Connection, *conditions: Any) -> list[Collection]:
+    """The collections that fulfil the conditions, the newest first, with how much was judged in each."""
+    judged = select(annotators_table.c.collection, func.sum(annotators_table.c.judged), func.count())
+    counts = {
+        row[0]: (int(row[1]), int(row[2]))
+        for row in connection.execute(
+            judged.where(annotators_table.c.judged + annotators_table.c.skipped > 0).group_by(
+                annotators_table.c.collection
+            )
+        )
+    }
+    order = (collections_table.c.created.desc(), collections_table.c.id.desc())
+    rows = connection.execute(select(collections_table).where(*conditions).order_by(*order))
+    return [_collection(row, *counts.get(row.id, (0, 0))) for row in rows]
+
+
+def read_collection(connection: Connection, collection_id: str) -> Collection:
+    """One collection. Raises StateError ``no_such_collection``."""
+    found = read_collections(connection, collections_table.c.id == collection_id) if valid_run_id(collection_id) else []
+    if not found:
+        raise StateError("no_such_collection", collection=str(collection_id)[:64])
+    return found[0]
+
+
+def change_collection(connection: Connection, collection_id: str, name: str, settings: CollectionSettings) -> None:
+    """Give a collection another name and other settings, but the seed: sides and order stay."""
+    values = settings.model_dump(exclude={"seed"}) | {"name": collection_name(name)}
+    connection.execute(update(collections_table).where(collections_table.c.id == collection_id).values(**values))
+    recount(connection, collection_id)
+
+
+def recount(connection: Connection, collection_id: str) -> None:
+    """Make the counters anew from pairs and current judgements: what every judgement otherwise keeps up to date."""
+    p, j = pairs_table.c, current_table.c
+    mine = (j.collection == collection_id, p.collection == collection_id, p.id == j.pair)
+    votes = select(func.count()).where(j.collection == p.collection, j.pair == p.id, j.choice != Choice.SKIP.value)
+    connection.execute(update(pairs_table).where(p.collection == collection_id).values(votes=votes.scalar_subquery()))
+    wanted = select(collections_table.c.overlap).where(collections_table.c.id == collection_id).scalar_subquery()
+    still_open = (p.gold.is_(None), p.votes < wanted)
+    ordinary = select(func.count()).where(p.collection == collection_id, p.gold.is_(None)).scalar_subquery()
+    gold = select(func.count()).where(p.collection == collection_id, p.gold.is_not(None)).scalar_subquery()
+    open_ = select(func.count()).where(p.collection == collection_id, *still_open).scalar_subquery()
+    connection.execute(
+        update(collections_table)
+        .where(collections_table.c.id == collection_id)
+        .values(pairs=ordinary, gold=gold, open=open_)
+    )
+    a = annotators_table.c
+    of_them = (*mine, j.annotator == a.annotator)
+    connection.execute(
+        update(annotators_table)
+        .where(a.collection == collection_id)
+        .values(
+            judged=select(func.count()).where(*of_them, j.choice != Choice.SKIP.value).scalar_subquery(),
+            skipped=select(func.count()).where(*of_them, j.choice == Choice.SKIP.value).scalar_subquery(),
+            in_open=select(func.count()).where(*of_them, *still_open).scalar_subquery(),
+        )
+    )
+
+
+# ---- pairs
+
+
+def add_pairs(connection: Connection, collection_id: str, seed: int, pairs: Iterable[Pair]) -> set[str]:
+    """Add what the collection does not have yet; the ids of those that were added."""
+    before = set(
+        connection.execute(select(pairs_table.c.id).where(pairs_table.c.collection == collection_id)).scalars()
+    )
+    fresh = {pair.id: pair for pair in pairs if pair.id not in before}
+    rows = [_row(collection_id, seed, pair) for pair in fresh.values()]
+    for start in range(0, len(rows), AT_ONCE):
+        statement = insert_or(pairs_table).on_conflict_do_nothing()
+        connection.execute(statement, rows[start : start + AT_ONCE])
+    gold = sum(pair.gold is not None for pair in fresh.values())
+    c = collections_table.c
+    connection.execute(
+        update(collections_table)
+        .where(c.id == collection_id)
+        .values(pairs=c.pairs + len(fresh) - gold, gold=c.gold + gold, open=c.open + len(fresh) - gold)
+    )
+    return set(fresh)
+
+
+def read_pairs(connection: Connection, collection_id: str) -> list[Pair]:
+    """Every pair of a collection, in the order of their ids."""
+    statement = select(pairs_table).where(pairs_table.c.collection == collection_id).order_by(pairs_table.c.id)
+    return [pair_of(row) for row in connection.execute(statement)]
+
+
+def pair_of(row: Row[Any]) -> Pair:
+    """A row of the table as a pair. What was validated on its way in is not validated again."""
+    return Pair.model_construct(
+        id=row.id,
+        prompt=prompt_of(row.prompt),
+        first=Response.model_construct(text=row.first, source=row.first_source),
+        second=Response.model_construct(text=row.second, source=row.second_source),
+        gold=Choice(row.gold) if row.gold else None,  # type: ignore[arg-type]
+    )
+
+
+def prompt_of(stored: str) -> str | tuple[Message, ...]:
+    """A prompt as it is stored, as the core has it."""
+    value = json.loads(stored)
+    return value if isinstance(value, str) else tuple(Message.model_construct(**message) for message in value)
+
+
+def _row(collection_id: str, seed: int, pair: Pair) -> dict[str, Any]:
+    prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
+    drawn = hashlib.sha256(f"{seed}:rank:{pair.id}".encode()).digest()
+    return {
+        "collection": collection_id,
+        "id": pair.id,
+        "rank": int.from_bytes(drawn[:4]) >> 1,
+        "prompt": json.dumps(prompt, ensure_ascii=False),
+        "first": pair.first.text,
+        "first_source": pair.first.source,
+        "second": pair.second.text,
+        "second_source": pair.second.source,
+        "gold": pair.gold.value if pair.gold else None,
+        "votes": 0,
+    }
+
+
+def _collection(row: Row[Any], judgements: int, annotators: int) -> Collection:
+    settings = CollectionSettings(
+        overlap=row.overlap, gold_rate=row.gold_rate, strength=row.strength, reason=row.reason, seed=row.seed
+    )
+    return Collection(row.id, row.name, settings, row.created, row.pairs, row.gold, row.open, judgements, annotators)

@@ -1,0 +1,132 @@
+"""The pairs of a collection that people decided, and what a reward says of them: rules here and now, a reward model by what its job
+wrote (``lab/runs/scored_pairs.py``). What it comes to is ``lab/core/reward_agreement.py``'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.annotation.judgements import current_judgements
+from lab.annotation.pairs import read_collection, read_pairs
+from lab.annotation.sources import asked
+from lab.annotation.versions.freeze import read_rows
+from lab.core.preferences import Pair, Prompt
+from lab.core.recipes import RuleUse
+from lab.core.reward_agreement import Decided, RewardAgreement, decided, reward_agreement
+from lab.data.datasets import VERSION
+from lab.data.turns import last_words
+from lab.errors import LabError, RuleError, StateError
+from lab.sandbox.rewards import Weighed, by_name, reward_batch, weighed
+from lab.store.rule_sets import RuleSets
+from lab.store.runs import Store
+
+STEPS_AT_ONCE = 64
+_RUN = re.compile(r"run:(\S+)")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A rule that failed on some of the responses: there its fallback stood in."""
+
+    rule: str
+    count: int
+    of: int
+    message: str
+    """The one that came most often."""
+
+
+@dataclass(frozen=True)
+class OfRules:
+    """How rules agree with people, and which of them failed."""
+
+    agreement: RewardAgreement
+    failures: tuple[Failure, ...]
+
+
+def decided_in(store: Store, collection_id: str) -> Decided:
+    """What people decided so far. Raises StateError ``no_such_collection``, and ``agree_nothing`` where nothing is."""
+    with store.reading() as connection:
+        collection = read_collection(connection, collection_id)
+        found = decided(read_pairs(connection, collection.id), current_judgements(connection, collection.id))
+    if not found.choices:
+        raise StateError("agree_nothing", collection=collection.name)
+    return found
+
+
+def rules_named(store: Store, name: str) -> list[Weighed]:
+    """The newest version of the rule set of that name, or the ready-made (or trusted) rule. Raises RuleError ``agree_no_rules``."""
+    sets = RuleSets(store)
+    if any(one.name == name for one in sets.list()):
+        return weighed([entry.use() for entry in sets.load(name).entries])
+    if name in by_name():
+        return weighed([RuleUse(name=name)])
+    known = ", ".join([one.name for one in sets.list()] + list(by_name()))
+    raise RuleError("agree_no_rules", value=name[:80], known=known)
+
+
+def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> OfRules:
+    """How the rules rank what people decided. The answer of a prompt is known where a response comes from a run that asked it."""
+    found = decided_in(store, collection_id)
+    pairs = found.pairs
+    answers = _answers(store, pairs)
+    asked_of = [(_words(pair), answers.get(pair.prompt)) for pair in pairs]
+    rows = [
+        (prompt, side.text, answer)
+        for pair, (prompt, answer) in zip(pairs, asked_of, strict=True)
+        for side in (pair.first, pair.second)
+    ]
+    rewards = reward_batch(rules, rows)
+    values = {pair.id: (rewards[2 * n].value, rewards[2 * n + 1].value) for n, pair in enumerate(pairs)}
+    failures = []
+    for one in rules:
+        messages = Counter(error for reward in rewards if (error := reward.scores[one.rule.name].error) is not None)
+        if messages:
+            failures.append(Failure(one.rule.name, messages.total(), len(rewards), messages.most_common(1)[0][0]))
+    return OfRules(reward_agreement(found, values), tuple(failures))
+
+
+def model_agrees(
+    store: Store, collection_id: str, reward_model: str, lines: Iterable[Mapping[str, Any]]
+) -> RewardAgreement:
+    """How a reward model ranks what people decided, by the lines ``{"pair", "first", "second"}`` that its job wrote."""
+    values = {str(line["pair"]): (float(line["first"]), float(line["second"])) for line in lines}
+    return reward_agreement(decided_in(store, collection_id), values, _seen(store, reward_model))
+
+
+def _seen(store: Store, reward_model: str) -> set[str]:
+    """The pairs of the frozen version that the reward model's run read; the few that it held out are among them."""
+    folder = store.folder(reward_model.removeprefix("run:").split("@")[0])
+    dataset = str(((folder.recipe() or {}).get("recipe") or {}).get("dataset", ""))
+    if not dataset.startswith(VERSION):
+        return set()
+    with store.reading() as connection:
+        return {str(row["pair_id"]) for row in read_rows(connection, dataset.removeprefix(VERSION))}
+
+
+def _words(pair: Pair) -> str:
+    """What rules see of a prompt: of a conversation the last words."""
+    prompt = pair.prompt
+    return last_words(prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt])
+
+
+def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
+    """The known answers by prompt, from the groups of the runs that wrote the responses; what a deleted run knew is lost."""
+    sources = {side.source for pair in pairs for side in (pair.first, pair.second) if side.source}
+    runs = {match[1] for source in sources if (match := _RUN.match(source))}
+    found: dict[Prompt, str] = {}
+    for run_id in sorted(runs):
+        try:
+            folder = store.folder(run_id)
+            steps = sorted({row.step for row in folder.groups_index().rows})
+            for start in range(0, len(steps), STEPS_AT_ONCE):
+                some = steps[start : start + STEPS_AT_ONCE]
+                for line in folder.group_lines(some[0], some[-1]):
+                    if line.get("answer") is not None:
+                        found[asked(line)] = str(line["answer"])
+        except (LabError, OSError):
+            continue
+    return found

@@ -1,0 +1,154 @@
+"""Where the pairs of a collection come from: files, typed rows, the groups of a run, two runs on the same prompts, sampling jobs.
+
+What a file's columns mean is ``lab/data/pair_rows.py``; how pairs are stored, ``pairs.py``. Nothing is made here: every response
+was written by somebody or by a model before, and its source is kept, hidden until the pair is judged.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.annotation.pairs import Collection
+from lab.core.preferences import Message, Pair, Prompt, Response, make_pair
+from lab.data.left_out import LeftOut
+from lab.errors import StateError
+from lab.store.lines import Line, read_json, read_lines
+from lab.store.runs import Store, valid_run_id
+
+MOST_FILE_BYTES = 100 * 2**20
+"""A larger file of pairs is refused before it is read: nobody judges that many."""
+MOST_FROM_RUNS = 500
+STEPS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did."""
+
+    collection: Collection
+    taken: int
+    left_out: list[LeftOut]
+
+
+def asked(line: Line) -> Prompt:
+    """What a line of ``groups.jsonl`` or of a job was written to: of a conversation every message, not the last words alone."""
+    turns = line.get("turns")
+    return tuple(Message.model_validate(turn) for turn in turns) if turns else str(line["prompt"])
+
+
+def from_run(store: Store, run_id: str, *, per_group: int, most: int, seed: int) -> list[Pair]:
+    """Two completions of a group, drawn among those that differ, ``per_group`` times each; the latest groups first.
+
+    Raises StateError where the run wrote no groups or only groups whose completions are all equal.
+    """
+    run = store.run(run_id)
+    draw = random.Random(f"{seed}-{run_id}")
+    pairs: dict[str, Pair] = {}
+    for group in _groups(store, run_id):
+        texts = _distinct(group)
+        for _ in range(per_group if len(texts) > 1 else 0):
+            one, other = draw.sample(texts, 2)
+            source = f"run:{run_id} step {group.get('step')}"
+            pair = make_pair(asked(group), Response(text=one, source=source), Response(text=other, source=source))
+            pairs[pair.id] = pair
+            if len(pairs) == most:
+                return list(pairs.values())
+    if not pairs:
+        raise StateError("pairs_none_in_run", run=run.name)
+    return list(pairs.values())
+
+
+def from_two_runs(store: Store, run_id: str, other_id: str, *, most: int, seed: int) -> list[Pair]:
+    """One completion of each run at the same prompt, for every prompt that both asked; each run's latest group of it.
+
+    Raises StateError where the runs wrote no groups, or share no prompt.
+    """
+    sides = [_latest_of_prompts(store, one) for one in (run_id, other_id)]
+    return _at_the_same_prompt(sides, [f"run:{one}" for one in (run_id, other_id)], (run_id, other_id), most, seed)
+
+
+def from_jobs(store: Store, job_id: str, other_id: str | None, *, most: int, seed: int) -> list[Pair]:
+    """Two completions of a sampling job at the same prompt; or one of each of two jobs. The source is the model that was asked.
+
+    Raises StateError where there is no such job or it sampled nothing twice (or the two share no prompt).
+    """
+    if other_id is not None:
+        sides = [_sampled(store, one) for one in (job_id, other_id)]
+        return _at_the_same_prompt(sides, _models(store, job_id, other_id), (job_id, other_id), most, seed)
+    sampled = _sampled(store, job_id)
+    draw, source = random.Random(f"{seed}-{job_id}"), _models(store, job_id)[0]
+    pairs: list[Pair] = []
+    for prompt, texts in sampled.items():
+        if len(texts) > 1 and len(pairs) < most:
+            one, other = draw.sample(texts, 2)
+            pairs.append(make_pair(prompt, Response(text=one, source=source), Response(text=other, source=source)))
+    if not pairs:
+        raise StateError("pairs_none_in_job", job=job_id)
+    return pairs
+
+
+def _at_the_same_prompt(
+    sides: list[dict[Prompt, list[str]]], sources: list[str], names: tuple[str, str], most: int, seed: int
+) -> list[Pair]:
+    draw = random.Random(f"{seed}-{names[0]}-{names[1]}")
+    shared = [prompt for prompt in sides[0] if prompt in sides[1]]
+    draw.shuffle(shared)
+    pairs: list[Pair] = []
+    for prompt in shared:
+        one = draw.choice(sides[0][prompt])
+        others = [text for text in sides[1][prompt] if text.strip() != one.strip()]
+        if others and len(pairs) < most:
+            other = Response(text=draw.choice(others), source=sources[1])
+            pairs.append(make_pair(prompt, Response(text=one, source=sources[0]), other))
+    if not pairs:
+        raise StateError("pairs_no_shared_prompt", one=names[0], other=names[1])
+    return pairs
+
+
+def _groups(store: Store, run_id: str) -> Iterator[Line]:
+    """The groups of a run, the latest step first."""
+    folder = store.folder(run_id)
+    steps = sorted({row.step for row in folder.groups_index().rows}, reverse=True)
+    if not steps:
+        run = store.run(run_id)
+        raise StateError("run_without_groups", run=run.name, algorithm=run.algorithm)
+    for start in range(0, len(steps), STEPS_AT_ONCE):
+        some = steps[start : start + STEPS_AT_ONCE]
+        yield from reversed(folder.group_lines(some[-1], some[0]))
+
+
+def _latest_of_prompts(store: Store, run_id: str) -> dict[Prompt, list[str]]:
+    store.run(run_id)
+    found: dict[Prompt, list[str]] = {}
+    for group in _groups(store, run_id):
+        if texts := _distinct(group):
+            found.setdefault(asked(group), texts)
+    return found
+
+
+def _distinct(group: Line) -> list[str]:
+    """The texts of a group's whole completions that differ in more than the space around them; those cut off at the limit do not count."""
+    texts = [str(one["text"]) for one in group.get("completions", []) if not one.get("truncated")]
+    return list({text.strip(): text for text in texts if text.strip()}.values())
+
+
+def _sampled(store: Store, job_id: str) -> dict[Prompt, list[str]]:
+    """What a job wrote, by prompt. Raises StateError ``no_such_job``."""
+    path = store.home / "jobs" / job_id / "result.jsonl"
+    if not valid_run_id(job_id) or not path.is_file():
+        raise StateError("no_such_job", job=str(job_id)[:64])
+    groups: dict[Prompt, list[Line]] = {}
+    for _start, _end, line in read_lines(path):
+        groups.setdefault(asked(line), []).append(line)
+    return {prompt: texts for prompt, lines in groups.items() if (texts := _distinct({"completions": lines}))}
+
+
+def _models(store: Store, *job_ids: str) -> list[str]:
+    """The models that jobs asked; with the job's id where two asked the same one."""
+    asked = [read_json(store.home / "jobs" / job_id / "job.json") for job_id in job_ids]
+    models = [str(one["spec"]["model"]) if isinstance(one, dict) else "?" for one in asked]
+    if len(set(models)) == len(models):
+        return models
+    return [f"{model} job:{job_id}" for model, job_id in zip(models, job_ids, strict=True)]

@@ -1,0 +1,163 @@
+"""A job in its worker: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs are ``worker.py``'s.
+
+Whatever happens ends as ``result.json`` and an exit status: 0 finished, 1 failed. A job that is cancelled is ended from outside.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.core.jobs import Asked, Kind, PreflightSpec, SampleSpec, ScoreSpec
+from lab.data.prompts import as_prompt, asked_prompts
+from lab.errors import LabError, MachineError
+from lab.store.jobs import JobFolder
+from lab.store.models import resolve
+from lab.training.worker.job_reporter import JobReporter
+
+FINISHED, FAILED = 0, 1
+LARGEST_BATCH = 256
+
+
+def work_job(path: Path) -> int:
+    """Do the job in ``path``; returns the exit status."""
+    from lab.training.worker.main import quiet
+
+    quiet()
+    folder = JobFolder(path)
+    spec = folder.spec()
+    kinds: dict[Kind, Callable[[Any, Path, JobReporter], dict[str, Any]]] = {
+        Kind.SAMPLE: _sample,
+        Kind.PREFLIGHT: _preflight,
+        Kind.SCORE: _score,
+    }
+    with JobReporter(folder, spec.total) as reporter:
+        try:
+            done = kinds[Kind(folder.asked()["kind"])](spec, path.parents[1], reporter)
+            reporter.result("finished", **done)
+            return FINISHED
+        except LabError as error:
+            print(f"failed: {error}", flush=True)
+            full = error.key == "disk_full"
+            reporter.result("failed", error=MachineError("job_disk_full", path=path) if full else error)
+        except OSError as error:
+            if error.errno != 28:
+                raise
+            reporter.result("failed", error=MachineError("job_disk_full", path=path))
+        except Exception as error:
+            traceback.print_exc()
+            reporter.result("failed", error=_unexpected(error))
+    return FAILED
+
+
+def _sample(spec: SampleSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    prompts = asked_prompts(spec, home)
+    reporter.total = len(prompts) * spec.completions
+    speaker = load_speaker(spec, home)
+    reporter.enter_stage("sampling")
+    for completion in speaker.sample(
+        prompts,
+        spec.completions,
+        temperature=spec.temperature,
+        max_new_tokens=spec.max_completion_length,
+        seed=spec.seed,
+        batch_size=spec.batch_size,
+    ):
+        reporter.line(completion.as_line(prompts))
+    return {}
+
+
+def _preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.preflight import preflight
+
+    return preflight(spec, home, reporter)
+
+
+def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.score_job import score_pairs
+
+    return score_pairs(spec, home, reporter)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote to one prompt; ``prompt_ids`` and ``ids`` are its tokens, the end token with them."""
+
+    prompt_number: int
+    completion_number: int
+    text: str
+    truncated: bool
+    prompt_ids: Any
+    ids: Any
+
+    def as_line(self, prompts: Sequence[Asked]) -> dict[str, Any]:
+        """Its line of result.jsonl."""
+        asked = prompts[self.prompt_number]
+        turns = {"turns": as_prompt(asked)} if asked.turns else {}
+        return {
+            "prompt_number": self.prompt_number,
+            "completion_number": self.completion_number,
+            "prompt": asked.prompt,
+            **turns,
+            "answer": asked.answer,
+            "text": self.text,
+            "tokens": len(self.ids),
+            "truncated": self.truncated,
+        }
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A model that only writes, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+    def sample(
+        self,
+        prompts: Sequence[Asked],
+        completions: int,
+        *,
+        temperature: float,
+        max_new_tokens: int,
+        seed: int,
+        batch_size: int,
+    ) -> Iterator[Completion]:
+        """``completions`` of each prompt, batch by batch; prompts of like length come together. Each batch has a seed of its own."""
+        from lab.training.measure import heldout as measure
+
+        numbers = sorted(range(len(prompts)), key=lambda number: len(str(as_prompt(prompts[number]))))
+        asked = [(number, nth) for number in numbers for nth in range(completions)]
+        size = min(batch_size, LARGEST_BATCH)
+        for start in range(0, len(asked), size):
+            batch = asked[start : start + size]
+            texts = [as_prompt(prompts[number]) for number, _ in batch]
+            drawn = measure.sample(
+                self.model,
+                self.tokenizer,
+                texts,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                seed=seed * 100_003 + start,
+            )
+            for place, prompt_ids, ids, text in drawn:
+                truncated = int(ids[-1]) != self.tokenizer.eos_token_id
+                yield Completion(*batch[place], text, truncated, prompt_ids, ids)
+
+
+def load_speaker(spec: Any, home: Path) -> Speaker:
+    """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
+    from lab.training.models.base import load_start, load_tokenizer
+
+    return Speaker(load_start(spec, home), load_tokenizer(resolve(spec.model, home)))
+
+
+def _unexpected(error: Exception) -> LabError:
+    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
+        return MachineError("job_out_of_memory", peak="?")
+    message = str(error).strip().splitlines()
+    return LabError("job_failed", kind=type(error).__name__, why=(message[0] if message else "")[:300])

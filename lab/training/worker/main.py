@@ -1,0 +1,135 @@
+"""One run from its folder: load, measure, train, measure, save, report. The order is here; each algorithm's file has the rest.
+
+Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopped at a step with a checkpoint, 1 failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lab.core.recipes import Recipe, parse
+from lab.data import datasets
+from lab.errors import LabError, MachineError
+from lab.store.run_folder import RunFolder
+from lab.training.measure.split import on_chosen_split
+from lab.training.worker.divergence import BlownUp, ended
+from lab.training.worker.reporter import Reporter, memory_bytes
+
+FINISHED, FAILED, STOPPED = 0, 1, 3
+
+
+def work(path: Path) -> int:
+    """Execute the run in ``path``; returns the exit status."""
+    quiet()
+    folder = RunFolder(path)
+    recipe = parse(folder.recipe()["recipe"], source=path.name)
+    with Reporter(folder, recipe.steps) as reporter:
+        try:
+            return _run(recipe, folder, reporter)
+        except LabError as error:
+            print(f"failed: {error}", flush=True)
+            reporter.result("failed", error=error.as_dict())
+        except OSError as error:
+            if error.errno != 28:
+                raise
+            reporter.result("failed", error=MachineError("disk_full", path=path).as_dict())
+        except BlownUp as found:
+            sentence = ended(found, recipe, folder, reporter.step)
+            print(f"failed: {sentence}", flush=True)
+            reporter.result("failed", error=sentence.as_dict())
+        except Exception as error:
+            traceback.print_exc()
+            reporter.result("failed", error=_unexpected(error, reporter.step).as_dict())
+    return FAILED
+
+
+def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
+    dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
+    from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
+
+    from lab.training.models.length_filter import fitting
+    from lab.training.task import Task, rule_set
+    from lab.training.worker.notes import notes
+
+    dataset = fitting(recipe, dataset, folder.path.parents[1])
+    for note in notes(recipe, dataset, folder.path.parents[1]):
+        print(f"note: {note}", flush=True)
+    algorithm = algorithm_file(recipe.algorithm)
+    reporter.libraries_bytes = memory_bytes()
+    task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=folder.path.parents[1])
+    task.own_measure = getattr(algorithm, "measure", None)
+    step, task.resume_from = folder.last_checkpoint() or (0, None)
+    set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
+    task.loaded = algorithm.prepare(task)
+    task.try_saving()
+    if step:
+        reporter.step = step
+        folder.note_resume(step)
+    elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
+        folder.note_resume(0)
+    before = _before(task)
+    reporter.enter_stage("training")
+    if step < recipe.steps:  # a run that already took its last step would take one more
+        algorithm.train(task)
+    return _end(task, before)
+
+
+def _end(task: Any, before: Any) -> int:
+    reporter = task.reporter
+    if task.watch.stopped:
+        reporter.enter_stage("saving")
+        task.save_model()
+        reporter.result("stopped", before=before)
+        return STOPPED
+    reporter.enter_stage("saving")
+    task.save_model()
+    reporter.enter_stage("measuring_after")
+    after = task.measure()
+    if after is not None:
+        reporter.held_out(task.recipe.steps, after)
+    reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start())
+    return FINISHED
+
+
+def algorithm_file(name: str) -> ModuleType:
+    """The algorithm's file: one line registers it; all are loaded."""
+    from lab.training import dpo, grpo, ppo, pretrain, rm, sft
+
+    return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
+
+
+def _before(task: Any) -> Any:
+    """What was measured before training: in a first attempt now, in a resumed run then, since its model has trained already."""
+    from lab.store.lines import read_json
+
+    folder, recipe = task.folder, task.recipe
+    known = read_json(folder.path / "before.json") if folder.last_checkpoint() else None
+    if recipe.algorithm == "pretrain":
+        return known
+    if known is None or task.dataset.watched:
+        task.reporter.enter_stage("measuring_before")
+        task.note_start()
+    if known is None and (known := task.measure()) is not None:
+        task.reporter.held_out(0, known)
+        folder.write("before.json", known)
+    return known
+
+
+def _unexpected(error: Exception, step: int) -> LabError:
+    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
+        return MachineError("out_of_memory", step=step)
+    message = str(error).strip().splitlines()
+    return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])
+
+
+def quiet() -> None:
+    """The log is for the person: libraries speak up from errors on."""
+    warnings.filterwarnings("ignore", module="(transformers|trl|peft|torch|datasets|accelerate)")
+    for name in ("transformers", "trl", "peft", "datasets", "accelerate"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,166 @@
+"""The pre-flight in its worker: sample a recipe's start model as its run would, score what it writes, and let the core judge.
+
+As near to the run's first steps as can be had without training: the same prompts in the same order (trl's own sampler), temperature,
+lengths and K. What the numbers mean stands in ``lab/core/preflight.py``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+from trl.trainer.utils import RepeatSampler
+
+from lab.annotation.rewarded_pairs import rules_agree
+from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
+from lab.core.preflight import report
+from lab.core.preflight_numbers import People, RuleInSet, Scored
+from lab.core.recipes import PpoRecipe, SampledRecipe
+from lab.core.rules import Reward, Score
+from lab.core.shares import Share
+from lab.data import datasets
+from lab.data.prompts import as_asked
+from lab.sandbox.rewards import Weighed, reward_batch
+from lab.store.models import resolve, reward_adapter
+from lab.store.runs import Store
+from lab.training.models.base import load, load_tokenizer
+from lab.training.models.roles import Roles
+from lab.training.task import rule_set
+from lab.training.worker.job_reporter import JobReporter
+from lab.training.worker.jobs import LARGEST_BATCH, Completion, Speaker, load_speaker
+
+REWARD_MODEL = "reward_model"
+ROUND = 32
+"""Prompts that are sampled together; a pre-flight that has had its time ends between two rounds."""
+
+ModelScores = Callable[[Sequence[Completion]], list[float]]
+
+
+def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    """Sample, score, judge; ``{"report": …}`` for result.json."""
+    recipe = spec.parsed()
+    prompts = first_prompts(recipe, datasets.load(recipe, home).train, spec.prompts or PREFLIGHT_PROMPTS)
+    size = recipe.group_size
+    reporter.total = len(prompts) * size
+    rules, model_scores, speaker = rule_set(recipe), None, None
+    people = _people(spec.collection, rules, home) if spec.collection else None
+    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
+        speaker, model_scores = _with_reward_model(recipe, home)
+    speaker = speaker or load_speaker(recipe, home)
+    reporter.enter_stage("sampling")
+    groups: list[list[Scored | None]] = []
+    started = time.monotonic()
+    for first in range(0, len(prompts), ROUND):
+        if groups and spec.prompts is None and time.monotonic() - started > PREFLIGHT_SECONDS:
+            break
+        asked = prompts[first : first + ROUND]
+        groups += [[None] * size for _ in asked]
+        for batch in _batches(recipe, speaker, asked, first):
+            _score(recipe, rules, model_scores, prompts, batch, groups, reporter)
+    reporter.total = reporter.done
+    reporter.enter_stage("scoring")
+    whole = [[scored for scored in group if scored is not None] for group in groups]
+    critic = isinstance(recipe, PpoRecipe)
+    found = report(whole, _rules_in_set(recipe, rules), critic=critic, people=people)
+    return {"report": found.as_json()}
+
+
+def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: int) -> list[Asked]:
+    """The prompts that the run asks first, in its order; fewer where the data has fewer."""
+    at_once = min(len(rows), recipe.batch_size // recipe.group_size)
+    order = RepeatSampler(rows, mini_repeat_count=1, batch_size=at_once, seed=recipe.seed)
+    return [as_asked(rows[index]) for index in list(order)[:count]]
+
+
+def _batches(recipe: SampledRecipe, speaker: Speaker, asked: Sequence[Asked], first: int) -> Iterator[list[Completion]]:
+    """K completions of each of these prompts, numbered from ``first``, as many together as the run generates at once."""
+    size = min(recipe.batch_size, LARGEST_BATCH)
+    completions = speaker.sample(
+        asked,
+        recipe.group_size,
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.max_completion_length,
+        seed=recipe.seed + first,
+        batch_size=size,
+    )
+    numbered = (replace(one, prompt_number=first + one.prompt_number) for one in completions)
+    while batch := list(islice(numbered, size)):
+        yield batch
+
+
+def _score(
+    recipe: SampledRecipe,
+    rules: Sequence[Weighed],
+    model_scores: ModelScores | None,
+    prompts: Sequence[Asked],
+    batch: Sequence[Completion],
+    groups: list[list[Scored | None]],
+    reporter: JobReporter,
+) -> None:
+    """Score a batch, write its lines, and put it into its groups."""
+    rows = [(prompts[one.prompt_number].prompt, one.text, prompts[one.prompt_number].answer) for one in batch]
+    rewards = reward_batch(rules, rows)
+    if isinstance(recipe, PpoRecipe):
+        added = model_scores(batch) if model_scores is not None else None
+        rewards = [_of_ppo(recipe, reward, added[n] if added else None) for n, reward in enumerate(rewards)]
+    for one, reward in zip(batch, rewards, strict=True):
+        scores = {name: score.as_json() for name, score in reward.scores.items()}
+        reporter.line({**one.as_line(prompts), "scores": scores, "reward": reward.value})
+        scored = Scored(reward.value, dict(reward.scores), len(one.ids), one.truncated)
+        groups[one.prompt_number][one.completion_number] = scored
+
+
+def _of_ppo(recipe: PpoRecipe, reward: Reward, model_score: float | None) -> Reward:
+    """PPO's reward: the weighted rules, plus the reward model's weighted score."""
+    value = recipe.rules_weight * reward.value
+    if model_score is None:
+        return Reward(value, reward.scores)
+    scores = {**reward.scores, REWARD_MODEL: Score(model_score)}
+    return Reward(value + recipe.reward_model_weight * model_score, scores)
+
+
+def _rules_in_set(recipe: SampledRecipe, rules: Sequence[Weighed]) -> list[RuleInSet]:
+    times = recipe.rules_weight if isinstance(recipe, PpoRecipe) else 1.0
+    found = [RuleInSet(w.rule.name, times * w.weight, w.rule.low, w.rule.high) for w in rules]
+    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
+        found.append(RuleInSet(REWARD_MODEL, recipe.reward_model_weight, None, None))
+    return found
+
+
+def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
+    """What the rules say of the pairs that people decided; a reward model is not asked. Raises StateError where there are none."""
+    store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
+    try:
+        found = rules_agree(store, collection, rules)
+    finally:
+        store.close()
+    failures = tuple((one.rule, Share(one.count, one.of), one.message) for one in found.failures)
+    return People(found.agreement.agree, found.agreement.ties, failures)
+
+
+def _with_reward_model(recipe: PpoRecipe, home: Path) -> tuple[Speaker, ModelScores]:
+    """The policy and its reward model on one base, as PPO itself holds them."""
+    place = reward_adapter(recipe.reward_model, recipe.model, home)
+    loaded = load(recipe, home)
+    roles = Roles(loaded.model)
+    roles.add_reward(place)
+    tokenizer = load_tokenizer(resolve(recipe.model, home))
+
+    def scores(batch: Sequence[Completion]) -> list[float]:
+        rows = [torch.cat([one.prompt_ids, one.ids]) for one in batch]
+        ids = pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_token_id)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        found: list[float] = []
+        with torch.no_grad():
+            for start in range(0, len(rows), recipe.micro_batch_size):
+                part = slice(start, start + recipe.micro_batch_size)
+                found += roles.scores(ids[part], mask[part]).tolist()
+        return found
+
+    return Speaker(loaded.model, tokenizer), scores

@@ -1,0 +1,170 @@
+"""What a worker writes while it works: metrics, groups, heartbeat, result. The formats stand in docs/architecture.md.
+
+It never decides anything: stopping, saving and measuring are the callers' (``watch.py``, ``worker.py``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from lab.store.run_folder import RunFolder
+from lab.training.worker.heartbeat import Heartbeat
+
+
+class Reporter:
+    """Writes one run's folder. A thread beats the heart, so that a long step does not look like a dead worker."""
+
+    def __init__(self, folder: RunFolder, steps: int) -> None:
+        self.folder = folder
+        self.steps = steps
+        self.step = 0
+        self.stage = "loading"
+        self.stage_fraction: float | None = None
+        self.libraries_bytes = 0
+        """What the process held before it loaded anything, of ``peak_memory_bytes``."""
+        self.tokens_generated = 0
+        self.tokens_trained = 0
+        self.tokens_per_second: float | None = None
+        self.started = time.time()
+        self._before = folder.spent_before()
+        self._step_started = time.perf_counter()
+        self._tokens_seen = 0
+        self._heartbeat = Heartbeat(self._write_heartbeat)
+
+    def __enter__(self) -> Reporter:
+        self._heartbeat.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._heartbeat.stop()
+
+    def enter_stage(self, stage: str) -> None:
+        """One of loading, measuring_before, training, measuring_after, saving."""
+        self.stage, self.stage_fraction = stage, None
+        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        print(f"[{time.strftime('%H:%M:%S')}] {stage.replace('_', ' ')}", flush=True)
+        self._write_heartbeat()
+        give_back()
+
+    def metrics(self, step: int, values: dict[str, Any]) -> None:
+        """Append one line for an optimiser step; numbers that are not finite become null."""
+        now = time.perf_counter()
+        seconds, tokens = now - self._step_started, self._tokens - self._tokens_seen
+        self._step_started, self._tokens_seen = now, self._tokens
+        self.step = step
+        if seconds > 0 and tokens:
+            self.tokens_per_second = tokens / seconds
+        line = {
+            "step": step,
+            "time": time.time(),
+            "seconds": seconds,
+            "tokens_per_second": self.tokens_per_second,
+            **values,
+        }
+        if "reward_seconds" in values and seconds > 0:
+            line["reward_share"] = values["reward_seconds"] / seconds
+        self.folder.append("metrics", {name: _finite(value) for name, value in line.items()})
+        print(_journal(step, self.steps, values), flush=True)
+
+    def held_out(self, step: int, measured: dict[str, Any]) -> None:
+        """Append a held-out measurement as a line of its own."""
+        seconds = time.perf_counter() - self._step_started
+        self.folder.append("metrics", {"step": step, "time": time.time(), "seconds": seconds, "held_out": measured})
+        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
+        print(f"held out: {', '.join(parts)}", flush=True)
+
+    def group(self, line: dict[str, Any]) -> None:
+        """Append one group."""
+        self.folder.append("groups", line)
+
+    def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
+        """Write result.json, whatever the run came to."""
+        content = {
+            "state": state,
+            "error": error,
+            "before": None,
+            "after": None,
+            "kl_from_start": None,
+            "steps": self.step,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "libraries_bytes": self.libraries_bytes,
+            **self._spent(),
+            **values,
+        }
+        self.folder.write("result.json", content)
+
+    def _spent(self) -> dict[str, float]:
+        """What the run has taken, its earlier attempts included, as ``steps`` includes theirs."""
+        now = {
+            "seconds": time.time() - self.started,
+            "tokens_generated": self.tokens_generated,
+            "tokens_trained": self.tokens_trained,
+        }
+        return {name: self._before[name] + value for name, value in now.items()}
+
+    @property
+    def _tokens(self) -> int:
+        """Tokens handled: generated ones where the run generates, else trained ones."""
+        return self.tokens_generated or self.tokens_trained
+
+    def _write_heartbeat(self) -> None:
+        beat = {
+            "pid": os.getpid(),
+            "time": time.time(),
+            "stage": self.stage,
+            "stage_fraction": self.stage_fraction,
+            "step": self.step,
+            "steps": self.steps,
+            "tokens_per_second": self.tokens_per_second,
+            **self._spent(),
+        }
+        self.folder.write("heartbeat", beat, durable=False)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory this process has held: on CUDA the allocator's peak, else the resident set's."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def memory_bytes() -> int:
+    """What this process holds now: on CUDA of the device, else of the machine."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return int(torch.cuda.memory_allocated()) if torch.cuda.is_initialized() else 0
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def give_back() -> None:
+    """Let glibc return the pages that it keeps in holes: after loading a 4-bit base, twice its size. Nothing elsewhere."""
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
+    shown = ("reward", "kept_share", "loss", "accuracy", "margin", "token_accuracy", "learning_rate")
+    parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
+    note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
+    return f"step {step}/{steps}  " + "  ".join(parts) + note

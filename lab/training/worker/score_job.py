@@ -1,0 +1,78 @@
+"""A reward model scores what people judged: both responses of every pair that they decided, in a worker of its own.
+
+What the scores say of it is ``lab/core/reward_agreement.py``'s; the same for rules, which need no worker, is ``lab/annotation/rewarded_pairs.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+
+from lab.annotation.rewarded_pairs import decided_in
+from lab.core.jobs import ScoreSpec
+from lab.core.preferences import Pair
+from lab.core.recipes import RmRecipe, Training, parse
+from lab.data.turns import Prompt
+from lab.errors import ModelError
+from lab.store.models import reward_model_run
+from lab.store.run_folder import RunFolder
+from lab.store.runs import Store
+from lab.training.models.base import load_scorer, load_tokenizer
+from lab.training.rm import scores
+from lab.training.worker.job_reporter import JobReporter
+
+PAIRS_AT_ONCE = 32
+
+
+def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    """A line ``{"pair", "first", "second"}`` for each pair, pairs of like length together."""
+    store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
+    try:
+        pairs = decided_in(store, spec.collection).pairs
+    finally:
+        store.close()
+    reporter.total = len(pairs)
+    recipe = recipe_of(spec.reward_model, home)
+    model = load_reward_model(spec.reward_model, recipe, home)
+    tokenizer = load_tokenizer(reward_model_run(spec.reward_model, home))
+    reporter.enter_stage("scoring")
+    ordered = sorted(pairs, key=_length)
+    size = max(1, min(PAIRS_AT_ONCE, recipe.micro_batch_size))
+    for start in range(0, len(ordered), size):
+        some = ordered[start : start + size]
+        texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
+        found = scores(model, tokenizer, texts, rows=len(texts))
+        for number, pair in enumerate(some):
+            reporter.line({"pair": pair.id, "first": float(found[2 * number]), "second": float(found[2 * number + 1])})
+    return {}
+
+
+def recipe_of(reward_model: str, home: Path) -> RmRecipe:
+    """The recipe that the reward model was trained by. Raises ModelError where its run trained none."""
+    run_id = reward_model.removeprefix("run:").split("@")[0]
+    stored = RunFolder(home / "runs" / run_id).recipe() or {}
+    recipe = parse(stored.get("recipe") or {})
+    if not isinstance(recipe, RmRecipe):
+        raise ModelError("not_a_reward_model", value=reward_model)
+    return recipe
+
+
+def load_reward_model(reward_model: str, recipe: RmRecipe, home: Path) -> Any:
+    """The model with its head, frozen, on the base as the run had it: 4-bit where it trained on a 4-bit one."""
+    ref = reward_model_run(reward_model, home)
+    start = recipe.model_copy(update={"model": ref.base, "training": Training.FULL})  # no new adapter on it
+    model = load_scorer(start, home).model
+    if ref.adapter is not None:
+        model = PeftModel.from_pretrained(model, ref.adapter)
+    return model.requires_grad_(False).eval()
+
+
+def _prompt(pair: Pair) -> Prompt:
+    return pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
+
+
+def _length(pair: Pair) -> int:
+    prompt = pair.prompt if isinstance(pair.prompt, str) else "".join(message.content for message in pair.prompt)
+    return len(prompt) + max(len(pair.first.text), len(pair.second.text))

@@ -1,0 +1,56 @@
+"""A worker that waits for its run with everything loaded. The lab's side is ``lab/runs/standby.py``.
+
+One message comes over the socket: the folder, the open log and, where the system has such locks, the open slot, which is held from
+then on. The socket's end before that is the end of the lab, and of this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+LONGEST = 65_536
+"""Bytes of a message."""
+FILES = 2
+
+
+def wait_and_work(channel: int) -> int:
+    """Load the libraries, wait, and do what one is told; the worker's exit status."""
+    told: list[Path] = []
+    listening = threading.Thread(target=_listen, args=(channel, told), name="waiting", daemon=True)
+    listening.start()
+    _load()
+    listening.join()
+    (folder,) = told
+    if (folder / "job.json").exists():
+        from lab.training.worker.jobs import work_job
+
+        return work_job(folder)
+    from lab.training.worker.main import work
+
+    return work(folder)
+
+
+def _listen(channel: int, told: list[Path]) -> None:
+    """In a thread of its own: the lab may end while the libraries are being loaded."""
+    with socket.socket(fileno=channel) as asking:
+        message, files, _, _ = socket.recv_fds(asking, LONGEST, FILES)
+        if not message:
+            os._exit(0)
+    log, *_slot = files  # the slot stays open
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+    told.append(Path(json.loads(message)["folder"]))
+
+
+def _load() -> None:
+    """What every run needs, whatever its algorithm."""
+    from lab.training.worker import preflight  # noqa: F401
+    from lab.training.worker.main import algorithm_file, quiet
+
+    quiet()
+    algorithm_file("grpo")

@@ -1,0 +1,308 @@
+"""Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, a model now, typed by hand; into a collection, new or not.
+
+What a model writes now is ``annotate_sample.py``'s. The last way, an exported version, brings a collection of its own: ``annotate_take_in.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import settings_from
+from lab.annotation.sources import Imported
+from lab.core.access import Access, requires, user_of
+from lab.data.pair_rows import Known
+from lab.errors import LabError
+from lab.runs.jobs import Jobs
+from lab.store.runs import Store
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.ui.tabs.annotate.pairs import Collections, settings_fields
+from lab.ui.tabs.annotate.sample import SampleNow
+from lab.ui.tabs.annotate.tables import left_out, preview
+from lab.ui.tabs.annotate.take_in import TakeIn
+from lab.ui.tabs.train.choices import StartChoices
+from lab.words import say
+from lab.words.sentences import language_of, problem
+
+WAYS = ("file", "run", "runs", "sample", "typed", "export")
+FILES = [".jsonl", ".json", ".csv", ".parquet"]
+MAPPED = (("prompt", "response_1", "response_2"), ("gold", "source_1", "source_2"))
+"""What a file's columns may be chosen for: the first three together, each of the others by itself."""
+SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+"""For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
+
+
+class AddPairs:
+    """Draws the form where it is made; ``wire`` connects it."""
+
+    def __init__(self, annotation: Annotation, store: Store, jobs: Jobs, starts: StartChoices, i18n: gr.I18n) -> None:
+        self.annotation, self.store, self.jobs, self.starts, self.i18n = annotation, store, jobs, starts, i18n
+        gr.HTML(i18n("annotate.add"), elem_classes="section")
+        ways = [(i18n(f"annotate_way.{way}"), way) for way in WAYS]
+        self.way = gr.Radio(ways, value="file", show_label=False, elem_id="pairs-from", elem_classes="as-cards")
+        self.columns = [gr.Column(visible=way == "file", elem_classes="way", elem_id=f"way-{way}") for way in WAYS]
+        draws = (self._file, self._run, self._runs, self._sample, self._typed, self._export)
+        for column, draw in zip(self.columns, draws, strict=True):
+            with column:
+                draw()
+        with gr.Column(elem_classes="way", elem_id="pairs-where") as self.where:
+            self._where()
+            self.button = gr.Button(i18n("annotate.add_button"), variant="primary", elem_id="add-pairs-button")
+        self.message = gr.HTML(elem_id="add-message")
+        self.sample.draw_waiting(i18n)
+
+    # ---- the look of it
+
+    def _file(self) -> None:
+        self.file = gr.File(label=self.i18n("annotate.file"), file_types=FILES, height=132, elem_id="pairs-file")
+        known = [(self.i18n(f"annotate_known.{value}"), str(value)) for value in Known]
+        self.known = gr.Radio(
+            known, value=str(Known.RESPONSES), label=self.i18n("annotate.known"), elem_id="pairs-known"
+        )
+        with gr.Accordion(self.i18n("annotate.columns"), open=False, elem_classes="more"):
+            gr.HTML(self.i18n("annotate.columns_hint"), elem_classes="quiet")
+            self.mapped = []
+            for names in MAPPED:
+                with gr.Row(elem_classes="side-by-side"):
+                    self.mapped += [
+                        gr.Dropdown(
+                            [], label=self.i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}"
+                        )
+                        for name in names
+                    ]
+        self.preview = gr.HTML(elem_id="pairs-preview")
+
+    def _run(self) -> None:
+        gr.HTML(self.i18n("annotate.run_hint"), elem_classes="quiet")
+        self.run = gr.Dropdown([], label=self.i18n("groups.run"), interactive=True, elem_id="pairs-run")
+        with gr.Row(elem_classes="side-by-side"):
+            self.per_group = gr.Number(1, precision=0, label=self.i18n("annotate.per_group"))
+            self.most = gr.Number(200, precision=0, label=self.i18n("annotate.most"))
+
+    def _runs(self) -> None:
+        gr.HTML(self.i18n("annotate.runs_hint"), elem_classes="quiet")
+        with gr.Row(elem_classes="side-by-side"):
+            self.one = gr.Dropdown([], label=self.i18n("annotate.one_run"), interactive=True, elem_id="pairs-one")
+            self.other = gr.Dropdown([], label=self.i18n("annotate.other_run"), interactive=True, elem_id="pairs-other")
+            self.most_of_two = gr.Number(200, precision=0, label=self.i18n("annotate.most"))
+
+    def _sample(self) -> None:
+        self.sample = SampleNow(self.annotation, self.jobs, self.starts, self.i18n)
+
+    def _typed(self) -> None:
+        self.prompt = gr.Textbox(label=self.i18n("annotate_column.prompt"), lines=2, elem_id="typed-prompt")
+        with gr.Row(elem_classes="side-by-side"):
+            self.first = gr.Textbox(label=self.i18n("annotate_column.response_1"), lines=5, elem_id="typed-first")
+            self.second = gr.Textbox(label=self.i18n("annotate_column.response_2"), lines=5, elem_id="typed-second")
+        gold = [(self.i18n(f"annotate_gold.{value or 'none'}"), value) for value in ("", "first", "second")]
+        self.gold = gr.Radio(gold, value="", label=self.i18n("annotate.typed_gold"), elem_id="typed-gold")
+
+    def _export(self) -> None:
+        self.take_in = TakeIn(self.annotation, self.i18n)
+
+    def _where(self) -> None:
+        with gr.Row(elem_classes="side-by-side"):
+            new = [(self.i18n("annotate.new_collection"), "")]
+            self.into = gr.Dropdown(new, value="", label=self.i18n("annotate.into"), interactive=True, elem_id="into")
+            self.name = gr.Textbox(label=self.i18n("annotate.name"), max_length=120, elem_id="collection-name")
+        with gr.Accordion(self.i18n("annotate.settings"), open=False, elem_classes="more") as self.settings_box:
+            self.settings = settings_fields(self.i18n, "new")
+
+    # ---- events
+
+    def wire(self, shown: Collections, tab: gr.Tab) -> None:
+        """Connect the events; what was added shows among the collections, and what is being sampled when ``tab`` is opened."""
+        self.way.input(None, [self.way], [*self.columns, self.where], js=SHOW_WAY, **LIGHT)
+        self.take_in.wire(shown)
+        self.into.input(None, [self.into], [self.name, self.settings_box], js=SHOW_IF_NEW, **LIGHT)
+        self.into.focus(self.offered, None, [self.into], **LIGHT)
+        for chooser in (self.run, self.one, self.other):
+            chooser.focus(self.runs_offered, None, [chooser], **LIGHT)
+        read = [self.file, self.known, *self.mapped]
+        self.file.change(self.given, read, [self.preview, *self.mapped], **SLOW)
+        gr.on([self.known.input, *(one.input for one in self.mapped)], self.looked_at, read, [self.preview], **SLOW)
+        self.shown = shown
+        self.button.click(self.added, list(self.fields.values()), self.outputs, **SLOW)
+        self.sample.wire()
+        gr.on([self.sample.timer.tick, tab.select], self.sampled, [self.sample.waiting], self.outputs, **LIGHT)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What adding changes."""
+        return [self.message, self.into, *self.emptied, *self.sample.outputs, *self.shown.everything]
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is sent when pairs are added, by name."""
+        return {
+            "way": self.way,
+            "file": self.file,
+            "known": self.known,
+            **{f"mapped_{place}": column for place, column in enumerate(self.mapped)},
+            "run": self.run,
+            "per_group": self.per_group,
+            "most": self.most,
+            "one": self.one,
+            "other": self.other,
+            "most_of_two": self.most_of_two,
+            "prompt": self.prompt,
+            "first": self.first,
+            "second": self.second,
+            "gold": self.gold,
+            "into": self.into,
+            "name": self.name,
+            **{f"setting_{place}": setting for place, setting in enumerate(self.settings)},
+            **{f"sample_{name}": field for name, field in self.sample.fields.items()},
+        }
+
+    @property
+    def emptied(self) -> list[Any]:
+        """What is empty again once the pairs are in."""
+        return [self.file, self.prompt, self.first, self.second, self.name]
+
+    @requires(Access.OWNER)
+    def offered(self, request: gr.Request) -> Any:
+        """The collections to add to, as they are now."""
+        there = [(one.name, one.id) for one in self.annotation.collections()]
+        return gr.update(choices=[(say("annotate.new_collection", language_of(request)), ""), *there])
+
+    @requires(Access.OWNER)
+    def runs_offered(self) -> Any:
+        """The runs that have groups, the newest first."""
+        runs = [run for run in self.store.runs() if self.store.folder(run.id).has_groups()]
+        return gr.update(choices=[(f"{run.name} · {run.id}", run.id) for run in runs])
+
+    @requires(Access.OWNER)
+    def given(self, request: gr.Request, path: Any, known: Any, *_: Any) -> list[Any]:
+        """A file was given: its columns to choose from, and its first pairs."""
+        unmapped = [gr.update(choices=[], value=None)] * len(self.mapped)
+        if not path:
+            return ["", *unmapped]
+        try:
+            columns = self.annotation.columns_of(str(path))
+        except LabError as error:
+            return [notice(_told(error, request, path), "problem"), *unmapped]
+        choices = [gr.update(choices=list(columns), value=None)] * len(self.mapped)
+        return [self._preview(request, path, known, {}), *choices]
+
+    @requires(Access.OWNER)
+    def looked_at(self, request: gr.Request, path: Any, known: Any, *mapped: Any) -> str:
+        """The same file read otherwise."""
+        return self._preview(request, path, known, _mapping(known, mapped)) if path else ""
+
+    @requires(Access.OWNER)
+    def added(self, request: gr.Request, *values: Any) -> list[Any]:
+        """Add the pairs, and say what became of every row; or have them sampled first."""
+        sent = dict(zip(self.fields, values, strict=True))
+        try:
+            if sent["way"] == "sample":
+                asked = {name: sent[f"sample_{name}"] for name in self.sample.fields}
+                waiting = self.sample.begin(user_of(request).name, _target(sent), asked)
+                return self._waits(self.sample.look(waiting, language_of(request)).shown, waiting)
+            return self._taken(self._act(sent), request)
+        except LabError as error:
+            told = _told(error, request, sent["file"])
+            return [notice(told, "problem"), *[gr.skip()] * (len(self.outputs) - 1)]
+
+    @requires(Access.OWNER)
+    def sampled(self, request: gr.Request, waiting: Any) -> list[Any]:
+        """It is time to look at what is being sampled; or the tab was opened, where nothing may be."""
+        if not waiting:
+            return [gr.skip()] * len(self.outputs)
+        try:
+            looked = self.sample.look(waiting, language_of(request))
+        except LabError as error:
+            return self._waits(notice(_told(error, request, None), "problem"), {})
+        if looked.taken is not None:
+            return self._taken(looked.taken, request)
+        return self._waits(looked.shown, waiting if looked.waits else {})
+
+    # ---- inside
+
+    def _waits(self, shown: str, waiting: dict[str, Any]) -> list[Any]:
+        kept = [gr.skip()] * (1 + len(self.emptied))
+        return [shown, *kept, *self.sample.waits(waiting), *[gr.skip()] * len(self.shown.everything)]
+
+    def _taken(self, done: Imported, request: gr.Request) -> list[Any]:
+        language = language_of(request)
+        told = say("annotate.added", language, count=done.taken, name=done.collection.name)
+        empty = [None, "", "", "", ""]
+        into = gr.update(
+            value=done.collection.id, choices=[(one.name, one.id) for one in self.annotation.collections()]
+        )
+        message = notice(told) + left_out(done.left_out, language)
+        return [message, into, *empty, *self.sample.waits({}), *self.shown.show(done.collection.id, language)]
+
+    def _act(self, sent: dict[str, Any]) -> Imported:
+        target, path = _target(sent), str(sent["file"])
+        known, columns = Known(sent["known"]), _mapping(sent["known"], _numbered(sent, "mapped_"))
+        row = {name: sent[name] for name in ("prompt", "first", "second", "gold")}
+        from_run: dict[str, Any] = {"per_group": _whole(sent["per_group"]), "most": _whole(sent["most"])}
+        runs = (str(sent["one"]), str(sent["other"]))
+        acts: dict[str, Callable[[], Imported]] = {
+            "file": partial(self.annotation.import_file, path, columns=columns, known=known, **target),
+            "run": partial(self.annotation.import_run, str(sent["run"]), **from_run, **target),
+            "runs": partial(self.annotation.import_runs, *runs, most=_whole(sent["most_of_two"]), **target),
+            "typed": partial(self.annotation.import_rows, [row], **target),
+        }
+        return acts[str(sent["way"])]()
+
+    def _preview(self, request: gr.Request, path: Any, known: Any, columns: dict[str, str]) -> str:
+        try:
+            found = self.annotation.preview_file(str(path), columns=columns or None, known=Known(known))
+        except LabError as error:
+            return notice(_told(error, request, path), "problem")
+        return preview(found, language_of(request))
+
+
+def _mapping(known: Any, mapped: Any) -> dict[str, str]:
+    """The file's columns by the lab's names; prompt and responses only once all three are chosen.
+
+    What a source is called depends on the form that the file turns out to have, so it is given under both names.
+    """
+    sides = ("chosen", "rejected") if known == Known.GOLD else ("first", "second")
+    *three, gold, one, other = (str(column or "") for column in mapped)
+    found = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
+    further = {
+        "gold": gold,
+        "first_source": one,
+        "source_chosen": one,
+        "second_source": other,
+        "source_rejected": other,
+    }
+    return found | {name: column for name, column in further.items() if column}
+
+
+def _target(sent: dict[str, Any]) -> dict[str, Any]:
+    """Where the pairs go: into a collection, or into a new one of this name and with these settings. Raises InputError."""
+    if sent["into"]:
+        return {"into": str(sent["into"])}
+    overlap, gold_rate, strength, reason = _numbered(sent, "setting_")
+    values = {"overlap": overlap, "gold_rate": gold_rate, "strength": strength, "reason": reason}
+    return {"name": str(sent["name"] or ""), "settings": settings_from(values)}
+
+
+def _numbered(sent: dict[str, Any], prefix: str) -> list[Any]:
+    return [value for name, value in sent.items() if name.startswith(prefix)]
+
+
+def _whole(value: Any) -> int:
+    """A count from a number field; nonsense asks for one."""
+    return max(1, min(int(value), 5000)) if isinstance(value, int | float) and value == value else 1
+
+
+def _told(error: LabError, request: gr.Request, path: Any) -> str:
+    """The sentence; a file is called as its owner calls it, not by where the page put it."""
+    params = {key: Path(str(value)).name if key == "path" and path else value for key, value in error.params.items()}
+    return problem(type(error)(error.key, **params), language_of(request))
+
+
+SHOWN = "({ __type__: 'update', visible })"
+SHOW_WAY = f"(way) => [...{list(WAYS)}.map((one) => one === way), way !== 'export'].map((visible) => {SHOWN})"
+SHOW_IF_NEW = "(into) => [{ __type__: 'update', visible: !into }, { __type__: 'update', visible: !into }]"

@@ -1,0 +1,262 @@
+"""From judgements to data, for their owner: what the rule gives now, the frozen versions, their files, and training on them."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.processing_utils import save_file_to_cache
+
+from lab.annotation.collections import Annotation
+from lab.annotation.versions.freeze import Version
+from lab.core.access import Access, requires
+from lab.core.preferences import Derivation
+from lab.errors import InputError, LabError
+from lab.store.runs import RunState
+from lab.ui.draft import Edits
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.ui.tabs.annotate.tables import derived, versions
+from lab.ui.tabs.train.tab import TrainTab
+from lab.words import say
+from lab.words.form import RULES, rules_text
+from lab.words.sentences import language_of, problem
+
+TRAINED = ("rm", "dpo", "ppo")
+WATCHED_RULE = "no_repetition"
+"""Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
+
+
+class DatasetPart:
+    """Draws rule and versions where it is made; ``wire`` connects them."""
+
+    def __init__(self, annotation: Annotation, i18n: gr.I18n) -> None:
+        self.annotation = annotation
+        usual = Derivation()
+        with gr.Row(elem_classes="halves"):
+            with gr.Column(scale=5, min_width=320, elem_id="freeze-half"):
+                gr.HTML(i18n("annotate.freeze"), elem_classes="section")
+                self.chosen = gr.Dropdown(
+                    [], label=i18n("annotate.collection"), interactive=True, elem_id="freeze-collection"
+                )
+                with gr.Row(elem_classes="side-by-side"):
+                    self.votes = gr.Number(
+                        usual.least_votes, precision=0, step=1, label=i18n("annotate.least_votes"),
+                        info=i18n("annotate.least_votes_help"), elem_id="least-votes",
+                    )  # fmt: skip
+                    self.agreement = gr.Number(
+                        usual.least_agreement, step=0.05, label=i18n("annotate.least_agreement"),
+                        info=i18n("annotate.least_agreement_help"), elem_id="least-agreement",
+                    )  # fmt: skip
+                with gr.Row(elem_classes="side-by-side"):
+                    self.edits = gr.Checkbox(
+                        usual.use_edits,
+                        label=i18n("annotate.use_edits"),
+                        info=i18n("annotate.use_edits_help"),
+                        elem_id="use-edits",
+                    )
+                    self.gold = gr.Checkbox(
+                        False,
+                        label=i18n("annotate.with_gold"),
+                        info=i18n("annotate.with_gold_help"),
+                        elem_id="with-gold",
+                    )
+                with gr.Row(elem_classes="side-by-side"):
+                    self.adjudications = gr.Checkbox(
+                        usual.use_adjudications,
+                        label=i18n("annotate.use_adjudications"),
+                        info=i18n("annotate.use_adjudications_help"),
+                        elem_id="use-adjudications",
+                    )
+                    self.revealed = gr.Checkbox(
+                        usual.use_revealed,
+                        label=i18n("annotate.use_revealed"),
+                        info=i18n("annotate.use_revealed_help"),
+                        elem_id="use-revealed",
+                    )
+                self.counts = gr.HTML(elem_id="would-give")
+                self.name = gr.Textbox(label=i18n("annotate.version_name"), max_length=120, elem_id="version-name")
+                self.freeze = gr.Button(i18n("annotate.freeze_button"), variant="primary", elem_id="freeze")
+                self.message = gr.HTML(elem_id="freeze-message")
+            with gr.Column(scale=6, min_width=320, elem_id="versions-half"):
+                gr.HTML(i18n("annotate.versions"), elem_classes="section")
+                self.list = gr.HTML(elem_id="version-list")
+                with gr.Column(visible=False, elem_id="version-panel") as self.panel:
+                    self._draw_version(i18n)
+
+    def _draw_version(self, i18n: gr.I18n) -> None:
+        self.version = gr.Dropdown([], label=i18n("annotate.version"), interactive=True, elem_id="version-chosen")
+        with gr.Row(elem_classes="actions"):
+            self.train = [
+                gr.Button(
+                    i18n(f"annotate.train_{algorithm}"), variant="primary", size="sm", elem_id=f"train-{algorithm}"
+                )
+                for algorithm in TRAINED
+            ]
+            self.export = gr.Button(i18n("annotate.export"), size="sm", elem_id="export-version")
+        self.files = gr.File(
+            label=i18n("annotate.files"),
+            file_count="multiple",
+            interactive=False,
+            visible=False,
+            elem_id="version-files",
+        )
+        with gr.Accordion(i18n("annotate.hub"), open=False, elem_classes="more"), gr.Row(elem_classes="side-by-side"):
+            self.repository = gr.Textbox(
+                label=i18n("annotate.repository"), placeholder="name/dataset", elem_id="hub-repository"
+            )
+            self.token = gr.Textbox(label=i18n("annotate.token"), type="password", elem_id="hub-token")
+            self.private = gr.Checkbox(True, label=i18n("annotate.private"), elem_id="hub-private")
+            self.push = gr.Button(i18n("annotate.push"), size="sm", elem_id="hub-push")
+        self.told = gr.HTML(elem_id="version-message")
+
+    # ---- events
+
+    def wire(self, tab: gr.Tab, tabs: gr.Tabs, train: TrainTab) -> None:
+        """Connect the events; training goes on at the Train tab, with the data filled in."""
+        slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+        tab.select(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
+        self.chosen.input(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
+        changes = [field.input for field in self.rule]
+        gr.on(changes, self.counted, [self.chosen, *self.rule], [self.counts], **LIGHT)
+        self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **slow)
+        self.export.click(self.exported, [self.version], [self.files, self.told], **slow)
+        self.push.click(self.pushed, [self.version, self.repository, self.private, self.token], [self.told], **slow)
+        for button, algorithm in zip(self.train, TRAINED, strict=True):
+            button.click(
+                self._trained(algorithm, train),
+                [self.version, train.form.draft],
+                [tabs, *train.form.everything],
+                **LIGHT,
+            )
+
+    @property
+    def rule(self) -> list[Any]:
+        """What the rule is made of."""
+        return [self.votes, self.agreement, self.edits, self.adjudications, self.revealed, self.gold]
+
+    @property
+    def everything(self) -> list[Any]:
+        """What another collection changes."""
+        return [self.chosen, self.counts, self.list, self.panel, self.version, self.files]
+
+    @requires(Access.OWNER)
+    def looked(self, request: gr.Request, chosen: Any, version: Any, *rule: Any) -> list[Any]:
+        """The tab was opened, or another collection chosen."""
+        return self.show(str(chosen or ""), str(version or ""), rule, request)
+
+    @requires(Access.OWNER)
+    def counted(self, request: gr.Request, chosen: Any, *rule: Any) -> str:
+        """What another rule would give."""
+        return self._counts(str(chosen or ""), rule, request)
+
+    @requires(Access.OWNER)
+    def frozen(self, request: gr.Request, chosen: Any, name: Any, *rule: Any) -> list[Any]:
+        """Freeze what the rule gives now."""
+        language = language_of(request)
+        try:
+            given, with_gold = _rule(rule)
+            done = self.annotation.freeze(str(chosen), given, name=str(name or ""), with_gold=with_gold)
+        except LabError as error:
+            return [notice(problem(error, language), "problem"), *[gr.skip()] * len(self.everything)]
+        told = say("annotate.frozen", language, name=done.name, count=done.preferences, hash=done.content_hash[7:19])
+        return [notice(told), *self.show(str(chosen), done.id, rule, request)]
+
+    @requires(Access.OWNER)
+    def exported(self, request: gr.Request, version: Any) -> list[Any]:
+        """The files of a version, to be downloaded."""
+        try:
+            files = downloads(self.annotation, str(version), self.files.GRADIO_CACHE)
+        except LabError as error:
+            return [gr.update(visible=False), notice(problem(error, language_of(request)), "problem")]
+        return [gr.update(value=files, visible=True), ""]
+
+    @requires(Access.OWNER)
+    def pushed(self, request: gr.Request, version: Any, repository: Any, private: Any, token: Any) -> str:
+        """Send a version to the Hub."""
+        language = language_of(request)
+        try:
+            address = self.annotation.push(
+                str(version), _typed(repository), private=bool(private), token=_typed(token) or None
+            )
+        except LabError as error:
+            return notice(problem(error, language), "problem")
+        return notice(say("annotate.pushed", language, address=address))
+
+    def _trained(self, algorithm: str, train: TrainTab) -> Any:
+        @requires(Access.OWNER)
+        def trained(request: gr.Request, version: Any, stored: Any) -> list[Any]:
+            found = self.annotation.version(str(version))
+            further = self._rewarded_by_a_model(found) if algorithm == "ppo" else None
+            return [
+                gr.Tabs(selected="train"),
+                *train.form.with_data(algorithm, found.dataset, found.name, stored, request, further),
+            ]
+
+        return trained
+
+    def _rewarded_by_a_model(self, version: Version) -> Edits:
+        """PPO at a version's prompts, which have no known answers: the reward is that of the newest model trained on the same version;
+        where there is none, of the one that is chosen in the form.
+        """
+        runs = [run for run in self.annotation.store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        judges = [run for run in runs if run.recipe.get("dataset") == version.dataset]
+        rules: Edits = {"rules_weight": 0.0, RULES: rules_text([{"name": WATCHED_RULE}])}
+        if not judges:
+            return rules | {"reward_model": ""}
+        judge = max(judges, key=lambda run: run.created)
+        return rules | {"reward_model": f"run:{judge.id}", "model": str(judge.recipe["model"])}
+
+    # ---- what is shown
+
+    def show(self, collection_id: str, version_id: str, rule: tuple[Any, ...], request: gr.Request) -> list[Any]:
+        """Updates for ``everything``; without that collection, the newest."""
+        language, found = language_of(request), self.annotation.collections()
+        chosen = next((one for one in found if one.id == collection_id), next(iter(found), None))
+        frozen = self.annotation.versions(chosen.id) if chosen else []
+        version = next((one for one in frozen if one.id == version_id), next(iter(frozen), None))
+        named = [(f"{one.name} · {one.preferences} · {one.id}", one.id) for one in frozen]
+        return [
+            gr.update(choices=[(one.name, one.id) for one in found], value=chosen.id if chosen else None),
+            self._counts(chosen.id if chosen else "", rule, request),
+            versions(frozen, language),
+            gr.update(visible=version is not None),
+            gr.update(choices=named, value=version.id if version else None),
+            gr.update(value=None, visible=False),
+        ]
+
+    def _counts(self, collection_id: str, rule: tuple[Any, ...], request: gr.Request) -> str:
+        language = language_of(request)
+        if not collection_id:
+            return f'<p class="quiet">{html.escape(say("annotate.no_collections", language))}</p>'
+        try:
+            given, with_gold = _rule(rule)
+            return derived(self.annotation.derived(collection_id, given, with_gold=with_gold), language)
+        except LabError as error:
+            return notice(problem(error, language), "problem")
+
+
+def downloads(annotation: Annotation, version_id: str, cache: str) -> list[str]:
+    """The files of a version's export, where the page serves files from: by content, so that a second export adds none."""
+    with tempfile.TemporaryDirectory(prefix="lab-export-") as made:
+        folder = annotation.export(version_id, Path(made) / "export")
+        return [save_file_to_cache(path, cache) for path in sorted(folder.iterdir())]
+
+
+def _typed(value: Any) -> str:
+    """What stands in a field of text, which may be nothing."""
+    return str(value or "").strip()
+
+
+def _rule(values: tuple[Any, ...]) -> tuple[Derivation, bool]:
+    """The rule as it stands in the form. Raises InputError where a number is out of its bounds."""
+    votes, agreement, edits, adjudications, revealed, gold = values
+    used = {"use_edits": bool(edits), "use_adjudications": bool(adjudications), "use_revealed": bool(revealed)}
+    try:
+        rule = Derivation(least_votes=votes, least_agreement=agreement, **used)
+    except ValueError:
+        raise InputError("derivation_rule", votes=str(votes)[:20], agreement=str(agreement)[:20]) from None
+    return rule, bool(gold)

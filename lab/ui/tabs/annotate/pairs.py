@@ -1,0 +1,141 @@
+"""The collections of pairs, for their owner: how far each is, and its settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import Collection, CollectionSettings
+from lab.core.access import Access, requires
+from lab.errors import LabError
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.ui.tabs.annotate.invite import invitation, invite
+from lab.ui.tabs.annotate.tables import collections
+from lab.words import say
+from lab.words.sentences import language_of, problem
+
+
+def settings_fields(i18n: gr.I18n, prefix: str) -> list[Any]:
+    """Overlap, gold rate, strength and reason: how a collection is judged."""
+    usual = CollectionSettings()
+    common: dict[str, Any] = {"interactive": True, "min_width": 140}
+    with gr.Row(elem_classes="side-by-side"):
+        overlap = gr.Number(
+            usual.overlap, precision=0, step=1, label=i18n("annotate_setting.overlap"),
+            info=i18n("annotate_setting.overlap_help"), elem_id=f"{prefix}-overlap", **common,
+        )  # fmt: skip
+        gold = gr.Number(
+            usual.gold_rate, step=0.05, label=i18n("annotate_setting.gold_rate"),
+            info=i18n("annotate_setting.gold_rate_help"), elem_id=f"{prefix}-gold-rate", **common,
+        )  # fmt: skip
+    with gr.Row(elem_classes="side-by-side"):
+        strength = gr.Checkbox(
+            usual.strength, label=i18n("annotate_setting.strength"), info=i18n("annotate_setting.strength_help"),
+            elem_id=f"{prefix}-strength", **common,
+        )  # fmt: skip
+        reason = gr.Checkbox(
+            usual.reason, label=i18n("annotate_setting.reason"), info=i18n("annotate_setting.reason_help"),
+            elem_id=f"{prefix}-reason", **common,
+        )  # fmt: skip
+    return [overlap, gold, strength, reason]
+
+
+class Collections:
+    """Draws the list and the settings where it is made; ``wire`` connects them."""
+
+    def __init__(self, annotation: Annotation, i18n: gr.I18n) -> None:
+        self.annotation = annotation
+        gr.HTML(i18n("annotate.collections"), elem_classes="section")
+        self.list = gr.HTML(elem_id="collection-list")
+        with gr.Column(visible=False, elem_id="collection-panel") as self.panel:
+            self.chosen = gr.Dropdown(
+                [], label=i18n("annotate.collection"), interactive=True, elem_id="collection-chosen"
+            )
+            self.name = gr.Textbox(label=i18n("annotate.name"), max_length=120, elem_id="chosen-name")
+            self.settings = settings_fields(i18n, "chosen")
+            with gr.Row(elem_classes="actions"):
+                self.judge = gr.Button(
+                    i18n("annotate.judge_these"), variant="primary", size="sm", elem_id="judge-these"
+                )
+                self.save = gr.Button(i18n("annotate.save_settings"), size="sm", elem_id="save-settings")
+                self.delete = gr.Button(i18n("annotate.delete"), variant="stop", size="sm", elem_id="delete-collection")
+            self.link = invitation()
+        self.message = gr.HTML(elem_id="collection-message")
+
+    def wire(self, annotator: gr.HTML, parts: gr.Tabs) -> None:
+        """Connect the events."""
+        self.chosen.input(self.looked, [self.chosen], self.everything, **LIGHT)
+        self.save.click(self.saved, [self.chosen, self.name, *self.settings], self.everything, **LIGHT)
+        self.delete.click(self.deleted, [self.chosen], self.everything, js=SURE, **LIGHT)
+        self.judge.click(self.judged, [self.chosen], [annotator, parts], **LIGHT)
+
+    @property
+    def everything(self) -> list[Any]:
+        """What another collection changes."""
+        return [self.list, self.panel, self.chosen, self.name, *self.settings, self.link, self.message]
+
+    @requires(Access.OWNER)
+    def looked(self, request: gr.Request, chosen: Any) -> list[Any]:
+        """The tab was opened, or another collection chosen."""
+        return self.show(str(chosen or ""), language_of(request))
+
+    @requires(Access.OWNER)
+    def saved(self, request: gr.Request, chosen: Any, name: Any, *settings: Any) -> list[Any]:
+        """Other settings, another name."""
+        language = language_of(request)
+        overlap, gold_rate, strength, reason = settings
+        try:
+            done = self.annotation.change(
+                str(chosen), name=str(name), overlap=overlap, gold_rate=gold_rate, strength=strength, reason=reason
+            )
+        except LabError as error:
+            return self._told(problem(error, language))
+        return self.show(done.id, language, notice(say("annotate.settings_saved", language, name=done.name)))
+
+    @requires(Access.OWNER)
+    def deleted(self, request: gr.Request, chosen: Any) -> list[Any]:
+        """Delete a collection that nobody has judged in; without one, the reader thought better of it."""
+        language = language_of(request)
+        if not chosen:
+            return [gr.skip()] * len(self.everything)
+        try:
+            self.annotation.delete(str(chosen))
+        except LabError as error:
+            return self._told(problem(error, language))
+        return self.show("", language, notice(say("annotate.deleted", language)))
+
+    @requires(Access.OWNER)
+    def judged(self, chosen: Any) -> list[Any]:
+        """Judge this one."""
+        return [json.dumps({"owner": True, "collection": str(chosen)}), gr.Tabs(selected="judge")]
+
+    def show(self, collection_id: str, language: str, message: str = "") -> list[Any]:
+        """Updates for ``everything``; without that collection, the newest."""
+        found = self.annotation.collections()
+        chosen: Collection | None = next((one for one in found if one.id == collection_id), next(iter(found), None))
+        if chosen is None:
+            return [collections(found, language), gr.update(visible=False), *[gr.skip()] * 7, message]
+        settings = chosen.settings
+        choices = [(one.name, one.id) for one in found]
+        return [
+            collections(found, language),
+            gr.update(visible=True),
+            gr.update(choices=choices, value=chosen.id),
+            chosen.name,
+            *(settings.overlap, settings.gold_rate, settings.strength, settings.reason),
+            invite(chosen.id, language),
+            message,
+        ]
+
+    def _told(self, sentence: str) -> list[Any]:
+        return [*[gr.skip()] * (len(self.everything) - 1), notice(sentence, "problem")]
+
+
+SURE = """(chosen) => {
+  const chinese = /^zh/i.test(navigator.language);
+  return [confirm(chinese ? "删除这个数据集？" : "Delete this collection?") ? chosen : ""];
+}"""

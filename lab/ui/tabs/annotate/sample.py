@@ -1,0 +1,171 @@
+"""Pairs of completions that are sampled now, on the Annotate tab: one model twice, or two models once each, at the same prompts.
+
+The sampling is a job, or one for each model. What is waited for stands in the browser, so that a reload goes on waiting.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lab.annotation.collections import Annotation
+from lab.annotation.pairs import settings_from
+from lab.annotation.sources import Imported
+from lab.core.access import Access, requires
+from lab.core.jobs import Kind, parse_job
+from lab.errors import StateError
+from lab.runs.jobs import Jobs
+from lab.store.runs import RunState
+from lab.ui.job_progress import failure, progress, quiet
+from lab.ui.light import LIGHT
+from lab.ui.tabs.train.choices import StartChoices
+from lab.words import say
+from lab.words.sentences import language_of
+
+SECONDS = 1.0
+SAMPLED = {"temperature": 1.0, "max_completion_length": 64, "count": 50}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What has become of the jobs: what to show, whether they are still waited for, and what was taken in."""
+
+    shown: str
+    waits: bool = False
+    taken: Imported | None = None
+
+
+class SampleNow:
+    """Draws the fields where it is made, and what waits where ``draw_waiting`` is called; ``AddPairs`` has the button, and where the
+    pairs go."""
+
+    def __init__(self, annotation: Annotation, jobs: Jobs, starts: StartChoices, i18n: gr.I18n) -> None:
+        self.annotation, self.jobs, self.starts = annotation, jobs, starts
+        gr.HTML(i18n("annotate.sample_hint"), elem_classes="quiet")
+        with gr.Row(elem_classes="side-by-side"):
+            self.model = gr.Dropdown(
+                ["tiny"],
+                value="tiny",
+                label=i18n("annotate.sample_model"),
+                allow_custom_value=True,
+                elem_id="sample-model",
+            )
+            same = [(i18n("annotate.sample_same"), "")]
+            self.other = gr.Dropdown(
+                same, value="", label=i18n("annotate.sample_other"), allow_custom_value=True, elem_id="sample-other"
+            )
+        with gr.Row(elem_classes="side-by-side"):
+            self.dataset = gr.Dropdown(
+                ["equations"], value="equations", label=i18n("annotate.sample_data"),
+                allow_custom_value=True, elem_id="sample-data",
+            )  # fmt: skip
+            self.count = gr.Number(SAMPLED["count"], precision=0, label=i18n("annotate.sample_count"))
+        with gr.Row(elem_classes="side-by-side"):
+            self.temperature = gr.Number(SAMPLED["temperature"], step=0.1, label=i18n("annotate.sample_temperature"))
+            longest = SAMPLED["max_completion_length"]
+            self.longest = gr.Number(longest, precision=0, label=i18n("annotate.sample_longest"))
+
+    def draw_waiting(self, i18n: gr.I18n) -> None:
+        """What waits; outside the column of the fields, since what stands in a hidden one neither ticks nor is remembered."""
+        self.cancel = gr.Button(i18n("agree.cancel"), size="sm", visible=False, elem_id="sample-cancel")
+        self.waiting = gr.BrowserState({}, storage_key="lab-sampling", secret="alignment-lab")
+        self.timer = gr.Timer(SECONDS, active=False)
+
+    def wire(self) -> None:
+        """Connect the choosers; what the timer does is ``AddPairs``'s."""
+        for chooser, offered in (
+            (self.model, self.models_offered),
+            (self.other, self.others_offered),
+            (self.dataset, self.data_offered),
+        ):
+            chooser.focus(offered, None, [chooser], **LIGHT)
+        self.cancel.click(self.cancelled, [self.waiting], None, **LIGHT)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is sent when pairs are added, by name."""
+        return {
+            "model": self.model,
+            "other": self.other,
+            "dataset": self.dataset,
+            "count": self.count,
+            "temperature": self.temperature,
+            "max_completion_length": self.longest,
+        }
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What waiting changes."""
+        return [self.waiting, self.timer, self.cancel]
+
+    @staticmethod
+    def waits(waiting: dict[str, Any]) -> list[Any]:
+        """Updates for ``outputs``; nothing is waited for where it is empty."""
+        return [waiting, gr.Timer(active=bool(waiting)), gr.update(visible=bool(waiting))]
+
+    @requires(Access.OWNER)
+    def models_offered(self) -> Any:
+        """The models that are here."""
+        return gr.update(choices=self.starts.models())
+
+    @requires(Access.OWNER)
+    def others_offered(self, request: gr.Request) -> Any:
+        """The same once more, or another one."""
+        same = say("annotate.sample_same", language_of(request))
+        return gr.update(choices=[(same, ""), *self.starts.models()])
+
+    @requires(Access.OWNER)
+    def data_offered(self, request: gr.Request) -> Any:
+        """Where prompts come from."""
+        return gr.update(choices=self.starts.data("grpo", language_of(request)))
+
+    @requires(Access.OWNER)
+    def cancelled(self, waiting: Any) -> None:
+        """Cancel the jobs; the next look says so."""
+        for job in _jobs(waiting):
+            try:
+                self.jobs.cancel(job)
+            except StateError:  # it has just ended
+                continue
+
+    def begin(self, by: str, target: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+        """Ask for the jobs; what is then waited for. Raises LabError."""
+        names = (str(sent[one] or "").strip() for one in ("model", "other"))
+        models = [name for name in dict.fromkeys(names) if name]
+        asked = {name: value for name, value in sent.items() if name not in ("model", "other")}
+        asked |= {
+            "completions": 1 if len(models) > 1 else 2,
+            "seed": secrets.randbelow(2**31),
+        }  # other prompts each time
+        specs = [parse_job(Kind.SAMPLE, {"model": one, **asked}) for one in models or [""]]
+        kept = dict(target)
+        if "settings" in target:
+            kept |= {"settings": target["settings"].model_dump(), "name": target["name"] or " · ".join(models)[:120]}
+        return {**kept, "jobs": [self.jobs.submit(spec, by).id for spec in specs]}
+
+    def look(self, waiting: Any, language: str) -> Looked:
+        """How far the jobs are; once all have finished, their pairs are taken in. Raises LabError where one failed."""
+        names = _jobs(waiting)
+        found = [self.jobs.summary(name) for name in names]
+        for job in found:
+            state = RunState(job["state"])
+            if state is RunState.STOPPED:
+                return Looked(quiet(say("annotate.sample_stopped", language)))
+            if state.ended and state is not RunState.FINISHED:
+                return Looked(failure(job, language))
+        going = next((job for job in found if job["state"] != RunState.FINISHED), None)
+        if going is not None:
+            return Looked(progress(going, language, "annotate.sample_working"), waits=True)
+        target = {key: waiting[key] for key in ("into", "name") if key in waiting}
+        if "settings" in waiting:
+            target["settings"] = settings_from(waiting["settings"])
+        return Looked("", taken=self.annotation.import_jobs(*names, **target))
+
+
+def _jobs(waiting: Any) -> list[str]:
+    """The jobs that a browser says it waits for: one, or two."""
+    names = waiting.get("jobs") if isinstance(waiting, dict) else None
+    return [str(name) for name in names][:2] if isinstance(names, list) else []

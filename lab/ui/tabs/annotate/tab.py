@@ -1,0 +1,87 @@
+"""The Annotate tab: judging for everybody who may, and for the owner where pairs come from, how well they are judged, and the
+frozen data.
+
+Judging goes by the annotator's own routes, not through here. What the owner does stands in ``annotate_add``, ``annotate_pairs``,
+``annotate_quality``, ``annotate_reward`` and ``annotate_dataset``; what only the owner may do is refused by the handlers themselves, hidden or not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from lab.annotation.collections import Annotation
+from lab.core.access import Access, requires, user_of
+from lab.runs.scored_pairs import ScoredPairs
+from lab.runs.supervisor import Supervisor
+from lab.store.runs import Store
+from lab.ui.components.annotator import annotator
+from lab.ui.light import LIGHT
+from lab.ui.presets import Presets
+from lab.ui.tabs.annotate.add import AddPairs
+from lab.ui.tabs.annotate.dataset import DatasetPart
+from lab.ui.tabs.annotate.pairs import Collections
+from lab.ui.tabs.annotate.quality import QualityPart
+from lab.ui.tabs.annotate.reward import RewardPart
+from lab.ui.tabs.train.choices import StartChoices
+from lab.ui.tabs.train.tab import TrainTab
+from lab.words.components import judging_error_words
+
+
+class AnnotateTab:
+    """Draws the tab where it is made; ``wire`` connects it."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
+        self.store, self.annotation = store, Annotation(store)
+        with gr.Tabs(elem_id="annotate-tabs") as self.parts:
+            with gr.Tab(i18n("annotate.judge"), id="judge"):
+                self.annotator = annotator(errors=judging_error_words(), elem_id="annotator")
+            with (
+                gr.Tab(i18n("annotate.collections"), id="collections", visible=False) as self.collections_tab,
+                gr.Row(elem_classes="halves"),
+            ):
+                with gr.Column(scale=5, min_width=320, elem_id="add-pairs"):
+                    self.add = AddPairs(self.annotation, store, supervisor.jobs, StartChoices(store, presets), i18n)
+                with gr.Column(scale=6, min_width=320, elem_id="collections"):
+                    self.collections = Collections(self.annotation, i18n)
+            with gr.Tab(i18n("annotate.quality"), id="quality", visible=False) as self.quality_tab:
+                self.quality = QualityPart(self.annotation, store, i18n)
+                self.reward = RewardPart(self.annotation, ScoredPairs(store, supervisor.jobs), store, i18n)
+            with gr.Tab(i18n("annotate.dataset"), id="dataset", visible=False) as self.dataset_tab:
+                self.dataset = DatasetPart(self.annotation, i18n)
+
+    def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, train: TrainTab) -> None:
+        """Connect the events."""
+        blocks.load(self.opened, None, [tabs, *self.for_the_owner], **LIGHT)
+        self.annotator.select(self.led_on, None, [self.parts], **LIGHT)
+        self.collections_tab.select(
+            self.collections.looked, [self.collections.chosen], self.collections.everything, **LIGHT
+        )
+        self.add.wire(self.collections, self.collections_tab)
+        self.collections.wire(self.annotator, self.parts)
+        self.quality.wire(self.quality_tab)
+        self.reward.wire(self.quality_tab, self.quality.chosen)
+        self.dataset.wire(self.dataset_tab, tabs, train)
+
+    @property
+    def for_the_owner(self) -> list[Any]:
+        """What an owner sees and nobody else."""
+        return [self.annotator, self.collections_tab, self.quality_tab, self.dataset_tab]
+
+    @requires(Access.VIEWER)
+    def opened(self, request: gr.Request) -> list[Any]:
+        """The page was loaded. An annotator's page opens here; so does an address with ``?collection=ID``."""
+        user = user_of(request)
+        owner = user.access >= Access.OWNER
+        collection = str(request.query_params.get("collection") or "")
+        here = collection or user.access == Access.ANNOTATOR
+        value = {"owner": owner} | ({"collection": collection} if collection else {})
+        tab = gr.Tabs(selected="annotate") if here else gr.skip()
+        return [tab, json.dumps(value), *[gr.update(visible=owner)] * 3]
+
+    @requires(Access.VIEWER)
+    def led_on(self, event: gr.EventData) -> Any:
+        """The annotator has nothing to show and leads to where pairs are added."""
+        return gr.Tabs(selected=str(event._data.get("to", "judge")))

@@ -1,0 +1,99 @@
+"""The Groups tab: choose a run, look into its groups. The inspector itself is a component that reads the run's routes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires
+from lab.store.runs import Run, Store
+from lab.ui.components.group_inspector import group_inspector
+from lab.ui.light import LIGHT
+from lab.words import say
+from lab.words.components import rule_words
+from lab.words.sentences import language_of
+
+
+class GroupsTab:
+    """Draws the tab where it is made; ``wire`` connects it."""
+
+    def __init__(self, store: Store, i18n: gr.I18n) -> None:
+        self.store = store
+        with gr.Row(visible=False, elem_classes="chooser") as self.chooser:
+            self.run = gr.Dropdown([], label=i18n("groups.run"), elem_id="groups-run", interactive=True)
+        with gr.Column(visible=True, elem_classes="nothing-yet") as self.empty:
+            gr.HTML(i18n("groups.empty"), elem_id="groups-empty")
+            self.to_train = gr.Button(i18n("groups.to_train"), variant="primary", min_width=140)
+        with gr.Column(visible=False) as self.shown:
+            self.inspector = group_inspector(rules=rule_words(), elem_id="inspector")
+
+    def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab) -> None:
+        """Connect the events."""
+        blocks.load(self.opened, None, [tabs, *self.everything], **LIGHT)
+        tab.select(self.looked, [self.run], self.everything, **LIGHT)
+        self.run.focus(self.offered, None, [self.run], **LIGHT)
+        self.run.input(self.chosen, [self.run], [self.inspector], **LIGHT)
+        self.to_train.click(self.go_to_train, None, [tabs], **LIGHT)
+
+    @property
+    def everything(self) -> list[Any]:
+        """What another run changes."""
+        return [self.run, self.inspector, self.chooser, self.empty, self.shown]
+
+    @requires(Access.VIEWER)
+    def opened(self, request: gr.Request) -> list[Any]:
+        """The page was loaded; an address with ``?run=ID&step=N`` opens that group."""
+        wanted = str(request.query_params.get("run") or "")
+        step = str(request.query_params.get("step") or "")
+        tab = gr.Tabs(selected="groups") if wanted else gr.skip()
+        return [tab, *self.show(wanted, language_of(request), int(step) if step.isdecimal() else None)]
+
+    @requires(Access.VIEWER)
+    def opened_from(self, request: gr.Request, run_id: Any) -> list[Any]:
+        """Another tab asked for the groups of a run."""
+        return [gr.Tabs(selected="groups"), *self.show(str(run_id), language_of(request))]
+
+    @requires(Access.VIEWER)
+    def looked(self, request: gr.Request, run_id: Any) -> list[Any]:
+        """The tab was opened: a run that has come meanwhile is there, and one that is chosen stays."""
+        return self.show(str(run_id or ""), language_of(request))
+
+    @requires(Access.VIEWER)
+    def offered(self, request: gr.Request) -> Any:
+        """The runs to choose from, as they are now."""
+        return gr.update(choices=self._choices(self._runs(), language_of(request)))
+
+    @requires(Access.VIEWER)
+    def chosen(self, run_id: Any) -> str:
+        """Another run."""
+        return json.dumps({"run": str(run_id)})
+
+    @requires(Access.VIEWER)
+    def go_to_train(self) -> Any:
+        """Where groups come from."""
+        return gr.Tabs(selected="train")
+
+    def show(self, run_id: str, language: str, step: int | None = None) -> list[Any]:
+        """Updates for ``everything``; without that run, the newest that has groups."""
+        runs = self._runs(run_id)
+        if not runs:
+            return [gr.skip(), "{}", gr.update(visible=False), gr.update(visible=True), gr.update(visible=False)]
+        run = next((run for run in runs if run.id == run_id), runs[0])
+        value = {"run": run.id} if step is None else {"run": run.id, "step": step}
+        return [
+            gr.update(choices=self._choices(runs, language), value=run.id),
+            json.dumps(value),
+            gr.update(visible=True),
+            gr.update(visible=False),
+            gr.update(visible=True),
+        ]
+
+    def _runs(self, wanted: str = "") -> list[Run]:
+        """Runs with groups, newest first; the wanted one even before its first group."""
+        return [run for run in self.store.runs() if run.id == wanted or self.store.folder(run.id).has_groups()]
+
+    def _choices(self, runs: list[Run], language: str) -> list[tuple[str, str]]:
+        live = say("groups.live", language)
+        return [(f"{run.name} · {run.id}" + ("" if run.state.ended else f" · ● {live}"), run.id) for run in runs]

@@ -1,0 +1,155 @@
+"""The fields of the Train form, one column of them an algorithm: what is drawn, what the choosers offer, what an edit changes in them.
+
+Not here: how a field becomes a component (``field_component.py``), which combinations hold (``lab/words/form.py``), the draft that keeps what
+was typed (``train_form.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires
+from lab.core.recipes import RECIPES, Recipe
+from lab.store.runs import Store
+from lab.ui.field_component import component
+from lab.ui.light import LIGHT
+from lab.ui.presets import Presets
+from lab.ui.tabs.rules.chosen import RuleSetChoices
+from lab.ui.tabs.train.choices import StartChoices
+from lab.words import form
+from lab.words.sentences import language_of
+
+
+class RecipeFields:
+    """Draws the columns where it is made, all of them hidden; ``wire`` connects the choosers."""
+
+    def __init__(self, store: Store, presets: Presets, i18n: gr.I18n) -> None:
+        self.presets, self.i18n = presets, i18n
+        self.rule_sets, self.starts = RuleSetChoices(store, presets), StartChoices(store, presets)
+        self.inputs: dict[str, list[gr.components.Component]] = {}
+        self.columns: dict[str, gr.Column] = {}
+        used = {preset.recipe.algorithm for preset in presets.by_name.values()}
+        for algorithm in [name for name in RECIPES if name in used]:
+            with gr.Column(visible=False, elem_classes="recipe") as self.columns[algorithm]:
+                self.inputs[algorithm] = self._draw(algorithm)
+
+    def _draw(self, algorithm: str) -> list[gr.components.Component]:
+        preset = next(p for p in self.presets.by_name.values() if p.recipe.algorithm == algorithm)
+        values, every = form.entered(preset.recipe), form.fields(algorithm)
+        drawn: dict[str, gr.components.Component] = {}
+
+        def draw(chosen: Sequence[form.FormField]) -> None:
+            with gr.Row(elem_classes="fields"):
+                for field in chosen:
+                    shown = form.visible(field, values)
+                    drawn[field.path] = component(field, values[field.path], self.i18n, visible=shown)
+
+        draw(form.in_view(algorithm))
+        with gr.Accordion(self.i18n("train.more"), open=False, elem_classes="more"):
+            for section, members in form.by_section([field for field in every if not field.front]):
+                gr.HTML(self.i18n(f"section.{section}"), elem_classes="section")
+                draw(members)
+        return [drawn[field.path] for field in every]
+
+    def wire(self) -> None:
+        """A chooser looks at what there is when it is opened; a field that others depend on shows and hides them."""
+        for algorithm, inputs in self.inputs.items():
+            by_path = dict(zip(paths(algorithm), inputs, strict=True))
+            for path, entry in by_path.items():
+                if path in form.CHOOSERS:
+                    entry.focus(self._offered(algorithm, path), entry, entry, **LIGHT)
+                if depend := [field for field in form.fields(algorithm) if form.depends_on(field) == path]:
+                    entry.input(self._revealed(path, depend), entry, [by_path[field.path] for field in depend], **LIGHT)
+
+    @property
+    def all_inputs(self) -> list[gr.components.Component]:
+        """Every field of every algorithm."""
+        return [entry for inputs in self.inputs.values() for entry in inputs]
+
+    @property
+    def everything(self) -> list[Any]:
+        return [*self.columns.values(), *self.all_inputs]
+
+    def settling(self, algorithm: str) -> list[gr.components.Component]:
+        """The fields of which one may change another once it is left."""
+        if "group_size" not in paths(algorithm):
+            return []
+        tied = {*form.MULTIPLE_OF, *form.MULTIPLE_OF.values()}
+        return [entry for path, entry in zip(paths(algorithm), self.inputs[algorithm], strict=True) if path in tied]
+
+    def typed(self, recipe: Recipe, values: Sequence[Any]) -> dict[str, Any]:
+        """What differs from a recipe, of the values of ``all_inputs``."""
+        before = list(self.inputs)[: list(self.inputs).index(recipe.algorithm)]
+        first = sum(len(self.inputs[algorithm]) for algorithm in before)
+        return form.changes(recipe, dict(zip(paths(recipe.algorithm), values[first:], strict=False)))
+
+    def edited(self, recipe: Recipe, values: Sequence[Any], *, settle: bool) -> tuple[dict[str, Any], list[Any]]:
+        """The edits that the values of a recipe's own fields are, and updates for these fields.
+
+        With ``settle``, one that must be a multiple of another is made one.
+        """
+        edits = form.changes(recipe, dict(zip(paths(recipe.algorithm), values, strict=True)))
+        if settle:
+            counted = form.valid_combination(recipe, edits)
+            edits = {**edits, **{path: counted[path] for path in form.MULTIPLE_OF if path in counted}}
+        standing = {**form.entered(recipe), **edits}
+        updates = []
+        for path, value in zip(paths(recipe.algorithm), values, strict=True):
+            snapped = settle and path in form.MULTIPLE_OF and standing[path] != value
+            updates.append(gr.update(value=standing[path]) if snapped else gr.skip())
+        return edits, updates
+
+    def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> list[Any]:
+        """Updates for ``everything``: the column of one algorithm with these values."""
+        updates: list[Any] = [gr.update(visible=each == algorithm) for each in self.columns]
+        for each in self.inputs:
+            for field in form.fields(each):
+                updates.append(self._shown(field, standing, language) if each == algorithm else gr.skip())
+        return updates
+
+    # ---- inside
+
+    def _shown(self, field: form.FormField, standing: Mapping[str, Any], language: str) -> Any:
+        change: dict[str, Any] = {"value": standing[field.path]}
+        if field.path in form.ONLY_IF:
+            change["visible"] = form.visible(field, standing)
+        if field.path in form.CHOOSERS:
+            change["choices"] = self._choices(field.algorithm, field.path, language, change["value"])
+        return gr.update(**change)
+
+    def _offered(self, algorithm: str, path: str) -> Any:
+        @requires(Access.VIEWER)
+        def offered(request: gr.Request, value: Any) -> Any:
+            return gr.update(choices=self._choices(algorithm, path, language_of(request), value))
+
+        return offered
+
+    def _revealed(self, path: str, depend: Sequence[form.FormField]) -> Any:
+        @requires(Access.VIEWER)
+        def revealed(request: gr.Request, value: Any) -> list[Any] | Any:
+            updates = [gr.update(visible=form.visible(field, {path: value})) for field in depend]
+            return updates if len(updates) > 1 else updates[0]
+
+        return revealed
+
+    def _choices(self, algorithm: str, path: str, language: str, value: Any) -> list[tuple[str, str]]:
+        """What a chooser offers; what stands in it is always among it."""
+        if path == form.RULES:
+            return self.rule_sets.choices(algorithm, language, str(value))
+        if path == "model":
+            found = self.starts.models()
+        elif path == "reward_model":
+            found = self.starts.reward_models(language)
+        elif path == "watch_preferences":
+            found = self.starts.judged(language)
+        else:
+            found = self.starts.data(algorithm, language)
+        return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
+
+
+def paths(algorithm: str) -> list[str]:
+    """The fields of an algorithm by their places in its recipe, in the order of their components."""
+    return [field.path for field in form.fields(algorithm)]

@@ -1,0 +1,243 @@
+"""The right half of the Train tab: the runs, the curves of the selected one, and what can be done with it.
+
+A run's state is the server's: a reload or a second browser tab sees the same. The live parts are components that follow
+the run's own routes (``components/``); here stands only which run is selected and which buttons make sense for it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires
+from lab.errors import LabError
+from lab.runs.supervisor import Supervisor
+from lab.store.runs import Run, RunState, Store
+from lab.ui.components.live_curves import live_curves
+from lab.ui.components.run_list import run_list
+from lab.ui.light import LIGHT
+from lab.ui.notice import notice
+from lab.words import say
+from lab.words.components import error_words, rule_words
+from lab.words.sentences import language_of, problem
+
+# The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
+# once a state; nothing is polled. The value is what the buttons were made for.
+WATCH = """
+let asked = "";
+const look = () => {
+  const curves = document.querySelector("[data-testid=live-curves]");
+  const state = curves && curves.querySelector("[data-state]");
+  const made = JSON.parse(props.value || "{}");
+  if (!state || !made.run || curves.dataset.run !== made.run) return;
+  const seen = state.dataset.state;
+  if (seen === asked) return;
+  asked = seen === made.state ? "" : seen;
+  if (asked) trigger("select", { run: made.run });
+};
+new MutationObserver(look).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["data-state", "data-run"] });
+watch("value", () => {
+  asked = JSON.parse(props.value || "{}").state === asked ? "" : asked;
+  look();
+});
+"""
+
+
+class TrainRuns:
+    """Draws the runs where it is made; ``wire`` connects it."""
+
+    def __init__(self, store: Store, supervisor: Supervisor, i18n: gr.I18n) -> None:
+        self.store, self.supervisor = store, supervisor
+        self.selected = gr.BrowserState("", storage_key="lab-run", secret="alignment-lab")
+        gr.HTML(i18n("train.runs"), elem_classes="section")
+        self.list = run_list(elem_id="runs")
+        with gr.Column(visible=False, elem_id="run") as self.panel:
+            self.title = gr.HTML(elem_id="run-title")
+            with gr.Row(elem_classes="actions"):
+                self.groups = _button(i18n, "open_groups", variant="primary")
+                self.stop = _button(i18n, "stop", classes=OWNER_ONLY)
+                self.stop_now = _button(i18n, "stop_now", variant="stop", classes=OWNER_ONLY)
+                self.cancel = _button(i18n, "cancel", classes=OWNER_ONLY)
+                self.resume = _button(i18n, "resume", classes=OWNER_ONLY)
+                self.load = _button(i18n, "load")
+                self.rename = _button(i18n, "rename", classes=OWNER_ONLY)
+                self.delete = _button(i18n, "delete", variant="stop", classes=OWNER_ONLY)
+            with gr.Row(visible=False, elem_classes="ask") as self.rename_row:
+                self.name = gr.Textbox(label=i18n("train.new_name"), max_length=120, scale=2, elem_id="new-name")
+                self.save_name = _button(i18n, "save_name", variant="primary")
+                self.keep_name = _button(i18n, "keep")
+            with gr.Row(visible=False, elem_classes="ask") as self.delete_row:
+                self.sure = gr.HTML(elem_id="sure")
+                self.delete_yes = _button(i18n, "delete_yes", variant="stop")
+                self.keep = _button(i18n, "keep")
+            self.message = gr.HTML(elem_id="run-message")
+            self.curves = live_curves(errors=error_words(), rules=rule_words(), elem_id="curves")
+        self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
+
+    def wire(self, blocks: gr.Blocks) -> None:
+        """Connect the events."""
+        selected = [self.selected]
+        blocks.load(self.opened, selected, self.everything, **LIGHT)
+        self.list.select(self.picked, None, self.everything, **LIGHT)
+        self.watch.select(self.changed, selected, self.everything, **LIGHT)
+        for button, act in (
+            (self.stop, self.stopped),
+            (self.stop_now, self.stopped_now),
+            (self.cancel, self.cancelled),
+            (self.resume, self.resumed),
+            (self.delete_yes, self.deleted),
+        ):
+            button.click(act, selected, self.everything, **LIGHT)
+        gr.on(
+            [self.save_name.click, self.name.submit],
+            self.renamed, [self.selected, self.name], self.everything, **LIGHT,
+        )  # fmt: skip
+        self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
+        self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
+        gr.on(
+            [self.keep.click, self.keep_name.click],
+            None, None, [self.delete_row, self.rename_row], js=HIDE_BOTH, **LIGHT,
+        )  # fmt: skip
+
+    @property
+    def everything(self) -> list[Any]:
+        """What a change of the selected run or of its state changes."""
+        rows = [self.rename_row, self.delete_row]
+        head = [self.selected, self.list, self.watch, self.panel, self.title, self.message, self.curves]
+        return [*head, *rows, *self.buttons]
+
+    @property
+    def buttons(self) -> list[gr.Button]:
+        return [self.groups, self.stop, self.stop_now, self.cancel, self.resume, self.load, self.delete]
+
+    # ---- what was clicked
+
+    @requires(Access.VIEWER)
+    def opened(self, request: gr.Request, selected: Any) -> list[Any]:
+        """The page was loaded: the run that was last looked at, else the newest."""
+        return self.show(str(request.query_params.get("run") or selected or ""))
+
+    @requires(Access.VIEWER)
+    def picked(self, event: gr.EventData) -> list[Any]:
+        """A run was selected in the list."""
+        return self.show(str(event._data.get("run", "")))
+
+    @requires(Access.VIEWER)
+    def changed(self, selected: Any) -> list[Any]:
+        """The state of the selected run changed: other buttons make sense now."""
+        updates = self.show(str(selected))
+        updates[self.everything.index(self.curves)] = gr.skip()
+        return updates
+
+    @requires(Access.OWNER)
+    def stopped(self, request: gr.Request, selected: Any) -> list[Any]:
+        """Stop at the end of the step, with a checkpoint."""
+        return self._do(request, selected, self.supervisor.stop, "stopping")
+
+    @requires(Access.OWNER)
+    def stopped_now(self, request: gr.Request, selected: Any) -> list[Any]:
+        """End the worker."""
+        return self._do(request, selected, lambda run_id: self.supervisor.stop(run_id, now=True), "stopped_now")
+
+    @requires(Access.OWNER)
+    def cancelled(self, request: gr.Request, selected: Any) -> list[Any]:
+        """Take a queued run out of the queue."""
+        return self._do(request, selected, self.supervisor.cancel, "cancelled")
+
+    @requires(Access.OWNER)
+    def resumed(self, request: gr.Request, selected: Any) -> list[Any]:
+        """Go on from the last checkpoint."""
+        return self._do(request, selected, self.supervisor.resume, "resumed", reopen=True)
+
+    @requires(Access.OWNER)
+    def deleted(self, request: gr.Request, selected: Any) -> list[Any]:
+        """Delete the run, once it was asked again."""
+        return self._do(request, selected, self.supervisor.delete, "deleted")
+
+    @requires(Access.OWNER)
+    def renamed(self, request: gr.Request, selected: Any, name: Any) -> list[Any]:
+        """Give the run another name."""
+        return self._do(request, selected, lambda run_id: self.store.rename_run(run_id, str(name)), "renamed")
+
+    @requires(Access.OWNER)
+    def ask_delete(self, request: gr.Request, selected: Any) -> list[Any]:
+        """Ask before deleting."""
+        run = self.find(selected)
+        sentence = say("train.delete_sure", language_of(request), name=run.name) if run else ""
+        return [html.escape(sentence), gr.update(visible=run is not None), gr.update(visible=False)]
+
+    @requires(Access.OWNER)
+    def ask_name(self, selected: Any) -> list[Any]:
+        """Show the field for another name."""
+        run = self.find(selected)
+        return [run.name if run else "", gr.update(visible=run is not None), gr.update(visible=False)]
+
+    # ---- what is shown
+
+    def find(self, run_id: Any) -> Run | None:
+        """The run, or None where it is gone."""
+        try:
+            return self.store.run(str(run_id))
+        except LabError:
+            return None
+
+    def show(self, run_id: str, message: str = "", fresh: str = "") -> list[Any]:
+        """Updates for ``everything``; without that run, the newest. ``fresh`` makes the curves read the run again."""
+        run = self.find(run_id) or next(iter(self.store.runs()), None)
+        if run is None:
+            hidden = [gr.update(visible=False)] * (2 + len(self.buttons))
+            return ["", "{}", "{}", gr.update(visible=False), "", message, "{}", *hidden]
+        groups = run.algorithm in WITH_GROUPS and run.started is not None
+        makes_sense = {
+            self.groups: groups,
+            self.stop: run.state is RunState.RUNNING,
+            self.stop_now: run.state is RunState.RUNNING,
+            self.cancel: run.state is RunState.QUEUED,
+            self.resume: run.state.resumable,
+            self.load: True,
+            self.delete: run.state.ended,
+        }
+        return [
+            run.id,
+            json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
+            json.dumps({"run": run.id, "state": run.state}),
+            gr.update(visible=True),
+            f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
+            message,
+            json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})}),
+            *[gr.update(visible=False)] * 2,
+            *[gr.update(visible=makes_sense[button]) for button in self.buttons],
+        ]
+
+    def _do(
+        self, request: gr.Request, selected: Any, act: Callable[[str], Any], told: str, *, reopen: bool = False
+    ) -> list[Any]:
+        """Do one thing with the selected run, and say what came of it."""
+        language, run = language_of(request), self.find(selected)
+        try:
+            act(str(selected))
+            now = self.find(selected)
+            name = now.name if now else run.name if run else str(selected)
+            message = notice(say(f"train.{told}", language, name=name))
+        except LabError as error:
+            reopen = False
+            message = notice(problem(error, language), "problem")
+        updates = self.show(str(selected), message, fresh=f"{run.state}-{run.queued}" if reopen and run else "")
+        if not reopen and self.find(selected):
+            updates[self.everything.index(self.curves)] = gr.skip()
+        return updates
+
+
+WITH_GROUPS = ("grpo", "ppo")
+OWNER_ONLY = "owner-only"
+"""Left out for those who may only look (``page.css``); what these buttons call refuses them besides."""
+HIDE_BOTH = "() => [{__type__: 'update', visible: false}, {__type__: 'update', visible: false}]"
+
+
+def _button(i18n: gr.I18n, word: str, variant: Any = "secondary", classes: str | None = None) -> gr.Button:
+    label, elem_id = i18n(f"train.{word}"), word.replace("_", "-")
+    return gr.Button(label, variant=variant, size="sm", min_width=60, elem_id=elem_id, elem_classes=classes)

@@ -1,0 +1,34 @@
+"""Words that components word by themselves in the browser, in both languages: the errors and the names of the rules."""
+
+from __future__ import annotations
+
+from lab.rules import RULES
+from lab.words import LOCALES, table
+
+Words = dict[str, dict[str, str]]
+JUDGING_REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
+"""The errors that the annotator's routes answer with, by how their keys begin: a page carries no others for it."""
+
+
+def error_words() -> Words:
+    """The sentences of errors by key, with their holes."""
+    return {
+        locale: {key.removeprefix("errors."): text for key, text in table(locale).items() if key.startswith("errors.")}
+        for locale in LOCALES
+    }
+
+
+def judging_error_words() -> Words:
+    """Those that a judgement can be refused with."""
+    return {
+        locale: {key: text for key, text in words.items() if key.startswith(JUDGING_REFUSALS)}
+        for locale, words in error_words().items()
+    }
+
+
+def rule_words() -> Words:
+    """The ready-made rules' labels by name, and the reward model's, which stands among a completion's scores."""
+    return {
+        "en": {name: rule.label_en for name, rule in RULES.items()} | {"reward_model": "Reward model"},
+        "zh": {name: rule.label_zh for name, rule in RULES.items()} | {"reward_model": "奖励模型"},
+    }

@@ -1,0 +1,63 @@
+"""Trimmed imports change when a module is read, and nothing about what it then is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_gradio_without_stubs_and_pandas_only_when_it_is_used() -> None:
+    out = python(
+        """
+import os, sys
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+from lab.server.gradio_import import import_gradio
+finders = list(sys.meta_path)
+import_gradio()
+import_gradio()
+import gradio, gradio.caching, gradio.component_meta
+assert sys.meta_path == finders
+assert gradio.component_meta.create_or_modify_pyi(None, "x", []) is None
+assert not [name for name in sys.modules if name.startswith(("pandas", "pyarrow"))]
+stand_in = gradio.caching.pd
+with gradio.Blocks() as blocks:
+    table = gradio.Dataframe(value=[[1, 2]], headers=["a", "b"])
+assert table.postprocess([[1, 2]]).data == [[1, 2]]
+import pandas, pandas.io.formats.style
+assert stand_in is not pandas and stand_in.DataFrame is pandas.DataFrame
+print("well")
+"""
+    )
+    assert out == "well\n"
+
+
+def test_a_first_use_by_many_threads() -> None:
+    out = python(
+        """
+import os, threading
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+from lab.server.gradio_import import import_gradio
+import_gradio()
+import gradio.caching
+seen = []
+def use(): seen.append(gradio.caching.pd.DataFrame({"a": [1]}).shape)
+def direct():
+    from pandas.io.formats.style import Styler
+    seen.append((1, 1))
+threads = [threading.Thread(target=use if n % 2 else direct) for n in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert seen == [(1, 1)] * 8, seen
+print("well")
+"""
+    )
+    assert out == "well\n"
