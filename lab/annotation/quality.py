@@ -1,5 +1,4 @@
-"""How well a collection was judged, for its owner: agreement, and each annotator's habits. The formulas are the core's; α is in
-``agreement.py``.
+"""How well a collection was judged, for its owner: agreement, and each annotator's habits. The formulas are the core's.
 
 Figures rest on blind judgements: whoever had been shown the sources is counted beside them, and the owner's word on a pair is none.
 Agreement leaves out gold pairs too: they are mostly easy, and everybody gets them, so they would raise it. It reads every event, so
@@ -16,7 +15,6 @@ from statistics import median
 from sqlalchemy import Connection, select
 
 from lab.annotation.adjudication import words
-from lab.annotation.agreement import krippendorffs_alpha
 from lab.annotation.judgements import events, standing
 from lab.annotation.pairs import read_pairs
 from lab.annotation.tables import annotators_table
@@ -25,6 +23,7 @@ from lab.core.agreement import (
     Votes,
     cohens_kappa,
     gold_accuracy,
+    krippendorffs_alpha,
     left_rate,
     raw_agreement,
     shared,

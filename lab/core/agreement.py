@@ -1,9 +1,10 @@
-"""How far people agree: raw, Cohen's κ for two, the left-side rate, accuracy on gold pairs. Krippendorff's α needs a library:
-``lab/annotation/agreement.py``.
+"""How far annotators agree: raw agreement, Cohen's κ for two, Krippendorff's α for any number, left-side rate, gold accuracy.
 
-Compared is which *response* was chosen, wherever it stood. A skip is no vote. Where a number is undefined, it comes with the
-reason instead. Not for deriving preferences (``preferences.py``).
-Source of κ: Cohen, "A coefficient of agreement for nominal scales" (1960): κ = (p_o − p_e) / (1 − p_e).
+The votes are compared by the *response* that was chosen, wherever it stood on the screen. A skip is no vote. Where a number is
+undefined, its reason is returned instead. Not here: deriving preferences (``preferences.py``).
+
+Sources: Cohen, "A coefficient of agreement for nominal scales" (1960): κ = (p_o − p_e) / (1 − p_e).
+Krippendorff, "Computing Krippendorff's alpha-reliability" (2011), section D: α = 1 − D_o / D_e.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
-
-import numpy as np
 
 from lab.core.preferences import Choice, Judgement, Place
 
@@ -85,13 +84,30 @@ def cohens_kappa(found: Votes, one: str, other: str) -> Measure:
     return Measure((observed - expected) / (1 - expected), len(both))
 
 
-def choice_matrix(found: Votes) -> np.ndarray:
-    """The shared pairs as a matrix, a row for each annotator, a column for each pair: the number of the choice, NaN where none."""
-    pairs = shared(found)
-    names = sorted({name for of_pair in pairs.values() for name in of_pair})
-    numbers = {choice: float(number) for number, choice in enumerate(CHOICES)}
-    cells = [[numbers[of_pair[name]] if name in of_pair else np.nan for of_pair in pairs.values()] for name in names]
-    return np.asarray(cells, dtype=np.float64).reshape(len(names), len(pairs))
+def krippendorffs_alpha(found: Votes) -> Measure:
+    """α of any number of annotators, each of whom may have judged any of the pairs; nominal: the four choices have no order.
+
+    A unit (pair) with m ≥ 2 votes adds its ordered couples of votes to the coincidences, each with weight 1 / (m − 1)::
+
+        n_c = votes for choice c in such units,  n = Σ_c n_c
+        D_o = Σ_units (couples that differ) / (m − 1) / n
+        D_e = Σ_{c ≠ k} n_c n_k / (n (n − 1))
+    """
+    units = [Counter(of_pair.values()) for of_pair in shared(found).values()]
+    if not units:
+        return Measure(None, 0, WhyUndefined.NO_OVERLAP)
+    totals: Counter[Choice] = sum(units, Counter())
+    if len(totals) < 2:
+        return Measure(None, len(units), WhyUndefined.ONE_CATEGORY)
+    n = totals.total()
+    observed = sum(_differing_couples(unit) / (unit.total() - 1) for unit in units) / n
+    expected = _differing_couples(totals) / (n * (n - 1))
+    return Measure(1 - observed / expected, len(units))
+
+
+def _differing_couples(counts: Counter[Choice]) -> int:
+    """Ordered couples of votes that differ: Σ_{c ≠ k} n_c n_k."""
+    return counts.total() ** 2 - sum(count**2 for count in counts.values())
 
 
 def left_rate(judgements: Iterable[Judgement]) -> Measure:

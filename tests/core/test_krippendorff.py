@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import permutations
 from uuid import uuid4
 
@@ -11,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.annotation.agreement import krippendorffs_alpha
-from lab.core.agreement import Votes, WhyUndefined, votes
+from lab.core.agreement import Votes, WhyUndefined, krippendorffs_alpha, votes
 from lab.core.preferences import Choice, Judgement, Place, choice_at, left_of
 
 FOUR = list(Choice)[:4]
@@ -68,6 +65,16 @@ def test_no_overlap() -> None:
     assert krippendorffs_alpha({"p0": {"an": Choice.FIRST}}).why is WhyUndefined.NO_OVERLAP
 
 
-def test_the_library_is_loaded_only_when_it_is_needed() -> None:
-    code = "import sys, lab.annotation.agreement; print('krippendorff' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+# Krippendorff 2011: a row an annotator, a column a unit, a full stop where nothing was coded
+BINARY = ["0100000010", "1110010000"]
+NOMINAL = ["aabbdcccedda", "babbbcccedddd"[:12]]
+MISSING = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+
+
+@pytest.mark.parametrize(("rows", "published"), [(BINARY, 0.095), (NOMINAL, 0.692), (MISSING, 0.743)])
+def test_alpha_equals_the_published_tables(rows: list[str], published: float) -> None:
+    units = {
+        f"u{number}": {f"a{row}": code for row, code in enumerate(column) if code != "."}
+        for number, column in enumerate(zip(*rows, strict=True))
+    }
+    assert krippendorffs_alpha(units).value == pytest.approx(published, abs=0.0005)  # type: ignore[arg-type]
