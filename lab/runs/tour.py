@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.core.models_in_memory import bases, roles
 from lab.core.recipes import MeasuredOn, Recipe, with_values
 from lab.errors import StateError
 from lab.runs.foreground import OnProgress, train_in_foreground
@@ -116,4 +115,6 @@ def tour(
                 raise StateError("tour_broken", run=run.id, preset=leg.preset, state=str(run.state), home=store.home)
             models[leg.name] = run.id
             seconds = time.monotonic() - started
-            yield Stage(leg.name, seed, run.id, seconds, bases(recipe), roles(recipe), store.folder(run.id).result())
+            yield Stage(
+                leg.name, seed, run.id, seconds, recipe.bases_in_memory, recipe.roles, store.folder(run.id).result()
+            )

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lab.core.models_in_memory import bases, roles
 from lab.core.recipes import (
     RECIPES,
     AdaptedRecipe,
@@ -139,9 +138,9 @@ def _grpo(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
 
 
 def _memory(recipe: Recipe) -> str:
-    if "reference" not in roles(recipe):
+    if "reference" not in recipe.roles:
         return "one_model_no_reference"
-    return "one_model_reference_is_base" if bases(recipe) == 1 else "two_models"
+    return "one_model_reference_is_base" if recipe.bases_in_memory == 1 else "two_models"
 
 
 def _what(recipe: AdaptedRecipe, language: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Section, Strict, setting
+
+if TYPE_CHECKING:
+    from lab.core.recipes.sampling import RuleUse
 
 EQUATIONS = "equations"
 """The data set that the lab makes itself."""
@@ -202,6 +206,58 @@ class Recipe(Strict):
         advanced=True,
     )
 
+    # What others ask of any recipe; the recipes that have such settings answer from them.
+
+    @property
+    def trains_all_weights(self) -> bool:
+        """Whether every weight is trained, and not an adapter."""
+        return True
+
+    @property
+    def four_bit_base(self) -> bool:
+        """Whether the frozen base is loaded in NF4."""
+        return False
+
+    @property
+    def recomputes_activations(self) -> bool:
+        """Whether gradient checkpointing is on."""
+        return False
+
+    @property
+    def reward_run(self) -> str:
+        """The reward model that rewards completions (``run:ID``), empty where there is none."""
+        return ""
+
+    @property
+    def watched_pairs(self) -> str:
+        """The judged pairs that are measured and not trained on, empty where there are none."""
+        return ""
+
+    @property
+    def rule_uses(self) -> tuple[RuleUse, ...] | None:
+        """The rules that reward completions; None where the algorithm uses none."""
+        return None
+
+    @property
+    def updates_per_rollout(self) -> int:
+        """Optimiser steps on the same completions; 1 where nothing is sampled."""
+        return 1
+
+    @property
+    def rows_per_pass(self) -> int:
+        """Rows (completions, preferences, texts) in one forward and backward pass."""
+        raise NotImplementedError
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles on the base, the trained one first; what pretraining and SFT train is called the policy too."""
+        return ("policy",)
+
+    @property
+    def bases_in_memory(self) -> int:
+        """One, and a second where all weights are trained and compared with their start."""
+        return 2 if self.trains_all_weights and "reference" in self.roles else 1
+
     @model_validator(mode="after")
     def _only_equations_have_a_validation_split(self) -> Recipe:
         if self.measure_on is MeasuredOn.VALIDATION and self.dataset != EQUATIONS:
@@ -248,6 +304,18 @@ class AdaptedRecipe(Recipe):
         ("梯度检查点", "用时间换内存：激活值计算两次。"),
         advanced=True,
     )
+
+    @property
+    def trains_all_weights(self) -> bool:
+        return self.training is Training.FULL
+
+    @property
+    def four_bit_base(self) -> bool:
+        return self.load_in_4bit
+
+    @property
+    def recomputes_activations(self) -> bool:
+        return self.gradient_checkpointing
 
     @model_validator(mode="after")
     def _four_bits_need_lora(self) -> AdaptedRecipe:

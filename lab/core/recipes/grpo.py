@@ -58,3 +58,7 @@ class GrpoRecipe(SampledRecipe):
         ge=0,
         le=10,
     )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("policy", "reference") if self.beta > 0 else ("policy",)

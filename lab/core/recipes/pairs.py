@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.common import AdaptedRecipe
-from lab.core.recipes.fields import Section, other_default, setting
+from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 
 class PairsRecipe(AdaptedRecipe):
@@ -49,6 +49,10 @@ class PairsRecipe(AdaptedRecipe):
         le=131_072,
     )
 
+    @property
+    def rows_per_pass(self) -> int:
+        return micro_batch(self.batch_size, self.micro_batch_size)
+
 
 class RmRecipe(PairsRecipe):
     """A reward model: Bradley–Terry on preferences, a head with one output on the policy's own base."""
@@ -56,6 +60,10 @@ class RmRecipe(PairsRecipe):
     algorithm: Literal["rm"] = "rm"
     batch_size: int = other_default(PairsRecipe, "batch_size", 64)
     micro_batch_size: int = other_default(PairsRecipe, "micro_batch_size", 64)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("reward",)
 
 
 class DpoRecipe(PairsRecipe):
@@ -86,3 +94,7 @@ class DpoRecipe(PairsRecipe):
         ge=0,
         le=1000,
     )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("policy", "reference")

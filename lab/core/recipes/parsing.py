@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from lab.core.recipes.common import Recipe
 from lab.core.recipes.grpo import GrpoRecipe
@@ -15,9 +15,6 @@ from lab.core.recipes.pretrain import PretrainRecipe
 from lab.core.recipes.sft import SftRecipe
 from lab.errors import RecipeError
 
-AnyRecipe = Annotated[
-    PretrainRecipe | SftRecipe | RmRecipe | DpoRecipe | PpoRecipe | GrpoRecipe, Field(discriminator="algorithm")
-]
 RECIPES: dict[str, type[Recipe]] = {
     "pretrain": PretrainRecipe,
     "sft": SftRecipe,
@@ -27,7 +24,6 @@ RECIPES: dict[str, type[Recipe]] = {
     "grpo": GrpoRecipe,
 }
 """One line an algorithm registers it."""
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyRecipe)
 
 
 def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -39,8 +35,7 @@ def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:
     if algorithm not in RECIPES:
         raise RecipeError("recipe_algorithm", source=source, value=str(algorithm), known=", ".join(RECIPES))
     try:
-        recipe: Recipe = _ADAPTER.validate_python(values)
-        return recipe
+        return RECIPES[algorithm].model_validate(values)
     except ValidationError as error:
         raise _first_problem(error, RECIPES[algorithm], source) from None
 
@@ -61,7 +56,7 @@ def with_values(recipe: Recipe, changes: dict[str, Any], source: str = "recipe")
 
 def _first_problem(error: ValidationError, model: type[Recipe], source: str) -> RecipeError:
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"] if part not in RECIPES)
+    where = ".".join(str(part) for part in problem["loc"])
     context = {k: v for k, v in problem.get("ctx", {}).items() if k != "error"}
     kind = problem["type"]
     if kind.startswith("recipe_"):

@@ -108,6 +108,14 @@ class PpoRecipe(SampledRecipe):
         le=100,
     )
 
+    @property
+    def reward_run(self) -> str:
+        return self.reward_model
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return ("policy", "reference", *(("reward",) if self.reward_model else ()), "value")
+
     @model_validator(mode="after")
     def _roles_fit(self) -> PpoRecipe:
         if self.training is Training.FULL:

@@ -79,6 +79,10 @@ class PretrainRecipe(Recipe):
         le=8192,
     )
 
+    @property
+    def rows_per_pass(self) -> int:
+        return self.batch_size
+
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> PretrainRecipe:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:

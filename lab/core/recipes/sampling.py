@@ -9,7 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.common import EQUATIONS, AdaptedRecipe
-from lab.core.recipes.fields import Section, Strict, check_multiple, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
 
 
 class LossType(StrEnum):
@@ -181,6 +181,22 @@ class SampledRecipe(AdaptedRecipe):
         ),
         max_length=400,
     )
+
+    @property
+    def watched_pairs(self) -> str:
+        return self.watch_preferences
+
+    @property
+    def rule_uses(self) -> tuple[RuleUse, ...]:
+        return self.rules
+
+    @property
+    def updates_per_rollout(self) -> int:
+        return self.iterations
+
+    @property
+    def rows_per_pass(self) -> int:
+        return micro_batch(self.batch_size, self.micro_batch_size)
 
     @model_validator(mode="after")
     def _watches_what_people_chose(self) -> SampledRecipe:

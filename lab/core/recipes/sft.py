@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.common import AdaptedRecipe, Training
-from lab.core.recipes.fields import Section, other_default, setting
+from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 
 class SftRecipe(AdaptedRecipe):
@@ -38,3 +38,7 @@ class SftRecipe(AdaptedRecipe):
         ge=8,
         le=131_072,
     )
+
+    @property
+    def rows_per_pass(self) -> int:
+        return micro_batch(self.batch_size, self.micro_batch_size)

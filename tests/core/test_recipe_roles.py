@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lab.core.models_in_memory import bases, roles
 from lab.core.recipes import DpoRecipe, GrpoRecipe, PpoRecipe, Recipe, RmRecipe, SftRecipe, Training
 
 FULL, LORA = Training.FULL, Training.LORA
@@ -25,5 +24,5 @@ FULL, LORA = Training.FULL, Training.LORA
     ],
 )
 def test_models_in_memory(recipe: Recipe, held: tuple[str, ...], loaded: int) -> None:
-    assert roles(recipe) == held
-    assert bases(recipe) == loaded
+    assert recipe.roles == held
+    assert recipe.bases_in_memory == loaded
