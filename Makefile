@@ -3,9 +3,11 @@ PYTHON ?= python3
 ARGS ?=
 DATA ?= ../shared/data
 BIN := .venv/bin
+# Two test processes, a file in one of them as a whole: its app, browser and trained runs are made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench tour real gpu-check clean install install-dev
+.PHONY: help run test check lint format bench tour real gpu-check clean install install-dev
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -15,7 +17,10 @@ run: install ## install what is missing and start the lab on http://127.0.0.1:78
 
 test: install-dev lint ## lint, then the whole test suite, the browser too (ARGS="tests/core -x")
 	@$(BIN)/python -m tests.chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+check: install-dev lint ## lint, and every test that starts no trainer and no browser: before each commit
+	$(PYTEST) -m "not train and not browser" $(ARGS)
 
 lint: install-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
