@@ -22,7 +22,6 @@ from lab.core.recipes import (
     RmRecipe,
     SampledRecipe,
     SftRecipe,
-    Training,
 )
 
 
@@ -155,11 +154,11 @@ def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
     """Changes to try, one step each, that lower a recipe's memory: 4 bits, LoRA, checkpointing, critic, micro-batch, batch, lengths."""
     found: list[dict[str, Any]] = []
     if isinstance(recipe, AdaptedRecipe):
-        if recipe.training is Training.FULL:
+        if recipe.trains_all_weights:
             found.append({"training": "lora"})
-        elif not recipe.load_in_4bit:
+        elif not recipe.four_bit_base:
             found.append({"load_in_4bit": True})
-        if not recipe.gradient_checkpointing:
+        if not recipe.recomputes_activations:
             found.append({"gradient_checkpointing": True})
     if isinstance(recipe, PpoRecipe) and recipe.critic is Critic.OWN:
         found.append({"critic": "trunk"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.core.recipes import Recipe, parse
+from lab.core.recipes import RECIPES, Recipe, parse
 from lab.errors import RecipeError
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -43,11 +43,16 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def preset_names(folder: Path = PRESETS) -> list[str]:
     """All presets by name, in the order of the course: pretrain, sft, then the rest."""
-    order = {"pretrain": 0, "sft": 1, "rm": 2, "ppo": 3, "dpo": 4, "grpo": 5}
+    order = {name: number for number, name in enumerate(RECIPES)}
     names = [_name(path, folder) for path in folder.glob("*/*.toml") if path.parent.name != "studies"]
     return sorted(
         names,
-        key=lambda name: (name.split("/")[0] != "tiny", name.split("/")[0], order.get(name.split("/")[1], 9), name),
+        key=lambda name: (
+            name.split("/")[0] != "tiny",
+            name.split("/")[0],
+            order.get(name.split("/")[1], len(order)),
+            name,
+        ),
     )
 
 

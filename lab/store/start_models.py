@@ -5,7 +5,7 @@ A name says no more than where a model lies; whether a recipe may use it is the 
 
 from __future__ import annotations
 
-from lab.core.recipes import RmRecipe
+from lab.core.algorithms import ALGORITHMS
 from lab.store.catalogue import fetched_names
 from lab.store.models import SHIPPED
 from lab.store.runs import Run, RunState, Store
@@ -18,5 +18,4 @@ def bases_here(store: Store) -> list[str]:
 
 def finished_writers(store: Store) -> list[Run]:
     """The finished runs whose model writes text (a reward model gives a score instead), the newest first."""
-    scores = RmRecipe().algorithm
-    return [run for run in store.runs() if run.state is RunState.FINISHED and run.algorithm != scores]
+    return [run for run in store.runs() if run.state is RunState.FINISHED and ALGORITHMS[run.algorithm].writes_text]

@@ -35,7 +35,7 @@ def shapes_of(folder: Path) -> Shapes:
 
 def too_big(recipe: Recipe, need: int, free: int) -> MachineError:
     """The error of a base that needs ``need`` bytes where ``free`` are to be had, with the mend that is left."""
-    key = "model_too_big_in_4bit" if getattr(recipe, "load_in_4bit", False) else "model_too_big"
+    key = "model_too_big_in_4bit" if recipe.four_bit_base else "model_too_big"
     return MachineError(key, value=recipe.model, need=_gigabytes(need), free=_gigabytes(free))
 
 
