@@ -54,7 +54,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """The verdict, its reason and the numbers behind it; ``numbers`` has the shape that ``docs/architecture.md`` gives."""
+    """The verdict, its reason and the numbers behind it; ``numbers`` has the shape that ``docs/formats.md`` gives."""
 
     kind: Verdict
     reason: Sentence

@@ -65,7 +65,7 @@ class GroupChange:
     completions: tuple[CompletionChange, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that stands in docs/architecture.md."""
+        """The shape that stands in docs/routes.md."""
         return {
             "step": self.step,
             "group": self.group,

@@ -1,7 +1,7 @@
 """Preferences from a run's own groups: the best against the worst completion of each, by reward. No person has judged them.
 
 So a chain begins without an annotator: ``groups:RUN_ID`` is a dataset of the reward model and of DPO. What a group is stands in
-``lab/core/groups.py``, its line on disk in docs/architecture.md.
+``lab/core/groups.py``, its line on disk in docs/formats.md.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def job_ending(folder: WorkerFolder, exit_code: int | None, *, ended_by_us: bool
 
 
 def summary(folder: JobFolder, store: Store, jobs: JobStore) -> Summary:
-    """The job summary of ``docs/architecture.md``."""
+    """The job summary of ``docs/routes.md``."""
     job = folder.job()
     waits, position = _waiting(job, store, jobs) if job.state is RunState.QUEUED else (None, None)
     heartbeat: dict[str, Any] = folder.heartbeat() or {}

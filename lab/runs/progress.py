@@ -1,4 +1,4 @@
-"""How far a run is, from what its worker wrote: the summary object of ``docs/architecture.md``, for page, route and CLI.
+"""How far a run is, from what its worker wrote: the summary object of ``docs/routes.md``, for page, route and CLI.
 
 Not here: the curves themselves. Every estimate is made of measured times of this attempt; where there are none, it is
 None and not a guess.

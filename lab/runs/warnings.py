@@ -24,7 +24,7 @@ EARLY = 64
 """Steps from the start in which the same prompt is looked for."""
 
 RunWarning = dict[str, Any]
-"""The shape that stands in docs/architecture.md."""
+"""The shape that stands in docs/formats.md."""
 
 
 @dataclass

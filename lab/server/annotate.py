@@ -68,11 +68,22 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @application.get("/api/annotate/collections")
     @requires(Access.ANNOTATOR)
     def collections(request: Request) -> Response:
+        """``{"collections": [{"id", "name", "pairs", "overlap", "judged", "left"}]}``, the last two for this person."""
         return _json({"collections": annotation.queue(annotator_of(request))})
 
     @application.get("/api/annotate/collections/{collection_id}/pairs")
     @requires(Access.ANNOTATOR)
     async def pairs(request: Request, collection_id: str, count: Count = 4, holding: Holding = "") -> Response:
+        """Claims pairs for this person: up to ``count`` (0–20) for ten minutes.
+
+        Answers ``{"pairs": [{"pair", "prompt": text | messages, "a", "b", "shown": uuid}], "gone": [PAIR…], "progress": {"judged", "left",
+        "total", "per_hour" | null}, "settings": {"strength", "reason"}}``; ``a`` is left, ``b`` right, and the server knows which response that
+        is. ``holding`` names every pair that the page has, also those whose judgement is not yet acknowledged: their claims are lengthened,
+        run-out ones too while nobody else took the pair. ``gone`` are those of them that are no longer this person's to judge: judged in
+        another tab, wanted no more, or with others. A person's own claimed pairs that are not held (after a reload) come first, with the
+        ``shown`` that they have. An empty ``pairs`` with ``left`` > 0 means that others hold them just now; ask again in some seconds. It
+        claims, so it counts as a write in the limits, as ``/judge`` does.
+        """
         if not may_write(request):  # it claims
             return refusal(429, "too_many_requests")
         held = [pair for pair in holding.split(",") if pair]
@@ -81,6 +92,13 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @application.post("/api/annotate/judgements")
     @requires(Access.ANNOTATOR)
     async def judge(request: Request, said: Said) -> Response:
+        """Saves a judgement; answers after the commit.
+
+        Takes ``{"id": shown, "pair", "collection", "choice": "a" | "b" | "tie" | "both_bad" | "skip", "strength": 1–3 | null, "reason": "",
+        "milliseconds": 1234, "edited": text | null, "revealed"?: false}``, answers ``{"saved": true, "id", "progress", "sources": {"a", "b"} |
+        null}``. The same ``id`` again is stored once and answered alike. Another ``shown`` of the same pair replaces the earlier judgement
+        (both stay on record). A judgement after its claim ran out is still taken.
+        """
         seconds = None if said.milliseconds is None else said.milliseconds / 1000
         values = said.model_dump(exclude={"choice", "milliseconds"}) | {
             "choice": CHOICES[said.choice],
@@ -91,6 +109,10 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @application.post("/api/annotate/undo")
     @requires(Access.ANNOTATOR)
     async def undo(request: Request, undone: Undone) -> Response:
+        """Takes a judgement back: ``{"id": new uuid, "judgement": uuid}`` → ``{"saved": true, "id", "progress", "pair": {as in pairs}}``.
+
+        Frozen versions stay.
+        """
         return await _answer(annotation.undo(annotator_of(request), undone.id, undone.judgement))
 
 

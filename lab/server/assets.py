@@ -55,6 +55,7 @@ def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> Non
     @application.get(prefix + "/{name:path}")
     @requires(Access.NOBODY)
     async def asset(name: str, request: Request) -> Response:
+        """Gradio's own frontend files, packed once."""
         if name not in assets.files:
             raise HTTPException(404)
         headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}

@@ -158,6 +158,7 @@ def guarded_server_functions(gradio_app: Callable[[], Any]) -> Callable[[Request
 
     @requires(Access.VIEWER)
     async def server_function(request: Request) -> Any:
+        """Calls a server function of a Gradio component, once the caller's access to that function is checked."""
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise HTTPException(415)
         try:

@@ -17,4 +17,5 @@ def add_health(application: FastAPI) -> None:
     @application.get("/healthz")
     @requires(Access.NOBODY)
     async def healthz() -> dict[str, object]:
+        """Whether the lab answers: ``{"status": "ok", "version", "uptime_seconds"}``."""
         return {"status": "ok", "version": __version__, "uptime_seconds": round(time.monotonic() - started, 1)}

@@ -1,6 +1,6 @@
 """The ``/api/jobs`` routes: submit a job, follow it, cancel it. A job costs the machine, so only the owner submits; whoever looks on may follow.
 
-The page's own handlers go through ``supervisor.jobs`` as these routes do; every shape stands in ``docs/architecture.md``.
+The page's own handlers go through ``supervisor.jobs`` as these routes do; every shape stands in ``docs/routes.md``.
 """
 
 from __future__ import annotations
@@ -35,17 +35,24 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
     @application.get("/api/jobs")
     @requires(Access.VIEWER)
     def all_jobs() -> Response:
+        """All jobs, newest first: ``{"jobs": [job summary…]}``.
+
+        A job summary is ``{"id", "kind", "by", "state", "created", "started", "ended", "stage", "done", "total", "tokens_per_second" | null,
+        "queue_position" | null, "waits_for": null | {"kind": "run" | "job", "id", "name"}, "error" | null, "result" | null}``.
+        """
         return _json({"jobs": jobs.summaries()})
 
     @application.post("/api/jobs")
     @requires(Access.OWNER)
     def submit(asked: Submission, request: Request) -> Response:
+        """Queues ``{"kind", "spec"}``; 201 with the job summary."""
         job = jobs.submit(parse_job(asked.kind, asked.spec), by=user_of(request).name)
         return _json(jobs.summary(job.id), 201)
 
     @application.get("/api/jobs/{job_id}")
     @requires(Access.VIEWER)
     def one_job(job_id: str, since: Offset = 0) -> Response:
+        """A job summary with ``"spec"``, ``"cursor"``, ``"reset"`` and ``"lines"`` (of result.jsonl since that byte)."""
         summary = jobs.summary(job_id)  # before the lines: an ended job has all of them
         page = jobs.folder(job_id).lines(since)
         spec = jobs.job(job_id).spec
@@ -54,6 +61,7 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
     @application.delete("/api/jobs/{job_id}")
     @requires(Access.OWNER)
     def end_job(job_id: str) -> Response:
+        """Cancels a queued or running job, deletes an ended one."""
         if jobs.job(job_id).state.ended:
             jobs.delete(job_id)
             return _json({"deleted": job_id})

@@ -59,11 +59,18 @@ def add_judge(application: FastAPI, settings: Settings, annotation: Annotation, 
     @application.get(JUDGE_PATH)
     @requires(Access.ANNOTATOR)
     async def judge(request: Request) -> Response:
+        """The page that only judges, without Gradio; ``?lang=en|zh``.
+
+        Everything comes in this one answer, the first six pairs too, claimed for the reader where only one collection has pairs left. It has
+        a policy of its own: no inline script or style without the answer's nonce, no ``eval``. It shares the browser's outbox and drafts
+        with the tab.
+        """
         return await answer(request, None, "./")
 
     @application.get(JUDGE_PATH + "/{collection_id}")
     @requires(Access.ANNOTATOR)
     async def judge_collection(request: Request, collection_id: str) -> Response:
+        """The same for one collection: the address to share."""
         return await answer(request, collection_id, "../")
 
 

@@ -17,6 +17,7 @@ def add_me(application: FastAPI, settings: Settings) -> None:
     @application.get("/api/me")
     @requires(Access.VIEWER)
     async def me(request: Request) -> dict[str, object]:
+        """Who asks: ``{"id", "name", "access": "viewer" | "annotator" | "owner", "guest", "sign_in"}``."""
         user = user_of(request)
         return {
             "id": user.id,

@@ -18,6 +18,9 @@ def add_preflight(application: FastAPI, store: Store, annotation: Annotation) ->
     @application.get("/api/preflight")
     @requires(Access.OWNER)
     def choices() -> Response:
+        """What a pre-flight or a sample on the bench can be asked with: ``{"models": [{"model", "name"}…], "collections": [{"id", "name",
+        "judgements"}…]}``: the models that are here and write, and the collections that somebody has judged.
+        """
         models = [{"model": name, "name": name} for name in bases_here(store)]
         models += [{"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"} for run in finished_writers(store)]
         judged = [one for one in annotation.collections() if one.judgements]

@@ -1,6 +1,6 @@
 """The bench, without its routes (``rules.py``): what is sent to it, and the answer, every number of which is made by core and sandbox.
 
-What a rule does wrong is part of the answer, never an error of the request. The shapes stand in ``docs/architecture.md``.
+What a rule does wrong is part of the answer, never an error of the request. The shapes stand in ``docs/routes.md``.
 """
 
 from __future__ import annotations

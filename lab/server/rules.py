@@ -1,6 +1,6 @@
 """The ``/api/rules`` routes: the bench, the completions that it offers, and rule sets that are saved, opened and shared.
 
-Trying a rule is an annotator's; saving and deleting is the owner's. The shapes stand in ``docs/architecture.md``; what the bench answers is
+Trying a rule is an annotator's; saving and deleting is the owner's. The shapes stand in ``docs/routes.md``; what the bench answers is
 made in ``rule_bench.py``.
 """
 
@@ -104,17 +104,29 @@ def _add_bench(application: FastAPI, store: Store, scoring: Scoring) -> None:
     @application.post("/api/rules/bench")
     @requires(Access.ANNOTATOR)
     async def bench(sent: Bench, request: Request) -> Response:
+        """Scores completions by rules that stand in the request.
+
+        Takes ``{"rules": [{"name", "weight", "fallback", "pins", and of a written one "source", "description", "low", "high"}…], "rows": [{"prompt",
+        "completion", "answer", "group" (0)}…], "fraction": 0.2}``. Rows of one prompt, answer and ``group`` are a group. Answers ``{"rules":
+        [{"name", "problems": [{"key", "params": {"line"?…}}…], "pins": [{"score", "passed"}…]}…], "completions": [{"scores": [value | {"error"}…],
+        "shares": [weight × score…], "reward"}…], "groups": [{"rows": [numbers], "mean", "std", "advantages", "thresholds": {"all" | "above_mean" |
+        "top_fraction": {"kept", "why_dropped"}}, "tie_at_cut"}…], "seconds"}``, scores, shares and pins in the order of the request. A rule
+        with problems is not run: its fallback stands in. A rule whose time was over has the problem ``rule_time_over``, and ``{"error": "not
+        run: time over"}`` for the scores that are missing.
+        """
         trusting = _trusts(request)
         return await scoring.answer(request, BENCH_SECONDS, lambda until: score_bench(sent, until, trusting=trusting))
 
     @application.get("/api/rules/datasets")
     @requires(Access.ANNOTATOR)
     def known_datasets() -> Response:
+        """The data whose completions the bench can show: the lab's equations and the files of runs."""
         return _json({"datasets": datasets(store)})
 
     @application.get("/api/rules/groups")
     @requires(Access.ANNOTATOR)
     def dataset_groups(dataset: Name, first: Place = 0) -> Response:
+        """Completions to try rules on."""
         return _json(groups_of(dataset, first, store))
 
 
@@ -122,6 +134,12 @@ def _add_what_if(application: FastAPI, store: Store, scoring: Scoring) -> None:
     @application.post("/api/rules/what-if")
     @requires(Access.ANNOTATOR)
     async def what_if(sent: SentWhatIf, request: Request) -> Response:
+        """What the groups of a run would have taught under other rules, another threshold or another estimator.
+
+        Takes ``{"run", "first", "last", "rules" | null, "threshold" | null, "fraction" | null, "estimator" | null}``, answers ``{"summary", "groups":
+        [those of what_if, with "changed"…], "problems": [{"key", "params"}…]}``: the groups that change most, at most 64. What was not run in
+        time is unscored, and ``problems`` holds ``what_if_time_over``.
+        """
         trusting = _trusts(request)
         return await scoring.answer(request, WHAT_IF_SECONDS, lambda until: _rescored(store, sent, until, trusting))
 
@@ -157,28 +175,33 @@ def _add_sets(application: FastAPI, sets: RuleSets) -> None:
     @application.get("/api/rules/sets")
     @requires(Access.VIEWER)
     def all_sets() -> Response:
+        """The saved rule sets."""
         found = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
         return _json({"sets": found})
 
     @application.get("/api/rules/sets/versions")
     @requires(Access.VIEWER)
     def versions(name: Name) -> Response:
+        """The versions of a rule set, newest first."""
         found = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
         return _json({"versions": found})
 
     @application.get("/api/rules/sets/one")
     @requires(Access.VIEWER)
     def one(name: Name, version: Place | None = None) -> Response:
+        """One version of a rule set; the newest where none is named."""
         return _json(_as_json(sets.load(name, version)))
 
     @application.post("/api/rules/sets")
     @requires(Access.OWNER)
     def save(sent: SentSet, request: Request) -> Response:
+        """Saves ``{"name", "rules"}`` as a version; the same text again is the same version."""
         return _json(_as_json(sets.save(sent.name, sent.entries(), user_of(request).id)))
 
     @application.post("/api/rules/sets/delete")
     @requires(Access.OWNER)
     def delete(sent: SentName) -> Response:
+        """Deletes the rule set ``{"name"}`` with its versions."""
         sets.delete(sent.name)
         return _json({"deleted": sent.name})
 
@@ -187,6 +210,7 @@ def _add_files(application: FastAPI, scoring: Scoring) -> None:
     @application.post("/api/rules/share")
     @requires(Access.ANNOTATOR)
     def share(sent: SentShare) -> Response:
+        """A rule set as a file: takes ``{"form": "toml" | "python", "name", "rules"}``, answers ``{"text", "file"}``."""
         entries = sent.entries()
         stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in sent.name).strip("-") or "rules"
         if sent.form == "toml":
@@ -196,6 +220,7 @@ def _add_files(application: FastAPI, scoring: Scoring) -> None:
     @application.post("/api/rules/import")
     @requires(Access.ANNOTATOR)
     async def take(sent: SentFile, request: Request) -> Response:
+        """Reads a file of rules: takes ``{"file", "text"}`` (128 KB at most), answers ``{"rules"}``."""
         source, trusting = sent.file or "rules.toml", _trusts(request)
 
         def read(until: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The ``/api/runs`` routes: what there is to know about runs, as JSON and as live events. They change nothing.
 
 Starting, stopping and deleting are the page's (Gradio) and the command line's; every shape stands in
-``docs/architecture.md``.
+``docs/routes.md``.
 """
 
 from __future__ import annotations
@@ -31,17 +31,31 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs")
     @requires(Access.VIEWER)
     def runs() -> Response:
+        """All runs: ``{"runs": [summary…]}``.
+
+        A summary is ``{"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left" | null,
+        "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
+        "stop_at_step" | null, "memory" | null}``.
+        """
         return _json({"runs": [summary(run, store) for run in store.runs()]})
 
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
+        """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line)."""
         found = store.run(run_id)
         return _json({**with_warnings(found, store), "recipe": found.recipe, "command": command_line(found.recipe)})
 
     @application.get("/api/runs/{run_id}/events")
     @requires(Access.VIEWER)
     async def events(run_id: str, request: Request, since: Cursor = "") -> Response:
+        """What happens in a run, as server-sent events.
+
+        Each event is ``id: CURSOR`` and ``data: {"cursor", "run": summary with "warnings", "metrics": [lines…], "groups": [index rows…], "log":
+        "new text", "reset": false}``. The last frame of an ended run is ``event: end``. With ``Accept: application/json`` the same object is
+        answered once. An empty ``since`` starts at the beginning; a cursor is opaque. ``reset: true`` says: forget what you have, this frame
+        starts over (a resume dropped lines).
+        """
         # A browser that comes back by itself says where it was in this header; the address still has the first cursor.
         last = request.headers.get("last-event-id", "")[:200]
         look = await watches.look(run_id, last or since)
@@ -58,6 +72,9 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs/{run_id}/groups")
     @requires(Access.VIEWER)
     def groups(run_id: str, since: Offset = 0) -> Response:
+        """The index of a run's groups: ``{"cursor", "reset", "prompts": ["…"], "rows": [[step, group, prompt_number, mean, std, kept,
+        size], …]}``, rows in the order of step and group.
+        """
         store.run(run_id)
         page = store.folder(run_id).groups_index(since)
         return _json({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
@@ -65,6 +82,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs/{run_id}/groups/lines")
     @requires(Access.VIEWER)
     def group_lines(run_id: str, first: Step, last: Step) -> Response:
+        """The groups of some steps: ``{"lines": [objects of groups.jsonl…]}``; both ends included, at most 64 steps."""
         if last < first or last - first >= STEPS_AT_ONCE:
             raise InputError("steps_asked", first=first, last=last, most=STEPS_AT_ONCE)
         store.run(run_id)
@@ -74,6 +92,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)
     def log(run_id: str, since: Offset = 0) -> Response:
+        """The run's log from a byte on: ``{"cursor", "text"}``."""
         store.run(run_id)
         page = store.folder(run_id).log(since)
         return _json({"cursor": page.cursor, "text": page.text})

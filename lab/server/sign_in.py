@@ -46,6 +46,7 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
     @application.get(SIGN_IN_PATH)
     @requires(Access.NOBODY)
     async def show(request: Request) -> Response:
+        """The sign-in page."""
         return entrance.page.answer(request)
 
     _add_password(application, entrance)
@@ -55,6 +56,7 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
     @application.post("/sign-out")
     @requires(Access.NOBODY)
     async def sign_out() -> Response:
+        """Ends the session of this browser."""
         response = RedirectResponse(SIGN_IN_PATH, status_code=303)
         sessions.sign_out(response)
         return response
@@ -81,6 +83,11 @@ def _add_password(application: FastAPI, entrance: _Entrance) -> None:
     @application.post(SIGN_IN_PATH)
     @requires(Access.NOBODY)
     async def sign_in(request: Request) -> Response:
+        """Signs in; a form of ``name`` and ``password``.
+
+        ``?to=/judge[/COLLECTION]`` is where an annotator lands. Without it an annotator lands on ``/judge`` if exactly one collection
+        has pairs left for them.
+        """
         fields = await _fields(request)
         name, password = fields.get("name", ""), fields.get("password", "")
 
@@ -104,6 +111,7 @@ def _add_guest(application: FastAPI, entrance: _Entrance) -> None:
     @application.post(SIGN_IN_PATH + "/guest")
     @requires(Access.NOBODY)
     async def guest(request: Request) -> Response:
+        """Signs a guest in where the lab is open; a form of ``name``. Takes the same ``?to=`` as above."""
         if not sessions.settings.guests:
             return page.answer(request, status=403)
         name = (await _fields(request)).get("name", "")
@@ -121,6 +129,7 @@ def _add_link(application: FastAPI, entrance: _Entrance) -> None:
     @application.get(SIGN_IN_PATH + "/{token}")
     @requires(Access.NOBODY)
     async def owner_link(request: Request, token: str) -> Response:
+        """The one-time link that is printed at the start: its first opener is the owner."""
         if not attempts.left(request):
             return page.answer(request, "often", status=429)
         if sessions.take_link(token):

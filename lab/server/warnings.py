@@ -34,4 +34,5 @@ def add_warnings(application: FastAPI, store: Store, annotation: Annotation) -> 
     @application.post("/api/runs/{run_id}/warnings/{signal}/annotate")
     @requires(Access.OWNER)
     async def annotate(run_id: str, signal: Signal) -> Response:
+        """Makes a collection of the samples of a warning: ``{"collection", "name", "pairs"}``."""
         return JSONResponse(await run_in_threadpool(send, run_id, signal))

@@ -1,7 +1,7 @@
 """A run's folder: every path in it and every reader of it, for the page, the command line and the worker alike.
 
 Not here: which runs there are and in what state (``runs.py``). The folder can be read without the database, while the
-run goes on, after a restart, and as a copy on another machine; the formats stand in ``docs/architecture.md``.
+run goes on, after a restart, and as a copy on another machine; the formats stand in ``docs/formats.md``.
 
 Readers that follow a run take a cursor and return the next one. A cursor is opaque to whoever holds it. When a resumed
 run drops what lay beyond its checkpoint, the reader says ``reset`` and starts over.

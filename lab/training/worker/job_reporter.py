@@ -1,4 +1,4 @@
-"""What a job's worker writes while it works: lines, heartbeat, result. The formats stand in docs/architecture.md. It decides nothing."""
+"""What a job's worker writes while it works: lines, heartbeat, result. The formats stand in docs/formats.md. It decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker writes while it works: metrics, groups, heartbeat, result. The formats stand in docs/architecture.md.
+"""What a worker writes while it works: metrics, groups, heartbeat, result. The formats stand in docs/formats.md.
 
 It never decides anything: stopping, saving and measuring are the callers' (``watch.py``, ``worker.py``).
 """

@@ -1,7 +1,7 @@
 """The annotator as a Gradio component; what it shows and does stands in the scripts beside it.
 
 Its value is a JSON string: ``{"owner": true}`` where the reader may add pairs, ``"collection": id`` to open one; pairs and judgements
-go by its own routes (``docs/architecture.md``), never through Gradio's queue. When there is nothing to judge and the reader may add
+go by its own routes (``docs/routes.md``), never through Gradio's queue. When there is nothing to judge and the reader may add
 pairs, a button fires ``select`` with ``{"to": "collections"}``. ``parts`` is the same without Gradio, for the page that holds
 nothing else (``lab/ui/judge_page.py``): its value also has ``"alone": true``, and ``"who": id`` since no Gradio tells it.
 """
