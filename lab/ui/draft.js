@@ -3,6 +3,7 @@
 // writes into a field comes back as an edit.
 window.labDraft = (() => {
   const KEPT = "lab-train-draft";
+  const REFILL = { preset: "?", algorithm: "", values: {} }; // no preset: the fields are filled anew, and are not as they were built
   let state = { preset: "", edits: {}, before: {} };
   let shown = { preset: "", algorithm: "", values: {} }; // what the fields hold, as far as the server or a person filled them
   let asks = ""; // "settle": a field was left; "look": something that was waited for may be there
@@ -110,13 +111,13 @@ window.labDraft = (() => {
     reset() {
       const { preset, edits, before } = state;
       state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, {}) };
-      shown.preset = "";
+      shown = { ...REFILL };
       changed();
     },
     back() {
       const { preset, edits, before } = state;
       state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, before[preset] || {}) };
-      shown.preset = "";
+      shown = { ...REFILL };
       changed();
     },
     previewing(open) {
