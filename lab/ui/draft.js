@@ -1,10 +1,11 @@
-// What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person types is noted here
-// at once, before anything is sent; the server then answers what the form says of it (`train_form.py`). Nothing that the server
-// writes into a field comes back as an edit.
+// What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person
+// types is noted here at once, before anything is sent; the server then answers what the form says of it
+// (`train_form.py`). Nothing that the server writes into a field comes back as an edit.
 window.labDraft = (() => {
   const KEPT = "lab-train-draft";
   let state = { preset: "", edits: {}, before: {} };
-  let shown = { preset: "", algorithm: "", values: {} }; // what the fields hold, as far as the server or a person filled them
+  // What the fields hold, as far as the server or a person filled them.
+  let shown = { preset: "", algorithm: "", values: {} };
   let asks = ""; // "settle": a field was left; "look": something that was waited for may be there
   let model = ""; // the model that was clicked: the server says which of its presets does the same
   let unsettled = false; // whether something was typed since a field was last left
@@ -45,7 +46,8 @@ window.labDraft = (() => {
     sentence.className = "field-problem";
     sentence.textContent = problem.text;
     const column = field.querySelector("label:not(:has([type=checkbox])), .container");
-    if (column) column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
+    if (column)
+      column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
     else field.append(sentence);
     const input = field.querySelector("input, textarea, select");
     if (input) input.setAttribute("aria-invalid", "true");
@@ -108,7 +110,11 @@ window.labDraft = (() => {
     },
     back() {
       const { preset, edits, before } = state;
-      state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, before[preset] || {}) };
+      state = {
+        ...state,
+        before: put(before, preset, edits[preset] || {}),
+        edits: put(edits, preset, before[preset] || {}),
+      };
       shown.preset = "";
       changed();
     },
@@ -122,10 +128,12 @@ window.labDraft = (() => {
       ask = trigger;
       ask();
     },
-    // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for, what is wrong.
+    // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for,
+    // what is wrong.
     take(message) {
       const { preset, chosen, edits, before, filled, snapped, waits, later, problem } = message;
-      // Another preset may have been clicked since: its own answer is on the way. Where nothing was ever chosen, this is the first.
+      // Another preset may have been clicked since: its own answer is on the way. Where nothing was ever chosen, this
+      // is the first.
       if (chosen || model || !state.preset) state = { ...state, preset };
       if (edits) state = { ...state, edits: put(state.edits, preset, edits) };
       if (before) state = { ...state, before: put(state.before, preset, before) };
