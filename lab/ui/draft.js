@@ -1,11 +1,13 @@
-// What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person types is noted here
-// at once, before anything is sent; the server then answers what the form says of it (`train_form.py`). Nothing that the server
-// writes into a field comes back as an edit.
+// What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person
+// types is noted here at once, before anything is sent; the server then answers what the form says of it
+// (`tabs/train/form.py`). Nothing that the server writes into a field comes back as an edit.
 window.labDraft = (() => {
   const KEPT = "lab-train-draft";
-  const REFILL = { preset: "?", algorithm: "", values: {} }; // no preset: the fields are filled anew, and are not as they were built
+  // No preset has this name: the fields are filled anew, and are not as they were built.
+  const REFILL = { preset: "?", algorithm: "", values: {} };
   let state = { preset: "", edits: {}, before: {} };
-  let shown = { preset: "", algorithm: "", values: {} }; // what the fields hold, as far as the server or a person filled them
+  // What the fields hold, as far as the server or a person filled them.
+  let shown = { preset: "", algorithm: "", values: {} };
   let asks = ""; // "settle": a field was left; "look": something that was waited for may be there
   let model = ""; // the model that was clicked: the server says which of its presets does the same
   let unsettled = false; // whether something was typed since a field was last left

@@ -7,7 +7,8 @@ const KEPT = 10; // of these through a reload: they are written anew at each jud
 const LOOK_AGAIN = 15000;
 const JUST_ASKED = 3000; // milliseconds; whoever comes back sooner has missed nothing
 const ANSWER_PATIENCE = 2000;
-const CLAIM = 600000; // so long the lab keeps a pair for this person (lab/annotation/judgements.py); then others may have it
+// Milliseconds for which the lab keeps a pair for this person (lab/annotation/judgements.py); then others may have it.
+const CLAIM = 600000;
 
 // An id of a showing that is made here: randomUUID itself is missing where the page came over plain http.
 function newId() {

@@ -5,7 +5,8 @@
 const isCredited = (completion) => Array.isArray(completion.values) && Array.isArray(completion.token_advantages);
 
 /**
- * Whether a line tells what an advantage was made of: the tokens' rewards, or in older lines the whitening that undoes it.
+ * Whether a line tells what an advantage was made of: the tokens' rewards, or in older lines the whitening that
+ * undoes it.
  * @param {Completion} completion
  * @param {{ mean: number, std: number } | null | undefined} whitening
  */
