@@ -10,15 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.core.recipes import (
-    DpoRecipe,
-    GrpoRecipe,
-    PpoRecipe,
-    PretrainRecipe,
-    Recipe,
-    RmRecipe,
-    SftRecipe,
-)
+from lab.core.recipes import RECIPES, Recipe
 
 
 class DataForm(StrEnum):
@@ -80,7 +72,6 @@ class Algorithm:
     """One algorithm. A seventh is one more value of ``ALGORITHMS`` (docs/how-to/add-an-algorithm.md)."""
 
     name: str
-    recipe: type[Recipe]
     data: DataForm
     charts: tuple[str, ...]
     """Metrics that get a chart, those that answer "does it learn" first; others follow by themselves."""
@@ -93,6 +84,11 @@ class Algorithm:
     needs_reward_model: bool = False
     """Whether a reward model is usually trained first; its stage is then a part of the chain."""
     has_critic: bool = False
+
+    @property
+    def recipe(self) -> type[Recipe]:
+        """The model of its recipes."""
+        return RECIPES[self.name]
 
     @property
     def writes_text(self) -> bool:
@@ -115,17 +111,15 @@ ALGORITHMS: dict[str, Algorithm] = {
     for algorithm in (
         Algorithm(
             "pretrain",
-            PretrainRecipe,
             DataForm.TEXTS,
             TEXT_CHARTS,
             divergence=Divergence.CROSS_ENTROPY,
             starts_from_model=False,
         ),
-        Algorithm("sft", SftRecipe, DataForm.DEMONSTRATIONS, TEXT_CHARTS, divergence=Divergence.CROSS_ENTROPY),
-        Algorithm("rm", RmRecipe, DataForm.PREFERENCES, PAIR_CHARTS, head=Head.SCORE),
+        Algorithm("sft", DataForm.DEMONSTRATIONS, TEXT_CHARTS, divergence=Divergence.CROSS_ENTROPY),
+        Algorithm("rm", DataForm.PREFERENCES, PAIR_CHARTS, head=Head.SCORE),
         Algorithm(
             "ppo",
-            PpoRecipe,
             DataForm.PROMPTS,
             (
                 *("reward", "pass_at_1", "agreement", "explained_variance", "value_loss", "kl", "clip_ratio"),
@@ -136,10 +130,9 @@ ALGORITHMS: dict[str, Algorithm] = {
             needs_reward_model=True,
             has_critic=True,
         ),
-        Algorithm("dpo", DpoRecipe, DataForm.PREFERENCES, PAIR_CHARTS, divergence=Divergence.LOG_RATIO),
+        Algorithm("dpo", DataForm.PREFERENCES, PAIR_CHARTS, divergence=Divergence.LOG_RATIO),
         Algorithm(
             "grpo",
-            GrpoRecipe,
             DataForm.PROMPTS,
             (
                 *("reward", "pass_at_1", "agreement", "kept_share", "no_spread_share", "reward_std", "kl"),

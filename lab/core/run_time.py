@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe
 
 FACTOR_MEASURED, FACTOR_SCALED = 1.5, 2.5
@@ -30,7 +31,7 @@ class RunTime(BaseModel):
 
     def total(self, recipe: Recipe) -> float:
         """Seconds from the start of the worker to its result."""
-        whole = 1 if recipe.algorithm == "pretrain" else 2
+        whole = 2 if algorithm_of(recipe).starts_from_model else 1
         often = (recipe.steps - 1) // recipe.measure_every if recipe.measure_every else 0
         share = min(1.0, MID_RUN_SAMPLES / recipe.measure_samples) if recipe.measure_samples else 0.0
         return self.loading + recipe.steps * self.step + (whole + often * share) * self.measuring

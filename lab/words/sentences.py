@@ -66,7 +66,7 @@ def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -
         return say("plan.ppo", language, **common, **_ppo(recipe, language))
     if isinstance(recipe, GrpoRecipe):
         return say("plan.grpo", language, **common, **_grpo(recipe, language))
-    return say("plan.other", language, **common, algorithm=recipe.algorithm)
+    return say(f"plan.{recipe.algorithm}", language, **common)
 
 
 def model_name(model: str, language: str, runs: Mapping[str, str]) -> str:

@@ -245,9 +245,29 @@ class Recipe(Strict):
         return 1
 
     @property
+    def rows_per_step(self) -> int:
+        """Rows (completions, preferences, texts) in one optimiser step."""
+        return int(self.batch_size)  # type: ignore[attr-defined]  # every recipe has the field, with words of its own
+
+    @property
     def rows_per_pass(self) -> int:
         """Rows (completions, preferences, texts) in one forward and backward pass."""
         raise NotImplementedError
+
+    @property
+    def group_margin(self) -> float:
+        """By how much two completions of a group must differ in reward to become a pair (``groups:RUN_ID``)."""
+        return 0.0
+
+    @property
+    def trains_every_answer(self) -> bool:
+        """Whether the loss counts every message of the assistant in a conversation, and not only the last one."""
+        return False
+
+    @property
+    def moves_system_text(self) -> bool:
+        """Whether a system message is put before the first question."""
+        return False
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -327,6 +347,10 @@ class AdaptedRecipe(Recipe):
     @property
     def recomputes_activations(self) -> bool:
         return self.gradient_checkpointing
+
+    @property
+    def moves_system_text(self) -> bool:
+        return self.system_in_first_turn
 
     @model_validator(mode="after")
     def _four_bits_need_lora(self) -> AdaptedRecipe:

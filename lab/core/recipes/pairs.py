@@ -45,6 +45,10 @@ class PairsRecipe(RowsRecipe):
     def rows_per_pass(self) -> int:
         return micro_batch(self.batch_size, self.micro_batch_size)
 
+    @property
+    def group_margin(self) -> float:
+        return self.pair_margin
+
 
 class RmRecipe(PairsRecipe):
     """A reward model: Bradley–Terry on preferences, a head with one output on the policy's own base."""

@@ -52,3 +52,7 @@ class SftRecipe(RowsRecipe):
     @property
     def rows_per_pass(self) -> int:
         return micro_batch(self.batch_size, self.micro_batch_size)
+
+    @property
+    def trains_every_answer(self) -> bool:
+        return self.train_on is TrainOn.ALL

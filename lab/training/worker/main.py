@@ -6,6 +6,7 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 from __future__ import annotations
 
 import traceback
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -113,10 +114,8 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
 
 
 def algorithm_file(name: str) -> ModuleType:
-    """The algorithm's file: one line registers it; all are loaded."""
-    from lab.training.algorithms import dpo, grpo, ppo, pretrain, rm, sft
-
-    return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
+    """The algorithm's file, by its name."""
+    return import_module(f"lab.training.algorithms.{name}")
 
 
 def _before(task: Any) -> Any:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
-from lab.data.datasets import ON_PAIRS, Dataset
+from lab.data.datasets import Dataset
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
 from lab.store.models import resolve
@@ -57,7 +58,7 @@ def _tokens(fitted: Fitted, home: Path) -> list[Note]:
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
     measured = dataset.held_out or dataset.held_out_pairs or dataset.watched
     if recipe.measure_samples and not measured:
-        yield Note("unmeasured_pairs" if recipe.algorithm in ON_PAIRS else "unmeasured_prompts")
+        yield Note("unmeasured_pairs" if algorithm_of(recipe).trains_on_pairs else "unmeasured_prompts")
 
 
 def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:

@@ -12,6 +12,8 @@ import socket
 import threading
 from pathlib import Path
 
+from lab.core.algorithms import ALGORITHMS
+
 LONGEST = 65_536
 """Bytes of a message."""
 FILES = 2
@@ -53,4 +55,5 @@ def _load() -> None:
     from lab.training.worker.main import algorithm_file, quiet
 
     quiet()
-    algorithm_file("grpo")
+    for name in ALGORITHMS:
+        algorithm_file(name)
