@@ -8,15 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe
-from lab.data.columns import with_columns
-from lab.data.file_names import parse_file
+from lab.data.columns import parse_file, with_columns
 from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.heldout_preferences import MOST_WATCHED, set_apart
@@ -26,7 +25,7 @@ from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
-from lab.data.system_text import folded_rows
+from lab.data.turns import SYSTEM, USER, Prompt
 from lab.errors import DatasetError
 from lab.tasks import equations
 
@@ -85,14 +84,36 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
 
 
 def _without_system(dataset: Dataset) -> Dataset:
-    """The same rows with the system text before the first question."""
+    """The same rows with the system text before the first question, for chat templates that know no system role."""
     return replace(
         dataset,
-        train=folded_rows(dataset.train),
-        held_out=folded_rows(dataset.held_out),
-        held_out_pairs=tuple(folded_rows(dataset.held_out_pairs)),
-        watched=tuple(folded_rows(dataset.watched)),
+        train=_folded(dataset.train),
+        held_out=_folded(dataset.held_out),
+        held_out_pairs=tuple(_folded(dataset.held_out_pairs)),
+        watched=tuple(_folded(dataset.watched)),
     )
+
+
+def folded(prompt: Prompt) -> Prompt:
+    """A prompt without system messages: their text is put before the next question. One that no question follows stays as it is."""
+    if isinstance(prompt, str):
+        return prompt
+    turns, waiting = [], []
+    for message in prompt:
+        if message["role"] == SYSTEM:
+            waiting.append(message)
+        elif message["role"] == USER and waiting:
+            texts = [each["content"] for each in (*waiting, message) if each["content"].strip()]
+            turns.append({**message, "content": "\n\n".join(texts)})
+            waiting = []
+        else:
+            turns += [*waiting, message]
+            waiting = []
+    return [*turns, *waiting]
+
+
+def _folded(rows: Iterable[Row]) -> list[Row]:
+    return [{**row, "prompt": folded(row["prompt"])} for row in rows]
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.completion_rows import conversation, demonstration
-from lab.data.labelled_rows import labelled_pairs
+from lab.data.labels import labelled_pairs
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.notes import note
 from lab.data.preference_rows import one_preference, preferences_of

@@ -50,8 +50,6 @@ PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "
 AMBIGUOUS = ("label", "choice", "selected", "better", "chosen", "preferred")
 """Names that may mean something else: they are a vote where some row's value is one."""
 WINNERS = ("winner", "preference", "preferred", "vote", "better", "chosen", "label", "choice", "selected")
-BY_PLACE = ("better_response_id", "choice")
-"""0 is the first, 1 the second."""
 STRENGTHS = ("preference_strength", "overall_preference")
 SCORED = ("score", "rating", "reward", "overall_score")
 TIES = ("tie", "equal", "same", "draw", "both", "both_good", "both good", "tie (bothgood)", "平局", "一样")
