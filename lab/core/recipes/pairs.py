@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.core.recipes.common import RowsRecipe
+from lab.core.recipes.adapted import RowsRecipe
 from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.common import EQUATIONS, AdaptedRecipe
+from lab.core.recipes.adapted import AdaptedRecipe
+from lab.core.recipes.common import EQUATIONS
 from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from lab.core.recipes.common import AdaptedRecipe, RowsRecipe, Training
+from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
 from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 
