@@ -168,8 +168,8 @@ def kind_of(spec: Spec) -> Kind:
 
 def preflight_of(recipe: Recipe, prompts: int | None = None, collection: str = "") -> PreflightSpec:
     """The pre-flight of a recipe. Raises LabError as ``parse_job`` does."""
-    asked = {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "collection": collection}
-    spec = parse_job(Kind.PREFLIGHT, asked)
+    values = {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "collection": collection}
+    spec = parse_job(Kind.PREFLIGHT, values)
     assert isinstance(spec, PreflightSpec)
     return spec
 

@@ -226,13 +226,13 @@ def make_pair(prompt: Prompt, one: Response, other: Response, better: Response |
     So the same pair, imported twice, is one; and *first* means nothing: were it always the chosen one of a file, agreement by
     chance would be so likely that κ and α would say little.
     """
-    said = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
-    first, second = sorted((one, other), key=lambda response: _hash([said, response.text]))
+    plain = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+    first, second = sorted((one, other), key=lambda response: _hash([plain, response.text]))
     gold: Which | None = None
     if better is not None:
         gold = Choice.FIRST if better == first else Choice.SECOND
     return Pair(
-        id=_hash([said, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
+        id=_hash([plain, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
     )
 
 

@@ -177,12 +177,12 @@ def _version(dataset: str, home: Path | None) -> Rows:
         rows = read_rows(folder / "preferences.jsonl")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError("version_missing", version=version[:64]) from error
-    found = content_hash(
+    computed = content_hash(
         [{name: value for name, value in row.items() if name != "dataset_version"} for row in rows.rows]
     )
-    if found != wanted:
+    if computed != wanted:
         raise DatasetError("version_changed", version=version, folder=folder)
-    return replace(rows, content_hash=found)
+    return replace(rows, content_hash=computed)
 
 
 def _equations(recipe: Recipe) -> Dataset:

@@ -59,8 +59,8 @@ def _groups(path: Path) -> Iterator[Row]:
 
 def _pair(group: Row, margin: float) -> Row | None:
     """The best whole completion against the worst one; None where they lie too close."""
-    scored = [one for one in group["completions"] if one["why_dropped"] != "unscored" and one["text"].strip()]
-    whole = [one for one in scored if not one["truncated"]]
+    scored = [each for each in group["completions"] if each["why_dropped"] != "unscored" and each["text"].strip()]
+    whole = [completion for completion in scored if not completion["truncated"]]
     if not whole:
         return None
     best, worst = max(whole, key=_reward), min(scored, key=_reward)

@@ -31,16 +31,16 @@ def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     Raises DatasetError: no text, broken JSON, or no object at all.
     """
     first: LeftOut | None = None
-    found = False
+    any_object = False
     for line, value in _values(source):
         if isinstance(value, dict):
-            found = True
+            any_object = True
             yield line, value
         else:
             left_out = LeftOut(line, WhyLeftOut.NOT_AN_OBJECT, _kind(value))
             first = first or left_out
             yield left_out
-    if not found and first is not None:
+    if not any_object and first is not None:
         raise DatasetError("dataset_no_objects", path=source.path, line=first.line, found=first.detail)
 
 
@@ -92,7 +92,7 @@ def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
     if isinstance(value, dict):
         rules = value.get("rules")
         if "algorithm" in value or (
-            rules and isinstance(rules, list) and all(isinstance(one, dict) and "name" in one for one in rules)
+            rules and isinstance(rules, list) and all(isinstance(rule, dict) and "name" in rule for rule in rules)
         ):
             raise DatasetError("dataset_kind_toml", path=source.path)
         lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], dict)]

@@ -52,7 +52,7 @@ def whole_prompt(row: Row, messages: Turns) -> Turns:
     messages = [*earlier(row), *messages[:-1], {"role": USER, "content": last}]
     if any(mark in message["content"] for message in messages for mark in PLACEHOLDERS):
         raise NotUsable(
-            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in one["content"] for one in messages))
+            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in each["content"] for each in messages))
         )
     return with_system(row, messages)
 
@@ -60,14 +60,14 @@ def whole_prompt(row: Row, messages: Turns) -> Turns:
 def with_system(row: Row, messages: Turns) -> Turns:
     """The same with the row's system text before it. Raises NotUsable where the messages begin with another one."""
     for column in SYSTEMS:
-        said = text(row.get(column))
-        if not said.strip():
+        system = text(row.get(column))
+        if not system.strip():
             if column in row and not is_plain(row[column]):
                 raise NotUsable(WhyLeftOut.NOT_TEXT, column)
             continue
         if messages[0]["role"] != SYSTEM:
-            messages = [{"role": SYSTEM, "content": said}, *messages]
-        elif messages[0]["content"].strip() != said.strip():
+            messages = [{"role": SYSTEM, "content": system}, *messages]
+        elif messages[0]["content"].strip() != system.strip():
             raise NotUsable(WhyLeftOut.TWO_SYSTEMS, column)
     return messages
 
@@ -80,10 +80,12 @@ def with_context(row: Row, asked_last: str) -> str:
             continue
         if not is_plain(value):
             raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-        said = wanted_text(row, column)
-        if f"\n{said.strip()}\n" in f"\n{asked_last}\n":  # the prompt has it already, in lines of its own
+        context = wanted_text(row, column)
+        if f"\n{context.strip()}\n" in f"\n{asked_last}\n":  # the prompt has it already, in lines of its own
             continue
-        asked_last = f"{asked_last}\n{said}" if column == "input" or "instruction" in row else f"{said}\n\n{asked_last}"
+        asked_last = (
+            f"{asked_last}\n{context}" if column == "input" or "instruction" in row else f"{context}\n\n{asked_last}"
+        )
     return with_options(row, asked_last)
 
 

@@ -50,9 +50,9 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     wanted = _expressions(answer)
     if not wanted:
         raise ValueError("the answer cannot be read as mathematics")
-    said = _expressions(completion)
+    expressions = _expressions(completion)
     try:
-        return float(math_verify.verify(wanted, said, timeout_seconds=SECONDS, raise_on_error=True))
+        return float(math_verify.verify(wanted, expressions, timeout_seconds=SECONDS, raise_on_error=True))
     except math_verify.errors.TimeoutException:
         raise TimeoutError(f"took longer than {SECONDS} s") from None
 
@@ -90,13 +90,13 @@ def _expressions(text: str) -> list[object]:
     text = text.rpartition("####")[2].strip()
     for form in (f"${text}$", text) if _is_formula(text) else (text,):
         try:
-            found = math_verify.parse(form, fallback_mode="no_fallback", parsing_timeout=SECONDS, raise_on_error=True)
+            parsed = math_verify.parse(form, fallback_mode="no_fallback", parsing_timeout=SECONDS, raise_on_error=True)
         except math_verify.errors.TimeoutException:
             raise TimeoutError(f"took longer than {SECONDS} s") from None
         except Exception:  # whatever its parsers make of a text that is no mathematics: it cannot be read
-            found = []
-        if found:
-            return list(found)
+            parsed = []
+        if parsed:
+            return list(parsed)
     return []
 
 
