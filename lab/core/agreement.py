@@ -29,7 +29,7 @@ class WhyUndefined(StrEnum):
     NO_OVERLAP = "no_overlap"
     """No pair has been judged by two people."""
     ONE_CATEGORY = "one_category"
-    """All say the same of every pair: nobody can tell agreement from habit."""
+    """All votes are the same choice, so that agreement cannot be told from chance."""
     NONE_CHOSEN = "none_chosen"
     """No judgement chose a response."""
     NO_GOLD = "no_gold"
@@ -38,7 +38,7 @@ class WhyUndefined(StrEnum):
 
 @dataclass(frozen=True)
 class Measure:
-    """A number, or the reason why there is none, and how many pairs (or judgements, for rates) it rests on."""
+    """A number, or the reason why there is none, and the count of pairs (for rates: judgements) it is computed from."""
 
     value: float | None
     count: int
@@ -57,7 +57,7 @@ def votes(judgements: Iterable[Judgement]) -> dict[str, dict[str, Choice]]:
 
 
 def shared(choices: Votes) -> dict[str, Mapping[str, Choice]]:
-    """The pairs that at least two people have judged: only these say anything of agreement."""
+    """The pairs that at least two people judged; agreement is computed from these alone."""
     return {pair_id: of_pair for pair_id, of_pair in choices.items() if len(of_pair) > 1}
 
 

@@ -1,4 +1,4 @@
-"""What a run will cost in memory: by part and by stage, against what is free, and which setting would lower it most.
+"""A run's memory by part and by stage, compared with the free memory, and the settings that would lower it most.
 
 Pure arithmetic on figures that were measured elsewhere: ``lab/training/measure/memory.py`` runs the real modules on the ``meta``
 device, ``lab/runs/estimate.py`` asks for it. Bytes everywhere.
@@ -112,7 +112,7 @@ class Alternative(Frozen):
 
 
 class Estimate(Frozen):
-    """What it will cost, whether that fits, and what would help."""
+    """The memory a run needs, whether it fits, and which changes would help."""
 
     cost: Cost
     memory: Memory

@@ -1,5 +1,4 @@
-"""Which of two sources people prefer (two runs, two models), with an interval. Counting only: who judged what is
-``preferences.py``, and how far people agree is ``agreement.py``.
+"""Which of two sources (runs, models) people prefer, with a confidence interval. Not here: how far people agree (``agreement.py``).
 
 A pair counts once, however many judged it, because judgements of the same pair are not independent: it goes to the source that
 more of its voters chose, and is a tie where neither has more. The interval is that of ``shares.py``.

@@ -1,5 +1,6 @@
-"""The preferences that judgements give by a stated rule, and the rows that they are exported as. Pure; what a rule says of itself is
-``preferences.py``, what is done with the result ``lab/annotation/versions/freeze.py``.
+"""Derives preferences from judgements by a stated rule, and the rows that preferences are exported as. Pure.
+
+The rules themselves are described in ``preferences.py``; ``lab/annotation/versions/freeze.py`` stores the result.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Derived:
     preferences: tuple[Preference, ...]
     left_out: tuple[tuple[str, WhyNotDerived], ...]
     edits: Mapping[EditFate, int] = field(default_factory=dict)
-    """How many edited responses there are of each fate; those that there are none of are missing."""
+    """How many edited responses have each fate; a fate that no response has is missing."""
     first_votes: tuple[str, ...] = ()
-    """The pairs that more people judged than were wanted, and that their first votes decided (``derive``)."""
+    """Pairs that more people judged than the rule wants, where only the first votes counted (``derive``)."""
 
     @property
     def counts(self) -> dict[WhyNotDerived, int]:

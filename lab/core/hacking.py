@@ -1,4 +1,4 @@
-"""Reward hacking, as far as numbers show it: the reward of a run goes up while something that was not rewarded goes down.
+"""Detects reward hacking, as far as numbers show it: a run's reward rises while something that is not rewarded gets worse.
 
 Two points of a run are compared, each as a window of rollouts. Between them the reward has risen, and one *signal* has become worse:
 
@@ -6,8 +6,8 @@ Two points of a run are compared, each as a window of rollouts. Between them the
 - ``length``, ``repetition``, ``same_answer``: how the text looks (``text_health.py``), against the run's first window. They are looked at
   where something was measured, and count only where pass@1 has not risen: a model that gets better may well write shorter.
 
-What is found is a reason to read completions, not a proof. A finding holds at the run's latest point; its step is the first one since
-which it has held. Not here: what is shown of it (``lab/runs/warnings.py``).
+A finding is a reason to read completions, not a proof. It holds at the run's latest point; its step is the first of the
+uninterrupted steps at which it holds. Not here: the warnings that people see (``lab/runs/warnings.py``).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ WINDOW = 6
 """Rollouts whose mean counts as the run's state at a step."""
 
 SURE = 3.0
-"""Standard errors by which something has to have moved."""
+"""A change counts when it is larger than so many standard errors…"""
 
 LEAST = {"pass_at_1": 0.05, "agreement": 0.05, "repetition": 0.1, "same_answer": 0.2}
 """…and by how much, in its own unit."""
 
 TIMES_LONGER = 2.0
-"""Completions so many times as long, or as short, as at the start."""
+"""A length signal: completions so many times longer, or shorter, than at the start."""
 
 SHARES = {"pass_at_1": "samples", "agreement": "agreement_pairs"}
-"""Held-out shares, and where a measurement says of how many."""
+"""Held-out shares, and the name under which a measurement has its sample size."""
 
 COLUMNS = {"length": "completion_tokens", "repetition": "repetition", "same_answer": "same_answer"}
 """Signals of the text and where metrics.jsonl has them."""

@@ -1,7 +1,7 @@
-"""Does a reward agree with people? How often it ranks the pairs that people judged as they did, and what it and they lean to.
+"""Does a reward agree with people? How often it ranks judged pairs as people did, and which biases (length, side) each shows.
 
-Pure: who gives the rewards is the rules' or a reward model's affair (``lab/annotation/rewarded_pairs.py``, ``lab/training/worker/score_job.py``);
-what more than half of the people chose is ``preferences.py``'s. Gold pairs are left out, as they are from the data: they are there to
+Pure: rewards come from rules (``lab/annotation/rewarded_pairs.py``) or from a reward model (``lab/training/worker/score_job.py``); the
+majority's choice comes from ``derivation.py``. Gold pairs are left out, as they are from the data: they are there to
 measure people by, and mostly easy. Lengths are characters. A pair counts once in every share, however many judged it: judgements of
 the same pair are not independent (as in ``comparison.py``). Intervals are those of ``shares.py``.
 """
@@ -25,7 +25,7 @@ Rewards = Mapping[str, tuple[float, float]]
 
 
 class Unity(StrEnum):
-    """How far the people who judged a pair were of one mind."""
+    """How far the people who judged a pair agree."""
 
     ONE_VOTE = "one_vote"
     """Only one person judged it."""
@@ -37,18 +37,18 @@ class Unity(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule that failed on some of the responses: there its fallback stood in."""
+    """A rule that failed on some responses; those got its fallback score."""
 
     rule: str
     count: int
     of: int
     message: str
-    """The one that came most often."""
+    """The most frequent one."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A pair that people decided, and what the reward says of it."""
+    """A pair that people decided, with its rewards."""
 
     pair: Pair
     choice: Which

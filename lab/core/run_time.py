@@ -1,4 +1,4 @@
-"""How long a run will take, from parts that were measured on this machine, and how far off that may be. Pure arithmetic, in seconds.
+"""Estimates how long a run will take, from parts measured on this machine, and the error of that estimate. Pure arithmetic, in seconds.
 
 Not here: how the parts are measured (``lab/training/measure/time_probe.py``).
 """

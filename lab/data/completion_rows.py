@@ -31,7 +31,7 @@ def demonstration(row: Mapping[str, Any], column: str) -> Row:
 
 
 def demonstrations(row: Mapping[str, Any], column: str) -> list[Row]:
-    """The same, once for each answer where the column is a list of them."""
+    """One demonstration for each answer where the column is a list of answers."""
     answers = answers_of(row.get(column))
     return [demonstration({**row, column: answer}, column) for answer in answers or [row.get(column)]]
 

@@ -32,12 +32,12 @@ LONGEST_SOURCE = 400
 
 
 class Known(StrEnum):
-    """What the chosen one of a file of preferences is taken for."""
+    """How the chosen response of a file of preferences is used."""
 
     RESPONSES = "responses"
-    """Nothing: the two are just two responses."""
+    """Not at all: both are just responses."""
     GOLD = "gold"
-    """The right answer, by which annotators are measured."""
+    """As the right answer, by which annotators are measured."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class PairFinder:
         return FoundPairs(shaped.form, pairs, report, tuple(votes), passed_over, shaped.notes)
 
     def _seen(self, line: int, pair: Pair, row: Mapping[str, Any]) -> LeftOut | None:
-        """Why a pair is not taken: it is there already, or its id is another's."""
+        """Why a pair is left out: it occurred before, or another pair has its id."""
         theirs = next((name for column in IDS if (name := text(row.get(column)).strip())), "")
         if pair.id in self.lines:
             return LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))

@@ -1,4 +1,4 @@
-"""The prompts that a sampling job asks: those given, or some of a dataset. What a run trains on is ``datasets.py``."""
+"""The prompts of a sampling job: those given, or some of a dataset. A run's training rows come from ``datasets.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which known form a file's columns have, and which of its columns stand for the lab's. What is made of the rows is ``forms.py``'s."""
+"""Recognises which known form a file has, and which of its columns correspond to the lab's. ``forms.py`` converts the rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.data.written_turns import written_turns
 Row = dict[str, Any]
 
 LOOKED_AT = 50
-"""So many rows are looked at where the columns alone do not tell."""
+"""How many rows are examined where the columns alone do not decide."""
 
 
 class Form(StrEnum):

@@ -1,4 +1,4 @@
-"""Why a file cannot be used as it was meant, with the mend: the true reason, the line to type, or the place that reads it."""
+"""Errors for files that cannot be used as intended: the reason, and the line to type or the place in the lab that reads such a file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Puts every row of a file through a form's reading, and keeps the report: what was left out, passed over and assumed.
+"""Converts every row of a file to the lab's form, and collects the report: rows left out, columns passed over, assumptions made.
 
-Which form it is, is ``recognition.py``'s; what is read of a row, ``forms.py``'s and ``preference_forms.py``'s.
+``recognition.py`` decides which form a file has; ``forms.py`` and ``preference_forms.py`` convert one row.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def shape_rows(rows: Rows, match: Recognised, shape: Callable[[Row], list[Row]],
 
 
 def _observe(row: Row, match: Recognised, counts: Counter[str]) -> None:
-    """Count what was assumed of a row: messages that were written as text, tools that speak as the user, scores that say nothing."""
+    """Count the assumptions about a row: messages written as text, tool messages read as the user's, scores that contradict the choice."""
     seen = set()
     for theirs in match.names.values():
         value = row.get(theirs)
@@ -96,7 +96,7 @@ def _observe(row: Row, match: Recognised, counts: Counter[str]) -> None:
 
 
 def passed_over(rows: Rows, match: Recognised) -> tuple[str, ...]:
-    """The columns that are not read. Of those that a form of whole messages does not need, too."""
+    """The columns that are not read, with those that a form of whole messages ignores."""
     unread = (
         {"context", "passage", "input", "history"} - set(match.names.values())
         if match.form in WITHOUT_CONTEXT

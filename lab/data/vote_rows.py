@@ -1,4 +1,4 @@
-"""Votes that a file records: two responses and which one somebody chose, as ``prompt, first, second`` with the vote.
+"""Reads files of votes: two responses and which one somebody chose, as ``prompt, first, second`` with the vote.
 
 | file | responses | vote |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""The ready-made rules as they are run on what models wrote: the table of ``lab.rules``, those that parse or compute in workers.
+"""The ready-made rules as they run on models' completions: the table of ``lab.rules``, with rules that parse or compute moved into workers.
 
 This is the table that training, the rule bench and the command line take their rules from. The worker that parses for rules also reads
 TOML that somebody sent: parsing it can take minutes or exhaust a process (long dotted keys, deep nesting).
