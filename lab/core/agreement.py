@@ -131,9 +131,9 @@ def gold_accuracy(choices: Votes, gold: Mapping[str, Choice], annotator: str) ->
 FASTEST_READER = 100.0
 """Characters a second. Fluent readers of English skim at about half of that, of Chinese at a third."""
 LEAST_TIME, MOST_TIME = 0.4, 3.0
-"""Seconds: nobody sees and answers faster than the first; whoever takes the second may have known the texts."""
+"""Seconds: no one can see and answer faster than the first; an answer within the second may rest on knowing the texts."""
 
 
 def too_fast(seconds: float, characters: int) -> bool:
-    """Whether nobody can have read so many characters (of both responses) in that time. A hint, no proof."""
+    """Whether the time is too short to read so many characters (of both responses). A hint, not a proof."""
     return seconds < min(max(characters / FASTEST_READER, LEAST_TIME), MOST_TIME)

@@ -1,4 +1,4 @@
-"""The algorithms, one descriptor each: what everybody asks of an algorithm, so that nobody compares its name.
+"""The algorithms, one descriptor each. Other modules read its properties instead of comparing an algorithm's name.
 
 What depends on the *settings* of a run (does this GRPO run need a reference?) is a property of its recipe. What follows from the
 algorithm alone stands here: the form of its data, the head of its model, what it writes and measures, its charts. The update

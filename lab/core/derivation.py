@@ -165,7 +165,7 @@ def _majority(votes: Sequence[Judgement], judged: bool, rule: Derivation) -> Cho
 
 
 def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
-    """The edit made most often and its first maker by name; (None, None) where nobody edited."""
+    """The edit made most often and its first maker by name; (None, None) without an edit."""
     edits = [(vote.edited, vote.annotator) for vote in behind if vote.edited is not None]
     if not edits:
         return None, None

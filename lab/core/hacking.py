@@ -96,7 +96,7 @@ def pick_samples(
 ) -> list[dict[str, Any]]:
     """Completions of these groups to read: wrong ones first, then those that the rule scored best; one a group while there are groups.
 
-    ``is_right(line, text)`` is None where nobody knows. Each is ``{"step", "group", "index", "prompt", "text", "reward"}``.
+    ``is_right(line, text)`` is None where that is unknown. Each is ``{"step", "group", "index", "prompt", "text", "reward"}``.
     """
 
     def worth(line: Line, completion: Line) -> tuple[bool, float, float]:

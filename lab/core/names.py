@@ -21,7 +21,7 @@ STACKED = 2
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0x180B, 0x1810)}
 """Letters and marks by their category that show nothing; the variation selectors are refused beside them."""
 TOGETHER = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
-"""Scripts that people mix in one name, and that nobody takes for each other."""
+"""Scripts that people mix in one name, and that do not look alike."""
 
 CYRILLIC = "аa вb еe ёe ѐe ѕs іl їl јj кk мm нh оo рp ԛq сc тt уy ѵv ԝw хx һh ԁd ӏl"
 GREEK = "αa βb εe ζz ηh ιl κk μm νn οo ρp τt υy χx ϲc"  # as their capitals look

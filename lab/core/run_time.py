@@ -13,7 +13,7 @@ from lab.core.recipes import Recipe
 FACTOR_MEASURED, FACTOR_SCALED = 1.5, 2.5
 """The true time lies within this factor either way: of steps that were measured whole, and of a part that was scaled up."""
 MID_RUN_SAMPLES = 256
-"""Held-out samples of a measurement in mid-run at most (``lab/training/task.py``)."""
+"""The most held-out samples that one measurement during training takes (``lab/training/task.py``)."""
 
 
 class RunTime(BaseModel):

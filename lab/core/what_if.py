@@ -140,7 +140,7 @@ def what_if(
 
 def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
     """What the changes come to: means, kept and no-spread shares before and after, how many completions changed sides, and how many
-    were not run for want of time."""
+    were not run because the time was over."""
     completions = [completion for change in changes for completion in change.completions]
     count = len(completions) or 1
 

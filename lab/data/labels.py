@@ -118,9 +118,9 @@ def _pairs(group: list[Marked], *, graded: bool) -> list[tuple[Marked, Marked]]:
         best = max(group, key=lambda marked: marked[2])
         pairs = [(best, marked) for marked in group if marked[2] < best[2]]
     else:
-        goods, bads = ([marked for marked in group if bool(marked[2]) is good] for good in (True, False))
-        count = max(len(goods), len(bads)) if goods and bads else 0
-        pairs = [(goods[place % len(goods)], bads[place % len(bads)]) for place in range(count)]
+        good, bad = ([marked for marked in group if bool(marked[2]) is wanted] for wanted in (True, False))
+        count = max(len(good), len(bad)) if good and bad else 0
+        pairs = [(good[place % len(good)], bad[place % len(bad)]) for place in range(count)]
     return [(better, worse) for better, worse in pairs if _text(better) != _text(worse)]
 
 

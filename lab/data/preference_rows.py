@@ -1,7 +1,7 @@
 """Preferences in one row: the prompt up to the user's last word, one answer on either side, or lists of good and bad answers.
 
 Rows come with ``prompt, chosen, rejected`` whatever their file called them (``forms.py``); a row without ``prompt`` has it within
-its sides. What people judge in the lab is no file: that is ``lab/core/preferences.py``.
+its sides. Pairs that people judge in the lab are defined in ``lab/core/preferences.py``.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
 
 
 def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted | None]]:
-    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None where nobody has voted yet.
+    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None without a vote yet.
 
     Raises NotUsable where the row has no two responses, or a vote that cannot be read.
     The texts are as the file has them; whole conversations still hold their prompt.

@@ -42,7 +42,7 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     r"""1 where the final answer equals the known one as mathematics: ``\frac{1}{2}``, 0.5 and 1/2; ``\{1, 2\}`` and ``\{2, 1\}``.
 
     Decimals are compared to six places. Raises ValueError where no answer is known or it cannot be read, and what math-verify
-    raises, also for want of time; a completion in which nothing can be read scores 0.
+    raises, also when it takes too long; a completion in which nothing can be read scores 0.
     """
     math_verify = library()
     if answer is None or not answer.strip():
@@ -58,7 +58,7 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
 
 
 def formulas_equal(first: str, second: str) -> bool:
-    """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError for want of time."""
+    """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError where it takes too long."""
     math_verify = library()
     read = [_expressions(f"${formula}$") for formula in (first, second)]
     for formula, expressions in zip((first, second), read, strict=True):

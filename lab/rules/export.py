@@ -99,7 +99,7 @@ def _score(rule, low: float, high: float, fallback: float, *row) -> float:
 
 
 def _written(source: str):
-    """A written rule: its source runs afresh for each completion, so that none can tell what came before it."""
+    """A written rule: its source runs again for each completion, so that no completion depends on earlier ones."""
     code = compile(source, "<rule>", "exec")
 
     def rule(prompt, completion, answer):

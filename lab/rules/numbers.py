@@ -49,7 +49,7 @@ class Linear(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Lower case, with mathematical and full-width signs as their ASCII kin. A full-width comma becomes a semicolon:
+    """Lower case, with mathematical and full-width signs as their ASCII equivalents. A full-width comma becomes a semicolon:
     it never stands inside a number."""
     return (text if text.isascii() else text.translate(_ASCII)).lower()
 
@@ -129,20 +129,6 @@ def expression(side: Sequence[str]) -> Linear:
     if reader.at != len(side):
         raise Unreadable(side[reader.at])
     return value
-
-
-def exact(text: str) -> Number | None:
-    """The value of a whole text such as ``15/3``, ``$1,234`` or ``x = 5``; None where it is not one number."""
-    parts = tokens(plain(text[-4 * LONGEST_EXPRESSION :]))
-    if "=" in parts:
-        parts = parts[len(parts) - parts[::-1].index("=") :]
-    while parts and parts[-1] in ("%", ".", ";"):
-        parts.pop()
-    try:
-        value = expression(parts)
-    except Unreadable:
-        return None
-    return None if value.letter else value.constant
 
 
 def _atom(token: str) -> Linear:

@@ -1,6 +1,6 @@
 """What runs inside the process that reads a file which somebody brought: it hardens itself, reads one file, writes JSON lines, and ends.
 
-Started by ``files.py`` as a program, never imported by the lab. What the file's columns mean is ``lab/data``'s affair. It has a limit of
+Started by ``files.py`` as a program, never imported by the lab. ``lab/data`` interprets the file's columns. It has a limit of
 memory where the system has one, and everywhere a budget: rows, columns, and characters of text that the file unpacks to.
 
 One request on standard input: ``{"task": "pairs" | "records" | "shape", "path", "most_bytes", "budget": {"rows", "columns", "characters"},
