@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.core.recipes import RECIPES, Recipe
+from lab.core.recipes import (
+    DpoRecipe,
+    GrpoRecipe,
+    PpoRecipe,
+    PretrainRecipe,
+    Recipe,
+    RmRecipe,
+    SftRecipe,
+)
 
 
 class DataForm(StrEnum):
@@ -72,6 +80,7 @@ class Algorithm:
     """One algorithm. A seventh is one more value of ``ALGORITHMS`` (docs/how-to/add-an-algorithm.md)."""
 
     name: str
+    recipe: type[Recipe]
     data: DataForm
     charts: tuple[str, ...]
     """Metrics that get a chart, those that answer "does it learn" first; others follow by themselves."""
@@ -84,11 +93,9 @@ class Algorithm:
     needs_reward_model: bool = False
     """Whether a reward model is usually trained first; its stage is then a part of the chain."""
     has_critic: bool = False
-
-    @property
-    def recipe(self) -> type[Recipe]:
-        """The model of its recipes."""
-        return RECIPES[self.name]
+    followed_by: str = ""
+    """The algorithm that usually trains its model next, on problems with known answers. A reward model is not trained further: PPO is
+    trained with it."""
 
     @property
     def writes_text(self) -> bool:
@@ -111,15 +118,25 @@ ALGORITHMS: dict[str, Algorithm] = {
     for algorithm in (
         Algorithm(
             "pretrain",
+            PretrainRecipe,
             DataForm.TEXTS,
             TEXT_CHARTS,
             divergence=Divergence.CROSS_ENTROPY,
             starts_from_model=False,
+            followed_by="sft",
         ),
-        Algorithm("sft", DataForm.DEMONSTRATIONS, TEXT_CHARTS, divergence=Divergence.CROSS_ENTROPY),
-        Algorithm("rm", DataForm.PREFERENCES, PAIR_CHARTS, head=Head.SCORE),
+        Algorithm(
+            "sft",
+            SftRecipe,
+            DataForm.DEMONSTRATIONS,
+            TEXT_CHARTS,
+            divergence=Divergence.CROSS_ENTROPY,
+            followed_by="grpo",
+        ),
+        Algorithm("rm", RmRecipe, DataForm.PREFERENCES, PAIR_CHARTS, head=Head.SCORE),
         Algorithm(
             "ppo",
+            PpoRecipe,
             DataForm.PROMPTS,
             (
                 *("reward", "pass_at_1", "agreement", "explained_variance", "value_loss", "kl", "clip_ratio"),
@@ -129,10 +146,19 @@ ALGORITHMS: dict[str, Algorithm] = {
             writes_groups=True,
             needs_reward_model=True,
             has_critic=True,
+            followed_by="ppo",
         ),
-        Algorithm("dpo", DataForm.PREFERENCES, PAIR_CHARTS, divergence=Divergence.LOG_RATIO),
+        Algorithm(
+            "dpo",
+            DpoRecipe,
+            DataForm.PREFERENCES,
+            PAIR_CHARTS,
+            divergence=Divergence.LOG_RATIO,
+            followed_by="grpo",
+        ),
         Algorithm(
             "grpo",
+            GrpoRecipe,
             DataForm.PROMPTS,
             (
                 *("reward", "pass_at_1", "agreement", "kept_share", "no_spread_share", "reward_std", "kl"),
@@ -140,6 +166,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ),
             divergence=Divergence.KL,
             writes_groups=True,
+            followed_by="grpo",
         ),
     )
 }

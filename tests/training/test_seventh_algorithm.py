@@ -44,7 +44,7 @@ WORDS = {
 def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """The steps of the document, in its order; the recipe in the preset."""
     monkeypatch.setitem(RECIPES, "simpo", simpo.SimpoRecipe)
-    descriptor = Algorithm("simpo", DataForm.PREFERENCES, ("pass_at_1", "accuracy", "margin"))
+    descriptor = Algorithm("simpo", simpo.SimpoRecipe, DataForm.PREFERENCES, ("pass_at_1", "accuracy", "margin"))
     monkeypatch.setitem(ALGORITHMS, "simpo", descriptor)
     monkeypatch.setitem(sys.modules, "lab.training.algorithms.simpo", simpo)
     for language, words in WORDS.items():

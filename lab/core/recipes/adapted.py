@@ -107,6 +107,10 @@ class RowsRecipe(AdaptedRecipe):
         le=131_072,
     )
 
+    @property
+    def row_limit(self) -> int:
+        return self.max_length
+
     @model_validator(mode="after")
     def _rows_have_room(self) -> RowsRecipe:
         if 0 < self.max_length < SHORTEST:

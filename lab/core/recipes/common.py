@@ -232,6 +232,11 @@ class Recipe(Strict):
         return None
 
     @property
+    def rules_factor(self) -> float:
+        """What the rules' weighted sum counts for in the reward."""
+        return 1.0
+
+    @property
     def updates_per_rollout(self) -> int:
         """Optimiser steps on the same completions; 1 where nothing is sampled."""
         return 1
@@ -260,6 +265,16 @@ class Recipe(Strict):
     def moves_system_text(self) -> bool:
         """Whether a system message is put before the first question."""
         return False
+
+    @property
+    def row_limit(self) -> int:
+        """Tokens after which a row is cut; 0 where the data decides, and where there are no rows but prompts."""
+        return 0
+
+    @property
+    def kl_limit(self) -> float:
+        """The KL above which the run is ended, in nats a token; 0 where it has no such limit."""
+        return 0.0
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
@@ -114,7 +115,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
 
 
 def algorithm_file(name: str) -> ModuleType:
-    """The algorithm's file, by its name."""
+    """An algorithm's file, ``algorithms/<name>.py``."""
     return import_module(f"lab.training.algorithms.{name}")
 
 
@@ -124,7 +125,7 @@ def _before(task: Any) -> Any:
 
     folder, recipe = task.folder, task.recipe
     known = read_json(folder.path / "before.json") if folder.last_checkpoint() else None
-    if recipe.algorithm == "pretrain":
+    if not algorithm_of(recipe).starts_from_model:
         return known
     if known is None or task.dataset.watched:
         task.reporter.enter_stage("measuring_before")

@@ -12,8 +12,6 @@ import socket
 import threading
 from pathlib import Path
 
-from lab.core.algorithms import ALGORITHMS
-
 LONGEST = 65_536
 """Bytes of a message."""
 FILES = 2
@@ -51,6 +49,7 @@ def _listen(channel: int, told: list[Path]) -> None:
 
 def _load() -> None:
     """What every run needs, whatever its algorithm."""
+    from lab.core.algorithms import ALGORITHMS
     from lab.training.worker import preflight  # noqa: F401
     from lab.training.worker.main import algorithm_file, quiet
 
