@@ -66,8 +66,8 @@ def as_json(found: Estimate) -> dict[str, object]:
     mend, together = found.mend, found.together
     return {
         "peak_bytes": found.cost.peak,
-        "stage": found.cost.peak_stage.stage.value,
-        "parts": {part.value: size for part, size in found.cost.peak_stage.parts.items()},
+        "stage": found.cost.dearest.stage.value,
+        "parts": {part.value: size for part, size in found.cost.dearest.parts.items()},
         "stages": {
             one.stage.value: {part.value: size for part, size in one.parts.items()} for one in found.cost.stages
         },

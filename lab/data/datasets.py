@@ -15,7 +15,8 @@ from typing import Any
 
 from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe
-from lab.data.columns import parse_file, with_columns
+from lab.data.columns import with_columns
+from lab.data.file_names import parse_file
 from lab.data.forms import shape_completions, shape_prompts
 from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.heldout_preferences import MOST_WATCHED, set_apart

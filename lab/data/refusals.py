@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from lab.data.columns import guess_columns, typed
+from lab.data.columns import guess_columns
+from lab.data.file_names import typed
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recognition import COLUMNS, Form, Recognised, recognise
 from lab.data.rows import Rows

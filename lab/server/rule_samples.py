@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from lab.core.recipes import EQUATIONS
-from lab.data.columns import parse_file
 from lab.data.datasets import rows_of_file
+from lab.data.file_names import parse_file
 from lab.data.forms import COMPLETION_FORMS, detect_form, shape_completions
 from lab.data.preference_forms import as_preferences
 from lab.data.recognition import Form

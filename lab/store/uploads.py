@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from lab.data.columns import guess_columns, typed
+from lab.data.columns import guess_columns
+from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
 from lab.data.notes import Note
 from lab.data.rows import SUFFIXES

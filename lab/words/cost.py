@@ -45,10 +45,10 @@ def spell(seconds: float, language: str) -> str:
 
 def parts(found: Estimate, language: str) -> str:
     """The dearest parts of the peak, and the stage that has it."""
-    peak = found.cost.peak_stage
-    ordered = sorted(peak.parts.items(), key=lambda item: -item[1])
+    dearest = found.cost.dearest
+    ordered = sorted(dearest.parts.items(), key=lambda item: -item[1])
     shown = [f"{part_name(part, language)} {size_text(size)}" for part, size in ordered[:SHOWN]]
-    stage = say(f"estimate.stage_{peak.stage.value}", language)
+    stage = say(f"estimate.stage_{dearest.stage.value}", language)
     return say("estimate.mostly", language, stage=stage, parts=say("estimate.list", language).join(shown))
 
 

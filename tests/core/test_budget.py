@@ -28,7 +28,7 @@ def an_estimate(free: int, *alternatives: Alternative) -> Estimate:
 
 def test_the_dearest_stage_is_the_peak_and_libraries_come_on_top():
     found = an_estimate(900)
-    assert found.cost.peak_stage.stage is Stage.UPDATE
+    assert found.cost.dearest.stage is Stage.UPDATE
     assert (found.cost.peak, found.need, found.fits) == (400, 900, True)
     assert not an_estimate(899).fits
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.core.recipes import parse
-from lab.data.columns import parse_file, typed
 from lab.data.datasets import load, rows_of_file
+from lab.data.file_names import parse_file, typed
 from lab.errors import DatasetError
 
 
