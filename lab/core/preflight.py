@@ -164,15 +164,8 @@ def _of_people(people: People | None) -> list[Sentence]:
     if people is None:
         return []
     notes = [
-        Sentence(
-            "people_rule_fails",
-            {
-                "rule": failure.rule,
-                "percent": max(1, _percent(failure.count / failure.of)),
-                "message": failure.message,
-            },
-        )
-        for failure in people.failures
+        Sentence("people_rule_fails", {"rule": rule, "percent": max(1, _percent(share.share)), "message": message})
+        for rule, share, message in people.failures
     ]
     pairs = people.agree.of
     if people.ties > pairs / 2:

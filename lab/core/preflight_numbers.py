@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from lab.core.groups import NO_SPREAD, make_group
-from lab.core.reward_agreement import Failure
 from lab.core.rules import Score
 from lab.core.shares import Share
 
@@ -55,13 +54,16 @@ class People:
     agree: Share
     """Ranked as people did; a tie counts half."""
     ties: int
-    failures: tuple[Failure, ...] = ()
-    """Rules that failed on some of the responses."""
+    failures: tuple[tuple[str, Share, str], ...] = ()
+    """Rules that failed on some of the responses: the name, the share of responses, the most frequent message."""
 
     def as_json(self) -> dict[str, Any]:
         """``{"agree", "low", "high", "pairs", "ties", "failures"}``."""
         low, high = self.agree.interval
-        failures = [asdict(failure) for failure in self.failures]
+        failures = [
+            {"rule": rule, "count": share.count, "of": share.of, "message": message}
+            for rule, share, message in self.failures
+        ]
         counts = {"pairs": self.agree.of, "ties": self.ties}
         return {"agree": self.agree.share, "low": low, "high": high, **counts, "failures": failures}
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from lab.core import preflight
 from lab.core.preflight import PreflightReport, Verdict, report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
-from lab.core.reward_agreement import Failure
 from lab.core.rules import Score
 from lab.core.shares import Share
 from lab.words import table
@@ -146,7 +145,7 @@ def test_agreement_with_people() -> None:
 
 
 def test_rules_that_cannot_tell_what_people_judged_are_not_said_to_differ_from_them() -> None:
-    failed = (Failure("equals_answer", 11, 12, "no answer"),)
+    failed = (("equals_answer", Share(11, 12), "no answer"),)
     notes = look([[0.0, 1.0]] * 4, people=People(Share(3, 6), 6, failed)).notes
     assert [(note.key, note.params) for note in notes if note.key.startswith("people")] == [
         ("people_rule_fails", {"rule": "equals_answer", "percent": 92, "message": "no answer"}),

@@ -21,6 +21,7 @@ from lab.core.preflight import report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.recipes import PpoRecipe, SampledRecipe
 from lab.core.rules import Reward, Score
+from lab.core.shares import Share
 from lab.data import datasets
 from lab.data.prompts import as_asked, as_prompt
 from lab.sandbox.rewards import Weighed, reward_batch
@@ -137,7 +138,8 @@ def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
         found = rules_agree(store, collection, rules)
     finally:
         store.close()
-    return People(found.agreement.agree, found.agreement.ties, tuple(found.failures))
+    failures = tuple((one.rule, Share(one.count, one.of), one.message) for one in found.failures)
+    return People(found.agreement.agree, found.agreement.ties, failures)
 
 
 def _with_reward_model(recipe: PpoRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:

@@ -49,10 +49,8 @@ def _listen(channel: int, told: list[Path]) -> None:
 
 def _load() -> None:
     """What every run needs, whatever its algorithm."""
-    from lab.core.algorithms import ALGORITHMS
     from lab.training.worker import preflight  # noqa: F401
     from lab.training.worker.main import algorithm_file, quiet
 
     quiet()
-    for name in ALGORITHMS:
-        algorithm_file(name)
+    algorithm_file("grpo")

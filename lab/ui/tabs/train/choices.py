@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.annotation.collections import Annotation
-from lab.core.algorithms import ALGORITHMS
 from lab.core.recipes import Recipe
-from lab.data.datasets import VERSION
+from lab.data.datasets import ON_PAIRS, VERSION
 from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
 from lab.store.runs import Run, RunState, Store
@@ -51,9 +50,9 @@ class StartChoices:
         found = {"equations": "equations"}
         recipes: list[Recipe] = [preset.recipe for preset in self._presets.by_name.values()]
         found |= {recipe.dataset: recipe.dataset for recipe in recipes if recipe.algorithm == algorithm}
-        if ALGORITHMS[algorithm].trains_on_pairs or ALGORITHMS[algorithm].needs_reward_model:
+        if algorithm in (*ON_PAIRS, "ppo"):
             found |= {value: label for label, value in self._versions(language)}
-        if ALGORITHMS[algorithm].trains_on_pairs:
+        if algorithm in ON_PAIRS:
             groups = [run for run in runs if run.algorithm in WITH_GROUPS and run.state.ended]
             found |= {
                 GROUPS + run.id: say("train.data_groups", language, name=f"{run.name} · {run.id}") for run in groups
