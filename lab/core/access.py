@@ -39,7 +39,7 @@ class User:
     session: str = ""
     """Tells two browsers of one user apart; for limits, not for rights."""
     id: str = ""
-    """For storing what they did by: nobody else ever has it."""
+    """The key under which their work is stored; no two people ever have the same."""
     guest: bool = False
     """Came in without a password, under a name of their own choice."""
 

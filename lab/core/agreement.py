@@ -29,7 +29,7 @@ class WhyUndefined(StrEnum):
     NO_OVERLAP = "no_overlap"
     """No pair has been judged by two people."""
     ONE_CATEGORY = "one_category"
-    """All say the same of every pair: nobody can tell agreement from habit."""
+    """All votes are the same choice, so that agreement cannot be told from chance."""
     NONE_CHOSEN = "none_chosen"
     """No judgement chose a response."""
     NO_GOLD = "no_gold"
@@ -38,7 +38,7 @@ class WhyUndefined(StrEnum):
 
 @dataclass(frozen=True)
 class Measure:
-    """A number, or the reason why there is none, and how many pairs (or judgements, for rates) it rests on."""
+    """A number, or the reason why there is none, and the count of pairs (for rates: judgements) it is computed from."""
 
     value: float | None
     count: int
@@ -47,32 +47,32 @@ class Measure:
 
 def votes(judgements: Iterable[Judgement]) -> dict[str, dict[str, Choice]]:
     """The choices by pair and annotator, without skips; of two by the same annotator on a pair the later one counts."""
-    found: dict[str, dict[str, Choice]] = {}
+    choices: dict[str, dict[str, Choice]] = {}
     for judgement in judgements:
-        of_pair = found.setdefault(judgement.pair_id, {})
+        of_pair = choices.setdefault(judgement.pair_id, {})
         of_pair.pop(judgement.annotator, None)
         if judgement.choice is not Choice.SKIP:
             of_pair[judgement.annotator] = judgement.choice
-    return found
+    return choices
 
 
-def shared(found: Votes) -> dict[str, Mapping[str, Choice]]:
-    """The pairs that at least two people have judged: only these say anything of agreement."""
-    return {pair_id: of_pair for pair_id, of_pair in found.items() if len(of_pair) > 1}
+def shared(choices: Votes) -> dict[str, Mapping[str, Choice]]:
+    """The pairs that at least two people judged; agreement is computed from these alone."""
+    return {pair_id: of_pair for pair_id, of_pair in choices.items() if len(of_pair) > 1}
 
 
-def raw_agreement(found: Votes) -> Measure:
+def raw_agreement(choices: Votes) -> Measure:
     """Of two people who judged the same pair, how often they said the same: every two on every pair count alike."""
-    pairs = shared(found)
+    pairs = shared(choices)
     twos = [one is other for of_pair in pairs.values() for one, other in combinations(of_pair.values(), 2)]
     if not twos:
         return Measure(None, 0, WhyUndefined.NO_OVERLAP)
     return Measure(sum(twos) / len(twos), len(pairs))
 
 
-def cohens_kappa(found: Votes, one: str, other: str) -> Measure:
+def cohens_kappa(choices: Votes, one: str, other: str) -> Measure:
     """κ of two annotators, over the pairs that both have judged."""
-    both = [(of_pair[one], of_pair[other]) for of_pair in found.values() if one in of_pair and other in of_pair]
+    both = [(of_pair[one], of_pair[other]) for of_pair in choices.values() if one in of_pair and other in of_pair]
     if not both:
         return Measure(None, 0, WhyUndefined.NO_OVERLAP)
     of_one, of_other = Counter(first for first, _ in both), Counter(second for _, second in both)
@@ -84,7 +84,7 @@ def cohens_kappa(found: Votes, one: str, other: str) -> Measure:
     return Measure((observed - expected) / (1 - expected), len(both))
 
 
-def krippendorffs_alpha(found: Votes) -> Measure:
+def krippendorffs_alpha(choices: Votes) -> Measure:
     """α of any number of annotators, each of whom may have judged any of the pairs; nominal: the four choices have no order.
 
     A unit (pair) with m ≥ 2 votes adds its ordered couples of votes to the coincidences, each with weight 1 / (m − 1)::
@@ -93,7 +93,7 @@ def krippendorffs_alpha(found: Votes) -> Measure:
         D_o = Σ_units (couples that differ) / (m − 1) / n
         D_e = Σ_{c ≠ k} n_c n_k / (n (n − 1))
     """
-    units = [Counter(of_pair.values()) for of_pair in shared(found).values()]
+    units = [Counter(of_pair.values()) for of_pair in shared(choices).values()]
     if not units:
         return Measure(None, 0, WhyUndefined.NO_OVERLAP)
     totals: Counter[Choice] = sum(units, Counter())
@@ -118,10 +118,10 @@ def left_rate(judgements: Iterable[Judgement]) -> Measure:
     return Measure(sum(place is Place.LEFT for place in places) / len(places), len(places))
 
 
-def gold_accuracy(found: Votes, gold: Mapping[str, Choice], annotator: str) -> Measure:
+def gold_accuracy(choices: Votes, gold: Mapping[str, Choice], annotator: str) -> Measure:
     """How often an annotator said of the gold pairs what is known of them."""
     right = [
-        found[pair_id][annotator] is known for pair_id, known in gold.items() if annotator in found.get(pair_id, {})
+        choices[pair_id][annotator] is known for pair_id, known in gold.items() if annotator in choices.get(pair_id, {})
     ]
     if not right:
         return Measure(None, 0, WhyUndefined.NO_GOLD)
@@ -131,9 +131,9 @@ def gold_accuracy(found: Votes, gold: Mapping[str, Choice], annotator: str) -> M
 FASTEST_READER = 100.0
 """Characters a second. Fluent readers of English skim at about half of that, of Chinese at a third."""
 LEAST_TIME, MOST_TIME = 0.4, 3.0
-"""Seconds: nobody sees and answers faster than the first; whoever takes the second may have known the texts."""
+"""Seconds: no one can see and answer faster than the first; an answer within the second may rest on knowing the texts."""
 
 
 def too_fast(seconds: float, characters: int) -> bool:
-    """Whether nobody can have read so many characters (of both responses) in that time. A hint, no proof."""
+    """Whether the time is too short to read so many characters (of both responses). A hint, not a proof."""
     return seconds < min(max(characters / FASTEST_READER, LEAST_TIME), MOST_TIME)

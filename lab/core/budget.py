@@ -1,4 +1,4 @@
-"""What a run will cost in memory: by part and by stage, against what is free, and which setting would lower it most.
+"""A run's memory by part and by stage, compared with the free memory, and the settings that would lower it most.
 
 Pure arithmetic on figures that were measured elsewhere: ``lab/training/measure/memory.py`` runs the real modules on the ``meta``
 device, ``lab/runs/estimate.py`` asks for it. Bytes everywhere.
@@ -12,17 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.core.recipes import (
-    AdaptedRecipe,
-    Critic,
-    DpoRecipe,
-    PpoRecipe,
-    PretrainRecipe,
-    Recipe,
-    RmRecipe,
-    SampledRecipe,
-    SftRecipe,
-)
+from lab.core.recipes import Critic, Recipe
 
 
 class MemoryPart(StrEnum):
@@ -45,7 +35,7 @@ class MemoryPart(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a run does, one after the other; the dearest one is its peak."""
+    """What a run does, one after the other; the one that needs most memory is the peak."""
 
     LOADING = "loading"
     MEASURING = "measuring"
@@ -60,7 +50,7 @@ class Frozen(BaseModel):
 
 
 class StageCost(Frozen):
-    """The dearest moment of a stage, by part."""
+    """The moment of a stage that needs most memory, by part."""
 
     stage: Stage
     parts: dict[MemoryPart, int]
@@ -98,6 +88,7 @@ class Cost(Frozen):
 
     @property
     def dearest(self) -> StageCost:
+        """The stage that needs most memory."""
         return max(self.stages, key=lambda stage: stage.total)
 
     @property
@@ -122,7 +113,7 @@ class Alternative(Frozen):
 
 
 class Estimate(Frozen):
-    """What it will cost, whether that fits, and what would help."""
+    """The memory a run needs, whether it fits, and which changes would help."""
 
     cost: Cost
     memory: Memory
@@ -154,33 +145,31 @@ class Estimate(Frozen):
 
 def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:
     """Changes to try, one step each, that lower a recipe's memory: 4 bits, LoRA, checkpointing, critic, micro-batch, batch, lengths."""
-    found: list[dict[str, Any]] = []
-    if isinstance(recipe, AdaptedRecipe):
+    settings = dict(recipe)
+    batch = recipe.rows_per_step
+    changes: list[dict[str, Any]] = []
+    if "training" in settings:
         if recipe.trains_all_weights:
-            found.append({"training": "lora"})
+            changes.append({"training": "lora"})
         elif not recipe.four_bit_base:
-            found.append({"load_in_4bit": True})
+            changes.append({"load_in_4bit": True})
         if not recipe.recomputes_activations:
-            found.append({"gradient_checkpointing": True})
-    if isinstance(recipe, PpoRecipe) and recipe.critic is Critic.OWN:
-        found.append({"critic": "trunk"})
-    if isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe | SampledRecipe):
-        size = min(recipe.micro_batch_size, recipe.batch_size)
-        if size > 1:
-            found.append({"micro_batch_size": max(1, size // 4)})
-    if isinstance(recipe, SampledRecipe):
-        if recipe.batch_size >= 2 * recipe.group_size:
-            found.append({"batch_size": recipe.batch_size // recipe.group_size // 2 * recipe.group_size})
-        if recipe.max_completion_length >= 32:
-            found.append({"max_completion_length": recipe.max_completion_length // 2})
-    elif isinstance(recipe, SftRecipe | RmRecipe | DpoRecipe):
-        if lengths.whole >= 32:
-            found.append({"max_length": min(recipe.max_length or lengths.whole, lengths.whole) // 2})
-    elif isinstance(recipe, PretrainRecipe) and recipe.batch_size > 1:
-        found.append({"batch_size": max(1, recipe.batch_size // 4)})
+            changes.append({"gradient_checkpointing": True})
+    if settings.get("critic") is Critic.OWN:
+        changes.append({"critic": "trunk"})
+    if "micro_batch_size" not in settings and batch > 1:
+        changes.append({"batch_size": max(1, batch // 4)})
+    elif (size := min(settings.get("micro_batch_size", 1), batch)) > 1:
+        changes.append({"micro_batch_size": max(1, size // 4)})
+    if "group_size" in settings and batch >= 2 * (group_size := settings["group_size"]):
+        changes.append({"batch_size": batch // group_size // 2 * group_size})
+    if (longest := settings.get("max_completion_length", 0)) >= 32:
+        changes.append({"max_completion_length": longest // 2})
+    if "max_length" in settings and lengths.whole >= 32:
+        changes.append({"max_length": min(settings["max_length"] or lengths.whole, lengths.whole) // 2})
     if recipe.measure_samples >= 32:
-        found.append({"measure_samples": recipe.measure_samples // 2})
-    return found
+        changes.append({"measure_samples": recipe.measure_samples // 2})
+    return changes
 
 
 def merged(changes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""Which of two sources people prefer (two runs, two models), with an interval. Counting only: who judged what is
-``preferences.py``, and how far people agree is ``agreement.py``.
+"""Which of two sources (runs, models) people prefer, with a confidence interval. Not here: how far people agree (``agreement.py``).
 
 A pair counts once, however many judged it, because judgements of the same pair are not independent: it goes to the source that
 more of its voters chose, and is a tie where neither has more. The interval is that of ``shares.py``.
@@ -41,20 +40,18 @@ class Comparison:
         return self.other if high < 0.5 else None
 
 
-def compare(pairs: Iterable[Pair], found: Votes) -> list[Comparison]:
+def compare(pairs: Iterable[Pair], votes: Votes) -> list[Comparison]:
     """Every two sources that met in a pair that was judged, those with the most pairs first. Gold pairs do not count."""
     results: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for pair in pairs:
         first, second = pair.first.source, pair.second.source
-        of_pair = found.get(pair.id)
+        of_pair = votes.get(pair.id)
         if not of_pair or pair.gold or first is None or second is None or first == second:
             continue
         one, other = sorted((first, second))
         results[one, other][_winner(pair, of_pair)] += 1
     compared = [_comparison(one, other, wins) for (one, other), wins in results.items()]
-    return sorted(
-        compared, key=lambda found: (-(found.wins_one + found.wins_other + found.ties), found.one, found.other)
-    )
+    return sorted(compared, key=lambda row: (-(row.wins_one + row.wins_other + row.ties), row.one, row.other))
 
 
 def _winner(pair: Pair, of_pair: Mapping[str, Choice]) -> str | None:

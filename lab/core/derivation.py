@@ -1,5 +1,6 @@
-"""The preferences that judgements give by a stated rule, and the rows that they are exported as. Pure; what a rule says of itself is
-``preferences.py``, what is done with the result ``lab/annotation/versions/freeze.py``.
+"""Derives preferences from judgements by a stated rule, and the rows that preferences are exported as. Pure.
+
+The rules themselves are described in ``preferences.py``; ``lab/annotation/versions/freeze.py`` stores the result.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Derived:
     preferences: tuple[Preference, ...]
     left_out: tuple[tuple[str, WhyNotDerived], ...]
     edits: Mapping[EditFate, int] = field(default_factory=dict)
-    """How many edited responses there are of each fate; those that there are none of are missing."""
+    """How many edited responses have each fate; a fate that no response has is missing."""
     first_votes: tuple[str, ...] = ()
-    """The pairs that more people judged than were wanted, and that their first votes decided (``derive``)."""
+    """Pairs that more people judged than the rule wants, where only the first votes counted (``derive``)."""
 
     @property
     def counts(self) -> dict[WhyNotDerived, int]:
@@ -71,18 +72,18 @@ def derive(
     for pair in sorted(pairs, key=lambda pair: pair.id):
         votes = [vote for vote in of_pair.get(pair.id, {}).values() if vote.choice is not Choice.SKIP]
         decision = words.get(pair.id) if rule.use_adjudications else None
-        found = _derive_one(pair, votes, decision, rule)
+        derived = _derive_one(pair, votes, decision, rule)
         wanted = None if pair.gold is not None else overlap
-        if found in OF_DIVIDED_VOTES and (first := _first(votes, wanted, rule)) is not None:
+        if derived in OF_DIVIDED_VOTES and (first := _first(votes, wanted, rule)) is not None:
             decided = _derive_one(pair, first, decision, rule)
             if decided not in OF_DIVIDED_VOTES:
-                found, votes = decided, first
+                derived, votes = decided, first
                 first_votes.append(pair.id)
-        edits.update(_fate(vote, pair, found, rule) for vote in of_pair.get(pair.id, {}).values() if vote.edited)
-        if isinstance(found, Preference):
-            preferences.append(found)
+        edits.update(_fate(vote, pair, derived, rule) for vote in of_pair.get(pair.id, {}).values() if vote.edited)
+        if isinstance(derived, Preference):
+            preferences.append(derived)
         else:
-            left_out.append((pair.id, found))
+            left_out.append((pair.id, derived))
     return Derived(rule, tuple(preferences), tuple(left_out), dict(edits), tuple(first_votes))
 
 
@@ -106,15 +107,15 @@ def _first(votes: Sequence[Judgement], overlap: int | None, rule: Derivation) ->
     return counted[:overlap] if overlap is not None and len(counted) > overlap else None
 
 
-def _fate(vote: Judgement, pair: Pair, found: Preference | WhyNotDerived, rule: Derivation) -> EditFate:
+def _fate(vote: Judgement, pair: Pair, derived: Preference | WhyNotDerived, rule: Derivation) -> EditFate:
     """What becomes of the edit of one judgement, where ``found`` is what its pair gives."""
-    if not isinstance(found, Preference) or vote.annotator not in found.annotators:
+    if not isinstance(derived, Preference) or vote.annotator not in derived.annotators:
         return EditFate.NOT_CHOSEN
-    if pair.response(vote.choice).text.strip() == found.rejected.strip():
+    if pair.response(vote.choice).text.strip() == derived.rejected.strip():
         return EditFate.NOT_CHOSEN
     if not rule.use_edits:
         return EditFate.NOT_BY_RULE
-    return EditFate.USED if vote.edited == found.chosen else EditFate.ANOTHER
+    return EditFate.USED if vote.edited == derived.chosen else EditFate.ANOTHER
 
 
 def _derive_one(
@@ -164,7 +165,7 @@ def _majority(votes: Sequence[Judgement], judged: bool, rule: Derivation) -> Cho
 
 
 def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
-    """The edit made most often and its first maker by name; (None, None) where nobody edited."""
+    """The edit made most often and its first maker by name; (None, None) without an edit."""
     edits = [(vote.edited, vote.annotator) for vote in behind if vote.edited is not None]
     if not edits:
         return None, None

@@ -16,10 +16,10 @@ from lab.core.recipes.fields import Strict
 from lab.errors import InputError, RecipeError
 
 MOST_COMPLETIONS = 16_384
-"""Of one job: it holds the machine, and is not resumed."""
+"""In one job, which occupies the machine and cannot be resumed."""
 MOST_PROMPTS = 2_048
 PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS = 128, 60.0
-"""Of a pre-flight where nobody says how many. 128 groups put the share without spread within ±9 points, 32 within ±17 (95 %)."""
+"""Defaults of a pre-flight. 128 groups put the share without spread within ±9 points, 32 within ±17 (95 %)."""
 LONGEST_TEXT = 32_768
 """Characters of a prompt."""
 
@@ -95,8 +95,8 @@ class SampleSpec(Strict):
 class PreflightSpec(Strict):
     """Sample a recipe's start model on the first prompts that its run would ask, and score what it writes by the recipe's rules.
 
-    Of PREFLIGHT_PROMPTS where nobody says how many; and then no more of them once PREFLIGHT_SECONDS are over. The rules are also
-    compared with the people who judged ``collection``, where one is named; as with ScoreSpec, its texts stay in the database.
+    Without ``prompts``, PREFLIGHT_PROMPTS are sampled, or fewer when PREFLIGHT_SECONDS are over. Where ``collection`` is named, the rules
+    are also compared with the people who judged it; as with ScoreSpec, its texts stay in the database.
     """
 
     recipe: dict[str, Any]
@@ -135,8 +135,8 @@ class PreflightSpec(Strict):
 
 
 class ScoreSpec(Strict):
-    """Score both responses of every pair of a collection that people decided. The texts stay in the database: whoever looks at jobs
-    may still have to judge them."""
+    """Score both responses of every pair of a collection that people decided. The texts stay in the database, because people who
+    may see jobs may still have to judge them."""
 
     reward_model: str = Field(min_length=1, max_length=400)
     collection: str = Field(min_length=1, max_length=64)
@@ -168,8 +168,8 @@ def kind_of(spec: Spec) -> Kind:
 
 def preflight_of(recipe: Recipe, prompts: int | None = None, collection: str = "") -> PreflightSpec:
     """The pre-flight of a recipe. Raises LabError as ``parse_job`` does."""
-    asked = {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "collection": collection}
-    spec = parse_job(Kind.PREFLIGHT, asked)
+    values = {"recipe": recipe.model_dump(mode="json"), "prompts": prompts, "collection": collection}
+    spec = parse_job(Kind.PREFLIGHT, values)
     assert isinstance(spec, PreflightSpec)
     return spec
 

@@ -1,7 +1,7 @@
-"""What may be a person's name, and when two names look alike to a reader. Not here: who has which (``lab/store/users.py``).
+"""Checks people's names, and tells which names look alike. Not here: who has which name (``lab/store/users.py``).
 
-A name stands beside what somebody did and in the owner's tables, so it is held to what can be seen: letters, digits and
-a few signs, no control or direction characters, nothing invisible, and no mixture of alphabets that look the same.
+Names are shown beside judgements and in the owner's tables. So a name has only visible characters: letters, digits and a few signs, no
+control or direction characters, and no mixture of alphabets that look the same.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ LONGEST_NAME = 40
 SIGNS = frozenset(" -_.'’·〇")
 SHORTEST_MARK = 4
 STACKED = 2
-"""Marks that one letter may carry; more of them climb over the neighbouring lines."""
+"""Combining marks that one letter may carry; more would cover the neighbouring lines."""
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0x180B, 0x1810)}
 """Letters and marks by their category that show nothing; the variation selectors are refused beside them."""
 TOGETHER = frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO"})
-"""Scripts that people mix in one name, and that nobody takes for each other."""
+"""Scripts that people mix in one name, and that do not look alike."""
 
 CYRILLIC = "аa вb еe ёe ѐe ѕs іl їl јj кk мm нh оo рp ԛq сc тt уy ѵv ԝw хx һh ԁd ӏl"
 GREEK = "αa βb εe ζz ηh ιl κk μm νn οo ρp τt υy χx ϲc"  # as their capitals look

@@ -1,4 +1,4 @@
-"""Pairs, judgements and preferences: what people are asked, what they said, and what training reads of it.
+"""Pairs, judgements and preferences: what annotators compare, what they choose, and what training reads.
 
 A choice is stored by the identity of the response (first, second), never by its place on the screen: where it stood is a column
 beside it. This module stores nothing (``lab/store``), reads no files (``lab/data``), derives nothing (``derivation.py``), and says
@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 IMPORTED = "imported-"
-"""How the id of an annotator begins who came with a file: they saw nothing here, so sides and pace of theirs are not known."""
+"""Prefix of the ids of annotators whose votes came with a file: their sides and their pace are not known."""
 LONGEST_REASON = 2_000
 LONGEST_TEXT = 200_000
 LONGEST_DURATION = 7 * 86_400.0
@@ -26,7 +26,7 @@ Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 
 
 class Choice(StrEnum):
-    """What an annotator said of a pair."""
+    """An annotator's choice on a pair."""
 
     FIRST = "first"
     SECOND = "second"
@@ -41,7 +41,7 @@ class Choice(StrEnum):
 
     @property
     def of_other(self) -> Choice:
-        """The same choice where first and second have changed names."""
+        """The same choice after first and second are exchanged."""
         return {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}.get(self, self)
 
 
@@ -143,7 +143,7 @@ class Judgement(_Frozen):
 
 
 class Adjudication(_Frozen):
-    """The owner's word on a pair. It is given with the votes in view, so it decides and is no judgement: nobody's agreement counts it."""
+    """Adjudication: the owner's final choice on a pair, made with the votes in view. It is no judgement: agreement does not count it."""
 
     pair_id: Name
     by: Name
@@ -175,9 +175,9 @@ class WhyNotDerived(StrEnum):
     """Why a pair gives no preference, in the order in which it is looked at."""
 
     NOT_JUDGED = "not_judged"
-    """Nobody has judged it, or all skipped it."""
+    """It has no judgement, or every judgement is a skip."""
     NOT_BLIND = "not_blind"
-    """Whoever judged it had been shown the sources."""
+    """Everyone who judged it had been shown the sources."""
     TOO_FEW_VOTES = "too_few_votes"
     NO_MAJORITY = "no_majority"
     TIE = "tie"
@@ -226,13 +226,13 @@ def make_pair(prompt: Prompt, one: Response, other: Response, better: Response |
     So the same pair, imported twice, is one; and *first* means nothing: were it always the chosen one of a file, agreement by
     chance would be so likely that κ and α would say little.
     """
-    said = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
-    first, second = sorted((one, other), key=lambda response: _hash([said, response.text]))
+    plain = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+    first, second = sorted((one, other), key=lambda response: _hash([plain, response.text]))
     gold: Which | None = None
     if better is not None:
         gold = Choice.FIRST if better == first else Choice.SECOND
     return Pair(
-        id=_hash([said, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
+        id=_hash([plain, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
     )
 
 

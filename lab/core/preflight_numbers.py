@@ -1,4 +1,4 @@
-"""The numbers of a pre-flight: what sampled completions and their rewards come to. What they mean is ``preflight.py``'s.
+"""The numbers of a pre-flight, computed from sampled completions and their rewards. What they mean is ``preflight.py``'s.
 
 GRPO learns from differences *within* a group, so rewards and scores are centred on their group's mean, c_ij = x_ij − x̄_i, before
 anything is said of variance (PPO's critic learns across prompts: there, on the mean of all)::
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -49,13 +49,13 @@ class RuleInSet:
 
 @dataclass(frozen=True)
 class People:
-    """What the rules say of the pairs that people decided."""
+    """How the rules do on the pairs that people decided."""
 
     agree: Share
     """Ranked as people did; a tie counts half."""
     ties: int
     failures: tuple[tuple[str, Share, str], ...] = ()
-    """Rules that failed on some of the responses: the name, how many of them, the commonest message."""
+    """Rules that failed on some of the responses: the name, the share of responses, the most frequent message."""
 
     def as_json(self) -> dict[str, Any]:
         """``{"agree", "low", "high", "pairs", "ties", "failures"}``."""
@@ -68,8 +68,79 @@ class People:
         return {"agree": self.agree.share, "low": low, "high": high, **counts, "failures": failures}
 
 
-class Seen:
-    """The completions as arrays of shape (P, K), and what they come to."""
+@dataclass(frozen=True)
+class RewardNumbers:
+    """The rewards of all completions, and the lowest and highest that the rule set can give (None where a rule has no bounds)."""
+
+    mean: float
+    std: float
+    lowest: float
+    highest: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class RuleNumbers:
+    """One rule's scores of all completions."""
+
+    name: str
+    weight: float
+    mean: float
+    std: float
+    errors: float
+    """The share of completions on which it failed."""
+    messages: list[list[Any]]
+    """The three most frequent messages of its failures: ``[message, count]``."""
+    share_of_variance: float | None
+    """None where the reward never varies."""
+    with_length: float | None
+    """Its correlation with the completion's length; None where one of them never varies."""
+
+
+@dataclass(frozen=True)
+class PreflightNumbers:
+    """Everything that is computed from the completions, in the order in which it is stored (``docs/formats.md``)."""
+
+    prompts: int
+    group_size: int
+    completions: int
+    critic: bool
+    reward: RewardNumbers
+    group_std: float
+    """The mean of the groups' standard deviations."""
+    no_spread: Share
+    """The groups whose rewards are all equal."""
+    at_bottom: int
+    """Of those, the groups whose reward lies in the lowest third of what the set can give."""
+    at_top: int
+    """And in the highest third."""
+    truncated: float
+    """The share of completions that were cut."""
+    tokens: float
+    """The mean length of a completion."""
+    rules: list[RuleNumbers]
+    correlations: list[list[Any]]
+    """``[rule, rule, correlation or None]`` of every two rules."""
+    with_length: float | None
+    """The reward's correlation with the completion's length."""
+    dominant: str | None
+    """The rule that nearly all of the reward's variance comes from."""
+
+    @property
+    def weighted_rules(self) -> list[RuleNumbers]:
+        """The rules whose weight is not 0."""
+        return [rule for rule in self.rules if rule.weight]
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form: the counts at either end stand beside the share of groups without spread."""
+        numbers = asdict(self)
+        ends = {name: numbers.pop(name) for name in ("at_bottom", "at_top")}
+        return numbers | {"no_spread": self.no_spread.as_json() | ends}
+
+
+class SampledGroups:
+    """The completions as arrays of shape (P, K), and the numbers computed from them."""
 
     def __init__(self, groups_P_G: Sequence[Sequence[Scored]], rules: Sequence[RuleInSet], critic: bool) -> None:
         self.rules, self.critic = rules, critic
@@ -77,12 +148,8 @@ class Seen:
         shape = (len(groups_P_G), len(groups_P_G[0]))
         self.rewards = np.array([scored.reward for scored in self.flat], dtype=np.float64).reshape(shape)
         self.tokens = np.array([scored.tokens for scored in self.flat], dtype=np.float64).reshape(shape)
-        self.scores = {
-            rule.name: np.array([scored.scores[rule.name].value for scored in self.flat], dtype=np.float64).reshape(
-                shape
-            )
-            for rule in rules
-        }
+        values = {rule.name: [scored.scores[rule.name].value for scored in self.flat] for rule in rules}
+        self.scores = {name: np.array(scores, dtype=np.float64).reshape(shape) for name, scores in values.items()}
         self.groups = [make_group(row) for row in self.rewards.tolist()]
         silent = [group for group in self.groups if not group.has_spread]
         self.no_spread = Share(len(silent), len(self.groups))
@@ -101,14 +168,14 @@ class Seen:
         return low, high
 
     def level(self, reward: float) -> float | None:
-        """Where a reward stands between the lowest (0) and the highest (1)."""
+        """Where a reward lies between the lowest (0) and the highest (1) that the set can give; None where it has no bounds."""
         bounds = self.bounds()
         if bounds is None or bounds[1] - bounds[0] < NO_SPREAD:
             return None
         return (reward - bounds[0]) / (bounds[1] - bounds[0])
 
     def centred(self, values: np.ndarray) -> np.ndarray:
-        """Without what belongs to the prompt (or, with a critic, to all)."""
+        """The values without their group's mean (with a critic, without the mean of all)."""
         centred: np.ndarray = values - (values.mean() if self.critic else values.mean(axis=1, keepdims=True))
         return centred
 
@@ -130,49 +197,50 @@ class Seen:
         """The messages of its failures."""
         return [error for scored in self.flat if (error := scored.scores[rule.name].error) is not None]
 
-    def numbers(self) -> dict[str, Any]:
-        bounds = self.bounds() or (None, None)
+    def numbers(self) -> PreflightNumbers:
+        """All numbers."""
         rules = [self._of_rule(rule) for rule in self.rules]
-        weighty = [rule for rule in rules if rule["weight"] and rule["share_of_variance"] is not None]
-        largest = max(weighty, key=lambda rule: rule["share_of_variance"], default=None)
-        dominates = largest is not None and len(weighty) > 1 and largest["share_of_variance"] >= DOMINATES
         pairs = combinations([rule.name for rule in self.rules], 2)
-        ends = {
-            "at_bottom": sum(level < 1 / 3 for level in self.silent_levels),
-            "at_top": sum(level > 2 / 3 for level in self.silent_levels),
-        }
-        return {
-            "prompts": len(self.groups),
-            "group_size": self.rewards.shape[1],
-            "completions": len(self.flat),
-            "critic": self.critic,
-            "reward": {
-                "mean": float(self.rewards.mean()),
-                "std": float(self.rewards.std()),
-                "lowest": float(self.rewards.min()),
-                "highest": float(self.rewards.max()),
-                "low": bounds[0],
-                "high": bounds[1],
-            },
-            "group_std": float(np.mean([group.std for group in self.groups])),
-            "no_spread": self.no_spread.as_json() | ends,
-            "truncated": sum(scored.truncated for scored in self.flat) / len(self.flat),
-            "tokens": float(self.tokens.mean()),
-            "rules": rules,
-            "correlations": [[a, b, self.correlation(self.scores[a], self.scores[b])] for a, b in pairs],
-            "with_length": self.correlation(self.rewards, self.tokens),
-            "dominant": largest["name"] if dominates and largest is not None else None,
-        }
+        return PreflightNumbers(
+            prompts=len(self.groups),
+            group_size=self.rewards.shape[1],
+            completions=len(self.flat),
+            critic=self.critic,
+            reward=self._of_reward(),
+            group_std=float(np.mean([group.std for group in self.groups])),
+            no_spread=self.no_spread,
+            at_bottom=sum(level < 1 / 3 for level in self.silent_levels),
+            at_top=sum(level > 2 / 3 for level in self.silent_levels),
+            truncated=sum(scored.truncated for scored in self.flat) / len(self.flat),
+            tokens=float(self.tokens.mean()),
+            rules=rules,
+            correlations=[[a, b, self.correlation(self.scores[a], self.scores[b])] for a, b in pairs],
+            with_length=self.correlation(self.rewards, self.tokens),
+            dominant=_dominant(rules),
+        )
 
-    def _of_rule(self, rule: RuleInSet) -> dict[str, Any]:
+    def _of_reward(self) -> RewardNumbers:
+        low, high = self.bounds() or (None, None)
+        rewards = self.rewards
+        lowest, highest = float(rewards.min()), float(rewards.max())
+        return RewardNumbers(float(rewards.mean()), float(rewards.std()), lowest, highest, low, high)
+
+    def _of_rule(self, rule: RuleInSet) -> RuleNumbers:
         scores, errors = self.scores[rule.name], self.errors(rule)
-        return {
-            "name": rule.name,
-            "weight": rule.weight,
-            "mean": float(scores.mean()),
-            "std": float(scores.std()),
-            "errors": len(errors) / len(self.flat),
-            "messages": [[message, count] for message, count in Counter(errors).most_common(3)],
-            "share_of_variance": self.share_of_variance(rule),
-            "with_length": self.correlation(scores, self.tokens),
-        }
+        return RuleNumbers(
+            name=rule.name,
+            weight=rule.weight,
+            mean=float(scores.mean()),
+            std=float(scores.std()),
+            errors=len(errors) / len(self.flat),
+            messages=[[message, count] for message, count in Counter(errors).most_common(3)],
+            share_of_variance=self.share_of_variance(rule),
+            with_length=self.correlation(scores, self.tokens),
+        )
+
+
+def _dominant(rules: Sequence[RuleNumbers]) -> str | None:
+    """The rule that leaves the others next to nothing; None where there is none, or only one rule."""
+    shares = {rule.name: rule.share_of_variance for rule in rules if rule.weight and rule.share_of_variance is not None}
+    largest = max(shares, key=shares.__getitem__, default=None)
+    return largest if largest is not None and len(shares) > 1 and shares[largest] >= DOMINATES else None

@@ -1,7 +1,7 @@
-"""Does a reward agree with people? How often it ranks the pairs that people judged as they did, and what it and they lean to.
+"""Does a reward agree with people? How often it ranks judged pairs as people did, and which biases (length, side) each shows.
 
-Pure: who gives the rewards is the rules' or a reward model's affair (``lab/annotation/rewarded_pairs.py``, ``lab/training/worker/score_job.py``);
-what more than half of the people chose is ``preferences.py``'s. Gold pairs are left out, as they are from the data: they are there to
+Pure: rewards come from rules (``lab/annotation/rewarded_pairs.py``) or from a reward model (``lab/training/worker/score_job.py``); the
+majority's choice comes from ``derivation.py``. Gold pairs are left out, as they are from the data: they are there to
 measure people by, and mostly easy. Lengths are characters. A pair counts once in every share, however many judged it: judgements of
 the same pair are not independent (as in ``comparison.py``). Intervals are those of ``shares.py``.
 """
@@ -25,7 +25,7 @@ Rewards = Mapping[str, tuple[float, float]]
 
 
 class Unity(StrEnum):
-    """How far the people who judged a pair were of one mind."""
+    """How far the people who judged a pair agree."""
 
     ONE_VOTE = "one_vote"
     """Only one person judged it."""
@@ -37,18 +37,18 @@ class Unity(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule that failed on some of the responses: there its fallback stood in."""
+    """A rule that failed on some responses; those got its fallback score."""
 
     rule: str
     count: int
     of: int
     message: str
-    """The one that came most often."""
+    """The most frequent one."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A pair that people decided, and what the reward says of it."""
+    """A pair that people decided, with its rewards."""
 
     pair: Pair
     choice: Which
@@ -118,8 +118,10 @@ class RewardAgreement:
     @property
     def disagreements(self) -> tuple[Ranked, ...]:
         """The pairs that the reward ranks the other way, those first that most people stand behind, then by its margin."""
-        wrong = [one for one in self.ranked if one.agrees == 0]
-        return tuple(sorted(wrong, key=lambda one: (-one.votes * one.agreement, one.margin, one.pair.id)))
+        wrong = [ranked for ranked in self.ranked if ranked.agrees == 0]
+        return tuple(
+            sorted(wrong, key=lambda ranked: (-ranked.votes * ranked.agreement, ranked.margin, ranked.pair.id))
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The numbers and the disagreements, for scripts."""
@@ -132,7 +134,7 @@ class RewardAgreement:
             "left_out": {why.value: count for why, count in self.left_out.items()},
             "gold": self.gold,
             "unscored": self.unscored,
-            "disagreements": [_as_json(one) for one in self.disagreements],
+            "disagreements": [_as_json(pair) for pair in self.disagreements],
         }
 
 
@@ -159,53 +161,53 @@ def decided(pairs: Iterable[Pair], judgements: Sequence[Judgement]) -> Decided:
     judged = {judgement.pair_id for judgement in judgements if judgement.choice is not Choice.SKIP}
     ordinary = {pair_id: pair for pair_id, pair in by_id.items() if pair.gold is None and pair_id in judged}
     counted = [judgement for judgement in judgements if judgement.pair_id in ordinary]
-    found = derive(ordinary.values(), counted, Derivation())
+    derived = derive(ordinary.values(), counted, Derivation())
     choices: list[tuple[Pair, Which, int, float]] = []
-    for preference in found.preferences:
+    for preference in derived.preferences:
         pair = ordinary[preference.pair_id]
         choice: Which = Choice.FIRST if preference.chosen == pair.first.text else Choice.SECOND
         choices.append((pair, choice, preference.n_votes, preference.agreement))
     ids = {pair.id for pair, *_ in choices}
-    behind = tuple(one for one in counted if one.pair_id in ids and one.choice.is_response)
+    behind = tuple(vote for vote in counted if vote.pair_id in ids and vote.choice.is_response)
     gold = sum(by_id[pair_id].gold is not None for pair_id in judged if pair_id in by_id)
-    return Decided(tuple(choices), behind, found.counts, gold)
+    return Decided(tuple(choices), behind, derived.counts, gold)
 
 
-def reward_agreement(found: Decided, rewards: Rewards, seen: Collection[str] = ()) -> RewardAgreement:
+def reward_agreement(decided_pairs: Decided, rewards: Rewards, seen: Collection[str] = ()) -> RewardAgreement:
     """How the rewards rank what people decided. Pairs that have no rewards are left out and counted.
 
     ``seen`` are the ids of pairs that stood in a reward model's own data: it says little that it ranks those right.
     """
     ranked = tuple(
         Ranked(pair, choice, votes, agreement, *_in_order(rewards[pair.id], choice))
-        for pair, choice, votes, agreement in found.choices
+        for pair, choice, votes, agreement in decided_pairs.choices
         if pair.id in rewards
     )
-    by_id = {one.pair.id: one for one in ranked}
+    by_id = {ranked_pair.pair.id: ranked_pair for ranked_pair in ranked}
     shown: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in found.judgements:
+    for judgement in decided_pairs.judgements:
         if judgement.pair_id in by_id:
             shown[judgement.pair_id].append(judgement)
-    unequal = [(one, longer) for one in ranked if (longer := longer_of(one.pair)) is not None]
+    unequal = [(ranked_pair, longer) for ranked_pair in ranked if (longer := longer_of(ranked_pair.pair)) is not None]
     return RewardAgreement(
         ranked=ranked,
-        agree=_share(one.agrees for one in ranked),
-        ties=sum(one.agrees == 0.5 for one in ranked),
-        people_longer=_share(longer is one.choice for one, longer in unequal),
-        reward_longer=_share(one.prefers(longer) for one, longer in unequal),
-        people_left=_share(fmean(said.choice is said.left for said in of_pair) for of_pair in shown.values()),
+        agree=_share(ranked_pair.agrees for ranked_pair in ranked),
+        ties=sum(ranked_pair.agrees == 0.5 for ranked_pair in ranked),
+        people_longer=_share(longer is ranked_pair.choice for ranked_pair, longer in unequal),
+        reward_longer=_share(ranked_pair.prefers(longer) for ranked_pair, longer in unequal),
+        people_left=_share(fmean(vote.choice is vote.left for vote in of_pair) for of_pair in shown.values()),
         reward_left=_share(
-            fmean(by_id[pair_id].prefers(said.left) for said in of_pair) for pair_id, of_pair in shown.items()
+            fmean(by_id[pair_id].prefers(vote.left) for vote in of_pair) for pair_id, of_pair in shown.items()
         ),
         by_unity={
-            unity: _share(one.agrees for one in ranked if one.unity is unity)
+            unity: _share(ranked_pair.agrees for ranked_pair in ranked if ranked_pair.unity is unity)
             for unity in Unity
-            if any(one.unity is unity for one in ranked)
+            if any(ranked_pair.unity is unity for ranked_pair in ranked)
         },
-        left_out=found.left_out,
-        gold=found.gold,
-        unscored=len(found.choices) - len(ranked),
-        unseen=_share(one.agrees for one in ranked if one.pair.id not in seen),
+        left_out=decided_pairs.left_out,
+        gold=decided_pairs.gold,
+        unscored=len(decided_pairs.choices) - len(ranked),
+        unseen=_share(ranked_pair.agrees for ranked_pair in ranked if ranked_pair.pair.id not in seen),
     )
 
 
@@ -223,19 +225,19 @@ def _in_order(rewards: tuple[float, float], choice: Choice) -> tuple[float, floa
 
 
 def _share(weights: Iterable[float]) -> Share:
-    found = list(weights)
-    return Share(float(sum(found)), len(found))
+    values = list(weights)
+    return Share(float(sum(values)), len(values))
 
 
-def _as_json(one: Ranked) -> dict[str, Any]:
-    prompt = one.pair.prompt
+def _as_json(ranked: Ranked) -> dict[str, Any]:
+    prompt = ranked.pair.prompt
     return {
-        "pair": one.pair.id,
+        "pair": ranked.pair.id,
         "prompt": prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt],
-        "chosen": one.chosen.text,
-        "other": one.other.text,
-        "votes": one.votes,
-        "agreement": one.agreement,
-        "chosen_reward": one.chosen_reward,
-        "other_reward": one.other_reward,
+        "chosen": ranked.chosen.text,
+        "other": ranked.other.text,
+        "votes": ranked.votes,
+        "agreement": ranked.agreement,
+        "chosen_reward": ranked.chosen_reward,
+        "other_reward": ranked.other_reward,
     }

@@ -1,4 +1,4 @@
-"""How long a row may be, chosen from the lengths of the data: what ``max_length = 0`` of a recipe stands for. Pure arithmetic.
+"""Chooses ``max_length`` from the lengths of the data, for recipes whose ``max_length`` is 0. Pure arithmetic.
 
 Not here: how tokens are counted (``lab/training``).
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SHORTEST = 8
-"""The least ``max_length`` that a recipe may name."""
+"""The smallest ``max_length`` that a recipe may set."""
 OUTLIER = 2.0
-"""Where the longest row is more than this many times the 99th percentile, the latter is taken: one row should not set the memory."""
+"""If the longest row is longer than this many times the 99th percentile, the percentile is used: a single row should not decide the memory."""
 STEP = 8
 
 

@@ -1,7 +1,7 @@
-"""A rule that fails everywhere stops the run: a value that counts, batch by batch, and says when it is enough.
+"""Counts the batches on which a rule fails on every completion, and stops the run after ``BATCHES`` in a row.
 
-One failure is data (see ``rules.py``); a rule that fails on every completion of several batches in a row teaches nothing but its
-fallback. Who runs the rules calls ``after`` with the rewards of each batch and keeps what it gives back.
+A single failure is recorded (``rules.py``). A rule that always fails would train the policy on its fallback score. The trainer
+calls ``after`` with the rewards of each batch and keeps the returned value.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from lab.core.rules import Reward, Score
 from lab.errors import RuleError
 
 BATCHES = 3
-"""Batches in a row on which a rule may fail altogether before the run stops."""
+"""Batches in a row on which a rule may fail on every completion before the run stops."""
 
 
 @dataclass(frozen=True)
 class RuleHealth:
-    """How many batches in a row each rule has failed on altogether; rules that are well do not stand in it."""
+    """For each failing rule, the number of batches in a row on which it failed on every completion; working rules are absent."""
 
     failed: Mapping[str, int] = field(default_factory=dict)
 
     def after(self, rewards: Sequence[Reward]) -> RuleHealth:
-        """The same after one more batch. Raises RuleError where a rule has failed altogether BATCHES times in a row."""
+        """The counts after one more batch. Raises RuleError where a rule has failed on BATCHES whole batches in a row."""
         failed: dict[str, int] = {}
         for name, why in _broken(rewards).items():
             failed[name] = self.failed.get(name, 0) + 1
@@ -35,10 +35,10 @@ class RuleHealth:
 def _broken(rewards: Sequence[Reward]) -> dict[str, str]:
     """The rules that failed on every completion of a batch, with the last message of each."""
     last: dict[str, Score] = {}
-    well: set[str] = set()
+    working: set[str] = set()
     for reward in rewards:
         for name, score in reward.scores.items():
             last[name] = score
             if score.error is None:
-                well.add(name)
-    return {name: score.error or "" for name, score in last.items() if name not in well}
+                working.add(name)
+    return {name: score.error or "" for name, score in last.items() if name not in working}

@@ -21,7 +21,7 @@ RuleFunction = Callable[[str, str, str | None], float]
 LONGEST_MESSAGE = 200
 """An error's message is cut to this many characters before it is stored."""
 NOT_RUN = "not run: time over"
-"""The error of a completion that a rule was never run on, where whoever asked gave only so much time."""
+"""The error of a completion that a rule was not run on because the time given was over."""
 CLOSE = 1e-6
 """A score this near to the expected one is the expected one."""
 
@@ -44,7 +44,7 @@ class Rule:
 
 
 class Bounded(Protocol):
-    """What scores lie within, whoever gives them: a ready-made, a written or a trusted rule."""
+    """The bounds and the fallback of any rule: ready-made, written or trusted."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""A share of something that was counted, with the interval that it may really lie in. Nothing but arithmetic."""
+"""A share of counted things with its confidence interval. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Z95 = 1.959964
 
 @dataclass(frozen=True)
 class Share:
-    """``count`` (halves are allowed) of ``of``; of nothing, the share is 0 and the interval says that nobody knows."""
+    """``count`` (halves are allowed) of ``of``; of nothing, the share is 0 and the interval is all of 0 to 1."""
 
     count: float
     of: int
@@ -23,7 +23,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson score interval (Wilson 1927), which stays within 0 and 1 and is honest for few and for none."""
+        """The 95 % Wilson score interval (Wilson 1927), which stays within 0 and 1 and holds for small counts too."""
         if not self.of:
             return 0.0, 1.0
         p, n, z2 = self.share, self.of, Z95 * Z95

@@ -1,7 +1,7 @@
-"""How the completions of one step look as text, apart from what any rule says: repetition, and the same text whatever was asked.
+"""Measures the completions of one step as text, independently of the rules: repetition, and equal text for different prompts.
 
-Rewards can be had by text that nobody wants; these numbers move when that happens (``hacking.py`` reads them beside the rewards).
-Lengths in tokens come from the trainer. Nothing is judged here.
+Degenerate text can earn rewards; these numbers show it (``hacking.py`` compares them with the rewards). Lengths in tokens come from
+the trainer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ RUN = 3
 """Characters or words in a row that repetition compares."""
 
 LONGEST = 2000
-"""Words that are looked at; what a model repeats, it repeats early."""
+"""Words of a text that are examined; repetition shows early."""
 
 
 def text_health(texts: Sequence[str], groups: Sequence[int]) -> dict[str, float]:
@@ -33,7 +33,7 @@ def text_health(texts: Sequence[str], groups: Sequence[int]) -> dict[str, float]
 
 
 def repetition(text: str) -> float:
-    """The share of runs of RUN words that stood in the text before; characters where it has hardly any blanks. 0 to 1."""
+    """The share, 0 to 1, of runs of RUN words that occurred earlier in the text; of characters where the text has hardly any blanks."""
     words: Sequence[str] = list(islice(text.split(), LONGEST))
     if len(words) * 8 < len(text):  # Chinese, or one endless word
         words = text[: 8 * LONGEST]
@@ -42,8 +42,8 @@ def repetition(text: str) -> float:
 
 
 def same_answer(texts: Sequence[str], groups: Sequence[int]) -> float | None:
-    """Of two completions of *different* prompts, how often they are the same text: near 0 as a rule, 1 where the model says one
-    thing whatever it is asked. None with a single prompt."""
+    """The share of pairs of completions of *different* prompts that are equal texts: usually near 0; 1 where the model always writes
+    the same. None with a single prompt."""
     inside = Counter(zip(groups, texts, strict=True))
     sizes = Counter(groups)
     all_pairs = _pairs(len(texts)) - sum(map(_pairs, sizes.values()))

@@ -97,7 +97,7 @@ def what_if(
     completions = line["completions"]
     if rewards is not None and len(rewards) != len(completions):
         raise ValueError(f"{len(rewards)} rewards for {len(completions)} completions")
-    recorded = [_number(one.get("reward")) for one in completions]
+    recorded = [_number(completion.get("reward")) for completion in completions]
     values = recorded if rewards is None else [reward.value for reward in rewards]
     threshold = line.get("threshold") or {}
     group = make_group(
@@ -107,10 +107,10 @@ def what_if(
         estimator=change.estimator or was or Estimator.GROUP_SCALED,
         skip_no_spread=skip_no_spread,
     )
-    was_advantages = [float(one.get("advantage") or 0.0) for one in completions]
+    was_advantages = [float(completion.get("advantage") or 0.0) for completion in completions]
     old = [
-        Standing(_finite(value), was_advantages[n], bool(one.get("kept")), _why(one), rank)
-        for n, (one, value, rank) in enumerate(zip(completions, recorded, ranks(recorded), strict=True))
+        Standing(_finite(value), was_advantages[n], bool(completion.get("kept")), _why(completion), rank)
+        for n, (completion, value, rank) in enumerate(zip(completions, recorded, ranks(recorded), strict=True))
     ]
     advantages: Sequence[float | None] = group.advantages
     if by_tokens:
@@ -119,7 +119,7 @@ def what_if(
         Standing(_finite(value), advantages[n], group.kept[n], group.why_dropped[n], rank)
         for n, (value, rank) in enumerate(zip(values, ranks(values), strict=True))
     ]
-    scores = [one.get("scores") or {} for one in completions]
+    scores = [completion.get("scores") or {} for completion in completions]
     if rewards is not None:
         scores = [{name: score.as_json() for name, score in reward.scores.items()} for reward in rewards]
     return GroupChange(
@@ -132,24 +132,25 @@ def what_if(
         new_mean=group.mean,
         new_std=group.std,
         completions=tuple(
-            CompletionChange(str(one["text"]), scores[n], old[n], new[n]) for n, one in enumerate(completions)
+            CompletionChange(str(completion["text"]), scores[n], old[n], new[n])
+            for n, completion in enumerate(completions)
         ),
     )
 
 
 def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
     """What the changes come to: means, kept and no-spread shares before and after, how many completions changed sides, and how many
-    were not run for want of time."""
-    completions = [one for change in changes for one in change.completions]
+    were not run because the time was over."""
+    completions = [completion for change in changes for completion in change.completions]
     count = len(completions) or 1
 
     def of(side: str) -> dict[str, float]:
-        stands: list[Standing] = [getattr(one, side) for one in completions]
-        scored = [one.reward for one in stands if one.reward is not None]
+        stands: list[Standing] = [getattr(completion, side) for completion in completions]
+        scored = [completion.reward for completion in stands if completion.reward is not None]
         spreads = [getattr(change, f"{side}_std") for change in changes]
         return {
             "reward": sum(scored) / len(scored) if scored else 0.0,
-            "kept_share": sum(one.kept for one in stands) / count,
+            "kept_share": sum(completion.kept for completion in stands) / count,
             "no_spread_share": sum(std < NO_SPREAD for std in spreads) / (len(spreads) or 1),
         }
 
@@ -158,10 +159,10 @@ def summary(changes: Sequence[GroupChange]) -> dict[str, Any]:
         "completions": len(completions),
         "old": of("old"),
         "new": of("new"),
-        "newly_kept": sum(one.new.kept and not one.old.kept for one in completions),
-        "newly_dropped": sum(one.old.kept and not one.new.kept for one in completions),
-        "not_run": sum({"error": NOT_RUN} in one.scores.values() for one in completions),
-        "rank_changes": sum(one.new.rank != one.old.rank for one in completions),
+        "newly_kept": sum(completion.new.kept and not completion.old.kept for completion in completions),
+        "newly_dropped": sum(completion.old.kept and not completion.new.kept for completion in completions),
+        "not_run": sum({"error": NOT_RUN} in completion.scores.values() for completion in completions),
+        "rank_changes": sum(completion.new.rank != completion.old.rank for completion in completions),
         "another_best": sum(_best(change, "old").isdisjoint(_best(change, "new")) for change in changes),
     }
 
@@ -173,7 +174,7 @@ def ranks(values: Sequence[float]) -> list[int]:
 
 
 def _best(change: GroupChange, side: str) -> set[int]:
-    return {n for n, one in enumerate(change.completions) if getattr(one, side).rank == 1}
+    return {n for n, completion in enumerate(change.completions) if getattr(completion, side).rank == 1}
 
 
 def _number(value: Any) -> float:

@@ -80,19 +80,18 @@ def guess_columns(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, st
     there = list(columns)
     wanted = list(wanted)
     taken = {name for name in wanted if name in there}
-    found: dict[str, str] = {}
+    guesses: dict[str, str] = {}
     for name in wanted:
         if name in there:
             continue
         free = [column for column in there if column not in taken]
-        column = next((one for like in LIKELY.get(name, ()) for one in free if _plain(one) == like), None)
-        column = column or next(
-            (one for like in LIKELY.get(name, ()) for one in free if _holds(_plain(one), like)), None
-        )
+        likely = LIKELY.get(name, ())
+        column = next((theirs for like in likely for theirs in free if _plain(theirs) == like), None)
+        column = column or next((theirs for like in likely for theirs in free if _holds(_plain(theirs), like)), None)
         if column is not None:
-            found[name] = column
+            guesses[name] = column
             taken.add(column)
-    return found
+    return guesses
 
 
 def _plain(column: str) -> str:

@@ -31,7 +31,7 @@ def demonstration(row: Mapping[str, Any], column: str) -> Row:
 
 
 def demonstrations(row: Mapping[str, Any], column: str) -> list[Row]:
-    """The same, once for each answer where the column is a list of them."""
+    """One demonstration for each answer where the column is a list of answers."""
     answers = answers_of(row.get(column))
     return [demonstration({**row, column: answer}, column) for answer in answers or [row.get(column)]]
 
@@ -45,7 +45,7 @@ def conversation(row: Mapping[str, Any], *, every_answer: bool) -> Row:
     prompt = whole_prompt(row, question(messages[:-1]))
     _check_marks(row.get("messages"), every_answer)
     shaped: Row = {"prompt": prompt_from(prompt), "completion": messages[-1]["content"]}
-    answers = [one for one in prompt if one["role"] == ASSISTANT]
+    answers = [message for message in prompt if message["role"] == ASSISTANT]
     return shaped | ({"messages": [*prompt, messages[-1]]} if every_answer and answers else {})
 
 

@@ -92,10 +92,10 @@ def _delimiter(source: Source) -> tuple[str, int]:
     with source.text() as file:
         head = file.read(HEAD)
     whole = len(head) < HEAD
-    said = SEPARATOR_LINE.match(head)
-    if said:
-        source.notes = (*source.notes, note("delimiter_line", delimiter=said[1].replace("\t", "Tab")))
-        return said[1], 1
+    match = SEPARATOR_LINE.match(head)
+    if match:
+        source.notes = (*source.notes, note("delimiter_line", delimiter=match[1].replace("\t", "Tab")))
+        return match[1], 1
     return max(DELIMITERS, key=lambda delimiter: _fit(head, delimiter, whole)), 0
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lab.core.algorithms import ALGORITHMS, DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe
-from lab.core.recipes.sft import SftRecipe, TrainOn
 from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
 from lab.data.forms import shape_completions, shape_prompts
@@ -26,14 +26,14 @@ from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
-from lab.data.system_text import folded_rows
+from lab.data.turns import SYSTEM, USER, Prompt
 from lab.errors import DatasetError
 from lab.tasks import equations
 
 MOST_DEMONSTRATIONS = 20_000
 MOST_PREFERENCES = 12_000
 HELD_OUT_PAIRS = 1_000
-ON_PAIRS = ("rm", "dpo")
+ON_PAIRS = tuple(name for name, algorithm in ALGORITHMS.items() if algorithm.trains_on_pairs)
 VERSION = "version:"
 """Before the id of a data set that was frozen from judgements."""
 _VERSION_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
@@ -77,23 +77,45 @@ def load(recipe: Recipe, home: Path | None = None) -> Dataset:
 
     Raises DatasetError where a file cannot be read or lacks columns, or where a frozen version is not what it was.
     """
-    found = _load(recipe, home)
-    if name := getattr(recipe, "watch_preferences", ""):
+    dataset = _equations(recipe) if recipe.dataset == EQUATIONS else _from_rows(recipe, home)
+    if name := recipe.watched_pairs:
         pairs = shape_preferences(_rows(name, home)).rows
-        train, watched = set_apart(found.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
-        found = replace(found, train=train, watched=watched)
-    return _without_system(found) if getattr(recipe, "system_in_first_turn", False) else found
+        train, watched = set_apart(dataset.train, pairs, name, min(MOST_WATCHED, recipe.measure_samples))
+        dataset = replace(dataset, train=train, watched=watched)
+    return _without_system(dataset) if recipe.moves_system_text else dataset
 
 
-def _without_system(found: Dataset) -> Dataset:
-    """The same rows with the system text before the first question."""
+def _without_system(dataset: Dataset) -> Dataset:
+    """The same rows with the system text before the first question, for chat templates that know no system role."""
     return replace(
-        found,
-        train=folded_rows(found.train),
-        held_out=folded_rows(found.held_out),
-        held_out_pairs=tuple(folded_rows(found.held_out_pairs)),
-        watched=tuple(folded_rows(found.watched)),
+        dataset,
+        train=_folded(dataset.train),
+        held_out=_folded(dataset.held_out),
+        held_out_pairs=tuple(_folded(dataset.held_out_pairs)),
+        watched=tuple(_folded(dataset.watched)),
     )
+
+
+def folded(prompt: Prompt) -> Prompt:
+    """A prompt without system messages: their text is put before the next question. One that no question follows stays as it is."""
+    if isinstance(prompt, str):
+        return prompt
+    turns, waiting = [], []
+    for message in prompt:
+        if message["role"] == SYSTEM:
+            waiting.append(message)
+        elif message["role"] == USER and waiting:
+            texts = [each["content"] for each in (*waiting, message) if each["content"].strip()]
+            turns.append({**message, "content": "\n\n".join(texts)})
+            waiting = []
+        else:
+            turns += [*waiting, message]
+            waiting = []
+    return [*turns, *waiting]
+
+
+def _folded(rows: Iterable[Row]) -> list[Row]:
+    return [{**row, "prompt": folded(row["prompt"])} for row in rows]
 
 
 def _rows(name: str, home: Path | None, margin: float = 0.0) -> Rows:
@@ -114,30 +136,29 @@ def rows_of_file(name: str) -> Rows:
     return with_columns(rows, dict(file.columns)) if file.columns else rows
 
 
-def _load(recipe: Recipe, home: Path | None) -> Dataset:
-    if recipe.dataset == EQUATIONS:
-        return _equations(recipe)
-    rows = _rows(recipe.dataset, home, getattr(recipe, "pair_margin", 0.0))
-    if recipe.algorithm in ON_PAIRS:
+def _from_rows(recipe: Recipe, home: Path | None) -> Dataset:
+    """The rows of everything but the equations, in the form that the algorithm reads, one prompt in ten held out."""
+    rows = _rows(recipe.dataset, home, recipe.group_margin)
+    form = algorithm_of(recipe).data
+    if form is DataForm.PREFERENCES:
         shaped = shape_preferences(rows)
         train, pairs = _split(shaped.rows)
         return _reported(Dataset(train, [], rows.content_hash, tuple(pairs)), shaped)
-    if isinstance(recipe, SftRecipe):
-        shaped = shape_completions(rows, every_answer=recipe.train_on is TrainOn.ALL)
+    if form is DataForm.DEMONSTRATIONS:
+        shaped = shape_completions(rows, every_answer=recipe.trains_every_answer)
     else:
         shaped = shape_prompts(rows, conversations=True)
     train, apart = _split(shaped.rows)
     held_out = [row for row in apart if row.get("answer")][:MOST_HELD_OUT]
     aside = len(apart) - len(held_out)
-    return _reported(
-        Dataset(train, held_out, rows.content_hash), shaped, [note("set_aside", count=aside)] if aside else []
-    )
+    notes = [note("set_aside", count=aside)] if aside else []
+    return _reported(Dataset(train, held_out, rows.content_hash), shaped, notes)
 
 
 def _reported(dataset: Dataset, shaped: Shaped, notes: Sequence[Note] = ()) -> Dataset:
     """With what was left out, passed over and assumed."""
-    said = (*shaped.notes, *notes)
-    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=said)
+    every_note = (*shaped.notes, *notes)
+    return replace(dataset, left_out=tuple(shaped.left_out), passed_over=shaped.passed_over, notes=every_note)
 
 
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
@@ -158,28 +179,28 @@ def _version(dataset: str, home: Path | None) -> Rows:
         rows = read_rows(folder / "preferences.jsonl")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError("version_missing", version=version[:64]) from error
-    found = content_hash(
+    computed = content_hash(
         [{name: value for name, value in row.items() if name != "dataset_version"} for row in rows.rows]
     )
-    if found != wanted:
+    if computed != wanted:
         raise DatasetError("version_changed", version=version, folder=folder)
-    return replace(rows, content_hash=found)
+    return replace(rows, content_hash=computed)
 
 
 def _equations(recipe: Recipe) -> Dataset:
+    """The lab's own rows in the form that the algorithm reads: as many as the run can use, within bounds."""
+    form, wanted = algorithm_of(recipe).data, recipe.steps * recipe.rows_per_step
     held_out = equations.prompts(equations.Split.HELD_OUT, seed=0)
     train: list[Row] = []
-    if recipe.algorithm == "sft":
-        count = min(MOST_DEMONSTRATIONS, recipe.steps * getattr(recipe, "batch_size", 32))
-        train = equations.demonstrations(equations.Split.TRAIN, recipe.seed, count)
-    elif recipe.algorithm in ON_PAIRS:
-        count = min(MOST_PREFERENCES, recipe.steps * getattr(recipe, "batch_size", 32))
-        train = equations.preferences(equations.Split.TRAIN, recipe.seed, count)
-        pairs = tuple(equations.preferences(equations.Split.HELD_OUT, 0, HELD_OUT_PAIRS))
-        return Dataset(train, held_out, content_hash(train), pairs)
-    elif recipe.algorithm != "pretrain":
+    pairs: list[Row] = []
+    if form is DataForm.DEMONSTRATIONS:
+        train = equations.demonstrations(equations.Split.TRAIN, recipe.seed, min(MOST_DEMONSTRATIONS, wanted))
+    elif form is DataForm.PREFERENCES:
+        train = equations.preferences(equations.Split.TRAIN, recipe.seed, min(MOST_PREFERENCES, wanted))
+        pairs = equations.preferences(equations.Split.HELD_OUT, 0, HELD_OUT_PAIRS)
+    elif form is DataForm.PROMPTS:
         train = equations.prompts(equations.Split.TRAIN, recipe.seed)
-    return Dataset(train, held_out, content_hash(train or held_out))
+    return Dataset(train, held_out, content_hash(train or held_out), tuple(pairs))
 
 
 def _is_held_out(prompt: str | list[dict[str, str]]) -> bool:

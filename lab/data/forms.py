@@ -66,10 +66,10 @@ def detect_form(rows: Rows, columns: Mapping[str, str] | None = None) -> Form:
     """
     if columns:
         rows = with_columns(rows, columns)
-    found = recognise(rows, tuple(COLUMNS))
-    if found is None:
+    match = recognise(rows, tuple(COLUMNS))
+    if match is None:
         raise no_form(rows)
-    return found.form
+    return match.form
 
 
 def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:
@@ -92,17 +92,17 @@ def as_completions(rows: Rows) -> list[Row]:
 
 def shape_prompts(rows: Rows, *, conversations: bool = False) -> Shaped:
     """``as_prompts``, with the report."""
-    found = recognise(rows, PROMPT_FORMS)
-    if found is None:
+    match = recognise(rows, PROMPT_FORMS)
+    if match is None:
         raise other_use(rows, ("prompt",), "prompts")
 
     def shape(row: Row) -> list[Row]:
-        prompt = _asked(row, found)
-        answer = _answer(row, found)
+        prompt = _asked(row, match)
+        answer = _answer(row, match)
         plain = prompt_from(prompt) if conversations else as_text(prompt)
         return [{"prompt": plain} | ({"answer": answer} if answer else {})]
 
-    return shape_rows(rows, found, shape)
+    return shape_rows(rows, match, shape)
 
 
 def shape_scored(rows: Rows) -> Shaped:
@@ -116,32 +116,32 @@ def shape_scored(rows: Rows) -> Shaped:
         prompt = prompt_from(asked(row)) if text(row.get("prompt")).strip() or not is_plain(row.get("prompt")) else ""
         return [{"prompt": prompt, "completion": completion} | _known(row)]
 
-    found = recognised(
+    match = recognised(
         rows, Form.DEMONSTRATIONS, {name: name for name in ("prompt", "completion") if name in rows.columns}
     )
-    return shape_rows(rows, found, shape)
+    return shape_rows(rows, match, shape)
 
 
 def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = True) -> Shaped:
     """``as_completions``, with the report. With ``every_answer``, a conversation of several answers has ``messages``, too; without
     ``marked``, rows that a column marks as bad are completions like the others."""
-    found = recognise(rows, COMPLETION_FORMS)
-    if found is None:
+    match = recognise(rows, COMPLETION_FORMS)
+    if match is None:
         raise other_use(rows, ("prompt", "completion"), "completions")
-    inner = recognise(rows, (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)) if found.form is Form.LABELLED else found
-    labels, notes = _marks(found) if marked else (None, ())
+    inner = recognise(rows, (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)) if match.form is Form.LABELLED else match
+    labels, notes = _marks(match) if marked else (None, ())
 
     def shape(row: Row) -> list[Row]:
         if labels is not None and not labels.is_good(row):
             raise NotUsable(WhyLeftOut.MARKED_BAD, labels.column)
-        form = (inner or found).form
+        form = (inner or match).form
         if form in OF_MESSAGES:
             return [conversation(row, every_answer=every_answer) | _known(row)]
         if form is Form.OPTIONS:
-            letter = option_letter(row, found.base)
+            letter = option_letter(row, match.base)
             if not letter:
                 raise NotUsable(WhyLeftOut.MISSING, "answer")
-            return [{"prompt": prompt_from(_asked(row, found)), "completion": letter, "answer": letter}]
+            return [{"prompt": prompt_from(_asked(row, match)), "completion": letter, "answer": letter}]
         if form is Form.QUESTIONS:
             shaped = demonstration({**row, "prompt": row.get("question")}, "answer")
             answer = _final(shaped["completion"]) if FINAL in shaped["completion"] else ""
@@ -155,12 +155,12 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
             raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
         return [shaped | known for shaped in demonstrations(view, "output" if alpaca else "completion")]
 
-    return shape_rows(rows, found, shape, notes)
+    return shape_rows(rows, match, shape, notes)
 
 
-def _marks(found: Recognised) -> tuple[Labels | None, tuple[Note, ...]]:
+def _marks(match: Recognised) -> tuple[Labels | None, tuple[Note, ...]]:
     """What decides which rows are demonstrations, and what is said of it. A score of any kind decides nothing: it is only named."""
-    labels = found.labels
+    labels = match.labels
     if labels is None or labels.above is None:
         return labels, ()
     if labels.column in SCORES:
@@ -168,28 +168,28 @@ def _marks(found: Recognised) -> tuple[Labels | None, tuple[Note, ...]]:
     return labels, (note("graded", column=labels.column, above=f"{labels.above:g}"),)
 
 
-def _asked(row: Row, found: Recognised) -> Turns:
+def _asked(row: Row, match: Recognised) -> Turns:
     """The prompt of a row as messages that end with the user's."""
-    form = found.form
+    form = match.form
     if form in PLAIN_PREFERENCES:
         return prompt_turns(with_prompt(row, form))
-    if form in OF_MESSAGES or (form is Form.LABELLED and "messages" in found.names):
+    if form in OF_MESSAGES or (form is Form.LABELLED and "messages" in match.names):
         return conversation_prompt(row)
-    if form is Form.VOTES and found.layout is not None:
-        shaped = one_pair(voted_pairs(row, found)[0][0])
+    if form is Form.VOTES and match.layout is not None:
+        shaped = one_pair(voted_pairs(row, match)[0][0])
         return turns(shaped, "prompt", "user")
     if form is Form.QUESTIONS:
         return asked({**row, "prompt": row.get("question")})
-    if form in (Form.ALPACA, Form.ALPACA_PREFERENCES) or (form is Form.LABELLED and "instruction" in found.names):
+    if form in (Form.ALPACA, Form.ALPACA_PREFERENCES) or (form is Form.LABELLED and "instruction" in match.names):
         return asked({**row, "prompt": row.get("instruction")})
     return asked(row)
 
 
-def _answer(row: Row, found: Recognised) -> str:
-    if found.form is Form.OPTIONS:
-        return option_letter(row, found.base)
+def _answer(row: Row, match: Recognised) -> str:
+    if match.form is Form.OPTIONS:
+        return option_letter(row, match.base)
     answer = known_answer(row)
-    return _final(answer) if found.form is Form.QUESTIONS else answer
+    return _final(answer) if match.form is Form.QUESTIONS else answer
 
 
 def _known(row: Row) -> Row:

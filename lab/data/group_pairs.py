@@ -1,7 +1,7 @@
-"""Preferences from a run's own groups: the best against the worst completion of each, by reward. No person has judged them.
+"""Preferences from a run's groups: the best against the worst completion of each group, by reward. No person judged them.
 
-So a chain begins without an annotator: ``groups:RUN_ID`` is a dataset of the reward model and of DPO. What a group is stands in
-``lab/core/groups.py``, its line on disk in docs/formats.md.
+``groups:RUN_ID`` is a dataset for reward models and DPO, so that training can go on without annotators. Groups are defined in
+``lab/core/groups.py``, their lines on disk in docs/formats.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pairs_of_run(run_id: str, home: Path | None, margin: float) -> Rows:
 
 
 def _groups(path: Path) -> Iterator[Row]:
-    """The groups that count: a resume drops what lay beyond its checkpoint, and a half-written last line is passed over."""
+    """The valid groups: after a resume, those beyond its checkpoint are dropped; a half-written last line is ignored."""
     kept: list[Row] = []
     with path.open("rb") as file:
         for raw in file:
@@ -59,8 +59,8 @@ def _groups(path: Path) -> Iterator[Row]:
 
 def _pair(group: Row, margin: float) -> Row | None:
     """The best whole completion against the worst one; None where they lie too close."""
-    scored = [one for one in group["completions"] if one["why_dropped"] != "unscored" and one["text"].strip()]
-    whole = [one for one in scored if not one["truncated"]]
+    scored = [each for each in group["completions"] if each["why_dropped"] != "unscored" and each["text"].strip()]
+    whole = [completion for completion in scored if not completion["truncated"]]
     if not whole:
         return None
     best, worst = max(whole, key=_reward), min(scored, key=_reward)

@@ -1,4 +1,4 @@
-"""Judged pairs that a run watches and never trains on: which of them, and which prompts leave the training for it.
+"""Selects the judged pairs that a run measures but never trains on, and removes their prompts from the training rows.
 
 Not here: what is measured on them (``lab/training/measure/agreement.py``).
 """
@@ -15,7 +15,7 @@ from lab.errors import DatasetError
 
 MOST_WATCHED = 256
 TAKEN_OF = 10
-"""Of the prompts to train on, at most one in ten is taken out for pairs that stand on it (one, of a few)."""
+"""At most one in ten training prompts is removed because a watched pair has it (at least one prompt may be)."""
 
 Row = dict[str, Any]
 

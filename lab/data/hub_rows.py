@@ -66,13 +66,13 @@ class HubName:
 
 def parse_hub(dataset: str) -> HubName:
     """The parts of ``hub:…``. Raises DatasetError where it is not of that form."""
-    found = _NAME.fullmatch(dataset.removeprefix(HUB))
-    if found is None or ".." in dataset:
+    match = _NAME.fullmatch(dataset.removeprefix(HUB))
+    if match is None or ".." in dataset:
         raise DatasetError("hub_data_name", value=dataset[:200])
-    columns = tuple((name, theirs) for part in (found["columns"] or "").split(",") for name, theirs in parse_qsl(part))
-    if bool(found["columns"]) != bool(columns):
+    columns = tuple((name, theirs) for part in (match["columns"] or "").split(",") for name, theirs in parse_qsl(part))
+    if bool(match["columns"]) != bool(columns):
         raise DatasetError("hub_data_name", value=dataset[:200])
-    return HubName(found["id"], found["config"], found["split"] or "train", columns)
+    return HubName(match["id"], match["config"], match["split"] or "train", columns)
 
 
 def rows_of_hub(dataset: str, home: Path | None) -> Rows:
@@ -100,7 +100,7 @@ def rows_of_hub(dataset: str, home: Path | None) -> Rows:
             for row in part.left_out
         ],
         [line + count for part, count in zip(parts, before, strict=False) for line in part.lines],
-        tuple(dict.fromkeys([one for part in parts for one in part.notes] + list(notes))),
+        tuple(dict.fromkeys([each for part in parts for each in part.notes] + list(notes))),
     )
     named = replace(rows, path=Path(f"{name}"))
     return with_columns(named, dict(name.columns)) if name.columns else named
@@ -115,7 +115,7 @@ def is_sidecar(file: str) -> bool:
 def source_of(folder: Path) -> dict[str, Any]:
     """What is noted of a fetched dataset; empty where it is not here."""
     try:
-        found = json.loads((folder / SOURCE).read_bytes())
+        source = json.loads((folder / SOURCE).read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return source if isinstance(source, dict) else {}

@@ -1,4 +1,4 @@
-"""Read JSON lines, or one JSON array, row by row. Broken JSON stops with the line that it stands in; no other kind of file.
+"""Read JSON lines, or one JSON array, row by row, so that a large file is never in memory whole. Broken JSON stops with its line.
 
 A ``.json`` file may hold JSON lines too, as many do; or one object with the rows in it: a list under a name (``{"data": […]}``), or
 the columns one by one, as pandas writes them.
@@ -7,11 +7,11 @@ the columns one by one, as pandas writes them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from lab.data.json_array import array_items, broken
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.notes import note
 from lab.data.source import Source
@@ -20,6 +20,9 @@ from lab.errors import DatasetError
 SUFFIXES = (".jsonl", ".json")
 LONGEST_LINE = 128 * 2**20
 """Characters of one row; a longer line is no row."""
+CHUNK = 2**20
+_BLANK = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
 
 
 def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
@@ -28,16 +31,16 @@ def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     Raises DatasetError: no text, broken JSON, or no object at all.
     """
     first: LeftOut | None = None
-    found = False
+    any_object = False
     for line, value in _values(source):
         if isinstance(value, dict):
-            found = True
+            any_object = True
             yield line, value
         else:
             left_out = LeftOut(line, WhyLeftOut.NOT_AN_OBJECT, _kind(value))
             first = first or left_out
             yield left_out
-    if not found and first is not None:
+    if not any_object and first is not None:
         raise DatasetError("dataset_no_objects", path=source.path, line=first.line, found=first.detail)
 
 
@@ -46,7 +49,7 @@ def _values(source: Source) -> Iterator[tuple[int, Any]]:
     start = _first_character(source) if source.kind == ".json" else ""
     with source.text() as file:
         if start == "[":
-            yield from array_items(source.path, file)
+            yield from _array_items(source.path, file)
             return
         if start and not (start == "{" and _is_lines(source)):
             yield from _of_one_value(source, file)
@@ -56,7 +59,7 @@ def _values(source: Source) -> Iterator[tuple[int, Any]]:
         while raw := file.readline(LONGEST_LINE):
             line += 1
             if len(raw) == LONGEST_LINE:
-                raise broken(source.path, line, 1, f"a line of more than {LONGEST_LINE:,} characters")
+                raise _broken(source.path, line, 1, f"a line of more than {LONGEST_LINE:,} characters")
             if raw.strip():
                 yield line, _parse(source.path, raw.removesuffix("\n"), line)
 
@@ -89,7 +92,7 @@ def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
     if isinstance(value, dict):
         rules = value.get("rules")
         if "algorithm" in value or (
-            rules and isinstance(rules, list) and all(isinstance(one, dict) and "name" in one for one in rules)
+            rules and isinstance(rules, list) and all(isinstance(rule, dict) and "name" in rule for rule in rules)
         ):
             raise DatasetError("dataset_kind_toml", path=source.path)
         lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
@@ -124,12 +127,102 @@ def _parse(path: Path, raw: str, line: int) -> Any:
     try:
         return json.loads(raw)
     except json.JSONDecodeError as error:
-        raise broken(path, line + error.lineno - 1, error.colno, error.msg) from error
+        raise _broken(path, line + error.lineno - 1, error.colno, error.msg) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
-        raise broken(path, line, 1, type(error).__name__) from error
+        raise _broken(path, line, 1, type(error).__name__) from error
 
 
 def _kind(value: object) -> str:
     """What JSON calls a value."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
+
+
+def _array_items(path: Path, file: IO[str]) -> Iterator[tuple[int, Any]]:
+    """``(place, item)…`` from 1, of a file that begins with ``[``. Raises DatasetError with the line where it is broken."""
+    window = _Window(path, file)
+    window.expect("[")
+    if window.peek() == "]":
+        window.expect("]")
+    else:
+        place = 0
+        while True:
+            place += 1
+            yield place, window.value()
+            if window.peek() != ",":
+                window.expect("]", "Expecting ',' delimiter")
+                break
+            window.expect(",")
+    if window.peek():
+        raise window.broken("Extra data", window.at)
+
+
+def _broken(path: Path, line: int, column: int, why: str) -> DatasetError:
+    """Broken JSON, with its place."""
+    return DatasetError("dataset_broken_json", path=path, line=line, column=column, why=why)
+
+
+class _Window:
+    """A piece of the file that moves along it."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path = path
+        self.file = file
+        self.text = ""
+        self.at = 0
+        self.ended = False
+        self.lines = 0
+        """The ends of lines before the window."""
+        self.before = 0
+        """The characters of the window's first line that stand before it."""
+
+    def more(self) -> bool:
+        """Move on to what is not used yet, and read a further piece, longer than what is there. False at the end of the file."""
+        piece = "" if self.ended else self.file.read(max(CHUNK, len(self.text) - self.at))
+        if not piece:
+            self.ended = True
+            return False
+        used = self.text[: self.at]
+        self.lines += used.count("\n")
+        self.before = len(used) - used.rfind("\n") - 1 if "\n" in used else self.before + len(used)
+        self.text, self.at = self.text[self.at :] + piece, 0
+        return True
+
+    def peek(self) -> str:
+        """The next character that is no blank; empty at the end."""
+        while True:
+            match = _BLANK.match(self.text, self.at)
+            self.at = match.end() if match else self.at
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.more():
+                return ""
+
+    def expect(self, character: str, why: str = "") -> None:
+        """Step over a character. Raises DatasetError where another one stands there."""
+        if self.peek() != character:
+            raise self.broken(why or f"Expecting '{character}'", self.at)
+        self.at += 1
+
+    def value(self) -> Any:
+        """The next value. What looks broken may only be cut off: then more is read first."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                cut_off = error.pos >= len(self.text) - 8 or error.msg.startswith(("Unterminated", "Invalid \\"))
+                if cut_off and self.more():
+                    continue
+                raise self.broken(error.msg, error.pos) from error
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+                raise self.broken(type(error).__name__, self.at) from error
+            if end < len(self.text) or not self.more():  # a number at the end of the piece may go on
+                self.at = end
+                return value
+
+    def broken(self, why: str, at: int) -> DatasetError:
+        """Broken JSON at a character of the window."""
+        before = self.text[:at]
+        column = at - before.rfind("\n") if "\n" in before else self.before + at + 1
+        return _broken(self.path, self.lines + before.count("\n") + 1, column, why)

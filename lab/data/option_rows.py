@@ -78,9 +78,9 @@ def options_of(row: Row) -> tuple[list[str], list[str]]:
         return [], []
     if columns[0] == RIGHT or len(columns) > 1:
         texts = [text(row.get(name)).strip() for name in columns]
-        texts = [one for one in texts if one]
+        texts = [option for option in texts if option]
         if RIGHT in columns:  # the right one stands first in the file, so the order is made from the texts
-            texts.sort(key=lambda one: hashlib.sha256(one.encode("utf-8", "surrogatepass")).digest())
+            texts.sort(key=lambda option: hashlib.sha256(option.encode("utf-8", "surrogatepass")).digest())
         return texts, list(LETTERS[: len(texts)])
     return _listed(row[columns[0]], columns[0])
 
@@ -90,7 +90,7 @@ def with_options(row: Row, question: str) -> str:
     texts, _ = options_of(row)
     if not texts:
         return question
-    return question + "\n\n" + "\n".join(f"{letter}. {one}" for letter, one in zip(LETTERS, texts, strict=False))
+    return question + "\n\n" + "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, texts, strict=False))
 
 
 def option_letter(row: Row, base: int) -> str:
@@ -105,20 +105,20 @@ def option_letter(row: Row, base: int) -> str:
         if value is None or isinstance(value, (str, int, float)):
             return ""
         raise NotUsable(WhyLeftOut.NO_OPTION, str(value)[:40])
-    said = text(value).strip()
-    plain = [one.strip().casefold() for one in texts]
-    if said in labels:
-        return LETTERS[labels.index(said)]
-    if plain.count(said.casefold()) == 1:
-        return LETTERS[plain.index(said.casefold())]
-    if re.fullmatch(r"\d+(\.0)?", said) and 0 <= (place := int(float(said)) - base) < len(texts):
+    answer = text(value).strip()
+    plain = [option.strip().casefold() for option in texts]
+    if answer in labels:
+        return LETTERS[labels.index(answer)]
+    if plain.count(answer.casefold()) == 1:
+        return LETTERS[plain.index(answer.casefold())]
+    if re.fullmatch(r"\d+(\.0)?", answer) and 0 <= (place := int(float(answer)) - base) < len(texts):
         return LETTERS[place]
-    lettered = LETTERED.match(said + ")" if len(said) == 1 else said)
+    lettered = LETTERED.match(answer + ")" if len(answer) == 1 else answer)
     if lettered and (place := LETTERS.index(lettered[1])) < len(texts):
         return LETTERS[place]
-    if len(said) == 1 and said.upper() in LETTERS[: len(texts)]:
-        return said.upper()
-    raise NotUsable(WhyLeftOut.NO_OPTION, said[:40])
+    if len(answer) == 1 and answer.upper() in LETTERS[: len(texts)]:
+        return answer.upper()
+    raise NotUsable(WhyLeftOut.NO_OPTION, answer[:40])
 
 
 def counts_from(rows: Iterable[Row]) -> tuple[int, bool]:
@@ -126,19 +126,19 @@ def counts_from(rows: Iterable[Row]) -> tuple[int, bool]:
     numbers = settled = False
     for row in rows:
         column = answer_column(row)
-        said = text(row.get(column)).strip() if column else ""
-        if not re.fullmatch(r"\d+(\.0)?", said):
+        answer = text(row.get(column)).strip() if column else ""
+        if not re.fullmatch(r"\d+(\.0)?", answer):
             continue
         try:
             texts, labels = options_of(row)
         except NotUsable:
             continue
-        if said in labels or said.casefold() in [one.strip().casefold() for one in texts]:
+        if answer in labels or answer.casefold() in [option.strip().casefold() for option in texts]:
             continue
         numbers = True
-        if int(float(said)) == 0:
+        if int(float(answer)) == 0:
             return 0, False
-        settled = settled or int(float(said)) == len(texts)
+        settled = settled or int(float(answer)) == len(texts)
     return (1, False) if settled else (0, numbers)
 
 
@@ -153,18 +153,20 @@ def _listed(value: Any, column: str) -> tuple[list[str], list[str]]:
     labels: list[str] = []
     if isinstance(value, Mapping):
         if isinstance(value.get("text"), (list, tuple)):
-            labels = [text(one) for one in value.get("label") or ()]
+            labels = [text(option) for option in value.get("label") or ()]
             value = value["text"]
         else:
             labels, value = [str(name) for name in value], list(value.values())
     if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= len(LETTERS):
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-    if all(isinstance(one, Mapping) and "text" in one for one in value):
-        labels = [text(one.get("label")) for one in value]
-        value = [one["text"] for one in value]
-    texts = [text(one).strip() for one in value]
+    if all(isinstance(option, Mapping) and "text" in option for option in value):
+        labels = [text(option.get("label")) for option in value]
+        value = [option["text"] for option in value]
+    texts = [text(option).strip() for option in value]
     if not all(texts):
         raise NotUsable(WhyLeftOut.EMPTY, column)
-    if all((begun := LETTERED.match(one)) and begun[1] == letter for one, letter in zip(texts, LETTERS, strict=False)):
-        texts = [LETTERED.sub("", one, count=1).strip() for one in texts]
+    if all(
+        (begun := LETTERED.match(option)) and begun[1] == letter for option, letter in zip(texts, LETTERS, strict=False)
+    ):
+        texts = [LETTERED.sub("", option, count=1).strip() for option in texts]
     return texts, labels if len(labels) == len(texts) else list(LETTERS[: len(texts)])

@@ -32,12 +32,12 @@ LONGEST_SOURCE = 400
 
 
 class Known(StrEnum):
-    """What the chosen one of a file of preferences is taken for."""
+    """How the chosen response of a file of preferences is used."""
 
     RESPONSES = "responses"
-    """Nothing: the two are just two responses."""
+    """Not at all: both are just responses."""
     GOLD = "gold"
-    """The right answer, by which annotators are measured."""
+    """As the right answer, by which annotators are measured."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class FoundPairs:
 
 def rows_in_memory(rows: Iterable[Mapping[str, Any]]) -> Rows:
     """Rows that were typed in rather than read from a file. Raises DatasetError where there are none."""
-    found = [dict(row) for row in rows]
-    if not found:
+    copies = [dict(row) for row in rows]
+    if not copies:
         raise DatasetError("pairs_none_typed")
-    names = tuple(dict.fromkeys(name for row in found for name in row))
-    return Rows(Path("typed"), found, names, "", [], list(range(1, len(found) + 1)))
+    names = tuple(dict.fromkeys(name for row in copies for name in row))
+    return Rows(Path("typed"), copies, names, "", [], list(range(1, len(copies) + 1)))
 
 
 def find_pairs(rows: Rows, *, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES) -> FoundPairs:
@@ -103,9 +103,9 @@ def pair_batches(
     left_out: list[LeftOut] = []
     for rows in read_batches(path, most_bytes=most_bytes):
         on_rows(rows)
-        found = finder.find(rows)
-        left_out += found.left_out if not finder.lines else []
-        yield found
+        pairs = finder.find(rows)
+        left_out += pairs.left_out if not finder.lines else []
+        yield pairs
     if rows is not None and not finder.lines:
         raise nothing_left(rows, left_out, rows.columns)
 
@@ -151,7 +151,7 @@ class PairFinder:
         return FoundPairs(shaped.form, pairs, report, tuple(votes), passed_over, shaped.notes)
 
     def _seen(self, line: int, pair: Pair, row: Mapping[str, Any]) -> LeftOut | None:
-        """Why a pair is not taken: it is there already, or its id is another's."""
+        """Why a pair is left out: it occurred before, or another pair has its id."""
         theirs = next((name for column in IDS if (name := text(row.get(column)).strip())), "")
         if pair.id in self.lines:
             return LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.completion_rows import conversation, demonstration
-from lab.data.labelled_rows import labelled_pairs
+from lab.data.labels import labelled_pairs
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.notes import note
 from lab.data.preference_rows import one_preference, preferences_of
@@ -47,20 +47,20 @@ def as_preferences(rows: Rows) -> list[Row]:
 
 def shape_preferences(rows: Rows) -> Shaped:
     """``as_preferences``, with the report."""
-    found = recognise(rows, PREFERENCE_FORMS)
-    if found is None:
+    match = recognise(rows, PREFERENCE_FORMS)
+    if match is None:
         raise other_use(rows, ("prompt", "chosen", "rejected"), "preferences")
-    if found.form is Form.LABELLED and found.labels is not None:
-        return _labelled(rows, found)
+    if match.form is Form.LABELLED and match.labels is not None:
+        return _labelled(rows, match)
 
     def shape(row: Row) -> list[Row]:
-        if found.form is Form.VOTES:
-            return [_by_votes(row, found)]
-        if found.form is Form.RANKED:
-            return _by_rank(row, found)
-        return preferences_of(with_prompt(row, found.form))
+        if match.form is Form.VOTES:
+            return [_by_votes(row, match)]
+        if match.form is Form.RANKED:
+            return _by_rank(row, match)
+        return preferences_of(with_prompt(row, match.form))
 
-    return shape_rows(rows, found, shape)
+    return shape_rows(rows, match, shape)
 
 
 def shape_pairs(rows: Rows) -> Shaped:
@@ -69,16 +69,16 @@ def shape_pairs(rows: Rows) -> Shaped:
     A prompt is text where it is one question, else messages; both responses are text. Of a file of votes each row has ``voted``
     (``vote_rows.Voted``), too; one with several votes is several rows.
     """
-    found = recognise(rows, (Form.VOTES, Form.PAIRS))
-    if found is None:
+    match = recognise(rows, (Form.VOTES, Form.PAIRS))
+    if match is None:
         raise other_use(rows, ("prompt", "first", "second"), "pairs")
 
     def shape(row: Row) -> list[Row]:
-        if found.layout is not None:
-            return [{**one_pair(pair), "voted": voted} for pair, voted in voted_pairs(row, found)]
+        if match.layout is not None:
+            return [{**one_pair(pair), "voted": voted} for pair, voted in voted_pairs(row, match)]
         return [one_pair(row)]
 
-    return shape_rows(rows, found, shape)
+    return shape_rows(rows, match, shape)
 
 
 def with_prompt(row: Row, form: Form) -> Row:
@@ -104,16 +104,16 @@ def one_pair(row: Row) -> Row:
     return {"prompt": shaped["prompt"], "first": shaped["chosen"], "second": shaped["rejected"]} | further
 
 
-def voted_pairs(row: Row, found: Recognised) -> list[tuple[Row, Voted | None]]:
+def voted_pairs(row: Row, match: Recognised) -> list[tuple[Row, Voted | None]]:
     """The votes of a row, each with its pair and what else changes the prompt's meaning."""
-    assert found.layout is not None
-    further = {name: row[name] for name in MEANINGS if name in row and name != found.layout.prompt}
-    return [({**further, **pair}, voted) for pair, voted in votes_of(row, found.layout)]
+    assert match.layout is not None
+    further = {name: row[name] for name in MEANINGS if name in row and name != match.layout.prompt}
+    return [({**further, **pair}, voted) for pair, voted in votes_of(row, match.layout)]
 
 
-def _by_votes(row: Row, found: Recognised) -> Row:
+def _by_votes(row: Row, match: Recognised) -> Row:
     """The preference that most votes on a row are for. Raises NotUsable where there is none."""
-    votes = voted_pairs(row, found)
+    votes = voted_pairs(row, match)
     counts = Counter(voted.choice for _, voted in votes if voted is not None)
     if not counts:
         raise NotUsable(WhyLeftOut.NO_VOTE)
@@ -127,14 +127,14 @@ def _by_votes(row: Row, found: Recognised) -> Row:
     )
 
 
-def _by_rank(row: Row, found: Recognised) -> list[Row]:
-    if not found.lists:  # the order is the ranking
+def _by_rank(row: Row, match: Recognised) -> list[Row]:
+    if not match.lists:  # the order is the ranking
         answers = row.get("output")
         if not isinstance(answers, list) or len(answers) < 2:
             raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
         pairs = [(answers[0], worse) for worse in answers[1:]]
     else:
-        pairs = best_against_rest(ranked(row, found.lists))
+        pairs = best_against_rest(ranked(row, match.lists))
     rest = {name: value for name, value in row.items() if name not in ("chosen", "rejected")}
     shaped, reason = [], None
     for better, worse in pairs:
@@ -147,10 +147,10 @@ def _by_rank(row: Row, found: Recognised) -> list[Row]:
     return shaped
 
 
-def _labelled(rows: Rows, found: Recognised) -> Shaped:
+def _labelled(rows: Rows, match: Recognised) -> Shaped:
     """The good and the bad completions of each prompt as preferences."""
-    assert found.labels is not None
-    completions = recognise(rows, (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)) or found
+    assert match.labels is not None
+    completions = recognise(rows, (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)) or match
 
     def shape(row: Row) -> Row:
         view = completions.view(row)
@@ -161,11 +161,11 @@ def _labelled(rows: Rows, found: Recognised) -> Shaped:
             {**view, "prompt": view.get("instruction")} if alpaca else view, "output" if alpaca else "completion"
         )
 
-    pairs, left_out = labelled_pairs(numbered(rows), shape, found.labels)
+    pairs, left_out = labelled_pairs(numbered(rows), shape, match.labels)
     left_out = sorted([*rows.left_out, *left_out], key=lambda row: row.line)
     if not pairs and not rows.more:
-        raise nothing_left(rows, left_out, tuple(found.names.values()))
-    notes = (*rows.notes, *found.notes, note("pairs_by_prompt", column=found.labels.column))
+        raise nothing_left(rows, left_out, tuple(match.names.values()))
+    notes = (*rows.notes, *match.notes, note("pairs_by_prompt", column=match.labels.column))
     return Shaped(
-        found.form, [row for _, row in pairs], left_out, [line for line, _ in pairs], passed_over(rows, found), notes
+        match.form, [row for _, row in pairs], left_out, [line for line, _ in pairs], passed_over(rows, match), notes
     )

@@ -1,7 +1,7 @@
 """Preferences in one row: the prompt up to the user's last word, one answer on either side, or lists of good and bad answers.
 
 Rows come with ``prompt, chosen, rejected`` whatever their file called them (``forms.py``); a row without ``prompt`` has it within
-its sides. What people judge in the lab is no file: that is ``lab/core/preferences.py``.
+its sides. Pairs that people judge in the lab are defined in ``lab/core/preferences.py``.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
         return prompt_turns(row), chosen[len(shared) :], rejected[len(shared) :]
     prompt = asked(row)
     before = [side[:-1] for side in (chosen, rejected) if len(side) > 1]
-    if not before or not all(any(one["role"] == USER for one in side) for side in before):
+    if not before or not all(any(message["role"] == USER for message in side) for side in before):
         return prompt, chosen, rejected
     if len(before) == 2 and not _same(*before):
-        parts_early = all(belongs(one, prompt) for one in before)
+        parts_early = all(belongs(message, prompt) for message in before)
         raise NotUsable(
             *((WhyLeftOut.PARTS_EARLY,) if parts_early else (WhyLeftOut.OTHER_PROMPT, _stranger(before, prompt)))
         )
@@ -100,16 +100,16 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
 def _shared(chosen: Turns, rejected: Turns) -> Turns:
     """What two whole chats begin with alike, without the last message of either."""
     shared: Turns = []
-    for one, other in zip(chosen[:-1], rejected[:-1], strict=False):
-        if not _same([one], [other]):
+    for message, other in zip(chosen[:-1], rejected[:-1], strict=False):
+        if not _same([message], [other]):
             break
-        shared.append(one)
+        shared.append(message)
     return shared
 
 
 def _same(some: Turns, others: Turns) -> bool:
     """Whether messages are alike; blanks around them do not count."""
-    return [_key(one) for one in some] == [_key(one) for one in others]
+    return [_key(message) for message in some] == [_key(message) for message in others]
 
 
 def _key(message: Mapping[str, str]) -> tuple[str, str]:
@@ -118,10 +118,10 @@ def _key(message: Mapping[str, str]) -> tuple[str, str]:
 
 def belongs(before: Turns, prompt: Turns) -> bool:
     """Whether a side's own messages before its answer are the prompt, or have its one question among them."""
-    plain = [one for one in prompt if one["role"] != SYSTEM]
+    plain = [message for message in prompt if message["role"] != SYSTEM]
     if _same(before, prompt) or _same(before, plain):
         return True
-    return len(plain) == 1 and len(before) > len(plain) and _key(plain[0]) in [_key(one) for one in before]
+    return len(plain) == 1 and len(before) > len(plain) and _key(plain[0]) in [_key(message) for message in before]
 
 
 def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
@@ -135,8 +135,8 @@ def answers_of(value: Any) -> list[Any] | None:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return None
-    if isinstance(value, (list, tuple)) and value and all(isinstance(one, str) for one in value):
+    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, str) for answer in value):
         return list(value)
-    if isinstance(value, (list, tuple)) and value and all(isinstance(one, (list, tuple)) for one in value):
+    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, (list, tuple)) for answer in value):
         return list(value)
     return None

@@ -1,6 +1,6 @@
-"""The prompt of one row: its question with all that changes what is asked (system text, earlier turns, context, options).
+"""The prompt of one row: the question with system text, earlier turns, context and options.
 
-A row with pictures or tools is not for the lab and is left out. The answers of a row are ``preference_rows.py``'s and its siblings'.
+A row with pictures or tools is left out. Answers are read by ``completion_rows.py``, ``preference_rows.py`` and their siblings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SYSTEMS = ("system", "system_prompt", "system_message")
 PICTURES = ("images", "image", "videos", "video", "audios", "audio", "pictures")
 TOOLS = ("tools", "functions")
 CONTEXTS = ("context", "passage", "input")
-"""What a question stands on. ``input`` follows it, as in Alpaca; the others stand before it."""
+"""Text that a question refers to. ``input`` is put after the question, as in Alpaca; the others before it."""
 PLACEHOLDERS = ("<image>", "<video>", "<audio>")
 HISTORY = "history"
 MEANINGS = (*SYSTEMS, *PICTURES, *TOOLS, *CONTEXTS, HISTORY)
@@ -52,38 +52,40 @@ def whole_prompt(row: Row, messages: Turns) -> Turns:
     messages = [*earlier(row), *messages[:-1], {"role": USER, "content": last}]
     if any(mark in message["content"] for message in messages for mark in PLACEHOLDERS):
         raise NotUsable(
-            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in one["content"] for one in messages))
+            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in each["content"] for each in messages))
         )
     return with_system(row, messages)
 
 
 def with_system(row: Row, messages: Turns) -> Turns:
-    """The same with the row's system text before it. Raises NotUsable where the messages begin with another one."""
+    """The messages with the row's system text before them. Raises NotUsable where they begin with another system text."""
     for column in SYSTEMS:
-        said = text(row.get(column))
-        if not said.strip():
+        system = text(row.get(column))
+        if not system.strip():
             if column in row and not is_plain(row[column]):
                 raise NotUsable(WhyLeftOut.NOT_TEXT, column)
             continue
         if messages[0]["role"] != SYSTEM:
-            messages = [{"role": SYSTEM, "content": said}, *messages]
-        elif messages[0]["content"].strip() != said.strip():
+            messages = [{"role": SYSTEM, "content": system}, *messages]
+        elif messages[0]["content"].strip() != system.strip():
             raise NotUsable(WhyLeftOut.TWO_SYSTEMS, column)
     return messages
 
 
 def with_context(row: Row, asked_last: str) -> str:
-    """A question with the text that it stands on, and with its options."""
+    """A question with the text that it refers to, and with its options."""
     for column in CONTEXTS:
         value = row.get(column)
         if not _is_there(value):
             continue
         if not is_plain(value):
             raise NotUsable(WhyLeftOut.NOT_TEXT, column)
-        said = wanted_text(row, column)
-        if f"\n{said.strip()}\n" in f"\n{asked_last}\n":  # the prompt has it already, in lines of its own
+        context = wanted_text(row, column)
+        if f"\n{context.strip()}\n" in f"\n{asked_last}\n":  # the prompt has it already, in lines of its own
             continue
-        asked_last = f"{asked_last}\n{said}" if column == "input" or "instruction" in row else f"{said}\n\n{asked_last}"
+        asked_last = (
+            f"{asked_last}\n{context}" if column == "input" or "instruction" in row else f"{context}\n\n{asked_last}"
+        )
     return with_options(row, asked_last)
 
 
@@ -110,7 +112,7 @@ def earlier(row: Row) -> Turns:
 
 
 def question(prompt: Turns) -> Turns:
-    """The same. Raises NotUsable where it does not end with the user's message."""
+    """Return the prompt unchanged. Raises NotUsable where it does not end with the user's message."""
     if not prompt or prompt[-1]["role"] != USER:
         raise NotUsable(WhyLeftOut.NO_QUESTION)
     return prompt

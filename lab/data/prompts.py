@@ -1,4 +1,4 @@
-"""The prompts that a sampling job asks: those given, or some of a dataset. What a run trains on is ``datasets.py``."""
+"""The prompts of a sampling job: those given, or some of a dataset. A run's training rows come from ``datasets.py``."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
         split = equations.Split(spec.part.value)
         rows = equations.prompts(split, spec.seed)
     else:
-        found = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed), home)
-        rows = list(found.held_out if spec.part is Part.VALIDATION and found.held_out else found.train)
+        dataset = load(GrpoRecipe(dataset=spec.dataset, seed=spec.seed), home)
+        rows = list(dataset.held_out if spec.part is Part.VALIDATION and dataset.held_out else dataset.train)
         random.Random(f"job-{spec.seed}").shuffle(rows)
     return [as_asked(row) for row in rows[: spec.count]]
 

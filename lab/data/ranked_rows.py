@@ -1,6 +1,6 @@
 """Preferences from a list of answers that are ranked or scored (UltraFeedback, Nectar): the best against each that is lower.
 
-Equal ones make no pair. One marked answer a row is ``labelled_rows.py``'s.
+Equal ones make no pair. Rows of one marked answer each are ``labels.py``'s.
 """
 
 from __future__ import annotations

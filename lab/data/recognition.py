@@ -1,4 +1,4 @@
-"""Which known form a file's columns have, and which of its columns stand for the lab's. What is made of the rows is ``forms.py``'s."""
+"""Recognises which known form a file has, and which of its columns correspond to the lab's. ``forms.py`` converts the rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.data.written_turns import written_turns
 Row = dict[str, Any]
 
 LOOKED_AT = 50
-"""So many rows are looked at where the columns alone do not tell."""
+"""How many rows are examined where the columns alone do not decide."""
 
 
 class Form(StrEnum):
@@ -142,7 +142,7 @@ class Recognised:
 def recognise(rows: Rows, forms: Iterable[Form]) -> Recognised | None:
     """The first of these forms that the rows have, in the order of ``COLUMNS``; None where they have none."""
     wanted = set(forms)
-    return next((found for form in COLUMNS if form in wanted and (found := _fit(rows, form)) is not None), None)
+    return next((match for form in COLUMNS if form in wanted and (match := _fit(rows, form)) is not None), None)
 
 
 def _fit(rows: Rows, form: Form) -> Recognised | None:
@@ -180,13 +180,13 @@ def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[
     beside = columns & {*MEANINGS, *FURTHER, *option_columns(rows.columns)}
     used = set(names.values()) | set(more) | set(scores or ()) | beside
     moved = {ours: theirs for ours, theirs in names.items() if ours != theirs}
-    said = tuple(
+    notes = tuple(
         note("column_read_as", column=theirs, name=ours)
         for ours, theirs in moved.items()
         if form not in OWN_NAMES and (ours, theirs) not in WELL_KNOWN
     )
     return Recognised(
-        form, names, frozenset(used), said + tuple(parts.pop("notes", ())), scores=scores, moved=moved, **parts
+        form, names, frozenset(used), notes + tuple(parts.pop("notes", ())), scores=scores, moved=moved, **parts
     )
 
 
@@ -279,11 +279,11 @@ def _ranked(rows: Rows) -> Recognised | None:
 
 def _labelled(rows: Rows) -> Recognised | None:
     forms = (Form.MESSAGES, Form.DEMONSTRATIONS, Form.ALPACA)
-    found = recognise(rows, forms)
-    labels = labels_of(rows.rows, [name for name in rows.columns if found is None or name not in found.names.values()])
-    if found is None or labels is None:
+    match = recognise(rows, forms)
+    labels = labels_of(rows.rows, [name for name in rows.columns if match is None or name not in match.names.values()])
+    if match is None or labels is None:
         return None
-    return recognised(rows, Form.LABELLED, found.names, (labels.column,), labels=labels)
+    return recognised(rows, Form.LABELLED, match.names, (labels.column,), labels=labels)
 
 
 def _options(rows: Rows) -> Recognised | None:

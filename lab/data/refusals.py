@@ -1,4 +1,4 @@
-"""Why a file cannot be used as it was meant, with the mend: the true reason, the line to type, or the place that reads it."""
+"""Errors for files that cannot be used as intended: the reason, and the line to type or the place in the lab that reads such a file."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def no_form(rows: Rows) -> DatasetError:
 def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
     """The rows are no ``use``: what they are, where that is known; else the missing column and the likeliest mapping."""
     for holds, forms in HOLDS.get(use, ()):
-        found = recognise(rows, forms)
+        match = recognise(rows, forms)
         if (
-            found is None
-            or _mapped(rows, found, wanted)
+            match is None
+            or _mapped(rows, match, wanted)
             or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
         ):
             continue
-        mapping = dict(TAKE_CHOSEN.get(found.form, {}))
-        if found.form is Form.CONVERSATIONS:
-            mapping["prompt"] = found.names["conversations"]
+        mapping = dict(TAKE_CHOSEN.get(match.form, {}))
+        if match.form is Form.CONVERSATIONS:
+            mapping["prompt"] = match.names["conversations"]
         return DatasetError(
             f"dataset_holds_{holds}", path=rows.path, found=_found(rows), line=typed(str(rows.path), mapping)
         )
@@ -96,9 +96,9 @@ def _mend(rows: Rows, wanted: tuple[str, ...]) -> dict[str, Any]:
     return {"line": typed(str(rows.path), shown), "proposal": proposal}
 
 
-def _mapped(rows: Rows, found: Recognised, wanted: tuple[str, ...]) -> bool:
+def _mapped(rows: Rows, match: Recognised, wanted: tuple[str, ...]) -> bool:
     """Whether columns that the found form does not read look like all that is missing, so that a mapping is likelier meant."""
-    free = [name for name in rows.columns if name not in found.used]
+    free = [name for name in rows.columns if name not in match.used]
     missing = [name for name in wanted if name not in rows.columns]
     return guess_columns(free, missing).keys() == set(missing)
 

@@ -1,6 +1,6 @@
-"""Read rows from a file: JSON lines, a JSON array, CSV, Parquet. What the columns mean is ``forms.py``'s affair.
+"""Read rows from a file: JSON lines, a JSON array, CSV, Parquet. ``forms.py`` interprets the columns.
 
-A file that is broken stops with the place; a row that is no row (a number, too many cells) is left out, and counted with its line.
+A broken file raises an error with the place. A value that is no row (a number, too many cells) is left out and reported with its line.
 Files are read as streams: all rows at once for training, or in batches, so that a large file is never in memory whole. Writing is
 ``writing.py``'s.
 """

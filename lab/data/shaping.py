@@ -1,6 +1,6 @@
-"""Puts every row of a file through a form's reading, and keeps the report: what was left out, passed over and assumed.
+"""Converts every row of a file to the lab's form, and collects the report: rows left out, columns passed over, assumptions made.
 
-Which form it is, is ``recognition.py``'s; what is read of a row, ``forms.py``'s and ``preference_forms.py``'s.
+``recognition.py`` decides which form a file has; ``forms.py`` and ``preference_forms.py`` convert one row.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Shaped:
     """What was assumed."""
 
 
-def shape_rows(rows: Rows, found: Recognised, shape: Callable[[Row], list[Row]], more: tuple[Note, ...] = ()) -> Shaped:
+def shape_rows(rows: Rows, match: Recognised, shape: Callable[[Row], list[Row]], more: tuple[Note, ...] = ()) -> Shaped:
     """Every row through ``shape``; DatasetError where none is left."""
     kept: list[Row] = []
     kept_lines: list[int] = []
@@ -48,8 +48,8 @@ def shape_rows(rows: Rows, found: Recognised, shape: Callable[[Row], list[Row]],
     counts: Counter[str] = Counter()
     for line, row in numbered(rows):
         try:
-            view = found.view(row)
-            if found.form in WITHOUT_CONTEXT:
+            view = match.view(row)
+            if match.form in WITHOUT_CONTEXT:
                 view = {
                     name: value
                     for name, value in view.items()
@@ -61,20 +61,25 @@ def shape_rows(rows: Rows, found: Recognised, shape: Callable[[Row], list[Row]],
             continue
         kept += shaped
         kept_lines += [line] * len(shaped)
-        _observe(row, found, counts)
+        _observe(row, match, counts)
     if not kept and not rows.more:
-        raise nothing_left(rows, left_out, tuple(found.names.values()) or COLUMNS[found.form])
+        raise nothing_left(rows, left_out, tuple(match.names.values()) or COLUMNS[match.form])
     notes = tuple(note(key, count=count) for key, count in sorted(counts.items()))
     report = sorted(left_out, key=lambda row: row.line)
     return Shaped(
-        found.form, kept, report, kept_lines, passed_over(rows, found), (*rows.notes, *found.notes, *more, *notes)
+        match.form,
+        kept,
+        report,
+        kept_lines,
+        passed_over(rows, match),
+        (*rows.notes, *match.notes, *more, *notes),
     )
 
 
-def _observe(row: Row, found: Recognised, counts: Counter[str]) -> None:
-    """Count what was assumed of a row: messages that were written as text, tools that speak as the user, scores that say nothing."""
+def _observe(row: Row, match: Recognised, counts: Counter[str]) -> None:
+    """Count the assumptions about a row: messages written as text, tool messages read as the user's, scores that contradict the choice."""
     seen = set()
-    for theirs in found.names.values():
+    for theirs in match.names.values():
         value = row.get(theirs)
         written = written_turns(value) if isinstance(value, str) else None
         if written is not None:
@@ -84,20 +89,20 @@ def _observe(row: Row, found: Recognised, counts: Counter[str]) -> None:
         ):
             seen.add("tool_turns")
     counts.update(seen)
-    if found.scores is not None:
-        chosen, rejected = (number_of(row.get(name)) for name in found.scores)
+    if match.scores is not None:
+        chosen, rejected = (number_of(row.get(name)) for name in match.scores)
         if chosen is not None and rejected is not None and chosen <= rejected:
             counts["scores_equal" if chosen == rejected else "scores_reversed"] += 1
 
 
-def passed_over(rows: Rows, found: Recognised) -> tuple[str, ...]:
-    """The columns that are not read. Of those that a form of whole messages does not need, too."""
+def passed_over(rows: Rows, match: Recognised) -> tuple[str, ...]:
+    """The columns that are not read, with those that a form of whole messages ignores."""
     unread = (
-        {"context", "passage", "input", "history"} - set(found.names.values())
-        if found.form in WITHOUT_CONTEXT
+        {"context", "passage", "input", "history"} - set(match.names.values())
+        if match.form in WITHOUT_CONTEXT
         else set()
     )
-    return tuple(name for name in rows.columns if name not in found.used or name in unread) + rows.hidden
+    return tuple(name for name in rows.columns if name not in match.used or name in unread) + rows.hidden
 
 
 def numbered(rows: Rows) -> list[tuple[int, Row]]:

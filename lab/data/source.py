@@ -107,7 +107,7 @@ class Source:
     def _open(self) -> IO[bytes]:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(self.path, flags)  # a pipe that nobody writes to would wait for ever otherwise
+            descriptor = os.open(self.path, flags)  # otherwise a pipe without a writer would block for ever
         except FileNotFoundError as error:
             raise DatasetError("dataset_missing", path=self.path) from error
         except (OSError, ValueError) as error:

@@ -125,9 +125,9 @@ def as_text(prompt: Turns) -> str:
     return prompt[0]["content"]
 
 
-def prompt_from(asked: Turns) -> Prompt:
+def prompt_from(messages: Turns) -> Prompt:
     """Text where it is one question, else the messages."""
-    return asked[0]["content"] if len(asked) == 1 else asked
+    return messages[0]["content"] if len(messages) == 1 else messages
 
 
 def as_conversation(prompt: Prompt) -> Turns:
@@ -142,10 +142,10 @@ def last_words(prompt: Prompt) -> str:
 
 def one_answer(row: Mapping[str, Any], column: str) -> str:
     """A column that is text, or one message of the assistant, as text. Raises NotUsable where it is neither."""
-    found = turns(row, column, ASSISTANT)
-    if len(found) != 1 or found[0]["role"] != ASSISTANT:
+    messages = turns(row, column, ASSISTANT)
+    if len(messages) != 1 or messages[0]["role"] != ASSISTANT:
         raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, column)
-    return found[0]["content"]
+    return messages[0]["content"]
 
 
 def returned_by_tools(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Votes that a file records: two responses and which one somebody chose, as ``prompt, first, second`` with the vote.
+"""Reads files of votes: two responses and which one somebody chose, as ``prompt, first, second`` with the vote.
 
 | file | responses | vote |
 |---|---|---|
@@ -50,8 +50,6 @@ PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "
 AMBIGUOUS = ("label", "choice", "selected", "better", "chosen", "preferred")
 """Names that may mean something else: they are a vote where some row's value is one."""
 WINNERS = ("winner", "preference", "preferred", "vote", "better", "chosen", "label", "choice", "selected")
-BY_PLACE = ("better_response_id", "choice")
-"""0 is the first, 1 the second."""
 STRENGTHS = ("preference_strength", "overall_preference")
 SCORED = ("score", "rating", "reward", "overall_score")
 TIES = ("tie", "equal", "same", "draw", "both", "both_good", "both good", "tie (bothgood)", "平局", "一样")
@@ -100,7 +98,7 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
 
 
 def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted | None]]:
-    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None where nobody has voted yet.
+    """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None without a vote yet.
 
     Raises NotUsable where the row has no two responses, or a vote that cannot be read.
     The texts are as the file has them; whole conversations still hold their prompt.
@@ -146,9 +144,11 @@ def _vote(names: list[str], paired: tuple[str, str]) -> tuple[tuple[str, ...], C
         return ("better_response_id",), _by_place
     if "labels" in names and paired[0] == "human_ref_A":
         return ("labels",), _shp
-    said = next((name for name in WINNERS if name in names and not (name == "chosen" and "rejected" in names)), None)
-    if said is not None:
-        return (said,), _by_name
+    vote_column = next(
+        (name for name in WINNERS if name in names and not (name == "chosen" and "rejected" in names)), None
+    )
+    if vote_column is not None:
+        return (vote_column,), _by_name
     for kind in SCORED:
         scores = (f"{kind}_{_ending(paired[0])}", f"{kind}_{_ending(paired[1])}")
         if set(scores) <= set(names):
@@ -182,10 +182,10 @@ def _no_choice(value: Any) -> NotUsable:
 
 def _by_name(row: Row, layout: Layout) -> Voted:
     value = row.get(layout.vote[0])
-    said = text(value).strip().casefold()
-    if said in TIES:
+    vote = text(value).strip().casefold()
+    if vote in TIES:
         return Voted(Choice.TIE)
-    if said in NEITHER and said:
+    if vote in NEITHER and vote:
         return Voted(Choice.BOTH_BAD)
     for choice, column, names in (
         (Choice.FIRST, layout.first, ("first", "a", "left")),
@@ -201,7 +201,7 @@ def _by_name(row: Row, layout: Layout) -> Voted:
             *_free(names, layout),
         }
         words |= {text(row.get(f"model_{ending}")).strip().casefold()} - {""}
-        if said in words or said.removesuffix(".0") in words:
+        if vote in words or vote.removesuffix(".0") in words:
             return Voted(choice)
     raise _no_choice(value)
 
@@ -281,7 +281,7 @@ def _of_summaries(row: Row, prompt: str | None) -> dict[str, Any]:
     both = row.get("summaries")
     if not isinstance(both, (list, tuple)) or len(both) != 2:
         raise NotUsable(WhyLeftOut.NOT_TEXT, "summaries")
-    first, second = (one.get("text") if isinstance(one, Mapping) else one for one in both)
+    first, second = (summary.get("text") if isinstance(summary, Mapping) else summary for summary in both)
     return {"prompt": _question(row.get(prompt or "prompt")), "first": first, "second": second}
 
 
@@ -309,7 +309,7 @@ def _woven(questions: list[str], answers: list[str] | None, side: str) -> list[d
         raise NotUsable(WhyLeftOut.NOT_TEXT, side)
     turns = zip(questions, answers, strict=True)
     return [
-        {"role": role, "content": said}
+        {"role": role, "content": content}
         for turn in turns
-        for role, said in zip(("user", "assistant"), turn, strict=True)
+        for role, content in zip(("user", "assistant"), turn, strict=True)
     ]

@@ -45,8 +45,8 @@ def written_turns(cell: str) -> tuple[Items, str] | None:
     if _LISTED.match(cell):
         return _listed(cell)
     if start.startswith(_CHATML):
-        found = [{"role": role, "content": content} for role, content in _CHATML_TURN.findall(cell)]
-        return (_without_opening(found), "chatml") if found else None
+        chatml = [{"role": role, "content": content} for role, content in _CHATML_TURN.findall(cell)]
+        return (_without_opening(chatml), "chatml") if chatml else None
     if _HUMAN.match(cell):
         return _split(cell, _TURN) or _split(cell, _CLOSE_TURN)
     if start.startswith("###") and _HEADED.match(cell):
@@ -87,8 +87,8 @@ def _split(cell: str, pattern: re.Pattern[str]) -> tuple[Items, str] | None:
     """The turns of a transcript; None where only one side speaks, as in a question that begins with a name."""
     pieces = pattern.split(cell)
     spoken = [
-        {"role": _SPOKEN[who.lower()], "content": said.strip()}
-        for who, said in zip(pieces[1::2], pieces[2::2], strict=True)
+        {"role": _SPOKEN[who.lower()], "content": content.strip()}
+        for who, content in zip(pieces[1::2], pieces[2::2], strict=True)
     ]
     if not any(turn["role"] == "assistant" for turn in spoken):
         return None

@@ -45,17 +45,17 @@ def option_letter(text: str) -> str:
     r"""The letter that a text is and nothing else (``A``, ``(A)``, ``\text{(A)}``), or nothing."""
     if len(text) > 40 or text.isdecimal():
         return ""
-    found = _ONLY_LETTER.fullmatch(encodable(text))
-    return str(found.group(1)) if found else ""
+    match = _ONLY_LETTER.fullmatch(encodable(text))
+    return str(match.group(1)) if match else ""
 
 
-def chosen(prompt: str, completion: str, said: Stated) -> str:
+def chosen(prompt: str, completion: str, statement: Stated) -> str:
     """The letter of the option that a completion chooses; nothing where it chooses none. Raises CannotTell."""
-    if said.marked and said.value is not None:
-        letter = _leading_letter(said.text) or option_of(prompt, said.value)
-        if letter or not said.text:
+    if statement.marked and statement.value is not None:
+        letter = _leading_letter(statement.text) or option_of(prompt, statement.value)
+        if letter or not statement.text:
             return letter
-        raise CannotTell(f"names no option: {said.text[:60]}")
+        raise CannotTell(f"names no option: {statement.text[:60]}")
     letter = option_letter(completion) or _leading_letter(completion, bare=False)
     if letter:
         return letter
@@ -68,14 +68,14 @@ def chosen(prompt: str, completion: str, said: Stated) -> str:
 def _leading_letter(text: str, *, bare: bool = True) -> str:
     """The letter that a text begins with; an article (``a dog``) is none, and ``bare=False`` wants a mark at the letter."""
     text = encodable(text[:200])
-    found = _LEADING.match(text)
-    if not found:
+    match = _LEADING.match(text)
+    if not match:
         return ""
-    if found.group(1):
-        return str(found.group(1)).upper()
-    after = text[found.end(2) :]
+    if match.group(1):
+        return str(match.group(1)).upper()
+    after = text[match.end(2) :]
     if after[:1] in (".", ")", ":", "：", "、", "．") or (bare and not after.strip(" ,*$}\"'`\n")):
-        return str(found.group(2)).upper()
+        return str(match.group(2)).upper()
     return ""
 
 
@@ -103,12 +103,12 @@ def options(prompt: str) -> dict[str, Value]:
     """The options in a prompt by letter: the last row of markers ``A. … B. …`` or ``(A) … (B) …`` that begins with A."""
     text = encodable(prompt)
     series: list[tuple[str, int, int]] = []
-    for found in _MARKER.finditer(text):
-        letter = next(filter(None, found.groups()))
+    for marker in _MARKER.finditer(text):
+        letter = next(filter(None, marker.groups()))
         if letter == "A":
             series = []
         if letter == LETTERS[len(series) : len(series) + 1]:
-            series.append((letter, found.start(), found.end()))
+            series.append((letter, marker.start(), marker.end()))
     if len(series) < 2:
         return {}
     ends = [start for _, start, _ in series[1:]] + [len(text)]

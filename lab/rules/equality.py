@@ -42,7 +42,7 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     r"""1 where the final answer equals the known one as mathematics: ``\frac{1}{2}``, 0.5 and 1/2; ``\{1, 2\}`` and ``\{2, 1\}``.
 
     Decimals are compared to six places. Raises ValueError where no answer is known or it cannot be read, and what math-verify
-    raises, also for want of time; a completion in which nothing can be read scores 0.
+    raises, also when it takes too long; a completion in which nothing can be read scores 0.
     """
     math_verify = library()
     if answer is None or not answer.strip():
@@ -50,15 +50,15 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     wanted = _expressions(answer)
     if not wanted:
         raise ValueError("the answer cannot be read as mathematics")
-    said = _expressions(completion)
+    expressions = _expressions(completion)
     try:
-        return float(math_verify.verify(wanted, said, timeout_seconds=SECONDS, raise_on_error=True))
+        return float(math_verify.verify(wanted, expressions, timeout_seconds=SECONDS, raise_on_error=True))
     except math_verify.errors.TimeoutException:
         raise TimeoutError(f"took longer than {SECONDS} s") from None
 
 
 def formulas_equal(first: str, second: str) -> bool:
-    """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError for want of time."""
+    """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError where it takes too long."""
     math_verify = library()
     read = [_expressions(f"${formula}$") for formula in (first, second)]
     for formula, expressions in zip((first, second), read, strict=True):
@@ -90,13 +90,13 @@ def _expressions(text: str) -> list[object]:
     text = text.rpartition("####")[2].strip()
     for form in (f"${text}$", text) if _is_formula(text) else (text,):
         try:
-            found = math_verify.parse(form, fallback_mode="no_fallback", parsing_timeout=SECONDS, raise_on_error=True)
+            parsed = math_verify.parse(form, fallback_mode="no_fallback", parsing_timeout=SECONDS, raise_on_error=True)
         except math_verify.errors.TimeoutException:
             raise TimeoutError(f"took longer than {SECONDS} s") from None
         except Exception:  # whatever its parsers make of a text that is no mathematics: it cannot be read
-            found = []
-        if found:
-            return list(found)
+            parsed = []
+        if parsed:
+            return list(parsed)
     return []
 
 

@@ -99,7 +99,7 @@ def _score(rule, low: float, high: float, fallback: float, *row) -> float:
 
 
 def _written(source: str):
-    """A written rule: its source runs afresh for each completion, so that none can tell what came before it."""
+    """A written rule: its source runs again for each completion, so that no completion depends on earlier ones."""
     code = compile(source, "<rule>", "exec")
 
     def rule(prompt, completion, answer):
@@ -189,9 +189,9 @@ def _library(roots: Sequence[str]) -> tuple[list[tuple[str, str]], dict[str, str
         wanted.add(name)
         if name in definitions:
             waiting += definitions[name].uses
-    found = [(name, text) for name, text in FOREIGN.items() if name in wanted]
-    found += [(name, "\n".join(one.texts)) for name, one in definitions.items() if name in wanted]
-    return found, {name: imported[name] for name in wanted if name in imported}
+    parts = [(name, text) for name, text in FOREIGN.items() if name in wanted]
+    parts += [(name, "\n".join(definition.texts)) for name, definition in definitions.items() if name in wanted]
+    return parts, {name: imported[name] for name in wanted if name in imported}
 
 
 @cache
@@ -203,11 +203,13 @@ def _definitions() -> tuple[dict[str, _Definition], dict[str, str]]:
         source = inspect.getsource(module)
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ImportFrom) and statement.module and not statement.module.startswith("lab."):
-                for one in statement.names:
+                for alias in statement.names:
                     if statement.module != "__future__":
-                        imported[one.name] = f"from {statement.module} import {one.name}"
+                        imported[alias.name] = f"from {statement.module} import {alias.name}"
             elif isinstance(statement, ast.Import):
-                imported |= {one.name: f"import {one.name}" for one in statement.names if one.name not in FOREIGN}
+                imported |= {
+                    alias.name: f"import {alias.name}" for alias in statement.names if alias.name not in FOREIGN
+                }
             else:
                 for name in _defined(statement):
                     known = definitions.setdefault(name, _Definition())
@@ -219,7 +221,7 @@ def _definitions() -> tuple[dict[str, _Definition], dict[str, str]]:
 def _text(statement: ast.stmt, source: str) -> str:
     """The lines of a statement, its decorators among them."""
     decorators = getattr(statement, "decorator_list", [])
-    first = min([statement.lineno, *(one.lineno for one in decorators)])
+    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
     return "\n".join(source.split("\n")[first - 1 : statement.end_lineno])
 
 

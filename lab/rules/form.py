@@ -32,8 +32,8 @@ def has_tags(*names: str) -> RuleFunction:
     def rule(prompt: str, completion: str, answer: str | None) -> float:
         if any(completion.count(tag) != 1 for tag in (*openings, *closings)):
             return 0.0
-        found = pattern.fullmatch(encodable(completion))
-        return float(found is not None and all(group.strip() for group in found.groups()))
+        match = pattern.fullmatch(encodable(completion))
+        return float(match is not None and all(group.strip() for group in match.groups()))
 
     return rule
 
@@ -76,15 +76,15 @@ def language(prompt: str, completion: str, answer: str | None) -> float:
     Single letters (``x = 5``) belong to no language. A Chinese character weighs as much as a Latin word of two letters
     or more.
     """
-    asked, said = _scripts(prompt), _scripts(completion)
-    total = sum(said)
-    if not any(asked) or not total:
+    prompt_words, completion_words = _scripts(prompt), _scripts(completion)
+    total = sum(completion_words)
+    if not any(prompt_words) or not total:
         return 1.0
     # A Chinese question often names things in English: a quarter of its words in Chinese makes it Chinese.
-    cjk, latin, other = asked
+    cjk, latin, other = prompt_words
     if cjk and 4 * cjk >= latin + other:
-        return said[0] / total
-    return said[1] / total if latin >= other else said[2] / total
+        return completion_words[0] / total
+    return completion_words[1] / total if latin >= other else completion_words[2] / total
 
 
 def _is_cjk(char: str) -> bool:

@@ -31,19 +31,19 @@ def equals_answer(
     """
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
-    said = stated(prompt, completion)
+    statement = stated(prompt, completion)
     if option_letter(answer):
-        return float(chosen(prompt, completion, said) == option_letter(answer))
+        return float(chosen(prompt, completion, statement) == option_letter(answer))
     wanted = known_value(answer)
-    if wanted.kind is Kind.UNREAD and _same_words(wanted, said, completion):
+    if wanted.kind is Kind.UNREAD and _same_words(wanted, statement, completion):
         return 1.0
     if wanted.kind is Kind.UNREAD:
         raise CannotTell(f"the known answer cannot be read: {wanted.text[:60]}")
-    if wanted.kind is Kind.WORDS and not said.marked:
+    if wanted.kind is Kind.WORDS and not statement.marked:
         return _unmarked_words(wanted, completion)
-    if said.value is None or not said.text:
+    if statement.value is None or not statement.text:
         return 0.0
-    return float(same_value(said.value, wanted, same_formula))
+    return float(same_value(statement.value, wanted, same_formula))
 
 
 def integer_answer(prompt: str, completion: str, answer: str | None) -> float:
@@ -51,12 +51,12 @@ def integer_answer(prompt: str, completion: str, answer: str | None) -> float:
 
     Raises CannotTell where an answer is stated that cannot be read.
     """
-    said = stated(prompt, completion)
-    if said.value is not None and said.value.kind is Kind.UNREAD and said.text:
-        raise CannotTell(f"cannot be read as an answer: {said.text[:60]}")
-    if _number_of(said) is None:
+    statement = stated(prompt, completion)
+    if statement.value is not None and statement.value.kind is Kind.UNREAD and statement.text:
+        raise CannotTell(f"cannot be read as an answer: {statement.text[:60]}")
+    if _number_of(statement) is None:
         return 0.0
-    return 1.0 if is_integer(said.text) else 0.5
+    return 1.0 if is_integer(statement.text) else 0.5
 
 
 def consistent(prompt: str, completion: str, answer: str | None) -> float:
@@ -66,18 +66,18 @@ def consistent(prompt: str, completion: str, answer: str | None) -> float:
     equation where it has one, else against one another. "No solution" is right only for an equation that has none.
     The known answer plays no part.
     """
-    said = read(completion)
+    reading = read(completion)
     final = stated(prompt, completion)
     value = _number_of(final)
     solved = solution(prompt)
-    if said.no_solution:
-        return float(solved is not None and solved[1] is None and value is None and not _gives_a_value(said))
+    if reading.no_solution:
+        return float(solved is not None and solved[1] is None and value is None and not _gives_a_value(reading))
     if solved is not None and solved[1] is None:
         return 0.0
     known: dict[str, Number] = {}
     if solved is not None and solved[1] is not None:
         known[solved[0]] = solved[1]
-    checked = [_holds(left, right, known) for sides in said.equations for left, right in pairwise(sides)]
+    checked = [_holds(left, right, known) for sides in reading.equations for left, right in pairwise(sides)]
     if False in checked:
         return 0.0
     if value is not None and solved is not None and (final.marked or True not in checked):
@@ -89,13 +89,13 @@ def consistent(prompt: str, completion: str, answer: str | None) -> float:
 def known_value(answer: str) -> Value:
     """The value that a known answer is: ``5``, ``x = 5``, or a text that ends in a mark, as GSM8K's ``#### 18``."""
     if "####" in answer or "\\boxed" in answer or "<answer>" in answer:
-        said = stated("", answer)
-        return said.value or read_value(said.text)
+        statement = stated("", answer)
+        return statement.value or read_value(statement.text)
     return read_value(answer)
 
 
-def _same_words(wanted: Value, said: Stated, completion: str) -> bool:
-    text = said.value.text if said.value is not None and said.marked else read_value(completion).text
+def _same_words(wanted: Value, statement: Stated, completion: str) -> bool:
+    text = statement.value.text if statement.value is not None and statement.marked else read_value(completion).text
     return text.casefold() == wanted.text.casefold()
 
 
@@ -109,14 +109,18 @@ def _unmarked_words(wanted: Value, completion: str) -> float:
     return 0.0
 
 
-def _number_of(said: Stated) -> Number | None:
+def _number_of(statement: Stated) -> Number | None:
     """The number that the final answer is, or None."""
-    return said.value.number.constant() if said.value is not None and said.value.number is not None else None
+    return (
+        statement.value.number.constant()
+        if statement.value is not None and statement.value.number is not None
+        else None
+    )
 
 
-def _gives_a_value(said: Reading) -> bool:
+def _gives_a_value(reading: Reading) -> bool:
     """Whether an equation that gives a letter a value stands in the text."""
-    pairs = ((left.value, right.value) for sides in said.equations for left, right in pairwise(sides))
+    pairs = ((left.value, right.value) for sides in reading.equations for left, right in pairwise(sides))
     solutions = (solve(left, right) for left, right in pairs if left and right)
     return any(solved and solved[1] is not None for solved in solutions)
 

@@ -49,7 +49,7 @@ class Linear(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Lower case, with mathematical and full-width signs as their ASCII kin. A full-width comma becomes a semicolon:
+    """Lower case, with mathematical and full-width signs as their ASCII equivalents. A full-width comma becomes a semicolon:
     it never stands inside a number."""
     return (text if text.isascii() else text.translate(_ASCII)).lower()
 
@@ -59,27 +59,27 @@ def tokens(text: str) -> list[str]:
 
     A comma belongs to a number only where exactly three digits follow it: ``1,234`` but ``1, 2`` and ``1,23``.
     """
-    found: list[str] = []
+    parts: list[str] = []
     at, end = 0, len(text)
     while at < end:
         char = text[at]
         start = at
         if char in _DIGITS or (char == "." and text[at + 1 : at + 2] in _DIGITS):
             at = _end_of_number(text, at)
-            found.append(text[start:at])
+            parts.append(text[start:at])
         elif char in _WORD:
             while at < end and text[at] in _WORD_OR_DIGIT:
                 at += 1
-            found.append(text[start:at])
+            parts.append(text[start:at])
         elif char > "\x7f" and char.isalpha():  # 解得x=5: the letter is no part of the word before it
             while at < end and text[at] > "\x7f" and text[at].isalpha():
                 at += 1
-            found.append(text[start:at])
+            parts.append(text[start:at])
         else:
             if char not in " \t$":
-                found.append(char)
+                parts.append(char)
             at += 1
-    return found
+    return parts
 
 
 def _end_of_number(text: str, at: int) -> int:
@@ -129,20 +129,6 @@ def expression(side: Sequence[str]) -> Linear:
     if reader.at != len(side):
         raise Unreadable(side[reader.at])
     return value
-
-
-def exact(text: str) -> Number | None:
-    """The value of a whole text such as ``15/3``, ``$1,234`` or ``x = 5``; None where it is not one number."""
-    found = tokens(plain(text[-4 * LONGEST_EXPRESSION :]))
-    if "=" in found:
-        found = found[len(found) - found[::-1].index("=") :]
-    while found and found[-1] in ("%", ".", ";"):
-        found.pop()
-    try:
-        value = expression(found)
-    except Unreadable:
-        return None
-    return None if value.letter else value.constant
 
 
 def _atom(token: str) -> Linear:

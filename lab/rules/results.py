@@ -181,35 +181,35 @@ def _without_commands_of_latex(text: str) -> str:
 def _runs(text: str) -> list[_Run]:
     """The runs of mathematics in a text, line by line."""
     lines = ((line, tokens(line)) for line in text.split("\n"))
-    return [run for line, found in lines if found for run in _runs_of_line(without_marker(found, line))]
+    return [run for line, words in lines if words for run in _runs_of_line(without_marker(words, line))]
 
 
-def _runs_of_line(found: Sequence[str]) -> Iterator[_Run]:
+def _runs_of_line(words: Sequence[str]) -> Iterator[_Run]:
     start: int | None = None
-    for place in range(len(found) + 1):
-        token = found[place] if place < len(found) else ";"
-        if _belongs(found, place):
+    for place in range(len(words) + 1):
+        token = words[place] if place < len(words) else ";"
+        if _belongs(words, place):
             start = place if start is None else start
             continue
         if start is not None:
-            run = _balanced(tuple(found[start:place])) if found[start] != "^" else ()  # cm^2 is no number
+            run = _balanced(tuple(words[start:place])) if words[start] != "^" else ()  # cm^2 is no number
             if run:
-                power = found[place + 1 : place + 3]
+                power = words[place + 1 : place + 3]
                 unit = f"{token}^{power[1]}" if power[:1] == ["^"] and len(power) == 2 else token
-                yield _Run(run, " ".join(found[:start]), unit)
+                yield _Run(run, " ".join(words[:start]), unit)
         start = None
 
 
-def _belongs(found: Sequence[str], place: int) -> bool:
+def _belongs(words: Sequence[str], place: int) -> bool:
     """Whether a token is mathematics: a number, a sign, or a letter that stands alone."""
-    if place >= len(found):
+    if place >= len(words):
         return False
-    token = found[place]
+    token = words[place]
     if is_number(token) or token in _JOINS or token == "%":
         return True
     if len(token) != 1 or not "a" <= token <= "z":
         return False
-    following = found[place + 1] if place + 1 < len(found) else ""
+    following = words[place + 1] if place + 1 < len(words) else ""
     return token not in ("a", "i") or following in _MATH_SIGNS
 
 

@@ -58,10 +58,10 @@ def _stated(prompt: str, completion: str) -> Stated:
     if marked is not None:
         value = _value_of_marked(prompt, marked)
         return Stated(value, marked, True)
-    found = last_result(prompt, text)
-    if found is None:
+    result = last_result(prompt, text)
+    if result is None:
         return Stated(None, "", False)
-    return Stated(read_value(found), found, False)
+    return Stated(read_value(result), result, False)
 
 
 _remembered_stated = lru_cache(maxsize=256)(_stated)
@@ -134,8 +134,8 @@ def _value_of_marked(prompt: str, content: str) -> Value:
         return value
     if any(word in f"{content} " for word in (*_DENIALS, " or ", "或", "\\", "^")):
         return value
-    found = last_result(prompt, content)
+    result = last_result(prompt, content)
     others = {each.text for each in numbers_in(content)} - {""}
-    if found is None or (len(others) > 1 and "=" not in content):
+    if result is None or (len(others) > 1 and "=" not in content):
         return value
-    return read_value(found)
+    return read_value(result)

@@ -74,8 +74,8 @@ def _read(text: str) -> Reading:
     text = plain(text)
     if "\\" in text:
         text = _without_latex(text)
-    found = list(_equations(text)) if "=" in text else []
-    return Reading(tuple(found), any(phrase in text for phrase in NO_SOLUTION))
+    equations = list(_equations(text)) if "=" in text else []
+    return Reading(tuple(equations), any(phrase in text for phrase in NO_SOLUTION))
 
 
 _remembered = lru_cache(maxsize=256)(_read)
@@ -100,25 +100,25 @@ def _equations(text: str) -> Iterator[tuple[Side, ...]]:
             yield from _equations_of_line(without_marker(tokens(line), line))
 
 
-def without_marker(found: list[str], line: str) -> list[str]:
+def without_marker(words: list[str], line: str) -> list[str]:
     """Without the mark of a list at the start of a line: ``- x = 5``, ``(2) x = 5``. The minus of ``-x`` has no blank."""
-    if found[0] in ("-", "*", "+") and line.lstrip()[1:2] == " ":
-        return found[1:]
-    if found[0] == "(" and found[2:3] == [")"] and found[1].isdecimal() and found[3:4] and found[3] not in _SIGNS:
-        return found[3:]
-    return found
+    if words[0] in ("-", "*", "+") and line.lstrip()[1:2] == " ":
+        return words[1:]
+    if words[0] == "(" and words[2:3] == [")"] and words[1].isdecimal() and words[3:4] and words[3] not in _SIGNS:
+        return words[3:]
+    return words
 
 
-def _equations_of_line(found: Sequence[str]) -> Iterator[tuple[Side, ...]]:
+def _equations_of_line(words: Sequence[str]) -> Iterator[tuple[Side, ...]]:
     """Cut the tokens of a line at words and punctuation; a piece with an equals sign may be an equation."""
     piece: list[str] = []
     before = ""
-    for index, token in enumerate(found):
-        if _is_mathematics(found, index):
-            piece.append("*" if token == "x" and _between_numbers(found, index) else token)
+    for index, token in enumerate(words):
+        if _is_mathematics(words, index):
+            piece.append("*" if token == "x" and _between_numbers(words, index) else token)
             continue
         if "=" in piece:
-            goes_on = token.isalnum() and found[index + 1 : index + 2] and found[index + 1] in _OPERATORS  # 30 feet / 6
+            goes_on = token.isalnum() and words[index + 1 : index + 2] and words[index + 1] in _OPERATORS  # 30 feet / 6
             yield from _equations_of_piece(piece, before, "times" if goes_on else token)
         piece, before = [], token
     if "=" in piece:
@@ -149,18 +149,18 @@ def _unmatched(piece: Sequence[str]) -> list[int]:
     return sorted(closed + opened)
 
 
-def _between_numbers(found: Sequence[str], index: int) -> bool:
+def _between_numbers(words: Sequence[str], index: int) -> bool:
     """``12 x 2``: there the letter is a times sign."""
-    return 0 < index < len(found) - 1 and is_number(found[index - 1]) and is_number(found[index + 1])
+    return 0 < index < len(words) - 1 and is_number(words[index - 1]) and is_number(words[index + 1])
 
 
-def _is_mathematics(found: Sequence[str], index: int) -> bool:
-    token = found[index]
+def _is_mathematics(words: Sequence[str], index: int) -> bool:
+    token = words[index]
     if is_number(token) or token in _SIGNS:
         return True
     if len(token) > 1 or not "a" <= token <= "z":
         return False
-    following = found[index + 1] if index + 1 < len(found) else ""
+    following = words[index + 1] if index + 1 < len(words) else ""
     return token not in ("a", "i") or len(following) < 2 or not following.isalpha()  # "5 a day", "I have"
 
 

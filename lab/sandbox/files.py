@@ -85,7 +85,7 @@ class Reading:
         self.close()
 
     def cancel(self) -> None:
-        """End it, from any thread: whoever iterates gets StateError ``reading_cancelled``."""
+        """End it, from any thread: the iterating caller gets StateError ``reading_cancelled``."""
         self._cancelled.set()
         if (process := self._process) is not None:
             kill(process)

@@ -79,11 +79,11 @@ def main(parent: int, search_path: list[str]) -> None:
 def answer(rules: Mapping[str, Rule], line: str) -> dict[str, object]:
     """The reply to one request."""
     try:
-        asked = json.loads(line)
-        if "toml" in asked:
-            return _toml(asked["toml"])
-        rule = rules[asked["rule"]]
-        return {"value": rule.function(asked["prompt"], asked["completion"], asked["answer"])}
+        request = json.loads(line)
+        if "toml" in request:
+            return _toml(request["toml"])
+        rule = rules[request["rule"]]
+        return {"value": rule.function(request["prompt"], request["completion"], request["answer"])}
     except Exception as error:  # a failure of a rule is an answer; only a crash ends the worker
         return {"error": f"{type(error).__name__}: {error}"[:200]}
 
@@ -105,7 +105,7 @@ def _shallow(value: object, levels: int) -> bool:
     if not isinstance(value, (dict, list)):
         return True
     inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_shallow(one, levels - 1) for one in inner)
+    return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What runs inside the process that reads a file which somebody brought: it hardens itself, reads one file, writes JSON lines, and ends.
 
-Started by ``files.py`` as a program, never imported by the lab. What the file's columns mean is ``lab/data``'s affair. It has a limit of
+Started by ``files.py`` as a program, never imported by the lab. ``lab/data`` interprets the file's columns. It has a limit of
 memory where the system has one, and everywhere a budget: rows, columns, and characters of text that the file unpacks to.
 
 One request on standard input: ``{"task": "pairs" | "records" | "shape", "path", "most_bytes", "budget": {"rows", "columns", "characters"},
@@ -44,11 +44,11 @@ def main(parent: int, search_path: list[str]) -> None:
         replies.write(json.dumps(line, default=str) + "\n")
         replies.flush()
 
-    asked = json.loads(sys.stdin.readline())
+    request = json.loads(sys.stdin.readline())
     harden(parent, address_space=ADDRESS_SPACE)
-    out_of_memory = {"kind": "DatasetError", "key": "file_memory", "params": {"path": asked["path"]}}
+    out_of_memory = {"kind": "DatasetError", "key": "file_memory", "params": {"path": request["path"]}}
     try:
-        TASKS[asked["task"]](asked, tell)
+        TASKS[request["task"]](request, tell)
     except LabError as error:
         tell({"error": {"kind": type(error).__name__, "key": error.key, "params": error.params}})
     except MemoryError:
@@ -60,8 +60,8 @@ def main(parent: int, search_path: list[str]) -> None:
 class Budget:
     """Counts what was read of a file, and stops where it is too much."""
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
-        self.path, self.most = Path(asked["path"]), asked["budget"]
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.path, self.most = Path(request["path"]), request["budget"]
         self.rows = self.characters = 0
         self.share = 0.0
 
@@ -92,19 +92,19 @@ def characters(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
-        return sum(characters(one) for one in value.values())
-    return sum(characters(one) for one in value) if isinstance(value, list) else 8
+        return sum(characters(item) for item in value.values())
+    return sum(characters(item) for item in value) if isinstance(value, list) else 8
 
 
 # ---- tasks
 
 
-def records(asked: dict[str, Any], tell: Tell) -> None:
+def records(request: dict[str, Any], tell: Tell) -> None:
     """The rows themselves; where one is none, that is an answer too."""
     from lab.data.rows import read_batches
 
-    budget = Budget(asked)
-    for rows in read_batches(budget.path, most_bytes=asked["most_bytes"]):
+    budget = Budget(request)
+    for rows in read_batches(budget.path, most_bytes=request["most_bytes"]):
         budget.spend(rows, tell)
         if rows.left_out:
             tell({"broken": rows.left_out[0].line})
@@ -112,40 +112,40 @@ def records(asked: dict[str, Any], tell: Tell) -> None:
             tell({"records": some, **budget.progress()})
 
 
-def pairs(asked: dict[str, Any], tell: Tell) -> None:
+def pairs(request: dict[str, Any], tell: Tell) -> None:
     """The pairs of the file, with its votes where these are asked for."""
     from lab.data.pair_rows import Known, pair_batches
 
-    budget = Budget(asked)
+    budget = Budget(request)
     reading = pair_batches(
         budget.path,
-        columns=asked["columns"] or None,
-        known=Known.GOLD if asked["votes"] else Known(asked["known"]),
-        most_bytes=asked["most_bytes"],
+        columns=request["columns"] or None,
+        known=Known.GOLD if request["votes"] else Known(request["known"]),
+        most_bytes=request["most_bytes"],
         on_rows=lambda rows: budget.spend(rows, tell),
     )
-    for found in reading:
-        _tell_pairs(found, bool(asked["votes"]), budget, tell)
+    for batch in reading:
+        _tell_pairs(batch, bool(request["votes"]), budget, tell)
 
 
-def _tell_pairs(found: FoundPairs, with_votes: bool, budget: Budget, tell: Tell) -> None:
+def _tell_pairs(batch: FoundPairs, with_votes: bool, budget: Budget, tell: Tell) -> None:
     from lab.data.preference_forms import PREFERENCE_FORMS
 
-    votes = [_vote(vote) for vote in found.votes] if with_votes else []
-    of_gold = with_votes and not votes and found.form in PREFERENCE_FORMS
+    votes = [_vote(vote) for vote in batch.votes] if with_votes else []
+    of_gold = with_votes and not votes and batch.form in PREFERENCE_FORMS
     entries = []
-    for line, pair in found.pairs:
+    for line, pair in batch.pairs:
         prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
         sides = [pair.first.text, pair.first.source, pair.second.text, pair.second.source]
         gold = pair.gold.value if pair.gold else None
         if of_gold and gold:
             votes.append([pair.id, gold, None, ""])
-        entries.append([line, pair.id, prompt, *sides, None if with_votes and (of_gold or found.votes) else gold])
+        entries.append([line, pair.id, prompt, *sides, None if with_votes and (of_gold or batch.votes) else gold])
     head = {
-        "form": found.form.value,
-        "left_out": [[row.line, row.why.value, row.detail] for row in found.left_out],
-        "passed_over": list(found.passed_over),
-        "notes": [[note.key, dict(note.params)] for note in found.notes],
+        "form": batch.form.value,
+        "left_out": [[row.line, row.why.value, row.detail] for row in batch.left_out],
+        "passed_over": list(batch.passed_over),
+        "notes": [[note.key, dict(note.params)] for note in batch.notes],
         "votes": votes,
     }
     tell(head | budget.progress())
@@ -157,7 +157,7 @@ def _vote(vote: Vote) -> list[Any]:
     return [vote.pair_id, vote.choice.value, vote.strength, vote.annotator]
 
 
-def shape(asked: dict[str, Any], tell: Tell) -> None:
+def shape(request: dict[str, Any], tell: Tell) -> None:
     """What an algorithm would read of the file: the first rows, how many, and what is left out or passed over."""
     from lab.data.columns import with_columns
     from lab.data.forms import shape_completions, shape_prompts
@@ -165,13 +165,13 @@ def shape(asked: dict[str, Any], tell: Tell) -> None:
     from lab.data.preference_forms import shape_preferences
     from lab.data.rows import read_rows
 
-    rows = read_rows(Path(asked["path"]), most_bytes=asked["most_bytes"])
-    Budget(asked).spend(rows, tell)
-    if asked["columns"]:
-        rows = with_columns(rows, asked["columns"])
-    if asked["algorithm"] in ("rm", "dpo"):
+    rows = read_rows(Path(request["path"]), most_bytes=request["most_bytes"])
+    Budget(request).spend(rows, tell)
+    if request["columns"]:
+        rows = with_columns(rows, request["columns"])
+    if request["algorithm"] in ("rm", "dpo"):
         shaped = shape_preferences(rows)
-    elif asked["algorithm"] == "sft":
+    elif request["algorithm"] == "sft":
         shaped = shape_completions(rows)
     else:
         shaped = shape_prompts(rows, conversations=True)

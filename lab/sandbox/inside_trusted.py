@@ -22,16 +22,16 @@ NUMBERS = (bool, int, float)
 
 def answer(loaded: dict[str, Any], line: str) -> dict[str, Any]:
     """The reply to one request; ``loaded`` keeps the file between requests, until it is written anew."""
-    asked = json.loads(line)
-    version = f"{asked['file']} {asked['written']}"
+    request = json.loads(line)
+    version = f"{request['file']} {request['written']}"
     try:
         if version not in loaded:
             loaded.clear()
-            loaded[version] = runpy.run_path(asked["file"])
-        function = loaded[version][asked["rule"]]
+            loaded[version] = runpy.run_path(request["file"])
+        function = loaded[version][request["rule"]]
     except BaseException as error:
-        return {"results": [_error(error)] * len(asked["rows"])}
-    return {"results": [_result(function, row) for row in asked["rows"]]}
+        return {"results": [_error(error)] * len(request["rows"])}
+    return {"results": [_result(function, row) for row in request["rows"]]}
 
 
 def _result(function: Any, row: list[str | None]) -> dict[str, Any]:

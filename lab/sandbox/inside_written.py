@@ -136,12 +136,12 @@ class Interpreter:
         if len(rows) > 1 and shared is not self.shape.Sharing.NOTHING:
             once = shared is self.shape.Sharing.SOURCE
             try:
-                found = self.feed(TOGETHER, BATCH_SECONDS, _source=source, _once=once, _rows=rows)
-                results = [None if one is None else _result(one) for one in found]
+                values = self.feed(TOGETHER, BATCH_SECONDS, _source=source, _once=once, _rows=rows)
+                results = [None if result is None else _result(result) for result in values]
             except (Late, RuntimeError):
                 pass  # each by itself, below
-        alone = self.alone(source, rows, [number for number, one in enumerate(results) if one is None])
-        return [alone[number] if one is None else one for number, one in enumerate(results)]
+        alone = self.alone(source, rows, [number for number, result in enumerate(results) if result is None])
+        return [alone[number] if result is None else result for number, result in enumerate(results)]
 
     def alone(self, source: str, rows: Sequence[Row], wanted: Iterable[int]) -> dict[int, Result]:
         """Each of these rows by itself, within ALONE_SECONDS in all. Everyone gets the same share of it, then those that were
@@ -204,10 +204,10 @@ def _discard(stream: str, text: str) -> None:
 
 def answer(interpreter: Interpreter, line: str) -> dict[str, Any]:
     """The reply to one request."""
-    asked = json.loads(line)
-    if asked["do"] == "check":
-        return {"problems": interpreter.check(asked["source"])}
-    return {"results": interpreter.score(asked["source"], asked["rows"])}
+    request = json.loads(line)
+    if request["do"] == "check":
+        return {"problems": interpreter.check(request["source"])}
+    return {"results": interpreter.score(request["source"], request["rows"])}
 
 
 def main(parent: int, search_path: list[str]) -> None:

@@ -1,6 +1,7 @@
-"""The ready-made rules as they are run on what models wrote: the table of ``lab.rules``, those that parse or compute in workers.
+"""The ready-made rules as they run on models' completions: the table of ``lab.rules``, with rules that parse or compute moved into workers.
 
-This is the table that training, the rule bench and the command line take their rules from.
+This is the table that training, the rule bench and the command line take their rules from. The worker that parses for rules also reads
+TOML that somebody sent: parsing it can take minutes or exhaust a process (long dotted keys, deep nesting).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from typing import Any
 
 from lab.core.rules import Rule
 from lab.rules import RULES
@@ -56,3 +58,19 @@ READY["equals_answer"] = replace(
     RULES["equals_answer"], function=partial(equals_answer, same_formula=formulas_equal_in_worker)
 )
 """The ready-made rules by name, safe to run on anything."""
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """The values of a TOML text, as JSON has them (a date is text). Raises ValueError with the reason where it is none, or takes
+    too long; MachineError where the worker does not start."""
+    try:
+        reply = worker().ask({"toml": text})
+    except TimeoutError:
+        raise ValueError(f"it takes longer than {worker().longest_call:g} s to read") from None
+    except ChildProcessError:
+        raise ValueError("it is too large or nested too deeply to be read") from None
+    if "error" in reply:
+        raise ValueError(reply["error"])
+    values = reply["value"]
+    assert isinstance(values, dict)
+    return values

@@ -39,8 +39,8 @@ class Weighed:
 def weighed(uses: Sequence[RuleUse], *, trusting: bool = True) -> list[Weighed]:
     """The rules of a recipe or a rule set. RuleError where the lab has none of that name, or a written one takes such a name.
 
-    Sources are not looked at (``check_uses`` does): a broken one gives errors for scores. ``trusting=False`` for whoever may not use
-    the owner's trusted file: to them it has no rules.
+    Sources are not looked at (``check_uses`` does): a broken one gives errors for scores. With ``trusting=False``, for people who may
+    not use the owner's trusted file, that file has no rules.
     """
     known = by_name(trusting=trusting)
     return [Weighed(_rule(use, known), use.weight) for use in uses]
@@ -101,7 +101,7 @@ def warm(workers: int = 2) -> threading.Thread:
     """
 
     def start() -> None:
-        with suppress(Exception):  # the lab may end meanwhile; anything else is told to whoever needs a worker next
+        with suppress(Exception):  # the lab may end meanwhile; any other error is raised at the next use of a worker
             written.worker().widen(workers)
             written.worker().start()
             ready.worker().start()

@@ -47,16 +47,20 @@ def problems(source: str) -> list[dict[str, Any]]:
         return [{"key": "rule_source_syntax", "line": error.lineno or 1, "why": error.msg[:LONGEST_EXCERPT]}]
     except (ValueError, RecursionError, MemoryError):
         return [{"key": "rule_source_deep", "line": 1}]
-    named = [one for one in tree.body if isinstance(one, (Function, ast.ClassDef)) and one.name == "reward"]
-    plain = [one for one in named if isinstance(one, ast.FunctionDef)]
+    named = [
+        statement
+        for statement in tree.body
+        if isinstance(statement, (Function, ast.ClassDef)) and statement.name == "reward"
+    ]
+    plain = [statement for statement in named if isinstance(statement, ast.FunctionDef)]
     if not plain:
         return [{"key": "rule_reward_missing", "line": named[0].lineno if named else 1}]
-    found: list[dict[str, Any]] = [{"key": "rule_reward_twice", "line": one.lineno} for one in named[1:]]
+    wrong: list[dict[str, Any]] = [{"key": "rule_reward_twice", "line": statement.lineno} for statement in named[1:]]
     taken = plain[0].args
     if len(taken.posonlyargs) + len(taken.args) != 3 or taken.vararg or taken.kwarg or taken.kwonlyargs:
         listed = ast.unparse(taken)[:LONGEST_EXCERPT]
-        found.append({"key": "rule_reward_parameters", "line": plain[0].lineno, "found": listed})
-    return found
+        wrong.append({"key": "rule_reward_parameters", "line": plain[0].lineno, "found": listed})
+    return wrong
 
 
 @lru_cache(maxsize=64)
@@ -81,14 +85,16 @@ def _tells(node: ast.AST) -> bool:
     if isinstance(node, ast.Name):
         return node.id in TELLING
     if isinstance(node, ast.Import):
-        return any(one.name in TELLING for one in node.names)
+        return any(alias.name in TELLING for alias in node.names)
     return isinstance(node, ast.ImportFrom) and node.module in TELLING
 
 
 def _textless(made: ast.ClassDef) -> bool:
     """Whether the class has no ``__repr__``, neither written nor made by ``@dataclass``; one by inheritance does not count."""
-    written = any(isinstance(one, ast.FunctionDef) and one.name == "__repr__" for one in made.body)
-    return not written and not any(isinstance(one, ast.Name) and one.id == "dataclass" for one in made.decorator_list)
+    written = any(isinstance(node, ast.FunctionDef) and node.name == "__repr__" for node in made.body)
+    return not written and not any(
+        isinstance(node, ast.Name) and node.id == "dataclass" for node in made.decorator_list
+    )
 
 
 def _makes_classes(nodes: Sequence[ast.AST]) -> bool:
@@ -112,7 +118,7 @@ def _declares(statement: ast.stmt) -> bool:
         return True  # which modules, _may_change sees
     if isinstance(statement, ast.FunctionDef):
         taken = statement.args
-        defaults = [*taken.defaults, *(one for one in taken.kw_defaults if one is not None)]
+        defaults = [*taken.defaults, *(default for default in taken.kw_defaults if default is not None)]
         return not statement.decorator_list and all(map(_constant, defaults))
     if isinstance(statement, ast.Assign):
         return all(isinstance(target, ast.Name) for target in statement.targets) and _constant(statement.value)
@@ -143,7 +149,7 @@ def _may_change(node: ast.AST) -> bool:
         rebinds = node.id in STATELESS_MODULES and not isinstance(node.ctx, ast.Load)
         return rebinds or node.id in FORBIDDEN_NAMES
     if isinstance(node, ast.Import):
-        return any(one.name not in STATELESS_MODULES or one.asname for one in node.names)
+        return any(alias.name not in STATELESS_MODULES or alias.asname for alias in node.names)
     if isinstance(node, ast.ImportFrom):
         return node.module not in STATELESS_MODULES or node.level != 0
     if isinstance(node, (ast.FunctionDef, ast.arg)):

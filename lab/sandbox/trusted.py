@@ -66,15 +66,19 @@ def _rules(file: Path, _mark: tuple[int, int]) -> dict[str, TrustedRule]:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError) as error:
         raise RuleError("trusted_rules", path=file, why=str(error)) from None
-    functions = [one for one in tree.body if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
-    found = {
-        one.name: TrustedRule(one.name, (ast.get_docstring(one) or "").split("\n")[0])
-        for one in functions
-        if len(one.args.posonlyargs) + len(one.args.args) == 3
+    functions = [
+        function
+        for function in tree.body
+        if isinstance(function, ast.FunctionDef) and not function.name.startswith("_")
+    ]
+    rules_by_name = {
+        function.name: TrustedRule(function.name, (ast.get_docstring(function) or "").split("\n")[0])
+        for function in functions
+        if len(function.args.posonlyargs) + len(function.args.args) == 3
     }
-    if not found:
+    if not rules_by_name:
         raise RuleError("trusted_rules", path=file, why="it has no function of (prompt, completion, answer)")
-    return found
+    return rules_by_name
 
 
 def keep_beside(folder: Path) -> None:
@@ -100,6 +104,6 @@ def score_batch(rule: TrustedRule, rows: Sequence[Row]) -> list[Score]:
         return [Score(rule.fallback, f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE])] * len(rows)
     results: Any = reply["results"]
     return [
-        Score(rule.fallback, one["error"][:LONGEST_MESSAGE]) if "error" in one else check(rule, one["value"])
-        for one in results
+        Score(rule.fallback, result["error"][:LONGEST_MESSAGE]) if "error" in result else check(rule, result["value"])
+        for result in results
     ]

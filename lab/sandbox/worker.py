@@ -112,7 +112,7 @@ class Worker:
         except (
             TimeoutError,
             ChildProcessError,
-        ) as error:  # nothing was asked of it yet, so it is nobody's fault who asks
+        ) as error:  # no request was sent yet, so no rule is to blame
             raise MachineError("sandbox_failed", why=f"its process does not start: {error}") from None
         if "failed" in hello:
             self._end()

@@ -5,8 +5,8 @@ it runs in pydantic-monty, in a worker (``inside_written.py``) with limits of ti
 as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``), rule sets (``rewards.py``), and any use of ``exec``.
 
 What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
-source in a namespace of its own, unless nobody could tell (``source_shape.py``), and where even a session's past could be told each
-gets a session of its own.
+source in a namespace of its own, unless sharing one makes no difference (``source_shape.py``). Where a source could detect what ran
+before in its session, each completion gets a session of its own.
 
 ``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
 """

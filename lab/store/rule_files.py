@@ -35,8 +35,8 @@ from pydantic import ValidationError
 
 from lab.core.rule_sets import RuleEntry, RuleSet
 from lab.errors import RuleError
+from lab.sandbox.ready import read_toml
 from lab.sandbox.rewards import Weighed, check_uses, weighed
-from lab.sandbox.toml import read_toml
 
 LARGEST = 4 << 20
 """Bytes of a file that is read at all; of one that somebody sends, less (``lab/server/rules.py``)."""

@@ -43,7 +43,7 @@ scored = st.builds(two, unit, unit, st.integers(1, 40))
     )
 )
 def test_shares_of_variance_add_up_and_correlations_are_pearsons(groups: list[list[Scored]]) -> None:
-    numbers = report(groups, RULES).numbers
+    numbers = report(groups, RULES).as_json()
     rewards = np.array([[one.reward for one in group] for group in groups])
     centred = (rewards - rewards.mean(1, keepdims=True)).ravel()
     shares = [rule["share_of_variance"] for rule in numbers["rules"]]
@@ -61,9 +61,9 @@ def test_shares_of_variance_add_up_and_correlations_are_pearsons(groups: list[li
 
 def test_what_belongs_to_the_prompt_is_no_variance_that_grpo_sees_but_a_critic_does() -> None:
     groups = [[two(0.0, b, 5) for b in (0.0, 1.0)], [two(1.0, b, 5) for b in (0.0, 1.0)]]
-    within = {rule["name"]: rule["share_of_variance"] for rule in report(groups, RULES).numbers["rules"]}
+    within = {rule["name"]: rule["share_of_variance"] for rule in report(groups, RULES).as_json()["rules"]}
     assert within == pytest.approx({"a": 0.0, "b": 1.0})
-    across = {rule["name"]: rule["share_of_variance"] for rule in report(groups, RULES, critic=True).numbers["rules"]}
+    across = {rule["name"]: rule["share_of_variance"] for rule in report(groups, RULES, critic=True).as_json()["rules"]}
     assert across["a"] == pytest.approx(2.0**2 / (2.0**2 + 0.5**2))
 
 
@@ -88,7 +88,7 @@ def test_the_verdict(rows: list[list[float]], kind: Verdict, key: str) -> None:
 def test_the_share_without_spread_in_words() -> None:
     found = look([[0.0] * 4] * 61 + [[0.0, 1.0, 0.0, 1.0]] * 39)
     assert found.reason.params == {"percent": 61, "low": 51, "high": 70, "groups": 100}
-    assert found.numbers["no_spread"] == {
+    assert found.as_json()["no_spread"] == {
         "share": 0.61, "low": pytest.approx(0.512, abs=1e-3), "high": pytest.approx(0.7, abs=1e-3),
         "count": 61, "of": 100, "at_bottom": 61, "at_top": 0,
     }  # fmt: skip
@@ -99,7 +99,7 @@ def test_a_rule_that_fails_comes_first() -> None:
     found = report(groups, ONE)
     assert (found.kind, found.reason.key) == (Verdict.BAD, "rule_fails")
     assert found.reason.params == {"rule": "one", "percent": 50, "message": "boom"}
-    assert found.numbers["rules"][0]["messages"] == [["boom", 8]]
+    assert found.as_json()["rules"][0]["messages"] == [["boom", 8]]
 
 
 def test_a_few_failures_are_a_note() -> None:
@@ -138,10 +138,10 @@ def test_notes() -> None:
 
 def test_agreement_with_people() -> None:
     found = look([[0.0, 1.0]] * 4, people=People(Share(2.5, 4), 1))
-    people = found.numbers["people"]
+    people = found.as_json()["people"]
     assert (people["agree"], people["pairs"], people["ties"], people["failures"]) == (0.625, 4, 1, [])
     assert (people["low"], people["high"]) == Share(2.5, 4).interval
-    assert look([[0.0, 1.0]] * 4).numbers["people"] is None
+    assert look([[0.0, 1.0]] * 4).as_json()["people"] is None
 
 
 def test_rules_that_cannot_tell_what_people_judged_are_not_said_to_differ_from_them() -> None:
@@ -157,7 +157,7 @@ def test_a_reward_model_has_no_bounds() -> None:
     groups = [[Scored(value, {"rm": Score(value)}, 5, False) for value in (-3.0, 4.0)]] * 4
     found = report(groups, [RuleInSet("rm", 1.0, None, None)], critic=True)
     assert found.reason.key == "good_critic"
-    assert (found.numbers["reward"]["low"], found.numbers["reward"]["high"]) == (None, None)
+    assert (found.as_json()["reward"]["low"], found.as_json()["reward"]["high"]) == (None, None)
     same = [[Scored(4.0, {"rm": Score(4.0)}, 5, False)] * 2] * 4
     assert report(same, [RuleInSet("rm", 1.0, None, None)], critic=True).reason.key == "always_same"
 

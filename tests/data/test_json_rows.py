@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.data import json_array
+from lab.data import json_rows
 from lab.data.notes import note
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
@@ -33,7 +33,7 @@ def read(folder: Path, content: str) -> Rows:
 def test_an_array_is_read_in_pieces_of_any_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, indent: int | None
 ) -> None:
-    monkeypatch.setattr(json_array, "CHUNK", chunk)
+    monkeypatch.setattr(json_rows, "CHUNK", chunk)
     rows = read(tmp_path, json.dumps(ITEMS, indent=indent, ensure_ascii=False))
     assert rows.rows == [item for item in ITEMS if isinstance(item, dict)]
     assert [row.line for row in rows.left_out] == [3, 4]
@@ -56,7 +56,7 @@ def test_an_array_is_read_in_pieces_of_any_size(
 def test_what_is_broken_is_named_by_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, content: str, line: int, column: int
 ) -> None:
-    monkeypatch.setattr(json_array, "CHUNK", chunk)
+    monkeypatch.setattr(json_rows, "CHUNK", chunk)
     with pytest.raises(DatasetError) as caught:
         read(tmp_path, content)
     assert caught.value.key == "dataset_broken_json"

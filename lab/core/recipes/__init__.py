@@ -4,17 +4,8 @@ Every default, bound, label and help text stands here, once, on the field; the f
 are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or knows a trainer.
 """
 
-from lab.core.recipes.common import (
-    EQUATIONS,
-    AdaptedRecipe,
-    Device,
-    MeasuredOn,
-    Precision,
-    Recipe,
-    RowsRecipe,
-    Schedule,
-    Training,
-)
+from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
+from lab.core.recipes.common import EQUATIONS, Device, MeasuredOn, Precision, Recipe, Schedule
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
 from lab.core.recipes.grpo import GrpoRecipe, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe

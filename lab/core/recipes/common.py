@@ -1,4 +1,4 @@
-"""What every algorithm's recipe has, and what those have that train a given model."""
+"""What every algorithm's recipe has. What those have that train a given model is ``adapted.py``'s."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Section, Strict, setting
-from lab.core.row_lengths import SHORTEST
 
 if TYPE_CHECKING:
     from lab.core.recipes.sampling import RuleUse
@@ -24,13 +23,6 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
     LINEAR = "linear"
     COSINE = "cosine"
-
-
-class Training(StrEnum):
-    """What is trained: all weights, or a LoRA adapter on the frozen base."""
-
-    FULL = "full"
-    LORA = "lora"
 
 
 class Device(StrEnum):
@@ -240,14 +232,49 @@ class Recipe(Strict):
         return None
 
     @property
+    def rules_factor(self) -> float:
+        """What the rules' weighted sum counts for in the reward."""
+        return 1.0
+
+    @property
     def updates_per_rollout(self) -> int:
         """Optimiser steps on the same completions; 1 where nothing is sampled."""
         return 1
 
     @property
+    def rows_per_step(self) -> int:
+        """Rows (completions, preferences, texts) in one optimiser step."""
+        return int(self.batch_size)  # type: ignore[attr-defined]  # every recipe has the field, with words of its own
+
+    @property
     def rows_per_pass(self) -> int:
         """Rows (completions, preferences, texts) in one forward and backward pass."""
         raise NotImplementedError
+
+    @property
+    def group_margin(self) -> float:
+        """By how much two completions of a group must differ in reward to become a pair (``groups:RUN_ID``)."""
+        return 0.0
+
+    @property
+    def trains_every_answer(self) -> bool:
+        """Whether the loss counts every message of the assistant in a conversation, and not only the last one."""
+        return False
+
+    @property
+    def moves_system_text(self) -> bool:
+        """Whether a system message is put before the first question."""
+        return False
+
+    @property
+    def row_limit(self) -> int:
+        """Tokens after which a row is cut; 0 where the data decides, and where there are no rows but prompts."""
+        return 0
+
+    @property
+    def kl_limit(self) -> float:
+        """The KL above which the run is ended, in nats a token; 0 where it has no such limit."""
+        return 0.0
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -263,96 +290,4 @@ class Recipe(Strict):
     def _only_equations_have_a_validation_split(self) -> Recipe:
         if self.measure_on is MeasuredOn.VALIDATION and self.dataset != EQUATIONS:
             raise PydanticCustomError("recipe_no_validation", "there is no validation split", {"dataset": self.dataset})
-        return self
-
-
-class AdaptedRecipe(Recipe):
-    """Recipes that train a given model, fully or through a LoRA adapter."""
-
-    training: Training = setting(
-        Training.LORA,
-        Section.ADAPTER,
-        ("Train", "`lora` trains a small adapter on the frozen base; `full` trains all weights."),
-        ("训练方式", "`lora` 只训练冻结基座上的小适配器；`full` 训练全部权重。"),
-    )
-    lora_rank: int = setting(
-        16,
-        Section.ADAPTER,
-        ("LoRA rank", "The width of the adapter's matrices; a start that is an adapter keeps its own."),
-        ("LoRA 秩", "适配器矩阵的宽度；起点若是适配器，则沿用它的秩。"),
-        ge=1,
-        le=512,
-    )
-    lora_alpha: int = setting(
-        32,
-        Section.ADAPTER,
-        ("LoRA alpha", "The adapter is scaled by alpha / rank."),
-        ("LoRA alpha", "适配器按 alpha / 秩 缩放。"),
-        advanced=True,
-        ge=1,
-        le=2048,
-    )
-    system_in_first_turn: bool = setting(
-        False,
-        Section.WHAT,
-        (
-            "System text in the first question",
-            "Puts a system message before the first question, for models whose chat template refuses the system role.",
-        ),
-        ("系统提示并入首个问题", "把 system 消息放到第一个问题之前，用于对话模板不接受 system 角色的模型。"),
-        advanced=True,
-    )
-    load_in_4bit: bool = setting(
-        False,
-        Section.ADAPTER,
-        ("4-bit base (QLoRA)", "Load the frozen base in NF4. Saves memory; on a CPU it costs time."),
-        ("4 比特基座（QLoRA）", "以 NF4 载入冻结基座：省内存；在 CPU 上会变慢。"),
-    )
-    gradient_checkpointing: bool = setting(
-        False,
-        Section.MACHINE,
-        ("Gradient checkpointing", "Trades time for memory: activations are computed twice."),
-        ("梯度检查点", "用时间换内存：激活值计算两次。"),
-        advanced=True,
-    )
-
-    @property
-    def trains_all_weights(self) -> bool:
-        return self.training is Training.FULL
-
-    @property
-    def four_bit_base(self) -> bool:
-        return self.load_in_4bit
-
-    @property
-    def recomputes_activations(self) -> bool:
-        return self.gradient_checkpointing
-
-    @model_validator(mode="after")
-    def _four_bits_need_lora(self) -> AdaptedRecipe:
-        if self.load_in_4bit and self.training is Training.FULL:
-            raise PydanticCustomError("recipe_4bit_needs_lora", "a 4-bit base trains through LoRA only", {})
-        return self
-
-
-class RowsRecipe(AdaptedRecipe):
-    """Recipes that train on whole rows: a prompt with its completion, or with both responses of a pair."""
-
-    max_length: int = setting(
-        0,
-        Section.LENGTHS,
-        (
-            "Longest row",
-            "Prompt and completion together, in tokens; 0 takes what the data needs, within the model's context.",
-        ),
-        ("最长行", "提示与回答合计的词元数；0 表示按数据所需取值，不超过模型的上下文。"),
-        ge=0,
-        le=131_072,
-    )
-
-    @model_validator(mode="after")
-    def _rows_have_room(self) -> RowsRecipe:
-        if 0 < self.max_length < SHORTEST:
-            context = {"value": self.max_length, "least": SHORTEST}
-            raise PydanticCustomError("recipe_too_short", "no row fits", context)
         return self

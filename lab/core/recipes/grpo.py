@@ -10,7 +10,7 @@ from lab.core.recipes.sampling import SampledRecipe
 
 
 class Threshold(Strict):
-    """Which completions of a group train the policy (DESIGN 5.6)."""
+    """Which completions of a group train the policy (docs/algorithms.md)."""
 
     kind: ThresholdKind = setting(
         ThresholdKind.ABOVE_MEAN,

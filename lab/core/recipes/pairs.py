@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lab.core.recipes.common import RowsRecipe
+from lab.core.recipes.adapted import RowsRecipe
 from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 
@@ -44,6 +44,10 @@ class PairsRecipe(RowsRecipe):
     @property
     def rows_per_pass(self) -> int:
         return micro_batch(self.batch_size, self.micro_batch_size)
+
+    @property
+    def group_margin(self) -> float:
+        return self.pair_margin
 
 
 class RmRecipe(PairsRecipe):

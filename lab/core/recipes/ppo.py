@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.common import Training
+from lab.core.recipes.adapted import Training
 from lab.core.recipes.fields import Section, other_default, setting
 from lab.core.recipes.sampling import SampledRecipe
 
@@ -111,6 +111,10 @@ class PpoRecipe(SampledRecipe):
     @property
     def reward_run(self) -> str:
         return self.reward_model
+
+    @property
+    def rules_factor(self) -> float:
+        return self.rules_weight
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.common import EQUATIONS, AdaptedRecipe
+from lab.core.recipes.adapted import AdaptedRecipe
+from lab.core.recipes.common import EQUATIONS
 from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
 
 
@@ -193,6 +194,10 @@ class SampledRecipe(AdaptedRecipe):
     @property
     def updates_per_rollout(self) -> int:
         return self.iterations
+
+    @property
+    def kl_limit(self) -> float:
+        return self.max_kl
 
     @property
     def rows_per_pass(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from lab.core.recipes.common import AdaptedRecipe, RowsRecipe, Training
+from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
 from lab.core.recipes.fields import Section, micro_batch, other_default, setting
 
 
@@ -52,3 +52,7 @@ class SftRecipe(RowsRecipe):
     @property
     def rows_per_pass(self) -> int:
         return micro_batch(self.batch_size, self.micro_batch_size)
+
+    @property
+    def trains_every_answer(self) -> bool:
+        return self.train_on is TrainOn.ALL
