@@ -21,11 +21,11 @@ from lab.core.preferences import Message, Pair, Response, make_pair
 from lab.data.columns import guess_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.notes import Note
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
 from lab.errors import DatasetError, LabError, MachineError
 from lab.sandbox.files import MOST_FILE_BYTES, Line, Progress, Reading
-from lab.store.other_kinds import check_kind, kind_of_columns
 
 PREVIEWED = 5
 NEEDED = ("prompt", "first", "second")

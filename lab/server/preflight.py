@@ -7,9 +7,9 @@ from starlette.responses import JSONResponse, Response
 
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
+from lab.runs.start_models import bases_here, finished_writers
 from lab.store.lines import dump
 from lab.store.runs import Store
-from lab.store.start_models import bases_here, finished_writers
 
 
 def add_preflight(application: FastAPI, store: Store, annotation: Annotation) -> None:

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lab.core.access import Access, requires
 from lab.errors import InputError
+from lab.runs.command_line import command_line
 from lab.runs.progress import summary, with_warnings
 from lab.server.events import Watches
-from lab.store.command_line import command_line
 from lab.store.lines import dump
 from lab.store.runs import Store
 

@@ -1,16 +1,21 @@
 """One thread that writes: what waits is done in one transaction, committed once, and only then answered.
 
 A commit that survives a power cut waits for the disk. Thirty people who save at once share that wait instead of queueing for
-the write lock. Not here: what is written. Other processes write beside it; SQLite's lock keeps them apart.
+the write lock. Other processes write beside it; SQLite's lock keeps them apart. Not here: what is written.
+
+A small file, the reserve, keeps some space for the moment when the disk is full, so that a last transaction can still be written.
 """
 
 from __future__ import annotations
 
+import os
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +24,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from lab.errors import LabError, MachineError
-from lab.store import disk_reserve as reserve
 
 T = TypeVar("T")
 
 MOST_AT_ONCE = 64
 """Works in one transaction: the first of them waits for the last."""
+RESERVE_BYTES = 512 * 1024
 
 Work = Callable[[Connection], T]
 """Reads and writes over a connection that holds the write lock. It raises a LabError only before its first write."""
@@ -113,7 +118,7 @@ class GroupCommit:
             except (OperationalError, sqlite3.OperationalError) as error:
                 if "full" not in str(getattr(error, "orig", error)):
                     raise
-                if not reserve.release(self._home):
+                if not release_reserve(self._home):
                     break
         raise MachineError("disk_full", path=self._home)
 
@@ -123,3 +128,20 @@ def _outcome(work: Work[Any], connection: Connection) -> tuple[Any, LabError | N
         return work(connection), None
     except LabError as refusal:
         return None, refusal
+
+
+def keep_reserve(home: Path) -> None:
+    """Make the reserve where it is missing and the disk has room for it."""
+    path = home / "reserve"
+    with suppress(OSError):
+        if not path.exists() and shutil.disk_usage(home).free > 4 * RESERVE_BYTES:
+            path.write_bytes(os.urandom(RESERVE_BYTES))  # random: some file systems store zeros in no space
+
+
+def release_reserve(home: Path) -> bool:
+    """Delete the reserve; whether there was one."""
+    try:
+        (home / "reserve").unlink()
+    except OSError:
+        return False
+    return True

@@ -23,9 +23,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
 
 from lab.errors import InputError, LabError, MachineError, StateError
-from lab.store import disk_reserve as reserve
 from lab.store.database import open_database, runs_table
-from lab.store.group_commit import GroupCommit, Work
+from lab.store.group_commit import GroupCommit, Work, keep_reserve
 from lab.store.run_folder import RunFolder
 from lab.store.run_references import named_runs, stands_on
 
@@ -106,7 +105,7 @@ class Store:
         self.writer = GroupCommit(self._engine, self.home)
         self._folders: dict[str, RunFolder] = {}
         self._lock = threading.Lock()
-        reserve.keep(self.home)
+        keep_reserve(self.home)
         for rest in (self.home / "runs").glob(".deleted-*"):
             shutil.rmtree(rest, ignore_errors=True)
 
@@ -173,7 +172,7 @@ class Store:
         if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
             parent = model[4:]
         now = time.time()
-        reserve.keep(self.home)
+        keep_reserve(self.home)
         run_id, path = self._new_folder(now)
         try:
             RunFolder(path).write(
@@ -221,7 +220,7 @@ class Store:
         with self._lock:
             self._folders.pop(run.id, None)
         shutil.rmtree(aside, ignore_errors=True)
-        reserve.keep(self.home)
+        keep_reserve(self.home)
 
     def change(
         self,

@@ -19,10 +19,10 @@ from lab.data.columns import guess_columns
 from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
 from lab.data.notes import Note
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.rows import SUFFIXES
 from lab.errors import DatasetError, MachineError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading, ordinary_file
-from lab.store.other_kinds import check_kind, kind_of_columns
 from lab.store.runs import RunState, Store, clean_name, new_run_id
 
 ABOUT = "upload.json"
