@@ -14,16 +14,15 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from lab.annotation.collections import Annotation
 from lab.annotation.judgements import Submission
 from lab.annotation.queue import MOST_HANDED_OUT
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
-from lab.server.access import refusal
+from lab.server.answers import json_answer, refusal
 from lab.server.limits import may_write
-from lab.store.lines import dump
 
 CHOICES: dict[str, Place | Choice] = {
     "a": Place.LEFT,
@@ -69,7 +68,7 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @requires(Access.ANNOTATOR)
     def collections(request: Request) -> Response:
         """``{"collections": [{"id", "name", "pairs", "overlap", "judged", "left"}]}``, the last two for this person."""
-        return _json({"collections": annotation.queue(annotator_of(request))})
+        return json_answer({"collections": annotation.queue(annotator_of(request))})
 
     @application.get("/api/annotate/collections/{collection_id}/pairs")
     @requires(Access.ANNOTATOR)
@@ -125,8 +124,4 @@ def annotator_of(request: Any) -> User:
 async def _answer(waiting: Future[dict[str, Any]]) -> Response:
     """The answer once it is committed. Whoever hangs up meanwhile takes nothing back."""
     answer = await asyncio.shield(asyncio.wrap_future(waiting))
-    return _json(answer | {"progress": asdict(answer["progress"])})
-
-
-def _json(value: object) -> Response:
-    return Response(dump(value), media_type=JSONResponse.media_type)
+    return json_answer(answer | {"progress": asdict(answer["progress"])})

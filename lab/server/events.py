@@ -20,15 +20,14 @@ from starlette.concurrency import run_in_threadpool
 
 from lab.errors import LabError
 from lab.runs.progress import with_warnings
+from lab.server.answers import HEARTBEAT, QUIET_SECONDS
 from lab.store.lines import dump
 from lab.store.runs import Store
 
 log = logging.getLogger(__name__)
 
 GLANCE = 0.4  # seconds between two looks: with the worker's own delay, metric → screen stays under a second
-QUIET = 15.0  # seconds without a frame after which a comment keeps proxies from closing the stream
 BEHIND = 64  # frames that a slow browser may be behind before it is let go, to come back with its cursor
-HEARTBEAT = b": still here\n\n"
 NOTHING_NEW: dict[str, object] = {"metrics": [], "groups": [], "log": "", "reset": False}
 
 Watcher: TypeAlias = "asyncio.Queue[bytes | None]"
@@ -83,7 +82,7 @@ class Watches:
         try:
             while True:
                 try:
-                    event = await asyncio.wait_for(watcher.get(), QUIET)
+                    event = await asyncio.wait_for(watcher.get(), QUIET_SECONDS)
                 except TimeoutError:
                     event = HEARTBEAT
                 if event is None:

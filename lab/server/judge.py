@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, Response
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, User, requires
 from lab.errors import StateError
-from lab.server.access import refusal
 from lab.server.annotate import annotator_of
+from lab.server.answers import refusal
 from lab.server.headers import NARROWER, narrow_policy
 from lab.server.limits import may_write
 from lab.server.sign_in_page import language_of
