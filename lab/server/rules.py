@@ -154,7 +154,7 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
         rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
     found = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
-    groups = [{**group.asjson_answer(), "changed": _changed(group)} for group in found.groups]
+    groups = [{**group.as_json(), "changed": _changed(group)} for group in found.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
     missed, of = found.summary["not_run"], found.summary["completions"]
     problems = [RuleError("what_if_time_over", count=missed, of=of, seconds=WHAT_IF_SECONDS)] if missed else []
