@@ -1,30 +1,30 @@
-"""What the lab says in whole sentences made on the server: what a recipe will do, and what was wrong.
+"""Whole sentences made on the server: what a recipe will do, and what was wrong.
 
-The words stand in ``lab/words``; here stands what fills them. Labels that never change are ``gr.I18n``'s (``page.py``).
+The text tables hold the words; this module fills them. Labels that never change are ``gr.I18n``'s (``lab/ui/page.py``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import singledispatch
 from typing import Any
 
 from lab.core.recipes import (
     RECIPES,
     AdaptedRecipe,
-    DpoRecipe,
     GrpoRecipe,
     PpoRecipe,
     PretrainRecipe,
     Recipe,
-    RmRecipe,
     SampledRecipe,
     SftRecipe,
     Training,
 )
+from lab.core.recipes.pairs import PairsRecipe
 from lab.errors import LabError
 from lab.rules import RULES
-from lab.words import say, word
+from lab.words import say, table, word
 from lab.words.form import FormField, fields
 
 THOUSANDS = 10_000  # from here on figures are grouped; below, a space in them only disturbs
@@ -44,29 +44,14 @@ def plan(recipe: Recipe, language: str, runs: Mapping[str, str] | None = None) -
         "steps": _count(recipe.steps),
         "measured": _measured(recipe, language),
     }
-    if isinstance(recipe, PretrainRecipe):
-        shape = {"layers": recipe.layers, "width": recipe.hidden_size, "batch": _count(recipe.batch_size)}
-        return say("plan.pretrain", language, **common, **shape)
-    if isinstance(recipe, SftRecipe):
-        return say("plan.sft", language, **common, what=_what(recipe, language), batch=_count(recipe.batch_size))
-    if isinstance(recipe, RmRecipe):
-        held = say("plan.held_pairs", language)
-        return say(
-            "plan.rm",
-            language,
-            **common,
-            what=_what(recipe, language),
-            batch=_count(recipe.batch_size),
-            held_pairs=held,
-        )
-    if isinstance(recipe, DpoRecipe):
-        shown = {"batch": _count(recipe.batch_size), "memory": say(f"plan.{_memory(recipe)}", language)}
-        return say("plan.dpo", language, **common, what=_what(recipe, language), **shown)
-    if isinstance(recipe, PpoRecipe):
-        return say("plan.ppo", language, **common, **_ppo(recipe, language))
-    if isinstance(recipe, GrpoRecipe):
-        return say("plan.grpo", language, **common, **_grpo(recipe, language))
-    return say("plan.other", language, **common, algorithm=recipe.algorithm)
+    key = f"plan.{recipe.algorithm}"
+    return say(
+        key if key in table("en") else "plan.other",
+        language,
+        algorithm=recipe.algorithm,
+        **common,
+        **_details(recipe, language),
+    )
 
 
 def model_name(model: str, language: str, runs: Mapping[str, str]) -> str:
@@ -107,7 +92,29 @@ def bounds(field: FormField, language: str) -> str | None:
     return say(f"form.{kind}_{above}", language, low=f"{low:g}", high=_count(high))
 
 
-def _ppo(recipe: PpoRecipe, language: str) -> dict[str, Any]:
+@singledispatch
+def _details(recipe: Recipe, language: str) -> dict[str, Any]:
+    """What the sentence of a kind of recipe names besides the model, the data, the steps and the measurements."""
+    return {}
+
+
+@_details.register
+def _(recipe: PretrainRecipe, language: str) -> dict[str, Any]:
+    return {"layers": recipe.layers, "width": recipe.hidden_size, "batch": _count(recipe.batch_size)}
+
+
+@_details.register
+def _(recipe: SftRecipe | PairsRecipe, language: str) -> dict[str, Any]:
+    return {
+        "what": _what(recipe, language),
+        "batch": _count(recipe.batch_size),
+        "memory": say(f"plan.{_memory(recipe)}", language),
+        "held_pairs": say("plan.held_pairs", language),
+    }
+
+
+@_details.register
+def _(recipe: PpoRecipe, language: str) -> dict[str, Any]:
     source = "both" if recipe.reward_model and recipe.rules_weight else "model" if recipe.reward_model else "rules"
     return {
         "what": _what(recipe, language),
@@ -118,23 +125,23 @@ def _ppo(recipe: PpoRecipe, language: str) -> dict[str, Any]:
     }
 
 
-def _rules(recipe: SampledRecipe, language: str) -> str:
-    label = "label_zh" if language == "zh" else "label_en"
-    names = [getattr(RULES[use.name], label) if use.name in RULES else use.name for use in recipe.rules]
-    return say("plan.list", language).join(names)
-
-
-def _grpo(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
+@_details.register
+def _(recipe: GrpoRecipe, language: str) -> dict[str, Any]:
     kept = math.ceil(recipe.threshold.fraction * recipe.group_size - 1e-9)
-    threshold = say(f"plan.keep_{recipe.threshold.kind}", language, kept=kept, size=recipe.group_size)
     return {
         "what": _what(recipe, language),
         "prompts": _count(recipe.batch_size // recipe.group_size),
         "size": recipe.group_size,
         "rules": _rules(recipe, language),
-        "kept": threshold,
+        "kept": say(f"plan.keep_{recipe.threshold.kind}", language, kept=kept, size=recipe.group_size),
         "memory": say(f"plan.{_memory(recipe)}", language),
     }
+
+
+def _rules(recipe: SampledRecipe, language: str) -> str:
+    label = "label_zh" if language == "zh" else "label_en"
+    names = [getattr(RULES[use.name], label) if use.name in RULES else use.name for use in recipe.rules]
+    return say("plan.list", language).join(names)
 
 
 def _memory(recipe: Recipe) -> str:
