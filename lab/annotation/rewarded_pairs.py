@@ -40,10 +40,10 @@ def decided_in(store: Store, collection_id: str) -> Decided:
     """What people decided so far. Raises StateError ``no_such_collection``, and ``agree_nothing`` where nothing is."""
     with store.reading() as connection:
         collection = read_collection(connection, collection_id)
-        found = decided(read_pairs(connection, collection.id), current_judgements(connection, collection.id))
-    if not found.choices:
+        decisions = decided(read_pairs(connection, collection.id), current_judgements(connection, collection.id))
+    if not decisions.choices:
         raise StateError("agree_nothing", collection=collection.name)
-    return found
+    return decisions
 
 
 def rules_named(store: Store, name: str) -> list[Weighed]:
@@ -59,8 +59,8 @@ def rules_named(store: Store, name: str) -> list[Weighed]:
 
 def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> OfRules:
     """How the rules rank what people decided. The answer of a prompt is known where a response comes from a run that asked it."""
-    found = decided_in(store, collection_id)
-    pairs = found.pairs
+    decisions = decided_in(store, collection_id)
+    pairs = decisions.pairs
     answers = _answers(store, pairs)
     asked_of = [(_words(pair), answers.get(pair.prompt)) for pair in pairs]
     rows = [
@@ -75,7 +75,7 @@ def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> O
         messages = Counter(error for reward in rewards if (error := reward.scores[one.rule.name].error) is not None)
         if messages:
             failures.append(Failure(one.rule.name, messages.total(), len(rewards), messages.most_common(1)[0][0]))
-    return OfRules(reward_agreement(found, values), tuple(failures))
+    return OfRules(reward_agreement(decisions, values), tuple(failures))
 
 
 def model_agrees(
@@ -106,7 +106,7 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
     """The known answers by prompt, from the groups of the runs that wrote the responses; what a deleted run knew is lost."""
     sources = {side.source for pair in pairs for side in (pair.first, pair.second) if side.source}
     runs = {match[1] for source in sources if (match := _RUN.match(source))}
-    found: dict[Prompt, str] = {}
+    answers: dict[Prompt, str] = {}
     for run_id in sorted(runs):
         try:
             folder = store.folder(run_id)
@@ -115,7 +115,7 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
                 some = steps[start : start + STEPS_AT_ONCE]
                 for line in folder.group_lines(some[0], some[-1]):
                     if line.get("answer") is not None:
-                        found[asked(line)] = str(line["answer"])
+                        answers[asked(line)] = str(line["answer"])
         except (LabError, OSError):
             continue
-    return found
+    return answers

@@ -121,11 +121,11 @@ def _groups(store: Store, run_id: str) -> Iterator[Line]:
 
 def _latest_of_prompts(store: Store, run_id: str) -> dict[Prompt, list[str]]:
     store.run(run_id)
-    found: dict[Prompt, list[str]] = {}
+    texts_of_prompts: dict[Prompt, list[str]] = {}
     for group in _groups(store, run_id):
         if texts := _distinct(group):
-            found.setdefault(asked(group), texts)
-    return found
+            texts_of_prompts.setdefault(asked(group), texts)
+    return texts_of_prompts
 
 
 def _distinct(group: Line) -> list[str]:

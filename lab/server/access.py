@@ -1,7 +1,7 @@
-"""The gate: every request passes here first. Is its host ours, its origin ours, who asks, and may they open this door?
+"""The gate: every request passes here first. It checks the host, the origin, who asks, and whether they may use the route.
 
-Whoever asks is known from the request alone. What a door needs is declared beside its handler (``requires``) or, for
-Gradio's own routes, in ``gradio_access.py``; a path that nobody declared does not exist. Functions behind Gradio's queue
+The user is known from the request alone. The access that a route needs is declared beside its handler (``requires``) or, for
+Gradio's own routes, in ``gradio_access.py``; a path without a declaration does not exist. Functions behind Gradio's queue
 are checked once more, one by one (``gradio_access.py``). Signing in is ``session.py`` and ``sign_in.py``.
 """
 

@@ -1,7 +1,7 @@
-"""The web application: FastAPI around the Blocks that it is handed, with the gate in front, and how it is served.
+"""The web application: FastAPI around the Blocks that ``app.py`` passes in.
 
-The layers that a request passes, outermost first: headers, gate (who, from where, which door), limits, compression;
-then the lab's own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
+A request passes these layers, outermost first: headers, gate (who, from where, which route), limits, compression; then the lab's
+own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ PRIVATE = (
 )
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
-"""Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
+"""Calls of one function at a time. Gradio's default is one: thirty people would wait for each other."""
 QUEUE_NAP = 0.01
-"""Seconds between two looks of Gradio's queue when it is empty. Its own 0.001 costs 6 % of a core, all day."""
+"""Seconds for which Gradio's empty queue sleeps. Gradio's own 0.001 costs 6 % of a core all the time."""
 
 
 def build(

@@ -183,13 +183,13 @@ def _send(lane: set[Watcher], *events: bytes | None) -> None:
 def _read(store: Store, run_id: str, places: Iterable[Place]) -> dict[Place, Look]:
     """Look at a run once, for each of the places. The state is read first: what an ended run wrote is then all there."""
     run = store.run(run_id)
-    told = with_warnings(run, store)
-    mark = hashlib.sha1(dump({**told, "seconds_left": None}), usedforsecurity=False).hexdigest()
+    about = with_warnings(run, store)
+    mark = hashlib.sha1(dump({**about, "seconds_left": None}), usedforsecurity=False).hexdigest()
     looks = {}
     for place in places:
         frame = store.folder(run_id).frame(place.cursor)
-        told_now = {"cursor": frame.cursor, "run": told}
+        head = {"cursor": frame.cursor, "run": about}
         data = {"metrics": frame.metrics, "groups": frame.groups, "log": frame.log, "reset": frame.reset}
-        closing = dump({**told_now, **NOTHING_NEW}) if run.state.ended else None
-        looks[place] = Look(Place(frame.cursor, mark), dump({**told_now, **data}), frame.empty(), closing)
+        closing = dump({**head, **NOTHING_NEW}) if run.state.ended else None
+        looks[place] = Look(Place(frame.cursor, mark), dump({**head, **data}), frame.empty(), closing)
     return looks

@@ -80,15 +80,15 @@ async def first_pairs(annotation: Annotation, reader: User, wanted: str | None) 
     A collection that is not there gives no pairs either: the page then takes another one.
     """
     collections = await to_thread.run_sync(annotation.queue, reader)
-    open_ones = [one["id"] for one in collections if one["left"] > 0]
-    collection = wanted if wanted is not None else open_ones[0] if len(open_ones) == 1 else None
+    open_ids = [row["id"] for row in collections if row["left"] > 0]
+    collection = wanted if wanted is not None else open_ids[0] if len(open_ids) == 1 else None
     if collection is None:
         return None
     try:
-        found = await asyncio.wrap_future(annotation.hand_out(reader, collection, FIRST_PAIRS))
+        claimed = await asyncio.wrap_future(annotation.hand_out(reader, collection, FIRST_PAIRS))
     except StateError:
         return None
-    pairs = found | {"progress": asdict(found["progress"])}
+    pairs = claimed | {"progress": asdict(claimed["progress"])}
     return {"collections": collections, "collection": collection, "pairs": pairs}
 
 
@@ -101,5 +101,5 @@ def landing(annotation: Annotation | None, user: User, asked: str = "") -> str:
         return "/"
     if user.access >= Access.ANNOTATOR and OURS.fullmatch(asked):
         return asked
-    alone = user.access == Access.ANNOTATOR and sum(one["left"] > 0 for one in annotation.queue(user)) == 1
+    alone = user.access == Access.ANNOTATOR and sum(row["left"] > 0 for row in annotation.queue(user)) == 1
     return JUDGE_PATH if alone else "/"

@@ -117,7 +117,7 @@ class Bench(_Sent):
 
 @dataclass(frozen=True)
 class Column:
-    """What one rule said of every row and of its pins; ``problems`` is why it was not run at all."""
+    """The scores of one rule for all rows and for its pins; ``problems`` says why it was not run at all."""
 
     sent: SentRule
     problems: tuple[LabError, ...]
@@ -190,10 +190,10 @@ def _completion(columns: Sequence[Column], number: int) -> dict[str, Any]:
 
 def _by_prompt(rows: Sequence[SentRow]) -> list[list[int]]:
     """The numbers of the rows, those with the same prompt, answer and group together, in the order in which they came."""
-    found: dict[tuple[int, str, str | None], list[int]] = {}
+    numbers: dict[tuple[int, str, str | None], list[int]] = {}
     for number, row in enumerate(rows):
-        found.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
-    return list(found.values())
+        numbers.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
+    return list(numbers.values())
 
 
 def _group(numbers: list[int], rewards: Sequence[float], fraction: float) -> dict[str, Any]:
@@ -268,11 +268,11 @@ def _from_file(name: str, version: tuple[int, int]) -> tuple[Group, ...]:
         for row in as_preferences(rows):
             prompt = last_words(row["prompt"])
             pairs += [(prompt, row["chosen"]), (prompt, row["rejected"])]
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for prompt, completion in pairs:
-        if len(found) < MOST_GROUPS or prompt in found:
-            found.setdefault(prompt, []).append(completion)
+        if len(groups) < MOST_GROUPS or prompt in groups:
+            groups.setdefault(prompt, []).append(completion)
     return tuple(
         {"prompt": prompt, "answer": answers.get(prompt, ""), "completions": texts[:MOST_OF_ONE]}
-        for prompt, texts in found.items()
+        for prompt, texts in groups.items()
     )

@@ -153,13 +153,13 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
             raise wrong[0]
         rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
-    found = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
-    groups = [{**group.as_json(), "changed": _changed(group)} for group in found.groups]
+    rescored = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
+    groups = [{**group.as_json(), "changed": _changed(group)} for group in rescored.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
-    missed, of = found.summary["not_run"], found.summary["completions"]
+    missed, of = rescored.summary["not_run"], rescored.summary["completions"]
     problems = [RuleError("what_if_time_over", count=missed, of=of, seconds=WHAT_IF_SECONDS)] if missed else []
     return {
-        "summary": found.summary,
+        "summary": rescored.summary,
         "groups": groups[:MOST_GROUPS],
         "problems": [each.as_dict() for each in problems],
     }
@@ -167,7 +167,7 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
 
 def _changed(group: GroupChange) -> int:
     """How many completions change sides or rank."""
-    return sum(one.old.kept != one.new.kept or one.old.rank != one.new.rank for one in group.completions)
+    return sum(each.old.kept != each.new.kept or each.old.rank != each.new.rank for each in group.completions)
 
 
 def _add_sets(application: FastAPI, sets: RuleSets) -> None:
@@ -175,15 +175,15 @@ def _add_sets(application: FastAPI, sets: RuleSets) -> None:
     @requires(Access.VIEWER)
     def all_sets() -> Response:
         """The saved rule sets."""
-        found = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
-        return json_answer({"sets": found})
+        listed = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
+        return json_answer({"sets": listed})
 
     @application.get("/api/rules/sets/versions")
     @requires(Access.VIEWER)
     def versions(name: Name) -> Response:
         """The versions of a rule set, newest first."""
-        found = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
-        return json_answer({"versions": found})
+        listed = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
+        return json_answer({"versions": listed})
 
     @application.get("/api/rules/sets/one")
     @requires(Access.VIEWER)
@@ -229,9 +229,9 @@ def _add_files(application: FastAPI, scoring: Scoring) -> None:
         return await scoring.answer(request, BENCH_SECONDS, read)
 
 
-def _as_json(found: RuleSetVersion) -> dict[str, Any]:
-    rules = [_entry(entry) for entry in found.entries]
-    return {"name": found.name, "version": found.version, "saved": found.saved, "rules": rules}
+def _as_json(version: RuleSetVersion) -> dict[str, Any]:
+    rules = [_entry(entry) for entry in version.entries]
+    return {"name": version.name, "version": version.version, "saved": version.saved, "rules": rules}
 
 
 def _entry(entry: RuleEntry) -> dict[str, Any]:

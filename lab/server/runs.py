@@ -50,9 +50,9 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
         """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line)."""
-        found = store.run(run_id)
+        record = store.run(run_id)
         return json_answer(
-            {**with_warnings(found, store), "recipe": found.recipe, "command": command_line(found.recipe)}
+            {**with_warnings(record, store), "recipe": record.recipe, "command": command_line(record.recipe)}
         )
 
     @application.get("/api/runs/{run_id}/events")

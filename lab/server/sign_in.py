@@ -105,10 +105,10 @@ def _add_password(application: FastAPI, entrance: _Entrance) -> None:
         name, password = fields.get("name", ""), fields.get("password", "")
 
         def tried() -> User | None:
-            found = sessions.proven(name, password) if attempts.left(request) else None
-            if found is None:
+            proven = sessions.proven(name, password) if attempts.left(request) else None
+            if proven is None:
                 attempts.failed(request)
-            return found
+            return proven
 
         if not attempts.left(request):
             return page.answer(request, "often", status=429, name=name)

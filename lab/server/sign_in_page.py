@@ -106,7 +106,7 @@ class Page:
             "focus_guest": "autofocus" if at_guest else "",
             "focus_member": "" if at_guest else "autofocus",
         }
-        page = re.sub(r"\{\{(\w+)\}\}", lambda found: html.escape(filled[found[1]]), self.template)
+        page = re.sub(r"\{\{(\w+)\}\}", lambda hole: html.escape(filled[hole[1]]), self.template)
         return HTMLResponse(page, status_code=status)
 
     def _named(self) -> bool:

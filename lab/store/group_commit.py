@@ -1,4 +1,4 @@
-"""One thread that writes: what waits is done in one transaction, committed once, and only then answered.
+"""One thread writes: it runs all waiting works in one transaction, commits once, and only then answers.
 
 A commit that survives a power cut waits for the disk. Thirty people who save at once share that wait instead of queueing for
 the write lock. Other processes write beside it; SQLite's lock keeps them apart. Not here: what is written.
@@ -28,7 +28,7 @@ from lab.errors import LabError, MachineError
 T = TypeVar("T")
 
 MOST_AT_ONCE = 64
-"""Works in one transaction: the first of them waits for the last."""
+"""Works in one transaction; the first of them waits for the last."""
 RESERVE_BYTES = 512 * 1024
 
 Work = Callable[[Connection], T]
@@ -53,7 +53,7 @@ class GroupCommit:
         self._lock = threading.Lock()
 
     def submit(self, work: Work[T]) -> Future[T]:
-        """The answer of ``work`` once it is committed; or what it raised, and then nothing of it was written."""
+        """The answer of ``work`` once it is committed; or the error that it raised, and then nothing of it was written."""
         answer: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -65,7 +65,7 @@ class GroupCommit:
         return answer
 
     def close(self) -> None:
-        """Write what waits, then end."""
+        """Write the waiting works, then end."""
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
@@ -78,12 +78,12 @@ class GroupCommit:
         last = False
         while not last:
             batch, last = self._batch()
-            started = [one for one in batch if one.answer.set_running_or_notify_cancel()]
+            started = [waiting for waiting in batch if waiting.answer.set_running_or_notify_cancel()]
             if started:
                 self._write(started)
 
     def _batch(self) -> tuple[list[_Waiting], bool]:
-        """What waits, at least one; and whether the end was among it."""
+        """The waiting works, at least one; and whether the thread is to end after them."""
         batch: list[_Waiting] = []
         item = self._waiting.get()
         while item is not None:
@@ -94,27 +94,27 @@ class GroupCommit:
         return batch, True
 
     def _write(self, batch: list[_Waiting]) -> None:
-        """All in one transaction. Where that fails, each in its own, so that one bad work does not spoil the others'."""
+        """Write all in one transaction; if that fails, each in its own, so that one bad work does not undo the others."""
         try:
             outcomes = self._commit(batch)
         except Exception as error:
             if len(batch) > 1:
-                for one in batch:
-                    self._write([one])
+                for waiting in batch:
+                    self._write([waiting])
             else:
                 batch[0].answer.set_exception(error)
             return
-        for one, (value, refusal) in zip(batch, outcomes, strict=True):
+        for waiting, (value, refusal) in zip(batch, outcomes, strict=True):
             if refusal is not None:
-                one.answer.set_exception(refusal)
+                waiting.answer.set_exception(refusal)
             else:
-                one.answer.set_result(value)
+                waiting.answer.set_result(value)
 
     def _commit(self, batch: list[_Waiting]) -> list[tuple[Any, LabError | None]]:
         for _attempt in range(2):
             try:
                 with self._engine.begin() as connection:
-                    return [_outcome(one.work, connection) for one in batch]
+                    return [_outcome(waiting.work, connection) for waiting in batch]
             except (OperationalError, sqlite3.OperationalError) as error:
                 if "full" not in str(getattr(error, "orig", error)):
                     raise

@@ -45,7 +45,7 @@ class ModelRef:
 
 
 def resolve(model: str, home: Path) -> ModelRef:
-    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model, and ``model_not_here``, naming
+    """The folders of a recipe's ``model``. Raises ModelError where it points at nothing that is a model, and ``model_not_here``, naming
     what is to be fetched, where that is a model of the catalogue or of the hub.
 
     ``run:ID`` is a run's model, ``run:ID@STEP`` what its checkpoint of that step holds.
@@ -141,10 +141,10 @@ def writes(ref: ModelRef) -> bool:
 
 def reward_model_run(reward_model: str, home: Path) -> ModelRef:
     """Where a reward-model run's model lies, an adapter or a whole one. Raises ModelError where it is no reward model's."""
-    found = resolve(reward_model, home) if reward_model.startswith("run:") else None
-    if found is None or writes(found):
+    model = resolve(reward_model, home) if reward_model.startswith("run:") else None
+    if model is None or writes(model):
         raise ModelError("not_a_reward_model", value=reward_model)
-    return found
+    return model
 
 
 def shapes_of(folder: Path) -> Shapes:
@@ -164,7 +164,7 @@ def shapes_of(folder: Path) -> Shapes:
 
 
 def too_big(recipe: Recipe, need: int, free: int) -> MachineError:
-    """The error of a base that needs ``need`` bytes where ``free`` are to be had, with the mend that is left."""
+    """The error of a base that needs ``need`` bytes where ``free`` bytes are available, with what can be done."""
     key = "model_too_big_in_4bit" if recipe.four_bit_base else "model_too_big"
     return MachineError(key, value=recipe.model, need=_gigabytes(need), free=_gigabytes(free))
 
@@ -192,7 +192,7 @@ def _of_run(run: str, home: Path) -> Path:
 
 
 def _folder(name: str, path: Path, home: Path) -> ModelRef:
-    """A full model (config.json and safetensors) or a peft adapter (its base is read from adapter_config.json)."""
+    """A full model (config.json and safetensors) or a peft adapter (adapter_config.json names its base)."""
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
