@@ -42,8 +42,8 @@ class Door:
     access: Access | None
 
     def fits(self, method: str, path: str) -> bool:
-        asked = "GET" if method == "HEAD" and "HEAD" not in self.methods else method
-        return asked in self.methods and self.pattern.match(path) is not None
+        actual = "GET" if method == "HEAD" and "HEAD" not in self.methods else method
+        return actual in self.methods and self.pattern.match(path) is not None
 
 
 def access_of(function: object) -> Access | None:

@@ -92,14 +92,14 @@ async def first_pairs(annotation: Annotation, reader: User, wanted: str | None) 
     return {"collections": collections, "collection": collection, "pairs": pairs}
 
 
-def landing(annotation: Annotation | None, user: User, asked: str = "") -> str:
+def landing(annotation: Annotation | None, user: User, wanted: str = "") -> str:
     """Where somebody goes who has just signed in: to the judging page that they asked for, or that is all there is to do.
 
     ``annotation`` is None where there is no such page.
     """
     if annotation is None:
         return "/"
-    if user.access >= Access.ANNOTATOR and OURS.fullmatch(asked):
-        return asked
+    if user.access >= Access.ANNOTATOR and OURS.fullmatch(wanted):
+        return wanted
     alone = user.access == Access.ANNOTATOR and sum(row["left"] > 0 for row in annotation.queue(user)) == 1
     return JUDGE_PATH if alone else "/"

@@ -118,7 +118,7 @@ class Page:
 
 def language_of(request: Request) -> str:
     """``en`` or ``zh``: by ``?lang=``, else as the browser asks."""
-    asked = request.query_params.get("lang")
-    if asked in WORDS:
-        return asked
+    language = request.query_params.get("lang")
+    if language in WORDS:
+        return language
     return "zh" if request.headers.get("accept-language", "").strip().lower().startswith("zh") else "en"

@@ -105,6 +105,8 @@ def _error_of(error: DatabaseError | sqlite3.DatabaseError, path: Path) -> LabEr
         return MachineError("database_locked", path=path, seconds=int(BUSY_SECONDS))
     if "disk is full" in why:
         return MachineError("disk_full", path=path.parent)
+    if "readonly" in why or "unable to open" in why:
+        return MachineError("home_not_writable", home=path.parent, reason=f"{path.name}: {why}")
     damaged = type(cause) is sqlite3.DatabaseError or "malformed" in why or "not a database" in why
     return StartError("database_damaged", path=path, why=why) if damaged else None
 

@@ -51,8 +51,8 @@ def seen(agreement: RewardAgreement, language: str) -> str:
 def failed(failures: Sequence[Failure], language: str) -> list[str]:
     """A sentence for each rule that failed somewhere."""
     return [
-        say("agree.failures", language, rule=one.rule, count=one.count, of=one.of, message=one.message)
-        for one in failures
+        say("agree.failures", language, rule=failure.rule, count=failure.count, of=failure.of, message=failure.message)
+        for failure in failures
     ]
 
 

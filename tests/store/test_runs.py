@@ -227,6 +227,12 @@ def test_a_folder_in_the_place_of_the_database_is_one_sentence(lab_home: Path) -
     assert start_error(lab_home).key == "database_no_file"
 
 
+def test_a_link_to_nowhere_in_the_place_of_the_database_is_one_sentence(lab_home: Path) -> None:
+    lab_home.mkdir(exist_ok=True)
+    (lab_home / "lab.db").symlink_to(lab_home / "missing" / "lab.db")
+    assert start_error(lab_home).key == "home_not_writable"
+
+
 def test_a_database_that_stays_locked_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.close()
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""Frozen preferences: what judgements gave by a stated rule, at one moment, with a hash of the content. A version never changes.
+"""Frozen versions: the preferences that a rule derives from the judgements of one moment, with a hash. A version never changes.
 
 The rows are stored; the raw judgements that they rest on are the events up to ``through``, which stay as they are; of the collection, to
 which pairs may be added, its name, settings and pairs are noted. The rule is the core's (``Derivation``); ``export.py`` writes
@@ -129,8 +129,8 @@ def put(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, An
     """Store a version and its rows."""
     connection.execute(insert(versions_table).values(**row))
     stored = [
-        {"version": row["id"], "number": number, "row": json.dumps(one, ensure_ascii=False)}
-        for number, one in enumerate(rows)
+        {"version": row["id"], "number": number, "row": json.dumps(content, ensure_ascii=False)}
+        for number, content in enumerate(rows)
     ]
     for start in range(0, len(stored), 500):
         connection.execute(insert(version_rows_table), stored[start : start + 500])

@@ -315,15 +315,15 @@ def _put_events(connection: Connection, collection: str, new_events: list[Event]
     for start in range(0, len(rows), AT_ONCE):
         connection.execute(insert(judgements_table), rows[start : start + AT_ONCE])
     current = [
-        {"collection": collection, "pair": one.pair_id, "annotator": one.annotator, "judgement": str(one.uuid)}
-        | {"choice": Choice(one.choice).value}
-        for one in current_judgements(connection, collection)
+        {"collection": collection, "pair": each.pair_id, "annotator": each.annotator, "judgement": str(each.uuid)}
+        | {"choice": Choice(each.choice).value}
+        for each in current_judgements(connection, collection)
     ]
     if current:
         connection.execute(insert(current_table), current)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
     judged = {event.annotator for event in new_events if event.kind == JUDGEMENT}
-    people = [{"collection": collection, "annotator": one, "name": one} | zero for one in judged]
+    people = [{"collection": collection, "annotator": person, "name": person} | zero for person in judged]
     if people:
         connection.execute(insert(annotators_table), people)
     recount(connection, collection)
