@@ -104,15 +104,15 @@ def _walk(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
 @cache
 def shared_words(path: str) -> bool:
     """Whether every algorithm that has the field has the same words for it."""
-    every = [field.words for algorithm in RECIPES for field in fields(algorithm) if field.path == path]
+    every = [field.words for name in RECIPES for field in fields(name) if field.path == path]
     return all(words == every[0] for words in every)
 
 
 def translations() -> dict[str, dict[str, str]]:
     """Labels and helps of every field, by language and key."""
     table: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
-    for algorithm in RECIPES:
-        for field in fields(algorithm):
+    for name in RECIPES:
+        for field in fields(name):
             for part, by_language in field.words.items():
                 for language, text in by_language.items():
                     table[language][f"{field.key}.{part}"] = text
