@@ -1,8 +1,8 @@
-"""The owner's word on a pair that others judged differently, by the response's identity.
+"""Adjudication: the owner's final choice on a pair that annotators disagree about.
 
-Whoever gives it has seen the votes, so it is an event of its own kind: it is no vote, counts in no figure of agreement, sides or
-pace, and keeps no pair from being judged. Whether it decides is the dataset's rule (``Derivation``). Blind judging is
-``judgements_queue.py`` (which pair) and ``judgements.py`` (what was said).
+The owner has seen the votes, so an adjudication is an event of its own kind. It is no vote, counts in no measure of agreement, side or
+pace, and the pair can still be judged. The rule of the data set (``Derivation``) says whether it decides. Blind judging:
+``queue.py`` assigns pairs, ``judgements.py`` stores choices.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from lab.store.runs import Store
 
 
 def adjudicate(store: Store, owner: User, collection_id: str, pair_id: str, choice: Choice) -> Adjudication:
-    """Store what the owner says of a pair, after the commit; the latest word on a pair is the one that stands.
+    """Store the owner's choice on a pair; returns after the commit. The latest adjudication of a pair counts.
 
     Raises StateError ``no_such_collection`` and ``no_such_pair``; ValueError for a skip, which decides nothing.
     """
-    word = Adjudication.model_validate({"pair_id": pair_id, "by": owner.id, "choice": choice})
-    store.writing(lambda connection: _add(connection, collection_id, word))
-    return word
+    adjudication = Adjudication.model_validate({"pair_id": pair_id, "by": owner.id, "choice": choice})
+    store.writing(lambda connection: _add(connection, collection_id, adjudication))
+    return adjudication
 
 
-def words(told: Iterable[Any]) -> list[Adjudication]:
-    """The words that stand after these events, which come oldest first: one a pair."""
-    latest = {event.pair: event for event in told if event.kind == ADJUDICATION}
+def adjudications(events: Iterable[Any]) -> list[Adjudication]:
+    """The adjudications that count after these events, oldest event first; one for each pair."""
+    latest = {event.pair: event for event in events if event.kind == ADJUDICATION}
     return [
         Adjudication.model_construct(pair_id=event.pair, by=event.annotator, choice=Choice(event.choice))  # type: ignore[arg-type]
         for event in latest.values()
     ]
 
 
-def _add(connection: Connection, collection_id: str, word: Adjudication) -> None:
+def _add(connection: Connection, collection_id: str, adjudication: Adjudication) -> None:
     collection = read_collection(connection, collection_id).id
-    there = (pairs_table.c.collection == collection, pairs_table.c.id == word.pair_id)
+    there = (pairs_table.c.collection == collection, pairs_table.c.id == adjudication.pair_id)
     if connection.execute(select(pairs_table.c.id).where(*there)).first() is None:
-        raise StateError("no_such_pair", pair=word.pair_id[:64])
+        raise StateError("no_such_pair", pair=adjudication.pair_id[:64])
     j = judgements_table.c
-    of_pair = (j.collection == collection, j.pair == word.pair_id, j.kind == ADJUDICATION)
+    of_pair = (j.collection == collection, j.pair == adjudication.pair_id, j.kind == ADJUDICATION)
     before = connection.execute(select(j.id).where(*of_pair).order_by(j.number.desc()).limit(1)).scalar()
-    event = {"id": str(uuid4()), "kind": ADJUDICATION, "collection": collection, "pair": word.pair_id, "reason": ""}
-    said = {"annotator": word.by, "choice": word.choice.value, "supersedes": before, "time": time.time()}
-    connection.execute(insert(judgements_table).values(event | said))
+    event = {"id": str(uuid4()), "kind": ADJUDICATION, "collection": collection, "pair": adjudication.pair_id}
+    content = {"annotator": adjudication.by, "choice": adjudication.choice.value, "reason": ""}
+    connection.execute(insert(judgements_table).values(event | content | {"supersedes": before, "time": time.time()}))

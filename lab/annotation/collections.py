@@ -1,8 +1,7 @@
-"""Annotation as the page, the routes and the command line call it: collections, judging, looking at it, freezing versions.
+"""Annotation as the page, the routes and the command line call it: collections, judging, quality, frozen versions.
 
-Nothing is decided here: each door opens a transaction around what the neighbours do (``pairs``, ``judgements``,
-``judgements_queue``, ``annotation_quality``, ``preference_versions``). The doors that pairs come in by are ``annotation_imports``.
-Who may open which door is the server's affair.
+Each method opens a transaction and calls the module of its subject (``pairs``, ``judgements``, ``queue``, ``quality``, ``versions``);
+nothing is decided here. ``imports`` has the methods that take pairs in. The server decides who may call what.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import delete, exists, select
 
 from lab.annotation import judgements
-from lab.annotation import queue as judgements_queue
+from lab.annotation import queue as pair_queue
 from lab.annotation.imports import PairImports
 from lab.annotation.pairs import (
     Collection,
@@ -51,7 +50,7 @@ from lab.errors import StateError
 
 
 class Annotation(PairImports):
-    """The doors. Safe for many threads; what is judged is written by the store's one writer."""
+    """All of annotation. Safe for many threads; the store's one writer writes the judgements."""
 
     # ---- collections
 
@@ -83,68 +82,68 @@ class Annotation(PairImports):
         return self.collection(collection_id)
 
     def delete(self, collection_id: str) -> None:
-        """Delete a collection that nobody has judged in. Raises StateError where somebody has: judgements are not thrown away."""
-        found = self.collection(collection_id)
+        """Delete a collection without judgements. Raises StateError where it has some: judgements are not thrown away."""
+        collection = self.collection(collection_id)
 
         def work(connection: Any) -> None:
-            if connection.execute(select(exists().where(judgements_table.c.collection == found.id))).scalar():
-                raise StateError("collection_judged", collection=found.name)
+            if connection.execute(select(exists().where(judgements_table.c.collection == collection.id))).scalar():
+                raise StateError("collection_judged", collection=collection.name)
             for table in (showings_table, annotators_table, pairs_table):
-                connection.execute(delete(table).where(table.c.collection == found.id))
-            connection.execute(delete(collections_table).where(collections_table.c.id == found.id))
+                connection.execute(delete(table).where(table.c.collection == collection.id))
+            connection.execute(delete(collections_table).where(collections_table.c.id == collection.id))
 
         self.store.writing(work)
 
     # ---- judging
 
     def queue(self, annotator: User) -> list[dict[str, Any]]:
-        """Every collection with how far this person is in it."""
+        """Every collection, with this person's progress in it."""
         with self.store.reading() as connection:
-            return judgements_queue.queue(connection, annotator.id)
+            return pair_queue.queue(connection, annotator.id)
 
     def hand_out(
         self, annotator: User, collection_id: str, wanted: int, holding: Sequence[str] = ()
     ) -> Future[dict[str, Any]]:
-        """Claim pairs for somebody (``judgements_queue.hand_out``)."""
+        """Claim pairs for somebody (``pair_queue.hand_out``)."""
         return self.store.writer.submit(
-            lambda connection: judgements_queue.hand_out(connection, annotator, collection_id, wanted, holding)
+            lambda connection: pair_queue.hand_out(connection, annotator, collection_id, wanted, holding)
         )
 
-    def judge(self, annotator: User, said: judgements.Submission) -> Future[dict[str, Any]]:
+    def judge(self, annotator: User, submission: judgements.Submission) -> Future[dict[str, Any]]:
         """Store a judgement (``judgements.judge``); the answer comes after the commit."""
-        return self.store.writer.submit(lambda connection: judgements.judge(connection, annotator, said))
+        return self.store.writer.submit(lambda connection: judgements.judge(connection, annotator, submission))
 
     def undo(self, annotator: User, undo_id: UUID, judgement_id: UUID) -> Future[dict[str, Any]]:
-        """Take a judgement back (``judgements_queue.undo``); the pair comes with it."""
+        """Take a judgement back (``pair_queue.undo``); the pair comes with it."""
         return self.store.writer.submit(
-            lambda connection: judgements_queue.undo(connection, annotator, undo_id, judgement_id)
+            lambda connection: pair_queue.undo(connection, annotator, undo_id, judgement_id)
         )
 
-    # ---- looking
+    # ---- quality
 
     def quality(self, collection_id: str) -> Quality:
-        """How far people agree, and how each of them judges."""
+        """How far annotators agree, and how each of them judges."""
         with self.store.reading() as connection:
             return quality(connection, read_collection(connection, collection_id).id)
 
     def compare_sources(self, collection_id: str) -> list[Comparison]:
-        """Which of two sources people prefer, for every two that met, with an interval."""
+        """Which of two sources annotators prefer, for every two sources that share a pair, with an interval."""
         with self.store.reading() as connection:
-            told = judgements.current_judgements(connection, read_collection(connection, collection_id).id)
-            found = votes(one for one in told if not one.revealed)
-            return compare(read_pairs(connection, collection_id), found)
+            current = judgements.current_judgements(connection, read_collection(connection, collection_id).id)
+            blind_votes = votes(judgement for judgement in current if not judgement.revealed)
+            return compare(read_pairs(connection, collection_id), blind_votes)
 
     # ---- versions
 
     def derived(self, collection_id: str, rule: Derivation, *, with_gold: bool = False) -> Derived:
-        """What freezing would give now."""
+        """The preferences that freezing would give now."""
         with self.store.reading() as connection:
             return versions.derived(connection, read_collection(connection, collection_id), rule, with_gold)
 
     def freeze(
         self, collection_id: str, rule: Derivation | None = None, *, name: str = "", with_gold: bool = False
     ) -> Version:
-        """The preferences of now as a version that stays; the same judgements by the same rule are the same version."""
+        """Freeze the present preferences as a version. The same judgements and the same rule give the same version."""
         version = versions.freeze(self.store, self.collection(collection_id), rule or Derivation(), name, with_gold)
         exports.version_file(self.store, version.id)
         return version
@@ -170,33 +169,33 @@ class Annotation(PairImports):
             return versions.read_rows(connection, versions.read_version(connection, version_id).id)
 
     def export(self, version_id: str, folder: Path | str) -> Path:
-        """Write a version with all that it rests on into a folder that is empty or not there."""
+        """Write a version, its pairs and its judgements into a folder that is empty or does not exist."""
         return exports.export(self.store, version_id, Path(folder))
 
     def import_export(self, folder: Path | str) -> TakenIn:
-        """What ``export`` wrote, here or in another lab: its pairs, judgements and version, as they were."""
+        """Import a folder that ``export`` wrote, here or in another lab, with its pairs, judgements and version unchanged."""
         return self._store_export(imports.read_export(Path(folder)))
 
     def preview_upload(self, files: Sequence[Path | str]) -> tuple[imports.Exported, list[tuple[Version, Collection]]]:
-        """What an import of an export's files, or of one zip of them, would take in; and the versions that are the same already.
+        """What an import of an export's files, or of one zip of them, would store; and the versions here with the same content.
 
-        Raises InputError, DatasetError: a sentence for whatever is wrong with them.
+        Raises InputError or DatasetError where a file cannot be used.
         """
         with uploaded([Path(path) for path in files]) as (folder, called):
-            found = imports.read_export(folder, called)
-        return found, imports.same_here(self.store, found)
+            exported = imports.read_export(folder, called)
+        return exported, imports.same_here(self.store, exported)
 
     def import_upload(self, files: Sequence[Path | str]) -> TakenIn:
-        """The same files taken in. Raises as ``preview_upload`` does, and then nothing is stored."""
+        """Import the same files. Raises as ``preview_upload`` does, and then stores nothing."""
         with uploaded([Path(path) for path in files]) as (folder, called):
-            found = imports.read_export(folder, called)
-        return self._store_export(found)
+            exported = imports.read_export(folder, called)
+        return self._store_export(exported)
 
     def push(self, version_id: str, repository: str, *, private: bool = True, token: str | None = None) -> str:
         """Send an export to the Hub as a dataset; its address there."""
         return exports.push(self.store, version_id, repository, private=private, token=token)
 
-    def _store_export(self, found: imports.Exported) -> TakenIn:
-        done = imports.import_export(self.store, found)
-        exports.version_file(self.store, done.version.id)
-        return done
+    def _store_export(self, exported: imports.Exported) -> TakenIn:
+        outcome = imports.import_export(self.store, exported)
+        exports.version_file(self.store, outcome.version.id)
+        return outcome

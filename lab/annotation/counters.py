@@ -1,7 +1,7 @@
-"""What follows from a judgement at once: votes of the pair, how many pairs are open, how far each person is.
+"""Counters that each judgement updates: votes of the pair, open pairs of the collection, progress of each person.
 
-All of it could be counted anew (``pairs.recount``); it is kept instead, so that a queue and a progress bar cost the same however many
-judgements there are. The functions work within the transaction that stores the event (``judgements.py``).
+``pairs.recount`` can recompute them all; they are stored so that a queue and a progress bar take the same time however many judgements
+there are. The functions run in the transaction that stores the event (``judgements.py``).
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ def follow(
     was_open = ordinary and showing.votes < showing.overlap
     is_open = ordinary and showing.votes + by < showing.overlap
     if was_open != is_open:
-        one = 1 if is_open else -1  # for all others who judged it, one more or less of theirs is open
-        _open.run(connection, c=showing.collection, by=one)
-        _in_open.run(connection, c=showing.collection, p=showing.pair, a=annotator.id, by=one)
+        change = 1 if is_open else -1  # for all others who judged it, one more or less of theirs is open
+        _open.run(connection, c=showing.collection, by=change)
+        _in_open.run(connection, c=showing.collection, p=showing.pair, a=annotator.id, by=change)
     counts = {
         "judged": by,
         "skipped": int(after is Choice.SKIP) - int(before is Choice.SKIP),

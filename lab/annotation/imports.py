@@ -1,6 +1,6 @@
-"""Taking pairs in, as the page and the command line call it: into a new collection of that name, or into one that is there.
+"""Imports of pairs, as the page and the command line call them: into a new collection, or into one that exists.
 
-What the pairs of a run or of a job are is ``pairs_import.py``, what a file's columns mean ``lab/data/pair_rows.py``.
+``sources.py`` makes pairs of runs and jobs; ``lab/data/pair_rows.py`` reads the columns of a file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.annotation import sources as pairs_import
+from lab.annotation import sources
 from lab.annotation.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection
 from lab.annotation.pairs_file import PairsFile, Preview, columns_of
 from lab.annotation.sources import MOST_FROM_RUNS, Imported
@@ -23,7 +23,7 @@ from lab.store.runs import Store
 
 
 class PairImports:
-    """The doors that pairs come in by."""
+    """The ways in which pairs are imported."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -37,7 +37,7 @@ class PairImports:
         votes: str = "",
         keep: bool = False,
     ) -> PairsFile:
-        """A file to be read with its progress seen; with ``keep``, to be taken in afterwards (``take_file``)."""
+        """A file to read while its progress is shown; with ``keep``, it can be stored afterwards (``take_file``)."""
         return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None)
 
     def preview_file(
@@ -48,7 +48,7 @@ class PairImports:
         known: Known = Known.RESPONSES,
         votes: str = "",
     ) -> Preview:
-        """What an import would take, without taking it. Raises DatasetError as ``import_file`` does."""
+        """What an import would store, without storing it. Raises DatasetError as ``import_file`` does."""
         with self.pairs_file(path, columns=columns, known=known, votes=votes) as file:
             _to_the_end(file)
             return file.preview()
@@ -68,8 +68,8 @@ class PairImports:
         known: Known = Known.RESPONSES,
         votes: str = "",
     ) -> Imported:
-        """The pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says what the chosen one of preferences is taken for; with
-        ``votes``, a name, what the file says of its pairs becomes judgements of that annotator.
+        """Import the pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says how the chosen response of a preference is read. With
+        ``votes``, a name, the choices in the file become judgements of that annotator.
 
         Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
         """
@@ -80,7 +80,7 @@ class PairImports:
     def take_file(
         self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
     ) -> Imported:
-        """Store a file that was read to its end and kept: all of it, or nothing where that fails."""
+        """Store a file that was read to its end and kept: all of it, or nothing if that fails."""
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
@@ -115,8 +115,8 @@ class PairImports:
     ) -> Imported:
         """Two completions of each group of a run, the latest first."""
         settings = self._seeded(settings, into)
-        found = pairs_import.from_run(self.store, run_id, per_group=per_group, most=most, seed=settings.seed or 0)
-        return self._take(_numbered(found), name or self.store.run(run_id).name, settings, into)
+        pairs = sources.from_run(self.store, run_id, per_group=per_group, most=most, seed=settings.seed or 0)
+        return self._take(_numbered(pairs), name or self.store.run(run_id).name, settings, into)
 
     def import_runs(
         self,
@@ -128,11 +128,11 @@ class PairImports:
         into: str | None = None,
         most: int = MOST_FROM_RUNS,
     ) -> Imported:
-        """One completion of each of two runs at every prompt that both asked: which is better is ``compare_sources``."""
+        """One completion of each of two runs for every prompt that both used; ``compare_sources`` says which run is better."""
         settings = self._seeded(settings, into)
-        found = pairs_import.from_two_runs(self.store, run_id, other_id, most=most, seed=settings.seed or 0)
+        pairs = sources.from_two_runs(self.store, run_id, other_id, most=most, seed=settings.seed or 0)
         both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
-        return self._take(_numbered(found), name or both[:120], settings, into)
+        return self._take(_numbered(pairs), name or both[:120], settings, into)
 
     def import_jobs(
         self,
@@ -144,14 +144,14 @@ class PairImports:
         into: str | None = None,
         most: int = MOST_FROM_RUNS,
     ) -> Imported:
-        """What sampling jobs wrote: two completions of one job at the same prompt, or one of each of two.
+        """Completions of sampling jobs: two of one job for the same prompt, or one of each of two jobs.
 
-        Jobs make one new collection: asked again (by another window that waited for them), it is that one, as it is.
+        The same jobs make one new collection: a second call (from another window that waited for them) returns it unchanged.
         """
         settings = self._seeded(settings, into)
-        found = pairs_import.from_jobs(self.store, job_id, other_id, most=most, seed=settings.seed or 0)
+        pairs = sources.from_jobs(self.store, job_id, other_id, most=most, seed=settings.seed or 0)
         origin = " ".join(["jobs:" + job_id, *([other_id] if other_id is not None else [])])
-        return self._take(_numbered(found), name or job_id, settings, into, origin)
+        return self._take(_numbered(pairs), name or job_id, settings, into, origin)
 
     def _collection(self, collection_id: str) -> Collection:
         with self.store.reading() as connection:
@@ -165,29 +165,29 @@ class PairImports:
 
     def _take(
         self,
-        found: FoundPairs,
+        new_pairs: FoundPairs,
         name: str,
         settings: CollectionSettings | None,
         into: str | None,
         origin: str | None = None,
     ) -> Imported:
-        """Put pairs into a collection, or find the one that was made of ``origin``. Raises DatasetError where there are none."""
-        if not found.pairs:
-            raise DatasetError("pairs_none_new", count=len(found.left_out))
+        """Put pairs into a collection, or return the one that was made of ``origin``. Raises DatasetError where there are no pairs."""
+        if not new_pairs.pairs:
+            raise DatasetError("pairs_none_new", count=len(new_pairs.left_out))
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, set[str] | None]:
             if into is None and origin is not None and (made := made_of(connection, origin)) is not None:
                 return made, None
             target = into or new_collection(connection, name, wanted, origin)
-            return target, add_pairs(connection, target, wanted.seed or 0, [pair for _, pair in found.pairs])
+            return target, add_pairs(connection, target, wanted.seed or 0, [pair for _, pair in new_pairs.pairs])
 
         target, added = self.store.writing(work)
         if added is None:
             collection = self._collection(target)
-            return Imported(collection, collection.pairs + collection.gold, found.left_out)
-        there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in found.pairs if pair.id not in added]
-        report = sorted([*found.left_out, *there], key=lambda row: row.line)
+            return Imported(collection, collection.pairs + collection.gold, new_pairs.left_out)
+        there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in new_pairs.pairs if pair.id not in added]
+        report = sorted([*new_pairs.left_out, *there], key=lambda row: row.line)
         return Imported(self._collection(target), len(added), report)
 
 

@@ -1,9 +1,9 @@
-"""Judgements as events, and everything that follows from them at once: the current view, votes, each person's progress.
+"""Stores judgements as events and, in the same transaction, updates the current judgements, the votes and each person's progress.
 
 Events are only added. A second judgement of a pair by the same person replaces the first, an undo takes the current one back, and
-both stay on record. The owner's word on a pair is an event of another kind (``adjudication.py``). Which pair comes next is
-``judgements_queue.py``; what is made of it all, ``annotation_quality.py`` and ``preference_versions.py``. The functions work within a
-transaction that holds the write lock (``group_commit.py``), and refuse only before they write.
+both stay on record. An adjudication is an event of another kind (``adjudication.py``). ``queue.py`` chooses the next pair; ``quality.py``
+and ``versions/`` read the events. The functions run in a transaction that holds the write lock (``lab/store/group_commit.py``), and
+refuse only before they write.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from lab.store.fast_statements import Prepared
 
 JUDGEMENT, UNDO, ADJUDICATION = "judgement", "undo", "adjudication"
 CLAIM_SECONDS = 600.0
-"""A pair that was shown and not judged for so long goes to others."""
+"""A pair that was shown and not judged for this long may be shown to others."""
 SHOWN_AGAIN = UUID("5b0f2a4e-6a3c-4b57-9a55-1d6d7f0c0a11")
 """The showing that an undo makes has an id that follows from the undo's, so that a retry of it gets the same."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What somebody said of a pair that was shown to them; ``choice`` is a place, or tie, both_bad, skip."""
+    """A judgement as an annotator submits it; ``choice`` is a place, or tie, both_bad, skip."""
 
     id: UUID
-    """That of the showing."""
+    """The id of the showing."""
     collection: str
     pair: str
     choice: Place | Choice
@@ -51,7 +51,7 @@ class Submission:
     seconds: float | None = None
     edited: str | None = None
     revealed: bool = False
-    """Whether they had been shown the sources of this pair before, and so do not judge it blind."""
+    """Whether the annotator had seen the sources of this pair, and so does not judge it blind."""
 
 
 def _mine(table: Any) -> Any:
@@ -87,27 +87,27 @@ _drop_current = Prepared(delete(current_table).where(_mine(current_table)))
 _end_claims = Prepared(update(showings_table).where(_mine(showings_table), _s.expires > 0).values(expires=0.0))
 
 
-def judge(connection: Connection, annotator: User, said: Submission) -> dict[str, Any]:
+def judge(connection: Connection, annotator: User, submission: Submission) -> dict[str, Any]:
     """Store one judgement; ``{"saved", "id", "progress", "sources"}``. The same id again is answered alike and stored once.
 
     Raises StateError where the pair was not shown to this person under that id, InputError where the parts do not fit.
     """
-    uuid = str(said.id)
+    uuid = str(submission.id)
     known = _event.first(connection, event=uuid)
-    if known is not None and (known.annotator, known.pair, known.kind) != (annotator.id, said.pair, JUDGEMENT):
+    if known is not None and (known.annotator, known.pair, known.kind) != (annotator.id, submission.pair, JUDGEMENT):
         raise StateError("judgement_id_taken")
     showing = _showing.first(connection, showing=uuid)
     if showing is None or (showing.annotator, showing.collection, showing.pair) != (
         annotator.id,
-        said.collection,
-        said.pair,
+        submission.collection,
+        submission.pair,
     ):
         raise StateError("judgement_not_shown")
-    choice = Choice(known.choice) if known else _store(connection, annotator, said, showing)
+    choice = Choice(known.choice) if known else _store(connection, annotator, submission, showing)
     return {
         "saved": True,
         "id": uuid,
-        "progress": progress(connection, annotator.id, said.collection),
+        "progress": progress(connection, annotator.id, submission.collection),
         "sources": None if choice is Choice.SKIP else _sources(annotator.id, showing),
     }
 
@@ -151,10 +151,10 @@ def current_judgements(connection: Connection, collection_id: str, through: int 
     return standing(events(connection, collection_id, through))
 
 
-def standing(told: Iterable[Any]) -> list[Judgement]:
-    """The judgements that count after these events, which come oldest first: rows of the table, or what has their names."""
+def standing(events: Iterable[Any]) -> list[Judgement]:
+    """The judgements that count after these events, oldest first: rows of the table, or objects with the same attributes."""
     current: dict[tuple[str, str], Any] = {}
-    for event in told:
+    for event in events:
         place = (event.pair, event.annotator)
         if event.kind == JUDGEMENT:
             current[place] = event
@@ -172,7 +172,7 @@ def events(connection: Connection, collection_id: str, through: int | None = Non
 
 
 def judgement_of(row: Any) -> Judgement:
-    """An event as a judgement. What was validated on its way in is not validated again."""
+    """An event as a judgement; it was validated when it was stored."""
     return Judgement.model_construct(
         uuid=UUID(row.id),
         pair_id=row.pair,
@@ -187,48 +187,48 @@ def judgement_of(row: Any) -> Judgement:
     )
 
 
-def _store(connection: Connection, annotator: User, said: Submission, showing: Any) -> Choice:
-    """Add the event, and what follows from it; the choice by the response's identity."""
-    left = left_of(annotator.id, said.pair, showing.seed)
-    choice: Choice = choice_at(said.choice, left) if isinstance(said.choice, Place) else said.choice
-    edited = said.edited
-    if not choice.is_response and (said.strength is not None or edited is not None):
+def _store(connection: Connection, annotator: User, submission: Submission, showing: Any) -> Choice:
+    """Add the event and update what depends on it; the choice by the response's identity."""
+    left = left_of(annotator.id, submission.pair, showing.seed)
+    choice: Choice = choice_at(submission.choice, left) if isinstance(submission.choice, Place) else submission.choice
+    edited = submission.edited
+    if not choice.is_response and (submission.strength is not None or edited is not None):
         raise InputError("judgement_needs_choice")
     if edited is not None and not edited.strip():
         raise InputError("judgement_edit_empty")
     if edited is not None and edited == (showing.first if choice is Choice.FIRST else showing.second):
         edited = None
-    uuid, now = str(said.id), time.time()
-    event = _event_row(said.collection, said.pair, annotator.id) | {
+    uuid, now = str(submission.id), time.time()
+    event = _event_row(submission.collection, submission.pair, annotator.id) | {
         "id": uuid,
         "kind": JUDGEMENT,
         "choice": choice.value,
         "left": left.value,
-        "strength": said.strength,
-        "reason": said.reason,
-        "seconds": said.seconds,
+        "strength": submission.strength,
+        "reason": submission.reason,
+        "seconds": submission.seconds,
         "edited": edited,
         "supersedes": showing.before,
-        "revealed": said.revealed,
+        "revealed": submission.revealed,
         "time": now,
     }
     _add_event.run(connection, **event)
-    row = {"collection": said.collection, "pair": said.pair, "annotator": annotator.id}
+    row = {"collection": submission.collection, "pair": submission.pair, "annotator": annotator.id}
     _put_current.run(connection, **row, judgement=uuid, choice=choice.value)
-    _end_claims.run(connection, c=said.collection, p=said.pair, a=annotator.id)
+    _end_claims.run(connection, c=submission.collection, p=submission.pair, a=annotator.id)
     then = Choice(showing.choice_before) if showing.before else None
-    follow(connection, annotator, showing, then, choice, seconds=said.seconds, now=now)
+    follow(connection, annotator, showing, then, choice, seconds=submission.seconds, now=now)
     return choice
 
 
 def _event_row(collection: str, pair: str, annotator_id: str) -> dict[str, Any]:
-    """An event's columns, those that only a judgement has left empty."""
+    """The columns of an event; those that only a judgement has are empty."""
     empty = dict.fromkeys(("choice", "left", "strength", "seconds", "edited", "supersedes"))
     return empty | {"collection": collection, "pair": pair, "annotator": annotator_id, "reason": "", "revealed": False}
 
 
 def _sources(annotator_id: str, showing: Any) -> dict[str, str | None]:
-    """Where the two came from, by the place at which they stood."""
+    """The sources of the two responses, by their places on the screen."""
     sources = (showing.first_source, showing.second_source)
     a, b = sources if left_of(annotator_id, showing.pair, showing.seed) is Choice.FIRST else sources[::-1]
     return {"a": a, "b": b}

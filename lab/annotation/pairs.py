@@ -1,7 +1,6 @@
-"""Collections and the pairs in them, as rows of the database. Where pairs come from is ``pairs_import.py``; who judges which,
-``judgements_queue.py``.
+"""Collections and their pairs, as rows of the database. ``sources.py`` makes pairs, ``queue.py`` assigns them.
 
-Pairs are only ever added. Their order is drawn from the collection's seed, so that what comes first says nothing.
+Pairs are only added. Their order is drawn from the collection's seed, so that the order carries no information.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def collection_name(name: str) -> str:
 
 
 def new_collection(connection: Connection, name: str, settings: CollectionSettings, origin: str | None = None) -> str:
-    """An empty collection; its id. ``origin`` says what it is made of, where that is to be known (``made_of``)."""
+    """Make an empty collection; its id. ``origin`` says what it is made of (``made_of``)."""
     collection_id = new_run_id(time.time())
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     counters = {"pairs": 0, "gold": 0, "open": 0, "created": time.time()}
@@ -123,16 +122,18 @@ def _beyond(connection: Connection) -> dict[str, int]:
     """How many judgements each collection has beyond its overlap; those that have none are missing."""
     p, c = pairs_table.c, collections_table.c
     exceeded = select(p.collection, func.sum(p.votes - c.overlap)).join(collections_table, c.id == p.collection)
-    found = exceeded.where(p.gold.is_(None), p.votes > c.overlap).group_by(p.collection)
-    return {row[0]: int(row[1]) for row in connection.execute(found)}
+    statement = exceeded.where(p.gold.is_(None), p.votes > c.overlap).group_by(p.collection)
+    return {row[0]: int(row[1]) for row in connection.execute(statement)}
 
 
 def read_collection(connection: Connection, collection_id: str) -> Collection:
     """One collection. Raises StateError ``no_such_collection``."""
-    found = read_collections(connection, collections_table.c.id == collection_id) if valid_run_id(collection_id) else []
-    if not found:
+    matches = (
+        read_collections(connection, collections_table.c.id == collection_id) if valid_run_id(collection_id) else []
+    )
+    if not matches:
         raise StateError("no_such_collection", collection=str(collection_id)[:64])
-    return found[0]
+    return matches[0]
 
 
 def change_collection(connection: Connection, collection_id: str, name: str, settings: CollectionSettings) -> None:
@@ -143,7 +144,7 @@ def change_collection(connection: Connection, collection_id: str, name: str, set
 
 
 def recount(connection: Connection, collection_id: str) -> None:
-    """Make the counters anew from pairs and current judgements: what every judgement otherwise keeps up to date."""
+    """Recompute the counters from pairs and current judgements; each judgement otherwise keeps them up to date."""
     p, j = pairs_table.c, current_table.c
     mine = (j.collection == collection_id, p.collection == collection_id, p.id == j.pair)
     votes = select(func.count()).where(j.collection == p.collection, j.pair == p.id, j.choice != Choice.SKIP.value)
@@ -201,7 +202,7 @@ def add_pairs(connection: Connection, collection_id: str, seed: int, pairs: Iter
 def add_stored(
     connection: Connection, collection_id: str, seed: int, batches: Iterable[Sequence[StoredPair]]
 ) -> set[str]:
-    """The same in batches, of which one is in memory at a time."""
+    """The same in batches; one batch is in memory at a time."""
     before = set(
         connection.execute(select(pairs_table.c.id).where(pairs_table.c.collection == collection_id)).scalars()
     )
@@ -228,7 +229,7 @@ def read_pairs(connection: Connection, collection_id: str) -> list[Pair]:
 
 
 def pair_of(row: Row[Any]) -> Pair:
-    """A row of the table as a pair. What was validated on its way in is not validated again."""
+    """A row of the table as a pair; it was validated when it was stored."""
     return Pair.model_construct(
         id=row.id,
         prompt=prompt_of(row.prompt),

@@ -1,7 +1,7 @@
-"""A file of pairs on its way in: read in a process that can be killed, laid aside batch by batch, then stored in one transaction.
+"""Imports a file of pairs: a killable process reads it, batches are kept in a temporary file, then stored in one transaction.
 
-So nothing of a file is half taken, and a large one is never in memory whole. What its columns mean is ``lab/data/pair_rows.py``; the
-process, ``lab/sandbox/files.py``; the doors that call this, ``annotation_imports.py``.
+So a file is stored whole or not at all, and never held in memory whole. ``lab/data/pair_rows.py`` reads its columns; ``lab/sandbox/files.py``
+is the process; ``imports.py`` calls this module.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from lab.core.preferences import Message, Pair, Response, make_pair
 from lab.data.columns import guess_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.notes import Note
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
 from lab.errors import DatasetError, LabError, MachineError
 from lab.sandbox.files import MOST_FILE_BYTES, Line, Progress, Reading
-from lab.store.other_kinds import check_kind, kind_of_columns
 
 PREVIEWED = 5
 NEEDED = ("prompt", "first", "second")
@@ -141,8 +141,8 @@ class PairsFile:
     # ---- inside
 
     def _guess(self, names: tuple[str, ...]) -> dict[str, str]:
-        found = guess_columns(self.found_columns, names)
-        return found | {name: name for name in names if name in self.found_columns}
+        guesses = guess_columns(self.found_columns, names)
+        return guesses | {name: name for name in names if name in self.found_columns}
 
     def _note(self, line: Line) -> None:
         """Keep what a line of the answer says, and lay its pairs and votes aside."""
@@ -199,15 +199,15 @@ class PairsFile:
 
 def columns_of(path: Path) -> tuple[str, ...]:
     """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
-    found = PairsFile(path)
-    with found:
+    file = PairsFile(path)
+    with file:
         try:
-            for _ in found.read():
+            for _ in file.read():
                 break
         except LabError:
-            if not found.found_columns:
+            if not file.found_columns:
                 raise
-    return found.found_columns
+    return file.found_columns
 
 
 def _writable(values: list[Any]) -> bool:
@@ -222,6 +222,6 @@ def _writable(values: list[Any]) -> bool:
 def _pair(entry: list[Any]) -> Pair:
     """The pair that an entry of the answer is."""
     _, _, prompt, first, first_source, second, second_source, gold = entry
-    said = prompt if isinstance(prompt, str) else tuple(Message.model_validate(message) for message in prompt)
+    content = prompt if isinstance(prompt, str) else tuple(Message.model_validate(message) for message in prompt)
     sides = (Response(text=first, source=first_source), Response(text=second, source=second_source))
-    return make_pair(said, *sides, {"first": sides[0], "second": sides[1]}.get(gold))
+    return make_pair(content, *sides, {"first": sides[0], "second": sides[1]}.get(gold))

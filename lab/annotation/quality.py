@@ -1,8 +1,8 @@
-"""How well a collection was judged, for its owner: agreement, and each annotator's habits. The formulas are the core's.
+"""How well a collection was judged: agreement, and how each annotator judges. The formulas are in ``lab/core/agreement.py``.
 
-Figures rest on blind judgements: whoever had been shown the sources is counted beside them, and the owner's word on a pair is none.
-Agreement leaves out gold pairs too: they are mostly easy, and everybody gets them, so they would raise it. It reads every event, so
-it is made when it is asked for, and not at each judgement.
+Measures use blind judgements only: judgements made after the sources were shown are counted apart, and adjudications are none.
+Agreement leaves out gold pairs too: they are mostly easy and shown to everybody, so they would raise it. All events are read, so the
+measures are made on request and not at each judgement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from statistics import median
 
 from sqlalchemy import Connection, select
 
-from lab.annotation.adjudication import words
+from lab.annotation.adjudication import adjudications
 from lab.annotation.judgements import events, standing
 from lab.annotation.pairs import read_pairs
 from lab.annotation.tables import annotators_table
@@ -40,11 +40,11 @@ FLAGGED_FROM = 5
 
 @dataclass(frozen=True)
 class OfAnnotator:
-    """How one person judges; sides, gold and pace of the blind judgements."""
+    """How one annotator judges; side, gold and pace of their blind judgements."""
 
     id: str
     name: str
-    """With the end of the id where others are called alike."""
+    """With the end of the id where others have the same name."""
     judged: int
     skipped: int
     left_rate: Measure
@@ -52,25 +52,25 @@ class OfAnnotator:
     seconds: float | None
     """The median time that a judgement took, as the page measured it."""
     too_fast: int
-    """Judgements that came sooner than anybody can read."""
+    """Judgements faster than anybody can read."""
     revealed: int = 0
     """Judgements that were made after the sources were shown."""
 
     @property
     def flagged(self) -> bool:
-        """Whether the owner should look at what they did."""
+        """Whether the owner should check their judgements."""
         return self.judged >= FLAGGED_FROM and self.too_fast > FLAGGED_SHARE * self.judged
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A pair of which people say different things."""
+    """A pair that annotators judged differently."""
 
     pair: Pair
     judgements: tuple[Judgement, ...]
     """In the order of the annotators' ids."""
     adjudicated: Choice | None = None
-    """The owner's word, where there is one."""
+    """The owner's choice, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,22 @@ class Quality:
     left_rate: Measure
     annotators: tuple[OfAnnotator, ...]
     disagreements: tuple[Disagreement, ...]
-    """Those that wait for the owner's word first, of these the most divided."""
+    """Pairs without adjudication first; among these, the most divided first."""
     gold: int = 0
-    """Judgements of gold pairs: in no figure of agreement."""
+    """Judgements of gold pairs: in no measure of agreement."""
     revealed: int = 0
-    """Judgements made after the sources were shown: in no figure at all."""
+    """Judgements made after the sources were shown: in no measure."""
     adjudicated: int = 0
-    """Pairs on which the owner's word stands."""
+    """Pairs with an adjudication."""
 
 
 def quality(connection: Connection, collection_id: str, through: int | None = None) -> Quality:
-    """Everything of it, from the judgements that count now, or that counted after the event ``through``."""
+    """The quality of a collection, from the judgements that count now, or that counted after the event ``through``."""
     pairs = {pair.id: pair for pair in read_pairs(connection, collection_id)}
     gold = {pair.id: pair.gold for pair in pairs.values() if pair.gold is not None}
-    told = list(events(connection, collection_id, through))
-    judged = standing(told)
-    decided = {word.pair_id: word.choice for word in words(told)}
+    all_events = list(events(connection, collection_id, through))
+    judged = standing(all_events)
+    decided = {decision.pair_id: decision.choice for decision in adjudications(all_events)}
     blind = [judgement for judgement in judged if not judgement.revealed]
     everything, seen = votes(judged), votes(blind)
     agreeing = {pair_id: of_pair for pair_id, of_pair in seen.items() if pair_id not in gold}
@@ -125,20 +125,20 @@ def quality(connection: Connection, collection_id: str, through: int | None = No
 
 
 def _seen_here(judged: Iterable[Judgement]) -> list[Judgement]:
-    """Those of people who saw the pair on this lab's pages: what a file brought has no side."""
+    """Judgements made on this lab's pages: an imported one has no side."""
     return [judgement for judgement in judged if not judgement.annotator.startswith(IMPORTED)]
 
 
-def _count(found: Votes) -> int:
-    return sum(len(of_pair) for of_pair in found.values())
+def _count(votes_of_pairs: Votes) -> int:
+    return sum(len(of_pair) for of_pair in votes_of_pairs.values())
 
 
 def _names(connection: Connection, collection_id: str, judged: Sequence[Judgement]) -> dict[str, str]:
-    """What those who judged are called, told apart; by id."""
+    """The names of the annotators, made distinct; by id."""
     table = annotators_table.c
-    told = connection.execute(select(table.annotator, table.name).where(table.collection == collection_id))
-    names = {row.annotator: row.name for row in told}
-    return told_apart({person: names.get(person, person) for person in {one.annotator for one in judged}})
+    rows = connection.execute(select(table.annotator, table.name).where(table.collection == collection_id))
+    names = {row.annotator: row.name for row in rows}
+    return told_apart({person: names.get(person, person) for person in {judgement.annotator for judgement in judged}})
 
 
 def _annotators(
@@ -174,9 +174,9 @@ def _of_annotator(
 
 
 def _disagreements(
-    pairs: Mapping[str, Pair], found: Votes, blind: Sequence[Judgement], decided: Mapping[str, Choice]
+    pairs: Mapping[str, Pair], agreeing: Votes, blind: Sequence[Judgement], decided: Mapping[str, Choice]
 ) -> tuple[Disagreement, ...]:
-    divided = {pair_id: of_pair for pair_id, of_pair in shared(found).items() if len(set(of_pair.values())) > 1}
+    divided = {pair_id: of_pair for pair_id, of_pair in shared(agreeing).items() if len(set(of_pair.values())) > 1}
     of_pair: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in blind:
         if judgement.pair_id in divided and judgement.choice is not Choice.SKIP:
@@ -189,7 +189,7 @@ def _disagreements(
     return tuple(
         Disagreement(
             pairs[pair_id],
-            tuple(sorted(of_pair[pair_id], key=lambda one: one.annotator)),
+            tuple(sorted(of_pair[pair_id], key=lambda judgement: judgement.annotator)),
             decided.get(pair_id),
         )
         for pair_id in sorted(divided, key=order)

@@ -1,8 +1,8 @@
-"""Which pairs come to whom: claimed when they are handed out, never twice to one person, never beyond the overlap.
+"""Assigns pairs to annotators. A pair is claimed when shown, goes to each annotator once, and to at most ``overlap`` annotators.
 
-A pair counts as given away where it was judged or where somebody else holds it; a claim that is not followed by a judgement runs
-out, and whoever still holds the pair has it again where nobody took it meanwhile. Within the transaction (``group_commit.py``) nobody
-else is handed anything. Storing what they say is ``judgements.py``.
+A claim without a judgement expires. An annotator who still holds the pair then gets it back, unless somebody else took it. The
+transaction holds the write lock (``lab/store/group_commit.py``), so no two people get pairs at the same moment. ``judgements.py`` stores
+their choices.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def hand_out(
 ) -> dict[str, Any]:
     """``{"pairs", "gone", "progress", "settings"}``: up to ``wanted`` pairs that this person has not judged and does not hold.
 
-    Claims them, and lengthens the claims of those in ``holding``. What they claimed and do not hold (the page was loaded anew)
-    comes first, under the showing that it has. ``gone`` are those in ``holding`` that are no longer theirs to judge: they have
-    judged them, nobody needs to, or others took them when the claim had run out. Raises StateError ``no_such_collection``.
+    Claims them, and extends the claims of the pairs in ``holding``. Pairs that the person claimed and does not hold (after a reload)
+    come first, with the id of their showing. ``gone`` are the pairs in ``holding`` that this person can no longer judge: judged
+    already, no longer needed, or taken by others after the claim expired. Raises StateError ``no_such_collection``.
     """
     collection = connection.execute(select(collections_table).where(collections_table.c.id == collection_id)).first()
     if collection is None:
@@ -77,39 +77,39 @@ def show(
     connection: Connection, annotator_id: str, collection_id: str, seed: int, shown: dict[str, str]
 ) -> list[dict[str, Any]]:
     """The pairs by id as this person sees them, without their sources; ``shown`` has each one's showing."""
-    found = select(_p.id, _p.prompt, _p.first, _p.second).where(_p.collection == collection_id, _p.id.in_(shown))
-    rows = {row.id: row for row in connection.execute(found)}
+    statement = select(_p.id, _p.prompt, _p.first, _p.second).where(_p.collection == collection_id, _p.id.in_(shown))
+    rows = {row.id: row for row in connection.execute(statement)}
     return [_seen(rows[pair], annotator_id, seed, uuid) for pair, uuid in shown.items()]
 
 
 def queue(connection: Connection, annotator_id: str) -> list[dict[str, Any]]:
-    """Every collection, the newest first, with how far this person is in it."""
-    found = []
+    """Every collection, the newest first, with this person's progress in it."""
+    rows = []
     for collection in read_collections(connection):
         mine: Progress = progress(connection, annotator_id, collection.id)
         row = {"id": collection.id, "name": collection.name, "pairs": collection.pairs}
-        found.append(row | {"overlap": collection.settings.overlap, "judged": mine.judged, "left": mine.left})
-    return found
+        rows.append(row | {"overlap": collection.settings.overlap, "judged": mine.judged, "left": mine.left})
+    return rows
 
 
 def _still_mine(
     connection: Connection, annotator_id: str, collection: Any, held: Sequence[str], now: float
 ) -> dict[str, str]:
-    """The newest showing of each pair that this person may still judge, in the order in which they were shown: those that they
-    claim, and those that they hold though the claim has run out, as long as nobody else took them."""
+    """The newest showing of each pair that this person may still judge, in the order of showing: pairs that they claim, and pairs
+    that they hold after the claim expired, as long as nobody else took them."""
     shown = select(_s.id, _s.pair, _s.time, _s.expires).where(
         _s.collection == collection.id, _s.annotator == annotator_id
     )
     mine = shown.where(_s.expires > now).union(shown.where(_s.pair.in_(held))).subquery().c  # each by its own index
     claimed = or_(mine.expires > now, _p.votes + _others(annotator_id, now) < collection.overlap)
     wanted = or_(_p.gold.is_not(None), and_(_p.votes < collection.overlap, claimed))
-    found = (
+    statement = (
         select(mine.pair, mine.id)
         .join(pairs_table, (_p.collection == collection.id) & (_p.id == mine.pair))
         .where(~_judged(annotator_id), wanted)
         .order_by(mine.time, mine.pair)
     )
-    return {row.pair: row.id for row in connection.execute(found)}
+    return {row.pair: row.id for row in connection.execute(statement)}
 
 
 def _fresh(
@@ -153,13 +153,13 @@ def _others(annotator_id: str, now: float) -> Any:
 
 
 def _mixed(ordinary: list[str], gold: list[str], due: list[bool]) -> list[str]:
-    """Gold ones at the places where they are due; never gold alone, for a queue that has run dry is at its end."""
-    found: list[str] = []
+    """Ordinary pairs with gold pairs where they are due; no gold pair after the last ordinary one, so that the queue ends."""
+    mixed: list[str] = []
     for is_due in due:
         if not ordinary:
             break
-        found.append(gold.pop(0) if is_due and gold else ordinary.pop(0))
-    return found
+        mixed.append(gold.pop(0) if is_due and gold else ordinary.pop(0))
+    return mixed
 
 
 def _gold_is_due(collection: Any, annotator_id: str, place: int) -> bool:
@@ -171,8 +171,8 @@ def _gold_is_due(collection: Any, annotator_id: str, place: int) -> bool:
 def _seen(row: Any, annotator_id: str, seed: int, shown: str) -> dict[str, Any]:
     prompt = prompt_of(row.prompt)
     sides = (row.first, row.second) if left_of(annotator_id, row.id, seed) is Choice.FIRST else (row.second, row.first)
-    said = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
-    return {"pair": row.id, "prompt": said, "a": sides[0], "b": sides[1], "shown": shown}
+    content = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+    return {"pair": row.id, "prompt": content, "a": sides[0], "b": sides[1], "shown": shown}
 
 
 def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: UUID) -> dict[str, Any]:

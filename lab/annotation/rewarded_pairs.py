@@ -1,5 +1,5 @@
-"""The pairs of a collection that people decided, and what a reward says of them: rules here and now, a reward model by what its job
-wrote (``lab/runs/scored_pairs.py``). What it comes to is ``lab/core/reward_agreement.py``'s.
+"""How far a reward agrees with the judgements of a collection: rules are run here, a reward model's scores come from its job
+(``lab/runs/scored_pairs.py``). ``lab/core/reward_agreement.py`` computes the agreement.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.annotation.judgements import current_judgements
 from lab.annotation.pairs import read_collection, read_pairs
-from lab.annotation.sources import asked
+from lab.annotation.sources import prompt_of_line
 from lab.annotation.versions.freeze import read_rows
 from lab.core.preferences import Pair, Prompt
 from lab.core.recipes import RuleUse
@@ -40,27 +40,27 @@ def decided_in(store: Store, collection_id: str) -> Decided:
     """What people decided so far. Raises StateError ``no_such_collection``, and ``agree_nothing`` where nothing is."""
     with store.reading() as connection:
         collection = read_collection(connection, collection_id)
-        found = decided(read_pairs(connection, collection.id), current_judgements(connection, collection.id))
-    if not found.choices:
+        decisions = decided(read_pairs(connection, collection.id), current_judgements(connection, collection.id))
+    if not decisions.choices:
         raise StateError("agree_nothing", collection=collection.name)
-    return found
+    return decisions
 
 
 def rules_named(store: Store, name: str) -> list[Weighed]:
     """The newest version of the rule set of that name, or the ready-made (or trusted) rule. Raises RuleError ``agree_no_rules``."""
     sets = RuleSets(store)
-    if any(one.name == name for one in sets.list()):
+    if any(rule_set.name == name for rule_set in sets.list()):
         return weighed([entry.use() for entry in sets.load(name).entries])
     if name in by_name():
         return weighed([RuleUse(name=name)])
-    known = ", ".join([one.name for one in sets.list()] + list(by_name()))
+    known = ", ".join([rule_set.name for rule_set in sets.list()] + list(by_name()))
     raise RuleError("agree_no_rules", value=name[:80], known=known)
 
 
 def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> OfRules:
     """How the rules rank what people decided. The answer of a prompt is known where a response comes from a run that asked it."""
-    found = decided_in(store, collection_id)
-    pairs = found.pairs
+    decisions = decided_in(store, collection_id)
+    pairs = decisions.pairs
     answers = _answers(store, pairs)
     asked_of = [(_words(pair), answers.get(pair.prompt)) for pair in pairs]
     rows = [
@@ -71,11 +71,11 @@ def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> O
     rewards = reward_batch(rules, rows)
     values = {pair.id: (rewards[2 * n].value, rewards[2 * n + 1].value) for n, pair in enumerate(pairs)}
     failures = []
-    for one in rules:
-        messages = Counter(error for reward in rewards if (error := reward.scores[one.rule.name].error) is not None)
+    for rule in rules:
+        messages = Counter(error for reward in rewards if (error := reward.scores[rule.rule.name].error) is not None)
         if messages:
-            failures.append(Failure(one.rule.name, messages.total(), len(rewards), messages.most_common(1)[0][0]))
-    return OfRules(reward_agreement(found, values), tuple(failures))
+            failures.append(Failure(rule.rule.name, messages.total(), len(rewards), messages.most_common(1)[0][0]))
+    return OfRules(reward_agreement(decisions, values), tuple(failures))
 
 
 def model_agrees(
@@ -106,7 +106,7 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
     """The known answers by prompt, from the groups of the runs that wrote the responses; what a deleted run knew is lost."""
     sources = {side.source for pair in pairs for side in (pair.first, pair.second) if side.source}
     runs = {match[1] for source in sources if (match := _RUN.match(source))}
-    found: dict[Prompt, str] = {}
+    answers: dict[Prompt, str] = {}
     for run_id in sorted(runs):
         try:
             folder = store.folder(run_id)
@@ -115,7 +115,7 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
                 some = steps[start : start + STEPS_AT_ONCE]
                 for line in folder.group_lines(some[0], some[-1]):
                     if line.get("answer") is not None:
-                        found[asked(line)] = str(line["answer"])
+                        answers[prompt_of_line(line)] = str(line["answer"])
         except (LabError, OSError):
             continue
-    return found
+    return answers

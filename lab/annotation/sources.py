@@ -32,8 +32,8 @@ class Imported:
     """Judgements that a file brought with its pairs."""
 
 
-def asked(line: Line) -> Prompt:
-    """What a line of ``groups.jsonl`` or of a job was written to: of a conversation every message, not the last words alone."""
+def prompt_of_line(line: Line) -> Prompt:
+    """The prompt of a line of ``groups.jsonl`` or of a job: for a conversation every message, not only the last."""
     turns = line.get("turns")
     return tuple(Message.model_validate(turn) for turn in turns) if turns else str(line["prompt"])
 
@@ -49,9 +49,11 @@ def from_run(store: Store, run_id: str, *, per_group: int, most: int, seed: int)
     for group in _groups(store, run_id):
         texts = _distinct(group)
         for _ in range(per_group if len(texts) > 1 else 0):
-            one, other = draw.sample(texts, 2)
+            first, second = draw.sample(texts, 2)
             source = f"run:{run_id} step {group.get('step')}"
-            pair = make_pair(asked(group), Response(text=one, source=source), Response(text=other, source=source))
+            pair = make_pair(
+                prompt_of_line(group), Response(text=first, source=source), Response(text=second, source=source)
+            )
             pairs[pair.id] = pair
             if len(pairs) == most:
                 return list(pairs.values())
@@ -65,8 +67,8 @@ def from_two_runs(store: Store, run_id: str, other_id: str, *, most: int, seed: 
 
     Raises StateError where the runs wrote no groups, or share no prompt.
     """
-    sides = [_latest_of_prompts(store, one) for one in (run_id, other_id)]
-    return _at_the_same_prompt(sides, [f"run:{one}" for one in (run_id, other_id)], (run_id, other_id), most, seed)
+    sides = [_latest_of_prompts(store, each) for each in (run_id, other_id)]
+    return _at_the_same_prompt(sides, [f"run:{each}" for each in (run_id, other_id)], (run_id, other_id), most, seed)
 
 
 def from_jobs(store: Store, job_id: str, other_id: str | None, *, most: int, seed: int) -> list[Pair]:
@@ -75,15 +77,15 @@ def from_jobs(store: Store, job_id: str, other_id: str | None, *, most: int, see
     Raises StateError where there is no such job or it sampled nothing twice (or the two share no prompt).
     """
     if other_id is not None:
-        sides = [_sampled(store, one) for one in (job_id, other_id)]
+        sides = [_sampled(store, each) for each in (job_id, other_id)]
         return _at_the_same_prompt(sides, _models(store, job_id, other_id), (job_id, other_id), most, seed)
     sampled = _sampled(store, job_id)
     draw, source = random.Random(f"{seed}-{job_id}"), _models(store, job_id)[0]
     pairs: list[Pair] = []
     for prompt, texts in sampled.items():
         if len(texts) > 1 and len(pairs) < most:
-            one, other = draw.sample(texts, 2)
-            pairs.append(make_pair(prompt, Response(text=one, source=source), Response(text=other, source=source)))
+            first, second = draw.sample(texts, 2)
+            pairs.append(make_pair(prompt, Response(text=first, source=source), Response(text=second, source=source)))
     if not pairs:
         raise StateError("pairs_none_in_job", job=job_id)
     return pairs
@@ -97,11 +99,11 @@ def _at_the_same_prompt(
     draw.shuffle(shared)
     pairs: list[Pair] = []
     for prompt in shared:
-        one = draw.choice(sides[0][prompt])
-        others = [text for text in sides[1][prompt] if text.strip() != one.strip()]
+        first = draw.choice(sides[0][prompt])
+        others = [text for text in sides[1][prompt] if text.strip() != first.strip()]
         if others and len(pairs) < most:
-            other = Response(text=draw.choice(others), source=sources[1])
-            pairs.append(make_pair(prompt, Response(text=one, source=sources[0]), other))
+            second = Response(text=draw.choice(others), source=sources[1])
+            pairs.append(make_pair(prompt, Response(text=first, source=sources[0]), second))
     if not pairs:
         raise StateError("pairs_no_shared_prompt", one=names[0], other=names[1])
     return pairs
@@ -121,16 +123,16 @@ def _groups(store: Store, run_id: str) -> Iterator[Line]:
 
 def _latest_of_prompts(store: Store, run_id: str) -> dict[Prompt, list[str]]:
     store.run(run_id)
-    found: dict[Prompt, list[str]] = {}
+    texts_of_prompts: dict[Prompt, list[str]] = {}
     for group in _groups(store, run_id):
         if texts := _distinct(group):
-            found.setdefault(asked(group), texts)
-    return found
+            texts_of_prompts.setdefault(prompt_of_line(group), texts)
+    return texts_of_prompts
 
 
 def _distinct(group: Line) -> list[str]:
     """The texts of a group's whole completions that differ in more than the space around them; those cut off at the limit do not count."""
-    texts = [str(one["text"]) for one in group.get("completions", []) if not one.get("truncated")]
+    texts = [str(each["text"]) for each in group.get("completions", []) if not each.get("truncated")]
     return list({text.strip(): text for text in texts if text.strip()}.values())
 
 
@@ -141,14 +143,14 @@ def _sampled(store: Store, job_id: str) -> dict[Prompt, list[str]]:
         raise StateError("no_such_job", job=str(job_id)[:64])
     groups: dict[Prompt, list[Line]] = {}
     for _start, _end, line in read_lines(path):
-        groups.setdefault(asked(line), []).append(line)
+        groups.setdefault(prompt_of_line(line), []).append(line)
     return {prompt: texts for prompt, lines in groups.items() if (texts := _distinct({"completions": lines}))}
 
 
 def _models(store: Store, *job_ids: str) -> list[str]:
     """The models that jobs asked; with the job's id where two asked the same one."""
-    asked = [read_json(store.home / "jobs" / job_id / "job.json") for job_id in job_ids]
-    models = [str(one["spec"]["model"]) if isinstance(one, dict) else "?" for one in asked]
+    requests = [read_json(store.home / "jobs" / job_id / "job.json") for job_id in job_ids]
+    models = [str(request["spec"]["model"]) if isinstance(request, dict) else "?" for request in requests]
     if len(set(models)) == len(models):
         return models
     return [f"{model} job:{job_id}" for model, job_id in zip(models, job_ids, strict=True)]

@@ -1,4 +1,4 @@
-"""The tables of annotation. What is done with them: ``annotation.py`` and its neighbours.
+"""The tables of annotation.
 
 ``judgements`` is the truth: events that are only ever added. ``current_judgements``, ``annotators`` and the counters in
 ``collections`` and ``pairs`` follow from it; they are kept in the same transaction, so that a queue and a progress bar cost the

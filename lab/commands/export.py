@@ -11,7 +11,7 @@ from lab.annotation.versions.freeze import Version
 from lab.annotation.versions.importing import TakenIn
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
 from lab.words import say, system_locale
-from lab.words.edits import edit_sentences
+from lab.words.agreement import edit_sentences
 
 HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
 EXAMPLES = """\

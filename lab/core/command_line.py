@@ -1,4 +1,4 @@
-"""A recipe's command line: a preset and what differs from it. Which preset is nearest is ``lab/store/command_line.py``'s."""
+"""A recipe's command line: a preset and what differs from it. Which preset is nearest is ``lab/runs/command_line.py``'s."""
 
 from __future__ import annotations
 

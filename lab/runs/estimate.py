@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
 from lab.errors import LabError, MachineError
+from lab.machine import machine_memory
 from lab.runs.kept_estimates import KeptEstimates
 from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
-from lab.store.machine import machine_memory
 from lab.store.run_folder import ESTIMATE, RunFolder
 
 PATIENCE = 600.0

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from lab.machine import machine_memory
 from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, step_back, worker_environment
 from lab.store.locks import Lock
-from lab.store.machine import machine_memory
 from lab.store.worker_folder import WorkerFolder
 
 FREE_MEMORY = 3 << 30

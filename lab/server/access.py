@@ -1,8 +1,8 @@
-"""The gate: every request passes here first. Is its host ours, its origin ours, who asks, and may they open this door?
+"""The gate: every request passes here first. It checks the host, the origin, who asks, and whether they may use the route.
 
-Whoever asks is known from the request alone. What a door needs is declared beside its handler (``requires``) or, for
-Gradio's own routes, in ``gradio_doors.py``; a path that nobody declared does not exist. Functions behind Gradio's queue
-are checked once more, one by one (``gradio_doors.py``). Signing in is ``session.py`` and ``sign_in.py``.
+The user is known from the request alone. The access that a route needs is declared beside its handler (``requires``) or, for
+Gradio's own routes, in ``gradio_access.py``; a path without a declaration does not exist. Functions behind Gradio's queue
+are checked once more, one by one (``gradio_access.py``). Signing in is ``session.py`` and ``sign_in.py``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User, user_of
+from lab.server.answers import refusal
 from lab.server.session import COOKIE, OWNER_HERE, Sessions
 from lab.settings import Settings
 
@@ -41,8 +42,8 @@ class Door:
     access: Access | None
 
     def fits(self, method: str, path: str) -> bool:
-        asked = "GET" if method == "HEAD" and "HEAD" not in self.methods else method
-        return asked in self.methods and self.pattern.match(path) is not None
+        actual = "GET" if method == "HEAD" and "HEAD" not in self.methods else method
+        return actual in self.methods and self.pattern.match(path) is not None
 
 
 def access_of(function: object) -> Access | None:
@@ -143,11 +144,6 @@ class Gate:
             if cookie is not None:
                 return self.sessions.user(cookie.value)
         return NOBODY
-
-
-def refusal(status: int, key: str, **params: object) -> Response:
-    """An error answer: the key of the sentence and its parameters; the page has the words."""
-    return JSONResponse({"error": {"key": key, "params": params}}, status_code=status)
 
 
 def user_id(request: HTTPConnection) -> str | None:

@@ -1,4 +1,4 @@
-"""The ``/api/annotate`` routes: pairs handed to whoever asks, and what they say of them. Owners' doors are the page's.
+"""The ``/api/annotate`` routes: pairs for annotators, and their judgements. What only owners do goes through the page.
 
 Who judges is the user of the request, and which response stood where is computed from that: the browser says ``a`` or ``b`` and
 nothing else. An answer "saved" is sent after the commit (``lab/store/group_commit.py``).
@@ -14,16 +14,15 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from lab.annotation.collections import Annotation
 from lab.annotation.judgements import Submission
 from lab.annotation.queue import MOST_HANDED_OUT
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
-from lab.server.access import refusal
+from lab.server.answers import json_answer, refusal
 from lab.server.limits import may_write
-from lab.store.lines import dump
 
 CHOICES: dict[str, Place | Choice] = {
     "a": Place.LEFT,
@@ -41,7 +40,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Said(_Body):
+class SentJudgement(_Body):
     """One judgement as the page sends it."""
 
     id: UUID
@@ -55,7 +54,7 @@ class Said(_Body):
     revealed: bool = Field(False, strict=True)
 
 
-class Undone(_Body):
+class SentUndo(_Body):
     """One judgement to be taken back."""
 
     id: UUID
@@ -69,7 +68,7 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @requires(Access.ANNOTATOR)
     def collections(request: Request) -> Response:
         """``{"collections": [{"id", "name", "pairs", "overlap", "judged", "left"}]}``, the last two for this person."""
-        return _json({"collections": annotation.queue(annotator_of(request))})
+        return json_answer({"collections": annotation.queue(annotator_of(request))})
 
     @application.get("/api/annotate/collections/{collection_id}/pairs")
     @requires(Access.ANNOTATOR)
@@ -91,7 +90,7 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
 
     @application.post("/api/annotate/judgements")
     @requires(Access.ANNOTATOR)
-    async def judge(request: Request, said: Said) -> Response:
+    async def judge(request: Request, sent: SentJudgement) -> Response:
         """Saves a judgement; answers after the commit.
 
         Takes ``{"id": shown, "pair", "collection", "choice": "a" | "b" | "tie" | "both_bad" | "skip", "strength": 1–3 | null, "reason": "",
@@ -99,21 +98,21 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
         null}``. The same ``id`` again is stored once and answered alike. Another ``shown`` of the same pair replaces the earlier judgement
         (both stay on record). A judgement after its claim ran out is still taken.
         """
-        seconds = None if said.milliseconds is None else said.milliseconds / 1000
-        values = said.model_dump(exclude={"choice", "milliseconds"}) | {
-            "choice": CHOICES[said.choice],
+        seconds = None if sent.milliseconds is None else sent.milliseconds / 1000
+        values = sent.model_dump(exclude={"choice", "milliseconds"}) | {
+            "choice": CHOICES[sent.choice],
             "seconds": seconds,
         }
         return await _answer(annotation.judge(annotator_of(request), Submission(**values)))
 
     @application.post("/api/annotate/undo")
     @requires(Access.ANNOTATOR)
-    async def undo(request: Request, undone: Undone) -> Response:
+    async def undo(request: Request, sent: SentUndo) -> Response:
         """Takes a judgement back: ``{"id": new uuid, "judgement": uuid}`` → ``{"saved": true, "id", "progress", "pair": {as in pairs}}``.
 
         Frozen versions stay.
         """
-        return await _answer(annotation.undo(annotator_of(request), undone.id, undone.judgement))
+        return await _answer(annotation.undo(annotator_of(request), sent.id, sent.judgement))
 
 
 def annotator_of(request: Any) -> User:
@@ -125,8 +124,4 @@ def annotator_of(request: Any) -> User:
 async def _answer(waiting: Future[dict[str, Any]]) -> Response:
     """The answer once it is committed. Whoever hangs up meanwhile takes nothing back."""
     answer = await asyncio.shield(asyncio.wrap_future(waiting))
-    return _json(answer | {"progress": asdict(answer["progress"])})
-
-
-def _json(value: object) -> Response:
-    return Response(dump(value), media_type=JSONResponse.media_type)
+    return json_answer(answer | {"progress": asdict(answer["progress"])})

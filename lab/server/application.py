@@ -1,13 +1,14 @@
-"""The web application: FastAPI around the Blocks that it is handed, with the gate in front, and how it is served.
+"""The web application: FastAPI around the Blocks that ``app.py`` passes in.
 
-The layers that a request passes, outermost first: headers, gate (who, from where, which door), limits, compression;
-then the lab's own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
+A request passes these layers, outermost first: headers, gate (who, from where, which route), limits, compression; then the lab's
+own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -22,48 +23,39 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
+from lab import __version__
 from lab.annotation.collections import Annotation
+from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
-from lab.server.access import Door, Gate, refusal, user_id
+from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
+from lab.server.answers import refusal
 from lab.server.assets import add_assets
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.events import Watches
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
-from lab.server.health import add_health
-from lab.server.jobs import add_jobs
+from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
-from lab.server.me import add_me
-from lab.server.preflight import add_preflight
 from lab.server.rules import add_rules
-from lab.server.runs import add_runs
+from lab.server.runs import add_runs, add_warnings
 from lab.server.session import Sessions
-from lab.server.sign_in import add_sign_in
-from lab.server.warnings import add_warnings
+from lab.server.sign_in import add_me, add_sign_in
 from lab.settings import Settings
 from lab.store.runs import Store
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
 PRIVATE = (
-    "lab.db",
-    "lab.db-wal",
-    "lab.db-shm",
-    "secret_key",
-    "users.toml",
-    "users.lock",
-    "runs",
-    "jobs",
-    "models",
-    "exports",
+    *("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock"),
+    *("runs", "jobs", "models", "exports"),
 )
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}
 EVENTS_AT_ONCE = 8
-"""Gradio runs one call of a function at a time unless told otherwise: thirty people would wait for each other."""
+"""Calls of one function at a time. Gradio's default is one: thirty people would wait for each other."""
 QUEUE_NAP = 0.01
-"""Seconds between two looks of Gradio's queue when it is empty. Its own 0.001 costs 6 % of a core, all day."""
+"""Seconds for which Gradio's empty queue sleeps. Gradio's own 0.001 costs 6 % of a core all the time."""
 
 
 def build(
@@ -104,7 +96,7 @@ def build(
         },
     )
     application.state.sessions = sessions
-    add_health(application)
+    _add_health(application)
     add_me(application, settings)
     add_assets(application)
     application.state.watches = watches
@@ -124,6 +116,16 @@ def build(
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application
+
+
+def _add_health(application: FastAPI) -> None:
+    started = time.monotonic()
+
+    @application.get("/healthz")
+    @requires(Access.NOBODY)
+    async def healthz() -> dict[str, object]:
+        """Whether the lab answers: ``{"status": "ok", "version", "uptime_seconds"}``."""
+        return {"status": "ok", "version": __version__, "uptime_seconds": round(time.monotonic() - started, 1)}
 
 
 def _mount(application: FastAPI, settings: Settings, blocks: gr.Blocks) -> None:

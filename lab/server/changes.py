@@ -14,16 +14,14 @@ from typing import TypeAlias
 
 from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from lab.core.access import Access, requires
 from lab.runs.changes import Changes
+from lab.server.answers import HEARTBEAT, NO_STORE, QUIET_SECONDS, event_stream
 from lab.store.lines import dump
 
 GLANCE = 1.0  # seconds between two looks
-QUIET = 15.0  # seconds without an event after which a comment keeps proxies from closing the stream
-HEARTBEAT = b": still here\n\n"
-NO_STORE = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Marks: TypeAlias = "dict[str, str]"
 Listener: TypeAlias = "asyncio.Queue[Marks | None]"
@@ -53,7 +51,7 @@ class ChangeStreams:
         try:
             while True:
                 try:
-                    marks = await asyncio.wait_for(listener.get(), QUIET)
+                    marks = await asyncio.wait_for(listener.get(), QUIET_SECONDS)
                 except TimeoutError:
                     yield HEARTBEAT
                     continue
@@ -95,4 +93,4 @@ def add_changes(application: FastAPI, streams: ChangeStreams) -> None:
     async def changes(request: Request) -> Response:
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse(await streams.marks(), headers=NO_STORE)
-        return StreamingResponse(streams.follow(), media_type="text/event-stream", headers=NO_STORE)
+        return event_stream(streams.follow())

@@ -20,15 +20,14 @@ from starlette.concurrency import run_in_threadpool
 
 from lab.errors import LabError
 from lab.runs.progress import with_warnings
+from lab.server.answers import HEARTBEAT, QUIET_SECONDS
 from lab.store.lines import dump
 from lab.store.runs import Store
 
 log = logging.getLogger(__name__)
 
 GLANCE = 0.4  # seconds between two looks: with the worker's own delay, metric → screen stays under a second
-QUIET = 15.0  # seconds without a frame after which a comment keeps proxies from closing the stream
 BEHIND = 64  # frames that a slow browser may be behind before it is let go, to come back with its cursor
-HEARTBEAT = b": still here\n\n"
 NOTHING_NEW: dict[str, object] = {"metrics": [], "groups": [], "log": "", "reset": False}
 
 Watcher: TypeAlias = "asyncio.Queue[bytes | None]"
@@ -83,7 +82,7 @@ class Watches:
         try:
             while True:
                 try:
-                    event = await asyncio.wait_for(watcher.get(), QUIET)
+                    event = await asyncio.wait_for(watcher.get(), QUIET_SECONDS)
                 except TimeoutError:
                     event = HEARTBEAT
                 if event is None:
@@ -184,13 +183,13 @@ def _send(lane: set[Watcher], *events: bytes | None) -> None:
 def _read(store: Store, run_id: str, places: Iterable[Place]) -> dict[Place, Look]:
     """Look at a run once, for each of the places. The state is read first: what an ended run wrote is then all there."""
     run = store.run(run_id)
-    told = with_warnings(run, store)
-    mark = hashlib.sha1(dump({**told, "seconds_left": None}), usedforsecurity=False).hexdigest()
+    about = with_warnings(run, store)
+    mark = hashlib.sha1(dump({**about, "seconds_left": None}), usedforsecurity=False).hexdigest()
     looks = {}
     for place in places:
         frame = store.folder(run_id).frame(place.cursor)
-        told_now = {"cursor": frame.cursor, "run": told}
+        head = {"cursor": frame.cursor, "run": about}
         data = {"metrics": frame.metrics, "groups": frame.groups, "log": frame.log, "reset": frame.reset}
-        closing = dump({**told_now, **NOTHING_NEW}) if run.state.ended else None
-        looks[place] = Look(Place(frame.cursor, mark), dump({**told_now, **data}), frame.empty(), closing)
+        closing = dump({**head, **NOTHING_NEW}) if run.state.ended else None
+        looks[place] = Look(Place(frame.cursor, mark), dump({**head, **data}), frame.empty(), closing)
     return looks

@@ -119,9 +119,9 @@ def guard_functions(blocks: gr.Blocks) -> None:
         block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, **rest: Any
     ) -> dict[str, Any]:
         called = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
-        asked = request if isinstance(request, list) else [request]
+        requests = request if isinstance(request, list) else [request]
         needed = access_of(_function_of(called))
-        if needed is None or not asked or any(user_of(one).access < needed for one in asked):
+        if needed is None or not requests or any(user_of(each).access < needed for each in requests):
             raise gr.Error(_refusal(needed), title="", print_exception=False)
         return await unguarded(block_fn, inputs, state=state, request=request, **rest)
 

@@ -1,4 +1,6 @@
-"""The ``/api/jobs`` routes: submit a job, follow it, cancel it. A job costs the machine, so only the owner submits; whoever looks on may follow.
+"""The ``/api/jobs`` routes: submit a job, follow it, cancel it; and ``/api/preflight``, what a job can be asked with.
+
+A job uses the machine, so only the owner submits one; viewers may follow it.
 
 The page's own handlers go through ``supervisor.jobs`` as these routes do; every shape stands in ``docs/routes.md``.
 """
@@ -9,13 +11,15 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from lab.core.access import Access, requires
+from lab.annotation.collections import Annotation
+from lab.core.access import Access, requires, user_of
 from lab.core.jobs import parse_job
 from lab.runs.jobs import Jobs
-from lab.server.access import user_of
-from lab.store.lines import dump
+from lab.runs.start_models import bases_here, finished_writers
+from lab.server.answers import json_answer
+from lab.store.runs import Store
 
 Offset = Annotated[int, Query(ge=0, le=2**53)]
 
@@ -40,14 +44,14 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
         A job summary is ``{"id", "kind", "by", "state", "created", "started", "ended", "stage", "done", "total", "tokens_per_second" | null,
         "queue_position" | null, "waits_for": null | {"kind": "run" | "job", "id", "name"}, "error" | null, "result" | null}``.
         """
-        return _json({"jobs": jobs.summaries()})
+        return json_answer({"jobs": jobs.summaries()})
 
     @application.post("/api/jobs")
     @requires(Access.OWNER)
-    def submit(asked: Submission, request: Request) -> Response:
+    def submit(submission: Submission, request: Request) -> Response:
         """Queues ``{"kind", "spec"}``; 201 with the job summary."""
-        job = jobs.submit(parse_job(asked.kind, asked.spec), by=user_of(request).name)
-        return _json(jobs.summary(job.id), 201)
+        job = jobs.submit(parse_job(submission.kind, submission.spec), by=user_of(request).name)
+        return json_answer(jobs.summary(job.id), 201)
 
     @application.get("/api/jobs/{job_id}")
     @requires(Access.VIEWER)
@@ -56,7 +60,7 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
         summary = jobs.summary(job_id)  # before the lines: an ended job has all of them
         page = jobs.folder(job_id).lines(since)
         spec = jobs.job(job_id).spec
-        return _json({**summary, "spec": spec, "cursor": page.cursor, "reset": page.reset, "lines": page.lines})
+        return json_answer({**summary, "spec": spec, "cursor": page.cursor, "reset": page.reset, "lines": page.lines})
 
     @application.delete("/api/jobs/{job_id}")
     @requires(Access.OWNER)
@@ -64,10 +68,22 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
         """Cancels a queued or running job, deletes an ended one."""
         if jobs.job(job_id).state.ended:
             jobs.delete(job_id)
-            return _json({"deleted": job_id})
+            return json_answer({"deleted": job_id})
         jobs.cancel(job_id)
-        return _json(jobs.summary(job_id))
+        return json_answer(jobs.summary(job_id))
 
 
-def _json(value: object, status: int = 200) -> Response:
-    return Response(dump(value), status_code=status, media_type=JSONResponse.media_type)
+def add_preflight(application: FastAPI, store: Store, annotation: Annotation) -> None:
+    """Register the route. The pre-flight itself is a job."""
+
+    @application.get("/api/preflight")
+    @requires(Access.OWNER)
+    def choices() -> Response:
+        """What a pre-flight or a sample on the bench can be asked with: ``{"models": [{"model", "name"}…], "collections": [{"id", "name",
+        "judgements"}…]}``: the models that are here and write, and the collections that somebody has judged.
+        """
+        models = [{"model": name, "name": name} for name in bases_here(store)]
+        models += [{"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"} for run in finished_writers(store)]
+        judged = [collection for collection in annotation.collections() if collection.judgements]
+        collections = [{"id": each.id, "name": each.name, "judgements": each.judgements} for each in judged]
+        return json_answer({"models": models, "collections": collections})

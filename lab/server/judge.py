@@ -19,8 +19,8 @@ from starlette.responses import HTMLResponse, Response
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, User, requires
 from lab.errors import StateError
-from lab.server.access import refusal
 from lab.server.annotate import annotator_of
+from lab.server.answers import refusal
 from lab.server.headers import NARROWER, narrow_policy
 from lab.server.limits import may_write
 from lab.server.sign_in_page import language_of
@@ -80,26 +80,26 @@ async def first_pairs(annotation: Annotation, reader: User, wanted: str | None) 
     A collection that is not there gives no pairs either: the page then takes another one.
     """
     collections = await to_thread.run_sync(annotation.queue, reader)
-    open_ones = [one["id"] for one in collections if one["left"] > 0]
-    collection = wanted if wanted is not None else open_ones[0] if len(open_ones) == 1 else None
+    open_ids = [row["id"] for row in collections if row["left"] > 0]
+    collection = wanted if wanted is not None else open_ids[0] if len(open_ids) == 1 else None
     if collection is None:
         return None
     try:
-        found = await asyncio.wrap_future(annotation.hand_out(reader, collection, FIRST_PAIRS))
+        claimed = await asyncio.wrap_future(annotation.hand_out(reader, collection, FIRST_PAIRS))
     except StateError:
         return None
-    pairs = found | {"progress": asdict(found["progress"])}
+    pairs = claimed | {"progress": asdict(claimed["progress"])}
     return {"collections": collections, "collection": collection, "pairs": pairs}
 
 
-def landing(annotation: Annotation | None, user: User, asked: str = "") -> str:
+def landing(annotation: Annotation | None, user: User, wanted: str = "") -> str:
     """Where somebody goes who has just signed in: to the judging page that they asked for, or that is all there is to do.
 
     ``annotation`` is None where there is no such page.
     """
     if annotation is None:
         return "/"
-    if user.access >= Access.ANNOTATOR and OURS.fullmatch(asked):
-        return asked
-    alone = user.access == Access.ANNOTATOR and sum(one["left"] > 0 for one in annotation.queue(user)) == 1
+    if user.access >= Access.ANNOTATOR and OURS.fullmatch(wanted):
+        return wanted
+    alone = user.access == Access.ANNOTATOR and sum(row["left"] > 0 for row in annotation.queue(user)) == 1
     return JUDGE_PATH if alone else "/"

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User
 from lab.sandbox.files import MOST_FILE_BYTES
-from lab.server.access import SAFE_METHODS, refusal
+from lab.server.access import SAFE_METHODS
+from lab.server.answers import refusal
 
 BODY_BYTES = 1024 * 1024
 UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES

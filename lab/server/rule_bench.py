@@ -1,29 +1,47 @@
-"""The bench, without its routes (``rules.py``): what is sent to it, and the answer, every number of which is made by core and sandbox.
+"""The bench without its routes (``rules.py``): what is sent to it, its answer, and the completions that it offers to score.
 
-What a rule does wrong is part of the answer, never an error of the request. The shapes stand in ``docs/routes.md``.
+Core and sandbox make every number of the answer. What a rule does wrong is part of the answer, never an error of the request. The
+shapes stand in ``docs/routes.md``. Completions come from the lab's own equations and the files that runs have used: a path that
+somebody sends is looked up, never opened. A group of a run has its own route (``runs.py``).
 """
 
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.core.groups import ThresholdKind, make_group, tie_at_cut
-from lab.core.recipes import RuleUse
+from lab.core.recipes import EQUATIONS, RuleUse
 from lab.core.rule_sets import MOST_PINS, MOST_RULES
 from lab.core.rules import NOT_RUN, Score
-from lab.errors import LabError, RuleError
+from lab.data.datasets import rows_of_file
+from lab.data.file_names import parse_file
+from lab.data.forms import COMPLETION_FORMS, detect_form, shape_completions
+from lab.data.preference_forms import as_preferences
+from lab.data.recognition import Form
+from lab.data.turns import last_words
+from lab.errors import DatasetError, LabError, RuleError
 from lab.sandbox.rewards import check_uses, scores_of, weighed
 from lab.sandbox.written import Row, text_wrong
+from lab.store.runs import Store
+from lab.tasks.equations import Language, Split, Style, problems
 
 MOST_ROWS = 256
+A_PAGE = 4
+"""Groups that are handed out at once."""
+MOST_GROUPS = 2000
+MOST_OF_ONE = 32
 LEAST_SHARE = 1.0
 """Seconds that a rule gets at least where it shares the time with many: a worker may have to start first."""
+
+Group = dict[str, Any]
 
 Figure = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
@@ -99,7 +117,7 @@ class Bench(_Sent):
 
 @dataclass(frozen=True)
 class Column:
-    """What one rule said of every row and of its pins; ``problems`` is why it was not run at all."""
+    """The scores of one rule for all rows and for its pins; ``problems`` says why it was not run at all."""
 
     sent: SentRule
     problems: tuple[LabError, ...]
@@ -172,10 +190,10 @@ def _completion(columns: Sequence[Column], number: int) -> dict[str, Any]:
 
 def _by_prompt(rows: Sequence[SentRow]) -> list[list[int]]:
     """The numbers of the rows, those with the same prompt, answer and group together, in the order in which they came."""
-    found: dict[tuple[int, str, str | None], list[int]] = {}
+    numbers: dict[tuple[int, str, str | None], list[int]] = {}
     for number, row in enumerate(rows):
-        found.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
-    return list(found.values())
+        numbers.setdefault((row.group, row.prompt, row.answer or None), []).append(number)
+    return list(numbers.values())
 
 
 def _group(numbers: list[int], rewards: Sequence[float], fraction: float) -> dict[str, Any]:
@@ -190,3 +208,71 @@ def _group(numbers: list[int], rewards: Sequence[float], fraction: float) -> dic
         "thresholds": {kind: {"kept": each.kept, "why_dropped": each.why_dropped} for kind, each in groups.items()},
         "tie_at_cut": group.has_spread and tie_at_cut(chosen, fraction),
     }
+
+
+def datasets(store: Store) -> list[str]:
+    """The data sets that can be named: the lab's own, then the files of runs, the newest first."""
+    used = (str(run.recipe.get("dataset", "")) for run in store.runs())
+    files = (name for name in used if name and name != EQUATIONS and parse_file(name).path.is_file())
+    return list(dict.fromkeys([EQUATIONS, *files]))
+
+
+def groups_of(name: str, first: int, store: Store) -> dict[str, Any]:
+    """``{"groups": [{"prompt", "answer", "completions"}…], "first", "next", "total"}`` from group ``first`` on.
+
+    DatasetError where there is no data set of that name, or where it has no completions.
+    """
+    if name not in datasets(store):
+        raise DatasetError("dataset_missing", path=name)
+    if name == EQUATIONS:
+        groups = _equations()
+    else:
+        status = parse_file(name).path.stat()
+        groups = _from_file(name, (status.st_mtime_ns, status.st_size))
+    start = first if first < len(groups) else 0
+    after = start + A_PAGE
+    return {
+        "groups": groups[start:after],
+        "first": start,
+        "next": after if after < len(groups) else 0,
+        "total": len(groups),
+    }
+
+
+@lru_cache(maxsize=1)
+def _equations() -> tuple[Group, ...]:
+    """The validation problems, each answered in all five styles: a group with something to learn from."""
+    chance = random.Random("bench")
+    groups = []
+    for problem in problems(Split.VALIDATION):
+        for language in Language:
+            texts = [problem.completion(style, language, chance) for style in Style]
+            groups.append({"prompt": problem.prompt(language), "answer": str(problem.x), "completions": texts})
+    chance.shuffle(groups)
+    return tuple(groups)
+
+
+@lru_cache(maxsize=4)
+def _from_file(name: str, version: tuple[int, int]) -> tuple[Group, ...]:
+    """The rows of a file; those of one prompt are one group. ``version`` is the file's time and size: another is read anew."""
+    rows = rows_of_file(name)
+    form = detect_form(rows)
+    answers: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
+    if form in COMPLETION_FORMS or form in (Form.PROBLEMS, Form.PROMPTS):
+        for row in shape_completions(rows, marked=False).rows:
+            prompt = last_words(row["prompt"])
+            answers[prompt] = row.get("answer", "")
+            pairs.append((prompt, row["completion"]))
+    else:
+        for row in as_preferences(rows):
+            prompt = last_words(row["prompt"])
+            pairs += [(prompt, row["chosen"]), (prompt, row["rejected"])]
+    groups: dict[str, list[str]] = {}
+    for prompt, completion in pairs:
+        if len(groups) < MOST_GROUPS or prompt in groups:
+            groups.setdefault(prompt, []).append(completion)
+    return tuple(
+        {"prompt": prompt, "answer": answers.get(prompt, ""), "completions": texts[:MOST_OF_ONE]}
+        for prompt, texts in groups.items()
+    )

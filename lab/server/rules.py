@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from lab.core.access import Access, requires, user_of
 from lab.core.groups import Estimator, ThresholdKind
@@ -21,10 +21,9 @@ from lab.errors import RuleError
 from lab.rules.export import as_python
 from lab.runs.rescoring import rescore
 from lab.sandbox.rewards import check_uses, weighed
-from lab.server.rule_bench import Bench, SentRule, score_bench
-from lab.server.rule_samples import datasets, groups_of
+from lab.server.answers import json_answer
+from lab.server.rule_bench import Bench, SentRule, datasets, groups_of, score_bench
 from lab.server.scoring import Scoring
-from lab.store.lines import dump
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store
@@ -121,13 +120,13 @@ def _add_bench(application: FastAPI, store: Store, scoring: Scoring) -> None:
     @requires(Access.ANNOTATOR)
     def known_datasets() -> Response:
         """The data whose completions the bench can show: the lab's equations and the files of runs."""
-        return _json({"datasets": datasets(store)})
+        return json_answer({"datasets": datasets(store)})
 
     @application.get("/api/rules/groups")
     @requires(Access.ANNOTATOR)
     def dataset_groups(dataset: Name, first: Place = 0) -> Response:
         """Completions to try rules on."""
-        return _json(groups_of(dataset, first, store))
+        return json_answer(groups_of(dataset, first, store))
 
 
 def _add_what_if(application: FastAPI, store: Store, scoring: Scoring) -> None:
@@ -154,13 +153,13 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
             raise wrong[0]
         rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
-    found = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
-    groups = [{**group.as_json(), "changed": _changed(group)} for group in found.groups]
+    rescored = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
+    groups = [{**group.as_json(), "changed": _changed(group)} for group in rescored.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
-    missed, of = found.summary["not_run"], found.summary["completions"]
+    missed, of = rescored.summary["not_run"], rescored.summary["completions"]
     problems = [RuleError("what_if_time_over", count=missed, of=of, seconds=WHAT_IF_SECONDS)] if missed else []
     return {
-        "summary": found.summary,
+        "summary": rescored.summary,
         "groups": groups[:MOST_GROUPS],
         "problems": [each.as_dict() for each in problems],
     }
@@ -168,7 +167,7 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
 
 def _changed(group: GroupChange) -> int:
     """How many completions change sides or rank."""
-    return sum(one.old.kept != one.new.kept or one.old.rank != one.new.rank for one in group.completions)
+    return sum(each.old.kept != each.new.kept or each.old.rank != each.new.rank for each in group.completions)
 
 
 def _add_sets(application: FastAPI, sets: RuleSets) -> None:
@@ -176,34 +175,34 @@ def _add_sets(application: FastAPI, sets: RuleSets) -> None:
     @requires(Access.VIEWER)
     def all_sets() -> Response:
         """The saved rule sets."""
-        found = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
-        return _json({"sets": found})
+        listed = [{"name": s.name, "version": s.version, "rules": s.rules, "saved": s.saved} for s in sets.list()]
+        return json_answer({"sets": listed})
 
     @application.get("/api/rules/sets/versions")
     @requires(Access.VIEWER)
     def versions(name: Name) -> Response:
         """The versions of a rule set, newest first."""
-        found = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
-        return _json({"versions": found})
+        listed = [{"version": s.version, "saved": s.saved, "author": s.author} for s in sets.versions(name)]
+        return json_answer({"versions": listed})
 
     @application.get("/api/rules/sets/one")
     @requires(Access.VIEWER)
     def one(name: Name, version: Place | None = None) -> Response:
         """One version of a rule set; the newest where none is named."""
-        return _json(_as_json(sets.load(name, version)))
+        return json_answer(_as_json(sets.load(name, version)))
 
     @application.post("/api/rules/sets")
     @requires(Access.OWNER)
     def save(sent: SentSet, request: Request) -> Response:
         """Saves ``{"name", "rules"}`` as a version; the same text again is the same version."""
-        return _json(_as_json(sets.save(sent.name, sent.entries(), user_of(request).id)))
+        return json_answer(_as_json(sets.save(sent.name, sent.entries(), user_of(request).id)))
 
     @application.post("/api/rules/sets/delete")
     @requires(Access.OWNER)
     def delete(sent: SentName) -> Response:
         """Deletes the rule set ``{"name"}`` with its versions."""
         sets.delete(sent.name)
-        return _json({"deleted": sent.name})
+        return json_answer({"deleted": sent.name})
 
 
 def _add_files(application: FastAPI, scoring: Scoring) -> None:
@@ -214,8 +213,8 @@ def _add_files(application: FastAPI, scoring: Scoring) -> None:
         entries = sent.entries()
         stem = "".join(char if char.isalnum() or char in "-_" else "-" for char in sent.name).strip("-") or "rules"
         if sent.form == "toml":
-            return _json({"text": write_entries(entries), "file": f"{stem}.toml"})
-        return _json({"text": as_python([entry.use() for entry in entries], sent.name), "file": f"{stem}.py"})
+            return json_answer({"text": write_entries(entries), "file": f"{stem}.toml"})
+        return json_answer({"text": as_python([entry.use() for entry in entries], sent.name), "file": f"{stem}.py"})
 
     @application.post("/api/rules/import")
     @requires(Access.ANNOTATOR)
@@ -230,14 +229,10 @@ def _add_files(application: FastAPI, scoring: Scoring) -> None:
         return await scoring.answer(request, BENCH_SECONDS, read)
 
 
-def _as_json(found: RuleSetVersion) -> dict[str, Any]:
-    rules = [_entry(entry) for entry in found.entries]
-    return {"name": found.name, "version": found.version, "saved": found.saved, "rules": rules}
+def _as_json(version: RuleSetVersion) -> dict[str, Any]:
+    rules = [_entry(entry) for entry in version.entries]
+    return {"name": version.name, "version": version.version, "saved": version.saved, "rules": rules}
 
 
 def _entry(entry: RuleEntry) -> dict[str, Any]:
     return entry.model_dump(mode="json")
-
-
-def _json(value: object) -> Response:
-    return Response(dump(value), media_type=JSONResponse.media_type)

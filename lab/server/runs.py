@@ -1,4 +1,4 @@
-"""The ``/api/runs`` routes: what there is to know about runs, as JSON and as live events. They change nothing.
+"""The ``/api/runs`` routes: what is known about runs, as JSON and as live events; and a warning's completions sent to Annotate.
 
 Starting, stopping and deleting are the page's (Gradio) and the command line's; every shape stands in
 ``docs/routes.md``.
@@ -6,20 +6,26 @@ Starting, stopping and deleting are the page's (Gradio) and the command line's; 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from fastapi import FastAPI, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
+from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.errors import InputError
+from lab.runs.command_line import command_line
 from lab.runs.progress import summary, with_warnings
+from lab.runs.warnings import to_judge
+from lab.server.answers import event_stream, json_answer
 from lab.server.events import Watches
-from lab.store.command_line import command_line
-from lab.store.lines import dump
 from lab.store.runs import Store
 
 STEPS_AT_ONCE = 64
+NAME_LENGTH = 80
+"""Characters of a run's name in the name of a collection that is made of its warning."""
+Signal = Annotated[str, Path(max_length=40)]
 Step = Annotated[int, Query(ge=0, le=10**9)]
 Offset = Annotated[int, Query(ge=0, le=2**53)]
 Cursor = Annotated[str, Query(max_length=200)]
@@ -38,14 +44,16 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
         (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches}``.
         """
-        return _json({"runs": [summary(run, store) for run in store.runs()]})
+        return json_answer({"runs": [summary(run, store) for run in store.runs()]})
 
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
         """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line)."""
-        found = store.run(run_id)
-        return _json({**with_warnings(found, store), "recipe": found.recipe, "command": command_line(found.recipe)})
+        record = store.run(run_id)
+        return json_answer(
+            {**with_warnings(record, store), "recipe": record.recipe, "command": command_line(record.recipe)}
+        )
 
     @application.get("/api/runs/{run_id}/events")
     @requires(Access.VIEWER)
@@ -64,11 +72,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
             return Response(look.data, media_type="application/json")
         if last and look.closing and look.nothing:
             return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
-        return StreamingResponse(
-            watches.follow(run_id, last or since),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return event_stream(watches.follow(run_id, last or since))
 
     @application.get("/api/runs/{run_id}/groups")
     @requires(Access.VIEWER)
@@ -78,7 +82,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         """
         store.run(run_id)
         page = store.folder(run_id).groups_index(since)
-        return _json({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
+        return json_answer({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
 
     @application.get("/api/runs/{run_id}/groups/lines")
     @requires(Access.VIEWER)
@@ -96,9 +100,22 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         """The run's log from a byte on: ``{"cursor", "text"}``."""
         store.run(run_id)
         page = store.folder(run_id).log(since)
-        return _json({"cursor": page.cursor, "text": page.text})
+        return json_answer({"cursor": page.cursor, "text": page.text})
 
 
-def _json(value: object) -> Response:
-    """Strict JSON, as the browser reads it: a NaN that a worker wrote becomes null."""
-    return Response(dump(value), media_type=JSONResponse.media_type)
+def add_warnings(application: FastAPI, store: Store, annotation: Annotation) -> None:
+    """Register the route."""
+
+    def make_collection(run_id: str, signal: str) -> dict[str, Any]:
+        run = store.run(run_id)
+        rows = to_judge(run, store, signal)
+        name = f"{run.name[:NAME_LENGTH]} · {signal}"
+        into = next((collection.id for collection in annotation.collections() if collection.name == name), None)
+        imported = annotation.import_rows(rows, name=name, into=into)
+        return {"collection": imported.collection.id, "name": imported.collection.name, "pairs": imported.taken}
+
+    @application.post("/api/runs/{run_id}/warnings/{signal}/annotate")
+    @requires(Access.OWNER)
+    async def annotate(run_id: str, signal: Signal) -> Response:
+        """Makes a collection of the samples of a warning: ``{"collection", "name", "pairs"}``."""
+        return json_answer(await run_in_threadpool(make_collection, run_id, signal))

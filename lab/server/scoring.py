@@ -13,12 +13,11 @@ from typing import Any
 
 import anyio
 from fastapi import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from lab.core.access import User, user_of
-from lab.server.access import refusal
+from lab.server.answers import json_answer, refusal
 from lab.server.limits import Rate, caller, person_of
-from lab.store.lines import dump
 
 MOST_OF_AN_ADDRESS = 8
 """Requests of guests from one address that are worked on or wait."""
@@ -48,13 +47,13 @@ class Scoring:
         keys = [key for key, *_ in counted]
         self.busy.update(keys)
         try:
-            found = await anyio.to_thread.run_sync(
+            result = await anyio.to_thread.run_sync(
                 lambda: work(time.monotonic() + seconds), limiter=self.guest_places if user.guest else self.places
             )
         finally:
             self.busy.subtract(keys)
             self.busy += Counter()  # drops those that are at zero
-        return Response(dump(found), media_type=JSONResponse.media_type)
+        return json_answer(result)
 
     def _counted(self, user: User, request: Request) -> list[tuple[str, int, Rate]]:
         """What this request is counted by: a key, how much of it may go on at once, and how often it may come."""

@@ -116,10 +116,10 @@ class Sessions:
         if not cookie:
             return NOBODY
         try:
-            said, made = self._signer.loads(cookie, max_age=GUEST_LASTS_SECONDS, return_timestamp=True)
-            user_id, session, stamp = str(said["id"]), str(said["session"]), str(said["stamp"])
+            values, made = self._signer.loads(cookie, max_age=GUEST_LASTS_SECONDS, return_timestamp=True)
+            user_id, session, stamp = str(values["id"]), str(values["session"]), str(values["stamp"])
             if user_id.startswith("g-"):
-                return self._known_guest(str(said["name"]), session, user_id)
+                return self._known_guest(str(values["name"]), session, user_id)
             if made.timestamp() + LASTS_SECONDS < time.time():
                 return NOBODY
             if user_id == OWNER_HERE.id:
@@ -132,11 +132,11 @@ class Sessions:
 
     def sign_in(self, response: Response, user: User) -> None:
         """Put the session cookie of ``user`` on a response."""
-        said = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
+        values = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
         lasts = LASTS_SECONDS
         if user.guest:
-            said["name"], lasts = user.name, GUEST_LASTS_SECONDS
-        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(said)), lasts)))
+            values["name"], lasts = user.name, GUEST_LASTS_SECONDS
+        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(values)), lasts)))
 
     def sign_out(self, response: Response) -> None:
         """Take the session cookie back."""
@@ -170,8 +170,8 @@ class Sessions:
             return ""
         if user.id == OWNER_HERE.id:
             return self._owner_stamp
-        found = self.users.by_id(user.id)
-        return found.stamp if found else ""
+        registered = self.users.by_id(user.id)
+        return registered.stamp if registered else ""
 
     def _cookie(self, value: str, seconds: int) -> bytes:
         # A Space shows the page inside an iframe of another site: the cookie must cross that border, and is then

@@ -1,4 +1,4 @@
-"""Signing in, by a password, as a guest and by the link; and signing out.
+"""Signing in, by a password, as a guest and by the link; signing out; and ``/api/me``, who the page's reader is.
 
 What a session is and how it is proven is ``session.py``; how the page looks, ``sign_in_page.py``.
 """
@@ -12,12 +12,13 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
-from lab.core.access import Access, User, requires
+from lab.core.access import Access, User, requires, user_of
 from lab.errors import LabError
 from lab.server.access import SIGN_IN_PATH
 from lab.server.limits import Rate, caller
 from lab.server.session import Sessions
 from lab.server.sign_in_page import Page
+from lab.settings import Settings
 
 
 class Attempts:
@@ -62,6 +63,18 @@ def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[Use
         return response
 
 
+def add_me(application: FastAPI, settings: Settings) -> None:
+    """Register ``/api/me``. It protects nothing: the gate does (``access.py``)."""
+
+    @application.get("/api/me")
+    @requires(Access.VIEWER)
+    async def me(request: Request) -> dict[str, object]:
+        """Who asks: ``{"id", "name", "access": "viewer" | "annotator" | "owner", "guest", "sign_in"}``."""
+        user = user_of(request)
+        about = {"id": user.id, "name": user.name, "access": user.access.word, "guest": user.guest}
+        return {**about, "sign_in": settings.sign_in}
+
+
 class _Entrance:
     """What every way in has: the page, how often it may be tried, and where it leads."""
 
@@ -92,10 +105,10 @@ def _add_password(application: FastAPI, entrance: _Entrance) -> None:
         name, password = fields.get("name", ""), fields.get("password", "")
 
         def tried() -> User | None:
-            found = sessions.proven(name, password) if attempts.left(request) else None
-            if found is None:
+            proven = sessions.proven(name, password) if attempts.left(request) else None
+            if proven is None:
                 attempts.failed(request)
-            return found
+            return proven
 
         if not attempts.left(request):
             return page.answer(request, "often", status=429, name=name)

@@ -106,7 +106,7 @@ class Page:
             "focus_guest": "autofocus" if at_guest else "",
             "focus_member": "" if at_guest else "autofocus",
         }
-        page = re.sub(r"\{\{(\w+)\}\}", lambda found: html.escape(filled[found[1]]), self.template)
+        page = re.sub(r"\{\{(\w+)\}\}", lambda hole: html.escape(filled[hole[1]]), self.template)
         return HTMLResponse(page, status_code=status)
 
     def _named(self) -> bool:
@@ -118,7 +118,7 @@ class Page:
 
 def language_of(request: Request) -> str:
     """``en`` or ``zh``: by ``?lang=``, else as the browser asks."""
-    asked = request.query_params.get("lang")
-    if asked in WORDS:
-        return asked
+    language = request.query_params.get("lang")
+    if language in WORDS:
+        return language
     return "zh" if request.headers.get("accept-language", "").strip().lower().startswith("zh") else "en"

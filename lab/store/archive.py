@@ -1,7 +1,7 @@
-"""What a backup is on disk: files and a ``manifest.json`` of their sizes and SHA-256, in a folder or in one .tar. Nothing of homes.
+"""The form of a backup: files and a ``manifest.json`` with their sizes and SHA-256, in a folder or in one .tar.
 
-A backup is written under another name and renamed once it is whole. Reading trusts nothing: only files that the manifest lists are
-opened, by plain names that lead nowhere else.
+A backup is written under another name and renamed once it is whole. A reader trusts nothing: it opens only files that the manifest
+lists, by plain names that lead nowhere else. Not here: what a home holds (``backup.py``).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Writer:
 
 
 class Archive:
-    """A backup that is there: ``manifest``, ``entries``, and ``open`` for each. Close it."""
+    """An existing backup: ``manifest``, ``entries``, and ``open`` for each. Close it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,7 +74,7 @@ class Archive:
             self._tar = None if path.is_dir() else tarfile.open(path, "r:")  # noqa: SIM115
             self.manifest: dict[str, Any] = json.loads(self.read(MANIFEST))
             self.entries = [
-                Entry(str(one["path"]), int(one["size"]), str(one["sha256"])) for one in self.manifest["files"]
+                Entry(str(file["path"]), int(file["size"]), str(file["sha256"])) for file in self.manifest["files"]
             ]
             if self.manifest["version"] != VERSION or not all(_plain(entry.path) for entry in self.entries):
                 raise ValueError
@@ -92,11 +92,12 @@ class Archive:
             with path.open("rb") as file:
                 yield file
             return
-        found = self._tar.extractfile(self._tar.getmember(name)) if self._tar.getmember(name).isfile() else None
-        if found is None:
+        member = self._tar.getmember(name)
+        content = self._tar.extractfile(member) if member.isfile() else None
+        if content is None:
             raise FileNotFoundError(name)
-        with found:
-            yield found
+        with content:
+            yield content
 
     def read(self, name: str) -> bytes:
         """The whole content of a small file."""

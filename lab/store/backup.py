@@ -1,7 +1,7 @@
-"""A home into a backup, and back: the database as of one moment, the runs in it, what was frozen, and who may use the lab.
+"""Backs up a home and restores it: the database as of one moment, its runs, the frozen versions and the password file.
 
-Runs and judgements may go on meanwhile. What can be fetched anew (``models/``, ``data/``) is listed, and copied only when asked for.
-Not in it: the key that signs cookies (everybody signs in again), jobs, caches. The form on disk is ``archive.py``'s.
+Runs and judgements may go on meanwhile. What can be fetched again (``models/``, ``data/``) is listed, and copied only on request.
+Not in a backup: the key that signs cookies (everybody signs in again), jobs, caches. ``archive.py`` has the form on disk.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _settle(part: Path, before: Path, home: Path) -> None:
     finally:
         store.close()
     for config in (part / "runs").rglob("adapter_config.json"):
-        found = read_json(config)
-        base = Path(str((found or {}).get("base_model_name_or_path") or ""))
+        adapter = read_json(config)
+        base = Path(str((adapter or {}).get("base_model_name_or_path") or ""))
         if base.is_relative_to(before):
-            write_json(config, {**found, "base_model_name_or_path": str(home / base.relative_to(before))})
+            write_json(config, {**adapter, "base_model_name_or_path": str(home / base.relative_to(before))})

@@ -123,8 +123,8 @@ def fetched_names(home: Path) -> list[str]:
 
 def source_of(folder: Path) -> dict[str, object]:
     """Where a fetched model came from, and its licence; empty where nothing was noted."""
-    found = read_json(folder / SOURCE)
-    return found if isinstance(found, dict) else {}
+    source = read_json(folder / SOURCE)
+    return source if isinstance(source, dict) else {}
 
 
 PACKAGED = "package:"

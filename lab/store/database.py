@@ -1,6 +1,6 @@
-"""Opens ``lab.db``: how SQLite is made safe, the refusal of file systems on which it is not, and the table of runs.
+"""Opens ``lab.db``: makes SQLite safe, refuses unsafe file systems and damaged files, and defines the table of runs.
 
-Not here: what the rows mean (``runs.py``, ``annotation.py``). The schema is made, and later changed, by ``migrations/``.
+Not here: what the rows mean (``runs.py``, ``lab/annotation``). ``migrations/`` makes the schema, and changes it later.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import DatabaseError
 
-from lab.errors import MachineError
-from lab.store.migrations import migrate
+from lab.errors import LabError, MachineError, StartError
+from lab.store.migrations import migrate, revision
 
 BUSY_SECONDS = 15.0
 
@@ -64,20 +65,50 @@ def open_database(home: Path, *, allow_unsafe_disk: bool = False) -> Engine:
     """The engine of ``home/lab.db``, made where it is missing and brought to the newest schema where it is older.
 
     Every transaction takes the write lock at its start (BEGIN IMMEDIATE), so that none fails half way; a reader asks
-    for ``engine.execution_options(read_only=True)`` and takes none.
+    for ``engine.execution_options(read_only=True)`` and takes none. Raises StartError where the file is no database, is damaged, or is
+    empty beside the folders of runs; MachineError where it stays locked or the disk is full.
     """
     if not allow_unsafe_disk:
         refuse_unsafe_disk(home)
-    engine = create_engine(f"sqlite:///{home / 'lab.db'}", connect_args={"timeout": BUSY_SECONDS})
+    path = home / "lab.db"
+    if path.exists() and not path.is_file():
+        raise StartError("database_no_file", path=path)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
-            migrate(connection, home / "lab.db")
+            _refuse_empty_beside_runs(connection, home)
+            migrate(connection, path)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        engine.dispose()
+        raise _error_of(error, path) or error from error
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _refuse_empty_beside_runs(connection: Connection, home: Path) -> None:
+    """Raise StartError where the database is new or empty although folders of runs are there: the list of runs was lost."""
+    if revision(connection) is None:
+        folders = [path for path in (home / "runs").glob("*/recipe.json") if not path.parent.name.startswith(".")]
+        if folders:
+            raise StartError("database_empty", path=home / "lab.db", runs=len(folders), folder=home / "runs")
+
+
+def _error_of(error: DatabaseError | sqlite3.DatabaseError, path: Path) -> LabError | None:
+    """What SQLite's error means for a person; None where only a programmer can mend it."""
+    cause = error.orig if isinstance(error, DatabaseError) else error
+    why = str(cause)
+    if "locked" in why:
+        return MachineError("database_locked", path=path, seconds=int(BUSY_SECONDS))
+    if "disk is full" in why:
+        return MachineError("disk_full", path=path.parent)
+    if "readonly" in why or "unable to open" in why:
+        return MachineError("home_not_writable", home=path.parent, reason=f"{path.name}: {why}")
+    damaged = type(cause) is sqlite3.DatabaseError or "malformed" in why or "not a database" in why
+    return StartError("database_damaged", path=path, why=why) if damaged else None
 
 
 def refuse_unsafe_disk(home: Path) -> None:

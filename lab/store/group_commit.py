@@ -1,16 +1,21 @@
-"""One thread that writes: what waits is done in one transaction, committed once, and only then answered.
+"""One thread writes: it runs all waiting works in one transaction, commits once, and only then answers.
 
 A commit that survives a power cut waits for the disk. Thirty people who save at once share that wait instead of queueing for
-the write lock. Not here: what is written. Other processes write beside it; SQLite's lock keeps them apart.
+the write lock. Other processes write beside it; SQLite's lock keeps them apart. Not here: what is written.
+
+A small file, the reserve, keeps some space for the moment when the disk is full, so that a last transaction can still be written.
 """
 
 from __future__ import annotations
 
+import os
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +24,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from lab.errors import LabError, MachineError
-from lab.store import disk_reserve as reserve
 
 T = TypeVar("T")
 
 MOST_AT_ONCE = 64
-"""Works in one transaction: the first of them waits for the last."""
+"""Works in one transaction; the first of them waits for the last."""
+RESERVE_BYTES = 512 * 1024
 
 Work = Callable[[Connection], T]
 """Reads and writes over a connection that holds the write lock. It raises a LabError only before its first write."""
@@ -48,7 +53,7 @@ class GroupCommit:
         self._lock = threading.Lock()
 
     def submit(self, work: Work[T]) -> Future[T]:
-        """The answer of ``work`` once it is committed; or what it raised, and then nothing of it was written."""
+        """The answer of ``work`` once it is committed; or the error that it raised, and then nothing of it was written."""
         answer: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -60,7 +65,7 @@ class GroupCommit:
         return answer
 
     def close(self) -> None:
-        """Write what waits, then end."""
+        """Write the waiting works, then end."""
         with self._lock:
             self._closed = True
             thread, self._thread = self._thread, None
@@ -73,12 +78,12 @@ class GroupCommit:
         last = False
         while not last:
             batch, last = self._batch()
-            started = [one for one in batch if one.answer.set_running_or_notify_cancel()]
+            started = [waiting for waiting in batch if waiting.answer.set_running_or_notify_cancel()]
             if started:
                 self._write(started)
 
     def _batch(self) -> tuple[list[_Waiting], bool]:
-        """What waits, at least one; and whether the end was among it."""
+        """The waiting works, at least one; and whether the thread is to end after them."""
         batch: list[_Waiting] = []
         item = self._waiting.get()
         while item is not None:
@@ -89,31 +94,31 @@ class GroupCommit:
         return batch, True
 
     def _write(self, batch: list[_Waiting]) -> None:
-        """All in one transaction. Where that fails, each in its own, so that one bad work does not spoil the others'."""
+        """Write all in one transaction; if that fails, each in its own, so that one bad work does not undo the others."""
         try:
             outcomes = self._commit(batch)
         except Exception as error:
             if len(batch) > 1:
-                for one in batch:
-                    self._write([one])
+                for waiting in batch:
+                    self._write([waiting])
             else:
                 batch[0].answer.set_exception(error)
             return
-        for one, (value, refusal) in zip(batch, outcomes, strict=True):
+        for waiting, (value, refusal) in zip(batch, outcomes, strict=True):
             if refusal is not None:
-                one.answer.set_exception(refusal)
+                waiting.answer.set_exception(refusal)
             else:
-                one.answer.set_result(value)
+                waiting.answer.set_result(value)
 
     def _commit(self, batch: list[_Waiting]) -> list[tuple[Any, LabError | None]]:
         for _attempt in range(2):
             try:
                 with self._engine.begin() as connection:
-                    return [_outcome(one.work, connection) for one in batch]
+                    return [_outcome(waiting.work, connection) for waiting in batch]
             except (OperationalError, sqlite3.OperationalError) as error:
                 if "full" not in str(getattr(error, "orig", error)):
                     raise
-                if not reserve.release(self._home):
+                if not release_reserve(self._home):
                     break
         raise MachineError("disk_full", path=self._home)
 
@@ -123,3 +128,20 @@ def _outcome(work: Work[Any], connection: Connection) -> tuple[Any, LabError | N
         return work(connection), None
     except LabError as refusal:
         return None, refusal
+
+
+def keep_reserve(home: Path) -> None:
+    """Make the reserve where it is missing and the disk has room for it."""
+    path = home / "reserve"
+    with suppress(OSError):
+        if not path.exists() and shutil.disk_usage(home).free > 4 * RESERVE_BYTES:
+            path.write_bytes(os.urandom(RESERVE_BYTES))  # random: some file systems store zeros in no space
+
+
+def release_reserve(home: Path) -> bool:
+    """Delete the reserve; whether there was one."""
+    try:
+        (home / "reserve").unlink()
+    except OSError:
+        return False
+    return True

@@ -1,7 +1,8 @@
 """Where each group stands in ``groups.jsonl``, so that a page can scrub through steps without reading the file again.
 
 Not here: the groups themselves, which stay on disk. The index grows with the file and is made anew when the file is
-another one (path, inode, size).
+another one (path, inode, size). A line that is JSON but no group is passed over, as one that is no JSON: one bad line must not
+make the run unreadable.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.store.lines import Line, read_lines
+from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 
 
 class GroupRow(NamedTuple):
@@ -102,21 +103,23 @@ def _step(row: GroupRow) -> int:
 
 def _take(known: _Known, start: int, end: int, line: Line) -> None:
     if "resumed_from" in line:
+        if not is_number(line["resumed_from"]):
+            return
         known.last_resume = end
         while known.rows and known.rows[-1].step > line["resumed_from"]:
             known.rows.pop()
             known.places.pop()
         return
-    if "step" not in line:
+    completions = line.get("completions") or []
+    numbers = (line.get("step"), line.get("group", 0))
+    if not all(is_number(number) for number in numbers) or not is_list_of_objects(completions):
         return
     prompt = str(line.get("prompt", ""))
     number = known.numbers.setdefault(prompt, len(known.prompts))
     if number == len(known.prompts):
         known.prompts.append(prompt)
-    completions = line.get("completions") or []
+    mean, std = (value if is_number(value) else None for value in (line.get("mean"), line.get("std")))
     kept = sum(1 for completion in completions if completion.get("kept"))
-    row = GroupRow(
-        int(line["step"]), int(line.get("group", 0)), number, line.get("mean"), line.get("std"), kept, len(completions)
-    )
+    row = GroupRow(int(line["step"]), int(line.get("group", 0)), number, mean, std, kept, len(completions))
     known.rows.append(row)
     known.places.append((start, end))

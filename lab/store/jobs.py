@@ -52,10 +52,10 @@ class JobFolder(WorkerFolder):
 
     def asked(self) -> dict[str, Any]:
         """job.json. Raises StateError ``no_such_job`` where the folder holds none."""
-        found = self._read("job.json")
-        if not isinstance(found, dict):
+        asked = self._read("job.json")
+        if not isinstance(asked, dict):
             raise StateError("no_such_job", job=self.id)
-        return found
+        return asked
 
     def spec(self) -> Spec:
         """What was asked, validated anew."""
@@ -95,8 +95,8 @@ class JobFolder(WorkerFolder):
         """``{"time", "pid", "pid_started", "boot_id"}`` of whoever has it; only a time while its worker is being started."""
         if not (self.path / "taken").exists():
             return None
-        found = read_json(self.path / "taken")
-        return found if isinstance(found, dict) else {}
+        holder = read_json(self.path / "taken")
+        return holder if isinstance(holder, dict) else {}
 
     def take(self, *, cancelled: bool = False) -> bool:
         """Begin it, or cancel it while it waits; False where somebody else was first."""
@@ -111,15 +111,15 @@ class JobFolder(WorkerFolder):
         return True
 
     def note_taken(self, worker: dict[str, Any]) -> None:
-        """Write down whose it is now."""
+        """Record who has it now."""
         self.write("taken", {"time": (self.taken() or {}).get("time", time.time()), **worker})
 
     def untake(self) -> None:
-        """Back into the queue: it was taken, and never begun."""
+        """Put a job that was taken and never started back into the queue."""
         (self.path / "taken").unlink(missing_ok=True)
 
     def end(self, state: RunState, error: dict[str, Any] | None = None) -> None:
-        """Write the ending of a job whose worker left none. What the worker wrote itself stands."""
+        """Write the result of a job whose worker wrote none."""
         if self.result() is None:
             self.write("result.json", {"state": state.value, "error": error})
 
@@ -189,9 +189,7 @@ class JobStore:
             raise StateError("job_not_ended", job=job.id, state=job.state)
         aside = self.path / f".deleted-{job.id}"
         with suppress(FileNotFoundError):
-            (self.path / job.id).rename(
-                aside
-            )  # first out of sight: a crash in between leaves what the next start sweeps
+            (self.path / job.id).rename(aside)  # first hidden: after a crash the next start deletes the rest
         with self._lock:
             self._folders.pop(job.id, None)
         self._ended.discard(job.id)
@@ -208,11 +206,11 @@ class JobStore:
         return [entry.name for entry in os.scandir(self.path) if valid_run_id(entry.name)]
 
     def _read(self, ids: Any) -> list[Job]:
-        found = []
+        jobs = []
         for job_id in ids:
             with suppress(StateError):  # deleted meanwhile
-                found.append(self.job(job_id))
-        return found
+                jobs.append(self.job(job_id))
+        return jobs
 
 
 def _changed(path: Path) -> float | None:

@@ -63,8 +63,18 @@ def read_json(path: Path) -> Any:
     """The content of ``path``, or None where it is missing or no JSON."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a line is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_list_of_objects(value: object) -> bool:
+    """Whether a value of a line is a list of JSON objects."""
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def read_lines(path: Path, since: int = 0) -> Iterator[tuple[int, int, Line]]:
@@ -83,7 +93,7 @@ def read_lines(path: Path, since: int = 0) -> Iterator[tuple[int, int, Line]]:
             *whole, rest = (rest + chunk).split(b"\n")
             for data in whole:
                 end = start + len(data) + 1
-                with suppress(ValueError):
+                with suppress(ValueError, RecursionError):
                     line = json.loads(data)
                     if isinstance(line, dict):
                         yield start, end, line

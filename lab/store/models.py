@@ -1,6 +1,6 @@
 """What a recipe's ``model`` points at: the shipped base, a fetched model, an earlier run, a folder, a GGUF file or a hub id.
 
-Paths only; nothing is loaded. What the lab knows by name is ``catalogue.py``; fetching it is ``lab/runs/fetch/downloads.py``.
+Paths and the headers of files only; no weights are loaded. What the lab knows by name is ``catalogue.py``; fetching it is ``lab/runs/fetch/downloads.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import ModelError
+from lab.core.recipes import Recipe
+from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
 
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
@@ -26,6 +27,11 @@ PLAIN_TEMPLATE = (
 )
 """What a model without a chat template gets: its BOS token if it has one, the prompt, a new line, the completion, its EOS token."""
 
+Shapes = dict[str, tuple[int, ...]]
+
+LONGEST_HEADER = 100_000_000
+"""The format's own bound."""
+
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
 
 
@@ -39,7 +45,7 @@ class ModelRef:
 
 
 def resolve(model: str, home: Path) -> ModelRef:
-    """Turn a recipe's ``model`` into places. Raises ModelError where it points at nothing that is a model, and ``model_not_here``, naming
+    """The folders of a recipe's ``model``. Raises ModelError where it points at nothing that is a model, and ``model_not_here``, naming
     what is to be fetched, where that is a model of the catalogue or of the hub.
 
     ``run:ID`` is a run's model, ``run:ID@STEP`` what its checkpoint of that step holds.
@@ -135,10 +141,36 @@ def writes(ref: ModelRef) -> bool:
 
 def reward_model_run(reward_model: str, home: Path) -> ModelRef:
     """Where a reward-model run's model lies, an adapter or a whole one. Raises ModelError where it is no reward model's."""
-    found = resolve(reward_model, home) if reward_model.startswith("run:") else None
-    if found is None or writes(found):
+    model = resolve(reward_model, home) if reward_model.startswith("run:") else None
+    if model is None or writes(model):
         raise ModelError("not_a_reward_model", value=reward_model)
-    return found
+    return model
+
+
+def shapes_of(folder: Path) -> Shapes:
+    """Each tensor's shape, from the headers of a folder's safetensors files; what cannot be read is left out."""
+    shapes: Shapes = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with file.open("rb") as stream:
+                size = int.from_bytes(stream.read(8), "little")
+                header = json.loads(stream.read(size)) if size <= LONGEST_HEADER else {}
+            shapes |= {
+                name: tuple(int(n) for n in entry["shape"]) for name, entry in header.items() if name != "__metadata__"
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            continue  # the loader has the better words for a broken file
+    return shapes
+
+
+def too_big(recipe: Recipe, need: int, free: int) -> MachineError:
+    """The error of a base that needs ``need`` bytes where ``free`` bytes are available, with what can be done."""
+    key = "model_too_big_in_4bit" if recipe.four_bit_base else "model_too_big"
+    return MachineError(key, value=recipe.model, need=_gigabytes(need), free=_gigabytes(free))
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _of_run(run: str, home: Path) -> Path:
@@ -160,7 +192,7 @@ def _of_run(run: str, home: Path) -> Path:
 
 
 def _folder(name: str, path: Path, home: Path) -> ModelRef:
-    """A full model (config.json and safetensors) or a peft adapter (its base is read from adapter_config.json)."""
+    """A full model (config.json and safetensors) or a peft adapter (adapter_config.json names its base)."""
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")

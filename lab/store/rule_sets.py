@@ -95,10 +95,10 @@ class RuleSets:
         """Every rule set in its newest version, by name."""
         with self._store.reading() as connection:
             names = connection.execute(select(sets_table.c.name).order_by(func.lower(sets_table.c.name))).scalars()
-            found = [_version(row) for name in names.all() if (row := _newest(connection, name)) is not None]
+            newest = [_version(row) for name in names.all() if (row := _newest(connection, name)) is not None]
         return [
-            RuleSetSummary(one.name, one.version, tuple(rule.name for rule in one.entries), one.author, one.saved)
-            for one in found
+            RuleSetSummary(each.name, each.version, tuple(rule.name for rule in each.entries), each.author, each.saved)
+            for each in newest
         ]
 
     def versions(self, name: str) -> Sequence[RuleSetVersion]:

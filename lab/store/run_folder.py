@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
-from lab.store.lines import Line, read_lines
+from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
 RECENT_BYTES = 64 * 1024
@@ -76,8 +76,8 @@ class RunFolder(WorkerFolder):
 
     def notes(self) -> list[Line]:
         """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""
-        found = self._read(NOTES)
-        return found if isinstance(found, list) else []
+        notes = self._read(NOTES)
+        return notes if is_list_of_objects(notes) else []
 
     def write_notes(self, notes: list[Line]) -> None:
         """Replace notes.json."""
@@ -85,12 +85,12 @@ class RunFolder(WorkerFolder):
 
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""
-        found = [
+        checkpoints = [
             (int(match[1]), path)
             for path in (self.path / "checkpoints").glob("step-*")
             if (match := _CHECKPOINT.fullmatch(path.name)) and (path / "complete").exists()
         ]
-        return max(found, default=None)
+        return max(checkpoints, default=None)
 
     def has_groups(self) -> bool:
         """Whether any group was written."""
@@ -145,6 +145,8 @@ class RunFolder(WorkerFolder):
             start = max(0, status.st_size - RECENT_BYTES)
             lines: list[Line] = []
             for _start, _end, line in read_lines(path, start):  # the first may be a part of a line: passed over
+                if not is_number(line.get("resumed_from", line.get("step", 0))):
+                    continue
                 lines = [] if "resumed_from" in line else [*lines, line]
             self._recent = ((status.st_ino, status.st_size), lines)
         return self._recent[1]
@@ -159,8 +161,9 @@ class RunFolder(WorkerFolder):
 
     def spent_before(self) -> dict[str, float]:
         """What the earlier attempts took together, by the names of ``SPENT``; 0 in a first one."""
-        known = self._read(EARLIER)
-        return {name: (known or {}).get(name) or 0 for name in SPENT}
+        earlier = self._read(EARLIER)
+        spent = earlier if isinstance(earlier, dict) else {}
+        return {name: spent[name] if is_number(spent.get(name)) else 0 for name in SPENT}
 
     def prepare_resume(self) -> None:
         """Put the last attempt's result aside (``result.1.json``, …) and forget its stop request and heartbeat, but not what it took.
@@ -178,9 +181,14 @@ class RunFolder(WorkerFolder):
 
 
 def without_dropped(lines: list[Line]) -> list[Line]:
-    """The lines that still count: a ``{"resumed_from": n}`` takes away the earlier ones with a step beyond n."""
+    """The lines that still count: a ``{"resumed_from": n}`` takes away the earlier ones with a step beyond n.
+
+    A line whose step is no number is none of a worker's, and is passed over as a line that is no JSON.
+    """
     kept: list[Line] = []
     for line in lines:
+        if not is_number(line.get("resumed_from", line.get("step", 0))):
+            continue
         if "resumed_from" in line:
             kept = [earlier for earlier in kept if earlier.get("step", 0) <= line["resumed_from"]]
         else:

@@ -1,4 +1,4 @@
-"""The runs there are, and their states: the rows of the database, each beside a folder.
+"""Runs and their states: rows of the database, each with a folder.
 
 Not here: starting and stopping (``lab/runs``), what stands inside a folder (``run_folder.py``).
 """
@@ -23,9 +23,8 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
 
 from lab.errors import InputError, LabError, MachineError, StateError
-from lab.store import disk_reserve as reserve
 from lab.store.database import open_database, runs_table
-from lab.store.group_commit import GroupCommit, Work
+from lab.store.group_commit import GroupCommit, Work, keep_reserve
 from lab.store.run_folder import RunFolder
 from lab.store.run_references import named_runs, stands_on
 
@@ -38,7 +37,7 @@ _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are mistaken for ea
 
 
 class RecipeLike(Protocol):
-    """What the store asks of a recipe."""
+    """The parts of a recipe that the store reads."""
 
     @property
     def algorithm(self) -> str: ...
@@ -106,12 +105,12 @@ class Store:
         self.writer = GroupCommit(self._engine, self.home)
         self._folders: dict[str, RunFolder] = {}
         self._lock = threading.Lock()
-        reserve.keep(self.home)
+        keep_reserve(self.home)
         for rest in (self.home / "runs").glob(".deleted-*"):
             shutil.rmtree(rest, ignore_errors=True)
 
     def close(self) -> None:
-        """Write what waits, then let go of the database."""
+        """Write the waiting works, then close the database."""
         self.writer.close()
         self._engine.dispose()
 
@@ -143,7 +142,7 @@ class Store:
         return self._select(runs_table.c.state.in_([str(state) for state in states]))
 
     def states(self) -> list[tuple[str, str, str]]:
-        """``(id, name, state)`` of every run, the newest first: what can be asked often, since no recipe is read."""
+        """``(id, name, state)`` of every run, the newest first; it reads no recipe, so it can be called often."""
         columns = (runs_table.c.id, runs_table.c.name, runs_table.c.state)
         statement = select(*columns).order_by(runs_table.c.created.desc(), runs_table.c.id.desc())
         with self._reader.begin() as connection:
@@ -154,7 +153,7 @@ class Store:
         return sorted(self.in_state(RunState.QUEUED), key=lambda run: (run.queued or run.created, run.id))
 
     def folder(self, run_id: str) -> RunFolder:
-        """The run's folder; the same object for all, so that what it has read is shared."""
+        """The run's folder; all callers get the same object and so share what it has read."""
         if not valid_run_id(run_id):
             raise StateError("no_such_run", run=run_id[:64])
         with self._lock:
@@ -173,7 +172,7 @@ class Store:
         if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
             parent = model[4:]
         now = time.time()
-        reserve.keep(self.home)
+        keep_reserve(self.home)
         run_id, path = self._new_folder(now)
         try:
             RunFolder(path).write(
@@ -221,7 +220,7 @@ class Store:
         with self._lock:
             self._folders.pop(run.id, None)
         shutil.rmtree(aside, ignore_errors=True)
-        reserve.keep(self.home)
+        keep_reserve(self.home)
 
     def change(
         self,
@@ -260,7 +259,7 @@ class Store:
     # ---- inside
 
     def _refuse_where_needed(self, run: Run) -> None:
-        """Raise StateError where a run that may still go on names ``run``, or where the model of one stands on its model."""
+        """Raise StateError where a run that can go on names ``run``, or where a run's model is an adapter on its model."""
         path = self.home / "runs"
         for other in self.runs():
             if other.id == run.id:
@@ -307,12 +306,12 @@ def clean_name(name: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what trains, without importing any of it."""
-    found = {}
+    """The versions of the training libraries, without importing them."""
+    installed_versions = {}
     for package in RECORDED_VERSIONS:
         with suppress(installed.PackageNotFoundError):
-            found[package] = installed.version(package)
-    return found
+            installed_versions[package] = installed.version(package)
+    return installed_versions
 
 
 def _run(row: Row[Any]) -> Run:

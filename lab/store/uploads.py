@@ -1,7 +1,7 @@
-"""Files that people bring to train on: each a folder of its own under LAB_HOME/data, with the name that its owner gave it.
+"""Files that people upload to train on: each in a folder of its own under LAB_HOME/data, with the name that its owner gave it.
 
-A recipe names it by its path, with the columns that were chosen: ``…/data/upload-ID/rows.jsonl?prompt=question``. What is in the file
-is looked at by ``RowsFile``, in a process that can be killed; what the columns mean is ``lab/data``'s affair.
+A recipe names a file by its path and the chosen columns: ``…/data/upload-ID/rows.jsonl?prompt=question``. ``RowsFile`` reads the file in
+a process that can be killed; ``lab/data`` says what the columns mean.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lab.data.columns import guess_columns
 from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
 from lab.data.notes import Note
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.rows import SUFFIXES
 from lab.errors import DatasetError, MachineError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading, ordinary_file
-from lab.store.other_kinds import check_kind, kind_of_columns
 from lab.store.runs import RunState, Store, clean_name, new_run_id
 
 ABOUT = "upload.json"
@@ -33,7 +33,7 @@ _ID = re.compile(r"upload-\d{8}-\d{6}-[a-z0-9]{4}")
 
 @dataclass(frozen=True)
 class Seen:
-    """What training would read of a file."""
+    """The rows that training would read of a file."""
 
     columns: tuple[str, ...]
     form: str
@@ -48,7 +48,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that is kept."""
+    """An uploaded file."""
 
     id: str
     name: str
@@ -64,7 +64,7 @@ class Upload:
 
 
 class RowsFile:
-    """A file that is looked at before it is kept: iterate over ``read``, then there is ``seen``. Use it as a context."""
+    """A file that is read before it is stored: iterate over ``read``, then use ``seen``. Use it as a context."""
 
     def __init__(self, path: Path, algorithm: str, columns: Mapping[str, str] | None = None) -> None:
         self.path, self.algorithm = path, algorithm
@@ -103,7 +103,7 @@ class RowsFile:
 
 
 class Uploads:
-    """The files that are kept in one LAB_HOME."""
+    """The uploaded files of one LAB_HOME."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -111,20 +111,22 @@ class Uploads:
 
     def all(self) -> list[Upload]:
         """Every one, the newest first."""
-        found = [_read(folder) for folder in self._folder.glob(f"{PREFIX}*")]
-        return sorted((one for one in found if one is not None), key=lambda one: one.id, reverse=True)
+        uploads = [_read(folder) for folder in self._folder.glob(f"{PREFIX}*")]
+        return sorted((upload for upload in uploads if upload is not None), key=lambda upload: upload.id, reverse=True)
 
     def one(self, upload_id: str) -> Upload:
         """One. Raises StateError ``no_such_upload``."""
-        found = _read(self._folder / upload_id) if _ID.fullmatch(upload_id) else None
-        if found is None:
+        upload = _read(self._folder / upload_id) if _ID.fullmatch(upload_id) else None
+        if upload is None:
             raise StateError("no_such_upload", value=str(upload_id)[:64])
-        return found
+        return upload
 
     def keep(self, path: Path, name: str, columns: Mapping[str, str], rows: int) -> Upload:
         """Copy a file that was looked at into the lab. Raises DatasetError for what is no file, InputError for the name, MachineError."""
         ordinary_file(path)
-        suffix = next((one for one in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(one)), None)
+        suffix = next(
+            (each for each in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(each)), None
+        )
         if suffix is None:
             raise DatasetError("dataset_kind", path=path, known=", ".join(SUFFIXES))
         created = time.time()
@@ -148,11 +150,11 @@ class Uploads:
 
     def delete(self, upload_id: str) -> None:
         """Delete one. Raises StateError: no such file, or a run that waits or goes on reads it."""
-        found = self.one(upload_id)
+        upload = self.one(upload_id)
         for run in self._store.in_state(RunState.QUEUED, RunState.RUNNING):
-            if str(found.path) in str(run.recipe.get("dataset", "")):
-                raise StateError("upload_in_use", name=found.name, run=run.name)
-        shutil.rmtree(found.path.parent)
+            if str(upload.path) in str(run.recipe.get("dataset", "")):
+                raise StateError("upload_in_use", name=upload.name, run=run.name)
+        shutil.rmtree(upload.path.parent)
 
 
 def _read(folder: Path) -> Upload | None:

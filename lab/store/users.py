@@ -72,15 +72,15 @@ class Users:
         """Everybody, in the order they were added; none where there is no file. Raises InputError for a broken one."""
         with self._lock:
             try:
-                found = self.path.stat()
+                status = self.path.stat()
             except FileNotFoundError:
                 self._seen, self._known = None, ()
                 return ()
             except OSError as error:
                 raise self._broken(str(error)) from error
-            now = (found.st_mtime_ns, found.st_size, found.st_ino)
+            now = (status.st_mtime_ns, status.st_size, status.st_ino)
             if now != self._seen:
-                self._known = self._read(found)
+                self._known = self._read(status)
                 self._seen = now
             return self._known
 
@@ -155,9 +155,9 @@ class Users:
         except OSError as error:
             raise MachineError("home_not_writable", home=self.home, reason=error.strerror or str(error)) from error
 
-    def _read(self, found: os.stat_result) -> tuple[Registered, ...]:
+    def _read(self, status: os.stat_result) -> tuple[Registered, ...]:
         try:
-            if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
+            if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
                 self.path.chmod(0o600)
             users = tuple(_user(entry) for entry in tomllib.loads(self.path.read_text("utf-8")).get("users", []))
             if len({user.id for user in users}) < len(users) or len({likeness(u.name) for u in users}) < len(users):

@@ -1,4 +1,4 @@
-"""Is what is on disk whole? A home's database and run folders, or a backup's files by their hashes. Reads only, and mends nothing."""
+"""Checks a home (database and run folders) or a backup (files by their hashes). It only reads and repairs nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.store.runs import valid_run_id
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; ``key`` names the sentence (``[verify]`` of the text tables), ``params`` fill it."""
+    """One thing that was checked; ``key`` names the sentence (``[verify]`` of the text tables), ``params`` fill it."""
 
     ok: bool
     what: str
@@ -31,7 +31,7 @@ def verify_home(home: Path) -> list[Finding]:
     if not (home / DATABASE).is_file():
         raise InputError("backup_no_home", home=home)
     findings, runs = _database(home / DATABASE, current=True)
-    wrong = [found for run, state in runs.items() if (found := _run(RunFolder(home / "runs" / run), run, state))]
+    wrong = [finding for run, state in runs.items() if (finding := _run(RunFolder(home / "runs" / run), run, state))]
     there = {path.name for path in (home / "runs").glob("*/") if valid_run_id(path.name)}
     wrong += [_bad(f"run {run}", "run_without_row") for run in sorted(there - runs.keys())]
     return [*findings, *wrong, *([] if wrong else [Finding(True, "runs", "runs_whole", {"count": len(runs)})])]
@@ -57,14 +57,16 @@ def _database(path: Path, *, current: bool) -> tuple[list[Finding], dict[str, st
     """What SQLite says of the file and of its schema, and the state of each run in it. ``current``: an older schema is no good."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+            messages = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
             schema = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
             runs = dict(connection.execute("SELECT id, state FROM runs ORDER BY id"))
     except (sqlite3.Error, TypeError) as error:
         return [_bad("database", "database_broken", why=str(error))], {}
-    if said != ["ok"] or orphans:
-        return [_bad("database", "database_broken", why="; ".join(said) if said != ["ok"] else str(orphans[0]))], runs
+    if messages != ["ok"] or orphans:
+        return [
+            _bad("database", "database_broken", why="; ".join(messages) if messages != ["ok"] else str(orphans[0]))
+        ], runs
     newest = known()[-1]
     key = "schema_current" if schema == newest else "schema_older" if schema in known() else "schema_unknown"
     fine = key == "schema_current" or (key == "schema_older" and not current)

@@ -92,8 +92,8 @@ class WorkerFolder:
         """``{"time", "now", "step"}`` of the request, or None. A bare file made by hand counts as "at the step"."""
         if not self.stop_requested():
             return None
-        found = self._read("stop")
-        return found if isinstance(found, dict) else {"time": time.time(), "now": False, "step": None}
+        request = self._read("stop")
+        return request if isinstance(request, dict) else {"time": time.time(), "now": False, "step": None}
 
     # ---- writing
 

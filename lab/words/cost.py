@@ -12,25 +12,27 @@ SHOWN = 3
 """Parts that the page names; the command shows them all."""
 
 
-def cost(found: Estimate, language: str) -> str:
+def cost(estimate: Estimate, language: str) -> str:
     """Whether it fits, and if not, what would help."""
     known = {
-        "peak": size_text(found.cost.peak),
-        "need": size_text(found.need),
-        "free": size_text(found.memory.free),
-        "device": found.memory.device.upper(),
+        "peak": size_text(estimate.cost.peak),
+        "need": size_text(estimate.need),
+        "free": size_text(estimate.memory.free),
+        "device": estimate.memory.device.upper(),
     }
-    key = "fits" if found.fits else "does_not_fit"
-    first = say(f"estimate.{key}{'_with_libraries' if found.memory.libraries else ''}", language, **known)
-    return first if found.fits else " ".join([first, *_mends(found, language)])
+    key = "fits" if estimate.fits else "does_not_fit"
+    first = say(f"estimate.{key}{'_with_libraries' if estimate.memory.libraries else ''}", language, **known)
+    return first if estimate.fits else " ".join([first, *_mends(estimate, language)])
 
 
-def how_long(found: RunTime, recipe: Recipe, language: str) -> str:
+def how_long(run_time: RunTime, recipe: Recipe, language: str) -> str:
     """How long a run will take, from its measured parts: between which bounds, and what a step takes."""
-    total = found.total(recipe)
-    bounds = {"low": spell(total / found.factor, language), "high": spell(total * found.factor, language)}
-    key = "time_scaled" if found.scaled else "time"
-    return say(f"estimate.{key}", language, **bounds, step=spell(found.step, language), factor=f"{found.factor:g}")
+    total = run_time.total(recipe)
+    bounds = {"low": spell(total / run_time.factor, language), "high": spell(total * run_time.factor, language)}
+    key = "time_scaled" if run_time.scaled else "time"
+    return say(
+        f"estimate.{key}", language, **bounds, step=spell(run_time.step, language), factor=f"{run_time.factor:g}"
+    )
 
 
 def spell(seconds: float, language: str) -> str:
@@ -43,12 +45,12 @@ def spell(seconds: float, language: str) -> str:
     return " ".join(say(f"estimate.{unit}", language, n=count) for unit, count in filled if count)
 
 
-def parts(found: Estimate, language: str) -> str:
+def parts(estimate: Estimate, language: str) -> str:
     """The dearest parts of the peak, and the stage that has it."""
-    dearest = found.cost.dearest
-    ordered = sorted(dearest.parts.items(), key=lambda item: -item[1])
+    peak = estimate.cost.dearest
+    ordered = sorted(peak.parts.items(), key=lambda item: -item[1])
     shown = [f"{part_name(part, language)} {size_text(size)}" for part, size in ordered[:SHOWN]]
-    stage = say(f"estimate.stage_{dearest.stage.value}", language)
+    stage = say(f"estimate.stage_{peak.stage.value}", language)
     return say("estimate.mostly", language, stage=stage, parts=say("estimate.list", language).join(shown))
 
 
@@ -66,16 +68,16 @@ def cost_change(other: Alternative, language: str) -> str:
     )
 
 
-def _mends(found: Estimate, language: str) -> list[str]:
-    mend, together = found.mend, found.together
+def _mends(estimate: Estimate, language: str) -> list[str]:
+    mend, together = estimate.mend, estimate.together
     if mend is None:
         return [say("estimate.nothing_helps", language)]
-    said = [_mend("helps_and_fits" if found.would_fit(mend) else "helps", mend, language)]
-    if not found.would_fit(mend) and together is not None:
-        said.append(
-            _mend("together_fits" if found.would_fit(together) else "together_does_not_fit", together, language)
+    sentences = [_mend("helps_and_fits" if estimate.would_fit(mend) else "helps", mend, language)]
+    if not estimate.would_fit(mend) and together is not None:
+        sentences.append(
+            _mend("together_fits" if estimate.would_fit(together) else "together_does_not_fit", together, language)
         )
-    return said
+    return sentences
 
 
 def _mend(key: str, other: Alternative, language: str) -> str:

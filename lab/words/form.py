@@ -76,8 +76,8 @@ class FormField:
 
     def bound(self, *names: str) -> float | None:
         """The first of these bounds (``ge``, ``gt``, ``le``, ``lt``) that the model sets."""
-        found = (getattr(mark, name, None) for name in names for mark in self.info.metadata)
-        return next((value for value in found if value is not None), None)
+        values = (getattr(mark, name, None) for name in names for mark in self.info.metadata)
+        return next((value for value in values if value is not None), None)
 
     @property
     def _extra(self) -> dict[str, Any]:
@@ -88,8 +88,8 @@ class FormField:
 @cache
 def fields(algorithm: str) -> tuple[FormField, ...]:
     """The fields of an algorithm's form: by section, and within one as the model has them."""
-    found = [FormField(algorithm, path, info) for path, info in _walk(RECIPES[algorithm])]
-    return tuple(sorted(found, key=lambda field: list(Section).index(field.section)))
+    form_fields = [FormField(algorithm, path, info) for path, info in _walk(RECIPES[algorithm])]
+    return tuple(sorted(form_fields, key=lambda field: list(Section).index(field.section)))
 
 
 def _walk(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -104,15 +104,15 @@ def _walk(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
 @cache
 def shared_words(path: str) -> bool:
     """Whether every algorithm that has the field has the same words for it."""
-    every = [field.words for algorithm in RECIPES for field in fields(algorithm) if field.path == path]
+    every = [field.words for name in RECIPES for field in fields(name) if field.path == path]
     return all(words == every[0] for words in every)
 
 
 def translations() -> dict[str, dict[str, str]]:
     """Labels and helps of every field, by language and key."""
     table: dict[str, dict[str, str]] = {"en": {}, "zh": {}}
-    for algorithm in RECIPES:
-        for field in fields(algorithm):
+    for name in RECIPES:
+        for field in fields(name):
             for part, by_language in field.words.items():
                 for language, text in by_language.items():
                     table[language][f"{field.key}.{part}"] = text
@@ -133,8 +133,8 @@ def visible(field: FormField, values: Mapping[str, Any]) -> bool:
 def entered(recipe: Recipe) -> dict[str, Any]:
     """What the form holds for a recipe, by path, in the order of the fields."""
     plain = recipe.model_dump(mode="json")
-    found = {field.path: _at(plain, field.path) for field in fields(recipe.algorithm)}
-    return {**found, RULES: rules_text(found[RULES])} if RULES in found else found
+    values = {field.path: _at(plain, field.path) for field in fields(recipe.algorithm)}
+    return {**values, RULES: rules_text(values[RULES])} if RULES in values else values
 
 
 def changes(recipe: Recipe, typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def _tidy(field: FormField, value: Any) -> Any:
 
 
 def _at(values: Mapping[str, Any], path: str) -> Any:
-    found: Any = values
+    value: Any = values
     for part in path.split("."):
-        found = found[part]
-    return found
+        value = value[part]
+    return value

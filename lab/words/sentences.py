@@ -170,5 +170,5 @@ def _count(value: float) -> str:
 
 
 def _field(path: str) -> FormField | None:
-    every = (field for algorithm in RECIPES for field in fields(algorithm))
+    every = (field for name in RECIPES for field in fields(name))
     return next((field for field in every if field.path == path), None)

@@ -155,7 +155,7 @@ def test_thirty_watchers_share_one_reader(store: Store, monkeypatch: pytest.Monk
 
 
 def test_a_quiet_run_sends_only_signs_of_life(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "QUIET", 0.05)
+    monkeypatch.setattr(events, "QUIET_SECONDS", 0.05)
 
     async def scene() -> None:
         run, _ = a_run(store)

@@ -6,11 +6,16 @@ import json
 
 import pytest
 
+from lab.annotation.collections import Annotation
+from lab.core.access import Access
 from lab.store.runs import RunState
-from tests.server.conftest import Lab, a_run
+from tests.core.test_hacking import run_of
+from tests.runs.test_warnings import written
+from tests.server.conftest import Lab, Make, a_run
 
 SUMMARY = {"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left",
-           "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent", "stop_at_step", "memory"}  # fmt: skip
+           "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent", "stop_at_step", "memory",
+           "notes", "step_part", "step_fraction", "seconds_left_rough"}  # fmt: skip
 
 
 def test_runs_and_a_run(lab: Lab) -> None:
@@ -86,3 +91,28 @@ def test_answers_are_compressed_and_not_kept(lab: Lab) -> None:
     answer = lab.client().get(f"/api/runs/{run.id}/groups/lines?first=1&last=9", headers={"accept-encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_samples_of_a_warning_are_pairs_of_a_collection(make_lab: Make) -> None:
+    lab = make_lab()
+    run_id = written(lab.store, run_of(pass_at_1=(0.6, 0.1)))
+    client = lab.client()
+    (told,) = client.get(f"/api/runs/{run_id}").json()["warnings"]
+    assert (told["signal"], len(told["samples"])) == ("pass_at_1", 5)
+    sent = client.post(f"/api/runs/{run_id}/warnings/pass_at_1/annotate")
+    assert sent.status_code == 200, sent.text
+    assert sent.json()["pairs"] >= 1
+    annotation = Annotation(lab.store)
+    (collection,) = annotation.collections()
+    assert (collection.id, collection.name) == (sent.json()["collection"], sent.json()["name"])
+    texts = {response.text for pair in annotation.pairs(collection.id) for response in (pair.first, pair.second)}
+    assert {"no", "hm"} & texts
+    gone = client.post(f"/api/runs/{run_id}/warnings/length/annotate")
+    assert gone.json()["error"]["key"] == "warning_gone" and gone.status_code >= 400
+
+
+def test_only_the_owner_sends_them_to_annotate(make_lab: Make) -> None:
+    lab = make_lab(password="a long secret")
+    run_id = written(lab.store, run_of(pass_at_1=(0.6, 0.1)))
+    assert lab.client(Access.ANNOTATOR).post(f"/api/runs/{run_id}/warnings/pass_at_1/annotate").status_code == 403
+    assert Annotation(lab.store).collections() == []

@@ -275,7 +275,7 @@ def test_a_quiet_stream_of_a_removed_reader_ends_too(
 ) -> None:
     """Nothing comes by it: the look is at the comment that keeps it open."""
     monkeypatch.setattr(access_module, "LOOK_AGAIN", 0.0)
-    monkeypatch.setattr(changes_module, "QUIET", 0.01)
+    monkeypatch.setattr(changes_module, "QUIET_SECONDS", 0.01)
     lab, client = user
     pieces: list[bytes] = []
     ended = asyncio.Event()

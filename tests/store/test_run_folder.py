@@ -79,6 +79,40 @@ def test_a_second_resume_from_further_back(folder: RunFolder) -> None:
     assert [(row.step, row.kept) for row in folder.groups_index().rows] == [(1, 3)]
 
 
+OTHER_TYPES = [
+    "3",
+    '"text"',
+    "[1, 2]",
+    "null",
+    '{"step": "five"}',
+    '{"step": null}',
+    '{"resumed_from": "here"}',
+    "[" * 20_000,
+]
+
+
+@pytest.mark.parametrize("line", OTHER_TYPES)
+def test_a_line_of_another_type_does_not_make_the_run_unreadable(folder: RunFolder, line: str) -> None:
+    for step in (1, 2):
+        folder.append("metrics", {"step": step, "loss": 0.5})
+        folder.append("groups", group(step))
+        for name in ("metrics", "groups"):
+            with (folder.path / f"{name}.jsonl").open("a") as file:
+                file.write(line + "\n")
+    frame = folder.frame()
+    assert [entry["step"] for entry in frame.metrics] == [1, 2] and not frame.reset
+    assert [row.step for row in frame.groups] == [1, 2]
+    assert [entry["step"] for entry in folder.recent_metrics()] == [1, 2]
+    assert [entry["step"] for entry in folder.group_lines(1, 2)] == [1, 2]
+
+
+@pytest.mark.parametrize("wrong", [{"completions": 5}, {"completions": ["a text"]}, {"group": "first"}])
+def test_a_group_with_a_part_of_another_type_is_passed_over(folder: RunFolder, wrong: dict[str, object]) -> None:
+    folder.append("groups", group(1) | wrong)
+    folder.append("groups", group(2) | {"mean": "high", "std": [1]})
+    assert [(row.step, row.mean, row.std) for row in folder.groups_index().rows] == [(2, None, None)]
+
+
 def test_groups_by_step(folder: RunFolder) -> None:
     for step in range(1, 101):
         for number in range(2):

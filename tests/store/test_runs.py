@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import event, text
 
 from lab.core.recipes import parse
-from lab.errors import InputError, MachineError, StartError, StateError
+from lab.errors import InputError, LabError, MachineError, StartError, StateError
+from lab.store import database
 from lab.store.runs import RunState, Store, new_run_id, valid_run_id
 
 RECIPE = parse({"algorithm": "grpo", "name": "first", "seed": 7})
@@ -188,6 +189,56 @@ def test_a_database_of_a_later_lab_is_refused(store: Store) -> None:
     with pytest.raises(StartError) as caught:
         Store(store.home)
     assert caught.value.key == "database_too_new"
+
+
+def start_error(home: Path) -> LabError:
+    with pytest.raises(LabError) as caught:
+        Store(home)
+    return caught.value
+
+
+def test_an_empty_database_beside_runs_is_not_a_new_lab(store: Store) -> None:
+    store.create_run(parse({"algorithm": "sft"}))
+    store.close()
+    for suffix in ("", "-wal", "-shm"):
+        (store.home / f"lab.db{suffix}").unlink(missing_ok=True)
+    assert (start_error(store.home).key, start_error(store.home).params["runs"]) == ("database_empty", 1)
+    (store.home / "lab.db").touch()
+    assert start_error(store.home).key == "database_empty"
+
+
+@pytest.mark.parametrize("content", [b"no database at all " * 400, b"SQLite format 3\0" + b"\xff" * 8000])
+def test_a_damaged_database_is_one_sentence(lab_home: Path, content: bytes) -> None:
+    lab_home.mkdir(exist_ok=True)
+    (lab_home / "lab.db").write_bytes(content)
+    assert start_error(lab_home).key == "database_damaged"
+    assert (lab_home / "lab.db").read_bytes() == content
+
+
+def test_a_database_that_was_cut_short_is_one_sentence(store: Store) -> None:
+    store.close()
+    path = store.home / "lab.db"
+    path.write_bytes(path.read_bytes()[:5000])
+    assert start_error(store.home).key == "database_damaged"
+
+
+def test_a_folder_in_the_place_of_the_database_is_one_sentence(lab_home: Path) -> None:
+    (lab_home / "lab.db").mkdir(parents=True)
+    assert start_error(lab_home).key == "database_no_file"
+
+
+def test_a_link_to_nowhere_in_the_place_of_the_database_is_one_sentence(lab_home: Path) -> None:
+    lab_home.mkdir(exist_ok=True)
+    (lab_home / "lab.db").symlink_to(lab_home / "missing" / "lab.db")
+    assert start_error(lab_home).key == "home_not_writable"
+
+
+def test_a_database_that_stays_locked_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.close()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    with sqlite3.connect(store.home / "lab.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert start_error(store.home).key == "database_locked"
 
 
 def test_what_a_crash_left_of_a_deletion_is_swept(store: Store) -> None:

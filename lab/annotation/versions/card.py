@@ -52,7 +52,7 @@ EDITS = {
 }
 
 
-def card(version: Version, collection: Frozen, found: Quality, edits: Mapping[EditFate, int]) -> str:
+def card(version: Version, collection: Frozen, quality: Quality, edits: Mapping[EditFate, int]) -> str:
     """The text of the card."""
     rule = version.rule
     left_out = "".join(
@@ -66,16 +66,16 @@ def card(version: Version, collection: Frozen, found: Quality, edits: Mapping[Ed
     )
     made = (
         f"A preference is what more than half of a pair's votes say: {least}, {share}. Skips are no votes, and judgements made after "
-        f"the sources were shown ({found.revealed}) are {'votes here' if rule.use_revealed else 'none either'}. {_adjudicated(version, found)} "
+        f"the sources were shown ({quality.revealed}) are {'votes here' if rule.use_revealed else 'none either'}. {_adjudicated(version, quality)} "
         f"{_edited(version, edits)} "
         f"Pairs with a known answer are {'' if version.with_gold else 'not '}among them.\n"
     )
     agreed = (
         "Of blind judgements only, without pairs that have a known answer; the last figure counts these too.\n\n"
         "| measure | value |\n|---|---|\n"
-        f"| judgements (annotators) | {found.judgements} ({len(found.annotators)}) |\n"
-        f"| raw agreement | {_value(found.raw)} |\n| Krippendorff's α, nominal | {_value(found.alpha)} |\n"
-        f"| chosen response stood on the left | {_value(found.left_rate)} |\n"
+        f"| judgements (annotators) | {quality.judgements} ({len(quality.annotators)}) |\n"
+        f"| raw agreement | {_value(quality.raw)} |\n| Krippendorff's α, nominal | {_value(quality.alpha)} |\n"
+        f"| chosen response stood on the left | {_value(quality.left_rate)} |\n"
     )
     parts = [
         HEAD,
@@ -90,7 +90,7 @@ def card(version: Version, collection: Frozen, found: Quality, edits: Mapping[Ed
         "## Left out\n",
         f"| reason | pairs |\n|---|---|\n{left_out}" if left_out else "No pair was left out.\n",
         "## Columns\n",
-        COLUMNS + (ADJUDICATED if found.adjudicated and rule.use_adjudications else ""),
+        COLUMNS + (ADJUDICATED if quality.adjudicated and rule.use_adjudications else ""),
         "`judgements.jsonl` holds every event behind it, undone ones too; `pairs.jsonl` all pairs, also those left out.\n",
     ]
     return "\n".join(parts)
@@ -103,14 +103,14 @@ def _edited(version: Version, edits: Mapping[EditFate, int]) -> str:
     return f"{used}: {fates}." if fates else f"{used}; nobody edited a response."
 
 
-def _adjudicated(version: Version, found: Quality) -> str:
+def _adjudicated(version: Version, quality: Quality) -> str:
     """Whether the owner's word decided pairs of this version."""
     if not version.rule.use_adjudications:
-        return f"The owner's decisions on pairs ({found.adjudicated}) are not used."
-    if not found.adjudicated:
+        return f"The owner's decisions on pairs ({quality.adjudicated}) are not used."
+    if not quality.adjudicated:
         return "The owner decided no pair."
-    told = f"The owner, who had seen the votes, decided {found.adjudicated} pair(s)"
-    return f"{told}: a decision settles its pair, whatever the votes say, and is no vote."
+    sentence = f"The owner, who had seen the votes, decided {quality.adjudicated} pair(s)"
+    return f"{sentence}: a decision settles its pair, whatever the votes say, and is no vote."
 
 
 def _value(measure: Measure) -> str:

@@ -2,8 +2,8 @@
 
 All of it is as it was frozen, whatever came to the collection since. ``preferences.jsonl`` and ``.parquet`` are in trl's form (``prompt,
 chosen, rejected``, text or messages). Beside them lies all that they rest on: ``pairs.jsonl``, ``judgements.jsonl`` (every event),
-``version.json`` (rule, hash, settings), and ``README.md``, the card (``preference_versions_card.py``). Annotators appear by their id;
-their names stay here. Reading such a folder back is ``preference_versions_import.py``'s.
+``version.json`` (rule, hash, settings), and ``README.md``, the card (``card.py``). Annotators appear by their id;
+their names stay here. Reading such a folder back is ``importing.py``'s.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         collection = versions.read_frozen(connection, version)
         judged = [_told(row) for row in events(connection, version.collection, version.through)]
         rows = versions.read_rows(connection, version.id)
-        found = quality(connection, version.collection, version.through)
+        measured = quality(connection, version.collection, version.through)
         edits = versions.edits_of(connection, version)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}-{time.monotonic_ns()}")
     try:
@@ -108,7 +108,7 @@ def _write(store: Store, version: Version, folder: Path) -> None:
         write_rows(draft / "judgements.jsonl", judged)
         about = json.dumps(_about(version, collection), ensure_ascii=False, indent=2)
         (draft / "version.json").write_text(about + "\n", encoding="utf-8")
-        (draft / "README.md").write_text(card(version, collection, found, edits), encoding="utf-8")
+        (draft / "README.md").write_text(card(version, collection, measured, edits), encoding="utf-8")
         with suppress(FileNotFoundError):
             folder.rmdir()
         try:

@@ -1,8 +1,8 @@
-"""Frozen preferences: what judgements gave by a stated rule, at one moment, with a hash of the content. A version never changes.
+"""Frozen versions: the preferences that a rule derives from the judgements of one moment, with a hash. A version never changes.
 
 The rows are stored; the raw judgements that they rest on are the events up to ``through``, which stay as they are; of the collection, to
-which pairs may be added, its name, settings and pairs are noted. The rule is the core's (``Derivation``); files are written by
-``preference_versions_export.py``.
+which pairs may be added, its name, settings and pairs are noted. The rule is the core's (``Derivation``); ``export.py`` writes
+files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from lab.annotation.adjudication import words
+from lab.annotation.adjudication import adjudications
 from lab.annotation.judgements import events, standing
 from lab.annotation.pairs import Collection, CollectionSettings, collection_name, read_collection, read_pairs
 from lab.annotation.tables import judgements_table, version_rows_table, versions_table
@@ -74,23 +74,25 @@ class Frozen:
 
 def derived(connection: Connection, collection: Collection, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
-    pairs, told = read_pairs(connection, collection.id), list(events(connection, collection.id))
-    return derive_from(pairs, told, rule, with_gold, collection.settings.overlap)
+    pairs, all_events = read_pairs(connection, collection.id), list(events(connection, collection.id))
+    return derive_from(pairs, all_events, rule, with_gold, collection.settings.overlap)
 
 
 def derive_from(
-    pairs: Sequence[Pair], told: Sequence[Any], rule: Derivation, with_gold: bool, overlap: int | None
+    pairs: Sequence[Pair], all_events: Sequence[Any], rule: Derivation, with_gold: bool, overlap: int | None
 ) -> Derived:
     """The same of pairs and events that are at hand; the events come oldest first, ``overlap`` is the collection's."""
     pairs = _ordinary(pairs, with_gold)
     ids = {pair.id for pair in pairs}
-    judged = [judgement for judgement in standing(told) if judgement.pair_id in ids]
-    return derive(pairs, judged, rule, [word for word in words(told) if word.pair_id in ids], overlap)
+    judged = [judgement for judgement in standing(all_events) if judgement.pair_id in ids]
+    return derive(
+        pairs, judged, rule, [decision for decision in adjudications(all_events) if decision.pair_id in ids], overlap
+    )
 
 
-def rows_of(found: Derived) -> list[dict[str, Any]]:
+def rows_of(derived: Derived) -> list[dict[str, Any]]:
     """Preferences as they are stored: as exported, but without the version's id."""
-    rows = as_rows(found.preferences, "")
+    rows = as_rows(derived.preferences, "")
     for row in rows:
         del row[VERSION_COLUMN]
     return rows
@@ -102,9 +104,9 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
         last = select(func.max(judgements_table.c.number)).where(judgements_table.c.collection == collection.id)
         through = connection.execute(last).scalar() or 0
         pairs = read_pairs(connection, collection.id)
-        told = list(events(connection, collection.id))
-        found = derive_from(pairs, told, rule, with_gold, collection.settings.overlap)
-    rows = rows_of(found)
+        all_events = list(events(connection, collection.id))
+        result = derive_from(pairs, all_events, rule, with_gold, collection.settings.overlap)
+    rows = rows_of(result)
     if not rows:
         raise StateError("freeze_nothing", collection=collection.name, judgements=collection.judgements)
     row = {
@@ -117,7 +119,7 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
         "through": through,
         "content_hash": content_hash(rows),
         "preferences": len(rows),
-        "left_out": json.dumps([[pair, why.value] for pair, why in found.left_out]),
+        "left_out": json.dumps([[pair, why.value] for pair, why in result.left_out]),
         "snapshot": Frozen(collection.name, collection.settings, pairs).noted(),
     }
     return store.writing(lambda connection: _stored(connection, row, rows))
@@ -127,8 +129,8 @@ def put(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, An
     """Store a version and its rows."""
     connection.execute(insert(versions_table).values(**row))
     stored = [
-        {"version": row["id"], "number": number, "row": json.dumps(one, ensure_ascii=False)}
-        for number, one in enumerate(rows)
+        {"version": row["id"], "number": number, "row": json.dumps(content, ensure_ascii=False)}
+        for number, content in enumerate(rows)
     ]
     for start in range(0, len(stored), 500):
         connection.execute(insert(version_rows_table), stored[start : start + 500])
@@ -145,10 +147,10 @@ def read_versions(connection: Connection, collection_id: str | None = None, *con
 
 def read_version(connection: Connection, version_id: str) -> Version:
     """One version. Raises StateError ``no_such_version``."""
-    found = read_versions(connection, None, versions_table.c.id == version_id) if valid_run_id(version_id) else []
-    if not found:
+    matches = read_versions(connection, None, versions_table.c.id == version_id) if valid_run_id(version_id) else []
+    if not matches:
         raise StateError("no_such_version", version=str(version_id)[:64])
-    return found[0]
+    return matches[0]
 
 
 def read_frozen(connection: Connection, version: Version) -> Frozen:
@@ -170,8 +172,8 @@ def read_frozen(connection: Connection, version: Version) -> Frozen:
 def edits_of(connection: Connection, version: Version) -> Mapping[EditFate, int]:
     """What became of the edited responses when a version was frozen: how many of each fate."""
     frozen = read_frozen(connection, version)
-    told = list(events(connection, version.collection, version.through))
-    return derive_from(frozen.pairs, told, version.rule, version.with_gold, frozen.settings.overlap).edits
+    all_events = list(events(connection, version.collection, version.through))
+    return derive_from(frozen.pairs, all_events, version.rule, version.with_gold, frozen.settings.overlap).edits
 
 
 def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:

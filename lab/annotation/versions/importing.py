@@ -1,7 +1,7 @@
 """What an export wrote, read back: its files as they are looked at before an import, and as a collection and a version again.
 
 Files may come from anywhere and hold anything: all of it is checked before any of it is stored. Where they come from a browser,
-``preference_versions_upload.py`` has put them into a folder first. Writing them is ``preference_versions_export.py``'s.
+``upload.py`` has put them into a folder first. Writing them is ``export.py``'s.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _exported(about: dict[str, Any], pairs: list[Pair], events: list[Event], nam
     )
     # An older lab lost pairs that had more judgements than were wanted: its versions are derived without the overlap.
     ways = (versions.derive_from(pairs, events, rule, with_gold, overlap) for overlap in (settings.overlap, None))
-    derived = next((found for found in ways if content_hash(versions.rows_of(found)) == wanted), None)
+    derived = next((candidate for candidate in ways if content_hash(versions.rows_of(candidate)) == wanted), None)
     if derived is None:
         raise InputError("export_changed", folder=name)
     return Exported(
@@ -169,31 +169,31 @@ class TakenIn:
     """Whether this lab had it already: then nothing was stored, and this is the version that was there."""
 
 
-def import_export(store: Store, found: Exported) -> TakenIn:
+def import_export(store: Store, exported: Exported) -> TakenIn:
     """Store an exported version: a new collection with its pairs and judgements, and a version with the same content and moment.
 
     One that is here already, made here or taken in before, is not stored again.
     """
 
     def work(connection: Connection) -> tuple[str, bool]:
-        if (here := _here(connection, found)) is not None:
+        if (here := _here(connection, exported)) is not None:
             return here, True
-        collection = new_collection(connection, found.collection, found.settings)
-        add_pairs(connection, collection, found.settings.seed or 0, found.pairs)
-        through = _put_events(connection, collection, found.events)
-        rows = versions.rows_of(found.derived)
+        collection = new_collection(connection, exported.collection, exported.settings)
+        add_pairs(connection, collection, exported.settings.seed or 0, exported.pairs)
+        through = _put_events(connection, collection, exported.events)
+        rows = versions.rows_of(exported.derived)
         row = {
-            "id": _free_id(connection, found.id),
+            "id": _free_id(connection, exported.id),
             "collection": collection,
-            "name": found.name,
-            "created": found.frozen,
-            "rule": found.rule.model_dump_json(),
-            "with_gold": found.with_gold,
+            "name": exported.name,
+            "created": exported.frozen,
+            "rule": exported.rule.model_dump_json(),
+            "with_gold": exported.with_gold,
             "through": through,
-            "content_hash": found.content_hash,
+            "content_hash": exported.content_hash,
             "preferences": len(rows),
-            "left_out": json.dumps([[pair, why.value] for pair, why in found.derived.left_out]),
-            "snapshot": versions.Frozen(found.collection, found.settings, found.pairs).noted(),
+            "left_out": json.dumps([[pair, why.value] for pair, why in exported.derived.left_out]),
+            "snapshot": versions.Frozen(exported.collection, exported.settings, exported.pairs).noted(),
         }
         versions.put(connection, row, rows)
         return str(row["id"]), False
@@ -203,10 +203,10 @@ def import_export(store: Store, found: Exported) -> TakenIn:
         return TakenIn(versions.read_version(connection, version_id), was_here)
 
 
-def same_here(store: Store, found: Exported) -> list[tuple[Version, Collection]]:
+def same_here(store: Store, exported: Exported) -> list[tuple[Version, Collection]]:
     """The versions of this lab that have the same content, each with its collection, the newest first."""
     with store.reading() as connection:
-        same = versions.read_versions(connection, None, versions_table.c.content_hash == found.content_hash)
+        same = versions.read_versions(connection, None, versions_table.c.content_hash == exported.content_hash)
         return [(version, read_collection(connection, version.collection)) for version in same]
 
 
@@ -229,10 +229,10 @@ def _about(path: Path, name: str) -> dict[str, Any]:
 def _rows(path: Path) -> list[dict[str, Any]]:
     """Every line. Raises ValueError where one is no row, DatasetError where the file cannot be read."""
     _inside(path)
-    found, broken = read_records(path, most_bytes=MOST_FILE_BYTES)
+    rows, broken = read_records(path, most_bytes=MOST_FILE_BYTES)
     if broken is not None:
         raise ValueError(f"{path.name}, line {broken}")
-    return found
+    return rows
 
 
 def _inside(path: Path) -> None:
@@ -246,8 +246,8 @@ def _inside(path: Path) -> None:
 def _pair(row: dict[str, Any]) -> Pair:
     """A row of ``pairs.jsonl``, as it was. Raises KeyError, TypeError, ValueError where it is none, or another pair has its id."""
     first, second = (Response(text=row[side], source=row[f"{side}_source"]) for side in ("first", "second"))
-    said = {"id": row["pair_id"], "prompt": row["prompt"], "first": first, "second": second, "gold": row["gold"]}
-    pair = Pair.model_validate(said)
+    values = {"id": row["pair_id"], "prompt": row["prompt"], "first": first, "second": second, "gold": row["gold"]}
+    pair = Pair.model_validate(values)
     if pair != make_pair(pair.prompt, first, second, pair.response(pair.gold) if pair.gold else None):
         raise ValueError(f"{PAIRS}: pair_id {pair.id[:40]}")
     return pair
@@ -283,47 +283,47 @@ def _why(error: Exception) -> str:
 # ---- storing
 
 
-def _here(connection: Connection, found: Exported) -> str | None:
+def _here(connection: Connection, exported: Exported) -> str | None:
     """The id of the version of this lab that is the exported one: the same preferences of the same judgements, frozen at that moment.
 
     Ids are not compared: an event has another one here where its own was taken.
     """
     v = versions_table.c
-    alike = (v.content_hash == found.content_hash, v.with_gold == found.with_gold, v.created == found.frozen)
-    theirs = [_told(event) for event in found.events]
+    alike = (v.content_hash == exported.content_hash, v.with_gold == exported.with_gold, v.created == exported.frozen)
+    theirs = [_content(event) for event in exported.events]
     for version in versions.read_versions(connection, None, *alike):
-        ours = [_told(event) for event in stored_events(connection, version.collection, version.through)]
+        ours = [_content(event) for event in stored_events(connection, version.collection, version.through)]
         if ours == theirs:
             return version.id
     return None
 
 
-def _told(event: Any) -> tuple[Any, ...]:
+def _content(event: Any) -> tuple[Any, ...]:
     """What an event says, of a file or of the table, without the ids of events."""
     return tuple(getattr(event, name) for name in ("pair", "annotator", "kind", "choice", "left", "edited", "time"))
 
 
-def _put_events(connection: Connection, collection: str, told: list[Event]) -> int:
+def _put_events(connection: Connection, collection: str, new_events: list[Event]) -> int:
     """Store events in a new collection, and what follows from them; the number of the last. Ids that are taken here become others."""
     taken = set(connection.execute(select(judgements_table.c.id)).scalars())
-    ids = {event.id: str(uuid5(UUID(event.id), collection)) if event.id in taken else event.id for event in told}
+    ids = {event.id: str(uuid5(UUID(event.id), collection)) if event.id in taken else event.id for event in new_events}
     rows = [
         event.model_dump(mode="json")
         | {"collection": collection, "id": ids[event.id], "supersedes": ids.get(event.supersedes or "")}
-        for event in told
+        for event in new_events
     ]
     for start in range(0, len(rows), AT_ONCE):
         connection.execute(insert(judgements_table), rows[start : start + AT_ONCE])
     current = [
-        {"collection": collection, "pair": one.pair_id, "annotator": one.annotator, "judgement": str(one.uuid)}
-        | {"choice": Choice(one.choice).value}
-        for one in current_judgements(connection, collection)
+        {"collection": collection, "pair": each.pair_id, "annotator": each.annotator, "judgement": str(each.uuid)}
+        | {"choice": Choice(each.choice).value}
+        for each in current_judgements(connection, collection)
     ]
     if current:
         connection.execute(insert(current_table), current)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
-    judged = {event.annotator for event in told if event.kind == JUDGEMENT}
-    people = [{"collection": collection, "annotator": one, "name": one} | zero for one in judged]
+    judged = {event.annotator for event in new_events if event.kind == JUDGEMENT}
+    people = [{"collection": collection, "annotator": person, "name": person} | zero for person in judged]
     if people:
         connection.execute(insert(annotators_table), people)
     recount(connection, collection)

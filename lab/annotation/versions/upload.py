@@ -1,13 +1,11 @@
 """An export as a browser hands it over: its files picked together, or the whole folder as one zip; as a folder that can be read.
 
 Nothing that stands in a zip says where anything is written: the three files that an import reads are copied, each under its own
-constant name, into a folder made for it, and that is gone afterwards. What they hold is ``preference_versions_import.py``'s.
+constant name, into a folder made for it, and that is gone afterwards. What they hold is ``importing.py``'s.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import shutil
 import stat
@@ -19,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from lab.annotation.versions.importing import NEEDED
+from lab.data.other_kinds import CHUNK, SparingFile
 from lab.errors import InputError
 from lab.sandbox.files import MOST_FILE_BYTES
 
 MOST_FILES = 100
 """An export has six; a zip of it also what an operating system puts beside them."""
 MOST_UNPACKED_BYTES = 2 * MOST_FILE_BYTES
-CHUNK = 1 << 20
 COPY = re.compile(r"[ _-]?\(?\d{1,3}\)?$")
 """What browsers put after the name of a file that is downloaded once more: ``version (1).json``, ``version-1.json``."""
 BESIDE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -56,35 +54,23 @@ def uploaded(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _copy(files: Sequence[Path], folder: Path) -> None:
-    found: dict[str, list[Path]] = {name: [] for name in NEEDED}
+    by_name: dict[str, list[Path]] = {name: [] for name in NEEDED}
     for path in files:
-        found.get(f"{COPY.sub('', path.stem)}{path.suffix}".lower(), []).append(path)
-    _complete({name: [path.name for path in paths] for name, paths in found.items()})
-    for name, (path,) in found.items():
+        by_name.get(f"{COPY.sub('', path.stem)}{path.suffix}".lower(), []).append(path)
+    _complete({name: [path.name for path in paths] for name, paths in by_name.items()})
+    for name, (path,) in by_name.items():
         shutil.copyfile(path, folder / name)
 
 
 def _unpack(path: Path, folder: Path, called: str) -> None:
     try:
-        with _Sparing(path) as file, zipfile.ZipFile(file) as archive:
+        with SparingFile(path) as file, zipfile.ZipFile(file) as archive:
             for name, member in _members(archive, called).items():
                 with archive.open(member) as packed, (folder / name).open("wb") as made:
                     shutil.copyfileobj(packed, made, CHUNK)  # a member gives no more than the size that it declares
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         why = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise InputError("export_zip_broken", folder=called, why=why) from error
-
-
-class _Sparing(io.FileIO):
-    """A file that gives a little at once. ``zipfile`` would read a list of a million members whole, and keep it."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As a file does. Raises BadZipFile for more than ``CHUNK`` bytes."""
-        if size is None or size < 0:
-            size = max(0, os.fstat(self.fileno()).st_size - self.tell())
-        if size > CHUNK:
-            raise zipfile.BadZipFile("its list of files is too long")
-        return super().read(size) or b""
 
 
 def _members(archive: zipfile.ZipFile, called: str) -> dict[str, zipfile.ZipInfo]:
@@ -102,11 +88,11 @@ def _members(archive: zipfile.ZipFile, called: str) -> dict[str, zipfile.ZipInfo
         raise InputError(
             "export_zip_too_large", folder=called, size=_megabytes(size), most=_megabytes(MOST_UNPACKED_BYTES)
         )
-    found: dict[str, list[zipfile.ZipInfo]] = {name: [] for name in NEEDED}
+    by_name: dict[str, list[zipfile.ZipInfo]] = {name: [] for name in NEEDED}
     for member in members:
-        found.get(PurePosixPath(member.filename).name, []).append(member)
-    _complete({name: [member.filename for member in ones] for name, ones in found.items()})
-    return {name: ones[0] for name, ones in found.items()}
+        by_name.get(PurePosixPath(member.filename).name, []).append(member)
+    _complete({name: [member.filename for member in ones] for name, ones in by_name.items()})
+    return {name: ones[0] for name, ones in by_name.items()}
 
 
 def _escapes(member: zipfile.ZipInfo) -> bool:
@@ -121,12 +107,12 @@ def _beside(name: str) -> bool:
     return any(part in BESIDE for part in PurePosixPath(name).parts)
 
 
-def _complete(found: dict[str, list[str]]) -> None:
+def _complete(by_name: dict[str, list[str]]) -> None:
     """Raises InputError where a file is missing, or is there more than once."""
-    missing = [name for name, ones in found.items() if not ones]
+    missing = [name for name, ones in by_name.items() if not ones]
     if missing:
         raise InputError("export_incomplete", missing=", ".join(missing), needed=", ".join(NEEDED))
-    for name, ones in found.items():
+    for name, ones in by_name.items():
         if len(ones) > 1:
             raise InputError("export_twice", name=name, found=", ".join(one[:80] for one in ones[:4]))
 

@@ -1,4 +1,4 @@
-"""How ``lab.db`` became what it is: Alembic migrations, one file each in ``versions/``, applied when the database is opened.
+"""The schema of ``lab.db``: Alembic migrations, one file each in ``versions/``, applied when the database is opened.
 
 A new one: ``versions/0003_what_it_brings.py`` with ``revision = "0003"`` and ``down_revision = "0002"``, beside the same columns as
 a ``Table`` on ``database.metadata``; ``tests/store/test_migrations.py`` holds the two equal (import the module there). There is no way
@@ -33,13 +33,13 @@ def migrate(connection: Connection, path: Path) -> None:
     That transaction has the write lock: of two processes that open an old file at once, the second finds it done. Raises
     StartError ``database_too_new`` where a later lab has made it, and then nothing is changed.
     """
-    found = revision(connection)
-    if found == known()[-1]:
+    version = revision(connection)
+    if version == known()[-1]:
         return
     before = not inspect(connection).has_table(REVISION.name)  # schema 1, or nothing at all
-    if found is not None and (found not in known() or (before and found != known()[0])):
-        raise StartError("database_too_new", path=path, found=found.lstrip("0") or found, known=int(known()[-1]))
-    _alembic(connection, stamp=found if before else None)
+    if version is not None and (version not in known() or (before and version != known()[0])):
+        raise StartError("database_too_new", path=path, found=version.lstrip("0") or version, known=int(known()[-1]))
+    _alembic(connection, stamp=version if before else None)
 
 
 def revision(connection: Connection) -> str | None:

@@ -21,7 +21,7 @@ from lab.core.notes import Note
 from lab.core.recipes import Device, Recipe, Training, with_values
 from lab.data import datasets
 from lab.errors import ModelError, RecipeError
-from lab.store.machine import machine_memory
+from lab.machine import machine_memory
 from lab.store.models import resolve
 from lab.training.measure.lengths import lengths_of
 from lab.training.measure.meta_stages import Trial, config_of

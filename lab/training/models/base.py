@@ -26,9 +26,8 @@ from transformers import (
 from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError
-from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve, tokenizer_place
-from lab.store.weights import shapes_of, too_big
+from lab.machine import machine_memory
+from lab.store.models import ModelRef, resolve, shapes_of, tokenizer_place, too_big
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
 from lab.training.models.tokens import PLAIN_TEMPLATE as PLAIN_TEMPLATE

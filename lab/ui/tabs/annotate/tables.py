@@ -21,7 +21,7 @@ from lab.core.preferences import IMPORTED, Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
 from lab.ui.notice import notice
 from lab.words import say
-from lab.words.edits import edit_sentences
+from lab.words.agreement import edit_sentences
 
 SHOWN_TEXT = 600
 SHOWN_LINES = 12

@@ -12,8 +12,8 @@ from lab.core.recipes import Recipe
 from lab.data.datasets import ON_PAIRS, VERSION
 from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
+from lab.runs.start_models import base_of, bases_here, finished_writers
 from lab.store.runs import Run, RunState, Store
-from lab.store.start_models import base_of, bases_here, finished_writers
 from lab.store.uploads import Uploads
 from lab.ui.presets import Presets
 from lab.words import say

@@ -15,9 +15,9 @@ from lab.annotation.versions.freeze import Version
 from lab.core.recipes import EQUATIONS, Recipe, parse, with_values
 from lab.data.datasets import VERSION, Row, load
 from lab.errors import LabError
+from lab.runs.start_models import bases_here
 from lab.store.models import resolve
 from lab.store.runs import Run, RunState, Store
-from lab.store.start_models import bases_here
 from lab.ui.draft import Draft, Edits
 from lab.ui.presets import Presets
 from lab.words import say

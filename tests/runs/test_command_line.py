@@ -10,7 +10,7 @@ import pytest
 
 from lab.commands import train
 from lab.core.recipes import with_values
-from lab.store.command_line import command_line
+from lab.runs.command_line import command_line
 from lab.store.presets import load_preset, preset_names
 
 ALL = preset_names()

@@ -1,4 +1,4 @@
-"""The memory of this machine, within a container's limit where there is one. Not here: a GPU's, which only a worker can ask."""
+"""The memory of this machine, within a container's limit where there is one. Not here: a GPU's memory, which only a worker can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line of a recipe: a preset and what differs from it, for the page's form and for a run alike. It starts nothing."""
+"""The command line of a recipe: a preset and the settings that differ from it. It starts nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.store.presets import PRESETS, load_preset, preset_names
 
 NOT_TRAINED = ("about_en", "about_zh")
-"""What a preset says of itself changes nothing in a run."""
+"""A preset's descriptions, which change nothing in a run."""
 
 
 def command_line(recipe: Mapping[str, Any], folder: Path = PRESETS) -> str | None:
@@ -45,7 +45,7 @@ def _readable(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The values by dotted key, as ``--set`` names them; a list is one value."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
-        found.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
-    return found
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat

@@ -22,7 +22,7 @@ def bases_here(store: Store) -> list[str]:
 
 def finished_writers(store: Store) -> list[Run]:
     """The finished runs whose model writes text (a reward model gives a score instead), the newest first."""
-    writers = {name for name, algorithm in ALGORITHMS.items() if algorithm.writes_text}
+    writers = {each.name for each in ALGORITHMS.values() if each.writes_text}
     return [run for run in store.runs() if run.state is RunState.FINISHED and run.algorithm in writers]
 
 
