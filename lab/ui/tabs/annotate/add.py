@@ -18,7 +18,7 @@ from lab.core.access import Access, requires, user_of
 from lab.errors import LabError
 from lab.runs.jobs import Jobs
 from lab.store.runs import Store
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.file import FileWay, problem_of
 from lab.ui.tabs.annotate.pairs import Collections, settings_fields

@@ -15,7 +15,7 @@ from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.ui.draft import with_draft
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.tables import derived, edits, versions
 from lab.ui.tabs.train.form import TrainForm

@@ -17,7 +17,7 @@ from lab.core.access import Access, requires
 from lab.data.pair_rows import Known
 from lab.errors import DatasetError, LabError
 from lab.ui.file_reading import Readings, progress_bar, session_of
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.tables import preview
 from lab.words import say

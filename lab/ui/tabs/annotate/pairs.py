@@ -11,7 +11,7 @@ from lab.annotation.collections import Annotation
 from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
 from lab.errors import LabError
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.invite import invitation, invite
 from lab.ui.tabs.annotate.tables import collections

@@ -13,7 +13,7 @@ from lab.core.access import Access, requires, user_of
 from lab.core.preferences import Choice
 from lab.errors import LabError
 from lab.store.runs import Store
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.tables import disagreement, quality
 from lab.words import say

@@ -17,8 +17,8 @@ from lab.sandbox.rewards import by_name
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
 from lab.ui.awaited import Awaited
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.job_progress import failure, progress, quiet
-from lab.ui.light import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.agreement import agreement
 from lab.words import say

@@ -21,8 +21,8 @@ from lab.runs.changes import Topic, jobs_mark
 from lab.runs.jobs import Jobs
 from lab.store.runs import RunState
 from lab.ui.awaited import Awaited
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.job_progress import failure, progress, quiet
-from lab.ui.light import LIGHT
 from lab.ui.tabs.train.choices import StartChoices
 from lab.words import say
 from lab.words.sentences import language_of

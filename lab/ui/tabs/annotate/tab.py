@@ -18,7 +18,7 @@ from lab.runs.scored_pairs import ScoredPairs
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui.components.annotator import annotator
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.add import AddPairs
 from lab.ui.tabs.annotate.dataset import DatasetPart

@@ -10,7 +10,7 @@ import gradio as gr
 from lab.core.access import Access, requires
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.words import say
 from lab.words.components import rule_words
 from lab.words.sentences import language_of

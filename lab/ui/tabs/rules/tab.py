@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
 from lab.ui.draft import SENT
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.presets import Presets, title
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import LOCALES, table

@@ -23,9 +23,8 @@ from lab.runs.preview import Previews
 from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
-from lab.ui.as_built import only_changes
 from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT, only_changes
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
 from lab.ui.tabs.train.cost import CostLine

@@ -19,7 +19,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.train.choices import REWARD
 from lab.ui.tabs.train.next import FOLLOWS

@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui.draft import SENT, with_draft
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.presets import Presets
 from lab.ui.tabs.groups.tab import GroupsTab

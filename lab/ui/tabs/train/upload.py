@@ -17,7 +17,7 @@ from lab.errors import DatasetError, LabError
 from lab.store.runs import Store
 from lab.store.uploads import RowsFile, Seen, Uploads
 from lab.ui.file_reading import Readings, progress_bar, session_of
-from lab.ui.light import LIGHT
+from lab.ui.gradio_shims import LIGHT
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.file import problem_of
 from lab.words import say

@@ -1,10 +1,14 @@
-"""Trimmed imports change when a module is read, and nothing about what it then is."""
+"""The import of Gradio without stubs and pandas leaves modules as they are; a load event sends only what the page does not show yet."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+import gradio as gr
+
+from lab.ui.gradio_shims import only_changes
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +24,8 @@ def test_gradio_without_stubs_and_pandas_only_when_it_is_used() -> None:
         """
 import os, sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
+assert "gradio" not in sys.modules
 finders = list(sys.meta_path)
 import_gradio()
 import_gradio()
@@ -45,7 +50,7 @@ def test_a_first_use_by_many_threads() -> None:
         """
 import os, threading
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 import_gradio()
 import gradio.caching
 seen = []
@@ -70,7 +75,7 @@ def test_a_socks_proxy_does_not_keep_gradio_from_being_imported() -> None:
 import os
 named = {"ALL_PROXY": "socks5://127.0.0.1:9", "https_proxy": "SOCKS5h://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 os.environ.update(named)
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 import_gradio()
 import gradio
 assert {name: os.environ[name] for name in named} == named
@@ -78,3 +83,27 @@ print("well")
 """
     )
     assert out == "well\n"
+
+
+def test_what_says_as_much_as_the_component_is_left_out() -> None:
+    with gr.Blocks():
+        number, text = gr.Number(value=5, visible=False), gr.HTML("there")
+        menu = gr.Dropdown(choices=["a", ("B", "b")], value="a")
+    for component, update, change in (
+        (number, gr.update(value=5, visible=False), gr.skip()),
+        (number, gr.update(value=5, visible=True), gr.update(visible=True)),
+        (text, "there", gr.skip()),
+        (text, "not there", "not there"),
+        (menu, gr.update(choices=[("a", "a"), ("B", "b")], value="b"), gr.update(value="b")),
+        (menu, gr.update(choices=["a"]), gr.update(choices=["a"])),
+        (number, gr.skip(), gr.skip()),
+    ):
+        assert only_changes({component: update}) == {component: change}
+
+
+def test_what_only_looks_the_same_is_sent() -> None:
+    """True is 1 to Python, and not to a page."""
+    with gr.Blocks():
+        number, nothing = gr.Number(value=1), gr.HTML()
+    updates = {number: gr.update(value=True), nothing: ""}
+    assert only_changes(updates) == updates
