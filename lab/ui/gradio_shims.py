@@ -36,8 +36,6 @@ made: it parses every component's source twice and renders about 300 templates. 
 LATER = "pandas"
 """Gradio imports pandas (with pyarrow) at its top, for annotations and for tables, which the lab has none of. Gradio's modules get a
 stand-in that imports pandas when they first use it; everybody else's ``import pandas`` is the real one."""
-LIGHT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-"""For handlers of a few milliseconds: they wait in no queue, dim nothing, and are offered to no API client."""
 
 
 # ---- the import

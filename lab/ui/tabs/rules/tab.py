@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
 from lab.ui.draft import SENT
-from lab.ui.gradio_shims import LIGHT
+from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets, title
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import LOCALES, table
@@ -79,7 +79,7 @@ class RulesTab:
         self.bench.select(self.to_training, [form.draft], [tabs, *form.everything], js=SENT, **LIGHT)
 
     @requires(Access.OWNER)
-    def to_training(self, request: gr.Request, event: gr.EventData, sent: Any) -> dict[Any, Any]:
+    def to_training(self, request: gr.Request, event: gr.EventData, sent: Any) -> Updates:
         """The Train tab, its form filled with the saved rule set that was chosen."""
         try:
             chosen = Chosen.model_validate(event._data)

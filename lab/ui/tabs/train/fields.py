@@ -16,7 +16,7 @@ from lab.core.access import Access, requires
 from lab.core.recipes import RECIPES
 from lab.store.runs import Store
 from lab.ui.field_component import component
-from lab.ui.gradio_shims import LIGHT
+from lab.ui.handlers import LIGHT
 from lab.ui.presets import Presets
 from lab.ui.tabs.rules.chosen import RuleSetChoices
 from lab.ui.tabs.train.choices import StartChoices

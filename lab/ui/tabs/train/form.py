@@ -24,7 +24,8 @@ from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
-from lab.ui.gradio_shims import LIGHT, only_changes
+from lab.ui.gradio_shims import only_changes
+from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.presets import Presets, model_of
 from lab.ui.tabs.train.cost import CostLine
@@ -49,9 +50,6 @@ element.addEventListener("click", async (event) => {
   setTimeout(() => (button.style.color = ""), 1200);
 });
 """
-
-
-Updates = dict[Any, Any]
 
 
 class TrainForm:
@@ -122,8 +120,7 @@ class TrainForm:
             draft = draft.chosen(self.presets.alike(draft.preset, draft.model))
         updates = self.answer(draft, request)
         if not draft.shown and self.presets.errors:
-            broken = problem(self.presets.errors[0], language_of(request))
-            updates[self.message] = notice(broken, "problem")
+            updates[self.message] = error_notice(self.presets.errors[0], request)
         return only_changes(updates) if not draft.shown else updates
 
     @requires(Access.OWNER)
@@ -230,7 +227,7 @@ class TrainForm:
         except LabError as error:
             if fills:
                 updates[self.plan] = ""
-            return {**updates, self.message: notice(problem(error, language), "problem")}, error
+            return {**updates, self.message: error_notice(error, request)}, error
         counts = self._counts_as(draft, language)
         note = " ".join(part for part in (told, counts) if part)
         return {**updates, self.plan: notice(sentence, "plan"), self.message: notice(note, "note")}, None

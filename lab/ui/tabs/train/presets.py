@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from lab.ui.gradio_shims import LIGHT
+from lab.ui.handlers import LIGHT
 from lab.ui.presets import Presets, model_about, model_label, model_of
 
 

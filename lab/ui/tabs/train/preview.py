@@ -18,7 +18,7 @@ from lab.errors import LabError
 from lab.runs.changes import Topic
 from lab.runs.preview import Previews
 from lab.ui.draft import Wait
-from lab.ui.gradio_shims import LIGHT
+from lab.ui.handlers import LIGHT
 from lab.ui.notice import MENDS, notes, notice
 from lab.words import say
 from lab.words.sentences import language_of, problem

@@ -19,15 +19,13 @@ from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
-from lab.ui.gradio_shims import LIGHT
+from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.tabs.train.choices import REWARD
 from lab.ui.tabs.train.next import FOLLOWS
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
-from lab.words.sentences import language_of, problem
-
-Updates = dict[Any, Any]
+from lab.words.sentences import language_of
 
 # The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
 # once a state; nothing is polled. The value is what the buttons were made for.
@@ -266,7 +264,7 @@ class TrainRuns:
             message = notice(say(f"train.{told}", language, name=name))
         except LabError as error:
             reopen = False
-            message = notice(problem(error, language), "problem")
+            message = error_notice(error, request)
         fresh = f"{run.state}-{run.queued}" if reopen and run else ""
         return self.show(str(selected), message, fresh, curves=reopen or self.find(selected) is None)
 
