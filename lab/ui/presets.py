@@ -7,6 +7,7 @@ chosen: one broken file does not take the others along.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,11 @@ class Presets:
                 edits = form.changes(preset.recipe, wanted)
                 found.append((len(edits), name, edits))
         return min(found, key=lambda each: each[0])[1:] if found else None
+
+
+def usual(names: Sequence[str]) -> str:
+    """The preset that stands there before anybody has chosen: the first of GRPO, else the first; empty where there is none."""
+    return next((name for name in names if name.endswith("/grpo")), names[0] if names else "")
 
 
 def model_of(name: str) -> str:

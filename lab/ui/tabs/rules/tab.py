@@ -14,7 +14,7 @@ from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
 from lab.ui.draft import SENT
 from lab.ui.handlers import LIGHT, Updates
-from lab.ui.presets import Presets, title
+from lab.ui.presets import Presets, title, usual
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import LOCALES, table
 from lab.words.components import error_words
@@ -62,11 +62,13 @@ class RulesTab:
 
     def __init__(self, presets: Presets, *, trusting: bool) -> None:
         """``trusting``: whoever sees the page may use the owner's trusted file, so its rules are listed."""
+        recipes = _recipes(presets)
         self.bench = rule_bench(
             rules=_of_each("label", trusting),
             abouts=_of_each("about", trusting),
             worked=WORKED,
-            recipes=_recipes(presets),
+            recipes=recipes,
+            usual_preset=usual(list(recipes)),
             preflight={language: _table("preflight.", language) for language in LOCALES},
             errors=error_words(),
             elem_id="bench",

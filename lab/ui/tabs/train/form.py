@@ -27,7 +27,7 @@ from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, re
 from lab.ui.gradio_shims import only_changes
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
-from lab.ui.presets import Presets, model_of
+from lab.ui.presets import Presets, model_of, usual
 from lab.ui.tabs.train.cost import CostLine
 from lab.ui.tabs.train.fetch import FetchRow
 from lab.ui.tabs.train.fields import RecipeFields
@@ -178,7 +178,7 @@ class TrainForm:
         draft = read_draft(sent, self.presets.names)
         takes = [preset for preset in self.presets.names if form.RULES in form.entered(self.presets.recipe(preset))]
         if draft.preset not in takes:
-            draft = draft.chosen(next((preset for preset in takes if preset.endswith("/grpo")), takes[0]))
+            draft = draft.chosen(usual(takes))
         text = self.fields.rule_sets.text(name, version)
         told = say("rules.to_train", language_of(request), name=name, version=version)
         edits = {**draft.of(draft.preset), form.RULES: text}
