@@ -93,6 +93,9 @@ class Algorithm:
     needs_reward_model: bool = False
     """Whether a reward model is usually trained first; its stage is then a part of the chain."""
     has_critic: bool = False
+    followed_by: str = ""
+    """The algorithm that usually trains its model next, on problems with known answers. A reward model is not trained further: PPO is
+    trained with it."""
 
     @property
     def writes_text(self) -> bool:
@@ -120,8 +123,16 @@ ALGORITHMS: dict[str, Algorithm] = {
             TEXT_CHARTS,
             divergence=Divergence.CROSS_ENTROPY,
             starts_from_model=False,
+            followed_by="sft",
         ),
-        Algorithm("sft", SftRecipe, DataForm.DEMONSTRATIONS, TEXT_CHARTS, divergence=Divergence.CROSS_ENTROPY),
+        Algorithm(
+            "sft",
+            SftRecipe,
+            DataForm.DEMONSTRATIONS,
+            TEXT_CHARTS,
+            divergence=Divergence.CROSS_ENTROPY,
+            followed_by="grpo",
+        ),
         Algorithm("rm", RmRecipe, DataForm.PREFERENCES, PAIR_CHARTS, head=Head.SCORE),
         Algorithm(
             "ppo",
@@ -135,8 +146,16 @@ ALGORITHMS: dict[str, Algorithm] = {
             writes_groups=True,
             needs_reward_model=True,
             has_critic=True,
+            followed_by="ppo",
         ),
-        Algorithm("dpo", DpoRecipe, DataForm.PREFERENCES, PAIR_CHARTS, divergence=Divergence.LOG_RATIO),
+        Algorithm(
+            "dpo",
+            DpoRecipe,
+            DataForm.PREFERENCES,
+            PAIR_CHARTS,
+            divergence=Divergence.LOG_RATIO,
+            followed_by="grpo",
+        ),
         Algorithm(
             "grpo",
             GrpoRecipe,
@@ -147,6 +166,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             ),
             divergence=Divergence.KL,
             writes_groups=True,
+            followed_by="grpo",
         ),
     )
 }

@@ -1,5 +1,5 @@
 // What stands in the Train form, and the only place where it is kept: `localStorage`, as plain JSON. What a person types is noted here
-// at once, before anything is sent; the server then answers what the form says of it (`train_form.py`). Nothing that the server
+// at once, before anything is sent; the server then answers what the form says of it (`tabs/train/form.py`). Nothing that the server
 // writes into a field comes back as an edit.
 window.labDraft = (() => {
   const KEPT = "lab-train-draft";

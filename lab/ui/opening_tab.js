@@ -6,7 +6,8 @@
 (() => {
   const kept = "lab-tab";
   const asked = new URLSearchParams(location.search);
-  const named = asked.get("tab") || (asked.has("collection") ? "annotate" : asked.has("run") ? null : localStorage.getItem(kept));
+  const named =
+    asked.get("tab") || (asked.has("collection") ? "annotate" : asked.has("run") ? null : localStorage.getItem(kept));
   const config = window.gradio_config;
   const tabs = config && config.components.find(({ props }) => props && props.elem_id === "tabs");
   const known = config && config.components.some(({ type, props }) => type === "tabitem" && props.id === named);
@@ -25,13 +26,19 @@
     const found = collections.find(({ left }) => left > 0) || collections[0];
     return { collections, collection: found && found.id, pairs: found && (await pairsOf(found.id)) };
   };
-  const inHand = [...Object.keys(sessionStorage), ...Object.keys(localStorage)].some((name) => /^lab-annotate\.(hand|outbox)/.test(name));
+  const inHand = [...Object.keys(sessionStorage), ...Object.keys(localStorage)].some((name) =>
+    /^lab-annotate\.(hand|outbox)/.test(name),
+  );
   if (named === "annotate" && !inHand) {
     window.labEarly = firstPairs().catch(() => null);
     window.labEarly.then((first) => window.labEarly && (window.labEarly = first));
   }
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
-    if (tab) localStorage.setItem(kept, tab.dataset.tabId);
-  }, true);
+  document.addEventListener(
+    "click",
+    (event) => {
+      const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
+      if (tab) localStorage.setItem(kept, tab.dataset.tabId);
+    },
+    true,
+  );
 })();

@@ -140,7 +140,7 @@ class TestTrain:
         assert updates[train.form.chooser.preset]["value"] == "tiny/sft"
         assert "--set steps=7" in updates[train.form.command] and "gone" not in updates[train.form.command]
         assert updates[train.form.fields.columns["sft"]]["visible"] is True
-        assert "visible" not in updates[train.form.fields.columns["grpo"]], "it was built so"
+        assert updates[train.form.fields.columns["grpo"]]["visible"] is False
 
     def test_an_answer_to_an_edit_writes_no_field_and_no_edit(self, train):
         """What the server wrote back was an edit again: the page asked for ever."""

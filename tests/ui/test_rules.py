@@ -19,8 +19,8 @@ from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
 from lab.ui.draft import Draft
 from lab.ui.presets import Presets
-from lab.ui.tabs.rules.chosen import RuleSetChoices, label
 from lab.ui.tabs.rules.tab import RulesTab
+from lab.ui.tabs.train.choices import RuleSetChoices, label
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import form
 

@@ -19,10 +19,9 @@ from lab.runs.supervisor import Supervisor
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.draft import Wait
-from lab.ui.presets import Presets, model_about, model_label, model_of
+from lab.ui.presets import PresetChooser, Presets, model_about, model_label, model_of
 from lab.ui.tabs.train.choices import StartChoices
 from lab.ui.tabs.train.fetch import FetchRow
-from lab.ui.tabs.train.presets import PresetChooser
 from lab.ui.tabs.train.preview import PreviewPane, shown
 from tests.annotation.annotating import ANNA, judge_all, sums
 

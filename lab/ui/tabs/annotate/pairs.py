@@ -1,7 +1,11 @@
-"""The collections of pairs, for their owner: how far each is, and its settings."""
+"""The collections of pairs, for their owner: how far each is, its settings, and the address for its annotators.
+
+The address is put together in the browser: only it knows by which name the lab was reached.
+"""
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +17,6 @@ from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
 from lab.ui.handlers import LIGHT, Updates, words_errors
 from lab.ui.notice import notice
-from lab.ui.tabs.annotate.invite import invitation, invite
 from lab.ui.tabs.annotate.tables import collections
 from lab.words import say
 from lab.words.sentences import language_of
@@ -133,6 +136,22 @@ class Collections:
         }
 
 
+def invitation() -> Any:
+    """The component of the address; ``invite`` makes its content."""
+    return gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS)
+
+
+def invite(collection_id: str, language: str) -> str:
+    """The address at which a collection is judged, with a button that copies it, as HTML."""
+    copy = html.escape(say("annotate.copy", language))
+    return (
+        f'<p class="quiet">{html.escape(say("annotate.link", language))}</p>'
+        f'<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
+        f'<button type="button" aria-label="{copy}" title="{copy}">{COPY}</button></div>'
+        f'<p class="quiet only-here" hidden>{html.escape(say("annotate.link_here", language))}</p>'
+    )
+
+
 def chosen_of(there: Sequence[Collection], collection_id: str) -> Collection | None:
     """The collection with this id, else the newest; None where there are none."""
     return next((collection for collection in there if collection.id == collection_id), next(iter(there), None))
@@ -143,6 +162,33 @@ def choices_of(there: Sequence[Collection]) -> list[tuple[str, str]]:
     return [(collection.name, collection.id) for collection in there]
 
 
+COPY = """<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/></svg>"""
+
+SHOW_ADDRESS = """
+const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
+const fill = () => {
+  const code = element.querySelector("code[data-path]");
+  if (!code || code.textContent) return;
+  code.textContent = location.origin + new URL(root, location.href).pathname.replace(/\\/+$/, "") + "/" + code.dataset.path;
+  element.querySelector(".only-here").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+};
+new MutationObserver(fill).observe(element, { childList: true, subtree: true });
+fill();
+element.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const code = element.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection().selectAllChildren(code); // over plain http a browser copies only what is selected
+    document.execCommand("copy");
+  }
+  button.style.color = "var(--link-text-color)";
+  setTimeout(() => (button.style.color = ""), 1200);
+});
+"""
 SURE = """(chosen) => {
   const chinese = /^zh/i.test(navigator.language);
   return [confirm(chinese ? "删除这个数据集？" : "Delete this collection?") ? chosen : ""];

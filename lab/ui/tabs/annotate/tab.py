@@ -1,8 +1,8 @@
 """The Annotate tab: judging for everybody who may, and for the owner where pairs come from, how well they are judged, and the
 frozen data.
 
-Judging goes by the annotator's own routes, not through here. What the owner does stands in ``annotate_add``, ``annotate_pairs``,
-``annotate_quality``, ``annotate_reward`` and ``annotate_dataset``; what only the owner may do is refused by the handlers themselves, hidden or not.
+Judging goes by the annotator's own routes, not through here. What the owner does stands in the modules beside this one;
+what only the owner may do is refused by the handlers themselves, hidden or not.
 """
 
 from __future__ import annotations

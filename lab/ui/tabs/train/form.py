@@ -3,7 +3,7 @@
 What is typed is kept in the browser (``draft.js``), preset by preset: it survives another choice, a reload and a restart. The browser
 sends the whole draft whenever a person changed it, and one handler answers with all that the form says: one request an edit, and
 nothing that the server writes is sent back as an edit.
-Not here: its fields (``train_fields.py``), the runs that came of it (``train_runs.py``).
+Not here: its fields (``fields.py``), the runs that came of it (``runs.py``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
-from lab.ui.gradio_shims import only_changes
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
-from lab.ui.presets import Presets, model_of, usual
+from lab.ui.presets import PresetChooser, Presets, model_of, usual
 from lab.ui.tabs.train.cost import CostLine
 from lab.ui.tabs.train.fetch import FetchRow
 from lab.ui.tabs.train.fields import RecipeFields
 from lab.ui.tabs.train.next import Filled, NextRecipes
-from lab.ui.tabs.train.presets import PresetChooser
 from lab.ui.tabs.train.preview import PreviewPane
 from lab.words import form, say
 from lab.words.sentences import bounds, language_of, plan, problem
@@ -121,7 +119,7 @@ class TrainForm:
         updates = self.answer(draft, request)
         if not draft.shown and self.presets.errors:
             updates[self.message] = error_notice(self.presets.errors[0], request)
-        return only_changes(updates) if not draft.shown else updates
+        return updates
 
     @requires(Access.OWNER)
     def fetch_asked(self, request: gr.Request, sent: Any) -> Updates:

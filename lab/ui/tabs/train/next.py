@@ -1,7 +1,7 @@
 """What a click elsewhere puts into the Train form: a frozen version, a run to go on from, a reward model to train PPO with.
 
 Each gives a preset and exactly what differs from it, so that nothing of an earlier draft is left in the form, and the sentences that
-say what was chosen and why. Not here: the form (``train_form.py``), the buttons (``annotate_dataset.py``, ``train_runs.py``).
+say what was chosen and why. Not here: the form (``form.py``), the buttons (``tabs/annotate/dataset.py``, ``runs.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation.versions.freeze import Version
+from lab.core.algorithms import ALGORITHMS, DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe, parse, with_values
 from lab.data.datasets import VERSION, Row, load
 from lab.errors import LabError
@@ -37,8 +38,6 @@ TEMPLATE = 32
 USUAL_LENGTHS = (64, 128, 192, 256, 384, 512, 768, 1024)
 FITS = 0.9
 """A model can read the data where so large a share of the rows is within its context."""
-FOLLOWS = {"pretrain": "sft", "sft": "grpo", "dpo": "grpo", "grpo": "grpo", "ppo": "ppo"}
-"""What usually comes after an algorithm, on problems with known answers. A reward model is not gone on from: PPO is trained with it."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,13 @@ class NextRecipes:
 
     def on_version(self, algorithm: str, version: Version, draft: Draft, language: str) -> Filled | None:
         """Train on frozen judgements: with the model that stands in the form where it can read them, else with one that can."""
-        texts = _texts(self._rows(algorithm, version.dataset))
+        needs, texts = ALGORITHMS[algorithm], _texts(self._rows(algorithm, version.dataset))
         told = [say("annotate.filled", language, name=version.name)]
-        if algorithm == "ppo":
+        if needs.needs_reward_model:
             filled = self._rewarded(version.dataset)
             model = str(filled.get("model", "")) or self._model(draft, texts, told, language, for_reward=True)
         else:
-            filled, model = {}, self._model(draft, texts, told, language, for_reward=algorithm == "rm")
+            filled, model = {}, self._model(draft, texts, told, language, for_reward=not needs.writes_text)
         return self._filled(algorithm, model, {**filled, "dataset": version.dataset}, texts, told, language)
 
     def ppo_with(self, run: Run, language: str) -> Filled | None:
@@ -90,12 +89,12 @@ class NextRecipes:
     def after(self, run: Run, language: str) -> Filled | None:
         """Go on from a run's model, with what usually comes next."""
         dataset = str(run.recipe.get("dataset", EQUATIONS))
-        algorithm = FOLLOWS[run.algorithm]
-        if dataset != EQUATIONS and not self._has_answers(dataset):
-            algorithm = run.algorithm if run.algorithm in ("sft", "dpo") else algorithm
-        same_data = algorithm == run.algorithm or (algorithm != "sft" and dataset != EQUATIONS)
-        edits: Edits = {"dataset": dataset} if same_data else {}
-        if algorithm == run.algorithm:
+        trained, algorithm = ALGORITHMS[run.algorithm], ALGORITHMS[run.algorithm].followed_by
+        if trained.data.answer_columns and dataset != EQUATIONS and not self._has_answers(dataset):
+            algorithm = trained.name
+        same = algorithm == trained.name
+        edits: Edits = {"dataset": dataset} if same or dataset != EQUATIONS else {}
+        if same:
             kept = entered(parse(run.recipe, run.name))
             edits |= {path: value for path, value in kept.items() if path not in ("name", "model", "seed")}
         told = [say("train.next_run", language, name=run.name, algorithm=say(f"algorithm.{algorithm}", language))]
@@ -118,9 +117,8 @@ class NextRecipes:
 
     def _preset(self, algorithm: str, base: str) -> str | None:
         """The first preset of an algorithm for a model; of any model where it has none."""
-        recipes = {name: self._presets.recipe(name) for name in self._presets.names}
-        fit = [name for name, recipe in recipes.items() if recipe.algorithm == algorithm]
-        return next((name for name in fit if recipes[name].model == base), fit[0] if fit else None)
+        fit = self._presets.of_algorithm(algorithm)
+        return next((name for name in fit if self._presets.recipe(name).model == base), fit[0] if fit else None)
 
     def _model(self, draft: Draft, texts: list[str], told: list[str], language: str, *, for_reward: bool) -> str:
         """The model that stands in the form, or the first one here that can read the data, which is then said."""
@@ -172,7 +170,8 @@ class NextRecipes:
     def _rewarded(self, dataset: str) -> Edits:
         """PPO at a version's prompts: the reward is that of the newest model trained on the same version; where there is none, of the
         one that is chosen in the form."""
-        runs = [run for run in self._store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        finished = self._store.in_state(RunState.FINISHED)
+        runs = [run for run in finished if not ALGORITHMS[run.algorithm].writes_text]
         judges = [run for run in runs if run.recipe.get("dataset") == dataset]
         if not judges:
             return _model_alone() | {"reward_model": ""}
@@ -199,10 +198,9 @@ class NextRecipes:
 
     def _has_answers(self, dataset: str) -> bool:
         """Whether the prompts of a data set have known answers, as far as the presets tell; judged pairs have none."""
-        return any(
-            self._presets.recipe(name).dataset == dataset and self._presets.recipe(name).algorithm == "grpo"
-            for name in self._presets.names
-        )
+        recipes = [preset.recipe for preset in self._presets.by_name.values() if preset.recipe.dataset == dataset]
+        descriptors = [algorithm_of(recipe) for recipe in recipes]
+        return any(each.data is DataForm.PROMPTS and not each.needs_reward_model for each in descriptors)
 
     def _rows(self, algorithm: str, dataset: str) -> list[Row]:
         """The rows of a frozen version as a run will train on them; of other data, which may be large, none are read here."""

@@ -1,6 +1,6 @@
 """A file of one's own to train on, on the Train tab: what training would read of it, which column is which, and its keeping.
 
-What is kept is offered under Data in the form. Not here: the form itself (``train_form.py``), pairs to be judged (``annotate_file.py``).
+What is kept is offered under Data in the form. Not here: the form itself (``form.py``), pairs to be judged (``tabs/annotate/file.py``).
 """
 
 from __future__ import annotations
