@@ -22,7 +22,7 @@ from lab.store.start_models import bases_here
 from lab.ui.draft import Draft, Edits
 from lab.ui.presets import Presets
 from lab.words import say
-from lab.words.form import RULES, entered, fields, rules_text
+from lab.words.form import RULES, entered, rules_text
 
 LOOKING_ON = "no_repetition"
 """Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
@@ -35,9 +35,10 @@ BYTES_A_TOKEN = 3.0
 FEW_ENTRIES = 1000
 TEMPLATE = 32
 """Tokens that a chat template may add."""
-USUAL_LENGTHS = (64, 128, 192, 256, 384, 512, 768, 1024)
+USUAL_CONTEXT = 1024
+"""In tokens, of a model whose configuration is not here."""
 FITS = 0.9
-"""A model can read the data where so large a share of the rows is within its context."""
+"""A model can read the data where this share of the rows is within its context."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class NextRecipes:
             return None
         recipe, wanted = self._presets.recipe(preset), {"model": model, **edits}
         if texts:
-            wanted |= self._sizes(recipe, model, texts, told, language)
+            wanted |= _sizes(recipe, len(texts))
         known = entered(recipe)
         kept = {path: value for path, value in wanted.items() if path in known and value != known[path]}
         return Filled(preset, kept, " ".join(told))
@@ -136,35 +137,14 @@ class NextRecipes:
         within = sum(reach.tokens(text) <= reach.context for text in texts)
         return within >= FITS * len(texts)
 
-    def _sizes(self, recipe: Recipe, model: str, texts: list[str], told: list[str], language: str) -> Edits:
-        """Batch, steps and length for a small set of data."""
-        known, sizes = entered(recipe), Edits()
-        unit = int(known.get("group_size") or 1)
-        batch = min(int(known["batch_size"]), unit * len(texts))
-        if batch < int(known["batch_size"]):
-            sizes["batch_size"] = batch
-        sizes["steps"] = min(recipe.steps, max(1, -(-EPOCHS * unit * len(texts) // batch)))
-        if "max_length" not in known:
-            return sizes
-        length = next(field for field in fields(recipe.algorithm) if field.path == "max_length")
-        if length.bound("ge") == 0:  # the run then takes it from the data
-            return sizes | {"max_length": 0}
-        reach = self._reach(model)
-        tokens = [reach.tokens(text) for text in texts]
-        fits = next((size for size in USUAL_LENGTHS if size >= max(tokens)), USUAL_LENGTHS[-1])
-        longest = min(fits, reach.context)
-        if cut := sum(count > longest for count in tokens):
-            told.append(say("train.next_cut", language, count=cut, of=len(tokens), length=longest))
-        return sizes | {"max_length": longest}
-
     def _reach(self, model: str) -> Reach:
         """Read from the model's own configuration; a model that is not here counts as one for real text."""
         try:
             config = json.loads((Path(resolve(model, self._store.home).base) / "config.json").read_text("utf-8"))
         except (LabError, OSError, ValueError):
-            return Reach(USUAL_LENGTHS[-1], BYTES_A_TOKEN)
+            return Reach(USUAL_CONTEXT, BYTES_A_TOKEN)
         by_byte = int(config.get("vocab_size") or FEW_ENTRIES) < FEW_ENTRIES
-        context = int(config.get("max_position_embeddings") or USUAL_LENGTHS[-1])
+        context = int(config.get("max_position_embeddings") or USUAL_CONTEXT)
         return Reach(context, 1.0 if by_byte else BYTES_A_TOKEN)
 
     def _rewarded(self, dataset: str) -> Edits:
@@ -208,6 +188,17 @@ class NextRecipes:
         if preset is None or not dataset.startswith(VERSION):
             return []
         return load(with_values(self._presets.recipe(preset), {"dataset": dataset}, preset), self._store.home).train
+
+
+def _sizes(recipe: Recipe, rows: int) -> Edits:
+    """Batch and steps for a small set of data. The length of the rows is the run's to take from the data (``max_length`` 0)."""
+    known, sizes = entered(recipe), Edits()
+    unit = int(known.get("group_size") or 1)
+    batch = min(int(known["batch_size"]), unit * rows)
+    if batch < int(known["batch_size"]):
+        sizes["batch_size"] = batch
+    sizes["steps"] = min(recipe.steps, max(1, -(-EPOCHS * unit * rows // batch)))
+    return sizes | {"max_length": 0} if "max_length" in known else sizes
 
 
 def _texts(rows: list[Row]) -> list[str]:
