@@ -1,6 +1,17 @@
 // The numbers of a run as series by name, and how they are thinned and smoothed for drawing. It draws nothing.
 
-const NO_METRICS = ["step", "time", "seconds", "version", "resumed_from", "held_out", "epoch", "samples", "pairs", "agreement_pairs"];
+const NO_METRICS = [
+  "step",
+  "time",
+  "seconds",
+  "version",
+  "resumed_from",
+  "held_out",
+  "epoch",
+  "samples",
+  "pairs",
+  "agreement_pairs",
+];
 const DRAWN = 1000;
 
 class Series {
