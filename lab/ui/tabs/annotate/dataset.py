@@ -88,10 +88,8 @@ class DatasetPart:
         self.version = gr.Dropdown([], label=i18n("annotate.version"), interactive=True, elem_id="version-chosen")
         with gr.Row(elem_classes="actions"):
             self.train = [
-                gr.Button(
-                    i18n(f"annotate.train_{algorithm}"), variant="primary", size="sm", elem_id=f"train-{algorithm}"
-                )
-                for algorithm in TRAINED
+                gr.Button(i18n(f"annotate.train_{name}"), variant="primary", size="sm", elem_id=f"train-{name}")
+                for name in TRAINED
             ]
             self.export = gr.Button(i18n("annotate.export"), size="sm", elem_id="export-version")
         self.files = gr.File(
@@ -121,9 +119,9 @@ class DatasetPart:
         self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **SLOW)
         self.export.click(self.exported, [self.version], [self.files, self.told], **SLOW)
         self.push.click(self.pushed, [self.version, self.repository, self.private, self.token], [self.told], **SLOW)
-        for button, algorithm in zip(self.train, TRAINED, strict=True):
+        for button, name in zip(self.train, TRAINED, strict=True):
             button.click(
-                self._trained(algorithm, tabs, train.form),
+                self._trained(name, tabs, train.form),
                 [train.form.draft, self.version],
                 [tabs, self.told, *train.form.everything],
                 js=with_draft("version"),
