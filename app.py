@@ -31,7 +31,7 @@ def run(settings: Settings) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.home.resolve() / "cache" / "gradio")  # not /tmp, which others share
     if settings.trusted_rules is not None:
         os.environ["LAB_TRUSTED_RULES"] = str(settings.trusted_rules)  # workers find it there
-    from lab.server.gradio_import import import_gradio
+    from lab.ui.gradio_shims import import_gradio
 
     import_gradio()
     from lab.runs.standby import SpareLauncher

@@ -68,7 +68,7 @@ def test_the_page_process_loads_nothing_that_trains() -> None:
     """A fresh process: the app, and every room that it opens, with the imports trimmed as it trims them."""
     program = f"""
 import sys, app
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 import_gradio()
 import lab.server.application, lab.server.serve, lab.ui.page, lab.runs.supervisor, lab.store.runs
 print(*[name for name in {HEAVY} if name in sys.modules])

@@ -1,14 +1,20 @@
-"""An event of a page that fires when something it waits for has changed: jobs, runs, or what this app has asked of a process.
+"""Waiting on the page: an event that fires when jobs, runs or an answer of another process have changed, and how far a job is.
 
-It stands where a timer would, and asks for nothing by itself: the page's one event stream (``changes.js``) tells it.
+The event replaces a timer. It sends no request of its own: the page's one event stream (``changes.js``) triggers it.
 """
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 
 import gradio as gr
+
+from lab.runs.jobs import Summary
+from lab.store.runs import RunState
+from lab.ui.notice import notice
+from lab.words import say
 
 WAITS = """
 let end = () => {};
@@ -32,10 +38,30 @@ class Awaited:
         """Fires once after ``waits`` for each of its updates, when a mark is no longer true."""
         return self.component.select
 
-    tick = changed
-    """As a timer calls it."""
-
     @staticmethod
     def waits(marks: Mapping[str, str]) -> str:
-        """An update for ``component``: these marks are true now (``lab/runs/changes.py``); none ends the wait."""
+        """An update for ``component``: the marks that are true now (``lab/runs/changes.py``). No marks end the wait."""
         return json.dumps(dict(marks), sort_keys=True)
+
+
+def progress(job: Summary, language: str, words: str) -> str:
+    """How far a job is: a bar once there is something to count, and a sentence; ``words`` has the holes stage, done and total."""
+    if job["state"] == RunState.QUEUED:
+        return quiet(say("agree.waits", language))
+    stage = say(f"preflight.stage_{job['stage']}", language)
+    sentence = say(words, language, stage=stage, done=job["done"], total=job["total"] or "…")
+    bar = (
+        f'<progress max="{job["total"]}" value="{job["done"]}"></progress>' if job["total"] else "<progress></progress>"
+    )
+    return f'<div class="agree-progress" role="status">{bar}<span>{html.escape(sentence)}</span></div>'
+
+
+def failure(job: Summary, language: str) -> str:
+    """Why a job has no result."""
+    error = job["error"] or {"key": "job_lost", "params": {}}
+    return notice(say(f"errors.{error['key']}", language, **error["params"]), "problem")
+
+
+def quiet(sentence: str) -> str:
+    """A sentence that needs no attention."""
+    return f'<p class="quiet" role="status">{html.escape(sentence)}</p>'

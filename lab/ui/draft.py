@@ -15,6 +15,8 @@ from typing import Any
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lab.ui.presets import usual
+
 Plain = str | int | float | bool | None
 Edits = dict[str, Plain]
 
@@ -107,8 +109,7 @@ def read_draft(stored: Any, presets: list[str]) -> Draft:
     draft = draft.model_copy(update={"asked": draft.preset})
     if draft.preset in presets:
         return draft
-    wanted = next((name for name in presets if name.endswith("/grpo")), presets[0] if presets else "")
-    return draft.chosen(wanted)
+    return draft.chosen(usual(presets))
 
 
 def message(**parts: Any) -> str:

@@ -16,7 +16,7 @@ from lab.store.presets import PRESETS
 from lab.store.runs import Store
 from lab.ui import header
 from lab.ui.draft import SCRIPT as DRAFT
-from lab.ui.opening_tab import OPENING_TAB
+from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.groups.tab import GroupsTab
@@ -27,7 +27,7 @@ from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
-CHANGES = (Path(__file__).parent / "changes.js").read_text(encoding="utf-8")
+OPENING_TAB, CHANGES = (Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js"))
 
 
 def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks:
@@ -53,22 +53,14 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
-    _show_no_progress(blocks)
+    hide_progress(blocks)
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME + OPENING_TAB + script(CHANGES) + script(DRAFT),
+        "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT),
         "i18n": i18n,
     }
     return blocks
-
-
-def _show_no_progress(blocks: gr.Blocks) -> None:
-    """Where an event shows no progress, have it shown nowhere: Gradio's page else goes through its whole tree once for every output
-    of every event there ever was, each time that any of them begins or ends."""
-    for event in blocks.fns.values():
-        if event.show_progress == "hidden":
-            event.show_progress_on = []
 
 
 def script(text: str) -> str:

@@ -1,19 +1,24 @@
-"""The presets as the page offers them: those of ``presets/`` that validate, their titles in both languages.
+"""The presets as the page offers them: those of ``presets/`` that validate, their titles in both languages, and the two rows that
+choose one: the model first, then what to do with it.
 
-They are shown model by model. Read once, at the start. A preset that does not validate is left out and its error kept, to be said where presets are
+Read once, at the start. A preset that does not validate is left out and its error kept, to be said where presets are
 chosen: one broken file does not take the others along.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import gradio as gr
 
 from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.store.catalogue import TINY, known_entry
 from lab.store.presets import Preset, load_preset, preset_names
+from lab.ui.handlers import LIGHT, Updates
 from lab.words import form, say, table
 
 
@@ -28,6 +33,10 @@ class Presets:
                 self.by_name[name] = load_preset(name, folder)
             except LabError as error:
                 self.errors.append(error)
+
+    def of_algorithm(self, algorithm: str) -> list[str]:
+        """The presets for an algorithm."""
+        return [name for name in self.names if self.recipe(name).algorithm == algorithm]
 
     @property
     def names(self) -> list[str]:
@@ -47,7 +56,7 @@ class Presets:
         own = self.of_model(model)
         same = [other for other in own if other.rpartition("/")[2] == name.rpartition("/")[2]]
         if not same and name in self.by_name:
-            same = [other for other in own if self.recipe(other).algorithm == self.recipe(name).algorithm]
+            same = [other for other in self.of_algorithm(self.recipe(name).algorithm) if other in own]
         return (same or own)[0]
 
     def choices(self, model: str, locale: str) -> list[tuple[str, str]]:
@@ -61,12 +70,13 @@ class Presets:
     def nearest(self, recipe: Recipe) -> tuple[str, dict[str, Any]] | None:
         """The preset of the same algorithm that differs least from a recipe, and what differs from it."""
         wanted = form.entered(recipe)
-        found = []
-        for name, preset in self.by_name.items():
-            if preset.recipe.algorithm == recipe.algorithm:
-                edits = form.changes(preset.recipe, wanted)
-                found.append((len(edits), name, edits))
-        return min(found, key=lambda each: each[0])[1:] if found else None
+        edits = {name: form.changes(self.recipe(name), wanted) for name in self.of_algorithm(recipe.algorithm)}
+        return min(edits.items(), key=lambda each: len(each[1])) if edits else None
+
+
+def usual(names: Sequence[str]) -> str:
+    """The preset that stands there before anybody has chosen: the first of GRPO, else the first; empty where there is none."""
+    return next((name for name in names if name.endswith("/grpo")), names[0] if names else "")
 
 
 def model_of(name: str) -> str:
@@ -102,3 +112,36 @@ def model_about(model: str, locale: str) -> str:
     """A sentence on what a model takes; empty for one that the lab does not know."""
     key = f"preset_models.{model}"
     return say(key, locale) if key in table(locale) else ""
+
+
+class PresetChooser:
+    """Draws both rows where it is made."""
+
+    def __init__(self, presets: Presets, i18n: gr.I18n) -> None:
+        self._presets = presets
+        # Every choice there is, so that a page that was open before a restart of the lab may still send it; the first
+        # update narrows them to one language and one model, and shows them.
+        models = [(model, model) for model in presets.models]
+        names = [(name, name) for name in presets.names]
+        cards: dict[str, Any] = {"elem_classes": "cards", "visible": False}
+        self.model = gr.Radio(models, label=i18n("train.preset_model"), elem_id="preset-model", **cards)
+        self.preset = gr.Radio(names, label=i18n("train.preset"), elem_id="preset", **cards)
+
+    @property
+    def everything(self) -> list[Any]:
+        return [self.model, self.preset]
+
+    def wire(self) -> None:
+        """A click is noted in the browser at once, which then asks with the draft."""
+        self.preset.input(None, [self.preset], js="(preset) => void window.labDraft.choosePreset(preset)", **LIGHT)
+        self.model.input(None, [self.model], js="(model) => void window.labDraft.chooseModel(model)", **LIGHT)
+
+    def shown(self, preset: str, language: str) -> Updates:
+        """Updates for ``everything``."""
+        chosen = model_of(preset)
+        models = [(model_label(model, language), model) for model in self._presets.models]
+        about, offered = model_about(chosen, language), self._presets.choices(chosen, language)
+        return {
+            self.model: gr.update(choices=models, value=chosen, info=about, visible=len(models) > 1),
+            self.preset: gr.update(choices=offered, value=preset, visible=True),
+        }

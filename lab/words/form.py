@@ -1,7 +1,7 @@
 """The form of a recipe, derived from the recipe models: which fields make sense together, and what was typed as a recipe.
 
 Labels, helps, bounds and defaults stand on the fields of ``lab/core/recipes``. Not here: the components that enter a field
-(``field_component.py``; the command line reads this module, and loads no Gradio), events and layout (``tabs/train.py``), what
+(``ui/tabs/train/fields.py``; the command line reads this module, and loads no Gradio), events and layout (``tabs/train/``), what
 was typed for which preset (``draft.py``).
 """
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 
 import_gradio()  # as app.py does, before anything else imports it
 

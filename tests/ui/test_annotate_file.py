@@ -45,10 +45,10 @@ def test_rows_and_the_share_of_the_file_are_shown(
     way: FileWay, tmp_path: Path, language: str, rows: str, done: str
 ) -> None:
     steps = list(way.given(page(language=language), str(written(tmp_path, 6000)), "responses", "", *[None] * 6))
-    begins, first, *_, last = (str(step[0]) for step in steps)
+    begins, first, *_, last = (str(step[way.preview]) for step in steps)
     assert "<progress" in begins and "value" not in begins
     assert rows in first and 'max="1" value="0.' in first
-    going = [step[1]["visible"] for step in steps]
+    going = [step[way.cancel]["visible"] for step in steps]
     assert going == sorted(going, reverse=True) and going[0] and not going[-1]
     assert "<progress" not in last and done in last
 
@@ -58,7 +58,7 @@ def test_cancel_ends_the_reading_of_its_own_page(way: FileWay, tmp_path: Path) -
     steps = way.given(page("one"), path, "responses", "", *[None] * 6)
     next(steps), next(steps)
     way.cancelled(page("another"))
-    assert "<progress" in next(steps)[0]
+    assert "<progress" in next(steps)[way.preview]
     way.cancelled(page("one"))
     *_, last = steps
-    assert "was cancelled" in last[0] and last[1]["visible"] is False
+    assert "was cancelled" in last[way.preview] and last[way.cancel]["visible"] is False

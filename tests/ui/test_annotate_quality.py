@@ -35,18 +35,17 @@ def test_what_is_shown_is_decided_and_the_next_one_follows(annotation: Annotatio
             says(annotation, person, collection, pair, place_of(pair, right))
     with gr.Blocks():
         part = QualityPart(annotation, annotation.store, gr.I18n(en={}, zh={}))
-    place = part.everything.index(part.pair)
     ids = [one.pair.id for one in annotation.quality(collection).disagreements]
-    assert part.looked(REQUEST, collection, "")[place] == ids[0]
-    assert part.went_on(REQUEST, collection, ids[0])[place] == ids[1]
-    assert part.went_back(REQUEST, collection, ids[0])[place] == ids[-1]
+    assert part.looked(REQUEST, collection, "")[part.pair] == ids[0]
+    assert part.went_on(REQUEST, collection, ids[0])[part.pair] == ids[1]
+    assert part.went_back(REQUEST, collection, ids[0])[part.pair] == ids[-1]
     for pair in given(
         annotation, CHEN, collection, 4
     ):  # meanwhile the order changes: the first is the least divided now
         if pair["pair"] == ids[0]:
             says(annotation, CHEN, collection, pair, place_of(pair))
     assert annotation.quality(collection).disagreements[0].pair.id != ids[0]
-    following = part._decided(Choice.FIRST)(REQUEST, collection, ids[0])[place]
+    following = part._decided(Choice.FIRST)(REQUEST, collection, ids[0])[part.pair]
     decided = {one.pair.id: one.adjudicated for one in annotation.quality(collection).disagreements}
     assert decided == dict.fromkeys(ids, None) | {ids[0]: Choice.FIRST}
     assert following in ids[1:]

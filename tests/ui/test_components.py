@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.core.algorithms import ALGORITHMS
 from lab.ui.components.annotator import annotator
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.components.live_curves import live_curves
@@ -81,6 +82,20 @@ def test_a_component_is_one_constant_element_and_its_script(make: object, testid
     assert component.value == '{"run": "r1"}'
     assert set(json.loads(component.props["words"])) == {"en", "zh"}
     assert component.props["lang"] == "zh"
+
+
+def test_what_an_algorithm_has_comes_as_data() -> None:
+    charts = json.loads(live_curves("{}").props["charts"])
+    assert charts.keys() == ALGORITHMS.keys()
+    assert charts["ppo"][:2] == ["reward", "pass_at_1"] and charts["sft"][0] == "loss"
+    assert json.loads(group_inspector("{}").props["writes_groups"]) == ["ppo", "grpo"]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_no_script_names_an_algorithm(path: Path) -> None:
+    """Its charts, and whether it writes groups, are data of ``lab/core/algorithms.py``."""
+    strings = set(re.findall(r"""["'`]([a-z_]+)["'`]""", path.read_text(encoding="utf-8")))
+    assert not strings & ALGORITHMS.keys()
 
 
 def test_the_run_list_tells_what_was_selected() -> None:

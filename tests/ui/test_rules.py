@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,8 @@ from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
 from lab.ui.draft import Draft
 from lab.ui.presets import Presets
-from lab.ui.tabs.rules.chosen import RuleSetChoices, label
 from lab.ui.tabs.rules.tab import RulesTab
+from lab.ui.tabs.train.choices import RuleSetChoices, label
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import form
 
@@ -89,22 +90,22 @@ def test_train_with_this_fills_the_form_and_keeps_what_was_typed(store: Store, t
     RuleSets(store).save("mine", ENTRIES)
     typed = Draft(preset="tiny/ppo", edits={"tiny/ppo": {"steps": 7}}).model_dump()
     event = SimpleNamespace(_data={"name": "mine", "version": 1})
-    tabs, draft, *_ = tab.to_training(browser(), event, typed)
-    assert tabs.selected == "train"
+    updates = tab.to_training(browser(), event, typed)
+    assert updates[tab.tabs].selected == "train"
+    draft = json.loads(updates[tab.form.draft])
     assert draft["preset"] == "tiny/ppo"
-    assert draft["edits"]["tiny/ppo"]["steps"] == 7
-    assert "有等号" in draft["edits"]["tiny/ppo"]["rules"]
-    assert draft["before"]["tiny/ppo"] == {"steps": 7}
+    assert draft["edits"]["steps"] == 7
+    assert "有等号" in draft["edits"]["rules"]
+    assert draft["before"] == {"steps": 7}
 
 
 def test_a_preset_without_rules_gives_way_to_grpo(store: Store, tab: RulesTab) -> None:
     RuleSets(store).save("mine", ENTRIES)
     event = SimpleNamespace(_data={"name": "mine", "version": 1})
-    _, draft, *_ = tab.to_training(browser("zh-CN"), event, {"preset": "tiny/sft"})
-    assert draft["preset"] == "tiny/grpo"
+    updates = tab.to_training(browser("zh-CN"), event, {"preset": "tiny/sft"})
+    assert json.loads(updates[tab.form.draft])["preset"] == "tiny/grpo"
 
 
 @pytest.mark.parametrize("data", [{"name": "gone", "version": 1}, {"name": "mine"}, {}, None, "x"])
 def test_an_event_of_nothing_changes_nothing(tab: RulesTab, data: Any) -> None:
-    updates = tab.to_training(browser(), SimpleNamespace(_data=data), {})
-    assert all(update == gr.skip() for update in updates)
+    assert tab.to_training(browser(), SimpleNamespace(_data=data), {}) == {tab.tabs: gr.skip()}

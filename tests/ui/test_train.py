@@ -11,6 +11,7 @@ import pytest
 
 from lab.annotation.collections import Annotation
 from lab.core.access import Access
+from lab.core.algorithms import ALGORITHMS
 from lab.core.preferences import Derivation
 from lab.core.recipes import parse
 from lab.runs.changes import Topic
@@ -19,10 +20,9 @@ from lab.runs.supervisor import Supervisor
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.draft import Wait
-from lab.ui.presets import Presets, model_about, model_label, model_of
+from lab.ui.presets import PresetChooser, Presets, model_about, model_label, model_of
 from lab.ui.tabs.train.choices import StartChoices
 from lab.ui.tabs.train.fetch import FetchRow
-from lab.ui.tabs.train.presets import PresetChooser
 from lab.ui.tabs.train.preview import PreviewPane, shown
 from tests.annotation.annotating import ANNA, judge_all, sums
 
@@ -185,14 +185,14 @@ class TestPreview:
         ],
     )
     def test_rows_are_text_and_what_counts_is_said_in_words(self, language: str, words: tuple[str, ...]) -> None:
-        page = shown(FOUND, "sft", language)
+        page = shown(FOUND, ALGORITHMS["sft"], language)
         assert "<b>" not in page and "&lt;b&gt;q" in page
         assert '<span class="row counted">a</span>' in page and '<span class="template">\n</span>' in page
         assert all(word in page for word in words)
 
     def test_a_prompt_alone_says_that_the_model_writes_the_rest(self) -> None:
         row = {"prompt": {"parts": [["q", "row", False]], "tokens": 1, "cut": 0}}
-        page = shown({**FOUND, "rows": [row], "notes": []}, "grpo", "en")
+        page = shown({**FOUND, "rows": [row], "notes": []}, ALGORITHMS["grpo"], "en")
         assert "writes what follows" in page and "counted" not in page
 
     def test_only_the_owner_has_files_read(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab.core.algorithms import ALGORITHMS
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
@@ -29,4 +30,8 @@ def group_inspector(
     overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS, displays_text=True)
-    return gr.HTML(value, rules=json.dumps(rules or {}, ensure_ascii=False), lang=lang, **parts, **options)
+    given = {
+        "rules": json.dumps(rules or {}, ensure_ascii=False),
+        "writes_groups": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups]),
+    }
+    return gr.HTML(value, lang=lang, **given, **parts, **options)

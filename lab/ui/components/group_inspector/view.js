@@ -251,7 +251,7 @@ class Inspector {
 
   mayHaveGroups() {
     const algorithm = this.summary && this.summary.algorithm;
-    return !algorithm || ["grpo", "ppo"].includes(algorithm);
+    return !algorithm || JSON.parse(props.writes_groups || "[]").includes(algorithm);
   }
 
   showSpark() {

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from lab.core.algorithms import ALGORITHMS
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = ("series.js", "chart.js", "status.js", "notes.js", "warnings.js", "view.js")
@@ -34,9 +35,10 @@ def live_curves(
     {…}}``. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "live-curves", *SCRIPTS)
-    words = {
+    given = {
+        "charts": json.dumps({name: algorithm.charts for name, algorithm in ALGORITHMS.items()}),
         "errors": json.dumps(errors or {}, ensure_ascii=False),
         "notes": json.dumps(notes or {}, ensure_ascii=False),
         "rules": json.dumps(rules or {}, ensure_ascii=False),
     }
-    return gr.HTML(value, lang=lang, **words, **parts, **options)
+    return gr.HTML(value, lang=lang, **given, **parts, **options)

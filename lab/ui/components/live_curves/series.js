@@ -109,35 +109,7 @@ function places(values) {
   return kept;
 }
 
-// Which charts a run gets, in which order: the ones that answer "does it learn" first, the machine's last.
-const ORDER = {
-  grpo: [
-    "reward",
-    "pass_at_1",
-    "agreement",
-    "kept_share",
-    "no_spread_share",
-    "reward_std",
-    "kl",
-    "clip_ratio",
-    "entropy",
-    "completion_tokens",
-    "truncated_share",
-  ],
-  text: ["loss", "token_accuracy", "pass_at_1"],
-  ppo: [
-    "reward",
-    "pass_at_1",
-    "agreement",
-    "explained_variance",
-    "value_loss",
-    "kl",
-    "clip_ratio",
-    "entropy",
-    "completion_tokens",
-  ],
-  pairs: ["pass_at_1", "pair_accuracy", "accuracy", "margin", "reward_chosen", "reward_rejected", "length_bias"],
-};
+// Which charts a run gets, in which order: those of its algorithm first (`props.charts`, by algorithm), the machine's last.
 const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second", "reward_seconds"];
 const SAME_MEANING = { group_std: "reward_std" };
 
@@ -146,8 +118,7 @@ function chartNames(algorithm, metrics) {
   for (const [name, other] of Object.entries(SAME_MEANING)) if (known.has(other)) known.delete(name);
   const flag = metrics.train.get("optimizer_step");
   if (flag && flag.values.every((value) => value === 1)) known.delete("optimizer_step");
-  const kind = { grpo: "grpo", ppo: "ppo", rm: "pairs", dpo: "pairs" }[algorithm] || "text";
-  const first = ORDER[kind];
+  const first = JSON.parse(props.charts || "{}")[algorithm] || [];
   const rules = [...known].filter((name) => name.startsWith("rule/") || name.startsWith("accuracy/")).sort();
   // A reward that is made of parts has them beside it.
   const ordered = first[0] === "reward" ? ["reward", ...rules, ...first] : [...first, ...rules];

@@ -12,7 +12,7 @@ class Preflight {
       { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" },
       ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])),
     );
-    this.preset.value = Object.keys(recipes).find((name) => name.endsWith("/grpo")) || this.preset.value;
+    this.preset.value = props.usual_preset || this.preset.value;
     this.preset.addEventListener("change", () => this.offerModels());
     this.model = make("select", {
       class: "plain",

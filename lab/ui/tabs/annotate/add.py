@@ -1,6 +1,6 @@
 """Where pairs come from, on the Annotate tab: a file, a run's groups, two runs, a model now, typed by hand; into a collection, new or not.
 
-What a model writes now is ``annotate_sample.py``'s. The last way, an exported version, brings a collection of its own: ``annotate_take_in.py``.
+Sampling: ``sample.py``. An exported version brings a collection of its own: ``take_in.py``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from lab.core.access import Access, requires, user_of
 from lab.errors import LabError
 from lab.runs.jobs import Jobs
 from lab.store.runs import Store
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
-from lab.ui.tabs.annotate.file import FileWay, problem_of
-from lab.ui.tabs.annotate.pairs import Collections, settings_fields
+from lab.ui.tabs.annotate.file import FileWay
+from lab.ui.tabs.annotate.pairs import Collections, choices_of, settings_fields
 from lab.ui.tabs.annotate.sample import SampleNow
 from lab.ui.tabs.annotate.tables import left_out
 from lab.ui.tabs.annotate.take_in import TakeIn
@@ -30,8 +30,6 @@ from lab.words import say
 from lab.words.sentences import language_of
 
 WAYS = ("file", "run", "runs", "sample", "typed", "export")
-SLOW: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-"""For handlers that read a file or a run: they wait in the queue, and say that they are at work."""
 
 
 class AddPairs:
@@ -110,7 +108,7 @@ class AddPairs:
         self.shown = shown
         self.button.click(self.added, list(self.fields.values()), self.outputs, **SLOW)
         self.sample.wire()
-        gr.on([self.sample.timer.tick, tab.select], self.sampled, [self.sample.waiting], self.outputs, **LIGHT)
+        gr.on([self.sample.awaited.changed, tab.select], self.sampled, [self.sample.waiting], self.outputs, **LIGHT)
 
     @property
     def outputs(self) -> list[Any]:
@@ -145,10 +143,10 @@ class AddPairs:
         return [self.file.file, self.prompt, self.first, self.second, self.name]
 
     @requires(Access.OWNER)
-    def offered(self, request: gr.Request) -> Any:
+    def offered(self, request: gr.Request) -> Updates:
         """The collections to add to, as they are now."""
-        there = [(one.name, one.id) for one in self.annotation.collections()]
-        return gr.update(choices=[(say("annotate.new_collection", language_of(request)), ""), *there])
+        new = (say("annotate.new_collection", language_of(request)), "")
+        return {self.into: gr.update(choices=[new, *choices_of(self.annotation.collections())])}
 
     @requires(Access.OWNER)
     def runs_offered(self) -> Any:
@@ -157,63 +155,60 @@ class AddPairs:
         return gr.update(choices=[(f"{run.name} · {run.id}", run.id) for run in runs])
 
     @requires(Access.OWNER)
-    def to_export(self, path: Any) -> list[Any]:
-        """The file is an exported version: the same file at the form for those."""
-        columns = [gr.update(visible=way == "export") for way in WAYS]
-        return ["export", *columns, gr.update(visible=False), [path] if path else None]
+    def to_export(self, path: Any) -> Updates:
+        """The file is an exported version: the form for exported versions, with this file."""
+        columns = {column: gr.update(visible=way == "export") for way, column in zip(WAYS, self.columns, strict=True)}
+        hidden, files = gr.update(visible=False), [path] if path else None
+        return {self.way: "export", **columns, self.where: hidden, self.take_in.files: files}
 
     @requires(Access.OWNER)
-    def added(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
-        """Add the pairs, and say what became of every row; or have them sampled first. While a file is read, say how far it is."""
+    @words_errors("message", of_file=True)
+    def added(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+        """Add the pairs, and say what became of each row; or sample them first. While a file is read, show the progress."""
         sent = dict(zip(self.fields, values, strict=True))
-        rest = [gr.skip()] * (len(self.outputs) - 1)
-        try:
-            if sent["way"] == "sample":
-                asked = {name: sent[f"sample_{name}"] for name in self.sample.fields}
-                waiting = self.sample.begin(user_of(request).name, _target(sent), asked)
-                yield self._waits(self.sample.look(waiting, language_of(request)).shown, waiting)
-            elif sent["way"] == "file":
-                target = _target(sent)
-                file, steps = self.file.to_add(request, sent)
-                with file:
-                    for shown in steps:
-                        yield [shown, *rest]
-                    yield self._taken(self.annotation.take_file(file, **target), request)
-            else:
-                yield self._taken(self._act(sent), request)
-        except LabError as error:
-            yield [notice(problem_of(error, request, sent["file"]), "problem"), *rest]
+        if sent["way"] == "sample":
+            sampling = {name: sent[f"sample_{name}"] for name in self.sample.fields}
+            waiting = self.sample.begin(user_of(request).name, _target(sent), sampling)
+            shown = self.sample.look(waiting, language_of(request)).shown
+            yield {self.message: shown, **self.sample.waits(waiting)}
+        elif sent["way"] == "file":
+            target = _target(sent)
+            file, steps = self.file.to_add(request, sent)
+            with file:
+                for shown in steps:
+                    yield {self.message: shown}
+                yield self._taken(self.annotation.take_file(file, **target), request)
+        else:
+            yield self._taken(self._act(sent), request)
 
     @requires(Access.OWNER)
-    def sampled(self, request: gr.Request, waiting: Any) -> list[Any]:
-        """It is time to look at what is being sampled; or the tab was opened, where nothing may be."""
+    def sampled(self, request: gr.Request, waiting: Any) -> Updates:
+        """The jobs that sample came further; or the tab was opened, and nothing may be awaited."""
         if not waiting:
-            return [gr.skip()] * len(self.outputs)
+            return {self.message: gr.skip()}
         try:
             looked = self.sample.look(waiting, language_of(request))
         except LabError as error:
-            return self._waits(notice(problem_of(error, request, None), "problem"), {})
+            return {self.message: error_notice(error, request), **self.sample.waits({})}
         if looked.taken is not None:
             return self._taken(looked.taken, request)
-        return self._waits(looked.shown, waiting if looked.waits else {})
+        return {self.message: looked.shown, **self.sample.waits(waiting if looked.waits else {})}
 
     # ---- inside
 
-    def _waits(self, shown: str, waiting: dict[str, Any]) -> list[Any]:
-        kept = [gr.skip()] * (1 + len(self.emptied))
-        return [shown, *kept, *self.sample.waits(waiting), *[gr.skip()] * len(self.shown.everything)]
-
-    def _taken(self, done: Imported, request: gr.Request) -> list[Any]:
-        language = language_of(request)
-        told = say("annotate.added", language, count=done.taken, name=done.collection.name)
-        if done.votes:
-            told += (" " if language == "en" else "") + say("annotate.added_votes", language, count=done.votes)
-        empty = [None, "", "", "", ""]
-        into = gr.update(
-            value=done.collection.id, choices=[(one.name, one.id) for one in self.annotation.collections()]
-        )
-        message = notice(told) + left_out(done.left_out, language)
-        return [message, into, *empty, *self.sample.waits({}), *self.shown.show(done.collection.id, language)]
+    def _taken(self, added: Imported, request: gr.Request) -> Updates:
+        language, collection = language_of(request), added.collection
+        message = say("annotate.added", language, count=added.taken, name=collection.name)
+        if added.votes:
+            message += (" " if language == "en" else "") + say("annotate.added_votes", language, count=added.votes)
+        return {
+            self.message: notice(message) + left_out(added.left_out, language),
+            self.into: gr.update(value=collection.id, choices=choices_of(self.annotation.collections())),
+            **dict.fromkeys(self.emptied, ""),
+            self.file.file: None,
+            **self.sample.waits({}),
+            **self.shown.show(collection.id, language),
+        }
 
     def _act(self, sent: dict[str, Any]) -> Imported:
         target = _target(sent)

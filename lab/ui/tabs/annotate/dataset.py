@@ -15,13 +15,14 @@ from lab.core.access import Access, requires
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.ui.draft import with_draft
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
+from lab.ui.tabs.annotate.pairs import choices_of, chosen_of
 from lab.ui.tabs.annotate.tables import derived, edits, versions
 from lab.ui.tabs.train.form import TrainForm
 from lab.ui.tabs.train.tab import TrainTab
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 TRAINED = ("rm", "dpo", "ppo")
 
@@ -87,10 +88,8 @@ class DatasetPart:
         self.version = gr.Dropdown([], label=i18n("annotate.version"), interactive=True, elem_id="version-chosen")
         with gr.Row(elem_classes="actions"):
             self.train = [
-                gr.Button(
-                    i18n(f"annotate.train_{algorithm}"), variant="primary", size="sm", elem_id=f"train-{algorithm}"
-                )
-                for algorithm in TRAINED
+                gr.Button(i18n(f"annotate.train_{name}"), variant="primary", size="sm", elem_id=f"train-{name}")
+                for name in TRAINED
             ]
             self.export = gr.Button(i18n("annotate.export"), size="sm", elem_id="export-version")
         self.files = gr.File(
@@ -113,17 +112,16 @@ class DatasetPart:
 
     def wire(self, tab: gr.Tab, tabs: gr.Tabs, train: TrainTab) -> None:
         """Connect the events; training goes on at the Train tab, with the data filled in."""
-        slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
         tab.select(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
         self.chosen.input(self.looked, [self.chosen, self.version, *self.rule], self.everything, **LIGHT)
         changes = [field.input for field in self.rule]
         gr.on(changes, self.counted, [self.chosen, *self.rule], [self.counts], **LIGHT)
-        self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **slow)
-        self.export.click(self.exported, [self.version], [self.files, self.told], **slow)
-        self.push.click(self.pushed, [self.version, self.repository, self.private, self.token], [self.told], **slow)
-        for button, algorithm in zip(self.train, TRAINED, strict=True):
+        self.freeze.click(self.frozen, [self.chosen, self.name, *self.rule], [self.message, *self.everything], **SLOW)
+        self.export.click(self.exported, [self.version], [self.files, self.told], **SLOW)
+        self.push.click(self.pushed, [self.version, self.repository, self.private, self.token], [self.told], **SLOW)
+        for button, name in zip(self.train, TRAINED, strict=True):
             button.click(
-                self._trained(algorithm, tabs, train.form),
+                self._trained(name, tabs, train.form),
                 [train.form.draft, self.version],
                 [tabs, self.told, *train.form.everything],
                 js=with_draft("version"),
@@ -141,86 +139,80 @@ class DatasetPart:
         return [self.chosen, self.counts, self.list, self.panel, self.version, self.files]
 
     @requires(Access.OWNER)
-    def looked(self, request: gr.Request, chosen: Any, version: Any, *rule: Any) -> list[Any]:
+    def looked(self, request: gr.Request, chosen: Any, version: Any, *rule: Any) -> Updates:
         """The tab was opened, or another collection chosen."""
         return self.show(str(chosen or ""), str(version or ""), rule, request)
 
     @requires(Access.OWNER)
-    def counted(self, request: gr.Request, chosen: Any, *rule: Any) -> str:
+    def counted(self, request: gr.Request, chosen: Any, *rule: Any) -> Updates:
         """What another rule would give."""
-        return self._counts(str(chosen or ""), rule, request)
+        return {self.counts: self._counts(str(chosen or ""), rule, request)}
 
     @requires(Access.OWNER)
-    def frozen(self, request: gr.Request, chosen: Any, name: Any, *rule: Any) -> list[Any]:
+    @words_errors("message")
+    def frozen(self, request: gr.Request, chosen: Any, name: Any, *rule: Any) -> Updates:
         """Freeze what the rule gives now."""
         language = language_of(request)
-        try:
-            given, with_gold = _rule(rule)
-            done = self.annotation.freeze(str(chosen), given, name=str(name or ""), with_gold=with_gold)
-        except LabError as error:
-            return [notice(problem(error, language), "problem"), *[gr.skip()] * len(self.everything)]
-        told = say("annotate.frozen", language, name=done.name, count=done.preferences, hash=done.content_hash[7:19])
-        fates = edits(self.annotation.edits(done.id), language)
-        return [notice(told) + fates, *self.show(str(chosen), done.id, rule, request)]
+        derivation, with_gold = _rule(rule)
+        version = self.annotation.freeze(str(chosen), derivation, name=str(name or ""), with_gold=with_gold)
+        digest = version.content_hash[7:19]
+        message = say("annotate.frozen", language, name=version.name, count=version.preferences, hash=digest)
+        fates = edits(self.annotation.edits(version.id), language)
+        return {self.message: notice(message) + fates, **self.show(str(chosen), version.id, rule, request)}
 
     @requires(Access.OWNER)
-    def exported(self, request: gr.Request, version: Any) -> list[Any]:
+    def exported(self, request: gr.Request, version: Any) -> Updates:
         """The files of a version, to be downloaded."""
         try:
             files = downloads(self.annotation, str(version), self.files.GRADIO_CACHE)
-        except LabError as error:
-            return [gr.update(visible=False), notice(problem(error, language_of(request)), "problem")]
-        return [gr.update(value=files, visible=True), ""]
+        except LabError as error:  # the files of an earlier export are not this version's
+            return {self.files: gr.update(visible=False), self.told: error_notice(error, request)}
+        return {self.files: gr.update(value=files, visible=True), self.told: ""}
 
     @requires(Access.OWNER)
-    def pushed(self, request: gr.Request, version: Any, repository: Any, private: Any, token: Any) -> str:
+    @words_errors("told")
+    def pushed(self, request: gr.Request, version: Any, repository: Any, private: Any, token: Any) -> Updates:
         """Send a version to the Hub."""
-        language = language_of(request)
-        try:
-            address = self.annotation.push(
-                str(version), _typed(repository), private=bool(private), token=_typed(token) or None
-            )
-        except LabError as error:
-            return notice(problem(error, language), "problem")
-        return notice(say("annotate.pushed", language, address=address))
+        address = self.annotation.push(
+            str(version), _typed(repository), private=bool(private), token=_typed(token) or None
+        )
+        return {self.told: notice(say("annotate.pushed", language_of(request), address=address))}
 
     def _trained(self, algorithm: str, tabs: gr.Tabs, form: TrainForm) -> Any:
         @requires(Access.OWNER)
-        def trained(request: gr.Request, sent: Any, version: Any) -> dict[Any, Any]:
-            try:
-                return {tabs: gr.Tabs(selected="train"), **form.on_version(algorithm, str(version), sent, request)}
-            except LabError as error:  # deleted meanwhile, or its files changed: the tab stays
-                return {self.told: notice(problem(error, language_of(request)), "problem")}
+        @words_errors(self.told)  # a version that was deleted or changed meanwhile: the tab stays
+        def trained(request: gr.Request, sent: Any, version: Any) -> Updates:
+            return {tabs: gr.Tabs(selected="train"), **form.on_version(algorithm, str(version), sent, request)}
 
         return trained
 
     # ---- what is shown
 
-    def show(self, collection_id: str, version_id: str, rule: tuple[Any, ...], request: gr.Request) -> list[Any]:
+    def show(self, collection_id: str, version_id: str, rule: tuple[Any, ...], request: gr.Request) -> Updates:
         """Updates for ``everything``; without that collection, the newest."""
-        language, found = language_of(request), self.annotation.collections()
-        chosen = next((one for one in found if one.id == collection_id), next(iter(found), None))
+        there = self.annotation.collections()
+        chosen = chosen_of(there, collection_id)
         frozen = self.annotation.versions(chosen.id) if chosen else []
-        version = next((one for one in frozen if one.id == version_id), next(iter(frozen), None))
-        named = [(f"{one.name} · {one.preferences} · {one.id}", one.id) for one in frozen]
-        return [
-            gr.update(choices=[(one.name, one.id) for one in found], value=chosen.id if chosen else None),
-            self._counts(chosen.id if chosen else "", rule, request),
-            versions(frozen, language),
-            gr.update(visible=version is not None),
-            gr.update(choices=named, value=version.id if version else None),
-            gr.update(value=None, visible=False),
-        ]
+        version = next((each for each in frozen if each.id == version_id), next(iter(frozen), None))
+        named = [(f"{each.name} · {each.preferences} · {each.id}", each.id) for each in frozen]
+        return {
+            self.chosen: gr.update(choices=choices_of(there), value=chosen.id if chosen else None),
+            self.counts: self._counts(chosen.id if chosen else "", rule, request),
+            self.list: versions(frozen, language_of(request)),
+            self.panel: gr.update(visible=version is not None),
+            self.version: gr.update(choices=named, value=version.id if version else None),
+            self.files: gr.update(value=None, visible=False),
+        }
 
     def _counts(self, collection_id: str, rule: tuple[Any, ...], request: gr.Request) -> str:
         language = language_of(request)
         if not collection_id:
             return f'<p class="quiet">{html.escape(say("annotate.no_collections", language))}</p>'
         try:
-            given, with_gold = _rule(rule)
-            return derived(self.annotation.derived(collection_id, given, with_gold=with_gold), language)
+            derivation, with_gold = _rule(rule)
+            return derived(self.annotation.derived(collection_id, derivation, with_gold=with_gold), language)
         except LabError as error:
-            return notice(problem(error, language), "problem")
+            return error_notice(error, request)
 
 
 def downloads(annotation: Annotation, version_id: str, cache: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A file of pairs, on the Annotate tab: what it holds, which column is which, what becomes of a choice that it records.
 
-Where the pairs go is ``annotate_add.py``'s. A file that is refused proposes which of its columns are meant, and is shown so read.
+Where the pairs go: ``add.py``. Where a file is refused, the lab proposes which columns are meant, and shows the file read that way.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from lab.core.access import Access, requires
 from lab.data.pair_rows import Known
 from lab.errors import DatasetError, LabError
 from lab.ui.file_reading import Readings, progress_bar, session_of
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, READING, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.tables import preview
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 MAPPED = (("prompt", "response_1", "response_2"), ("gold", "source_1", "source_2"))
 """What a file's columns may be chosen for: the first three together, each of the others by itself."""
 VOTES = "votes"
 """Beside those of ``Known``: what the file says becomes judgements of a named annotator."""
-SLOW: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""For handlers that read a file: they wait in the queue, and show how far they are themselves."""
 EXPORT = "kind_export"
 
 
@@ -63,9 +61,9 @@ class FileWay:
         """Connect the events; adding is ``AddPairs``'s."""
         read = [self.file, self.known, self.voter, *self.mapped]
         self.known.input(None, [self.known], [self.voter], js=SHOW_VOTER, **LIGHT)
-        self.file.change(self.given, read, [*self.shown, self.columns, *self.mapped], **SLOW)
+        self.file.change(self.given, read, [*self.shown, self.columns, *self.mapped], **READING)
         changes = [self.known.input, *(chooser.input for chooser in self.mapped)]
-        gr.on(changes, self.looked_at, read, self.shown, trigger_mode="always_last", **SLOW)
+        gr.on(changes, self.looked_at, read, self.shown, trigger_mode="always_last", **READING)
         self.cancel.click(self.cancelled, None, None, **LIGHT)
 
     @property
@@ -80,41 +78,33 @@ class FileWay:
         return {"file": self.file, "known": self.known, "voter": self.voter, **mapped}
 
     @requires(Access.OWNER)
-    def given(self, request: gr.Request, path: Any, known: Any, voter: Any, *_: Any) -> Iterator[list[Any]]:
+    def given(self, request: gr.Request, path: Any, known: Any, voter: Any, *_: Any) -> Iterator[Updates]:
         """A file was given: its columns to choose from, and its first pairs; where it is refused, as its columns are likeliest meant."""
-        rest = [gr.skip()] * (1 + len(self.mapped))
         if not path:
-            yield [
-                "",
-                _hidden(),
-                _hidden(),
-                gr.update(open=False),
-                *[gr.update(choices=[], value=None)] * len(self.mapped),
-            ]
+            yield self._ended("") | self._choosers([], [None] * len(self.mapped), unsure=False)
             return
         file = self._file(path, known, voter, {})
-        found: Preview | LabError | None = None
-        for found in self._read(request, file):
-            yield [*self._shows(found, request, path), *rest]
+        state: Any = None
+        for state in self._read(request, file):
+            yield self._shows(state, request)
         choices = list(file.found_columns)
-        guess = file.guess() if isinstance(found, DatasetError) and choices else {}
+        guess = file.guess() if isinstance(state, DatasetError) and choices else {}
         places = [guess.get(name) for name in ("prompt", "chosen" if "chosen" in guess else "first")]
         places.append(guess.get("rejected" if "chosen" in guess else "second"))
         values = [*places, None, None, None] if guess else [None] * len(self.mapped)
-        mapped = [gr.update(choices=choices, value=value) for value in values]
-        yield [*self._shows(found, request, path), gr.update(open=bool(guess)), *mapped]
+        yield self._shows(state, request) | self._choosers(choices, values, unsure=bool(guess))
         if all(places) and any(name != column for name, column in guess.items()):
-            for found in self._read(request, self._file(path, known, voter, _mapping(known, values))):
-                yield [*self._shows(found, request, path, values), *rest]
+            for state in self._read(request, self._file(path, known, voter, _mapping(known, values))):
+                yield self._shows(state, request, values)
 
     @requires(Access.OWNER)
-    def looked_at(self, request: gr.Request, path: Any, known: Any, voter: Any, *mapped: Any) -> Iterator[list[Any]]:
-        """The same file read otherwise."""
+    def looked_at(self, request: gr.Request, path: Any, known: Any, voter: Any, *mapped: Any) -> Iterator[Updates]:
+        """The same file with another choice of columns, or of what is known."""
         if not path:
-            yield ["", _hidden(), _hidden()]
+            yield self._ended("")
             return
-        for found in self._read(request, self._file(path, known, voter, _mapping(known, mapped))):
-            yield self._shows(found, request, path)
+        for state in self._read(request, self._file(path, known, voter, _mapping(known, mapped))):
+            yield self._shows(state, request)
 
     @requires(Access.OWNER)
     def cancelled(self, request: gr.Request) -> None:
@@ -146,30 +136,30 @@ class FileWay:
         except LabError as error:
             yield error
 
-    def _shows(self, found: Any, request: gr.Request, path: Any, guessed: list[Any] | None = None) -> list[Any]:
-        """Updates for ``shown``."""
+    def _shows(self, state: Any, request: gr.Request, guessed: list[Any] | None = None) -> Updates:
+        """Updates for ``shown``: progress, a preview, or an error. ``guessed``: the columns that the lab chose by itself."""
         language = language_of(request)
-        if isinstance(found, LabError):
-            is_export = gr.update(visible=found.key == EXPORT)
-            return [notice(problem_of(found, request, path), "problem"), _hidden(), is_export]
-        if isinstance(found, Preview):
+        if isinstance(state, LabError):
+            return self._ended(error_notice(state, request, of_file=True), is_export=state.key == EXPORT)
+        if isinstance(state, Preview):
             head = ""
             if guessed is not None:
                 names = dict(zip(("prompt", "first", "second"), guessed, strict=False))
-                told = say("annotate.guessed", language, **names)
-                head = notice(told, "about")
-            return [head + preview(found, language), _hidden(), _hidden()]
-        return [progress_bar(found, language), gr.update(visible=True), _hidden()]
+                head = notice(say("annotate.guessed", language, **names), "about")
+            return self._ended(head + preview(state, language))
+        return self._ended(progress_bar(state, language)) | {self.cancel: gr.update(visible=True)}
 
+    def _ended(self, shown: str, *, is_export: bool = False) -> Updates:
+        """Updates for ``shown`` once nothing is read any more."""
+        hidden, export = gr.update(visible=False), gr.update(visible=is_export)
+        return {self.preview: shown, self.cancel: hidden, self.as_export: export}
 
-def problem_of(error: LabError, request: gr.Request, path: Any) -> str:
-    """The sentence; a file is called as its owner calls it, not by where the page put it."""
-    params = {key: Path(str(value)).name if key == "path" and path else value for key, value in error.params.items()}
-    return problem(type(error)(error.key, **params), language_of(request))
-
-
-def _hidden() -> Any:
-    return gr.update(visible=False)
+    def _choosers(self, choices: list[str], values: list[Any], *, unsure: bool) -> Updates:
+        """The columns to choose from and those that are chosen; open where the lab is ``unsure`` of them."""
+        updates: Updates = {self.columns: gr.update(open=unsure)}
+        for chooser, value in zip(self.mapped, values, strict=True):
+            updates[chooser] = gr.update(choices=choices, value=value)
+        return updates
 
 
 def _mapping(known: Any, mapped: Any) -> dict[str, str]:
@@ -178,18 +168,18 @@ def _mapping(known: Any, mapped: Any) -> dict[str, str]:
     Where the first of the two responses is the better one, they are chosen and rejected; not so where a column says which one is. What a
     source is called depends on the form that the file turns out to have, so it is given under both names.
     """
-    *three, gold, one, other = (str(column or "") for column in mapped)
+    *three, gold, source_1, source_2 = (str(column or "") for column in mapped)
     better_first = known == Known.GOLD or (known == VOTES and not gold)
     sides = ("chosen", "rejected") if better_first else ("first", "second")
-    found = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
+    texts = dict(zip(("prompt", *sides), three, strict=True)) if all(three) else {}
     further = {
         "winner" if known == VOTES else "gold": gold,
-        "first_source": one,
-        "source_chosen": one,
-        "second_source": other,
-        "source_rejected": other,
+        "first_source": source_1,
+        "source_chosen": source_1,
+        "second_source": source_2,
+        "source_rejected": source_2,
     }
-    return found | {name: column for name, column in further.items() if column}
+    return texts | {name: column for name, column in further.items() if column}
 
 
 SHOW_VOTER = f"(known) => [{{ __type__: 'update', visible: known === '{VOTES}' }}]"

@@ -1,8 +1,13 @@
-"""The collections of pairs, for their owner: how far each is, and its settings."""
+"""The collections of pairs, for their owner: how far each is, its settings, and the address for its annotators.
+
+The address is put together in the browser: only it knows by which name the lab was reached.
+"""
 
 from __future__ import annotations
 
+import html
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,13 +15,11 @@ import gradio as gr
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
-from lab.errors import LabError
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates, words_errors
 from lab.ui.notice import notice
-from lab.ui.tabs.annotate.invite import invitation, invite
 from lab.ui.tabs.annotate.tables import collections
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 
 def settings_fields(i18n: gr.I18n, prefix: str) -> list[Any]:
@@ -68,6 +71,7 @@ class Collections:
 
     def wire(self, annotator: gr.HTML, parts: gr.Tabs) -> None:
         """Connect the events."""
+        self.annotator, self.parts = annotator, parts
         self.chosen.input(self.looked, [self.chosen], self.everything, **LIGHT)
         self.save.click(self.saved, [self.chosen, self.name, *self.settings], self.everything, **LIGHT)
         self.delete.click(self.deleted, [self.chosen], self.everything, js=SURE, **LIGHT)
@@ -79,62 +83,112 @@ class Collections:
         return [self.list, self.panel, self.chosen, self.name, *self.settings, self.link, self.message]
 
     @requires(Access.OWNER)
-    def looked(self, request: gr.Request, chosen: Any) -> list[Any]:
+    def looked(self, request: gr.Request, chosen: Any) -> Updates:
         """The tab was opened, or another collection chosen."""
         return self.show(str(chosen or ""), language_of(request))
 
     @requires(Access.OWNER)
-    def saved(self, request: gr.Request, chosen: Any, name: Any, *settings: Any) -> list[Any]:
+    @words_errors("message")
+    def saved(self, request: gr.Request, chosen: Any, name: Any, *settings: Any) -> Updates:
         """Other settings, another name."""
         language = language_of(request)
         overlap, gold_rate, strength, reason = settings
-        try:
-            done = self.annotation.change(
-                str(chosen), name=str(name), overlap=overlap, gold_rate=gold_rate, strength=strength, reason=reason
-            )
-        except LabError as error:
-            return self._told(problem(error, language))
-        return self.show(done.id, language, notice(say("annotate.settings_saved", language, name=done.name)))
+        collection = self.annotation.change(
+            str(chosen), name=str(name), overlap=overlap, gold_rate=gold_rate, strength=strength, reason=reason
+        )
+        message = notice(say("annotate.settings_saved", language, name=collection.name))
+        return self.show(collection.id, language, message)
 
     @requires(Access.OWNER)
-    def deleted(self, request: gr.Request, chosen: Any) -> list[Any]:
-        """Delete a collection that nobody has judged in; without one, the reader thought better of it."""
+    @words_errors("message")
+    def deleted(self, request: gr.Request, chosen: Any) -> Updates:
+        """Delete a collection that nobody has judged in. The browser sends none where its reader did not confirm."""
         language = language_of(request)
         if not chosen:
-            return [gr.skip()] * len(self.everything)
-        try:
-            self.annotation.delete(str(chosen))
-        except LabError as error:
-            return self._told(problem(error, language))
+            return {self.message: gr.skip()}
+        self.annotation.delete(str(chosen))
         return self.show("", language, notice(say("annotate.deleted", language)))
 
     @requires(Access.OWNER)
-    def judged(self, chosen: Any) -> list[Any]:
-        """Judge this one."""
-        return [json.dumps({"owner": True, "collection": str(chosen)}), gr.Tabs(selected="judge")]
+    def judged(self, chosen: Any) -> Updates:
+        """Judge this collection."""
+        value = json.dumps({"owner": True, "collection": str(chosen)})
+        return {self.annotator: value, self.parts: gr.Tabs(selected="judge")}
 
-    def show(self, collection_id: str, language: str, message: str = "") -> list[Any]:
+    def show(self, collection_id: str, language: str, message: str = "") -> Updates:
         """Updates for ``everything``; without that collection, the newest."""
-        found = self.annotation.collections()
-        chosen: Collection | None = next((one for one in found if one.id == collection_id), next(iter(found), None))
+        there = self.annotation.collections()
+        chosen = chosen_of(there, collection_id)
+        updates: Updates = {
+            self.list: collections(there, language),
+            self.panel: gr.update(visible=chosen is not None),
+            self.message: message,
+        }
         if chosen is None:
-            return [collections(found, language), gr.update(visible=False), *[gr.skip()] * 7, message]
+            return updates
         settings = chosen.settings
-        choices = [(one.name, one.id) for one in found]
-        return [
-            collections(found, language),
-            gr.update(visible=True),
-            gr.update(choices=choices, value=chosen.id),
-            chosen.name,
-            *(settings.overlap, settings.gold_rate, settings.strength, settings.reason),
-            invite(chosen.id, language),
-            message,
-        ]
-
-    def _told(self, sentence: str) -> list[Any]:
-        return [*[gr.skip()] * (len(self.everything) - 1), notice(sentence, "problem")]
+        values = (settings.overlap, settings.gold_rate, settings.strength, settings.reason)
+        return updates | {
+            self.chosen: gr.update(choices=choices_of(there), value=chosen.id),
+            self.name: chosen.name,
+            **dict(zip(self.settings, values, strict=True)),
+            self.link: invite(chosen.id, language),
+        }
 
 
+def invitation() -> Any:
+    """The component of the address; ``invite`` makes its content."""
+    return gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS)
+
+
+def invite(collection_id: str, language: str) -> str:
+    """The address at which a collection is judged, with a button that copies it, as HTML."""
+    copy = html.escape(say("annotate.copy", language))
+    return (
+        f'<p class="quiet">{html.escape(say("annotate.link", language))}</p>'
+        f'<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
+        f'<button type="button" aria-label="{copy}" title="{copy}">{COPY}</button></div>'
+        f'<p class="quiet only-here" hidden>{html.escape(say("annotate.link_here", language))}</p>'
+    )
+
+
+def chosen_of(there: Sequence[Collection], collection_id: str) -> Collection | None:
+    """The collection with this id, else the newest; None where there are none."""
+    return next((collection for collection in there if collection.id == collection_id), next(iter(there), None))
+
+
+def choices_of(there: Sequence[Collection]) -> list[tuple[str, str]]:
+    """Collections as a chooser offers them: ``(name, id)``."""
+    return [(collection.name, collection.id) for collection in there]
+
+
+COPY = """<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
+<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/></svg>"""
+
+SHOW_ADDRESS = """
+const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
+const fill = () => {
+  const code = element.querySelector("code[data-path]");
+  if (!code || code.textContent) return;
+  code.textContent = location.origin + new URL(root, location.href).pathname.replace(/\\/+$/, "") + "/" + code.dataset.path;
+  element.querySelector(".only-here").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
+};
+new MutationObserver(fill).observe(element, { childList: true, subtree: true });
+fill();
+element.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const code = element.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    getSelection().selectAllChildren(code); // over plain http a browser copies only what is selected
+    document.execCommand("copy");
+  }
+  button.style.color = "var(--link-text-color)";
+  setTimeout(() => (button.style.color = ""), 1200);
+});
+"""
 SURE = """(chosen) => {
   const chinese = /^zh/i.test(navigator.language);
   return [confirm(chinese ? "删除这个数据集？" : "Delete this collection?") ? chosen : ""];

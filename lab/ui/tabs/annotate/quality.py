@@ -13,11 +13,12 @@ from lab.core.access import Access, requires, user_of
 from lab.core.preferences import Choice
 from lab.errors import LabError
 from lab.store.runs import Store
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
+from lab.ui.tabs.annotate.pairs import choices_of, chosen_of
 from lab.ui.tabs.annotate.tables import disagreement, quality
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 DECISIONS = (Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD)
 
@@ -61,67 +62,71 @@ class QualityPart:
         return [self.chosen, self.figures, self.pair, self.panel, self.shown, self.message]
 
     @requires(Access.OWNER)
-    def looked(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
+    def looked(self, request: gr.Request, chosen: Any, pair: Any) -> Updates:
         """The tab was opened: the figures of now."""
         return self.show(str(chosen or ""), str(pair), language_of(request))
 
     @requires(Access.OWNER)
-    def chose(self, request: gr.Request, chosen: Any) -> list[Any]:
+    def chose(self, request: gr.Request, chosen: Any) -> Updates:
         """Another collection."""
         return self.show(str(chosen), "", language_of(request))
 
     @requires(Access.OWNER)
-    def went_on(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
+    def went_on(self, request: gr.Request, chosen: Any, pair: Any) -> Updates:
         """The next disagreement."""
         return self.show(str(chosen), str(pair), language_of(request), by=1)
 
     @requires(Access.OWNER)
-    def went_back(self, request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
+    def went_back(self, request: gr.Request, chosen: Any, pair: Any) -> Updates:
         """The one before."""
         return self.show(str(chosen), str(pair), language_of(request), by=-1)
 
     def _decided(self, choice: Choice) -> Any:
         @requires(Access.OWNER)
-        def decided(request: gr.Request, chosen: Any, pair: Any) -> list[Any]:
+        def decided(request: gr.Request, chosen: Any, pair: Any) -> Updates:
             language = language_of(request)
             try:
                 following = _following(self.annotation.quality(str(chosen)), str(pair), 1)
                 adjudicate(self.store, user_of(request), str(chosen), str(pair), choice)
-            except LabError as error:
-                return self.show(str(chosen), str(pair), language, notice(problem(error, language), "problem"))
-            said = say(f"annotate_choice.{choice}", language)
-            told = notice(say("annotate.decided", language, choice=said))
-            return self.show(str(chosen), following, language, told)
+            except LabError as error:  # the pair may be gone: what is there now is shown with the sentence
+                return self.show(str(chosen), str(pair), language, error_notice(error, request))
+            message = say("annotate.decided", language, choice=say(f"annotate_choice.{choice}", language))
+            return self.show(str(chosen), following, language, notice(message))
 
         return decided
 
-    def show(self, collection_id: str, pair_id: str, language: str, message: str = "", by: int = 0) -> list[Any]:
+    def show(self, collection_id: str, pair_id: str, language: str, message: str = "", by: int = 0) -> Updates:
         """Updates for ``everything``: so many disagreements after the one of that pair; without that collection, of the newest."""
-        found = self.annotation.collections()
-        chosen = next((one for one in found if one.id == collection_id), next(iter(found), None))
+        there = self.annotation.collections()
+        chosen = chosen_of(there, collection_id)
+        updates: Updates = {
+            self.chosen: gr.update(choices=choices_of(there), value=chosen.id if chosen else None),
+            self.message: message,
+        }
         if chosen is None:
-            empty = notice(say("annotate.no_collections", language))
-            return [gr.update(choices=[], value=None), empty, "", gr.update(visible=False), "", message]
+            return updates | {self.figures: notice(say("annotate.no_collections", language)), **self._no_disagreement()}
         judged = self.annotation.quality(chosen.id)
         runs = {run.id: run.name for run in self.store.runs()}
-        figures = quality(judged, self.annotation.compare_sources(chosen.id), runs, language)
-        choices = gr.update(choices=[(one.name, one.id) for one in found], value=chosen.id)
-        return [choices, figures, *_disagreement(judged, _following(judged, pair_id, by), language), message]
+        updates[self.figures] = quality(judged, self.annotation.compare_sources(chosen.id), runs, language)
+        return updates | self._disagreement(judged, _following(judged, pair_id, by), language)
+
+    def _disagreement(self, judged: Quality, pair_id: str, language: str) -> Updates:
+        """A pair that people judged differently, and what they said of it."""
+        disagreements = judged.disagreements
+        place = next((place for place, row in enumerate(disagreements) if row.pair.id == pair_id), None)
+        if place is None:
+            return self._no_disagreement()
+        names = {annotator.id: annotator.name for annotator in judged.annotators}
+        text = disagreement(disagreements[place], place, len(disagreements), names, language)
+        return {self.pair: pair_id, self.panel: gr.update(visible=True), self.shown: text}
+
+    def _no_disagreement(self) -> Updates:
+        return {self.pair: "", self.panel: gr.update(visible=False), self.shown: ""}
 
 
 def _following(judged: Quality, pair_id: str, by: int) -> str:
     """The pair so many disagreements after this one, round and round; the first where this one is none (any more)."""
-    ids = [one.pair.id for one in judged.disagreements]
+    ids = [row.pair.id for row in judged.disagreements]
     if pair_id not in ids:
         return ids[0] if ids else ""
     return ids[(ids.index(pair_id) + by) % len(ids)]
-
-
-def _disagreement(judged: Quality, pair_id: str, language: str) -> list[Any]:
-    """The pair, whether there is one, and what was said of it."""
-    found = judged.disagreements
-    place = next((place for place, one in enumerate(found) if one.pair.id == pair_id), None)
-    if place is None:
-        return ["", gr.update(visible=False), ""]
-    names = {one.id: one.name for one in judged.annotators}
-    return [pair_id, gr.update(visible=True), disagreement(found[place], place, len(found), names, language)]

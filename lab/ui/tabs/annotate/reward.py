@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -16,10 +17,8 @@ from lab.runs.scored_pairs import Looked, ScoredPairs
 from lab.sandbox.rewards import by_name
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
-from lab.ui.awaited import Awaited
-from lab.ui.job_progress import failure, progress, quiet
-from lab.ui.light import LIGHT
-from lab.ui.notice import notice
+from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice
 from lab.ui.tabs.annotate.agreement import agreement
 from lab.words import say
 from lab.words.sentences import language_of, problem
@@ -46,10 +45,9 @@ class RewardPart:
     def wire(self, tab: gr.Tab, collection: gr.Dropdown) -> None:
         """Connect the events."""
         inputs = [collection, self.chosen]
-        slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
         gr.on([tab.select, collection.input], self.looked, inputs, self.everything, **LIGHT)
         self.chosen.input(self.another, inputs, self.answer, **LIGHT)
-        self.compare.click(self.asked, inputs, self.answer, **slow)
+        self.compare.click(self.asked, inputs, self.answer, **SLOW)
         self.cancel.click(self.cancelled, inputs, self.answer, **LIGHT)
         self.awaited.changed(self.another, inputs, self.answer, **LIGHT)
 
@@ -64,43 +62,45 @@ class RewardPart:
         return [self.panel, self.chosen, *self.answer]
 
     @requires(Access.OWNER)
-    def looked(self, request: gr.Request, collection: Any, chosen: Any) -> list[Any]:
+    def looked(self, request: gr.Request, collection: Any, chosen: Any) -> Updates:
         """The tab was opened, or another collection chosen."""
         language = language_of(request)
         choices = self._choices(language)
         values = [value for _, value in choices]
         value = chosen if chosen in values else values[0] if values else None
-        there = bool(self.annotation.collections())
-        select = gr.update(choices=choices, value=value)
-        return [gr.update(visible=there), select, *self._answer(self._collection(collection), str(value), language)]
+        return {
+            self.panel: gr.update(visible=bool(self.annotation.collections())),
+            self.chosen: gr.update(choices=choices, value=value),
+            **self._answer(self._collection(collection), str(value), request),
+        }
 
     @requires(Access.OWNER)
-    def another(self, request: gr.Request, collection: Any, chosen: Any) -> list[Any]:
+    def another(self, request: gr.Request, collection: Any, chosen: Any) -> Updates:
         """Another reward was chosen, or the jobs came further."""
-        return self._answer(self._collection(collection), str(chosen), language_of(request))
+        return self._answer(self._collection(collection), str(chosen), request)
 
     @requires(Access.OWNER)
-    def asked(self, request: gr.Request, collection: Any, chosen: Any) -> list[Any]:
+    def asked(self, request: gr.Request, collection: Any, chosen: Any) -> Updates:
         """Compare: rules here and now, a reward model by a job."""
         language, where, reward = language_of(request), self._collection(collection), str(chosen or "")
         try:
             if reward.startswith(RUN):
                 mark = jobs_mark(self.store.home)
                 return self._of_model(self.scored.ask(where, reward, user_of(request).name), mark, language)
-            found = rules_agree(self.store, where, rules_named(self.store, reward.removeprefix(RULES_OF)))
+            scored = rules_agree(self.store, where, rules_named(self.store, reward.removeprefix(RULES_OF)))
         except LabError as error:
-            return _told(_refused(error, language))
-        return _told(agreement(found.agreement, language, found.failures))
+            return self._shows(_refused(error, request))
+        return self._shows(agreement(scored.agreement, language, scored.failures))
 
     @requires(Access.OWNER)
-    def cancelled(self, request: gr.Request, collection: Any, chosen: Any) -> list[Any]:
+    def cancelled(self, request: gr.Request, collection: Any, chosen: Any) -> Updates:
         """Cancel the job."""
         where = self._collection(collection)
         try:
             self.scored.cancel(where, str(chosen))
         except StateError as error:  # it has just ended
-            return _told(notice(problem(error, language_of(request)), "problem"))
-        return self._answer(where, str(chosen), language_of(request))
+            return self._shows(error_notice(error, request))
+        return self._answer(where, str(chosen), request)
 
     # ---- what is shown
 
@@ -124,36 +124,40 @@ class RewardPart:
         ids = [one.id for one in self.annotation.collections()]
         return str(chosen) if chosen in ids else next(iter(ids), "")
 
-    def _answer(self, collection: str, reward: str, language: str) -> list[Any]:
-        """What is known without asking anew: what a job gave or is about to give, else what to do next."""
-        mark = jobs_mark(self.store.home)  # before the look: then no change falls between
+    def _answer(self, collection: str, reward: str, request: gr.Request) -> Updates:
+        """What is known without another job: the result or the progress of an earlier one, else what to do next."""
+        mark = jobs_mark(self.store.home)  # read before the jobs, so that no change falls between
         try:
             decided_in(self.store, collection)
             looked = self.scored.look(collection, reward) if reward.startswith(RUN) else Looked()
         except LabError as error:
-            return _told(_refused(error, language))
-        return self._of_model(looked, mark, language)
+            return self._shows(_refused(error, request))
+        return self._of_model(looked, mark, language_of(request))
 
-    def _of_model(self, looked: Looked, mark: str, language: str) -> list[Any]:
+    def _of_model(self, looked: Looked, mark: str, language: str) -> Updates:
         if looked.agreement is not None:
-            return _told(agreement(looked.agreement, language))
+            return self._shows(agreement(looked.agreement, language))
         job = looked.job
         if job is None:
-            return _told(quiet(say("agree.choose", language)))
+            return self._shows(quiet(say("agree.choose", language)))
         state = RunState(job["state"])
         if not state.ended:
-            waits = Awaited.waits({Topic.JOBS: mark})
-            return [progress(job, language, "agree.working"), gr.update(visible=True), waits]
+            return self._shows(progress(job, language, "agree.working"), {Topic.JOBS: mark})
         if state is RunState.STOPPED:
-            return _told(quiet(say("agree.stopped", language)))
-        return _told(failure(job, language))
+            return self._shows(quiet(say("agree.stopped", language)))
+        return self._shows(failure(job, language))
+
+    def _shows(self, shown: str, marks: Mapping[str, str] | None = None) -> Updates:
+        """Updates for ``answer``; with ``marks`` a job is awaited, and can be cancelled."""
+        return {
+            self.shown: shown,
+            self.cancel: gr.update(visible=bool(marks)),
+            self.awaited.component: Awaited.waits(marks or {}),
+        }
 
 
-def _refused(error: LabError, language: str) -> str:
-    """Nothing judged yet is no failure."""
-    told = problem(error, language)
-    return quiet(told) if error.key in ("agree_nothing", "no_such_collection") else notice(told, "problem")
-
-
-def _told(shown: str) -> list[Any]:
-    return [shown, gr.update(visible=False), Awaited.waits({})]
+def _refused(error: LabError, request: gr.Request) -> str:
+    """The sentence of an error; that nothing is judged yet is no failure."""
+    if error.key in ("agree_nothing", "no_such_collection"):
+        return quiet(problem(error, language_of(request)))
+    return error_notice(error, request)

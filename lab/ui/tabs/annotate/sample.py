@@ -20,9 +20,8 @@ from lab.errors import StateError
 from lab.runs.changes import Topic, jobs_mark
 from lab.runs.jobs import Jobs
 from lab.store.runs import RunState
-from lab.ui.awaited import Awaited
-from lab.ui.job_progress import failure, progress, quiet
-from lab.ui.light import LIGHT
+from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.handlers import LIGHT, Updates
 from lab.ui.tabs.train.choices import StartChoices
 from lab.words import say
 from lab.words.sentences import language_of
@@ -73,7 +72,7 @@ class SampleNow:
         """What waits; outside the column of the fields, since what stands in a hidden one neither listens nor is remembered."""
         self.cancel = gr.Button(i18n("agree.cancel"), size="sm", visible=False, elem_id="sample-cancel")
         self.waiting = gr.BrowserState({}, storage_key="lab-sampling", secret="alignment-lab")
-        self.timer = Awaited()
+        self.awaited = Awaited()
 
     def wire(self) -> None:
         """Connect the choosers; what follows a change of the jobs is ``AddPairs``'s."""
@@ -100,32 +99,34 @@ class SampleNow:
     @property
     def outputs(self) -> list[Any]:
         """What waiting changes."""
-        return [self.waiting, self.timer.component, self.cancel]
+        return [self.waiting, self.awaited.component, self.cancel]
 
-    def waits(self, waiting: dict[str, Any]) -> list[Any]:
+    def waits(self, waiting: dict[str, Any]) -> Updates:
         """Updates for ``outputs``; nothing is waited for where it is empty."""
         marks: dict[str, str] = {Topic.JOBS: jobs_mark(self.annotation.store.home)} if waiting else {}
-        if any(
-            self.jobs.job(name).state.ended for name in _jobs(waiting)
-        ):  # since it was looked at: look again at once
+        if any(self.jobs.job(name).state.ended for name in _jobs(waiting)):  # meanwhile: look again at once
             marks = {Topic.JOBS: ""}
-        return [waiting, self.timer.waits(marks), gr.update(visible=bool(waiting))]
+        return {
+            self.waiting: waiting,
+            self.awaited.component: Awaited.waits(marks),
+            self.cancel: gr.update(visible=bool(waiting)),
+        }
 
     @requires(Access.OWNER)
-    def models_offered(self) -> Any:
+    def models_offered(self) -> Updates:
         """The models that are here."""
-        return gr.update(choices=self.starts.models())
+        return {self.model: gr.update(choices=self.starts.models())}
 
     @requires(Access.OWNER)
-    def others_offered(self, request: gr.Request) -> Any:
-        """The same once more, or another one."""
+    def others_offered(self, request: gr.Request) -> Updates:
+        """The same model once more, or another one."""
         same = say("annotate.sample_same", language_of(request))
-        return gr.update(choices=[(same, ""), *self.starts.models()])
+        return {self.other: gr.update(choices=[(same, ""), *self.starts.models()])}
 
     @requires(Access.OWNER)
-    def data_offered(self, request: gr.Request) -> Any:
+    def data_offered(self, request: gr.Request) -> Updates:
         """Where prompts come from."""
-        return gr.update(choices=self.starts.data("grpo", language_of(request)))
+        return {self.dataset: gr.update(choices=self.starts.data("grpo", language_of(request)))}
 
     @requires(Access.OWNER)
     def cancelled(self, waiting: Any) -> None:
@@ -138,14 +139,12 @@ class SampleNow:
 
     def begin(self, by: str, target: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
         """Ask for the jobs; what is then waited for. Raises LabError."""
-        names = (str(sent[one] or "").strip() for one in ("model", "other"))
+        names = (str(sent[field] or "").strip() for field in ("model", "other"))
         models = [name for name in dict.fromkeys(names) if name]
-        asked = {name: value for name, value in sent.items() if name not in ("model", "other")}
-        asked |= {
-            "completions": 1 if len(models) > 1 else 2,
-            "seed": secrets.randbelow(2**31),
-        }  # other prompts each time
-        specs = [parse_job(Kind.SAMPLE, {"model": one, **asked}) for one in models or [""]]
+        values = {name: value for name, value in sent.items() if name not in ("model", "other")}
+        values["completions"] = 1 if len(models) > 1 else 2
+        values["seed"] = secrets.randbelow(2**31)  # other prompts each time
+        specs = [parse_job(Kind.SAMPLE, {"model": model, **values}) for model in models or [""]]
         kept = dict(target)
         if "settings" in target:
             kept |= {"settings": target["settings"].model_dump(), "name": target["name"] or " · ".join(models)[:120]}
@@ -154,14 +153,14 @@ class SampleNow:
     def look(self, waiting: Any, language: str) -> Looked:
         """How far the jobs are; once all have finished, their pairs are taken in. Raises LabError where one failed."""
         names = _jobs(waiting)
-        found = [self.jobs.summary(name) for name in names]
-        for job in found:
+        summaries = [self.jobs.summary(name) for name in names]
+        for job in summaries:
             state = RunState(job["state"])
             if state is RunState.STOPPED:
                 return Looked(quiet(say("annotate.sample_stopped", language)))
             if state.ended and state is not RunState.FINISHED:
                 return Looked(failure(job, language))
-        going = next((job for job in found if job["state"] != RunState.FINISHED), None)
+        going = next((job for job in summaries if job["state"] != RunState.FINISHED), None)
         if going is not None:
             return Looked(progress(going, language, "annotate.sample_working"), waits=True)
         target = {key: waiting[key] for key in ("into", "name") if key in waiting}

@@ -1,8 +1,8 @@
 """The Annotate tab: judging for everybody who may, and for the owner where pairs come from, how well they are judged, and the
 frozen data.
 
-Judging goes by the annotator's own routes, not through here. What the owner does stands in ``annotate_add``, ``annotate_pairs``,
-``annotate_quality``, ``annotate_reward`` and ``annotate_dataset``; what only the owner may do is refused by the handlers themselves, hidden or not.
+Judging goes by the annotator's own routes, not through here. What the owner does stands in the modules beside this one;
+what only the owner may do is refused by the handlers themselves, hidden or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.runs.scored_pairs import ScoredPairs
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui.components.annotator import annotator
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.add import AddPairs
 from lab.ui.tabs.annotate.dataset import DatasetPart
@@ -72,18 +72,18 @@ class AnnotateTab:
         return [self.collections_tab, self.quality_tab, self.dataset_tab]
 
     @requires(Access.VIEWER)
-    def opened(self, request: gr.Request) -> dict[Any, Any]:
+    def opened(self, request: gr.Request) -> Updates:
         """The page was loaded. An annotator's page opens here; so does an address with ``?collection=ID``."""
         user = user_of(request)
         owner = user.access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
         here = collection or user.access == Access.ANNOTATOR
         value = {"owner": owner} | ({"collection": collection} if collection else {})
-        updates: dict[Any, Any] = {part: gr.update(visible=owner) for part in self.owners_parts}
+        updates: Updates = {part: gr.update(visible=owner) for part in self.owners_parts}
         updates[self.annotator] = json.dumps(value)
         return updates | {self.tabs: gr.Tabs(selected="annotate")} if here else updates
 
     @requires(Access.VIEWER)
-    def led_on(self, event: gr.EventData) -> Any:
+    def led_on(self, event: gr.EventData) -> Updates:
         """The annotator has nothing to show and leads to where pairs are added."""
-        return gr.Tabs(selected=str(event._data.get("to", "judge")))
+        return {self.parts: gr.Tabs(selected=str(event._data.get("to", "judge")))}

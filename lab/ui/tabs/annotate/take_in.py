@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,11 +9,12 @@ import gradio as gr
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.errors import LabError
+from lab.ui.handlers import SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.pairs import Collections
 from lab.ui.tabs.annotate.tables import exported
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 FILES = [".zip", ".json", ".jsonl", ".parquet", ".md"]
 """All that an export writes may be picked at once; what is not needed is passed over."""
@@ -41,39 +41,29 @@ class TakeIn:
 
     def wire(self, shown: Collections) -> None:
         """Connect the events; what was taken in shows among the collections."""
-        slow: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
-        self.files.change(self.given, [self.files], [self.preview, self.button], **slow)
-        self.button.click(self.taken_in, [self.files], [self.message, self.files, *shown.everything], **slow)
+        self.files.change(self.given, [self.files], [self.preview, self.button], **SLOW)
+        self.button.click(self.taken_in, [self.files], [self.message, self.files, *shown.everything], **SLOW)
         self.shown = shown
 
     @requires(Access.OWNER)
-    def given(self, request: gr.Request, files: Any) -> list[Any]:
+    def given(self, request: gr.Request, files: Any) -> Updates:
         """Files were picked: what they are."""
-        language = language_of(request)
-        if not files:
-            return ["", gr.update(interactive=False)]
+        preview, usable = "", False
         try:
-            found, same = self.annotation.preview_upload(files)
+            if files:
+                version, same = self.annotation.preview_upload(files)
+                preview, usable = exported(version, same, language_of(request)), True
         except LabError as error:
-            return [notice(_told(error, language), "problem"), gr.update(interactive=False)]
-        return [exported(found, same, language), gr.update(interactive=True)]
+            preview = error_notice(error, request, of_file=True)
+        return {self.preview: preview, self.button: gr.update(interactive=usable)}
 
     @requires(Access.OWNER)
-    def taken_in(self, request: gr.Request, files: Any) -> list[Any]:
+    @words_errors("message", of_file=True)
+    def taken_in(self, request: gr.Request, files: Any) -> Updates:
         """Take the version in, with the collection that it rests on."""
         language = language_of(request)
-        try:
-            done = self.annotation.import_upload(files or [])
-        except LabError as error:
-            kept = [gr.skip()] * (1 + len(self.shown.everything))
-            return [notice(_told(error, language), "problem"), *kept]
+        done = self.annotation.import_upload(files or [])
         version = done.version
         key = "annotate.taken_in_before" if done.was_here else "annotate.taken_in"
-        told = say(key, language, name=version.name, count=version.preferences, hash=version.content_hash[7:19])
-        return [notice(told), None, *self.shown.show(version.collection, language)]
-
-
-def _told(error: LabError, language: str) -> str:
-    """The sentence; a file is called by its name, for its folder was the page's own."""
-    params = {key: Path(str(value)).name if key == "path" else value for key, value in error.params.items()}
-    return problem(type(error)(error.key, **params), language)
+        message = say(key, language, name=version.name, count=version.preferences, hash=version.content_hash[7:19])
+        return {self.message: notice(message), self.files: None, **self.shown.show(version.collection, language)}

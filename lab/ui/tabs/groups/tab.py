@@ -10,12 +10,10 @@ import gradio as gr
 from lab.core.access import Access, requires
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates
 from lab.words import say
 from lab.words.components import rule_words
 from lab.words.sentences import language_of
-
-Updates = dict[Any, Any]
 
 
 class GroupsTab:
@@ -64,19 +62,19 @@ class GroupsTab:
         return self.show(str(run_id or ""), language_of(request))
 
     @requires(Access.VIEWER)
-    def offered(self, request: gr.Request) -> Any:
+    def offered(self, request: gr.Request) -> Updates:
         """The runs to choose from, as they are now."""
-        return gr.update(choices=self._choices(self._runs(), language_of(request)))
+        return {self.run: gr.update(choices=self._choices(self._runs(), language_of(request)))}
 
     @requires(Access.VIEWER)
-    def chosen(self, run_id: Any) -> str:
+    def chosen(self, run_id: Any) -> Updates:
         """Another run."""
-        return json.dumps({"run": str(run_id)})
+        return {self.inspector: json.dumps({"run": str(run_id)})}
 
     @requires(Access.VIEWER)
-    def go_to_train(self) -> Any:
+    def go_to_train(self) -> Updates:
         """Where groups come from."""
-        return gr.Tabs(selected="train")
+        return {self.tabs: gr.Tabs(selected="train")}
 
     def show(self, run_id: str, language: str, step: int | None = None) -> Updates:
         """Updates for ``everything``; without that run, the newest that has groups."""

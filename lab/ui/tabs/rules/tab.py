@@ -13,8 +13,8 @@ from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench import rule_bench
 from lab.ui.draft import SENT
-from lab.ui.light import LIGHT
-from lab.ui.presets import Presets, title
+from lab.ui.handlers import LIGHT, Updates
+from lab.ui.presets import Presets, title, usual
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import LOCALES, table
 from lab.words.components import error_words
@@ -62,11 +62,13 @@ class RulesTab:
 
     def __init__(self, presets: Presets, *, trusting: bool) -> None:
         """``trusting``: whoever sees the page may use the owner's trusted file, so its rules are listed."""
+        recipes = _recipes(presets)
         self.bench = rule_bench(
             rules=_of_each("label", trusting),
             abouts=_of_each("about", trusting),
             worked=WORKED,
-            recipes=_recipes(presets),
+            recipes=recipes,
+            usual_preset=usual(list(recipes)),
             preflight={language: _table("preflight.", language) for language in LOCALES},
             errors=error_words(),
             elem_id="bench",
@@ -79,7 +81,7 @@ class RulesTab:
         self.bench.select(self.to_training, [form.draft], [tabs, *form.everything], js=SENT, **LIGHT)
 
     @requires(Access.OWNER)
-    def to_training(self, request: gr.Request, event: gr.EventData, sent: Any) -> dict[Any, Any]:
+    def to_training(self, request: gr.Request, event: gr.EventData, sent: Any) -> Updates:
         """The Train tab, its form filled with the saved rule set that was chosen."""
         try:
             chosen = Chosen.model_validate(event._data)

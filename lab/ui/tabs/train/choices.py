@@ -1,27 +1,23 @@
-"""What the Train form's choosers offer: models and runs to start from, reward models, data. Each takes anything else as well.
-
-Not here: rule sets (``rules_chosen.py``).
-"""
+"""What the Train form's choosers offer: models and runs to start from, reward models, data, rule sets. Each takes anything else as well."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.annotation.collections import Annotation
-from lab.core.recipes import Recipe
-from lab.data.datasets import ON_PAIRS, VERSION
+from lab.core.algorithms import ALGORITHMS
+from lab.data.datasets import VERSION
 from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
+from lab.rules import RULES
 from lab.runs.start_models import base_of, bases_here, finished_writers
+from lab.store.rule_sets import RuleSets
 from lab.store.runs import Run, RunState, Store
 from lab.store.uploads import Uploads
 from lab.ui.presets import Presets
-from lab.words import say
+from lab.words import form, say
 
 Choices = list[tuple[str, str]]
-REWARD = "rm"
-"""The one algorithm whose model writes no text."""
-WITH_GROUPS = ("grpo", "ppo")
 
 
 class StartChoices:
@@ -40,30 +36,30 @@ class StartChoices:
     def reward_models(self, language: str, model: str) -> Choices:
         """None, and the finished reward-model runs on the base that ``model`` stands on: another one's cannot score its policy."""
         base = base_of(self._store, model)
-        runs = [run for run in self._finished() if run.algorithm == REWARD]
+        finished = [run for run in self._store.runs() if run.state is RunState.FINISHED]
+        runs = [run for run in finished if not ALGORITHMS[run.algorithm].writes_text]
         runs = [run for run in runs if base_of(self._store, str(run.recipe.get("model", ""))) == base]
         return [(say("train.no_reward_model", language), ""), *((self._label(run), f"run:{run.id}") for run in runs)]
 
     def data(self, algorithm: str, language: str) -> Choices:
         """The lab's own, the presets', what was fetched and what earlier runs used; for pairs also frozen versions and runs' groups."""
-        runs = self._store.runs()
-        found = {"equations": "equations"}
-        recipes: list[Recipe] = [preset.recipe for preset in self._presets.by_name.values()]
-        found |= {recipe.dataset: recipe.dataset for recipe in recipes if recipe.algorithm == algorithm}
-        if algorithm in (*ON_PAIRS, "ppo"):
-            found |= {value: label for label, value in self._versions(language)}
-        if algorithm in ON_PAIRS:
-            groups = [run for run in runs if run.algorithm in WITH_GROUPS and run.state.ended]
-            found |= {
-                GROUPS + run.id: say("train.data_groups", language, name=f"{run.name} · {run.id}") for run in groups
-            }
-        found |= {one.dataset: say("train.data_upload", language, name=one.name) for one in self._uploads.all()}
+        runs, needs = self._store.runs(), ALGORITHMS[algorithm]
+        recipes = map(self._presets.recipe, self._presets.of_algorithm(algorithm))
+        labels = {"equations": "equations"} | {recipe.dataset: recipe.dataset for recipe in recipes}
+        if needs.trains_on_pairs or needs.needs_reward_model:
+            labels |= {value: label for label, value in self._versions(language)}
+        if needs.trains_on_pairs:
+            for run in runs:
+                if ALGORITHMS[run.algorithm].writes_groups and run.state.ended:
+                    labels[GROUPS + run.id] = say("train.data_groups", language, name=f"{run.name} · {run.id}")
+        for upload in self._uploads.all():
+            labels[upload.dataset] = say("train.data_upload", language, name=upload.name)
         notes = [source_of(folder) for folder in sorted((self._store.home / "data").glob("*"))]
         names = [str(note["from"]) for note in notes if "from" in note]
         names += [str(run.recipe.get("dataset")) for run in runs if run.algorithm == algorithm]
         for name in names:
-            found.setdefault(name, name)
-        return [(label, value) for value, label in found.items()]
+            labels.setdefault(name, name)
+        return [(label, value) for value, label in labels.items()]
 
     def judged(self, language: str) -> Choices:
         """None, and what was frozen of people's judgements."""
@@ -78,9 +74,6 @@ class StartChoices:
             for version in self._annotation.versions()
         ]
 
-    def _finished(self) -> list[Run]:
-        return [run for run in self._store.runs() if run.state is RunState.FINISHED]
-
     def _label(self, run: Run) -> str:
         result: dict[str, Any] = self._store.folder(run.id).result() or {}
         after = result.get("after") or {}
@@ -89,3 +82,40 @@ class StartChoices:
         if isinstance(score, int | float):
             shown = f" · pass@1 {score:.1%}"
         return f"{run.name}{shown} · {run.id}"
+
+
+class RuleSetChoices:
+    """The rule sets that can be chosen: those of the presets, those that were saved, and the one that stands in the form.
+
+    A choice's value is the whole text of its rules (``form.rules_text``), so that a run uses what was seen, whatever is saved later.
+    """
+
+    def __init__(self, store: Store, presets: Presets) -> None:
+        self.sets, self.presets = RuleSets(store), presets
+
+    def choices(self, algorithm: str, language: str, standing: str) -> list[tuple[str, str]]:
+        """``(label, text)`` of each; ``standing`` is in the form now, and always among them."""
+        labels: dict[str, str] = {}
+        for rule_set in self.sets.list():
+            text = self.text(rule_set.name, rule_set.version)
+            labels.setdefault(text, f"{rule_set.name} · v{rule_set.version}")
+        for preset in self.presets.of_algorithm(algorithm):
+            text = str(form.entered(self.presets.recipe(preset))[form.RULES])
+            labels.setdefault(text, label(text, language))
+        labels.setdefault(standing, label(standing, language))
+        return [(name, text) for text, name in labels.items()]
+
+    def text(self, name: str, version: int | None) -> str:
+        """The rules of a saved set. Raises StateError ``no_such_rule_set``."""
+        entries = self.sets.load(name, version).entries
+        return form.rules_text([entry.use().model_dump(mode="json") for entry in entries])
+
+
+def label(text: str, language: str) -> str:
+    """Rules by their names."""
+    rules = form.rules_of(text)
+    if not isinstance(rules, list):
+        return text
+    names = [str(rule.get("name")) for rule in rules if isinstance(rule, dict)]
+    labels = [getattr(RULES[name], f"label_{language}") if name in RULES else name for name in names]
+    return say("plan.list", language).join(labels)

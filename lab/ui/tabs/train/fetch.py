@@ -19,11 +19,10 @@ from lab.runs.fetch.fetching import Fetches, Thing, missing
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui.draft import Wait
+from lab.ui.handlers import Updates
 from lab.ui.notice import notice
 from lab.words import say, size_text
 from lab.words.sentences import language_of, problem
-
-Updates = dict[Any, Any]
 
 
 class FetchRow:
@@ -57,26 +56,26 @@ class FetchRow:
         if not things:
             return {self.row: gr.update(visible=False), self.said: ""}, Wait(), False
         language = language_of(request)
-        told = [self._fetches.told(thing) for thing in things]
-        busy = any(isinstance(state, Fetching) for state in told)
+        states = [self._fetches.told(thing) for thing in things]
+        busy = any(isinstance(state, Fetching) for state in states)
         begun = any(thing.begun for thing in things)
         updates = {
             self.row: gr.update(visible=True),
-            self.said: _said(things, told, language),
+            self.said: _sentences(things, states, language),
             self.get: gr.update(visible=not busy, value=say("train.fetch_go_on" if begun else "train.fetch", language)),
             self.cancel: gr.update(visible=busy),
         }
         return updates, Wait({Topic.ANSWERS: marks[Topic.ANSWERS]}) if busy else Wait(), True
 
 
-def _said(things: Sequence[Thing], told: Sequence[Fetching | LabError | None], language: str) -> str:
+def _sentences(things: Sequence[Thing], states: Sequence[Fetching | LabError | None], language: str) -> str:
     names = say("plan.list", language).join(_named(thing, language) for thing in things)
     lines = [notice(say("train.fetch_missing", language, things=names), "missing")]
-    for thing, one in zip(things, told, strict=True):
-        if isinstance(one, LabError):
-            lines.append(notice(problem(one, language), "problem"))
-        elif one is not None:
-            lines.append(_bar(thing, one, language))
+    for thing, state in zip(things, states, strict=True):
+        if isinstance(state, LabError):
+            lines.append(notice(problem(state, language), "problem"))
+        elif state is not None:
+            lines.append(_bar(thing, state, language))
     return "".join(lines)
 
 

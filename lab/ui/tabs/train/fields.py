@@ -1,25 +1,23 @@
 """The fields of the Train form, one column of them an algorithm: what is drawn, what the choosers offer, what an edit changes in them.
 
-Not here: how a field becomes a component (``field_component.py``), which combinations hold (``lab/words/form.py``), the draft that keeps what
-was typed (``train_form.py``).
+Not here: which combinations hold (``lab/words/form.py``), the draft that keeps what was typed (``form.py``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.core.recipes import RECIPES
+from lab.core.algorithms import ALGORITHMS
 from lab.store.runs import Store
-from lab.ui.field_component import component
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets
-from lab.ui.tabs.rules.chosen import RuleSetChoices
-from lab.ui.tabs.train.choices import StartChoices
+from lab.ui.tabs.train.choices import RuleSetChoices, StartChoices
 from lab.words import form
 from lab.words.sentences import language_of
 
@@ -32,14 +30,13 @@ class RecipeFields:
         self.rule_sets, self.starts = RuleSetChoices(store, presets), StartChoices(store, presets)
         self.inputs: dict[str, list[gr.components.Component]] = {}
         self.columns: dict[str, gr.Column] = {}
-        used = {preset.recipe.algorithm for preset in presets.by_name.values()}
-        for algorithm in [name for name in RECIPES if name in used]:
-            with gr.Column(visible=False, elem_classes="recipe") as self.columns[algorithm]:
-                self.inputs[algorithm] = self._draw(algorithm)
+        for name in filter(presets.of_algorithm, ALGORITHMS):
+            with gr.Column(visible=False, elem_classes="recipe") as self.columns[name]:
+                self.inputs[name] = self._draw(name)
 
     def _draw(self, algorithm: str) -> list[gr.components.Component]:
-        preset = next(p for p in self.presets.by_name.values() if p.recipe.algorithm == algorithm)
-        values, every = form.entered(preset.recipe), form.fields(algorithm)
+        preset = self.presets.of_algorithm(algorithm)[0]
+        values, every = form.entered(self.presets.recipe(preset)), form.fields(algorithm)
         drawn: dict[str, gr.components.Component] = {}
 
         def draw(chosen: Sequence[form.FormField]) -> None:
@@ -91,13 +88,13 @@ class RecipeFields:
         """The component that enters a field."""
         return self.inputs[algorithm][paths(algorithm).index(path)]
 
-    def snapped(self, algorithm: str, counted: Mapping[str, Any]) -> dict[Any, Any]:
+    def snapped(self, algorithm: str, counted: Mapping[str, Any]) -> Updates:
         """Updates for the fields that must be a multiple of another one, once it is left: they show what counts."""
         return {
             self.entry(algorithm, path): gr.update(value=counted[path]) for path in form.MULTIPLE_OF if path in counted
         }
 
-    def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> dict[Any, Any]:
+    def filled(self, algorithm: str, standing: Mapping[str, Any], language: str) -> Updates:
         """Updates for ``everything``: the column of one algorithm with these values."""
         columns = {column: gr.update(visible=each == algorithm) for each, column in self.columns.items()}
         fields = {
@@ -120,8 +117,9 @@ class RecipeFields:
 
     def _offered(self, algorithm: str, path: str) -> Any:
         @requires(Access.VIEWER)
-        def offered(request: gr.Request, value: Any, model: Any) -> Any:
-            return gr.update(choices=self._choices(algorithm, path, language_of(request), value, model))
+        def offered(request: gr.Request, value: Any, model: Any) -> Updates:
+            choices = self._choices(algorithm, path, language_of(request), value, model)
+            return {self.entry(algorithm, path): gr.update(choices=choices)}
 
         return offered
 
@@ -130,14 +128,14 @@ class RecipeFields:
         if path == form.RULES:
             return self.rule_sets.choices(algorithm, language, str(value))
         if path == "model":
-            found = self.starts.models()
+            choices = self.starts.models()
         elif path == "reward_model":
-            found = self.starts.reward_models(language, str(model))
+            choices = self.starts.reward_models(language, str(model))
         elif path == "watch_preferences":
-            found = self.starts.judged(language)
+            choices = self.starts.judged(language)
         else:
-            found = self.starts.data(algorithm, language)
-        return found if value in [each for _, each in found] else [*found, (str(value), str(value))]
+            choices = self.starts.data(algorithm, language)
+        return choices if value in [each for _, each in choices] else [*choices, (str(value), str(value))]
 
 
 def _reveal(depend: Sequence[form.FormField]) -> str:
@@ -149,3 +147,34 @@ def _reveal(depend: Sequence[form.FormField]) -> str:
 def paths(algorithm: str) -> list[str]:
     """The fields of an algorithm by their places in its recipe, in the order of their components."""
     return [field.path for field in form.fields(algorithm)]
+
+
+def component(field: form.FormField, value: Any, i18n: gr.I18n, *, visible: bool = True) -> gr.components.Component:
+    """The component that enters a field."""
+    common: dict[str, Any] = {
+        "label": i18n(f"{field.key}.label"),
+        "info": i18n(f"{field.key}.help"),
+        "elem_id": f"{field.algorithm}-{field.path.replace('.', '-')}",
+        "interactive": True,
+        "min_width": 150,
+        "visible": visible,
+    }
+    if field.kind is bool:
+        return gr.Checkbox(value=value, **common)
+    if isinstance(field.kind, type) and issubclass(field.kind, StrEnum):
+        choices = [(i18n(f"choice.{option}"), str(option)) for option in field.kind]
+        return gr.Dropdown(choices=choices, value=str(value), filterable=False, **common)
+    if field.kind in (int, float):
+        # Without Gradio's own minimum and maximum: it would answer them with a pop-up, in English, and drop what was typed.
+        # The recipe checks its bounds itself, and the page says them in a sentence.
+        return gr.Number(value=value, step=_step(field, value), **common)
+    if field.path in form.CHOOSERS:
+        return gr.Dropdown(choices=[value], value=value, allow_custom_value=True, **common)
+    return gr.Textbox(value=value, lines=1, max_lines=1, max_length=field.bound("max_length"), **common)
+
+
+def _step(field: form.FormField, value: float) -> float:
+    """What an arrow key adds: 1 to a count, a tenth of its size (a power of ten) to anything finer."""
+    if field.kind is int:
+        return 1
+    return float(f"{value:e}".split("e")[1].join(("1e", ""))) / 10 if value else 0.01

@@ -3,7 +3,7 @@
 What is typed is kept in the browser (``draft.js``), preset by preset: it survives another choice, a reload and a restart. The browser
 sends the whole draft whenever a person changed it, and one handler answers with all that the form says: one request an edit, and
 nothing that the server writes is sent back as an edit.
-Not here: its fields (``train_fields.py``), the runs that came of it (``train_runs.py``).
+Not here: its fields (``fields.py``), the runs that came of it (``runs.py``).
 """
 
 from __future__ import annotations
@@ -23,16 +23,14 @@ from lab.runs.preview import Previews
 from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
-from lab.ui.as_built import only_changes
 from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
-from lab.ui.presets import Presets, model_of
+from lab.ui.presets import PresetChooser, Presets, model_of, usual
 from lab.ui.tabs.train.cost import CostLine
 from lab.ui.tabs.train.fetch import FetchRow
 from lab.ui.tabs.train.fields import RecipeFields
 from lab.ui.tabs.train.next import Filled, NextRecipes
-from lab.ui.tabs.train.presets import PresetChooser
 from lab.ui.tabs.train.preview import PreviewPane
 from lab.words import form, say
 from lab.words.sentences import bounds, language_of, plan, problem
@@ -50,9 +48,6 @@ element.addEventListener("click", async (event) => {
   setTimeout(() => (button.style.color = ""), 1200);
 });
 """
-
-
-Updates = dict[Any, Any]
 
 
 class TrainForm:
@@ -123,9 +118,8 @@ class TrainForm:
             draft = draft.chosen(self.presets.alike(draft.preset, draft.model))
         updates = self.answer(draft, request)
         if not draft.shown and self.presets.errors:
-            broken = problem(self.presets.errors[0], language_of(request))
-            updates[self.message] = notice(broken, "problem")
-        return only_changes(updates) if not draft.shown else updates
+            updates[self.message] = error_notice(self.presets.errors[0], request)
+        return updates
 
     @requires(Access.OWNER)
     def fetch_asked(self, request: gr.Request, sent: Any) -> Updates:
@@ -182,7 +176,7 @@ class TrainForm:
         draft = read_draft(sent, self.presets.names)
         takes = [preset for preset in self.presets.names if form.RULES in form.entered(self.presets.recipe(preset))]
         if draft.preset not in takes:
-            draft = draft.chosen(next((preset for preset in takes if preset.endswith("/grpo")), takes[0]))
+            draft = draft.chosen(usual(takes))
         text = self.fields.rule_sets.text(name, version)
         told = say("rules.to_train", language_of(request), name=name, version=version)
         edits = {**draft.of(draft.preset), form.RULES: text}
@@ -231,7 +225,7 @@ class TrainForm:
         except LabError as error:
             if fills:
                 updates[self.plan] = ""
-            return {**updates, self.message: notice(problem(error, language), "problem")}, error
+            return {**updates, self.message: error_notice(error, request)}, error
         counts = self._counts_as(draft, language)
         note = " ".join(part for part in (told, counts) if part)
         return {**updates, self.plan: notice(sentence, "plan"), self.message: notice(note, "note")}, None

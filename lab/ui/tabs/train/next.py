@@ -1,7 +1,7 @@
 """What a click elsewhere puts into the Train form: a frozen version, a run to go on from, a reward model to train PPO with.
 
 Each gives a preset and exactly what differs from it, so that nothing of an earlier draft is left in the form, and the sentences that
-say what was chosen and why. Not here: the form (``train_form.py``), the buttons (``annotate_dataset.py``, ``train_runs.py``).
+say what was chosen and why. Not here: the form (``form.py``), the buttons (``tabs/annotate/dataset.py``, ``runs.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation.versions.freeze import Version
+from lab.core.algorithms import ALGORITHMS, DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe, parse, with_values
 from lab.data.datasets import VERSION, Row, load
 from lab.errors import LabError
@@ -21,7 +22,7 @@ from lab.store.runs import Run, RunState, Store
 from lab.ui.draft import Draft, Edits
 from lab.ui.presets import Presets
 from lab.words import say
-from lab.words.form import RULES, entered, fields, rules_text
+from lab.words.form import RULES, entered, rules_text
 
 LOOKING_ON = "no_repetition"
 """Rules cannot be left out of PPO; this one needs no known answer, and only looks on."""
@@ -34,11 +35,10 @@ BYTES_A_TOKEN = 3.0
 FEW_ENTRIES = 1000
 TEMPLATE = 32
 """Tokens that a chat template may add."""
-USUAL_LENGTHS = (64, 128, 192, 256, 384, 512, 768, 1024)
+USUAL_CONTEXT = 1024
+"""In tokens, of a model whose configuration is not here."""
 FITS = 0.9
-"""A model can read the data where so large a share of the rows is within its context."""
-FOLLOWS = {"pretrain": "sft", "sft": "grpo", "dpo": "grpo", "grpo": "grpo", "ppo": "ppo"}
-"""What usually comes after an algorithm, on problems with known answers. A reward model is not gone on from: PPO is trained with it."""
+"""A model can read the data where this share of the rows is within its context."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,13 @@ class NextRecipes:
 
     def on_version(self, algorithm: str, version: Version, draft: Draft, language: str) -> Filled | None:
         """Train on frozen judgements: with the model that stands in the form where it can read them, else with one that can."""
-        texts = _texts(self._rows(algorithm, version.dataset))
+        needs, texts = ALGORITHMS[algorithm], _texts(self._rows(algorithm, version.dataset))
         told = [say("annotate.filled", language, name=version.name)]
-        if algorithm == "ppo":
+        if needs.needs_reward_model:
             filled = self._rewarded(version.dataset)
             model = str(filled.get("model", "")) or self._model(draft, texts, told, language, for_reward=True)
         else:
-            filled, model = {}, self._model(draft, texts, told, language, for_reward=algorithm == "rm")
+            filled, model = {}, self._model(draft, texts, told, language, for_reward=not needs.writes_text)
         return self._filled(algorithm, model, {**filled, "dataset": version.dataset}, texts, told, language)
 
     def ppo_with(self, run: Run, language: str) -> Filled | None:
@@ -90,12 +90,12 @@ class NextRecipes:
     def after(self, run: Run, language: str) -> Filled | None:
         """Go on from a run's model, with what usually comes next."""
         dataset = str(run.recipe.get("dataset", EQUATIONS))
-        algorithm = FOLLOWS[run.algorithm]
-        if dataset != EQUATIONS and not self._has_answers(dataset):
-            algorithm = run.algorithm if run.algorithm in ("sft", "dpo") else algorithm
-        same_data = algorithm == run.algorithm or (algorithm != "sft" and dataset != EQUATIONS)
-        edits: Edits = {"dataset": dataset} if same_data else {}
-        if algorithm == run.algorithm:
+        trained, algorithm = ALGORITHMS[run.algorithm], ALGORITHMS[run.algorithm].followed_by
+        if trained.data.answer_columns and dataset != EQUATIONS and not self._has_answers(dataset):
+            algorithm = trained.name
+        same = algorithm == trained.name
+        edits: Edits = {"dataset": dataset} if same or dataset != EQUATIONS else {}
+        if same:
             kept = entered(parse(run.recipe, run.name))
             edits |= {path: value for path, value in kept.items() if path not in ("name", "model", "seed")}
         told = [say("train.next_run", language, name=run.name, algorithm=say(f"algorithm.{algorithm}", language))]
@@ -111,16 +111,15 @@ class NextRecipes:
             return None
         recipe, wanted = self._presets.recipe(preset), {"model": model, **edits}
         if texts:
-            wanted |= self._sizes(recipe, model, texts, told, language)
+            wanted |= _sizes(recipe, len(texts))
         known = entered(recipe)
         kept = {path: value for path, value in wanted.items() if path in known and value != known[path]}
         return Filled(preset, kept, " ".join(told))
 
     def _preset(self, algorithm: str, base: str) -> str | None:
         """The first preset of an algorithm for a model; of any model where it has none."""
-        recipes = {name: self._presets.recipe(name) for name in self._presets.names}
-        fit = [name for name, recipe in recipes.items() if recipe.algorithm == algorithm]
-        return next((name for name in fit if recipes[name].model == base), fit[0] if fit else None)
+        fit = self._presets.of_algorithm(algorithm)
+        return next((name for name in fit if self._presets.recipe(name).model == base), fit[0] if fit else None)
 
     def _model(self, draft: Draft, texts: list[str], told: list[str], language: str, *, for_reward: bool) -> str:
         """The model that stands in the form, or the first one here that can read the data, which is then said."""
@@ -138,41 +137,21 @@ class NextRecipes:
         within = sum(reach.tokens(text) <= reach.context for text in texts)
         return within >= FITS * len(texts)
 
-    def _sizes(self, recipe: Recipe, model: str, texts: list[str], told: list[str], language: str) -> Edits:
-        """Batch, steps and length for a small set of data."""
-        known, sizes = entered(recipe), Edits()
-        unit = int(known.get("group_size") or 1)
-        batch = min(int(known["batch_size"]), unit * len(texts))
-        if batch < int(known["batch_size"]):
-            sizes["batch_size"] = batch
-        sizes["steps"] = min(recipe.steps, max(1, -(-EPOCHS * unit * len(texts) // batch)))
-        if "max_length" not in known:
-            return sizes
-        length = next(field for field in fields(recipe.algorithm) if field.path == "max_length")
-        if length.bound("ge") == 0:  # the run then takes it from the data
-            return sizes | {"max_length": 0}
-        reach = self._reach(model)
-        tokens = [reach.tokens(text) for text in texts]
-        fits = next((size for size in USUAL_LENGTHS if size >= max(tokens)), USUAL_LENGTHS[-1])
-        longest = min(fits, reach.context)
-        if cut := sum(count > longest for count in tokens):
-            told.append(say("train.next_cut", language, count=cut, of=len(tokens), length=longest))
-        return sizes | {"max_length": longest}
-
     def _reach(self, model: str) -> Reach:
         """Read from the model's own configuration; a model that is not here counts as one for real text."""
         try:
             config = json.loads((Path(resolve(model, self._store.home).base) / "config.json").read_text("utf-8"))
         except (LabError, OSError, ValueError):
-            return Reach(USUAL_LENGTHS[-1], BYTES_A_TOKEN)
+            return Reach(USUAL_CONTEXT, BYTES_A_TOKEN)
         by_byte = int(config.get("vocab_size") or FEW_ENTRIES) < FEW_ENTRIES
-        context = int(config.get("max_position_embeddings") or USUAL_LENGTHS[-1])
+        context = int(config.get("max_position_embeddings") or USUAL_CONTEXT)
         return Reach(context, 1.0 if by_byte else BYTES_A_TOKEN)
 
     def _rewarded(self, dataset: str) -> Edits:
         """PPO at a version's prompts: the reward is that of the newest model trained on the same version; where there is none, of the
         one that is chosen in the form."""
-        runs = [run for run in self._store.in_state(RunState.FINISHED) if run.algorithm == "rm"]
+        finished = self._store.in_state(RunState.FINISHED)
+        runs = [run for run in finished if not ALGORITHMS[run.algorithm].writes_text]
         judges = [run for run in runs if run.recipe.get("dataset") == dataset]
         if not judges:
             return _model_alone() | {"reward_model": ""}
@@ -199,10 +178,9 @@ class NextRecipes:
 
     def _has_answers(self, dataset: str) -> bool:
         """Whether the prompts of a data set have known answers, as far as the presets tell; judged pairs have none."""
-        return any(
-            self._presets.recipe(name).dataset == dataset and self._presets.recipe(name).algorithm == "grpo"
-            for name in self._presets.names
-        )
+        recipes = [preset.recipe for preset in self._presets.by_name.values() if preset.recipe.dataset == dataset]
+        descriptors = [algorithm_of(recipe) for recipe in recipes]
+        return any(each.data is DataForm.PROMPTS and not each.needs_reward_model for each in descriptors)
 
     def _rows(self, algorithm: str, dataset: str) -> list[Row]:
         """The rows of a frozen version as a run will train on them; of other data, which may be large, none are read here."""
@@ -210,6 +188,17 @@ class NextRecipes:
         if preset is None or not dataset.startswith(VERSION):
             return []
         return load(with_values(self._presets.recipe(preset), {"dataset": dataset}, preset), self._store.home).train
+
+
+def _sizes(recipe: Recipe, rows: int) -> Edits:
+    """Batch and steps for a small set of data. The length of the rows is the run's to take from the data (``max_length`` 0)."""
+    known, sizes = entered(recipe), Edits()
+    unit = int(known.get("group_size") or 1)
+    batch = min(int(known["batch_size"]), unit * rows)
+    if batch < int(known["batch_size"]):
+        sizes["batch_size"] = batch
+    sizes["steps"] = min(recipe.steps, max(1, -(-EPOCHS * unit * rows // batch)))
+    return sizes | {"max_length": 0} if "max_length" in known else sizes
 
 
 def _texts(rows: list[Row]) -> list[str]:

@@ -13,18 +13,16 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, user_of
+from lab.core.algorithms import Algorithm, DataForm, algorithm_of
 from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.runs.changes import Topic
 from lab.runs.preview import Previews
 from lab.ui.draft import Wait
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT
 from lab.ui.notice import MENDS, notes, notice
 from lab.words import say
 from lab.words.sentences import language_of, problem
-
-NO_ROWS = "pretrain"
-"""The one algorithm without rows of prompts: it makes its text, and its tokenizer, itself."""
 
 
 class PreviewPane:
@@ -48,18 +46,18 @@ class PreviewPane:
         if user_of(request).access < Access.OWNER:
             return gr.skip(), Wait()
         language = language_of(request)
-        if recipe.algorithm == NO_ROWS:
+        if algorithm_of(recipe).data is DataForm.TEXTS:
             return notice(say("train.preview_none", language), "about"), Wait()
-        found = self._previews.look(recipe)
-        if found is None:
+        seen = self._previews.look(recipe)
+        if seen is None:
             waits = Wait({Topic.ANSWERS: marks[Topic.ANSWERS]})
             return notice(say("train.preview_reading", language), "about"), waits
-        if isinstance(found, LabError):
-            return notice(problem(found, language), "problem"), Wait()
-        return shown(found, recipe.algorithm, language), Wait()
+        if isinstance(seen, LabError):
+            return notice(problem(seen, language), "problem"), Wait()
+        return shown(seen, algorithm_of(recipe), language), Wait()
 
 
-def shown(found: Mapping[str, Any], algorithm: str, language: str) -> str:
+def shown(found: Mapping[str, Any], algorithm: Algorithm, language: str) -> str:
     """A preview as HTML; nothing in it is markup but our own."""
     about = [
         say("train.preview_count", language, count=found["count"]),
@@ -91,10 +89,10 @@ def _column(column: str, seen: Mapping[str, Any], language: str) -> str:
     return html.escape(" · ".join(words))
 
 
-def _legend(algorithm: str, language: str) -> str:
-    counted = {"rm": "scored", "grpo": "", "ppo": ""}.get(algorithm, "counted")
+def _legend(algorithm: Algorithm, language: str) -> str:
+    """What the marks mean: the tokens that the loss counts, or those that a reward model scores; none where the model writes them."""
     template = f'<span class="template">{html.escape(say("train.legend_template", language))}</span>'
-    if not counted:
+    if not algorithm.data.answer_columns:
         return f'<p class="legend">{template} · {html.escape(say("train.legend_writes", language))}</p>'
-    line = f'<span class="counted">{html.escape(say(f"train.legend_{counted}", language))}</span>'
+    line = f'<span class="counted">{html.escape(say("train.legend_counted" if algorithm.writes_text else "train.legend_scored", language))}</span>'
     return f'<p class="legend">{line} · {template} · {html.escape(say("train.legend_masked", language))}</p>'

@@ -14,20 +14,17 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
+from lab.core.algorithms import ALGORITHMS
 from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
-from lab.ui.tabs.train.choices import REWARD
-from lab.ui.tabs.train.next import FOLLOWS
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
-from lab.words.sentences import language_of, problem
-
-Updates = dict[Any, Any]
+from lab.words.sentences import language_of
 
 # The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
 # once a state; nothing is polled. The value is what the buttons were made for.
@@ -241,15 +238,16 @@ class TrainRuns:
 
     def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
         """Which buttons do something for a run as it is now."""
+        algorithm = ALGORITHMS[run.algorithm]
         has_model = run.state.ended and (self.store.folder(run.id).path / "model").is_dir()
         return {
-            self.groups: run.algorithm in WITH_GROUPS and run.started is not None,
+            self.groups: algorithm.writes_groups and run.started is not None,
             self.stop: run.state is RunState.RUNNING,
             self.stop_now: run.state is RunState.RUNNING,
             self.cancel: run.state is RunState.QUEUED,
             self.resume: run.state.resumable,
-            self.go_on: has_model and run.algorithm in FOLLOWS,
-            self.ppo: has_model and run.algorithm == REWARD,
+            self.go_on: has_model and bool(algorithm.followed_by),
+            self.ppo: has_model and not algorithm.writes_text,
             self.load: True,
             self.delete: run.state.ended,
         }
@@ -266,12 +264,11 @@ class TrainRuns:
             message = notice(say(f"train.{told}", language, name=name))
         except LabError as error:
             reopen = False
-            message = notice(problem(error, language), "problem")
+            message = error_notice(error, request)
         fresh = f"{run.state}-{run.queued}" if reopen and run else ""
         return self.show(str(selected), message, fresh, curves=reopen or self.find(selected) is None)
 
 
-WITH_GROUPS = ("grpo", "ppo")
 OWNER_ONLY = "owner-only"
 """Left out for those who may only look (``page.css``); what these buttons call refuses them besides."""
 HIDE_BOTH = "() => [{__type__: 'update', visible: false}, {__type__: 'update', visible: false}]"

@@ -8,11 +8,10 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.ui.draft import SENT, with_draft
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, Updates, words_errors
 from lab.ui.notice import notice
 from lab.ui.presets import Presets
 from lab.ui.tabs.groups.tab import GroupsTab
@@ -20,7 +19,7 @@ from lab.ui.tabs.train.form import TrainForm
 from lab.ui.tabs.train.runs import TrainRuns
 from lab.ui.tabs.train.upload import TrainUpload
 from lab.words import say
-from lab.words.sentences import language_of, problem
+from lab.words.sentences import language_of
 
 
 class TrainTab:
@@ -47,23 +46,18 @@ class TrainTab:
         runs.groups.click(groups.opened_from, [runs.selected], [tabs, *groups.everything], **LIGHT)
 
     @requires(Access.OWNER)
-    def started(self, request: gr.Request, sent: Any) -> dict[Any, Any]:
+    @words_errors("form.message")
+    def started(self, request: gr.Request, sent: Any) -> Updates:
         """Start what stands in the form, and select the run."""
-        language = language_of(request)
-        try:
-            run = self.form.submitted(sent)
-        except LabError as error:
-            return {self.form.message: notice(problem(error, language), "problem")}
-        told = notice(say("train.started", language, name=run.name))
-        return {self.form.message: told, **self.runs.show(run.id)}
+        run = self.form.submitted(sent)
+        message = notice(say("train.started", language_of(request), name=run.name))
+        return {self.form.message: message, **self.runs.show(run.id)}
 
-    def _filled_from(self, fill: Callable[[str, Any, gr.Request], dict[Any, Any]]) -> Any:
+    def _filled_from(self, fill: Callable[[str, Any, gr.Request], Updates]) -> Any:
         @requires(Access.VIEWER)
-        def filled(request: gr.Request, sent: Any, selected: Any) -> dict[Any, Any]:
+        @words_errors(self.form.message)
+        def filled(request: gr.Request, sent: Any, selected: Any) -> Updates:
             """The form as the selected run gives it."""
-            try:
-                return fill(str(selected), sent, request)
-            except LabError as error:
-                return {self.form.message: notice(problem(error, language_of(request)), "problem")}
+            return fill(str(selected), sent, request)
 
         return filled

@@ -1,6 +1,6 @@
 """A file of one's own to train on, on the Train tab: what training would read of it, which column is which, and its keeping.
 
-What is kept is offered under Data in the form. Not here: the form itself (``train_form.py``), pairs to be judged (``annotate_file.py``).
+What is kept is offered under Data in the form. Not here: the form itself (``form.py``), pairs to be judged (``tabs/annotate/file.py``).
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from lab.errors import DatasetError, LabError
 from lab.store.runs import Store
 from lab.store.uploads import RowsFile, Seen, Uploads
 from lab.ui.file_reading import Readings, progress_bar, session_of
-from lab.ui.light import LIGHT
+from lab.ui.handlers import LIGHT, READING, Updates, error_notice, words_errors
 from lab.ui.notice import notice
-from lab.ui.tabs.annotate.file import problem_of
 from lab.words import say
 from lab.words.sentences import language_of
 
 USES = {"sft": ("prompt", "completion"), "rm": ("prompt", "chosen", "rejected"), "grpo": ("prompt", "answer")}
 """What a file may be for, by one of its algorithms, and the columns that this needs."""
 SHOWN_TEXT = 400
-SLOW: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class TrainUpload:
@@ -59,13 +57,13 @@ class TrainUpload:
     def wire(self) -> None:
         """Connect the events."""
         read = [self.use, self.file, *self.mapped]
-        self.file.change(self.given, read, self.everything, **SLOW)
-        self.use.input(self.given, read, self.everything, **SLOW)
+        self.file.change(self.given, read, self.everything, **READING)
+        self.use.input(self.given, read, self.everything, **READING)
         changes = [chooser.input for chooser in self.mapped]
-        gr.on(changes, self.looked_at, read, self.everything, trigger_mode="always_last", **SLOW)
+        gr.on(changes, self.looked_at, read, self.everything, trigger_mode="always_last", **READING)
         self.cancel.click(self.cancelled, None, None, **LIGHT)
         kept = [self.message, self.kept_row, self.kept]
-        self.keep.click(self.was_kept, [*read, self.name], [*kept, self.file], **SLOW)
+        self.keep.click(self.was_kept, [*read, self.name], [*kept, self.file], **READING)
         self.accordion.expand(self.opened, None, kept, **LIGHT)
         self.delete.click(self.deleted, [self.kept], kept, **LIGHT)
 
@@ -75,7 +73,7 @@ class TrainUpload:
         return [self.preview, self.cancel, self.name, self.keep, *self.mapped]
 
     @requires(Access.OWNER)
-    def given(self, request: gr.Request, use: Any, path: Any, *_: Any) -> Iterator[dict[Any, Any]]:
+    def given(self, request: gr.Request, use: Any, path: Any, *_: Any) -> Iterator[Updates]:
         """A file was given, or another use of it: its columns as they are likeliest meant, and what training would read."""
         if not path:
             yield self._ended("", ok=False) | {chooser: gr.update(visible=False) for chooser in self.mapped}
@@ -83,7 +81,7 @@ class TrainUpload:
         file = RowsFile(Path(str(path)), str(use))
         found: Any = None
         for found in self._read(request, file):
-            yield self._shows(found, request, path)
+            yield self._shows(found, request)
         if not file.columns:
             return
         guess = file.guess(USES[str(use)])
@@ -91,17 +89,17 @@ class TrainUpload:
         mapping = {name: column for name, column in guess.items() if name != column}
         if isinstance(found, DatasetError) and mapping:
             for found in self._read(request, RowsFile(Path(str(path)), str(use), mapping)):
-                yield self._shows(found, request, path, mapping)
+                yield self._shows(found, request, mapping)
 
     @requires(Access.OWNER)
-    def looked_at(self, request: gr.Request, use: Any, path: Any, *mapped: Any) -> Iterator[dict[Any, Any]]:
+    def looked_at(self, request: gr.Request, use: Any, path: Any, *mapped: Any) -> Iterator[Updates]:
         """The same file with other columns chosen."""
         if not path:
             yield self._ended("", ok=False)
             return
         file = RowsFile(Path(str(path)), str(use), _mapping(str(use), mapped))
         for found in self._read(request, file):
-            yield self._shows(found, request, path)
+            yield self._shows(found, request)
 
     @requires(Access.OWNER)
     def cancelled(self, request: gr.Request) -> None:
@@ -109,37 +107,32 @@ class TrainUpload:
         self.readings.cancel(session_of(request))
 
     @requires(Access.OWNER)
-    def was_kept(self, request: gr.Request, use: Any, path: Any, *values: Any) -> Iterator[dict[Any, Any]]:
+    @words_errors("message", of_file=True)
+    def was_kept(self, request: gr.Request, use: Any, path: Any, *values: Any) -> Iterator[Updates]:
         """Read the file once more and keep it; it is then offered under Data."""
         *mapped, name = values
         language = language_of(request)
         columns = _mapping(str(use), mapped)
-        try:
-            file = RowsFile(Path(str(path or "")), str(use), columns)
-            with file:
-                for progress in self.readings.follow(session_of(request), file):
-                    yield {self.message: progress_bar(progress, language)}
-            count = file.seen.count if file.seen else 0
-            upload = self.uploads.keep(Path(str(path)), str(name or ""), columns, count)
-        except LabError as error:
-            yield {self.message: notice(problem_of(error, request, path), "problem")}
-            return
-        told = notice(say("upload.is_kept", language, name=upload.name, count=f"{count:,}"))
-        yield self._kept(told, upload.id) | {self.file: None}
+        file = RowsFile(Path(str(path or "")), str(use), columns)
+        with file:
+            for progress in self.readings.follow(session_of(request), file):
+                yield {self.message: progress_bar(progress, language)}
+        count = file.seen.count if file.seen else 0
+        upload = self.uploads.keep(Path(str(path)), str(name or ""), columns, count)
+        message = notice(say("upload.is_kept", language, name=upload.name, count=f"{count:,}"))
+        yield self._kept(message, upload.id) | {self.file: None}
 
     @requires(Access.OWNER)
-    def opened(self) -> dict[Any, Any]:
+    def opened(self) -> Updates:
         """What is kept already."""
         return self._kept("", "")
 
     @requires(Access.OWNER)
-    def deleted(self, request: gr.Request, upload_id: Any) -> dict[Any, Any]:
+    @words_errors("message")
+    def deleted(self, request: gr.Request, upload_id: Any) -> Updates:
         """Delete a file that is kept."""
-        try:
-            name = self.uploads.one(str(upload_id or "")).name
-            self.uploads.delete(str(upload_id))
-        except LabError as error:
-            return {self.message: notice(problem_of(error, request, None), "problem")}
+        name = self.uploads.one(str(upload_id or "")).name
+        self.uploads.delete(str(upload_id))
         return self._kept(notice(say("upload.is_deleted", language_of(request), name=name)), "")
 
     # ---- inside
@@ -154,12 +147,10 @@ class TrainUpload:
         except LabError as error:
             yield error
 
-    def _shows(
-        self, found: Any, request: gr.Request, path: Any, guessed: Mapping[str, str] | None = None
-    ) -> dict[Any, Any]:
+    def _shows(self, found: Any, request: gr.Request, guessed: Mapping[str, str] | None = None) -> Updates:
         language = language_of(request)
         if isinstance(found, LabError):
-            return self._ended(notice(problem_of(found, request, path), "problem"), ok=False)
+            return self._ended(error_notice(found, request, of_file=True), ok=False)
         if isinstance(found, Seen):
             head = ""
             if guessed:
@@ -168,22 +159,20 @@ class TrainUpload:
             return self._ended(head + seen_rows(found, language), ok=True)
         return {self.preview: progress_bar(found, language), self.cancel: gr.update(visible=True)}
 
-    def _ended(self, shown: str, *, ok: bool) -> dict[Any, Any]:
+    def _ended(self, shown: str, *, ok: bool) -> Updates:
         offered = gr.update(visible=ok)
         return {self.preview: shown, self.cancel: gr.update(visible=False), self.name: offered, self.keep: offered}
 
-    def _choosers(
-        self, use: str, columns: tuple[str, ...], guess: Mapping[str, str], request: gr.Request
-    ) -> dict[Any, Any]:
+    def _choosers(self, use: str, columns: tuple[str, ...], guess: Mapping[str, str], request: gr.Request) -> Updates:
         """A chooser for each column that this use needs, with what is likeliest meant."""
         names, language = USES[use], language_of(request)
-        updates: dict[Any, Any] = {chooser: gr.update(visible=False, value=None) for chooser in self.mapped}
+        updates: Updates = {chooser: gr.update(visible=False, value=None) for chooser in self.mapped}
         for chooser, name in zip(self.mapped, names, strict=False):
             label = say("upload.column_of", language, name=name)
             updates[chooser] = gr.update(visible=True, choices=list(columns), value=guess.get(name), label=label)
         return updates
 
-    def _kept(self, told: str, chosen: str) -> dict[Any, Any]:
+    def _kept(self, told: str, chosen: str) -> Updates:
         found = self.uploads.all()
         choices = [(f"{one.name} · {one.rows:,}", one.id) for one in found]
         value = chosen or (found[0].id if found else None)

@@ -1,17 +1,13 @@
-"""Which tab the page opens on: the one that the address names (``?tab=annotate``), else the one that was last looked at here.
-
-The page is built once for everybody and opens on *Train*; this script, which Gradio runs before it draws, writes another
-choice into the page's configuration. What a handler selects later (``?run=…``, an annotator's first visit) still holds.
-Where it opens on *Annotate* with nothing in hand, it asks for the first pairs meanwhile, as the annotator would.
-"""
-
-from __future__ import annotations
-
-OPENING_TAB = """<script>
+// Which tab the page opens on: the one that the address names (`?tab=annotate`), else the one that was last looked at here.
+//
+// The page is built once for everybody and opens on Train. Gradio runs this script before it draws, so the script writes another
+// choice into Gradio's configuration. What a handler selects later (`?run=…`, an annotator's first visit) still holds.
+// Where the page opens on Annotate and no pair is kept in the browser, the script fetches the first pairs meanwhile, as the annotator would.
 (() => {
   const kept = "lab-tab";
   const asked = new URLSearchParams(location.search);
-  const named = asked.get("tab") || (asked.has("collection") ? "annotate" : asked.has("run") ? null : localStorage.getItem(kept));
+  const named =
+    asked.get("tab") || (asked.has("collection") ? "annotate" : asked.has("run") ? null : localStorage.getItem(kept));
   const config = window.gradio_config;
   const tabs = config && config.components.find(({ props }) => props && props.elem_id === "tabs");
   const known = config && config.components.some(({ type, props }) => type === "tabitem" && props.id === named);
@@ -30,14 +26,19 @@ OPENING_TAB = """<script>
     const found = collections.find(({ left }) => left > 0) || collections[0];
     return { collections, collection: found && found.id, pairs: found && (await pairsOf(found.id)) };
   };
-  const inHand = [...Object.keys(sessionStorage), ...Object.keys(localStorage)].some((name) => /^lab-annotate\\.(hand|outbox)/.test(name));
+  const inHand = [...Object.keys(sessionStorage), ...Object.keys(localStorage)].some((name) =>
+    /^lab-annotate\.(hand|outbox)/.test(name),
+  );
   if (named === "annotate" && !inHand) {
     window.labEarly = firstPairs().catch(() => null);
     window.labEarly.then((first) => window.labEarly && (window.labEarly = first));
   }
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
-    if (tab) localStorage.setItem(kept, tab.dataset.tabId);
-  }, true);
+  document.addEventListener(
+    "click",
+    (event) => {
+      const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
+      if (tab) localStorage.setItem(kept, tab.dataset.tabId);
+    },
+    true,
+  );
 })();
-</script>"""

@@ -1,4 +1,4 @@
-"""Trimmed imports change when a module is read, and nothing about what it then is."""
+"""The import of Gradio without stubs and pandas changes when a module is read, and nothing about what it then is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def test_gradio_without_stubs_and_pandas_only_when_it_is_used() -> None:
         """
 import os, sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
+assert "gradio" not in sys.modules
 finders = list(sys.meta_path)
 import_gradio()
 import_gradio()
@@ -45,7 +46,7 @@ def test_a_first_use_by_many_threads() -> None:
         """
 import os, threading
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 import_gradio()
 import gradio.caching
 seen = []
@@ -70,7 +71,7 @@ def test_a_socks_proxy_does_not_keep_gradio_from_being_imported() -> None:
 import os
 named = {"ALL_PROXY": "socks5://127.0.0.1:9", "https_proxy": "SOCKS5h://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 os.environ.update(named)
-from lab.server.gradio_import import import_gradio
+from lab.ui.gradio_shims import import_gradio
 import_gradio()
 import gradio
 assert {name: os.environ[name] for name in named} == named
