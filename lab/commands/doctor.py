@@ -18,12 +18,11 @@ from lab import __version__
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
-from lab.runs.watch import size_text
 from lab.sandbox import trusted, written
 from lab.store.database import file_system
 from lab.store.models import SHIPPED
 from lab.store.runs import versions
-from lab.words import system_locale, word
+from lab.words import size_text, system_locale, word
 
 HELP = "show the device, the versions, and what will and won't work here and why"
 PATIENCE = 120.0

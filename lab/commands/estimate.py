@@ -13,8 +13,7 @@ from lab.core.run_time import RunTime
 from lab.errors import InputError
 from lab.runs.estimate import estimate
 from lab.runs.run_time import run_time
-from lab.runs.watch import size_text
-from lab.words import say, system_locale, with_mend
+from lab.words import say, size_text, system_locale, with_mend
 from lab.words.cost import cost, cost_change, how_long, part_name
 
 HELP = "tell what a recipe will cost in memory, by part, and in time, and what would help where it does not fit"

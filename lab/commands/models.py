@@ -10,7 +10,6 @@ from typing import Any
 
 from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
 from lab.runs.fetch.downloads import Fetching, get_model
-from lab.runs.watch import size_text
 from lab.store.catalogue import (
     CATALOGUE,
     TINY,
@@ -22,7 +21,7 @@ from lab.store.catalogue import (
     source_of,
 )
 from lab.store.models import SHIPPED, resolve
-from lab.words import say, system_locale
+from lab.words import say, size_text, system_locale
 
 HELP = "list the models the lab knows by name, and get one here"
 EXAMPLES = """\

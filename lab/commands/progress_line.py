@@ -11,9 +11,8 @@ from typing import Any
 
 from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, print_json
 from lab.runs.progress import Summary, with_warnings
-from lab.runs.watch import size_text
 from lab.store.runs import Run, RunState, Store
-from lab.words import say, system_locale, with_mend, word
+from lab.words import say, size_text, system_locale, with_mend, word
 
 BAR = 24
 PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal

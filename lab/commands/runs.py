@@ -7,7 +7,7 @@ import time
 
 from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
 from lab.runs.progress import summary
-from lab.runs.supervisor import settle_gone
+from lab.runs.run_work import settle_gone
 from lab.words import say, system_locale
 
 HELP = "list the runs, the newest first"

@@ -18,12 +18,12 @@ from lab.core.recipes import Device, Precision, Recipe
 from lab.data.datasets import VERSION, Dataset, Row, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
 from lab.rules import RULES
-from lab.runs.watch import size_text
 from lab.sandbox.rewards import check_uses
 from lab.store.machine import machine_memory
 from lab.store.models import resolve, reward_adapter
 from lab.store.runs import Store, valid_run_id
 from lab.store.weights import shapes_of, too_big
+from lab.words import size_text
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
 FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the model

@@ -13,9 +13,10 @@ from lab.core.recipes import Recipe, parse
 from lab.runs import standby as module
 from lab.runs.launcher import is_worker_of
 from lab.runs.processes import identity_of
+from lab.runs.run_work import RunWork
 from lab.runs.slots import slot_path
 from lab.runs.standby import SpareLauncher
-from lab.runs.watch import Ending, Watched, launch
+from lab.runs.work import Ending, Watched, launch
 from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import wait_for
@@ -47,7 +48,7 @@ def end_of(watched: Watched) -> Ending:
     ends: list[Ending] = []
 
     def over() -> bool:
-        ends.extend(end for end in [watched.look()] if end is not None)
+        ends.extend(end for end in [watched.poll()] if end is not None)
         return bool(ends)
 
     wait_for(over, PATIENCE)
@@ -64,7 +65,7 @@ def test_it_takes_a_run_holds_the_slot_and_outlives_the_lab(store: Store, launch
     folder, path = store.folder(run.id), slot_path(store.home)
     slot = try_lock(path)
     assert slot is not None
-    watched = launch(store, launcher, run, slot)
+    watched = launch(RunWork(store, run), launcher, slot)
     assert watched is not None and watched.worker.identity.pid == process.pid
     launcher.close()
     wait_for(lambda: folder.recent_metrics(), PATIENCE)
@@ -88,7 +89,7 @@ def test_without_one_that_suits_a_worker_is_started_as_ever(
     first = store.create_run(small())
     slot = try_lock(slot_path(store.home))
     assert slot is not None
-    watched = launch(store, launcher, first, slot)
+    watched = launch(RunWork(store, first), launcher, slot)
     assert watched is not None and watched.worker.identity.pid != dead.pid
     assert end_of(watched).state is RunState.FINISHED
 

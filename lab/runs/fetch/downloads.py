@@ -21,7 +21,6 @@ from lab.errors import LabError, MachineError, ModelError, StateError
 from lab.runs.fetch import hub
 from lab.runs.fetch import packages as packaged
 from lab.runs.launcher import ALWAYS, ROOT
-from lab.runs.watch import size_text
 from lab.store.catalogue import (
     CATALOGUE,
     GGUF,
@@ -35,6 +34,7 @@ from lab.store.catalogue import (
 )
 from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
+from lab.words import size_text
 
 GLANCE = 0.2
 MAGIC = b"GGUF"
