@@ -12,10 +12,10 @@ from lab.annotation.rewarded_pairs import decided_in
 from lab.core.jobs import SampleSpec, ScoreSpec, Spec
 from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
-from lab.errors import DatasetError, ModelError, StateError
+from lab.errors import DatasetError, ModelError
 from lab.runs import checks
 from lab.runs.processes import Identity
-from lab.runs.work import Ending, FailureKeys, Work
+from lab.runs.work import Ending, ErrorKeys, Work
 from lab.store.jobs import JobFolder, JobStore
 from lab.store.models import resolve, reward_adapter, reward_model_run, writes
 from lab.store.runs import RunState, Store
@@ -24,7 +24,10 @@ from lab.store.runs import RunState, Store
 class JobWork(Work):
     """A job of the home. The file system decides who takes it, so its state changes once whoever asks."""
 
-    keys = FailureKeys(
+    keys = ErrorKeys(
+        not_running="job_already_ended",
+        not_started="job_did_not_start",
+        lost="job_lost",
         disk_full="job_disk_full",
         out_of_memory="job_out_of_memory",
         signalled="job_crashed_by_signal",
@@ -34,7 +37,7 @@ class JobWork(Work):
     folder: JobFolder
 
     def __init__(self, folder: JobFolder) -> None:
-        super().__init__(folder.id, folder)
+        super().__init__(folder.id, folder, {"job": folder.id})
 
     def state(self) -> RunState:
         return self.folder.job().state
@@ -61,18 +64,6 @@ class JobWork(Work):
     def end(self, ending: Ending, *, of: Identity | None, certain: bool = True) -> None:
         """See ``Work.end``. A job is never resumed, so there is one attempt; what its worker wrote itself stands."""
         self.folder.end(ending.state, ending.error)
-
-    def not_running(self, state: RunState) -> StateError:
-        return StateError("job_already_ended", job=self.id, state=state)
-
-    def not_started(self, reason: object) -> StateError:
-        return StateError("job_did_not_start", job=self.id, reason=reason)
-
-    def lost(self) -> StateError:
-        return StateError("job_lost")
-
-    def after_start(self) -> None:
-        """Nothing: no estimate is kept with a job."""
 
 
 class JobQueue:
@@ -109,8 +100,8 @@ def check_job(spec: Spec, store: Store) -> None:
         return
     recipe = spec.parsed()
     checks.check_rules(recipe)
-    if reward_model := getattr(recipe, "reward_model", ""):
-        reward_adapter(reward_model, recipe.model, store.home)
+    if recipe.reward_run:
+        reward_adapter(recipe.reward_run, recipe.model, store.home)
     if spec.collection:
         decided_in(store, spec.collection)
     load(recipe, store.home)

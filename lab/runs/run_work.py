@@ -16,7 +16,7 @@ from lab.runs.estimate import keep_with_run
 from lab.runs.processes import Identity, is_alive
 from lab.runs.progress import stop_step
 from lab.runs.slots import supervisor_path
-from lab.runs.work import Ending, FailureKeys, Work, find_worker
+from lab.runs.work import Ending, ErrorKeys, Work, find_worker
 from lab.store.locks import try_lock
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
@@ -28,7 +28,10 @@ NO_WORKER: dict[str, Any] = {"pid": None, "pid_started": None, "boot_id": None}
 class RunWork(Work):
     """A run of the store, as its row was when this was made."""
 
-    keys = FailureKeys(
+    keys = ErrorKeys(
+        not_running="run_already_ended",
+        not_started="worker_did_not_start",
+        lost="worker_lost",
         disk_full="disk_full",
         out_of_memory="probably_out_of_memory",
         signalled="worker_crashed_by_signal",
@@ -40,7 +43,7 @@ class RunWork(Work):
     folder: RunFolder
 
     def __init__(self, store: Store, run: Run) -> None:
-        super().__init__(run.id, store.folder(run.id))
+        super().__init__(run.id, store.folder(run.id), {"run": run.name})
         self._store, self._run = store, run
 
     def state(self) -> RunState:
@@ -61,7 +64,10 @@ class RunWork(Work):
         return run_identity(self._run)
 
     def note(self, identity: Identity) -> bool:
-        return self._store.change(self.id, only_if=[RunState.RUNNING], where=NO_WORKER, **identity.as_values())
+        noted = self._store.change(self.id, only_if=[RunState.RUNNING], where=NO_WORKER, **identity.as_values())
+        with suppress(LabError):  # a recipe of another version of the lab
+            keep_with_run(parse(self._run.recipe, self._run.name), self._store.home, self.folder)
+        return noted
 
     def end(self, ending: Ending, *, of: Identity | None, certain: bool = True) -> None:
         """See ``Work.end``. An attempt that has been resumed meanwhile is left alone."""
@@ -69,23 +75,12 @@ class RunWork(Work):
         values: dict[str, Any] = {"state": ending.state, "ended": time.time(), "error": ending.error}
         self._store.change(self.id, only_if=from_states, where=of.as_values() if of else NO_WORKER, **values)
 
-    def not_running(self, state: RunState) -> StateError:
-        return StateError("run_already_ended", run=self._run.name, state=state)
-
-    def not_started(self, reason: object) -> StateError:
-        return StateError("worker_did_not_start", run=self._run.name, reason=reason)
-
-    def lost(self) -> StateError:
-        checkpoint = self.folder.last_checkpoint()
-        return StateError("worker_lost", step=checkpoint[0] if checkpoint else 0)
-
     def stop_step(self) -> int | None:
         return stop_step(self._store.run(self.id), self.folder)
 
-    def after_start(self) -> None:
-        """Keep what was estimated for its recipe, to be compared with what it takes."""
-        with suppress(LabError):  # a recipe of another version of the lab
-            keep_with_run(parse(self._run.recipe, self._run.name), self._store.home, self.folder)
+    def lost_params(self) -> dict[str, Any]:
+        checkpoint = self.folder.last_checkpoint()
+        return {"step": checkpoint[0] if checkpoint else 0}
 
 
 class RunQueue:

@@ -46,9 +46,14 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class FailureKeys:
-    """The keys of the errors by which one kind of work names what ended its worker."""
+class ErrorKeys:
+    """The keys of the errors of one kind of work."""
 
+    not_running: str
+    """A stop that comes too late."""
+    not_started: str
+    lost: str
+    """Its worker was gone while nobody watched."""
     disk_full: str
     out_of_memory: str
     signalled: str
@@ -62,12 +67,13 @@ class FailureKeys:
 class Work(ABC):
     """One run or one job: its folder, and the changes of its state. Each change happens once, whichever process makes it first."""
 
-    keys: ClassVar[FailureKeys]
+    keys: ClassVar[ErrorKeys]
     stops_at_step: ClassVar[bool]
     """Whether it can be stopped at the end of a step; else a stop ends its worker at once."""
 
-    def __init__(self, work_id: str, folder: WorkerFolder) -> None:
-        self.id, self.folder = work_id, folder
+    def __init__(self, work_id: str, folder: WorkerFolder, named: dict[str, str]) -> None:
+        """``named`` is the parameter by which errors name it."""
+        self.id, self.folder, self._named = work_id, folder, named
 
     # ---- its state, which each kind keeps in its own place
 
@@ -102,27 +108,13 @@ class Work(ABC):
         ``certain``: the exit code is known, so that this corrects a *lost* that others wrote.
         """
 
-    # ---- what each kind says
-
-    @abstractmethod
-    def not_running(self, state: RunState) -> StateError:
-        """The error of a stop that comes too late."""
-
-    @abstractmethod
-    def not_started(self, reason: object) -> StateError:
-        """The error of a worker that could not be started."""
-
-    @abstractmethod
-    def lost(self) -> StateError:
-        """The error of a worker that was gone while nobody watched."""
-
-    @abstractmethod
-    def after_start(self) -> None:
-        """What is to be done once its worker has started."""
-
     def stop_step(self) -> int | None:
         """The step at whose end a stop that is asked for now will be; None where that is not known."""
         return None
+
+    def lost_params(self) -> dict[str, Any]:
+        """The parameters of the error of a lost worker."""
+        return {}
 
     # ---- the same for both
 
@@ -135,7 +127,7 @@ class Work(ABC):
             return
         state = self.state()
         if state is not RunState.RUNNING:
-            raise self.not_running(state)
+            raise StateError(self.keys.not_running, **self._named, state=state)
         self.folder.request_stop(now=now, step=self.stop_step())
 
     def stopped_now(self) -> bool:
@@ -153,8 +145,13 @@ class Work(ABC):
         if self.stopped_now() or (self.stops_at_step and exit_code == EXIT_STOPPED):
             return Ending(RunState.STOPPED)
         if exit_code is None:
-            return Ending(RunState.LOST, self.lost().as_dict())
+            return Ending(RunState.LOST, StateError(self.keys.lost, **self.lost_params()).as_dict())
         return Ending(RunState.FAILED, self._failure(exit_code, peak).as_dict())
+
+    def failed_start(self, error: OSError) -> Ending:
+        """The ending of work whose worker could not be started."""
+        reason = StateError(self.keys.not_started, **self._named, reason=error.strerror or error)
+        return Ending(RunState.FAILED, reason.as_dict())
 
     def _failure(self, exit_code: int, peak: int | None) -> LabError:
         if disk_is_full(self.folder):
@@ -280,12 +277,11 @@ def launch(work: Work, launcher: Launcher, slot: Lock) -> Watched | None:
                 return None
             worker = launcher.launch(work.folder, slot)
         except OSError as error:
-            work.end(Ending(RunState.FAILED, work.not_started(error.strerror or error).as_dict()), of=None)
+            work.end(work.failed_start(error), of=None)
             return None
         work.note(worker.identity)
     finally:
         slot.release()
-    work.after_start()
     return Watched(work, worker)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.core.access import Access
-from lab.runs.jobs import Jobs
+from lab.store.jobs import JobStore
 from tests.server.conftest import Lab
 
 SUMMARY = {"id", "kind", "by", "state", "created", "started", "ended", "stage", "done", "total", "tokens_per_second",
@@ -45,7 +45,7 @@ def test_submit_follow_cancel_delete(lab: Lab) -> None:
 def test_lines_by_cursor(lab: Lab) -> None:
     client = lab.client()
     job_id = client.post("/api/jobs", json=ASK).json()["id"]
-    folder = Jobs(lab.store, None).folder(job_id)  # type: ignore[arg-type]  # it starts nothing
+    folder = JobStore(lab.store.home).folder(job_id)
     folder.append("result", {"text": "x = 5", "tokens": 5})
     first = client.get(f"/api/jobs/{job_id}").json()
     assert [line["text"] for line in first["lines"]] == ["x = 5"]
