@@ -18,6 +18,7 @@ from lab.core.recipes import Device, Precision, Recipe
 from lab.data.datasets import VERSION, Dataset, Row, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
 from lab.rules import RULES
+from lab.runs.warnings import weights_of
 from lab.sandbox.rewards import check_uses
 from lab.store.machine import machine_memory
 from lab.store.models import resolve, reward_adapter
@@ -34,12 +35,12 @@ def check(recipe: Recipe, store: Store) -> str:
     """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
     model = check_model(recipe.model, store)
     check_rules(recipe)
-    if reward_model := getattr(recipe, "reward_model", ""):
-        reward_adapter(reward_model, recipe.model, store.home)
+    if recipe.reward_run:
+        reward_adapter(recipe.reward_run, recipe.model, store.home)
     check_four_bits(recipe)
     check_disk(recipe, store, model)
     check_memory(recipe, model)
-    for name in (recipe.dataset, getattr(recipe, "watch_preferences", "")):
+    for name in (recipe.dataset, recipe.watched_pairs):
         if name.startswith(VERSION):
             version_file(store, name.removeprefix(VERSION))
     data = load(recipe, store.home)  # read as the worker will; raises DatasetError
@@ -49,9 +50,10 @@ def check(recipe: Recipe, store: Store) -> str:
 
 def check_answers(recipe: Recipe, data: Dataset) -> None:
     """Raise DatasetError where a rule that compares with the known answer would reward prompts of which none has one."""
-    uses = getattr(recipe, "rules", ())
-    needing = [use.name for use in uses if use.source is None and use.weight and needs_answer(use.name)]
-    if getattr(recipe, "rules_weight", 1.0) and needing and data.train and not any(map(has_answer, data.train)):
+    weights = weights_of(recipe.model_dump())
+    uses = recipe.rule_uses or ()
+    needing = [use.name for use in uses if use.source is None and weights[use.name] and needs_answer(use.name)]
+    if needing and data.train and not any(map(has_answer, data.train)):
         raise DatasetError("answers_missing", path=recipe.dataset, count=len(data.train), rules=", ".join(needing))
 
 
@@ -83,7 +85,7 @@ def check_model(model: str, store: Store) -> Path | None:
 
 def check_four_bits(recipe: Recipe) -> None:
     """Raise MachineError where a 4-bit base is asked for and nothing here can hold one."""
-    if not getattr(recipe, "load_in_4bit", False):
+    if not recipe.four_bit_base:
         return
     if find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
@@ -96,7 +98,7 @@ def check_four_bits(recipe: Recipe) -> None:
 
 def check_rules(recipe: Recipe) -> None:
     """Raise RuleError where the recipe names a rule that there is not, or holds one that cannot be used."""
-    if wrong := check_uses(getattr(recipe, "rules", ())):
+    if wrong := check_uses(recipe.rule_uses or ()):
         raise wrong[0]
 
 
@@ -105,7 +107,7 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
     if not os.access(store.home / "runs", os.W_OK):
         raise MachineError("home_not_writable", home=store.home, reason="permission denied")
     need = ALWAYS_FREE
-    if model is not None and str(getattr(recipe, "training", "full")) == "full":
+    if model is not None and recipe.trains_all_weights:
         need += FULL_TIMES * sum(file.stat().st_size for file in model.glob("*.safetensors"))
     free = shutil.disk_usage(store.home).free
     if free < need:
@@ -117,12 +119,11 @@ def check_memory(recipe: Recipe, model: Path | None) -> None:
 
     Whether it fits beside what runs just now is for the worker to say, which also knows of a GPU's memory.
     """
-    four_bits = bool(getattr(recipe, "load_in_4bit", False))
     on_gpu = recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
     if model is None or on_gpu:
         return
     wide = recipe.precision in (Precision.AUTO, Precision.FP32)
-    need = weights_at_least(shapes_of(model), four_bits, 4 if wide else 2)
+    need = weights_at_least(shapes_of(model), recipe.four_bit_base, 4 if wide else 2)
     if need > (total := machine_memory()[1]):
         raise too_big(recipe, need, total)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.core.algorithms import ALGORITHMS
 from lab.core.groups import Estimator
 from lab.core.rules import NOT_RUN, Reward, Score
 from lab.core.what_if import GroupChange, Line, WhatIf, summary, what_if
@@ -48,7 +49,8 @@ def rescore(
     if last < first or len({row.step for row in folder.groups_index().rows if first <= row.step <= last}) > MOST_STEPS:
         raise InputError("steps_asked", first=first, last=last, most=MOST_STEPS)
     recipe = (folder.recipe() or {}).get("recipe") or {}
-    by_tokens = recipe.get("algorithm") == "ppo"
+    algorithm = ALGORITHMS.get(recipe.get("algorithm"))
+    by_tokens = algorithm is not None and algorithm.has_critic
     was = Estimator.GROUP_SCALED if recipe.get("scale_rewards", True) else Estimator.UNSCALED
     skips = bool(recipe.get("skip_no_spread", False))  # PPO, which has no such setting, leaves nothing out
     changes: list[GroupChange] = []
