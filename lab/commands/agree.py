@@ -7,17 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.annotation.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
+from lab.commands.arguments import add_home, add_json, collection_named, open_store
 from lab.commands.job_line import do, status
-from lab.commands.shared import (
-    add_home,
-    add_json,
-    collection_named,
-    complain,
-    open_store,
-    print_json,
-    print_table,
-    shorten,
-)
+from lab.commands.printing import complain, print_json, print_table, shorten
 from lab.core.jobs import ScoreSpec
 from lab.core.reward_agreement import RewardAgreement
 from lab.store.jobs import JobStore

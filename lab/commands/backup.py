@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.shared import add_home, add_json, print_json, settings_of
+from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.printing import print_json
 from lab.store.backup import Copied, backup
 from lab.words import say, size_text, system_locale
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.models import WRONG_USAGE, ProgressLine
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.models import ProgressLine
+from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table
 from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
 from lab.runs.fetch.hub_data import get_data
 from lab.words import say, system_locale

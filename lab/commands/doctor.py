@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 from lab import __version__
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import print_json, print_table
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
 from lab.sandbox import trusted, written

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
-from lab.commands.train import add_recipe, chosen_recipe
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.printing import print_json, print_table
 from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.core.recipes import Recipe
 from lab.core.run_time import RunTime

@@ -9,7 +9,8 @@ from typing import Any
 from lab.annotation.collections import Annotation
 from lab.annotation.versions.freeze import Version
 from lab.annotation.versions.importing import TakenIn
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table, shorten
 from lab.words import say, system_locale
 from lab.words.edits import edit_sentences
 
@@ -22,7 +23,6 @@ examples:
   python -m lab export --take-in sums                       such a folder into this lab, as it was
   python -m lab train rm --set dataset=version:20261122-154501-k3f9
 """
-WRONG_USAGE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

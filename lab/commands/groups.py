@@ -9,8 +9,9 @@ import argparse
 import shutil
 from typing import Any
 
-from lab.commands.group_tokens import number, print_tokens
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.group_tokens import print_tokens, signed
+from lab.commands.printing import number, print_json, print_table, shorten
 from lab.errors import StateError
 from lab.store.lines import Line
 
@@ -78,7 +79,7 @@ def _print_group(group: Line, *, of: int) -> None:
             at,
             *[_score((completion.get("scores") or {}).get(name)) for name in rules],
             number(completion.get("reward")),
-            number(completion.get("advantage"), sign=True),
+            signed(completion.get("advantage")),
             "✓" if completion.get("kept") else "✕",
             "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
             shorten(str(completion.get("text", "")), room),
@@ -89,6 +90,4 @@ def _print_group(group: Line, *, of: int) -> None:
 
 
 def _score(score: Any) -> str:
-    if isinstance(score, dict):
-        return "error"
-    return number(score)
+    return "error" if isinstance(score, dict) else number(score)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from lab.commands.shared import FAILED, STOPPED, complain
+from lab.commands.printing import FAILED, STOPPED, complain
 from lab.core.jobs import Spec
 from lab.runs.foreground import work_in_foreground
 from lab.runs.jobs import Summary

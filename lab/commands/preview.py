@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.shared import add_home, add_json, open_store, print_json
-from lab.commands.train import add_recipe, chosen_recipe
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.printing import print_json
 from lab.runs.preview import preview
 from lab.words import say, system_locale, with_mend
 

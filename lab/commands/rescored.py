@@ -6,7 +6,8 @@ import argparse
 import shutil
 from typing import Any
 
-from lab.commands.shared import open_store, print_json, print_table, shorten
+from lab.commands.arguments import open_store
+from lab.commands.printing import number, print_json, print_table, shorten
 from lab.core.groups import Estimator, ThresholdKind
 from lab.core.what_if import GroupChange, Standing, WhatIf
 from lab.errors import StateError
@@ -73,7 +74,7 @@ def _print(found: Rescored) -> None:
         _print_group(group)
     told = found.summary
     names = {"reward": "mean reward", "kept_share": "kept", "no_spread_share": "groups without spread"}
-    rows = [[title, _number(told["old"][name]), _number(told["new"][name])] for name, title in names.items()]
+    rows = [[title, number(told["old"][name]), number(told["new"][name])] for name, title in names.items()]
     print_table([f"{told['groups']} groups", "was", "would be"], rows, right=(1, 2))
     print(
         f"\n{told['newly_kept']} completions newly kept, {told['newly_dropped']} newly dropped, {told['rank_changes']} of "
@@ -87,9 +88,9 @@ def _print_group(group: GroupChange) -> None:
     head = ["#", "reward", "would be", "advantage", "would be", "", "", "completion"]
     room = max(20, shutil.get_terminal_size((120, 24)).columns - 56)
     rows: list[list[Any]] = [
-        [number, _number(one.old.reward), _number(one.new.reward), _signed(one.old), _signed(one.new), _mark(one.old), _mark(one.new),
+        [place, number(one.old.reward), number(one.new.reward), _signed(one.old), _signed(one.new), _mark(one.old), _mark(one.new),
          shorten(one.text, room)]
-        for number, one in enumerate(group.completions)
+        for place, one in enumerate(group.completions)
     ]  # fmt: skip
     print_table(head, rows, right=range(5))
     print()
@@ -100,11 +101,7 @@ def _mark(standing: Standing) -> str:
 
 
 def _signed(standing: Standing) -> str:
-    return "–" if standing.advantage is None else f"{standing.advantage:+.3f}".replace("-", "−")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")  # the real minus
+    return number(standing.advantage, "+.3f")
 
 
 def _steps(text: str) -> tuple[int, int]:

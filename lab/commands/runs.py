@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import print_json, print_table, shorten
 from lab.runs.progress import summary
 from lab.runs.run_work import settle_gone
 from lab.words import say, system_locale

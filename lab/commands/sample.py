@@ -9,8 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.job_line import do, status
-from lab.commands.shared import add_home, add_json, open_store, print_json, shorten
+from lab.commands.printing import print_json, shorten
 from lab.core.jobs import Kind, parse_job
 from lab.data.datasets import rows_of_file
 from lab.data.forms import as_prompts

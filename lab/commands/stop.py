@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.shared import add_home, open_store
+from lab.commands.arguments import add_home, open_store
 from lab.runs.launcher import LocalLauncher
 from lab.runs.run_work import RunWork, run_identity, settle_gone, stop
 from lab.runs.work import Watched

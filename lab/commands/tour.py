@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import STOPPED, add_home, add_json, complain, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import STOPPED, complain, print_json, print_table
 from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
 from lab.store.runs import Store

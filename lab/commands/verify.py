@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.commands.shared import FAILED, add_home, add_json, print_json, print_table, settings_of
+from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.printing import FAILED, print_json, print_table
 from lab.store.verify import verify_backup, verify_home
 from lab.words import say, system_locale
 

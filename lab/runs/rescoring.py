@@ -49,7 +49,7 @@ def rescore(
     if last < first or len({row.step for row in folder.groups_index().rows if first <= row.step <= last}) > MOST_STEPS:
         raise InputError("steps_asked", first=first, last=last, most=MOST_STEPS)
     recipe = (folder.recipe() or {}).get("recipe") or {}
-    algorithm = ALGORITHMS.get(recipe.get("algorithm"))
+    algorithm = ALGORITHMS.get(str(recipe.get("algorithm")))
     by_tokens = algorithm is not None and algorithm.has_critic
     was = Estimator.GROUP_SCALED if recipe.get("scale_rewards", True) else Estimator.UNSCALED
     skips = bool(recipe.get("skip_no_spread", False))  # PPO, which has no such setting, leaves nothing out
