@@ -56,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(home: Path, *, as_json: bool) -> int:
-    found = [(folder, source_of(folder)) for folder in sorted((home / "data").glob("*")) if source_of(folder)]
+    datasets = [(folder, source_of(folder)) for folder in sorted((home / "data").glob("*")) if source_of(folder)]
     if as_json:
-        print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in found]})
+        print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in datasets]})
     else:
-        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in found])
+        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in datasets])
     return 0

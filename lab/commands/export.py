@@ -82,11 +82,11 @@ def _done(arguments: argparse.Namespace, annotation: Annotation, version: Versio
 
 
 def _list(annotation: Annotation, *, as_json: bool) -> int:
-    found = annotation.versions()
+    versions = annotation.versions()
     if as_json:
-        print_json({"versions": [_described(version) for version in found]})
+        print_json({"versions": [_described(version) for version in versions]})
         return 0
-    if not found:
+    if not versions:
         print(say("cli.no_versions", system_locale()))
         return 0
     rows = [
@@ -98,7 +98,7 @@ def _list(annotation: Annotation, *, as_json: bool) -> int:
             version.content_hash.removeprefix("sha256:")[:12],
             shorten(version.name, 40),
         ]
-        for version in found
+        for version in versions
     ]
     print_table(["version", "preferences", "left out", "frozen", "sha256", "name"], rows, right=(1, 2))
     return 0

@@ -40,19 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or a StateError where there is no such group."""
     store = open_store(arguments)
-    found = store.run(arguments.run)
-    folder = store.folder(found.id)
+    record = store.run(arguments.run)
+    folder = store.folder(record.id)
     steps = sorted({row.step for row in folder.groups_index().rows})
     if not steps:
-        raise StateError("run_without_groups", run=found.name, algorithm=found.algorithm)
+        raise StateError("run_without_groups", run=record.name, algorithm=record.algorithm)
     step = steps[-1] if arguments.step is None else arguments.step
     groups = folder.group_lines(step, step)
     wanted = [group for group in groups if arguments.group in (None, group.get("group"))]
     if not wanted:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
-        raise StateError("run_has_no_groups", run=found.name, step=which, known=f"{steps[0]}–{steps[-1]}")
+        raise StateError("run_has_no_groups", run=record.name, step=which, known=f"{steps[0]}–{steps[-1]}")
     if arguments.tokens is not None:
-        print_tokens(found, wanted[0], arguments.tokens, as_json=arguments.json)
+        print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
     elif arguments.json:
         print_json({"groups": wanted})
     else:

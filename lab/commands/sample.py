@@ -73,10 +73,10 @@ def _values(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     if arguments.dataset:
         return values | {"dataset": arguments.dataset, "count": 16 if arguments.n is None else arguments.n}
-    return values | {"prompts": _asked(arguments)[: arguments.n]}
+    return values | {"prompts": _prompts(arguments)[: arguments.n]}
 
 
-def _asked(arguments: argparse.Namespace) -> list[Any]:
+def _prompts(arguments: argparse.Namespace) -> list[Any]:
     if arguments.prompt:
         return list(arguments.prompt)
     path: Path = arguments.prompts

@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0; RuleError or DatasetError where a file cannot be used. A rule that fails on a completion is shown, and no failure."""
-    wanted = [arguments.completions, arguments.run, arguments.as_python]
-    if sum(one is not None for one in wanted) != 1:
+    choices = [arguments.completions, arguments.run, arguments.as_python]
+    if sum(choice is not None for choice in choices) != 1:
         arguments.misused("give COMPLETIONS.jsonl, or --run RUN, or --as-python FILE.py")
     if arguments.run is not None:
         return rescored.run(arguments)

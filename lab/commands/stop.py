@@ -28,14 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     settle_gone(store)
     stop(store, arguments.run, now=arguments.now)
-    found, locale = store.run(arguments.run), system_locale()
-    if found.state is not RunState.RUNNING:
+    stopped, locale = store.run(arguments.run), system_locale()
+    if stopped.state is not RunState.RUNNING:
         print(say("cli.stop_cancelled", locale))
     elif arguments.now:
-        _end(store, found)
+        _end(store, stopped)
         print(say("cli.stop_now_asked", locale))
     else:
-        step = (store.folder(found.id).stop_request() or {}).get("step")
+        step = (store.folder(stopped.id).stop_request() or {}).get("step")
         print(say("cli.stop_asked_soon" if step is None else "cli.stop_asked", locale, step=step))
     return 0
 

@@ -1,4 +1,4 @@
-"""What can be known before a run starts, said before it starts. What only the worker can know, it says itself.
+"""Checks before a run starts: everything that is known without a worker. What only the worker knows, it reports itself.
 
 Not here: whether the recipe is valid in itself (``lab/core/recipes``).
 """

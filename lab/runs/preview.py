@@ -1,4 +1,4 @@
-"""A few rows of a recipe as the model will see them, asked of a process of its own. What they are is ``lab/training/preview.py``'s."""
+"""Previews of a recipe's rows as the model will see them, made by a worker process (``lab/training/preview.py``)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def preview(recipe: Recipe, home: Path) -> Seen:
     Raises the LabError of a model or data that cannot be used, MachineError where it takes too long, StateError where it broke.
     """
     try:
-        found: Seen = ask(["--preview", str(home)], recipe.model_dump_json(), PATIENCE)
+        rows: Seen = ask(["--preview", str(home)], recipe.model_dump_json(), PATIENCE)
     except subprocess.TimeoutExpired:
         raise MachineError("preview_late", seconds=round(PATIENCE)) from None
     except NoAnswerError as ended:
         raise StateError("worker_crashed", code=ended.code, line=ended.line) from None
     except OSError as error:
         raise StateError("worker_crashed", code="–", line=str(error)) from None
-    return found
+    return rows
 
 
 class Previews:
@@ -46,7 +46,7 @@ class Previews:
         self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> Seen | LabError | None:
-        """The rows, or what is wrong with them; None while they are read, which this call has then asked for."""
+        """The rows, or the error; None while they are read, which this call starts."""
         return self._answers.look(_key(recipe), recipe)
 
 

@@ -82,17 +82,17 @@ def family(identity: Identity) -> list[psutil.Process]:
     """The process, if it is alive, its descendants, and whoever is left of the session that it led."""
     if identity.boot_id != boot_id():
         return []
-    found: dict[int, psutil.Process] = {}
+    members: dict[int, psutil.Process] = {}
     if is_alive(identity):
         with suppress(psutil.NoSuchProcess):
             leader = psutil.Process(identity.pid)
-            found = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
+            members = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
     elif identity_of(identity.pid) not in (None, identity):
         return []  # the pid belongs to someone else now, and so would its session
     for pid in _session(identity.pid):
         with suppress(psutil.NoSuchProcess):
-            found.setdefault(pid, psutil.Process(pid))
-    return list(found.values())
+            members.setdefault(pid, psutil.Process(pid))
+    return list(members.values())
 
 
 def end(identity: Identity, *, gently: bool) -> None:

@@ -1,4 +1,4 @@
-"""What if, for a recorded run: its groups of some steps scored anew by a rule set. It reads the run's folder and changes nothing in it.
+"""Applies another rule set, threshold or estimator to the recorded groups of a run. Reads the run's folder and changes nothing in it.
 
 What the numbers are stands in ``lab.core.what_if``.
 """
@@ -54,7 +54,7 @@ def rescore(
     was = Estimator.GROUP_SCALED if recipe.get("scale_rewards", True) else Estimator.UNSCALED
     skips = bool(recipe.get("skip_no_spread", False))  # PPO, which has no such setting, leaves nothing out
     changes: list[GroupChange] = []
-    for lines in _slabs(folder.group_lines(first, last)):
+    for lines in _batches(folder.group_lines(first, last)):
         rewards = None if rules is None else _rewards(lines, rules, recipe, until)
         for line in lines:
             size = len(line["completions"])
@@ -65,24 +65,26 @@ def rescore(
     return Rescored(tuple(changes), summary(changes))
 
 
-def _slabs(lines: Sequence[Line]) -> Iterator[list[Line]]:
+def _batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Groups that are scored together: where time runs out, those before it have the scores of all rules."""
-    slab: list[Line] = []
+    batch: list[Line] = []
     for line in lines:
-        slab.append(line)
-        if sum(len(each["completions"]) for each in slab) >= BATCH:
-            yield slab
-            slab = []
-    yield slab
+        batch.append(line)
+        if sum(len(each["completions"]) for each in batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
 
 
 def _rewards(lines: Sequence[Line], rules: Sequence[Weighed], recipe: dict[str, Any], until: float) -> Sequence[Reward]:
     """One reward a completion, as the run's algorithm makes it of the rules; NaN where it cannot be known."""
-    rows = [(line["prompt"], one["text"], line.get("answer")) for line in lines for one in line["completions"]]
+    rows = [
+        (line["prompt"], completion["text"], line.get("answer")) for line in lines for completion in line["completions"]
+    ]
     rewards = [_as_run(reward, recipe) for reward in reward_batch(rules, rows, until)]
     if not recipe.get("reward_model"):
         return rewards
-    of_model = [one["scores"].get("reward_model") for line in lines for one in line["completions"]]
+    of_model = [completion["scores"].get("reward_model") for line in lines for completion in line["completions"]]
     return [_with_model(reward, score, recipe) for reward, score in zip(rewards, of_model, strict=True)]
 
 
