@@ -6,8 +6,6 @@ Not here: how it is measured (``lab/training/measure/memory.py``), and what it m
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,13 +14,12 @@ from pydantic import ValidationError
 
 from lab.core.budget import Estimate, Memory
 from lab.core.recipes import Device, Recipe
-from lab.errors import LabError, MachineError
+from lab.errors import LabError
 from lab.runs.kept_estimates import KeptEstimates
-from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import Answers, measure, recipe_key
 from lab.store.machine import machine_memory
 from lab.store.run_folder import ESTIMATE, RunFolder
 
-PATIENCE = 600.0
 IRRELEVANT = frozenset(
     {"name", "about_en", "about_zh", "seed", "steps", "learning_rate", "schedule", "warmup_steps", "weight_decay"}
     | {"max_grad_norm", "save_every", "measure_every", "lora_alpha", "epsilon_low", "epsilon_high", "temperature"}
@@ -40,14 +37,7 @@ def estimate(recipe: Recipe, home: Path, *, shape: Path | None = None) -> Estima
     """
     arguments = ["--measure", "-", "--home", str(home)]
     arguments += ["--shape", str(shape.absolute())] if shape is not None else []
-    try:
-        answer = Estimate.model_validate(ask(arguments, recipe.model_dump_json(), PATIENCE))
-    except subprocess.TimeoutExpired:
-        raise MachineError("estimate_late", seconds=round(PATIENCE)) from None
-    except NoAnswerError as ended:
-        raise MachineError("estimate_failed", why=ended.line) from None
-    except (OSError, ValueError) as error:
-        raise MachineError("estimate_failed", why=str(error)[:300]) from None
+    answer = measure(Estimate, arguments, recipe, late="estimate_late", failed="estimate_failed")
     if shape is None:
         KeptEstimates(home).keep(recipe, _key(recipe), answer)
     return answer
@@ -118,6 +108,4 @@ def with_memory_now(measured: Estimate) -> Estimate:
 
 
 def _key(recipe: Recipe) -> str:
-    """What a recipe's memory depends on; a data file counts with its time and size."""
-    values = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in IRRELEVANT}
-    return json.dumps([values, mark(recipe.dataset)], sort_keys=True)
+    return recipe_key(recipe, IRRELEVANT)

@@ -10,9 +10,8 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.errors import LabError, MachineError, StateError
-from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import PATIENCE, Answers, NoAnswerError, ask, mark
 
-PATIENCE = 600.0
 MATTER = (
     *("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules"),
     *("steps", "batch_size", "group_size", "measure_samples", "reward_model", "load_in_4bit", "train_on"),

@@ -5,19 +5,16 @@ Not here: how they are timed (``lab/training/measure/time_probe.py``), and what 
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.core.recipes import Recipe
 from lab.core.run_time import RunTime
-from lab.errors import LabError, MachineError
+from lab.errors import LabError
 from lab.runs.kept_estimates import KeptAnswers
 from lab.runs.launcher import cores
-from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import Answers, measure, recipe_key
 
-PATIENCE = 600.0
 IRRELEVANT = frozenset(
     {"name", "about_en", "about_zh", "seed", "steps", "learning_rate", "schedule", "warmup_steps", "weight_decay"}
     | {"max_grad_norm", "save_every", "measure_every", "lora_alpha", "watch_preferences"}
@@ -30,15 +27,8 @@ def run_time(recipe: Recipe, home: Path) -> RunTime:
 
     Raises the LabError of a model or data that is not there, MachineError where the timing itself failed.
     """
-    try:
-        answer = ask(["--time", str(home)], recipe.model_dump_json(), PATIENCE, threads=max(1, cores() - 1))
-        measured = RunTime.model_validate(answer)
-    except subprocess.TimeoutExpired:
-        raise MachineError("time_late", seconds=round(PATIENCE)) from None
-    except NoAnswerError as ended:
-        raise MachineError("time_failed", why=ended.line) from None
-    except (OSError, ValueError) as error:
-        raise MachineError("time_failed", why=str(error)[:300]) from None
+    threads = max(1, cores() - 1)
+    measured = measure(RunTime, ["--time", str(home)], recipe, late="time_late", failed="time_failed", threads=threads)
     _kept(home).keep(recipe, _key(recipe), measured)
     return measured
 
@@ -71,6 +61,4 @@ def _kept(home: Path) -> KeptAnswers[RunTime]:
 
 
 def _key(recipe: Recipe) -> str:
-    """What the times depend on; a data file counts with its time and size."""
-    values = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in IRRELEVANT}
-    return json.dumps([values, mark(recipe.dataset)], sort_keys=True)
+    return recipe_key(recipe, IRRELEVANT)

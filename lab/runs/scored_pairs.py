@@ -63,5 +63,5 @@ class ScoredPairs:
         return scores and run.state.ended and (self._store.folder(run.id).path / "model").is_dir()
 
     def _newest(self, collection_id: str, reward_model: str) -> Job | None:
-        asked = {"collection": collection_id, "reward_model": reward_model}
-        return next((job for job in self._jobs.jobs() if job.kind is Kind.SCORE and job.spec == asked), None)
+        spec = {"collection": collection_id, "reward_model": reward_model}
+        return next((job for job in self._jobs.jobs() if job.kind is Kind.SCORE and job.spec == spec), None)

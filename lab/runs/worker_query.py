@@ -19,16 +19,21 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import psutil
+from pydantic import BaseModel
 
-from lab.errors import LabError, ToldError
+from lab.core.recipes import Recipe
+from lab.errors import LabError, MachineError, ToldError
 from lab.runs.launcher import ALWAYS, ROOT
 
+PATIENCE = 600.0
+"""Seconds for one answer."""
 REMEMBERED = 64
 ERROR_KEPT = 10.0
 """Seconds for which an error is kept: its cause may be mended meanwhile."""
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+Measured = TypeVar("Measured", bound=BaseModel)
 
 
 class NoAnswerError(Exception):
@@ -66,6 +71,27 @@ def ask(arguments: Sequence[str], given: str, patience: float, *, threads: int =
         process.wait()
         atexit.unregister(process.kill)
     return _read(process.returncode, answer, complaint)
+
+
+def measure(
+    model: type[Measured], arguments: Sequence[str], recipe: Recipe, *, late: str, failed: str, threads: int = 1
+) -> Measured:
+    """What a worker measures of a recipe, validated. ``late`` and ``failed`` are the keys of the MachineErrors that it raises besides
+    the LabError that the worker told."""
+    try:
+        return model.model_validate(ask(arguments, recipe.model_dump_json(), PATIENCE, threads=threads))
+    except subprocess.TimeoutExpired:
+        raise MachineError(late, seconds=round(PATIENCE)) from None
+    except NoAnswerError as error:
+        raise MachineError(failed, why=error.line) from None
+    except (OSError, ValueError) as error:
+        raise MachineError(failed, why=str(error)[:300]) from None
+
+
+def recipe_key(recipe: Recipe, irrelevant: frozenset[str]) -> str:
+    """What a measurement depends on: the settings besides ``irrelevant``; a data file counts with its time and size."""
+    values = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in irrelevant}
+    return json.dumps([values, mark(recipe.dataset)], sort_keys=True)
 
 
 def _read(code: int, answer: str, complaint: str) -> Any:
