@@ -34,7 +34,7 @@ def run(settings: Settings) -> None:
     from lab.ui.gradio_shims import import_gradio
 
     import_gradio()
-    from lab.runs.standby import SpareLauncher
+    from lab.runs.standby import StandbyLauncher
     from lab.runs.supervisor import Supervisor
     from lab.sandbox import rewards
     from lab.server.application import build
@@ -46,7 +46,7 @@ def run(settings: Settings) -> None:
     rewards.by_name()  # a trusted file that cannot be used is said before anything starts
     listener = listen(settings)  # then: where the port is taken, nothing else happens
     store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
-    supervisor = Supervisor(store, launcher=SpareLauncher(store.home) if settings.spare_worker else None)
+    supervisor = Supervisor(store, launcher=StandbyLauncher(store.home) if settings.spare_worker else None)
     application = build(settings, store, supervisor, build_page(settings, store, supervisor), JudgePage())
     try:
         supervisor.start()

@@ -14,7 +14,7 @@ from lab.core.preflight import report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
 from lab.core.rules import Score
 from lab.core.shares import Share
-from lab.runs import job_foreground
+from lab.runs import foreground
 from lab.runs.launcher import LocalLauncher
 from lab.store.jobs import JobStore
 from lab.store.runs import Store
@@ -49,7 +49,7 @@ def home(lab_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     made = tmp_path / "report.json"
     made.write_text(json.dumps(report(groups, rules, people=People(Share(14.5, 20), 3)).as_json()))
     launcher = LocalLauncher(lambda path: [sys.executable, "-c", FAKE, str(path), str(made)])
-    monkeypatch.setattr(job_foreground, "LocalLauncher", lambda **_: launcher)
+    monkeypatch.setattr(foreground, "LocalLauncher", lambda **_: launcher)
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     return lab_home
 

@@ -7,17 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.annotation.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
+from lab.commands.arguments import add_home, add_json, collection_named, open_store
 from lab.commands.job_line import do, status
-from lab.commands.shared import (
-    add_home,
-    add_json,
-    collection_named,
-    complain,
-    open_store,
-    print_json,
-    print_table,
-    shorten,
-)
+from lab.commands.printing import complain, print_json, print_table, shorten
 from lab.core.jobs import ScoreSpec
 from lab.core.reward_agreement import RewardAgreement
 from lab.store.jobs import JobStore
@@ -57,47 +49,47 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rules is not None:
         path = Path(arguments.rules)
         rules = read_rules(path) if path.suffix == ".toml" else rules_named(store, arguments.rules)
-        of_rules = rules_agree(store, collection, rules)
-        found, failures = of_rules.agreement, of_rules.failures
+        result = rules_agree(store, collection, rules)
+        agreement, failures = result.agreement, result.failures
     else:
         job = do(ScoreSpec(reward_model=arguments.reward_model, collection=collection), store)
         if job.state is not RunState.FINISHED:
             return status(job)
-        found = model_agrees(
+        agreement = model_agrees(
             store, collection, arguments.reward_model, JobStore(store.home).folder(job.id).lines().lines
         )
     if arguments.json:
-        print_json(found.as_json() | {"failures": [vars(one) for one in failures]})
+        print_json(agreement.as_json() | {"failures": [vars(failure) for failure in failures]})
     else:
-        _print(found, failures)
+        _print(agreement, failures)
     return 0
 
 
-def _print(found: RewardAgreement, failures: Sequence[Failure]) -> None:
+def _print(agreement: RewardAgreement, failures: Sequence[Failure]) -> None:
     locale = system_locale()
-    print(f"{say('agree.agree', locale)}: {share_words(found.agree, locale)}; {verdict(found.agree, locale)}")
+    print(f"{say('agree.agree', locale)}: {share_words(agreement.agree, locale)}; {verdict(agreement.agree, locale)}")
     for name in ("longer", "left"):
-        people, reward = (share_words(getattr(found, f"{who}_{name}"), locale) for who in ("people", "reward"))
+        people, reward = (share_words(getattr(agreement, f"{who}_{name}"), locale) for who in ("people", "reward"))
         print(say(f"agree.number_{name}", locale, people=people, reward=reward))
-    for unity, share in found.by_unity.items():
+    for unity, share in agreement.by_unity.items():
         print(f"  {say(f'agree.{unity}', locale)}: {share_words(share, locale)}")
-    if told := seen(found, locale):
-        print(told)
-    if found.ties:
-        print(say("agree.ties", locale, count=found.ties))
-    if told := left_out(found, locale):
-        print(told)
+    if sentence := seen(agreement, locale):
+        print(sentence)
+    if agreement.ties:
+        print(say("agree.ties", locale, count=agreement.ties))
+    if sentence := left_out(agreement, locale):
+        print(sentence)
     for sentence in failed(failures, locale):
         complain(sentence)
-    wrong = found.disagreements[:MOST_LISTED]
+    wrong = agreement.disagreements[:MOST_LISTED]
     if wrong:
         print(f"\n{say('agree.disagreements', locale)}")
         rows = [
             [
-                *(shorten(text, TEXT_ROOM) for text in (one.chosen.text, one.other.text)),
-                number(one.chosen_reward),
-                number(one.other_reward),
+                *(shorten(text, TEXT_ROOM) for text in (pair.chosen.text, pair.other.text)),
+                number(pair.chosen_reward),
+                number(pair.other_reward),
             ]
-            for one in wrong
+            for pair in wrong
         ]
         print_table([say(f"agree.column_{name}", locale) for name in ("chosen", "other", "r", "r_other")], rows)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.shared import add_home, add_json, print_json, settings_of
-from lab.runs.watch import size_text
+from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.printing import print_json
 from lab.store.backup import Copied, backup
-from lab.words import say, system_locale
+from lab.words import say, size_text, system_locale
 
 HELP = "write a backup of the lab's home, while it is in use if need be"
 EXAMPLES = """\

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.models import WRONG_USAGE, ProgressLine
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.models import ProgressLine
+from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table
 from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
 from lab.runs.fetch.hub_data import get_data
 from lab.words import say, system_locale
@@ -55,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(home: Path, *, as_json: bool) -> int:
-    found = [(folder, source_of(folder)) for folder in sorted((home / "data").glob("*")) if source_of(folder)]
+    datasets = [(folder, source_of(folder)) for folder in sorted((home / "data").glob("*")) if source_of(folder)]
     if as_json:
-        print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in found]})
+        print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in datasets]})
     else:
-        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in found])
+        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in datasets])
     return 0

@@ -15,15 +15,15 @@ from typing import Any
 import psutil
 
 from lab import __version__
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import print_json, print_table
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
-from lab.runs.watch import size_text
 from lab.sandbox import trusted, written
 from lab.store.database import file_system
 from lab.store.models import SHIPPED
 from lab.store.runs import versions
-from lab.words import system_locale, word
+from lab.words import size_text, system_locale, word
 
 HELP = "show the device, the versions, and what will and won't work here and why"
 PATIENCE = 120.0
@@ -41,12 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     facts = _facts()
     worker, problem = _ask_worker()
     facts |= {key: value for key, value in worker.items() if key not in ("versions", "cuda")}
-    found = versions() | {name: version for name, version in (worker.get("versions") or {}).items() if version}
+    packages = versions() | {name: version for name, version in (worker.get("versions") or {}).items() if version}
     findings = [*_home(arguments), *_training(worker, problem), *_layers(), *_sandbox()]
     ready = all(works for works, what, _why in findings if what in ("home", "training"))
     if arguments.json:
         shown = [{"works": works, "what": what, "why": why} for works, what, why in findings]
-        print_json({"ready": ready, "machine": facts, "cuda": worker.get("cuda"), "versions": found, "findings": shown})
+        print_json(
+            {"ready": ready, "machine": facts, "cuda": worker.get("cuda"), "versions": packages, "findings": shown}
+        )
         return 0 if ready else 1
     cuda = worker.get("cuda") or []
     facts |= {
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     print_table(["machine", ""], list(facts.items()))
     print()
-    print_table(["package", "version"], sorted(found.items()))
+    print_table(["package", "version"], sorted(packages.items()))
     print()
     print_table(["", "what", "why"], [["✓" if works else "✕", what, why] for works, what, why in findings])
     return 0 if ready else 1
@@ -75,13 +77,14 @@ def _facts() -> dict[str, Any]:
 def _ask_worker() -> tuple[dict[str, Any], str]:
     """What a worker finds; it alone may load torch. The second value says why there is nothing."""
     command = [sys.executable, "-m", "lab.training", "--doctor"]
+    process = None
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        return dict(json.loads(done.stdout.strip().splitlines()[-1])), ""
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return dict(json.loads(process.stdout.strip().splitlines()[-1])), ""
     except subprocess.TimeoutExpired:
         return {}, f"the worker did not answer within {PATIENCE:.0f} seconds"
     except (OSError, ValueError, IndexError):
-        last = [line for line in done.stderr.splitlines() if line.strip()] if "done" in locals() else []
+        last = [line for line in process.stderr.splitlines() if line.strip()] if process else []
         return {}, last[-1] if last else "the worker could not be started"
 
 
@@ -159,16 +162,16 @@ def _sandbox() -> list[Finding]:
         return [(False, "written rules", why)]
     finally:
         written.worker().close()
-    found: list[Finding] = [
+    findings: list[Finding] = [
         (True, "written rules", "run in a small Python of their own, in a process that can be killed")
     ]
     system = sys.platform
-    found += [
+    findings += [
         (name in layers, what, name if name in layers else f"not on {system}") for name, what in HARDENING.items()
     ]
     try:
         if names := list(trusted.rules()):
-            found.append((True, "trusted rules", f"{', '.join(names)} from {trusted.path()}"))
+            findings.append((True, "trusted rules", f"{', '.join(names)} from {trusted.path()}"))
     except LabError as error:
-        found.append((False, "trusted rules", word(error, system_locale())))
-    return found
+        findings.append((False, "trusted rules", word(error, system_locale())))
+    return findings

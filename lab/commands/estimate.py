@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table
-from lab.commands.train import add_recipe, chosen_recipe
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.printing import print_json, print_table
 from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.core.recipes import Recipe
 from lab.core.run_time import RunTime
 from lab.errors import InputError
 from lab.runs.estimate import estimate
 from lab.runs.run_time import run_time
-from lab.runs.watch import size_text
-from lab.words import say, system_locale, with_mend
+from lab.words import say, size_text, system_locale, with_mend
 from lab.words.cost import cost, cost_change, how_long, part_name
 
 HELP = "tell what a recipe will cost in memory, by part, and in time, and what would help where it does not fit"
@@ -42,57 +41,63 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.shape is not None and not arguments.shape.is_file():
         raise InputError("shape_missing", path=arguments.shape)
     home = open_store(arguments).home
-    found = estimate(recipe, home, shape=arguments.shape)
-    seconds = run_time(recipe, home.absolute()) if arguments.shape is None and found.fits else None
+    estimated = estimate(recipe, home, shape=arguments.shape)
+    seconds = run_time(recipe, home.absolute()) if arguments.shape is None and estimated.fits else None
     if arguments.json:
-        print_json(as_json(found) | {"time": time_json(seconds, recipe)})
+        print_json(as_json(estimated) | {"time": time_json(seconds, recipe)})
         return 0
-    _print(found)
+    _print(estimated)
     if seconds is not None:
         print(how_long(seconds, recipe, system_locale()))
     return 0
 
 
-def time_json(found: RunTime | None, recipe: Recipe) -> dict[str, object] | None:
+def time_json(measured: RunTime | None, recipe: Recipe) -> dict[str, object] | None:
     """The measured parts, and what follows from them; None where nothing could be timed."""
-    if found is None:
+    if measured is None:
         return None
-    total = found.total(recipe)
-    return {**found.model_dump(), "seconds": total, "low": total / found.factor, "high": total * found.factor}
-
-
-def as_json(found: Estimate) -> dict[str, object]:
-    """Everything, with what follows from it."""
-    mend, together = found.mend, found.together
+    total = measured.total(recipe)
     return {
-        "peak_bytes": found.cost.peak,
-        "stage": found.cost.dearest.stage.value,
-        "parts": {part.value: size for part, size in found.cost.dearest.parts.items()},
-        "stages": {
-            one.stage.value: {part.value: size for part, size in one.parts.items()} for one in found.cost.stages
-        },
-        "lengths": found.cost.lengths.model_dump(),
-        "parameters": found.cost.parameters,
-        "trained_parameters": found.cost.trained_parameters,
-        "device": found.memory.device,
-        "free_bytes": found.memory.free,
-        "libraries_bytes": found.memory.libraries,
-        "need_bytes": found.need,
-        "fits": found.fits,
-        "notes": found.notes,
-        "mend": _change(found, mend) if mend else None,
-        "alternatives": [_change(found, other) for other in found.alternatives],
-        "together": _change(found, together) if together else None,
+        **measured.model_dump(),
+        "seconds": total,
+        "low": total / measured.factor,
+        "high": total * measured.factor,
     }
 
 
-def _change(found: Estimate, other: Alternative) -> dict[str, object]:
-    return {"changes": other.changes, "peak_bytes": other.peak, "fits": found.would_fit(other)}
+def as_json(estimated: Estimate) -> dict[str, object]:
+    """Everything, with what follows from it."""
+    mend, together = estimated.mend, estimated.together
+    return {
+        "peak_bytes": estimated.cost.peak,
+        "stage": estimated.cost.dearest.stage.value,
+        "parts": {part.value: size for part, size in estimated.cost.dearest.parts.items()},
+        "stages": {
+            stage.stage.value: {part.value: size for part, size in stage.parts.items()}
+            for stage in estimated.cost.stages
+        },
+        "lengths": estimated.cost.lengths.model_dump(),
+        "parameters": estimated.cost.parameters,
+        "trained_parameters": estimated.cost.trained_parameters,
+        "device": estimated.memory.device,
+        "free_bytes": estimated.memory.free,
+        "libraries_bytes": estimated.memory.libraries,
+        "need_bytes": estimated.need,
+        "fits": estimated.fits,
+        "notes": estimated.notes,
+        "mend": _change(estimated, mend) if mend else None,
+        "alternatives": [_change(estimated, other) for other in estimated.alternatives],
+        "together": _change(estimated, together) if together else None,
+    }
 
 
-def _print(found: Estimate) -> None:
+def _change(estimated: Estimate, other: Alternative) -> dict[str, object]:
+    return {"changes": other.changes, "peak_bytes": other.peak, "fits": estimated.would_fit(other)}
+
+
+def _print(estimated: Estimate) -> None:
     locale = system_locale()
-    stages = found.cost.stages
+    stages = estimated.cost.stages
     rows = []
     for part in MemoryPart:
         if any(part in stage.parts for stage in stages):
@@ -102,25 +107,25 @@ def _print(found: Estimate) -> None:
     heads = [say(f"estimate.stage_{stage.stage.value}", locale) for stage in stages]
     print_table([say("estimate.part", locale), *heads], rows, right=tuple(range(1, len(stages) + 1)))
     print()
-    print(say("estimate.made_for", locale, **_made_for(found)))
-    print(cost(found, locale))
-    if found.alternatives:
+    print(say("estimate.made_for", locale, **_made_for(estimated)))
+    print(cost(estimated, locale))
+    if estimated.alternatives:
         print()
-        everything = [*found.alternatives, *([found.together] if found.together else [])]
+        everything = [*estimated.alternatives, *([estimated.together] if estimated.together else [])]
         shown = [
-            [cost_change(other, locale), size_text(other.peak), "✓" if found.would_fit(other) else "✕"]
+            [cost_change(other, locale), size_text(other.peak), "✓" if estimated.would_fit(other) else "✕"]
             for other in sorted(everything, key=lambda other: -other.peak)
         ]
         print_table([say("estimate.change", locale), say("estimate.peak", locale), ""], shown, right=(1,))
-    for note in found.notes:
+    for note in estimated.notes:
         print(with_mend(note, locale))
 
 
-def _made_for(found: Estimate) -> dict[str, object]:
-    lengths = found.cost.lengths
+def _made_for(estimated: Estimate) -> dict[str, object]:
+    lengths = estimated.cost.lengths
     return {
-        "parameters": f"{found.cost.parameters / 1e6:.4g} M",
-        "trained": f"{found.cost.trained_parameters / 1e6:.3g} M",
+        "parameters": f"{estimated.cost.parameters / 1e6:.4g} M",
+        "trained": f"{estimated.cost.trained_parameters / 1e6:.3g} M",
         "rows": lengths.rows,
         "prompt": lengths.prompt,
         "completion": lengths.completion,

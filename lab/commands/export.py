@@ -9,7 +9,8 @@ from typing import Any
 from lab.annotation.collections import Annotation
 from lab.annotation.versions.freeze import Version
 from lab.annotation.versions.importing import TakenIn
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table, shorten
 from lab.words import say, system_locale
 from lab.words.agreement import edit_sentences
 
@@ -22,7 +23,6 @@ examples:
   python -m lab export --take-in sums                       such a folder into this lab, as it was
   python -m lab train rm --set dataset=version:20261122-154501-k3f9
 """
-WRONG_USAGE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,11 +82,11 @@ def _done(arguments: argparse.Namespace, annotation: Annotation, version: Versio
 
 
 def _list(annotation: Annotation, *, as_json: bool) -> int:
-    found = annotation.versions()
+    versions = annotation.versions()
     if as_json:
-        print_json({"versions": [_described(version) for version in found]})
+        print_json({"versions": [_described(version) for version in versions]})
         return 0
-    if not found:
+    if not versions:
         print(say("cli.no_versions", system_locale()))
         return 0
     rows = [
@@ -98,7 +98,7 @@ def _list(annotation: Annotation, *, as_json: bool) -> int:
             version.content_hash.removeprefix("sha256:")[:12],
             shorten(version.name, 40),
         ]
-        for version in found
+        for version in versions
     ]
     print_table(["version", "preferences", "left out", "frozen", "sha256", "name"], rows, right=(1, 2))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from lab.commands.shared import print_json, print_table, shorten
+from lab.commands.printing import number, print_json, print_table, shorten
 from lab.core.token_credit import TokenCredit, token_credits
 from lab.errors import InputError, StateError
 from lab.store.lines import Line
@@ -43,7 +43,7 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> No
     print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}")
     print(f"reward  {number(completions[at].get('reward'))}\n")
     head = ["#", "token", "value", "r", "delta", "GAE", "advantage"]
-    rows = [[place, _token(credit), *map(_signed, _numbers(credit))] for place, credit in enumerate(credits)]
+    rows = [[place, _token(credit), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
     print_table(head, rows, right=[0, *range(2, len(head))])
     print()
     print(LEGEND.format(discount=discount, lam=lam))
@@ -51,21 +51,14 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> No
         print(OLDER)
 
 
-def number(value: Any, *, sign: bool = False) -> str:
-    """Four digits, or with a sign three decimals; the real minus; a dash where there is none."""
-    if not isinstance(value, (int, float)):
-        return "–"
-    text = f"{value:+.3f}" if sign else f"{value:.4g}"
-    text = text[1:] if sign and float(text) == 0 else text
-    return text.replace("-", "−")
+def signed(value: object) -> str:
+    """Three decimals with a sign, none at 0; a dash where there is no number."""
+    text = number(value, "+.3f")
+    return "0.000" if text in ("+0.000", "−0.000") else text
 
 
 def _numbers(credit: TokenCredit) -> list[float | None]:
     return [credit.value, credit.reward, credit.delta, credit.estimate, credit.advantage]
-
-
-def _signed(value: float | None) -> str:
-    return number(value, sign=True)
 
 
 def _token(credit: TokenCredit) -> str:

@@ -9,8 +9,9 @@ import argparse
 import shutil
 from typing import Any
 
-from lab.commands.group_tokens import number, print_tokens
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.group_tokens import print_tokens, signed
+from lab.commands.printing import number, print_json, print_table, shorten
 from lab.errors import StateError
 from lab.store.lines import Line
 
@@ -39,19 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or a StateError where there is no such group."""
     store = open_store(arguments)
-    found = store.run(arguments.run)
-    folder = store.folder(found.id)
+    record = store.run(arguments.run)
+    folder = store.folder(record.id)
     steps = sorted({row.step for row in folder.groups_index().rows})
     if not steps:
-        raise StateError("run_without_groups", run=found.name, algorithm=found.algorithm)
+        raise StateError("run_without_groups", run=record.name, algorithm=record.algorithm)
     step = steps[-1] if arguments.step is None else arguments.step
     groups = folder.group_lines(step, step)
     wanted = [group for group in groups if arguments.group in (None, group.get("group"))]
     if not wanted:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
-        raise StateError("run_has_no_groups", run=found.name, step=which, known=f"{steps[0]}–{steps[-1]}")
+        raise StateError("run_has_no_groups", run=record.name, step=which, known=f"{steps[0]}–{steps[-1]}")
     if arguments.tokens is not None:
-        print_tokens(found, wanted[0], arguments.tokens, as_json=arguments.json)
+        print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
     elif arguments.json:
         print_json({"groups": wanted})
     else:
@@ -78,7 +79,7 @@ def _print_group(group: Line, *, of: int) -> None:
             at,
             *[_score((completion.get("scores") or {}).get(name)) for name in rules],
             number(completion.get("reward")),
-            number(completion.get("advantage"), sign=True),
+            signed(completion.get("advantage")),
             "✓" if completion.get("kept") else "✕",
             "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
             shorten(str(completion.get("text", "")), room),
@@ -89,6 +90,4 @@ def _print_group(group: Line, *, of: int) -> None:
 
 
 def _score(score: Any) -> str:
-    if isinstance(score, dict):
-        return "error"
-    return number(score)
+    return "error" if isinstance(score, dict) else number(score)

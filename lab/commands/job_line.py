@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from lab.commands.shared import FAILED, STOPPED, complain
+from lab.commands.printing import FAILED, STOPPED, complain
 from lab.core.jobs import Spec
-from lab.runs.job_foreground import work_in_foreground
+from lab.runs.foreground import work_in_foreground
 from lab.runs.jobs import Summary
 from lab.store.jobs import Job
 from lab.store.runs import RunState, Store

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import add_home, add_json, complain, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import WRONG_USAGE, StatusLine, bar, complain, print_json, print_table
 from lab.runs.fetch.downloads import Fetching, get_model
-from lab.runs.watch import size_text
 from lab.store.catalogue import (
     CATALOGUE,
     TINY,
@@ -22,7 +20,7 @@ from lab.store.catalogue import (
     source_of,
 )
 from lab.store.models import SHIPPED, resolve
-from lab.words import say, system_locale
+from lab.words import say, size_text, system_locale
 
 HELP = "list the models the lab knows by name, and get one here"
 EXAMPLES = """\
@@ -33,9 +31,6 @@ examples:
   python -m lab models get my-model.Q4_K_M.gguf  take a GGUF file in
   python -m lab models where smollm2-135m        the folder of a model
 """
-BAR = 24
-PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
-WRONG_USAGE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,29 +121,12 @@ def _described(name: str, home: Path) -> dict[str, Any]:
     }
 
 
-class ProgressLine:
-    """One line that is written over on a terminal, and plain lines now and then anywhere else. On standard error."""
-
-    def __init__(self) -> None:
-        self._locale, self._terminal = system_locale(), sys.stderr.isatty()
-        self._stage, self._printed = "", 0.0
+class ProgressLine(StatusLine):
+    """How far a download is."""
 
     def __call__(self, now: Fetching) -> None:
-        line = say(f"cli.model_{now.stage}", self._locale)
+        line = say(f"cli.model_{now.stage}", system_locale())
         if now.total:
-            done = min(1.0, now.done / now.total)
-            filled = round(BAR * done)
-            line += (
-                f"  {'█' * filled}{'·' * (BAR - filled)} {done:4.0%}  {size_text(now.done)} / {size_text(now.total)}"
-            )
-        if self._terminal:
-            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-        elif now.stage != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
-            self._printed = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
-        self._stage = now.stage
-
-    def close(self) -> None:
-        """Leave the line."""
-        if self._terminal and self._stage:
-            print(file=sys.stderr)
+            share = min(1.0, now.done / now.total)
+            line += f"  {bar(share)} {share:4.0%}  {size_text(now.done)} / {size_text(now.total)}"
+        self.show(line, now.stage)

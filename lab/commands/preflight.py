@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, collection_named, open_store
 from lab.commands.job_line import do, status
-from lab.commands.shared import add_home, add_json, collection_named, open_store, print_json, print_table
-from lab.commands.train import add_recipe, chosen_recipe
+from lab.commands.printing import number, print_json, print_table
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
 from lab.store.runs import RunState
 from lab.words import say, system_locale
@@ -109,8 +109,8 @@ def _row(rule: dict[str, Any]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}".replace("-", "−")  # the real minus
+    return number(value, ".3g")
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+    return number(value, "+.2f")

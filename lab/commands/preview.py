@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.shared import add_home, add_json, open_store, print_json
-from lab.commands.train import add_recipe, chosen_recipe
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.printing import print_json
 from lab.runs.preview import preview
 from lab.words import say, system_locale, with_mend
 
@@ -30,21 +30,21 @@ def run(arguments: argparse.Namespace) -> int:
     """0; a LabError where the rows cannot be used."""
     recipe = chosen_recipe(arguments)
     home = open_store(arguments).home.absolute()
-    found = preview(recipe, home)
+    rows = preview(recipe, home)
     if arguments.json:
-        print_json(found)
+        print_json(rows)
     else:
-        _print(found)
+        _print(rows)
     return 0
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(preview_rows: dict[str, Any]) -> None:
     locale = system_locale()
-    for number, row in enumerate(found["rows"], start=1):
+    for number, row in enumerate(preview_rows["rows"], start=1):
         for column, seen in row.items():
             cut = f", −{seen['cut']}" if seen["cut"] else ""
             print(f"── {number} · {column} · {seen['tokens']} tokens{cut}")
             print(seen["masked"] + (f"⟦{seen['trained']}⟧" if seen["trained"] else ""))
-    print(say(f"cli.preview_{found['template']}", locale, count=found["count"]))
-    for note in found["notes"]:
+    print(say(f"cli.preview_{preview_rows['template']}", locale, count=preview_rows["count"]))
+    for note in preview_rows["notes"]:
         print(with_mend(note, locale))

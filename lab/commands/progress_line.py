@@ -3,71 +3,48 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import FAILED, STOPPED, complain, duration, home_flag, print_json
+from lab.commands.arguments import home_flag
+from lab.commands.printing import FAILED, STOPPED, StatusLine, bar, complain, duration, print_json
 from lab.runs.progress import Summary, with_warnings
-from lab.runs.watch import size_text
 from lab.store.runs import Run, RunState, Store
-from lab.words import say, system_locale, with_mend, word
+from lab.words import say, size_text, system_locale, with_mend, word
 
-BAR = 24
-PLAIN_EVERY = 5.0  # seconds between two lines where there is no terminal
 FAR_ABOVE = 1.15
 """Where an estimate lies further above what was measured than this, it is said what it is made for."""
 SHOWN = (("reward", "reward"), ("loss", "loss"), ("token_accuracy", "accuracy"))
 
 
-class ProgressLine:
-    """One line that is written over on a terminal, and plain lines now and then anywhere else. On standard error."""
+class ProgressLine(StatusLine):
+    """How far a run is, and what is to be said of it once."""
 
     def __init__(self, store: Store, before: str = "") -> None:
-        """``before`` is said once the run has started."""
-        self._store = store
+        """``before`` is printed once the run has started."""
+        super().__init__()
+        self._store, self._before = store, before
         self._locale = system_locale()
-        self._terminal = sys.stderr.isatty()
-        self._named = False
-        self._stopping = False
-        self._stage: str | None = None
-        self._printed = 0.0
-        self._told = 0
-        self._before = before
+        self._named = self._stopping = False
+        self._notes_printed = 0
 
     def __call__(self, now: Summary) -> None:
         if not self._named:
             self._named = True
-            self._say(say("cli.run_started", self._locale, run=now["id"], name=now["name"]))
+            self.say(say("cli.run_started", self._locale, run=now["id"], name=now["name"]))
             if self._before:
-                self._say(self._before)
+                self.say(self._before)
         if not self._stopping and self._store.folder(now["id"]).stop_requested() and now["state"] == "running":
             self._stopping = True
             key = "cli.stopping_soon" if now["stop_at_step"] is None else "cli.stopping"
-            self._say(say(key, self._locale, step=now["stop_at_step"]))
-        self._tell_notes(now["notes"])
-        line = _line(now, self._store.folder(now["id"]).recent_metrics())
-        if self._terminal:
-            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
-        elif now["stage"] != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
-            self._stage, self._printed = now["stage"], time.monotonic()
-            print(line, file=sys.stderr, flush=True)
-
-    def _tell_notes(self, notes: list[dict[str, Any]]) -> None:
-        """What is said of the run's rows before it starts, and of what it changed at its end; each once."""
-        for note in notes[self._told :]:
-            self._say(with_mend(note, self._locale))
-        self._told = max(self._told, len(notes))
-
-    def close(self) -> None:
-        """Leave the line."""
-        if self._terminal and self._named:
-            print(file=sys.stderr)
-
-    def _say(self, sentence: str) -> None:
-        print(f"\r\x1b[2K{sentence}" if self._terminal else sentence, file=sys.stderr, flush=True)
+            self.say(say(key, self._locale, step=now["stop_at_step"]))
+        for note in now["notes"][
+            self._notes_printed :
+        ]:  # of the run's rows, and of what it changed at its end; each once
+            self.say(with_mend(note, self._locale))
+        self._notes_printed = max(self._notes_printed, len(now["notes"]))
+        self.show(_line(now, self._store.folder(now["id"]).recent_metrics()), now["stage"])
 
 
 def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run], before: str = "") -> int:
@@ -119,9 +96,8 @@ def _memory(memory: dict[str, int], locale: str) -> str:
 
 def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:
     done = now["step"] / now["steps"] if now["steps"] else 0.0
-    bar = "█" * round(BAR * done) + "·" * (BAR - round(BAR * done))
     stage = str(now["stage"] or now["state"]).replace("_", " ")
-    parts = [f"{bar} {now['step']}/{now['steps']}", stage]
+    parts = [f"{bar(done)} {now['step']}/{now['steps']}", stage]
     last: dict[str, Any] = next((line for line in reversed(metrics) if "held_out" not in line), {})
     parts += [f"{label} {last[name]:.3g}" for name, label in SHOWN if isinstance(last.get(name), (int, float))]
     if now["tokens_per_second"]:

@@ -6,7 +6,8 @@ import argparse
 import shutil
 from typing import Any
 
-from lab.commands.shared import open_store, print_json, print_table, shorten
+from lab.commands.arguments import open_store
+from lab.commands.printing import number, print_json, print_table, shorten
 from lab.core.groups import Estimator, ThresholdKind
 from lab.core.what_if import GroupChange, Standing, WhatIf
 from lab.errors import StateError
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     first, last = arguments.steps or _latest(store, arguments.run)
     rules = None if arguments.rules is None else read_rules(arguments.rules)
     change = WhatIf(arguments.threshold, arguments.fraction, arguments.estimator)
-    found = rescore(store.folder(store.run(arguments.run).id), rules, first, last, change)
-    if not found.groups:
+    rescored = rescore(store.folder(store.run(arguments.run).id), rules, first, last, change)
+    if not rescored.groups:
         raise StateError(
             "run_has_no_groups",
             run=arguments.run,
@@ -54,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
             known="–".join(map(str, _latest(store, arguments.run))),
         )
     if arguments.json:
-        print_json({"summary": found.summary, "groups": [group.as_json() for group in found.groups]})
+        print_json({"summary": rescored.summary, "groups": [group.as_json() for group in rescored.groups]})
     else:
-        _print(found)
+        _print(rescored)
     return 0
 
 
@@ -68,16 +69,16 @@ def _latest(store: Store, run_id: str) -> tuple[int, int]:
     return max(1, max(steps) - LATEST + 1), max(steps)
 
 
-def _print(found: Rescored) -> None:
-    for group in found.groups:
+def _print(rescored: Rescored) -> None:
+    for group in rescored.groups:
         _print_group(group)
-    told = found.summary
+    summary = rescored.summary
     names = {"reward": "mean reward", "kept_share": "kept", "no_spread_share": "groups without spread"}
-    rows = [[title, _number(told["old"][name]), _number(told["new"][name])] for name, title in names.items()]
-    print_table([f"{told['groups']} groups", "was", "would be"], rows, right=(1, 2))
+    rows = [[title, number(summary["old"][name]), number(summary["new"][name])] for name, title in names.items()]
+    print_table([f"{summary['groups']} groups", "was", "would be"], rows, right=(1, 2))
     print(
-        f"\n{told['newly_kept']} completions newly kept, {told['newly_dropped']} newly dropped, {told['rank_changes']} of "
-        f"{told['completions']} with another rank; another best one in {told['another_best']} groups"
+        f"\n{summary['newly_kept']} completions newly kept, {summary['newly_dropped']} newly dropped, {summary['rank_changes']} of "
+        f"{summary['completions']} with another rank; another best one in {summary['another_best']} groups"
     )
 
 
@@ -87,9 +88,9 @@ def _print_group(group: GroupChange) -> None:
     head = ["#", "reward", "would be", "advantage", "would be", "", "", "completion"]
     room = max(20, shutil.get_terminal_size((120, 24)).columns - 56)
     rows: list[list[Any]] = [
-        [number, _number(one.old.reward), _number(one.new.reward), _signed(one.old), _signed(one.new), _mark(one.old), _mark(one.new),
-         shorten(one.text, room)]
-        for number, one in enumerate(group.completions)
+        [place, number(change.old.reward), number(change.new.reward), _signed(change.old), _signed(change.new), _mark(change.old), _mark(change.new),
+         shorten(change.text, room)]
+        for place, change in enumerate(group.completions)
     ]  # fmt: skip
     print_table(head, rows, right=range(5))
     print()
@@ -100,11 +101,7 @@ def _mark(standing: Standing) -> str:
 
 
 def _signed(standing: Standing) -> str:
-    return "–" if standing.advantage is None else f"{standing.advantage:+.3f}".replace("-", "−")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")  # the real minus
+    return number(standing.advantage, "+.3f")
 
 
 def _steps(text: str) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lab.commands.arguments import add_home, add_json, settings_of
 from lab.commands.backup import show
-from lab.commands.shared import add_home, add_json, settings_of
 from lab.store.backup import restore
 
 HELP = "make a home of a backup; the home must be empty or not there"

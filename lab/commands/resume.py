@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.progress_line import follow
-from lab.commands.shared import add_home, add_json, open_store
 from lab.runs.foreground import resume_in_foreground
-from lab.runs.supervisor import settle_gone
+from lab.runs.run_work import settle_gone
 
 HELP = "go on with a stopped, failed or lost run from its last checkpoint"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from lab.commands.shared import add_home, add_json, open_store, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import print_json, print_table, shorten
 from lab.runs.progress import summary
-from lab.runs.supervisor import settle_gone
+from lab.runs.run_work import settle_gone
 from lab.words import say, system_locale
 
 HELP = "list the runs, the newest first"
@@ -23,21 +24,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Always 0."""
     store = open_store(arguments)
     settle_gone(store)
-    shown = [summary(run, store) for run in store.runs()]
+    summaries = [summary(run, store) for run in store.runs()]
     if arguments.json:
-        print_json({"runs": shown})
+        print_json({"runs": summaries})
         return 0
     locale = system_locale()
-    if not shown:
+    if not summaries:
         print(say("cli.no_runs", locale))
         return 0
     rows = []
-    for one in shown:
-        after = (one["result"] or {}).get("after") or {}
+    for shown in summaries:
+        after = (shown["result"] or {}).get("after") or {}
         passed = f"{after['pass_at_1']:.3f}" if isinstance(after.get("pass_at_1"), (int, float)) else "–"
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["created"]))
-        state = say(f"states.{one['state']}", locale)
-        steps = f"{one['step']}/{one['steps']}"
-        rows.append([one["id"], one["algorithm"], state, steps, passed, created, shorten(one["name"], 40)])
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(shown["created"]))
+        state = say(f"states.{shown['state']}", locale)
+        steps = f"{shown['step']}/{shown['steps']}"
+        rows.append([shown["id"], shown["algorithm"], state, steps, passed, created, shorten(shown["name"], 40)])
     print_table(["run", "algorithm", "state", "step", "pass@1", "created", "name"], rows, right=(3, 4))
     return 0

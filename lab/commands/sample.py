@@ -9,8 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.job_line import do, status
-from lab.commands.shared import add_home, add_json, open_store, print_json, shorten
+from lab.commands.printing import print_json, shorten
 from lab.core.jobs import Kind, parse_job
 from lab.data.datasets import rows_of_file
 from lab.data.forms import as_prompts
@@ -72,10 +73,10 @@ def _values(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     if arguments.dataset:
         return values | {"dataset": arguments.dataset, "count": 16 if arguments.n is None else arguments.n}
-    return values | {"prompts": _asked(arguments)[: arguments.n]}
+    return values | {"prompts": _prompts(arguments)[: arguments.n]}
 
 
-def _asked(arguments: argparse.Namespace) -> list[Any]:
+def _prompts(arguments: argparse.Namespace) -> list[Any]:
     if arguments.prompt:
         return list(arguments.prompt)
     path: Path = arguments.prompts

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.commands import rescored
-from lab.commands.shared import add_home, add_json, complain, print_json, print_table, shorten
+from lab.commands.arguments import add_home, add_json
+from lab.commands.printing import complain, number, print_json, print_table, shorten
 from lab.core.rules import Reward
 from lab.data.datasets import rows_of_file
 from lab.data.forms import shape_completions, shape_scored
@@ -72,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0; RuleError or DatasetError where a file cannot be used. A rule that fails on a completion is shown, and no failure."""
-    wanted = [arguments.completions, arguments.run, arguments.as_python]
-    if sum(one is not None for one in wanted) != 1:
+    choices = [arguments.completions, arguments.run, arguments.as_python]
+    if sum(choice is not None for choice in choices) != 1:
         arguments.misused("give COMPLETIONS.jsonl, or --run RUN, or --as-python FILE.py")
     if arguments.run is not None:
         return rescored.run(arguments)
@@ -140,11 +141,11 @@ def _print(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward])
     head = ["#", *names, "reward", "completion"]
     room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 8)
     table = [
-        [number, *[_cell(reward, name) for name in names], _number(reward.value), shorten(completion, room)]
-        for number, ((_, completion, _), reward) in enumerate(zip(rows, rewards, strict=True), start=1)
+        [place, *[_cell(reward, name) for name in names], number(reward.value), shorten(completion, room)]
+        for place, ((_, completion, _), reward) in enumerate(zip(rows, rewards, strict=True), start=1)
     ]
     print_table(head, table, right=range(len(names) + 2))
-    print(f"\n{len(rows)} completions, mean reward {_number(statistics.fmean(reward.value for reward in rewards))}")
+    print(f"\n{len(rows)} completions, mean reward {number(statistics.fmean(reward.value for reward in rewards))}")
     for name in names:
         messages = Counter(score.error for reward in rewards if (score := reward.scores[name]).error is not None)
         for message, times in messages.most_common(3):
@@ -153,8 +154,4 @@ def _print(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward])
 
 def _cell(reward: Reward, name: str) -> str:
     score = reward.scores[name]
-    return _number(score.value) if score.error is None else "error"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")  # the real minus
+    return number(score.value) if score.error is None else "error"

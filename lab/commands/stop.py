@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import time
 
-from lab.commands.shared import add_home, open_store
+from lab.commands.arguments import add_home, open_store
 from lab.runs.launcher import LocalLauncher
-from lab.runs.supervisor import GLANCE, settle_gone, stop
-from lab.runs.watch import Watched, run_identity, settle
+from lab.runs.run_work import RunWork, run_identity, settle_gone, stop
+from lab.runs.work import Watched
 from lab.store.runs import Run, RunState, Store
 from lab.words import say, system_locale
 
@@ -29,14 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     settle_gone(store)
     stop(store, arguments.run, now=arguments.now)
-    found, locale = store.run(arguments.run), system_locale()
-    if found.state is not RunState.RUNNING:
+    stopped, locale = store.run(arguments.run), system_locale()
+    if stopped.state is not RunState.RUNNING:
         print(say("cli.stop_cancelled", locale))
     elif arguments.now:
-        _end(store, found)
+        _end(store, stopped)
         print(say("cli.stop_now_asked", locale))
     else:
-        step = (store.folder(found.id).stop_request() or {}).get("step")
+        step = (store.folder(stopped.id).stop_request() or {}).get("step")
         print(say("cli.stop_asked_soon" if step is None else "cli.stop_asked", locale, step=step))
     return 0
 
@@ -46,7 +45,4 @@ def _end(store: Store, run: Run) -> None:
     identity = run_identity(run)
     if identity is None:
         return
-    watched = Watched(run.id, LocalLauncher().attach(identity), store.folder(run.id))
-    while (end := watched.look()) is None:
-        time.sleep(GLANCE)
-    settle(store, run.id, end, of=identity, certain=False)
+    Watched(RunWork(store, run), LocalLauncher().attach(identity)).wait()

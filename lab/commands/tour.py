@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.shared import STOPPED, add_home, add_json, complain, open_store, print_json, print_table
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import STOPPED, complain, print_json, print_table
 from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
 from lab.store.runs import Store
@@ -154,26 +155,30 @@ def _summary(stages: list[Stage]) -> list[str]:
     """One line a seed for SFT and GRPO together, and one line for each preset over the seeds."""
     lines = []
     for seed in dict.fromkeys(stage.seed for stage in stages):
-        found = {stage.leg: stage for stage in stages if stage.seed == seed}
-        if {"sft", "grpo"} <= found.keys():
+        by_leg = {stage.leg: stage for stage in stages if stage.seed == seed}
+        if {"sft", "grpo"} <= by_leg.keys():
             first, last = (
-                found["sft"].measured("before", "pass_at_1"),
-                found["grpo"].measured("after", "pass_at_1"),
+                by_leg["sft"].measured("before", "pass_at_1"),
+                by_leg["grpo"].measured("after", "pass_at_1"),
             )
-            seconds = found["sft"].seconds + found["grpo"].seconds
+            seconds = by_leg["sft"].seconds + by_leg["grpo"].seconds
             lines.append(
                 f"seed {seed}: SFT and GRPO took {seconds:.1f} s; pass@1 {_figure(first, '.3f')} → {_figure(last, '.3f')}"
             )
     for leg in dict.fromkeys(stage.leg for stage in stages):
-        of = [stage for stage in stages if stage.leg == leg]
-        gains = [stage.gain for stage in of if stage.gain is not None]
-        passed = [after for stage in of if (after := stage.measured("after", "pass_at_1")) is not None]
+        stages_of_leg = [stage for stage in stages if stage.leg == leg]
+        gains = [stage.gain for stage in stages_of_leg if stage.gain is not None]
+        passed = [after for stage in stages_of_leg if (after := stage.measured("after", "pass_at_1")) is not None]
         if passed:
             # Pretraining starts from nothing, so what it took stands in the place of what it gained.
-            rest = f"least gain {min(gains):+.3f}" if gains else f"at most {max(stage.seconds for stage in of):.1f} s"
+            rest = (
+                f"least gain {min(gains):+.3f}"
+                if gains
+                else f"at most {max(stage.seconds for stage in stages_of_leg):.1f} s"
+            )
             lines.append(f"{leg}: median pass@1 after {statistics.median(passed):.3f}, {rest}")
             continue
-        names = sorted(name for name in of[0].result["after"] if "accuracy" in name)
-        worst = {name: min(stage.measured("after", name) or 0.0 for stage in of) for name in names}
+        names = sorted(name for name in stages_of_leg[0].result["after"] if "accuracy" in name)
+        worst = {name: min(stage.measured("after", name) or 0.0 for stage in stages_of_leg) for name in names}
         lines.append(f"{leg}: least " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
     return lines

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from pathlib import Path
-from typing import Any
 
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
 from lab.commands.progress_line import follow
-from lab.commands.shared import add_home, add_json, open_store
-from lab.core.recipes import Recipe, with_values
-from lab.errors import RecipeError
+from lab.core.recipes import Recipe
 from lab.runs.estimate import Estimator
 from lab.runs.foreground import train_in_foreground
 from lab.runs.run_time import known_time
-from lab.store.presets import load_preset
 from lab.words import say, system_locale
 from lab.words.cost import cost, how_long
 
@@ -34,19 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """PRESET and ``--set``."""
-    parser.add_argument("preset", metavar="PRESET", help="a preset (tiny/grpo) or the path of a .toml file")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        dest="changes",
-        action="append",
-        default=[],
-        help="change a setting of the recipe; may be repeated (--set steps=50 --set threshold.kind=all)",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """0 finished, 1 failed, 130 stopped."""
     recipe = chosen_recipe(arguments)
@@ -60,22 +43,3 @@ def cost_before(recipe: Recipe, home: Path) -> str:
     locale, memory, seconds = system_locale(), Estimator(home).known(recipe), known_time(recipe, home)
     time = say("estimate.time_unknown", locale) if seconds is None else how_long(seconds, recipe, locale)
     return " ".join([*([cost(memory, locale)] if memory else []), time])
-
-
-def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that PRESET and ``--set`` name. Raises RecipeError."""
-    recipe = load_preset(arguments.preset).recipe
-    if arguments.changes:
-        recipe = with_values(recipe, dict(_change(text) for text in arguments.changes), source="--set")
-    return recipe
-
-
-def _change(text: str) -> tuple[str, Any]:
-    """``key=value``, the value as TOML would read it, or as plain text where that fails (``name=my first run``)."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError("recipe_set", value=text)
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value

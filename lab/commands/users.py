@@ -7,7 +7,8 @@ import getpass
 import sys
 import time
 
-from lab.commands.shared import add_home, add_json, print_json, print_table, settings_of
+from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.printing import print_json, print_table
 from lab.errors import InputError
 from lab.store.users import LEVELS, Registered, Users
 from lab.words import say, system_locale

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.commands.shared import FAILED, add_home, add_json, print_json, print_table, settings_of
+from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.printing import FAILED, print_json, print_table
 from lab.store.verify import verify_backup, verify_home
 from lab.words import say, system_locale
 
@@ -28,11 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 where all is whole, else 1."""
     chosen = arguments.backup
-    found = verify_backup(Path(chosen).expanduser()) if chosen else verify_home(settings_of(arguments).home)
-    whole, locale = all(one.ok for one in found), system_locale()
+    findings = verify_backup(Path(chosen).expanduser()) if chosen else verify_home(settings_of(arguments).home)
+    whole, locale = all(finding.ok for finding in findings), system_locale()
     if arguments.json:
-        print_json({"whole": whole, "findings": [asdict(one) for one in found]})
+        print_json({"whole": whole, "findings": [asdict(finding) for finding in findings]})
     else:
-        rows = [["✓" if one.ok else "✕", one.what, say(f"verify.{one.key}", locale, **one.params)] for one in found]
+        rows = [
+            ["✓" if finding.ok else "✕", finding.what, say(f"verify.{finding.key}", locale, **finding.params)]
+            for finding in findings
+        ]
         print_table(["", "what", "found"], rows)
     return 0 if whole else FAILED

@@ -1,4 +1,4 @@
-"""What can be known before a run starts, said before it starts. What only the worker can know, it says itself.
+"""Checks before a run starts: everything that is known without a worker. What only the worker knows, it reports itself.
 
 Not here: whether the recipe is valid in itself (``lab/core/recipes``).
 """
@@ -19,10 +19,11 @@ from lab.data.datasets import VERSION, Dataset, Row, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
 from lab.machine import machine_memory
 from lab.rules import RULES
-from lab.runs.watch import size_text
+from lab.runs.warnings import weights_of
 from lab.sandbox.rewards import check_uses
 from lab.store.models import resolve, reward_adapter, shapes_of, too_big
 from lab.store.runs import Store, valid_run_id
+from lab.words import size_text
 
 ALWAYS_FREE = 200_000_000  # for logs, groups and the adapter
 FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the model
@@ -33,12 +34,12 @@ def check(recipe: Recipe, store: Store) -> str:
     """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
     model = check_model(recipe.model, store)
     check_rules(recipe)
-    if reward_model := getattr(recipe, "reward_model", ""):
-        reward_adapter(reward_model, recipe.model, store.home)
+    if recipe.reward_run:
+        reward_adapter(recipe.reward_run, recipe.model, store.home)
     check_four_bits(recipe)
     check_disk(recipe, store, model)
     check_memory(recipe, model)
-    for name in (recipe.dataset, getattr(recipe, "watch_preferences", "")):
+    for name in (recipe.dataset, recipe.watched_pairs):
         if name.startswith(VERSION):
             version_file(store, name.removeprefix(VERSION))
     data = load(recipe, store.home)  # read as the worker will; raises DatasetError
@@ -48,9 +49,10 @@ def check(recipe: Recipe, store: Store) -> str:
 
 def check_answers(recipe: Recipe, data: Dataset) -> None:
     """Raise DatasetError where a rule that compares with the known answer would reward prompts of which none has one."""
-    uses = getattr(recipe, "rules", ())
-    needing = [use.name for use in uses if use.source is None and use.weight and needs_answer(use.name)]
-    if getattr(recipe, "rules_weight", 1.0) and needing and data.train and not any(map(has_answer, data.train)):
+    weights = weights_of(recipe.model_dump())
+    uses = recipe.rule_uses or ()
+    needing = [use.name for use in uses if use.source is None and weights[use.name] and needs_answer(use.name)]
+    if needing and data.train and not any(map(has_answer, data.train)):
         raise DatasetError("answers_missing", path=recipe.dataset, count=len(data.train), rules=", ".join(needing))
 
 
@@ -82,7 +84,7 @@ def check_model(model: str, store: Store) -> Path | None:
 
 def check_four_bits(recipe: Recipe) -> None:
     """Raise MachineError where a 4-bit base is asked for and nothing here can hold one."""
-    if not getattr(recipe, "load_in_4bit", False):
+    if not recipe.four_bit_base:
         return
     if find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
@@ -95,7 +97,7 @@ def check_four_bits(recipe: Recipe) -> None:
 
 def check_rules(recipe: Recipe) -> None:
     """Raise RuleError where the recipe names a rule that there is not, or holds one that cannot be used."""
-    if wrong := check_uses(getattr(recipe, "rules", ())):
+    if wrong := check_uses(recipe.rule_uses or ()):
         raise wrong[0]
 
 
@@ -104,7 +106,7 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
     if not os.access(store.home / "runs", os.W_OK):
         raise MachineError("home_not_writable", home=store.home, reason="permission denied")
     need = ALWAYS_FREE
-    if model is not None and str(getattr(recipe, "training", "full")) == "full":
+    if model is not None and recipe.trains_all_weights:
         need += FULL_TIMES * sum(file.stat().st_size for file in model.glob("*.safetensors"))
     free = shutil.disk_usage(store.home).free
     if free < need:
@@ -116,12 +118,11 @@ def check_memory(recipe: Recipe, model: Path | None) -> None:
 
     Whether it fits beside what runs just now is for the worker to say, which also knows of a GPU's memory.
     """
-    four_bits = bool(getattr(recipe, "load_in_4bit", False))
     on_gpu = recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
     if model is None or on_gpu:
         return
     wide = recipe.precision in (Precision.AUTO, Precision.FP32)
-    need = weights_at_least(shapes_of(model), four_bits, 4 if wide else 2)
+    need = weights_at_least(shapes_of(model), recipe.four_bit_base, 4 if wide else 2)
     if need > (total := machine_memory()[1]):
         raise too_big(recipe, need, total)
 

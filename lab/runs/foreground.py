@@ -1,6 +1,6 @@
-"""A run in the foreground, for the command line: the same worker, watched from here, stopped by Ctrl-C.
+"""A run or a job in the foreground, for the command line: the same worker, watched from here, stopped by Ctrl-C.
 
-Not here: what is printed (``lab/commands``). The slot is honoured, so that it never runs beside one of the app's.
+Not here: what is printed (``lab/commands``). It takes the machine's slot, so that it never runs beside the app's work.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from lab.core.jobs import Spec
 from lab.core.recipes import Recipe
 from lab.errors import StateError
-from lab.runs import checks
+from lab.runs import checks, jobs, progress
+from lab.runs.job_work import JobWork, check_job
 from lab.runs.launcher import Launcher, LocalLauncher
-from lab.runs.progress import Summary, summary
+from lab.runs.run_work import RunWork, requeue
 from lab.runs.slots import slot_path
-from lab.runs.supervisor import GLANCE, requeue, stop
-from lab.runs.watch import Watched, launch, settle
+from lab.runs.work import Work, launch
+from lab.store.jobs import Job, JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
 
 STEP_PATIENCE = 30.0
 """Seconds after a first Ctrl-C in which the step must end; then the process is ended, and the last checkpoint is what is left."""
 
-OnProgress = Callable[[Summary], None]
+OnProgress = Callable[[progress.Summary], None]
 
 
 def train_in_foreground(
@@ -38,7 +40,7 @@ def train_in_foreground(
     data_hash = checks.check(recipe, store)
     with take_slot(store) as slot:
         run = store.create_run(recipe, dataset_hash=data_hash)
-        return _attend(store, run, slot, launcher, on_progress)
+        return _run(store, run, slot, launcher, on_progress)
 
 
 def resume_in_foreground(
@@ -47,7 +49,29 @@ def resume_in_foreground(
     """The same for a run that stopped, failed or was lost: it goes on from its last checkpoint."""
     store.run(run_id)
     with take_slot(store) as slot:
-        return _attend(store, requeue(store, run_id), slot, launcher, on_progress)
+        return _run(store, requeue(store, run_id), slot, launcher, on_progress)
+
+
+def work_in_foreground(
+    spec: Spec,
+    store: Store,
+    on_progress: Callable[[jobs.Summary], None] | None = None,
+    *,
+    launcher: Launcher | None = None,
+    by: str = "",
+) -> Job:
+    """Do a job here and now; ``on_progress`` gets a summary a few times a second. Ctrl-C cancels it. Raises LabError before the start."""
+    check_job(spec, store)
+    job_store = JobStore(store.home)
+    with take_slot(store) as slot:
+        folder = job_store.folder(job_store.create(spec, by).id)
+
+        def show() -> None:
+            if on_progress is not None:
+                on_progress(jobs.summary(folder, store, job_store))
+
+        _attend(JobWork(folder), slot, launcher, show)
+    return folder.job()
 
 
 def take_slot(store: Store) -> Lock:
@@ -61,43 +85,47 @@ def take_slot(store: Store) -> Lock:
     return slot
 
 
-def _attend(store: Store, run: Run, slot: Lock, launcher: Launcher | None, on_progress: OnProgress | None) -> Run:
-    with interrupts() as pressed:
-        watched = launch(store, launcher or LocalLauncher(page=False), run, slot)
-        if watched is not None:
-            _watch(store, watched, pressed, on_progress)
+def _run(store: Store, run: Run, slot: Lock, launcher: Launcher | None, on_progress: OnProgress | None) -> Run:
+    def show() -> None:
+        if on_progress is not None:
+            on_progress(progress.summary(store.run(run.id), store))
+
+    _attend(RunWork(store, run), slot, launcher, show)
     return store.run(run.id)
 
 
-def _watch(store: Store, watched: Watched, pressed: list[float], on_progress: OnProgress | None) -> None:
-    obeyed = 0
-    while (end := watched.look()) is None:
-        if len(pressed) > obeyed:
-            obeyed = len(pressed)
-            _stop(store, watched.run_id, now=obeyed > 1)
-        elif obeyed == 1 and time.monotonic() - pressed[0] > STEP_PATIENCE and not _step_is_over(watched):
-            obeyed = 2
-            _stop(store, watched.run_id, now=True)
-        if on_progress is not None:
-            on_progress(summary(store.run(watched.run_id), store))
-        time.sleep(GLANCE)
-    settle(store, watched.run_id, end, of=watched.worker.identity)
-    if on_progress is not None:
-        on_progress(summary(store.run(watched.run_id), store))
+def _attend(work: Work, slot: Lock, launcher: Launcher | None, show: Callable[[], None]) -> None:
+    """Start the work and watch it to its end; ``show`` is called after each poll and once at the end."""
+    with interrupts() as pressed:
+        watched = launch(work, launcher or LocalLauncher(page=False), slot)
+        if watched is None:
+            return
+        obeyed = 0
+
+        def each() -> None:
+            nonlocal obeyed
+            if len(pressed) > obeyed:
+                obeyed = len(pressed)
+                _stop(work, now=obeyed > 1 or not work.stops_at_step)
+            elif obeyed == 1 and time.monotonic() - pressed[0] > STEP_PATIENCE and not _step_is_over(work):
+                obeyed = 2
+                _stop(work, now=True)
+            show()
+
+        watched.wait(each)
+        show()
 
 
-def _step_is_over(watched: Watched) -> bool:
+def _step_is_over(work: Work) -> bool:
     """Whether the step at whose end the run was to stop has ended: then only saving is left, which is waited for."""
-    heartbeat, request = watched.folder.heartbeat() or {}, watched.folder.stop_request() or {}
+    heartbeat, request = work.folder.heartbeat() or {}, work.folder.stop_request() or {}
     promised = request.get("step")
     return heartbeat.get("stage") == "saving" or (promised is not None and int(heartbeat.get("step") or 0) >= promised)
 
 
-def _stop(store: Store, run_id: str, *, now: bool) -> None:
-    try:
-        stop(store, run_id, now=now)
-    except StateError:
-        return  # it has just ended by itself
+def _stop(work: Work, *, now: bool) -> None:
+    with suppress(StateError):  # it has just ended by itself
+        work.stop(now=now)
 
 
 @contextmanager

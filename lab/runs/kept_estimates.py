@@ -1,8 +1,8 @@
 """Estimates that outlive the app, in ``LAB_HOME/cache/estimates``: opening the page anew need not measure a preset anew.
 
 One file an estimate. Its name is a hash of all that the estimate rests on, the lab's own code and the libraries' versions among it,
-so one that holds no longer is never found. What is free on a GPU is known to a worker alone: of an estimate for one, the cost
-holds later and the memory does not.
+so that an outdated one is never found. Only a worker knows what is free on a GPU: of an estimate for a GPU, the cost stays true and
+the free memory does not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.store.models import resolve
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 ROOMS = ("core", "data", "store", "tasks", "training")
-"""Of the lab, those that a measurement runs."""
+"""The rooms whose code a measurement runs."""
 KEPT = 256
 """Files; beyond, the oldest go."""
 GPU = Path("/dev/nvidiactl")
@@ -38,14 +38,14 @@ Kept = TypeVar("Kept", bound=BaseModel)
 
 
 class KeptAnswers(Generic[Kept]):
-    """What was measured for the recipes of a home. Whatever the disk does, a page is only slower for it."""
+    """Measurements of the recipes of a home. Disk errors are ignored: the measurement is then made again."""
 
     def __init__(self, home: Path, name: str, model: type[Kept]) -> None:
         self.home, self._model = home, model
         self.folder = home / "cache" / name
 
     def find(self, recipe: Recipe, key: str) -> Kept | None:
-        """What was kept under this key, if the model and all else are as they were."""
+        """The measurement under this key, if the model, the code and the libraries are unchanged."""
         path = self._path(recipe, key)
         if path is None:
             return None
@@ -54,14 +54,14 @@ class KeptAnswers(Generic[Kept]):
         except ValidationError:
             return None
 
-    def keep(self, recipe: Recipe, key: str, found: Kept) -> None:
-        """Keep an estimate, where the model is one that can be told from another."""
+    def keep(self, recipe: Recipe, key: str, answer: Kept) -> None:
+        """Save a measurement, where the model is in a folder here."""
         path = self._path(recipe, key)
         if path is None:
             return
         with suppress(OSError, LabError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(path, found.model_dump(mode="json"), durable=False)
+            write_json(path, answer.model_dump(mode="json"), durable=False)
             oldest_first = sorted(self.folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
             for file in oldest_first[:-KEPT]:
                 file.unlink()
@@ -69,17 +69,17 @@ class KeptAnswers(Generic[Kept]):
     def _path(self, recipe: Recipe, key: str) -> Path | None:
         """None where the model is not in a folder here, so that nothing says whether it has changed."""
         try:
-            found = resolve(recipe.model, self.home)
+            place = resolve(recipe.model, self.home)
         except LabError:
             return None
-        files = [Path(found.base, "config.json"), Path(found.base, "tokenizer.json")]
-        files += [Path(found.adapter, "adapter_config.json")] if found.adapter else []
+        files = [Path(place.base, "config.json"), Path(place.base, "tokenizer.json")]
+        files += [Path(place.adapter, "adapter_config.json")] if place.adapter else []
         model = [mark(str(file)) for file in files]
         if not model[0]:
             return None
         gpu = [GPU.exists(), os.environ.get("CUDA_VISIBLE_DEVICES")]
-        whole = json.dumps([key, model, gpu, _code()])
-        return self.folder / f"{hashlib.sha256(whole.encode()).hexdigest()[:32]}.json"
+        text = json.dumps([key, model, gpu, _code()])
+        return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
 class KeptEstimates(KeptAnswers[Estimate]):
@@ -91,7 +91,7 @@ class KeptEstimates(KeptAnswers[Estimate]):
 
 @cache
 def _code() -> str:
-    """The lab that measures and the libraries that it measures with."""
+    """A hash of the lab's code and of the versions of its libraries."""
     digest = hashlib.sha256()
     for path in sorted(path for room in ROOMS for path in (ROOT / "lab" / room).rglob("*.py")):
         digest.update(path.read_bytes())

@@ -21,9 +21,9 @@ from lab.store.worker_folder import WorkerFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 WAITING = "--wait"
-"""How a worker is started that does not yet know its folder (``spare.py``)."""
+"""How a worker is started that does not yet know its folder (``standby.py``)."""
 
-# What a worker may know of the environment that the app was started in. Passwords and tokens are not among it.
+# The variables that a worker gets of the environment in which the app was started: no passwords, no tokens.
 KEPT = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "VIRTUAL_ENV"}
     | {"LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LAB_TRUSTED_RULES"}
@@ -135,7 +135,7 @@ class LocalLauncher:
                 start_new_session=True,
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
-        step_back(process.pid)
+        lower_priority(process.pid)
         return LocalWorker.of(process)
 
     def attach(self, identity: Identity) -> LocalWorker:
@@ -165,7 +165,7 @@ def is_worker_of(identity: Identity, folder: WorkerFolder) -> bool:
 
 
 def worker_environment(home: Path, environment: Mapping[str, str], threads: int) -> dict[str, str]:
-    """The environment of a worker: little of ours, and what keeps its libraries quiet and polite."""
+    """The environment of a worker: few of our variables, and those that keep its libraries quiet and without telemetry."""
     kept = {
         name: value
         for name, value in environment.items()
@@ -186,8 +186,8 @@ def cores() -> int:
     return max(1, count)
 
 
-def step_back(pid: int) -> None:
-    """Let the page go first: for the processor, and when memory runs out."""
+def lower_priority(pid: int) -> None:
+    """The page goes first: for the processor, and when memory runs out."""
     with suppress(psutil.Error, OSError, ValueError):
         psutil.Process(pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A few rows of a recipe as the model will see them, asked of a process of its own. What they are is ``lab/training/preview.py``'s."""
+"""Previews of a recipe's rows as the model will see them, made by a worker process (``lab/training/preview.py``)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.errors import LabError, MachineError, StateError
-from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import PATIENCE, Answers, NoAnswerError, ask, mark
 
-PATIENCE = 600.0
 MATTER = (
     *("algorithm", "model", "dataset", "max_length", "max_completion_length", "pair_margin", "seed", "rules"),
     *("steps", "batch_size", "group_size", "measure_samples", "reward_model", "load_in_4bit", "train_on"),
@@ -28,14 +27,14 @@ def preview(recipe: Recipe, home: Path) -> Seen:
     Raises the LabError of a model or data that cannot be used, MachineError where it takes too long, StateError where it broke.
     """
     try:
-        found: Seen = ask(["--preview", str(home)], recipe.model_dump_json(), PATIENCE)
+        rows: Seen = ask(["--preview", str(home)], recipe.model_dump_json(), PATIENCE)
     except subprocess.TimeoutExpired:
         raise MachineError("preview_late", seconds=round(PATIENCE)) from None
     except NoAnswerError as ended:
         raise StateError("worker_crashed", code=ended.code, line=ended.line) from None
     except OSError as error:
         raise StateError("worker_crashed", code="–", line=str(error)) from None
-    return found
+    return rows
 
 
 class Previews:
@@ -46,7 +45,7 @@ class Previews:
         self._answers: Answers[Recipe, Seen] = Answers(lambda recipe: preview(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> Seen | LabError | None:
-        """The rows, or what is wrong with them; None while they are read, which this call has then asked for."""
+        """The rows, or the error; None while they are read, which this call starts."""
         return self._answers.look(_key(recipe), recipe)
 
 

@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -25,6 +27,16 @@ class Identity:
     pid: int
     started: float  # clock ticks since boot on Linux (no clock change moves it), seconds since 1970 elsewhere
     boot_id: str
+
+    def as_values(self) -> dict[str, Any]:
+        """What is noted of it: ``{"pid", "pid_started", "boot_id"}``."""
+        return {"pid": self.pid, "pid_started": self.started, "boot_id": self.boot_id}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Identity | None:
+        """The identity that was noted; None where one of the three is missing."""
+        pid, started, boot = (values.get(name) for name in ("pid", "pid_started", "boot_id"))
+        return None if pid is None or started is None or boot is None else cls(pid, started, boot)
 
 
 @cache
@@ -70,17 +82,17 @@ def family(identity: Identity) -> list[psutil.Process]:
     """The process, if it is alive, its descendants, and whoever is left of the session that it led."""
     if identity.boot_id != boot_id():
         return []
-    found: dict[int, psutil.Process] = {}
+    members: dict[int, psutil.Process] = {}
     if is_alive(identity):
         with suppress(psutil.NoSuchProcess):
             leader = psutil.Process(identity.pid)
-            found = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
+            members = {process.pid: process for process in [leader, *leader.children(recursive=True)]}
     elif identity_of(identity.pid) not in (None, identity):
         return []  # the pid belongs to someone else now, and so would its session
     for pid in _session(identity.pid):
         with suppress(psutil.NoSuchProcess):
-            found.setdefault(pid, psutil.Process(pid))
-    return list(found.values())
+            members.setdefault(pid, psutil.Process(pid))
+    return list(members.values())
 
 
 def end(identity: Identity, *, gently: bool) -> None:

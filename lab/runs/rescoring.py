@@ -1,4 +1,4 @@
-"""What if, for a recorded run: its groups of some steps scored anew by a rule set. It reads the run's folder and changes nothing in it.
+"""Applies another rule set, threshold or estimator to the recorded groups of a run. Reads the run's folder and changes nothing in it.
 
 What the numbers are stands in ``lab.core.what_if``.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.core.algorithms import ALGORITHMS
 from lab.core.groups import Estimator
 from lab.core.rules import NOT_RUN, Reward, Score
 from lab.core.what_if import GroupChange, Line, WhatIf, summary, what_if
@@ -48,11 +49,12 @@ def rescore(
     if last < first or len({row.step for row in folder.groups_index().rows if first <= row.step <= last}) > MOST_STEPS:
         raise InputError("steps_asked", first=first, last=last, most=MOST_STEPS)
     recipe = (folder.recipe() or {}).get("recipe") or {}
-    by_tokens = recipe.get("algorithm") == "ppo"
+    algorithm = ALGORITHMS.get(str(recipe.get("algorithm")))
+    by_tokens = algorithm is not None and algorithm.has_critic
     was = Estimator.GROUP_SCALED if recipe.get("scale_rewards", True) else Estimator.UNSCALED
     skips = bool(recipe.get("skip_no_spread", False))  # PPO, which has no such setting, leaves nothing out
     changes: list[GroupChange] = []
-    for lines in _slabs(folder.group_lines(first, last)):
+    for lines in _batches(folder.group_lines(first, last)):
         rewards = None if rules is None else _rewards(lines, rules, recipe, until)
         for line in lines:
             size = len(line["completions"])
@@ -63,24 +65,26 @@ def rescore(
     return Rescored(tuple(changes), summary(changes))
 
 
-def _slabs(lines: Sequence[Line]) -> Iterator[list[Line]]:
+def _batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Groups that are scored together: where time runs out, those before it have the scores of all rules."""
-    slab: list[Line] = []
+    batch: list[Line] = []
     for line in lines:
-        slab.append(line)
-        if sum(len(each["completions"]) for each in slab) >= BATCH:
-            yield slab
-            slab = []
-    yield slab
+        batch.append(line)
+        if sum(len(each["completions"]) for each in batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
 
 
 def _rewards(lines: Sequence[Line], rules: Sequence[Weighed], recipe: dict[str, Any], until: float) -> Sequence[Reward]:
     """One reward a completion, as the run's algorithm makes it of the rules; NaN where it cannot be known."""
-    rows = [(line["prompt"], one["text"], line.get("answer")) for line in lines for one in line["completions"]]
+    rows = [
+        (line["prompt"], completion["text"], line.get("answer")) for line in lines for completion in line["completions"]
+    ]
     rewards = [_as_run(reward, recipe) for reward in reward_batch(rules, rows, until)]
     if not recipe.get("reward_model"):
         return rewards
-    of_model = [one["scores"].get("reward_model") for line in lines for one in line["completions"]]
+    of_model = [completion["scores"].get("reward_model") for line in lines for completion in line["completions"]]
     return [_with_model(reward, score, recipe) for reward, score in zip(rewards, of_model, strict=True)]
 
 

@@ -1,24 +1,21 @@
-"""How long the parts of a recipe take here, asked of a process of its own and kept: only that room may load torch.
+"""How long the parts of a recipe take here: timed by a worker process, since only a worker loads torch, and cached.
 
 Not here: how they are timed (``lab/training/measure/time_probe.py``), and what follows from them (``lab/core/run_time.py``).
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.core.recipes import Recipe
 from lab.core.run_time import RunTime
-from lab.errors import LabError, MachineError
+from lab.errors import LabError
 from lab.runs.kept_estimates import KeptAnswers
 from lab.runs.launcher import cores
-from lab.runs.worker_query import Answers, NoAnswerError, ask, mark
+from lab.runs.worker_query import Answers, measure, recipe_key
 
-PATIENCE = 600.0
-NO_MATTER = frozenset(
+IRRELEVANT = frozenset(
     {"name", "about_en", "about_zh", "seed", "steps", "learning_rate", "schedule", "warmup_steps", "weight_decay"}
     | {"max_grad_norm", "save_every", "measure_every", "lora_alpha", "watch_preferences"}
 )
@@ -30,21 +27,14 @@ def run_time(recipe: Recipe, home: Path) -> RunTime:
 
     Raises the LabError of a model or data that is not there, MachineError where the timing itself failed.
     """
-    try:
-        answer = ask(["--time", str(home)], recipe.model_dump_json(), PATIENCE, threads=max(1, cores() - 1))
-        found = RunTime.model_validate(answer)
-    except subprocess.TimeoutExpired:
-        raise MachineError("time_late", seconds=round(PATIENCE)) from None
-    except NoAnswerError as ended:
-        raise MachineError("time_failed", why=ended.line) from None
-    except (OSError, ValueError) as error:
-        raise MachineError("time_failed", why=str(error)[:300]) from None
-    _kept(home).keep(recipe, _key(recipe), found)
-    return found
+    threads = max(1, cores() - 1)
+    measured = measure(RunTime, ["--time", str(home)], recipe, late="time_late", failed="time_failed", threads=threads)
+    _kept(home).keep(recipe, _key(recipe), measured)
+    return measured
 
 
 def known_time(recipe: Recipe, home: Path) -> RunTime | None:
-    """What was timed before, by this process or an earlier one; nothing is timed for it."""
+    """The time that was measured before, by this process or an earlier one; starts no measurement."""
     return _kept(home).find(recipe, _key(recipe))
 
 
@@ -57,13 +47,13 @@ class RunTimes:
         self._answers: Answers[Recipe, RunTime] = Answers(lambda recipe: run_time(recipe, home), answered)
 
     def look(self, recipe: Recipe) -> RunTime | LabError | None:
-        """The time; None while it is measured, which this call has then asked for."""
+        """The time, or the error; None while it is measured, which this call starts."""
         return self.known(recipe) or self._answers.look(_key(recipe), recipe)
 
     def known(self, recipe: Recipe) -> RunTime | None:
-        """What is known already."""
-        found = self._answers.known(_key(recipe))
-        return found if isinstance(found, RunTime) else known_time(recipe, self._home)
+        """The time that was measured before; starts no measurement."""
+        answer = self._answers.known(_key(recipe))
+        return answer if isinstance(answer, RunTime) else known_time(recipe, self._home)
 
 
 def _kept(home: Path) -> KeptAnswers[RunTime]:
@@ -71,6 +61,4 @@ def _kept(home: Path) -> KeptAnswers[RunTime]:
 
 
 def _key(recipe: Recipe) -> str:
-    """What the times depend on; a data file counts with its time and size."""
-    values = {name: value for name, value in recipe.model_dump(mode="json").items() if name not in NO_MATTER}
-    return json.dumps([values, mark(recipe.dataset)], sort_keys=True)
+    return recipe_key(recipe, IRRELEVANT)

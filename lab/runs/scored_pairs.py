@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.annotation.rewarded_pairs import model_agrees
+from lab.core.algorithms import ALGORITHMS, Head
 from lab.core.jobs import Kind, ScoreSpec
-from lab.core.recipes import RmRecipe
 from lab.core.reward_agreement import RewardAgreement
 from lab.runs.jobs import Jobs, Summary
 from lab.store.jobs import Job
@@ -29,12 +29,7 @@ class ScoredPairs:
 
     def models(self) -> list[Run]:
         """The runs that have a reward model, the newest first."""
-        rm = RmRecipe().algorithm
-        return [
-            run
-            for run in self._store.runs()
-            if run.algorithm == rm and run.state.ended and (self._store.folder(run.id).path / "model").is_dir()
-        ]
+        return [run for run in self._store.runs() if self._has_reward_model(run)]
 
     def ask(self, collection_id: str, reward_model: str, by: str = "") -> Looked:
         """The answer where a job has given all of it, else the job that will, submitted where none is on its way. Raises LabError."""
@@ -62,6 +57,11 @@ class ScoredPairs:
         if job is not None and not job.state.ended:
             self._jobs.cancel(job.id)
 
+    def _has_reward_model(self, run: Run) -> bool:
+        algorithm = ALGORITHMS.get(run.algorithm)
+        scores = algorithm is not None and algorithm.head is Head.SCORE
+        return scores and run.state.ended and (self._store.folder(run.id).path / "model").is_dir()
+
     def _newest(self, collection_id: str, reward_model: str) -> Job | None:
-        asked = {"collection": collection_id, "reward_model": reward_model}
-        return next((job for job in self._jobs.jobs() if job.kind is Kind.SCORE and job.spec == asked), None)
+        spec = {"collection": collection_id, "reward_model": reward_model}
+        return next((job for job in self._jobs.jobs() if job.kind is Kind.SCORE and job.spec == spec), None)

@@ -1,8 +1,8 @@
-"""One worker process that waits with its libraries loaded, so that a run starts at once and not after the ten seconds that they take.
+"""A standby worker: a process that waits with its libraries loaded, so that a run starts without the ten seconds that loading takes.
 
-It is a worker like any other, started before anybody knows what for (``lab/training/worker/standby.py`` is its side): it holds no slot, no
-model and no secret, and ends when the lab does. What it is told over its socket are a run's folder, the open log and the
-open slot. Where there is none, or it does not suit the run, a worker is started as ever (``launcher.py``).
+It is a worker like any other, started before its folder is known (its side is ``lab/training/worker/standby.py``): it holds no slot, no
+model and no secret, and ends when the lab does. Over its socket it gets a run's folder, the open log and the
+open slot. Where there is none, or its environment differs, a worker is started as usual (``launcher.py``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.machine import machine_memory
-from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, step_back, worker_environment
+from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, lower_priority, worker_environment
 from lab.store.locks import Lock
 from lab.store.worker_folder import WorkerFolder
 
@@ -25,31 +25,31 @@ FREE_MEMORY = 3 << 30
 """Bytes that have to be free: a worker that waits holds about 0.5 GB, and a small machine needs them for the run."""
 
 
-class SpareLauncher(LocalLauncher):
+class StandbyLauncher(LocalLauncher):
     """Starts workers of one home, the next one ahead of time. For the supervisor's thread alone."""
 
     def __init__(self, home: Path) -> None:
         super().__init__()
         self._home = home
-        self._spare: _Spare | None = None
+        self._standby: _Standby | None = None
         self._wanted = hasattr(socket, "send_fds")  # not on Windows
 
     def prepare(self) -> None:
         """Have a worker wait, where this machine has the memory. One that ended before its time is not tried again."""
-        if self._spare is not None and self._spare.process.poll() is not None:
+        if self._standby is not None and self._standby.process.poll() is not None:
             self._drop()
             self._wanted = False
-        if self._spare is None and self._wanted and machine_memory()[0] >= FREE_MEMORY:
-            self._spare = _start(self._environment())
+        if self._standby is None and self._wanted and machine_memory()[0] >= FREE_MEMORY:
+            self._standby = _start(self._environment())
 
     def launch(self, folder: WorkerFolder, slot: Lock) -> LocalWorker:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            with spare:
-                suits = spare.environment == worker_environment(folder.path.parent.parent, os.environ, self.threads)
-                if suits and spare.process.poll() is None and spare.take(folder, slot):
-                    return LocalWorker.of(spare.process)
-                spare.end()
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            with standby:
+                suits = standby.environment == worker_environment(folder.path.parent.parent, os.environ, self.threads)
+                if suits and standby.process.poll() is None and standby.take(folder, slot):
+                    return LocalWorker.of(standby.process)
+                standby.end()
         return super().launch(folder, slot)
 
     def close(self) -> None:
@@ -58,16 +58,16 @@ class SpareLauncher(LocalLauncher):
         self._drop()
 
     def _drop(self) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            with spare:
-                spare.end()
+        standby, self._standby = self._standby, None
+        if standby is not None:
+            with standby:
+                standby.end()
 
     def _environment(self) -> dict[str, str]:
         return worker_environment(self._home, os.environ, self.threads)
 
 
-class _Spare:
+class _Standby:
     """The process, what it was started with, and our end of its socket, which closes with ``with``."""
 
     def __init__(
@@ -75,14 +75,14 @@ class _Spare:
     ) -> None:
         self.process, self.environment, self._channel = process, environment, channel
 
-    def __enter__(self) -> _Spare:
+    def __enter__(self) -> _Standby:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._channel.close()
 
     def end(self) -> None:
-        """It is not needed."""
+        """End it: it is not needed."""
         self.process.kill()
         self.process.wait()
 
@@ -95,7 +95,7 @@ class _Spare:
         return False
 
 
-def _start(environment: dict[str, str]) -> _Spare | None:
+def _start(environment: dict[str, str]) -> _Standby | None:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
@@ -112,5 +112,5 @@ def _start(environment: dict[str, str]) -> _Spare | None:
     except OSError:
         ours.close()
         return None
-    step_back(process.pid)
-    return _Spare(process, environment, ours)
+    lower_priority(process.pid)
+    return _Standby(process, environment, ours)

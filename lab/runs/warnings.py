@@ -1,4 +1,4 @@
-"""What a run's own records give reason to look at: reward hacking, with completions to read. Read from its folder, live or finished.
+"""Warnings of reward hacking, with completions to read, made from a run's folder while it is written or later.
 
 When something counts is decided in ``lab.core.hacking``. Each warning is also a sentence: ``key`` and ``params`` are worded like an error's.
 """
@@ -18,7 +18,7 @@ from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, Store
 
 PATIENCE = 3.0
-"""Seconds between two looks at the same run while it is written, however many people watch it."""
+"""Seconds for which the warnings of a running run are cached, however many people watch it."""
 
 EARLY = 64
 """Steps from the start in which the same prompt is looked for."""
@@ -50,19 +50,19 @@ def warnings_of(run: Run, store: Store) -> list[RunWarning]:
     known = _known.get(folder)
     if known is not None and (known.size == size or (not run.state.ended and time.monotonic() - known.at < PATIENCE)):
         return known.warnings
-    found = [_warning(one, folder) for one in find_hacking(folder.metrics().lines, weights)]
-    _known[folder] = _Known(size, time.monotonic(), found)
-    return found
+    warnings = [_warning(finding, folder) for finding in find_hacking(folder.metrics().lines, weights)]
+    _known[folder] = _Known(size, time.monotonic(), warnings)
+    return warnings
 
 
 def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, Any]]:
     """The samples of a warning as pairs for people to judge: ``prompt, first, second, first_source, second_source`` each; a prompt is
     text, or the messages of a conversation.
 
-    Beside a sample stands another completion of its group; where the group said one thing only, an earlier one of the same prompt;
+    Beside a sample stands another completion of its group; where the whole group says the same, an earlier one of the same prompt;
     else the known answer. Raises StateError ``warning_gone`` where the run gives no such warning (any more).
     """
-    warning = next((one for one in warnings_of(run, store) if one["signal"] == signal), None)
+    warning = next((each for each in warnings_of(run, store) if each["signal"] == signal), None)
     if warning is None:
         raise StateError("warning_gone", run=run.name)
     folder = store.folder(run.id)
@@ -72,26 +72,30 @@ def to_judge(run: Run, store: Store, signal: str) -> list[dict[str, Any]]:
 
 def _pair(sample: dict[str, Any], run: Run, folder: RunFolder) -> dict[str, Any] | None:
     text = str(sample["text"])
-    (line,) = [each for each in folder.group_lines(sample["step"], sample["step"]) if each["group"] == sample["group"]]
-    prompt = _asked(line)
-    early = [each for each in folder.group_lines(1, EARLY) if _asked(each) == prompt]
-    others = [(str(one["text"]), each["step"]) for each in [line, *early] for one in each["completions"]]
-    found = next(((other, f"run:{run.id} step {step}") for other, step in others if _differ(other, text)), None)
-    if found is None and line.get("answer") is not None and _differ(str(line["answer"]), text):
-        found = (str(line["answer"]), "answer")
-    if found is None or not text.strip():
+    (line,) = [
+        group for group in folder.group_lines(sample["step"], sample["step"]) if group["group"] == sample["group"]
+    ]
+    prompt = _prompt_of(line)
+    early = [group for group in folder.group_lines(1, EARLY) if _prompt_of(group) == prompt]
+    others = [
+        (str(completion["text"]), group["step"]) for group in [line, *early] for completion in group["completions"]
+    ]
+    second = next(((other, f"run:{run.id} step {step}") for other, step in others if _differ(other, text)), None)
+    if second is None and line.get("answer") is not None and _differ(str(line["answer"]), text):
+        second = (str(line["answer"]), "answer")
+    if second is None or not text.strip():
         return None
     here = f"run:{run.id} step {sample['step']}"
-    return {"prompt": prompt, "first": text, "first_source": here, "second": found[0], "second_source": found[1]}
+    return {"prompt": prompt, "first": text, "first_source": here, "second": second[0], "second_source": second[1]}
 
 
-def _asked(line: Line) -> str | list[dict[str, str]]:
-    """What a group was asked: of a conversation every message."""
+def _prompt_of(line: Line) -> str | list[dict[str, str]]:
+    """The prompt of a group: of a conversation every message."""
     return line.get("turns") or str(line["prompt"])
 
 
-def _differ(one: str, other: str) -> bool:
-    return bool(one.strip()) and one.strip() != other.strip()
+def _differ(text: str, other: str) -> bool:
+    return bool(text.strip()) and text.strip() != other.strip()
 
 
 def weights_of(recipe: dict[str, Any]) -> dict[str, float]:
@@ -103,24 +107,24 @@ def weights_of(recipe: dict[str, Any]) -> dict[str, float]:
     return weights
 
 
-def _warning(found: Finding, folder: RunFolder) -> RunWarning:
-    lines = folder.group_lines(max(1, found.step - WINDOW + 1), found.step)
-    share = found.signal in ("pass_at_1", "agreement", "same_answer", "repetition")
+def _warning(finding: Finding, folder: RunFolder) -> RunWarning:
+    lines = folder.group_lines(max(1, finding.step - WINDOW + 1), finding.step)
+    share = finding.signal in ("pass_at_1", "agreement", "same_answer", "repetition")
     shown = {
-        "rule": found.rule,
-        "since": found.since,
-        "step": found.step,
-        "before": _percent(found.before) if share else f"{found.before:.0f}",
-        "now": _percent(found.now) if share else f"{found.now:.0f}",
-        "reward_before": f"{found.reward_before:.2f}",
-        "reward_now": f"{found.reward_now:.2f}",
+        "rule": finding.rule,
+        "since": finding.since,
+        "step": finding.step,
+        "before": _percent(finding.before) if share else f"{finding.before:.0f}",
+        "now": _percent(finding.now) if share else f"{finding.now:.0f}",
+        "reward_before": f"{finding.reward_before:.2f}",
+        "reward_now": f"{finding.reward_now:.2f}",
     }
     return {
         "kind": "reward_hacking",
-        **asdict(found),
-        "key": f"hacking_{found.signal}",
+        **asdict(finding),
+        "key": f"hacking_{finding.signal}",
         "params": shown,
-        "samples": pick_samples(lines, found.rule, _is_right),
+        "samples": pick_samples(lines, finding.rule, _is_right),
     }
 
 

@@ -19,8 +19,7 @@ import psutil
 
 from lab.errors import LabError
 from lab.runs.processes import end, is_alive
-from lab.runs.supervisor import stop
-from lab.runs.watch import run_identity
+from lab.runs.run_work import run_identity, stop
 from lab.store.runs import RunState, Store
 
 ROOT = Path(__file__).resolve().parents[2]

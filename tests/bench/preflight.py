@@ -15,8 +15,7 @@ from typing import Any
 from lab.core.groups import NO_SPREAD
 from lab.core.jobs import preflight_of
 from lab.core.recipes import Recipe, with_values
-from lab.runs.foreground import train_in_foreground
-from lab.runs.job_foreground import work_in_foreground
+from lab.runs.foreground import train_in_foreground, work_in_foreground
 from lab.store.jobs import JobStore
 from lab.store.presets import load_preset
 from lab.store.runs import Store

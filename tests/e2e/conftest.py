@@ -195,7 +195,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
 
 def _end_runs(home: Path) -> None:
     """Workers outlive the app by design; those of a test do not outlive the test."""
-    from lab.runs.supervisor import stop
+    from lab.runs.run_work import stop
     from lab.store.runs import RunState
 
     store = Store(home, allow_unsafe_disk=True)

@@ -14,8 +14,8 @@ import pytest
 from lab.core.recipes import Recipe, parse
 from lab.runs.launcher import LocalLauncher
 from lab.runs.processes import end, is_alive
+from lab.runs.run_work import run_identity
 from lab.runs.supervisor import Supervisor
-from lab.runs.watch import run_identity
 from lab.store.runs import Run, RunState, Store
 
 ROOT = Path(__file__).resolve().parents[2]

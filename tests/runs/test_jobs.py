@@ -12,7 +12,7 @@ import pytest
 
 from lab.core.jobs import SampleSpec
 from lab.errors import DatasetError, ModelError, StateError
-from lab.runs.job_foreground import work_in_foreground
+from lab.runs.foreground import work_in_foreground
 from lab.runs.launcher import LocalLauncher
 from lab.runs.processes import identity_of
 from lab.runs.slots import slot_path

@@ -10,8 +10,7 @@ import pytest
 
 from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost
 from lab.core.recipes import Recipe, parse, with_values
-from lab.runs import kept_estimates
-from lab.runs import run_time as times
+from lab.runs import kept_estimates, worker_query
 from lab.runs.estimate import Estimator
 from lab.runs.kept_estimates import KeptEstimates
 from lab.runs.run_time import known_time, run_time
@@ -112,7 +111,7 @@ def kept_key(recipe: Recipe) -> str:
 def test_times_are_kept_for_what_they_depend_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     parts = {"loading": 1.0, "step": 0.5, "measuring": 2.0, "scaled": False}
-    monkeypatch.setattr(times, "ask", lambda arguments, *_, **__: asked.append(arguments) or parts)
+    monkeypatch.setattr(worker_query, "ask", lambda arguments, *_, **__: asked.append(arguments) or parts)
     recipe = parse({"algorithm": "grpo", "model": "tiny", "steps": 10})
     assert known_time(recipe, tmp_path) is None
     assert run_time(recipe, tmp_path).step == 0.5 and asked == [["--time", str(tmp_path)]]

@@ -12,9 +12,9 @@ import psutil
 
 from lab.runs.launcher import LocalLauncher
 from lab.runs.processes import family, is_alive
+from lab.runs.run_work import run_identity
 from lab.runs.slots import slot_path
 from lab.runs.supervisor import Supervisor
-from lab.runs.watch import run_identity
 from lab.store.locks import try_lock
 from lab.store.runs import Run, RunState, Store
 from tests.runs.conftest import StartApp, fake_command, recipe, wait_for, wait_state, wait_step

@@ -13,8 +13,8 @@ import pytest
 from lab.core.recipes import Recipe, parse, with_values
 from lab.runs.processes import family, is_alive
 from lab.runs.progress import summary
-from lab.runs.supervisor import Supervisor, requeue, stop
-from lab.runs.watch import run_identity
+from lab.runs.run_work import requeue, run_identity, stop
+from lab.runs.supervisor import Supervisor
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import StartApp, wait_for, wait_state, wait_step

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from lab.errors import StartError, StateError
-from lab.runs import watch
+from lab.runs import work
 from lab.runs.launcher import LocalLauncher, LocalWorker, worker_environment
 from lab.runs.processes import Identity
 from lab.runs.progress import summary
+from lab.runs.run_work import NO_WORKER, RunWork, requeue, settle_gone
 from lab.runs.slots import slot_path
-from lab.runs.supervisor import Supervisor, requeue, settle_gone
+from lab.runs.supervisor import Supervisor
 from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import NOBODY, fake_command, recipe, wait_for, wait_state, wait_step
@@ -60,7 +61,7 @@ def test_stop_at_the_step_and_resume(store: Store, supervisor: Supervisor) -> No
 
 
 def test_stop_now_ends_the_whole_family(store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "KILL_AFTER", 0.5)
+    monkeypatch.setattr(work, "KILL_AFTER", 0.5)
     run = supervisor.submit(recipe(1000, seconds=0.05, child=True, deaf=True))
     wait_step(store, run, 2)
     pid = store.run(run.id).pid
@@ -196,7 +197,7 @@ def test_the_slot_is_let_go_where_the_row_cannot_be_written(store: Store, monkey
     assert slot
     monkeypatch.setattr(store, "change", locked)
     with pytest.raises(OperationalError):
-        watch.launch(store, BrokenLauncher(), run, slot)
+        work.launch(RunWork(store, run), BrokenLauncher(), slot)
     free = try_lock(slot_path(store.home))
     assert free, "else every run would stay queued"
     free.release()
@@ -205,7 +206,7 @@ def test_the_slot_is_let_go_where_the_row_cannot_be_written(store: Store, monkey
 def test_a_run_that_finished_unnoticed_is_not_started_again(store: Store) -> None:
     """The app died between the worker's start and the note of its pid, and the worker finished meanwhile."""
     run = store.create_run(recipe())
-    store.change(run.id, state=RunState.RUNNING, **watch.NO_WORKER)
+    store.change(run.id, state=RunState.RUNNING, **NO_WORKER)
     store.folder(run.id).write("result.json", {"state": "finished", "error": None, "steps": 5})
     supervisor = Supervisor(store, launcher=BrokenLauncher())
     supervisor.start()
@@ -227,14 +228,14 @@ def test_an_ending_belongs_to_one_attempt(store: Store) -> None:
     """What is seen late of an attempt says nothing of the next one."""
     run = store.create_run(recipe())
     first, second = Identity(NOBODY, 1.0, "boot"), Identity(NOBODY, 2.0, "boot")
-    store.change(run.id, state=RunState.LOST, **watch.noted(first))
+    store.change(run.id, state=RunState.LOST, **first.as_values())
     requeue(store, run.id)
-    store.change(run.id, state=RunState.RUNNING, **watch.noted(second))
-    late = watch.Ending(RunState.FAILED)
-    watch.settle(store, run.id, late, of=first)
-    watch.settle(store, run.id, late, of=None)
+    store.change(run.id, state=RunState.RUNNING, **second.as_values())
+    late, attempt = work.Ending(RunState.FAILED), RunWork(store, run)
+    attempt.end(late, of=first)
+    attempt.end(late, of=None)
     assert store.run(run.id).state is RunState.RUNNING
-    watch.settle(store, run.id, late, of=second)
+    attempt.end(late, of=second)
     assert store.run(run.id).state is RunState.FAILED
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lab.errors import InputError, LabError
-from lab.runs import worker_query as asking
+from lab.runs import worker_query
 from lab.runs.worker_query import Answers, NoAnswerError, ask
 
 
@@ -53,11 +53,11 @@ def test_an_error_is_an_answer_until_it_may_be_mended(monkeypatch: pytest.Monkey
     assert isinstance(wait_for(answers, "a"), InputError)
     broken[0] = False
     assert isinstance(answers.look("a", "a"), InputError)
-    monkeypatch.setattr(asking, "ERROR_KEPT", 0.0)
+    monkeypatch.setattr(worker_query, "ERROR_KEPT", 0.0)
     assert wait_for(answers, "a") == "a"
 
 
-def test_a_find_that_breaks_does_not_end_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_find_that_breaks_does_not_end_the_answering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     broken = [True]
 

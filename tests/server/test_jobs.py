@@ -11,6 +11,7 @@ from lab.annotation.collections import Annotation
 from lab.core.access import Access
 from lab.core.recipes import parse
 from lab.runs.jobs import Jobs
+from lab.store.jobs import JobStore
 from lab.store.models import SHIPPED
 from lab.store.runs import RunState
 from tests.annotation.annotating import ANNA, judge_all, sums
@@ -53,7 +54,7 @@ def test_submit_follow_cancel_delete(lab: Lab) -> None:
 def test_lines_by_cursor(lab: Lab) -> None:
     client = lab.client()
     job_id = client.post("/api/jobs", json=ASK).json()["id"]
-    folder = Jobs(lab.store, None).folder(job_id)  # type: ignore[arg-type]  # it starts nothing
+    folder = JobStore(lab.store.home).folder(job_id)
     folder.append("result", {"text": "x = 5", "tokens": 5})
     first = client.get(f"/api/jobs/{job_id}").json()
     assert [line["text"] for line in first["lines"]] == ["x = 5"]

@@ -21,7 +21,6 @@ from lab.errors import LabError, MachineError, ModelError, StateError
 from lab.runs.fetch import hub
 from lab.runs.fetch import packages as packaged
 from lab.runs.launcher import ALWAYS, ROOT
-from lab.runs.watch import size_text
 from lab.store.catalogue import (
     CATALOGUE,
     GGUF,
@@ -35,6 +34,7 @@ from lab.store.catalogue import (
 )
 from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
+from lab.words import size_text
 
 GLANCE = 0.2
 MAGIC = b"GGUF"
@@ -119,13 +119,13 @@ def _from_gguf(file: Path, draft: Path, tell: OnProgress) -> Path:
 
 
 def _from_hub(model: str, entry: Entry | None, draft: Path, tell: OnProgress) -> Path:
-    found = hub.ask(model)
+    files = hub.ask(model)
     whole = draft / "hub"
-    room_for(draft, found.size)
-    with counting(whole, tell, found.size):
-        hub.fetch(found, whole)
-    licence = entry.licence if entry else found.licence
-    _note(whole, {"from": f"hub:{model}", "commit": found.commit, "licence": licence})
+    room_for(draft, files.size)
+    with counting(whole, tell, files.size):
+        hub.fetch(files, whole)
+    licence = entry.licence if entry else files.licence
+    _note(whole, {"from": f"hub:{model}", "commit": files.commit, "licence": licence})
     return whole
 
 
@@ -143,13 +143,13 @@ def _converted(file: Path, draft: Path, tell: OnProgress, notes: Mapping[str, ob
     return whole
 
 
-def _conversion_error(file: Path, done: subprocess.CompletedProcess[str]) -> ModelError:
+def _conversion_error(file: Path, process: subprocess.CompletedProcess[str]) -> ModelError:
     try:
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        return ModelError(str(found["key"]), **found["params"])
+        error = json.loads(process.stdout.strip().splitlines()[-1])
+        return ModelError(str(error["key"]), **error["params"])
     except (IndexError, KeyError, TypeError, ValueError):
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return ModelError("model_gguf", value=file.name, why=(lines or [f"exit status {done.returncode}"])[-1][:300])
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        return ModelError("model_gguf", value=file.name, why=(lines or [f"exit status {process.returncode}"])[-1][:300])
 
 
 def _note(folder: Path, notes: Mapping[str, object]) -> None:

@@ -124,15 +124,15 @@ class Fetches:
                 thing = self._queue.pop(0)
                 self._now = (thing, None)
             try:
-                found: LabError | None = self._fetch(thing)
+                failure: LabError | None = self._fetch(thing)
             except OSError as error:
-                found = StateError("worker_crashed", code="–", line=str(error))
+                failure = StateError("worker_crashed", code="–", line=str(error))
             with self._lock:
                 self._now = None
                 cancelled = thing.key not in self._told
                 self._told.pop(thing.key, None)
-                if found is not None and not cancelled:
-                    self._told[thing.key] = found
+                if failure is not None and not cancelled:
+                    self._told[thing.key] = failure
             self._answered()
 
     def _fetch(self, thing: Thing) -> LabError | None:
@@ -170,13 +170,13 @@ class Fetches:
         error = None
         for line in process.stdout or ():
             with suppress(ValueError, KeyError, TypeError):
-                said = json.loads(line)
-                if "key" in said:
-                    error = ToldError(str(said["key"]), **said["params"])
+                message = json.loads(line)
+                if "key" in message:
+                    error = ToldError(str(message["key"]), **message["params"])
                     continue
                 with self._lock:
                     if thing.key in self._told:
-                        self._told[thing.key] = Fetching(**said)
+                        self._told[thing.key] = Fetching(**message)
                 self._answered()
         return error
 

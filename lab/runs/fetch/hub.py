@@ -81,9 +81,9 @@ def _info(hub: str, kind: str) -> Any:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    asked = HfApi().model_info if kind == "model" else HfApi().dataset_info
+    request = HfApi().model_info if kind == "model" else HfApi().dataset_info
     try:
-        return asked(hub, files_metadata=True, timeout=PATIENCE)
+        return request(hub, files_metadata=True, timeout=PATIENCE)
     except Exception as error:
         status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else 0
         raise _error(hub, kind, error, status) from None
@@ -123,9 +123,9 @@ def _fetch_file(model: HubFiles, file: HubFile, part: Path) -> None:
         held, reason = now, _one_connection(model, file, part)
     part.touch()  # an empty file is one, too
     if now > file.size or (file.sha256 and sha256_of(part) != file.sha256):
-        found = sha256_of(part)
+        actual = sha256_of(part)
         part.unlink()
-        raise ModelError("model_checksum", value=file.name, found=found, wanted=file.sha256 or f"{file.size} bytes")
+        raise ModelError("model_checksum", value=file.name, found=actual, wanted=file.sha256 or f"{file.size} bytes")
 
 
 def _held(part: Path) -> int:

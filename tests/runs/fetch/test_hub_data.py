@@ -23,7 +23,7 @@ from lab.store.runs import Store
 from lab.words import word
 from tests.hub import MODEL, serving
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ROWS = [{"asked": f"What is {n} + {n}?", "told": str(2 * n)} for n in range(400)]
 CARD = {
     "configs": [

@@ -1,0 +1,100 @@
+"""How commands print: JSON, tables, numbers, a line of progress; and their exit statuses. Not here: sentences (``lab/words``)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+
+FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
+"""Exit statuses besides 0."""
+BAR = 24
+PLAIN_EVERY = 5.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()) -> None:
+    """Columns of text, as wide as their widest cell; the columns in ``right`` are set to the right."""
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        parts = []
+        for column, cell in enumerate(row):
+            space = " " * (widths[column] - width(cell))
+            parts.append(space + cell if column in right else cell + space)
+        print("  ".join(parts).rstrip())
+
+
+def width(text: str) -> int:
+    """The columns that a text takes in a terminal: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def shorten(text: str, most: int) -> str:
+    """One line of at most ``most`` columns."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text.replace("\n", " ⏎ ")).split())
+    if width(line) <= most:
+        return line
+    while line and width(line) > most - 1:
+        line = line[:-1]
+    return line + "…"
+
+
+def duration(seconds: float | None) -> str:
+    """``1:05:09`` or ``4:07``; a dash where unknown."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def complain(sentence: str) -> None:
+    """A sentence on standard error."""
+    print(sentence, file=sys.stderr)
+
+
+def number(value: object, form: str = ".4g") -> str:
+    """A number in a format, with the real minus; a dash where there is none."""
+    return format(value, form).replace("-", "−") if isinstance(value, (int, float)) else "–"
+
+
+def bar(share: float) -> str:
+    """A bar of which ``share`` (0 to 1) is filled."""
+    return "█" * round(BAR * share) + "·" * (BAR - round(BAR * share))
+
+
+class StatusLine:
+    """One line of progress on standard error. A terminal shows it in place; elsewhere a line is printed now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._stage: str | None = None
+        self._printed = 0.0
+        self._shown = False
+
+    def show(self, line: str, stage: str | None) -> None:
+        """Show a newer line. Without a terminal, it is printed where the stage is another one, or PLAIN_EVERY has passed."""
+        self._shown = True
+        if self._terminal:
+            print(f"\r\x1b[2K{line}", end="", file=sys.stderr, flush=True)
+        elif stage != self._stage or time.monotonic() - self._printed > PLAIN_EVERY:
+            self._printed = time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+        self._stage = stage
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the line."""
+        print(f"\r\x1b[2K{sentence}" if self._terminal else sentence, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._terminal and self._shown:
+            print(file=sys.stderr)

@@ -1,0 +1,107 @@
+"""A job as ``Work``: its state is what lies in its folder; and what can be known to fail before it is queued.
+
+Not here: the life that runs and jobs share (``work.py``), what lies in a job's folder (``lab/store/jobs.py``), what its worker does
+(``lab/training/worker/jobs.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.annotation.rewarded_pairs import decided_in
+from lab.core.jobs import SampleSpec, ScoreSpec, Spec
+from lab.data.datasets import load
+from lab.data.prompts import asked_prompts
+from lab.errors import DatasetError, ModelError
+from lab.runs import checks
+from lab.runs.processes import Identity
+from lab.runs.work import Ending, ErrorKeys, Work
+from lab.store.jobs import JobFolder, JobStore
+from lab.store.models import resolve, reward_adapter, reward_model_run, writes
+from lab.store.runs import RunState, Store
+
+
+class JobWork(Work):
+    """A job of the home. The file system decides who takes it, so its state changes once whoever asks."""
+
+    keys = ErrorKeys(
+        not_running="job_already_ended",
+        not_started="job_did_not_start",
+        lost="job_lost",
+        disk_full="job_disk_full",
+        out_of_memory="job_out_of_memory",
+        signalled="job_crashed_by_signal",
+        crashed="job_crashed",
+    )
+    stops_at_step = False
+    folder: JobFolder
+
+    def __init__(self, folder: JobFolder) -> None:
+        super().__init__(folder.id, folder, {"job": folder.id})
+
+    def state(self) -> RunState:
+        return self.folder.job().state
+
+    def begin(self) -> bool:
+        return self.folder.take()
+
+    def leave_queue(self) -> bool:
+        if not self.folder.take(cancelled=True):
+            return False
+        self.folder.end(RunState.STOPPED)
+        return True
+
+    def return_to_queue(self) -> None:
+        self.folder.untake()
+
+    def identity(self) -> Identity | None:
+        return Identity.of(self.folder.taken() or {})
+
+    def note(self, identity: Identity) -> bool:
+        self.folder.note_taken(identity.as_values())
+        return True
+
+    def end(self, ending: Ending, *, of: Identity | None, certain: bool = True) -> None:
+        """See ``Work.end``. A job is never resumed, so there is one attempt; what its worker wrote itself stands."""
+        self.folder.end(ending.state, ending.error)
+
+
+class JobQueue:
+    """The jobs of a home."""
+
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
+
+    def running(self) -> Iterator[JobWork]:
+        """The jobs that run, with their worker noted or not."""
+        running = (job.id for job in self._jobs.active() if job.state is RunState.RUNNING)
+        return (JobWork(self._jobs.folder(job_id)) for job_id in running)
+
+    def next(self) -> JobWork | None:
+        """The job whose turn it is."""
+        queue = self._jobs.queue()
+        return JobWork(self._jobs.folder(queue[0].id)) if queue else None
+
+
+def check_job(spec: Spec, store: Store) -> None:
+    """Raise the LabError of the first thing that would make the job fail."""
+    if isinstance(spec, ScoreSpec):
+        reward_model_run(spec.reward_model, store.home)
+        checks.check_model(spec.reward_model, store)
+        decided_in(store, spec.collection)
+        return
+    if not writes(resolve(spec.model, store.home)):
+        raise ModelError("model_does_not_write", value=spec.model)
+    checks.check_model(spec.model, store)
+    if isinstance(spec, SampleSpec):
+        prompts = asked_prompts(spec, store.home)
+        if not prompts:
+            raise DatasetError("job_no_prompts", value=spec.dataset)
+        return
+    recipe = spec.parsed()
+    checks.check_rules(recipe)
+    if recipe.reward_run:
+        reward_adapter(recipe.reward_run, recipe.model, store.home)
+    if spec.collection:
+        decided_in(store, spec.collection)
+    load(recipe, store.home)
