@@ -114,7 +114,10 @@ def try_all(faults: list[Fault], trees: list[Path]) -> int:
             outcome = future.result()
             outcomes.append(outcome)
             fault = outcome.fault
-            print(f"{outcome.verdict:12}{outcome.seconds:5.1f} s  {fault.place}: {fault.what}  [{outcome.detail}]", flush=True)
+            print(
+                f"{outcome.verdict:12}{outcome.seconds:5.1f} s  {fault.place}: {fault.what}  [{outcome.detail}]",
+                flush=True,
+            )
     noticed = [outcome for outcome in outcomes if outcome.verdict == "noticed"]
     print(f"{len(noticed)} of {len(outcomes)} noticed")
     failed = sorted({name for outcome in noticed if (name := failed_test(outcome.detail))})
