@@ -11,14 +11,18 @@ noticed one fails without it, too.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,27 +62,57 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
-def run_tests(tree: Path, tests: list[str]) -> tuple[int, str]:
-    """pytest's exit code and its last line that names a test."""
-    command = [sys.executable, "-m", "pytest", *QUIET, *tests]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "LAB_HOME": str(tree / "lab_home")}
-    try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LONGEST)
-    except subprocess.TimeoutExpired:
-        return FAILED, f"no end after {LONGEST:g} s"
-    lines = (done.stdout + done.stderr).splitlines()
-    named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return done.returncode, (named or lines or [""])[-1]
+class Tree:
+    """A copy of the tree, and the process that runs tests in it (``warm.py``)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = copy_tree(path)
+        self._warm: subprocess.Popen[str] | None = None
+
+    def run(self, tests: list[str]) -> tuple[int, str]:
+        """pytest's exit code, and its last line that names a test."""
+        timer = threading.Timer(LONGEST, self.close)
+        timer.start()
+        try:
+            warm = self._warm = self._warm or self._start()
+            assert warm.stdin and warm.stdout
+            warm.stdin.write(json.dumps([*QUIET, *tests]) + "\n")
+            warm.stdin.flush()
+            answer = warm.stdout.readline()
+        finally:
+            timer.cancel()
+        if not answer:
+            self.close()
+            return FAILED, f"no end after {LONGEST:g} s"
+        name, code = json.loads(answer)
+        lines = Path(name).read_text("utf-8", "replace").splitlines()
+        Path(name).unlink()
+        named = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+        return code, (named or lines or [""])[-1]
+
+    def close(self) -> None:
+        """End the process with what it started."""
+        warm, self._warm = self._warm, None
+        if warm is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(warm.pid, signal.SIGKILL)
+            warm.wait()
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "LAB_HOME": str(self.path / "lab_home")}
+        command = [sys.executable, "-m", "tests.mutants.warm"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+        return subprocess.Popen(command, cwd=self.path, env=environment, **pipes)
 
 
-def try_fault(fault: Fault, trees: queue.SimpleQueue[Path]) -> Outcome:
+def try_fault(fault: Fault, trees: queue.SimpleQueue[Tree]) -> Outcome:
     """Put the fault into a free copy, run its tests, and take it out again."""
     tree, started = trees.get(), time.monotonic()
-    path = fault.file(tree)
+    path = fault.file(tree.path)
     right = path.read_bytes()
     try:
         path.write_bytes(right.replace(fault.find.encode(), fault.put.encode()))
-        code, detail = run_tests(tree, list(fault.tests))
+        code, detail = tree.run(list(fault.tests))
     finally:
         path.write_bytes(right)
         trees.put(tree)
@@ -100,12 +134,17 @@ def main() -> int:
         print(f"{len(faults)} faults, {len(wrong)} that do not fit the tree")
         return int(bool(wrong) or not faults)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        return try_all(faults, [copy_tree(Path(folder, str(number))) for number in range(options.jobs)])
+        trees = [Tree(Path(folder, str(number))) for number in range(options.jobs)]
+        try:
+            return try_all(faults, trees)
+        finally:
+            for tree in trees:
+                tree.close()
 
 
-def try_all(faults: list[Fault], trees: list[Path]) -> int:
+def try_all(faults: list[Fault], trees: list[Tree]) -> int:
     """Every fault in one of the copies; the exit code. The tests that failed must pass once the faults are out again."""
-    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    free: queue.SimpleQueue[Tree] = queue.SimpleQueue()
     for tree in trees:
         free.put(tree)
     outcomes: list[Outcome] = []
@@ -121,7 +160,7 @@ def try_all(faults: list[Fault], trees: list[Path]) -> int:
     noticed = [outcome for outcome in outcomes if outcome.verdict == "noticed"]
     print(f"{len(noticed)} of {len(outcomes)} noticed")
     failed = sorted({name for outcome in noticed if (name := failed_test(outcome.detail))})
-    code, detail = run_tests(trees[0], failed) if failed else (0, "")
+    code, detail = trees[0].run(failed) if failed else (0, "")
     if code:
         print(f"a test fails without any fault: {detail}")
     return int(bool(code) or len(noticed) < len(outcomes))
