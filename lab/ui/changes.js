@@ -1,5 +1,6 @@
-// What an open page follows (`GET /api/changes`): one event stream for the whole page, closed while the browser tab is hidden.
-// Whoever waits for something gives the marks that it was told, and is called once when one of them is no longer true.
+// What an open page follows (`GET /api/changes`): one event stream for the whole page, closed while the browser tab is
+// hidden. Whoever waits for something gives the marks that it was told, and is called once when one of them is no
+// longer true.
 window.labChanges = (() => {
   const FEW_FAILURES = 3;
   const POLL = 5000; // where streams do not get through, and only while somebody waits

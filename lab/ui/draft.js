@@ -46,7 +46,8 @@ window.labDraft = (() => {
     sentence.className = "field-problem";
     sentence.textContent = problem.text;
     const column = field.querySelector("label:not(:has([type=checkbox])), .container");
-    if (column) column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
+    if (column)
+      column.insertBefore(sentence, column.lastElementChild); // between what the field means and where it is entered
     else field.append(sentence);
     const input = field.querySelector("input, textarea, select");
     if (input) input.setAttribute("aria-invalid", "true");
@@ -116,7 +117,11 @@ window.labDraft = (() => {
     },
     back() {
       const { preset, edits, before } = state;
-      state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, before[preset] || {}) };
+      state = {
+        ...state,
+        before: put(before, preset, edits[preset] || {}),
+        edits: put(edits, preset, before[preset] || {}),
+      };
       shown = { ...REFILL };
       changed();
     },

@@ -1,4 +1,5 @@
-// The annotator's host in a page without Gradio: what `gr.HTML` gives to a component's script, and the header's buttons.
+// The annotator's host in a page without Gradio: what `gr.HTML` gives to a component's script, and the header's
+// buttons.
 (() => {
   const data = JSON.parse(document.getElementById("page-data").textContent);
   window.labEarly = data.first;

@@ -54,6 +54,7 @@ def test_scripts_never_parse_markup_and_reach_no_other_host(path: Path) -> None:
         assert word not in source
     assert set(re.findall(r"https?://[\w./]+", source)) <= NAMESPACES
     assert source.count("\n") <= 400
+    assert [line for line in source.split("\n") if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("path", STYLES, ids=name_of)

@@ -1,5 +1,5 @@
-// One small chart: raw values faint, smoothed ones strong, held-out measurements as dots, and a crosshair that all charts
-// share. Drawn as SVG by hand; no plotting library, no request.
+// One small chart: raw values faint, smoothed ones strong, held-out measurements as dots, and a crosshair that all
+// charts share. Drawn as SVG by hand; no plotting library, no request.
 
 const CHART_HEIGHT = 116;
 const SHARES = /(_share|_ratio|accuracy|pass_at_1|agreement|_bias|repetition|same_answer)$|^accuracy\//;
@@ -18,7 +18,8 @@ function metricWhy(name, algorithm) {
   return word(name.startsWith("rule/") ? "why_rule" : name.startsWith("accuracy/") ? "why_category" : "why_other");
 }
 
-const metricFigure = (name, value) => (SHARES.test(name) && isNumber(value) ? figure(value * 100, 1) + " %" : brief(value));
+const metricFigure = (name, value) =>
+  SHARES.test(name) && isNumber(value) ? figure(value * 100, 1) + " %" : brief(value);
 
 class Chart {
   /** @type {Series} */
@@ -44,7 +45,17 @@ class Chart {
     this.flags = draw("g", { class: "flags" });
     this.cross = draw("line", { class: "cross", y1: 0, y2: CHART_HEIGHT - 16 });
     this.spot = draw("circle", { class: "spot", r: 3.5 });
-    this.svg = draw("svg", { role: "img", height: CHART_HEIGHT }, this.grid, this.raw, this.smooth, this.dots, this.flags, this.cross, this.spot);
+    this.svg = draw(
+      "svg",
+      { role: "img", height: CHART_HEIGHT },
+      this.grid,
+      this.raw,
+      this.smooth,
+      this.dots,
+      this.flags,
+      this.cross,
+      this.spot,
+    );
     this.node = make(
       "figure",
       { class: "chart", "data-metric": name },
@@ -62,7 +73,10 @@ class Chart {
     this.domain(values, held ? held.values : []);
     set(this.svg, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width });
     this.drawGrid();
-    const at = (places, list) => places.map((i, n) => (n ? "L" : "M") + this.x(train.steps[i]).toFixed(1) + " " + this.y(list[i]).toFixed(1)).join("");
+    const at = (places, list) =>
+      places
+        .map((i, n) => (n ? "L" : "M") + this.x(train.steps[i]).toFixed(1) + " " + this.y(list[i]).toFixed(1))
+        .join("");
     set(this.raw, { d: train ? at(places(values), values) : "" });
     toggle(this.raw, "alone", weight === 0);
     set(this.smooth, { d: train && weight > 0 ? at(places(this.soft), this.soft) : "" });
@@ -70,14 +84,24 @@ class Chart {
     this.drawFlags(flags || []);
     if (this.step === null) this.point(null);
     const latest = values.length ? values[values.length - 1] : held && held.values[held.values.length - 1];
-    mark(this.svg, "aria-label", word("chart", { name: metricLabel(this.name), value: metricFigure(this.name, latest), step: last }));
+    mark(
+      this.svg,
+      "aria-label",
+      word("chart", { name: metricLabel(this.name), value: metricFigure(this.name, latest), step: last }),
+    );
   }
 
   domain(values, others) {
     let low = Infinity;
     let high = -Infinity;
-    for (const value of values) { if (value < low) low = value; if (value > high) high = value; }
-    for (const value of others) { if (value < low) low = value; if (value > high) high = value; }
+    for (const value of values) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    for (const value of others) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
     if (WHOLE.test(this.name)) [low, high] = [Math.min(0, low), Math.max(1, high)];
     if (!(high > low)) [low, high] = [Math.min(0, 2 * low), Math.max(0, 2 * low) || 1];
     Object.assign(this, { low, high });
@@ -110,8 +134,14 @@ class Chart {
     const { held } = this;
     if (!held) return this.dots.replaceChildren();
     const shown = places(held.values);
-    const line = shown.map((i, n) => (n ? "L" : "M") + this.x(held.steps[i]).toFixed(1) + " " + this.y(held.values[i]).toFixed(1)).join("");
-    const dots = shown.slice(-200).map((i) => draw("circle", { cx: this.x(held.steps[i]).toFixed(1), cy: this.y(held.values[i]).toFixed(1), r: 3.2 }));
+    const line = shown
+      .map((i, n) => (n ? "L" : "M") + this.x(held.steps[i]).toFixed(1) + " " + this.y(held.values[i]).toFixed(1))
+      .join("");
+    const dots = shown
+      .slice(-200)
+      .map((i) =>
+        draw("circle", { cx: this.x(held.steps[i]).toFixed(1), cy: this.y(held.values[i]).toFixed(1), r: 3.2 }),
+      );
     this.dots.replaceChildren(draw("path", { d: line }), ...dots);
   }
 

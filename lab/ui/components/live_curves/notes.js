@@ -1,9 +1,11 @@
-// What was said of a run before it started (rows used, left out, cut) and at its end (nothing changed), in the page's language.
+// What was said of a run before it started (rows used, left out, cut) and at its end (nothing changed), in the page's
+// language.
 
 function noteWords({ key, params }) {
   const sentences = JSON.parse(props.notes || "{}")[chosenLanguage()] || {};
   const holes = { ...params };
-  if (holes.why !== undefined) holes.why = fill(sentences["left_out." + holes.why] || holes.why, { detail: holes.detail });
+  if (holes.why !== undefined)
+    holes.why = fill(sentences["left_out." + holes.why] || holes.why, { detail: holes.detail });
   const known = sentences[key.includes(".") ? key : "note." + key];
   return known === undefined ? errorWords({ key, params }) : fill(known, holes);
 }

@@ -1,6 +1,17 @@
 // The numbers of a run as series by name, and how they are thinned and smoothed for drawing. It draws nothing.
 
-const NO_METRICS = ["step", "time", "seconds", "version", "resumed_from", "held_out", "epoch", "samples", "pairs", "agreement_pairs"];
+const NO_METRICS = [
+  "step",
+  "time",
+  "seconds",
+  "version",
+  "resumed_from",
+  "held_out",
+  "epoch",
+  "samples",
+  "pairs",
+  "agreement_pairs",
+];
 const DRAWN = 1000;
 
 class Series {
@@ -100,9 +111,31 @@ function places(values) {
 
 // Which charts a run gets, in which order: the ones that answer "does it learn" first, the machine's last.
 const ORDER = {
-  grpo: ["reward", "pass_at_1", "agreement", "kept_share", "no_spread_share", "reward_std", "kl", "clip_ratio", "entropy", "completion_tokens", "truncated_share"],
+  grpo: [
+    "reward",
+    "pass_at_1",
+    "agreement",
+    "kept_share",
+    "no_spread_share",
+    "reward_std",
+    "kl",
+    "clip_ratio",
+    "entropy",
+    "completion_tokens",
+    "truncated_share",
+  ],
   text: ["loss", "token_accuracy", "pass_at_1"],
-  ppo: ["reward", "pass_at_1", "agreement", "explained_variance", "value_loss", "kl", "clip_ratio", "entropy", "completion_tokens"],
+  ppo: [
+    "reward",
+    "pass_at_1",
+    "agreement",
+    "explained_variance",
+    "value_loss",
+    "kl",
+    "clip_ratio",
+    "entropy",
+    "completion_tokens",
+  ],
   pairs: ["pass_at_1", "pair_accuracy", "accuracy", "margin", "reward_chosen", "reward_rejected", "length_bias"],
 };
 const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second", "reward_seconds"];

@@ -9,7 +9,11 @@ class Status {
     this.state = make("span", { class: "state" });
     this.stage = make("span", { class: "stage" });
     this.fill = make("span", { class: "fill" });
-    this.bar = make("div", { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 }, this.fill);
+    this.bar = make(
+      "div",
+      { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 },
+      this.fill,
+    );
     this.steps = make("span", { class: "steps" });
     this.facts = make("ul", { class: "facts" });
     this.error = make("p", { class: "problem", role: "alert" });
@@ -35,10 +39,12 @@ class Status {
   }
 
   doing(run) {
-    if (run.state === "queued") return isNumber(run.queue_position) ? word("queue", { n: run.queue_position }) : word("queue_soon");
+    if (run.state === "queued")
+      return isNumber(run.queue_position) ? word("queue", { n: run.queue_position }) : word("queue_soon");
     if (run.state !== "running") return "";
     if (isNumber(run.stop_at_step)) return word("stopping", { step: run.stop_at_step });
-    const stage = run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
+    const stage =
+      run.stage && hasWord("stage_" + run.stage) ? word("stage_" + run.stage) : run.stage || word("stage_starting");
     if (!run.step_part || !hasWord("part_" + run.step_part)) return stage;
     const share = isNumber(run.step_fraction) ? ` ${Math.round(100 * run.step_fraction)} %` : "";
     return `${stage} · ${word("part_" + run.step_part)}${share}`;
@@ -51,12 +57,15 @@ class Status {
     return from === null || to === null ? null : (to - from) / 1000;
   }
 
-  // What the run took at its peak, and how far off the estimate was that was made before it; both without the libraries.
+  // What the run took at its peak, and how far off the estimate was that was made before it; both without the
+  // libraries.
   memory({ measured_bytes, estimated_bytes, libraries_bytes }) {
     const size = (bytes) => (bytes >= 1e9 ? figure(bytes / 1e9, 2) + " GB" : figure(bytes / 1e6, 0) + " MB");
     const off = signed(100 * (estimated_bytes / measured_bytes - 1), 0) + " %";
     const told = { measured: size(measured_bytes), estimated: size(estimated_bytes), off };
-    const line = libraries_bytes ? word("memory_told_apart", { ...told, libraries: size(libraries_bytes) }) : word("memory_told", told);
+    const line = libraries_bytes
+      ? word("memory_told_apart", { ...told, libraries: size(libraries_bytes) })
+      : word("memory_told", told);
     return estimated_bytes > FAR_ABOVE * measured_bytes ? [line, word("memory_longest")] : [line];
   }
 
@@ -64,17 +73,25 @@ class Status {
     const facts = [];
     const { result } = run;
     const active = run.state === "running";
-    if (active) facts.push(isNumber(run.seconds_left) ? word(run.seconds_left_rough ? "left_rough" : "left", { time: spell(run.seconds_left) }) : word("left_unknown"));
-    if (active && isNumber(run.tokens_per_second)) facts.push(word("speed", { n: Math.round(run.tokens_per_second).toLocaleString("en-US") }));
+    if (active)
+      facts.push(
+        isNumber(run.seconds_left)
+          ? word(run.seconds_left_rough ? "left_rough" : "left", { time: spell(run.seconds_left) })
+          : word("left_unknown"),
+      );
+    if (active && isNumber(run.tokens_per_second))
+      facts.push(word("speed", { n: Math.round(run.tokens_per_second).toLocaleString("en-US") }));
     const took = this.seconds(run);
     if (!active && isNumber(took)) facts.push(word("took", { time: spell(took) }));
     const before = result && result.before && result.before.pass_at_1;
     const after = result && result.after && result.after.pass_at_1;
     const percent = (share) => figure(share * 100, 1);
-    if (isNumber(after) && isNumber(before)) facts.push(word("learned", { before: percent(before), after: percent(after) }));
+    if (isNumber(after) && isNumber(before))
+      facts.push(word("learned", { before: percent(before), after: percent(after) }));
     else if (isNumber(after)) facts.push(word("measured", { after: percent(after) }));
     if (run.memory) facts.push(...this.memory(run.memory));
-    else if (result && isNumber(result.peak_memory_bytes)) facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
+    else if (result && isNumber(result.peak_memory_bytes))
+      facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));
     if (["stopped", "failed", "lost"].includes(run.state)) facts.push(word("next_" + run.state));
     return facts;
   }

@@ -1,5 +1,5 @@
-// The live curves of one run: its status, its small charts, its log. Frames come from the run's feed, which ends with the run;
-// series.js keeps the numbers, chart.js and status.js draw.
+// The live curves of one run: its status, its small charts, its log. Frames come from the run's feed, which ends with
+// the run; series.js keeps the numbers, chart.js and status.js draw.
 
 const LOG_KEPT = 200000;
 const NARROW = 620;
@@ -37,7 +37,14 @@ class LiveCurves {
     this.status = new Status();
     this.notes = new Notes();
     this.warnings = new Warnings();
-    this.slider = make("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: this.weight, "aria-label": word("smoothing") });
+    this.slider = make("input", {
+      type: "range",
+      min: 0,
+      max: 0.98,
+      step: 0.02,
+      value: this.weight,
+      "aria-label": word("smoothing"),
+    });
     this.slider.addEventListener("input", () => {
       this.weight = Number(this.slider.value);
       this.show();
@@ -54,7 +61,18 @@ class LiveCurves {
     });
     this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
     this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
-    this.body = make("div", { class: "body" }, this.status.node, this.notes.node, this.warnings.node, this.legend, this.waiting, this.grid, this.more, this.logBox);
+    this.body = make(
+      "div",
+      { class: "body" },
+      this.status.node,
+      this.notes.node,
+      this.warnings.node,
+      this.legend,
+      this.waiting,
+      this.grid,
+      this.more,
+      this.logBox,
+    );
     this.root.replaceChildren(this.empty, this.body);
     this.grid.addEventListener("pointermove", (event) => {
       const node = event.target instanceof Element && /** @type {HTMLElement} */ (event.target.closest(".chart"));
@@ -161,7 +179,8 @@ class LiveCurves {
     conceal(this.legend, !names.length);
     conceal(this.grid, !names.length);
     if (names.join() !== this.names) {
-      for (const name of names) if (!this.charts.has(name)) this.charts.set(name, new Chart(name, this.summary.algorithm));
+      for (const name of names)
+        if (!this.charts.has(name)) this.charts.set(name, new Chart(name, this.summary.algorithm));
       for (const name of [...this.charts.keys()]) if (!names.includes(name)) this.charts.delete(name);
       this.grid.replaceChildren(...names.map((name) => this.charts.get(name).node));
       this.names = names.join();
@@ -175,7 +194,9 @@ class LiveCurves {
     for (const name of names) conceal(this.charts.get(name).node, !shown.includes(name));
     for (const name of shown) {
       const flags = flagsOf(this.summary.warnings, name);
-      this.charts.get(name).show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width, flags);
+      this.charts
+        .get(name)
+        .show(metrics.train.get(name), metrics.held.get(name), this.weight, metrics.last, width, flags);
     }
     if (this.pointed !== null) this.pointSoon();
   }

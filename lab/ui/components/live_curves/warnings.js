@@ -1,11 +1,14 @@
-// What the run's own numbers give reason to look at: the sentence, and the completions to read. Charts mark the step themselves.
+// What the run's own numbers give reason to look at: the sentence, and the completions to read. Charts mark the step
+// themselves.
 
 const SIGNAL_CHART = { length: "completion_tokens" };
 
 // The steps to mark in a chart, with the sentence of each.
 function flagsOf(warnings, name) {
   const shown = (one) => [`rule/${one.rule}`, "reward", SIGNAL_CHART[one.signal] || one.signal];
-  return (warnings || []).filter((one) => shown(one).includes(name)).map((one) => ({ step: one.step, words: errorWords(one) }));
+  return (warnings || [])
+    .filter((one) => shown(one).includes(name))
+    .map((one) => ({ step: one.step, words: errorWords(one) }));
 }
 
 class Warnings {
@@ -25,15 +28,44 @@ class Warnings {
 
   warning(one) {
     const named = { ...one, params: { ...one.params, rule: ruleLabel(one.rule) } };
-    const head = make("p", {}, make("span", { class: "sign", "aria-hidden": "true" }, "⚠\uFE0E"), " ", errorWords(named));
+    const head = make(
+      "p",
+      {},
+      make("span", { class: "sign", "aria-hidden": "true" }, "⚠\uFE0E"),
+      " ",
+      errorWords(named),
+    );
     const samples = one.samples || [];
-    const box = make("section", { class: "warning", "data-signal": one.signal, "data-step": one.step, role: "status" }, head);
+    const box = make(
+      "section",
+      { class: "warning", "data-signal": one.signal, "data-step": one.step, role: "status" },
+      head,
+    );
     if (!samples.length) return box;
     const rows = samples.map((sample) => {
-      const where = word("sample_where", { step: sample.step, group: sample.group, n: sample.index + 1, reward: figure(sample.reward, 2) });
-      return make("li", {}, make("span", { class: "where" }, where), make("span", { class: "asked" }, sample.prompt), make("pre", {}, sample.text));
+      const where = word("sample_where", {
+        step: sample.step,
+        group: sample.group,
+        n: sample.index + 1,
+        reward: figure(sample.reward, 2),
+      });
+      return make(
+        "li",
+        {},
+        make("span", { class: "where" }, where),
+        make("span", { class: "asked" }, sample.prompt),
+        make("pre", {}, sample.text),
+      );
     });
-    box.append(make("details", {}, make("summary", {}, word("samples", { n: rows.length })), make("ol", {}, ...rows), this.sending(one)));
+    box.append(
+      make(
+        "details",
+        {},
+        make("summary", {}, word("samples", { n: rows.length })),
+        make("ol", {}, ...rows),
+        this.sending(one),
+      ),
+    );
     return box;
   }
 
@@ -44,7 +76,11 @@ class Warnings {
     button.addEventListener("click", async () => {
       button.disabled = true;
       const path = `api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
-      const answer = await fetch(address(path), { method: "POST", headers: { Accept: "application/json" }, credentials: "same-origin" }).catch(() => null);
+      const answer = await fetch(address(path), {
+        method: "POST",
+        headers: { Accept: "application/json" },
+        credentials: "same-origin",
+      }).catch(() => null);
       const found = answer && (await answer.json().catch(() => null));
       if (answer && answer.ok) say(said, word("sent_to_annotate", { n: found.pairs, name: found.name }));
       else say(said, found && found.error ? errorWords(found.error) : word("not_sent"));

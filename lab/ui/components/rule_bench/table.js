@@ -127,7 +127,8 @@ class SampleRow {
     const text = broken
       .map(
         ([rule, score]) =>
-          `${labelOf(rule)}: ${ruleErrorWords(score.error)} (${word("stands_in", { fallback: plainFigure(rule.fallback) })})`,
+          `${labelOf(rule)}: ${ruleErrorWords(score.error)} ` +
+          `(${word("stands_in", { fallback: plainFigure(rule.fallback) })})`,
       )
       .join("\n");
     say(this.errors, text);

@@ -1,5 +1,6 @@
-// The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream says that runs
-// came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells Python (event `select`, data {run}).
+// The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream says
+// that runs came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells Python
+// (event `select`, data {run}).
 
 const LIST_PAUSE = 3000; // at most so often, however fast a run is
 const LIST_FOLLOWS = ["runs", "progress"];
@@ -44,8 +45,10 @@ class Row {
     const facts = [];
     const { result } = run;
     if (run.state === "queued" && isNumber(run.queue_position)) facts.push(word("queue", { n: run.queue_position }));
-    if (run.state !== "queued" && run.steps && run.state !== "finished") facts.push(word("steps", { step: run.step || 0, steps: run.steps }));
-    if (run.state === "running" && isNumber(run.seconds_left)) facts.push(word("left", { time: spell(run.seconds_left) }));
+    if (run.state !== "queued" && run.steps && run.state !== "finished")
+      facts.push(word("steps", { step: run.step || 0, steps: run.steps }));
+    if (run.state === "running" && isNumber(run.seconds_left))
+      facts.push(word("left", { time: spell(run.seconds_left) }));
     const from = moment(run.started);
     const to = moment(run.ended);
     if (from !== null && to !== null) facts.push(spell((to - from) / 1000));
@@ -62,7 +65,9 @@ class Row {
     }
     if (isNumber(after.pair_accuracy)) return word("pairs", { after: figure(after.pair_accuracy * 100, 1) });
     if (!isNumber(after.reward)) return "";
-    return word("reward", { change: (before && isNumber(before.reward) ? figure(before.reward) + " → " : "") + figure(after.reward) });
+    return word("reward", {
+      change: (before && isNumber(before.reward) ? figure(before.reward) + " → " : "") + figure(after.reward),
+    });
   }
 }
 
@@ -127,7 +132,8 @@ class RunList {
     const { selected } = given();
     while (this.rows.length < runs.length) this.rows.push(new Row((run) => this.select(run)));
     runs.forEach((run, place) => this.rows[place].show(run, selected));
-    if (this.list.childNodes.length !== runs.length) this.list.replaceChildren(...this.rows.slice(0, runs.length).map((row) => row.node));
+    if (this.list.childNodes.length !== runs.length)
+      this.list.replaceChildren(...this.rows.slice(0, runs.length).map((row) => row.node));
   }
 
   select(run) {

@@ -41,6 +41,7 @@ interface Completion {
   ref_logp: number | null;
   values?: number[];
   token_advantages?: number[];
+  token_rewards?: number[];
   token_texts?: TokenText[];
 }
 
