@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,7 +11,7 @@ from sqlalchemy import select, update
 
 from lab.annotation.collections import Annotation
 from lab.annotation.counters import LONGEST_GAP
-from lab.annotation.judgements import Submission, current_judgements
+from lab.annotation.judgements import Submission, current_judgements, standing
 from lab.annotation.tables import annotators_table, current_table, showings_table
 from lab.core.preferences import Choice, Place
 from lab.errors import InputError, StateError
@@ -44,12 +45,14 @@ def test_the_response_is_stored_and_its_place_beside_it(annotation: Annotation) 
 
 def test_sources_come_with_the_answer_and_not_before(annotation: Annotation) -> None:
     collection = sums(annotation)
-    first, second = given(annotation, ANNA, collection, 2)
-    assert set(first) == {"pair", "prompt", "a", "b", "shown"}
-    answer = says(annotation, ANNA, collection, first, place_of(first))
-    side = "a" if place_of(first) is Place.LEFT else "b"
-    assert answer["sources"][side] == "right" and set(answer["sources"].values()) == {"right", "wrong"}
-    assert says(annotation, ANNA, collection, second, Choice.SKIP)["sources"] is None
+    *pairs, last = given(annotation, ANNA, collection, 6)
+    for pair in pairs:
+        assert set(pair) == {"pair", "prompt", "a", "b", "shown"}
+        answer = says(annotation, ANNA, collection, pair, place_of(pair))
+        left, right = ("right", "wrong") if place_of(pair) is Place.LEFT else ("wrong", "right")
+        assert answer["sources"] == {"a": left, "b": right}
+    assert {place_of(pair) for pair in pairs} == {Place.LEFT, Place.RIGHT}
+    assert says(annotation, ANNA, collection, last, Choice.SKIP)["sources"] is None
 
 
 def test_a_thousand_replays_are_one_row_and_one_answer(annotation: Annotation) -> None:
@@ -185,6 +188,17 @@ def test_time_at_work_leaves_out_long_gaps(annotation: Annotation, monkeypatch: 
         expected += counted
         with annotation.store.reading() as connection:
             assert connection.execute(select(annotators_table.c.seconds)).scalar() == pytest.approx(expected)
+
+
+def test_an_undo_takes_back_the_judgement_that_it_names_and_no_other() -> None:
+    """As an imported record may have it: Anna's first judgement was replaced before it was taken back."""
+    usual = {"pair": "p", "annotator": "anna", "left": "first", "strength": None, "reason": "", "seconds": None}
+    usual |= {"edited": None, "revealed": False, "kind": "judgement", "choice": "first", "supersedes": None}
+    first, second, undo = (str(uuid4()) for _ in range(3))
+    told = [{"id": first}, {"id": second, "choice": "tie"}, {"id": undo, "kind": "undo", "supersedes": first}]
+    (judgement,) = standing(SimpleNamespace(**usual | event) for event in told)
+    assert (str(judgement.uuid), judgement.choice) == (second, Choice.TIE)
+    assert standing(SimpleNamespace(**usual | event) for event in [told[0], told[2]]) == []
 
 
 # ---- undo

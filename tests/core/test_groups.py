@@ -95,7 +95,7 @@ def test_equal_rewards_with_rounding_noise_have_no_spread():
     value = 0.1 + 0.2
     group = make_group([value, 0.3, value, 0.3], ThresholdKind.ABOVE_MEAN)
     assert 0 < group.std < NO_SPREAD
-    assert not any(group.kept)
+    assert set(group.why_dropped) == {WhyDropped.NO_SPREAD}, "and not for being below their mean"
 
 
 def test_no_spread_can_be_kept_in_as_stock_grpo_does():

@@ -52,6 +52,17 @@ def test_pass_at_1_that_falls_while_the_reward_rises() -> None:
     assert (found.before, found.now) == (0.6, pytest.approx(0.5))
 
 
+def test_a_runs_state_at_a_step_is_the_mean_of_the_six_rollouts_up_to_it() -> None:
+    (found,) = find_hacking(run_of(pass_at_1=(0.6, 0.1), noise=0.0), WEIGHTS)
+    assert (found.since, found.step) == (0, 20)
+
+    def mean(steps: range) -> float:
+        return sum(0.2 + 0.7 * step / 100 + 0.5 * 0.4 for step in steps) / len(steps)
+
+    assert found.reward_before == pytest.approx(mean(range(1, 7))), "at step 0, the run's first window"
+    assert found.reward_now == pytest.approx(mean(range(15, 21)))
+
+
 def judged(lines: list[dict], ends: tuple[float, float], pairs: int = 256, *, sampled: bool = True) -> list[dict]:
     """The same run with judged pairs that it watched; ``sampled`` is whether completions were measured as well."""
     steps = lines[-1]["step"]

@@ -30,7 +30,8 @@ def test_an_exception_is_recorded_with_its_type_and_cut():
     def fails(*_):
         raise ValueError("no answer\n" + "x" * 10_000)
 
-    result = score(rule(fails), "p", "c", None)
+    result = score(rule(fails, fallback=0.5), "p", "c", None)
+    assert result.value == 0.5
     assert result.error.startswith("ValueError: no answer ")
     assert len(result.error) <= 200
 

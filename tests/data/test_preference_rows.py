@@ -105,6 +105,12 @@ def test_only_conversations_are_messages() -> None:
     ]
 
 
+def test_each_of_several_answers_is_used_and_none_is_multiplied() -> None:
+    read = rows({"prompt": "a", "chosen": ["b", "c", "d"], "rejected": ["x", "y"]})
+    sides = [(row["chosen"], row["rejected"]) for row in as_preferences(read)]
+    assert sides == [("b", "x"), ("c", "y"), ("d", "x")]
+
+
 def test_the_report_says_which_row_and_why() -> None:
     shaped = shape_preferences(
         rows(

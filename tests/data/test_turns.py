@@ -7,11 +7,30 @@ from typing import Any
 import pytest
 
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_untrained, returned_by_tools, turns
+from lab.data.turns import is_untrained, number_of, returned_by_tools, text, turns
 
 
 def read(value: Any, speaker: str = "user") -> list[tuple[str, str]]:
     return [(turn["role"], turn["content"]) for turn in turns({"prompt": value}, "prompt", speaker)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "written", "number"),
+    [
+        ("5", "5", 5.0),
+        (5, "5", 5.0),
+        (2.5, "2.5", 2.5),
+        (0, "0", 0.0),
+        (True, "", None),
+        (float("nan"), "", None),
+        (None, "", None),
+        ([5], "", None),
+        ("five", "five", None),
+        ("\ud800", "?", None),
+    ],
+)
+def test_a_cell_as_text_and_as_a_number(cell: Any, written: str, number: float | None) -> None:
+    assert (text(cell), number_of(cell)) == (written, number)
 
 
 @pytest.mark.parametrize(

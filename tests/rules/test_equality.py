@@ -156,6 +156,8 @@ def test_equals_answer_says_so_where_a_formula_cannot_be_read(completion: str) -
 def test_dollars_do_not_hide_what_follows_four_hashes() -> None:
     assert says("so $5$ and then #### 6", "6") == Score(1.0)
     assert says("so $5$ and then #### 6", "5") == Score(0.0)
+    assert says("\\boxed{5} is half of it\n#### 10", "10") == Score(1.0)
+    assert says("\\boxed{5} is half of it\n#### 10", "5") == Score(0.0)
 
 
 def test_it_is_the_same_function_without_a_worker() -> None:

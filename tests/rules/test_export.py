@@ -32,7 +32,7 @@ WRITTEN = [
     RuleUse(
         name="short: 50 %",
         source="LIMIT = 9\n\ndef reward(prompt, completion, answer):\n    return 1.0 if len(completion) < LIMIT else 0.0\n",
-        weight=0.5,
+        weight=0.125,
         description='Short """is"""\nbetter.',
     ),
     RuleUse(

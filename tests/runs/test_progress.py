@@ -54,6 +54,15 @@ def test_seconds_left_counts_this_attempt_only(store: Store) -> None:
     assert seconds_left(folder, beat | {"stage": "loading"}, 20, 100) is None
 
 
+def test_a_step_that_hangs_counts_as_done_and_no_other(store: Store) -> None:
+    folder = store.folder(store.create_run(recipe(100)).id)
+    ended = time.time() - 1000
+    for step in range(1, 11):
+        folder.append("metrics", {"step": step, "time": ended - 2 * (10 - step)})
+    left = seconds_left(folder, {"stage": "training", "step": 10, "steps": 20}, 10, 20)
+    assert left == pytest.approx(9 * 2.0)
+
+
 def test_a_queued_run(store: Store) -> None:
     first, second = (store.create_run(recipe(5)) for _ in range(2))
     shown = summary(second, store)

@@ -85,6 +85,7 @@ def test_a_finished_worker_leaves_no_child(store: Store, supervisor: Supervisor)
         ({"code": 1, "say": "ValueError: boom"}, "worker_crashed"),
         ({"code": 1, "say": "OSError: [Errno 28] No space left on device"}, "disk_full"),
         ({"signal": signal.SIGKILL}, "probably_out_of_memory"),
+        ({"signal": signal.SIGTERM}, "worker_was_ended"),
         ({"signal": signal.SIGSEGV}, "worker_crashed_by_signal"),
         ({"code": 0}, "worker_left_no_result"),
     ],

@@ -17,7 +17,7 @@ import pytest
 from lab.core.rules import score
 from lab.sandbox.ready import READY
 from lab.sandbox.ready import worker as ready_worker
-from lab.sandbox.worker import Worker, Workers
+from lab.sandbox.worker import Worker, Workers, kill
 
 SLOW = "f'" + "{x}" * 21_000 + "'"
 """Parsing a long f-string takes quadratic time in CPython: the very reason for a worker that can be killed."""
@@ -104,6 +104,21 @@ def test_it_ends_with_its_parent() -> None:
     parent.wait()
     psutil.wait_procs([child], timeout=5)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs process groups")
+def test_what_a_worker_started_is_killed_with_it() -> None:
+    command = ["sh", "-c", "sleep 30 & echo $!; wait"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    child = psutil.Process(int(process.stdout.readline()))
+    kill(process)
+    process.wait()
+    _, alive = psutil.wait_procs([child], timeout=2)
+    alive = [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_workers_side_by_side() -> None:

@@ -133,3 +133,5 @@ def test_a_rate_refills_and_forgets() -> None:
     assert [rate.allows("a") for _ in range(2)] == [True, False]
     assert rate.allows("c")
     assert len(rate._left) == 2
+    now[0] = 100.0
+    assert [rate.allows("c") for _ in range(3)] == [True, True, False], "who waits long has no more than a burst"

@@ -74,6 +74,16 @@ def test_a_number_that_is_none_becomes_null(tmp_path: Path) -> None:
     assert lines(tmp_path / "a.jsonl") == [{"loss": None, "more": [None, {"x": 1.5}]}]
 
 
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, named = tmp_path / "result.json", []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: fsync(file) or named.append(path.exists()))
+    write_json(path, {"n": 1})
+    assert named == [False], "after a power cut it is the whole file or none"
+    write_json(path, {"n": 2}, durable=False)
+    assert len(named) == 1 and read_json(path) == {"n": 2}
+
+
 def test_a_replaced_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "heartbeat"
     write_json(path, {"n": 0, "pad": "x" * 5000})

@@ -229,6 +229,10 @@ def test_a_line_of_groups_has_the_public_form(group_trainer):
             assert completion["kept"] == (completion["reward"] > line["mean"]) or line["std"] < 1e-6
             assert (completion["logp"] is not None) == completion["kept"]
             assert completion["reward"] == pytest.approx(2.0 * completion["scores"]["length"])
+            assert not completion["truncated"] or completion["tokens"] == recipe.max_completion_length
+    cut_off = [completion["truncated"] for line in lines for completion in line["completions"]]
+    assert np.mean(cut_off) == pytest.approx(trainer.state.log_history[0]["completions/clipped_ratio"])
+    assert set(cut_off) == {True, False}
 
 
 def test_a_rule_that_always_fails_stops_the_run_with_its_message(group_trainer):

@@ -109,7 +109,7 @@ def test_a_score_does_not_depend_on_the_batch(make_model, tokenizer, tokens):
     scorer = make_scorer(make_model, tokenizer)
     texts = [(row["prompt"], row["chosen"]) for row in preferences(Split.TRAIN, 4, 12)]
     together = rm.scores(scorer, tokens, texts, rows=12)
-    alone = rm.scores(scorer, tokens, texts, rows=1)
+    alone = [rm.scores(scorer, tokens, [text], rows=1)[0] for text in texts]
     assert together == pytest.approx(alone, abs=1e-5)
     assert together.std() > 0.01
 
@@ -121,7 +121,27 @@ def test_accuracy_is_told_by_category_and_length(tmp_path, make_model, tokenizer
     assert all(0 <= share <= 1 for share in shares)
     counts = [sum(row["category"] == name for row in task.dataset.held_out_pairs) for name in PAIR_CATEGORIES]
     assert measured["pair_accuracy"] == pytest.approx(np.average(shares, weights=counts))
-    assert 0 <= measured["length_bias"] <= 1
+    assert measured["samples"] == 40 == sum(counts)
+
+
+def test_accuracy_margin_and_length_bias_by_hand(tmp_path, make_model, tokenizer, monkeypatch):
+    """Right, wrong, wrong, right; the chosen one is longer, longer, shorter, as long."""
+    task = make_task(tmp_path, RmRecipe(training="full"), make_scorer(make_model, tokenizer), tokenizer)
+    sides = (("long", "s", "a"), ("long", "s", "b"), ("s", "long", "a"), ("as", "so", "b"))
+    pairs = tuple({"prompt": "?", "chosen": c, "rejected": r, "category": name} for c, r, name in sides)
+    task.dataset = Dataset(task.dataset.train, [], "", pairs)
+    asked = []
+
+    def scores(_model, _tokens, texts, **_):
+        asked.extend(texts)
+        return np.array([3.0, 1.0, 0.0, 1.0, 2.0, 4.0, 1.5, 1.0])
+
+    monkeypatch.setattr(rm, "scores", scores)
+    measured = rm.measure(task)
+    assert asked == [("?", pair[side]) for pair in pairs for side in ("chosen", "rejected")]
+    assert (measured["pair_accuracy"], measured["accuracy/a"], measured["accuracy/b"]) == (0.5, 0.5, 0.5)
+    assert measured["margin"] == pytest.approx((2.0 - 1.0 - 2.0 + 0.5) / 4)
+    assert measured["length_bias"] == pytest.approx(2 / 3), "the pair of equal length says nothing of it"
 
 
 @pytest.mark.parametrize(("micro", "at_once"), [(4, 8), (64, 80)])
@@ -181,10 +201,10 @@ def test_pairs_for_training_and_for_measuring_are_of_different_problems(algorith
 
 @pytest.mark.train
 @pytest.mark.timeout(300)
-def test_a_dpo_run_on_a_file_tells_its_held_out_pairs_and_goes_on_with_them(tmp_path):
+def test_a_dpo_run_on_a_file_tells_its_held_out_pairs_and_goes_on_with_them(tmp_path, tokens):
     rows = [
         {"prompt": f"{n} + 0 = ?", "chosen": f"x = {n}", "rejected": f"x = {n + 1}, perhaps {n + 2}"}
-        for n in range(200)
+        for n in range(300, 500)
     ]
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -196,7 +216,8 @@ def test_a_dpo_run_on_a_file_tells_its_held_out_pairs_and_goes_on_with_them(tmp_
     assert result["after"]["pair_accuracy"] > 0.9 and result["after"]["margin"] > 0.01
     lines = RunFolder(path).metrics().lines
     assert [line["step"] for line in lines if "held_out" in line] == [0, 4, 8]
-    assert all(3 < line["chosen_tokens"] < 12 for line in lines if "held_out" not in line)
+    encoded = tokens.encode(rows[0]["prompt"], rows[0]["chosen"])
+    assert {line["chosen_tokens"] for line in lines if "held_out" not in line} == {len(encoded.ids) - encoded.begin}
     make_run(tmp_path, "tiny/dpo", steps=10, save_every=4, **changes)
     assert work(path) == 0
     resumed = RunFolder(path).result()

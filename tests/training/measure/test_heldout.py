@@ -9,8 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lab.sandbox.ready import READY
+from lab.sandbox.rewards import scores_of
 from lab.training.measure import heldout as measure
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
+from tests.training.conftest import LETTERS
 from tests.training.variants import make_variant
 
 ROWS: list[dict[str, Any]] = [{"prompt": "2x = 4", "answer": "2"}, {"prompt": "Solve 3x + 1 = 10", "answer": "3"}]
@@ -115,6 +118,19 @@ def test_sampling_stops_at_the_ends_of_tokenizer_config_and_template(tmp_path: P
         for _, _, completion, _ in measure.sample(tiny, tokens, ["Solve 3x + 1 = 10"] * 8, max_new_tokens=60, seed=1)
     ]
     assert all(tokens.has_ended(row.tolist()) and len(row) < 60 for row in ids)
+
+
+def test_a_measurement_is_a_mean_over_the_completions(tiny: Any) -> None:
+    from lab.store.models import SHIPPED
+
+    tokens, samples, how = tokens_in(SHIPPED["tiny"]), 7, {"max_new_tokens": 24, "seed": 3}
+    found = measure.held_out(tiny, tokens, ROWS, LETTERS, samples=samples, **how)
+    asked = [ROWS[number % 2] for number in range(samples)]
+    texts = {index: text for index, *_, text in measure.sample(tiny, tokens, [row["prompt"] for row in asked], **how)}
+    rows = [(row["prompt"], texts[number], row["answer"]) for number, row in enumerate(asked)]
+    right = sum(score.value for score in scores_of(READY["equals_answer"], rows))
+    assert right > 0 and found["pass_at_1"] == pytest.approx(right / samples)
+    assert found["reward"] == pytest.approx(sum(2.0 * (len(text) * 7919 % 13) / 13 for _, text, _ in rows) / samples)
 
 
 def test_measuring_asks_as_training_does(tmp_path: Path, tiny: Any) -> None:
