@@ -102,9 +102,10 @@ def _measure(source: str, home: Path, shape: Path | None) -> int:
     quiet()
     try:
         recipe = parse(json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")))
-        from lab.training.measure.memory import estimate, read_shape
+        from lab.training.measure.memory import estimate
+        from lab.training.models.checks import read_config
 
-        print(estimate(recipe, home, config=read_shape(shape) if shape else None).model_dump_json(), flush=True)
+        print(estimate(recipe, home, config=read_config(shape) if shape else None).model_dump_json(), flush=True)
     except LabError as error:
         print(json.dumps(error.as_dict()), flush=True)
         return 1

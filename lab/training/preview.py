@@ -11,6 +11,7 @@ from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
 from lab.data.turns import Turns, as_conversation
@@ -18,7 +19,7 @@ from lab.store.models import resolve
 from lab.training.models.base import load_tokens
 from lab.training.models.length_filter import fit
 from lab.training.models.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
-from lab.training.trainers.rows import COLUMNS, encoded
+from lab.training.trainers.rows import encoded
 from lab.training.worker.notes import notes
 from lab.training.worker.row_notes import reasons
 
@@ -45,13 +46,12 @@ def preview(recipe: Recipe, home: Path, count: int = 3) -> dict[str, Any]:
 
 def _seen(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Any]:
     prompt = as_conversation(row["prompt"])
-    if recipe.algorithm not in COLUMNS:
+    if not algorithm_of(recipe).data.answer_columns:
         ids = tokens.asked(prompt)
         return {"prompt": _told(tokens, ids, [IGNORED] * len(ids), prompt)}
-    most = int(getattr(recipe, "max_length", 0))
     seen = {}
     for column, whole in encoded(tokens, row, recipe).items():
-        cut = whole.cut(most)
+        cut = whole.cut(recipe.row_limit)
         told = _told(tokens, cut.ids, cut.labels, answered(prompt, row[column]))
         seen[column] = {**told, "cut": len(whole.ids) - len(cut.ids)}
     return seen

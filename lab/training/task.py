@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PrinterCallback, ProgressCallback
 
-from lab.core.recipes import RuleUse, Schedule, micro_batch
+from lab.core.algorithms import DataForm, algorithm_of
+from lab.core.recipes import RuleUse, Schedule
 from lab.data.datasets import Dataset
 from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
@@ -83,7 +84,7 @@ class Task:
     @property
     def asks_as_trained(self) -> bool:
         """Whether measuring asks as demonstrations have it: what trains on given texts never sees what a template opens."""
-        return self.recipe.algorithm in ("pretrain", "sft", "dpo")
+        return algorithm_of(self.recipe).data is not DataForm.PROMPTS
 
     @property
     def measures(self) -> bool:
@@ -100,7 +101,7 @@ class Task:
         """Make ready to watch judged pairs. Before anything trains, so that the model is the start; a resumed run's too."""
         recipe, pairs = self.recipe, self.dataset.watched
         if pairs:
-            size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+            size = recipe.rows_per_pass
             self.agreement = Agreement(
                 self.model,
                 self.tokens,
@@ -143,7 +144,7 @@ class Task:
 
     def kl_from_start(self) -> float | None:
         """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
-        if not self.measures or not self.dataset.held_out or self.recipe.algorithm in ("pretrain", "rm"):
+        if not self.measures or not self.dataset.held_out or not algorithm_of(self.recipe).measures_kl:
             return None
         policy = self.model
         if hasattr(policy, "disable_adapter") and self.loaded is not None and self.loaded.fresh_adapter:
@@ -211,7 +212,7 @@ class Task:
             "learning_rate": recipe.learning_rate,
             "lr_scheduler_type": SCHEDULES.get(recipe.schedule, recipe.schedule.value),
             "warmup_steps": recipe.warmup_steps,
-            "optim": default_optimizer(device.type, getattr(recipe, "load_in_4bit", False)),
+            "optim": default_optimizer(device.type, recipe.four_bit_base),
             "weight_decay": recipe.weight_decay,
             "max_grad_norm": recipe.max_grad_norm,
             "seed": recipe.seed,
@@ -224,7 +225,7 @@ class Task:
             "use_cpu": device.type == "cpu",
             "bf16": dtype is torch.bfloat16,
             "fp16": dtype is torch.float16,
-            "gradient_checkpointing": bool(getattr(recipe, "gradient_checkpointing", False)),
+            "gradient_checkpointing": recipe.recomputes_activations,
             "dataloader_pin_memory": device.type == "cuda",
             "logging_nan_inf_filter": False,
         }
@@ -250,7 +251,7 @@ class Task:
 
 def rule_set(recipe: Any) -> list[Weighed]:
     """The recipe's rules, those of the equations where it has none; RuleError names an unknown one."""
-    uses = getattr(recipe, "rules", None)
+    uses = recipe.rule_uses
     return weighed([RuleUse(name=name) for name in DEFAULT_RULES] if uses is None else uses)
 
 

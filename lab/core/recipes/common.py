@@ -240,6 +240,11 @@ class Recipe(Strict):
         return None
 
     @property
+    def rules_factor(self) -> float:
+        """What the rules' weighted sum counts for in the reward."""
+        return 1.0
+
+    @property
     def updates_per_rollout(self) -> int:
         """Optimiser steps on the same completions; 1 where nothing is sampled."""
         return 1
@@ -248,6 +253,16 @@ class Recipe(Strict):
     def rows_per_pass(self) -> int:
         """Rows (completions, preferences, texts) in one forward and backward pass."""
         raise NotImplementedError
+
+    @property
+    def row_limit(self) -> int:
+        """Tokens after which a row is cut; 0 where the data decides, and where there are no rows but prompts."""
+        return 0
+
+    @property
+    def kl_limit(self) -> float:
+        """The KL above which the run is ended, in nats a token; 0 where it has no such limit."""
+        return 0.0
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -349,6 +364,10 @@ class RowsRecipe(AdaptedRecipe):
         ge=0,
         le=131_072,
     )
+
+    @property
+    def row_limit(self) -> int:
+        return self.max_length
 
     @model_validator(mode="after")
     def _rows_have_room(self) -> RowsRecipe:

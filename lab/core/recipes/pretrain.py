@@ -80,6 +80,10 @@ class PretrainRecipe(Recipe):
     )
 
     @property
+    def row_limit(self) -> int:
+        return self.max_length
+
+    @property
     def rows_per_pass(self) -> int:
         return self.batch_size
 

@@ -195,6 +195,10 @@ class SampledRecipe(AdaptedRecipe):
         return self.iterations
 
     @property
+    def kl_limit(self) -> float:
+        return self.max_kl
+
+    @property
     def rows_per_pass(self) -> int:
         return micro_batch(self.batch_size, self.micro_batch_size)
 

@@ -23,7 +23,7 @@ import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from lab.core.recipes import DpoRecipe, Training, micro_batch
+from lab.core.recipes import DpoRecipe, Training
 from lab.training.algorithms import losses
 from lab.training.measure.heldout_pairs import HeldOutPairs
 from lab.training.models.base import Loaded, load, load_start
@@ -47,7 +47,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> PreferenceTrainer:
     """The trainer of a task."""
     recipe: DpoRecipe = task.recipe
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    size = recipe.rows_per_pass
     arguments = DPOConfig(
         **task.arguments(
             per_device_train_batch_size=size,

@@ -16,7 +16,7 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from lab.core.recipes import SftRecipe, micro_batch
+from lab.core.recipes import SftRecipe
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load
 from lab.training.task import Task
@@ -36,7 +36,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> DemonstrationTrainer:
     """The trainer of a task."""
     recipe: SftRecipe = task.recipe
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    size = recipe.rows_per_pass
     arguments = SFTConfig(
         **task.arguments(
             per_device_train_batch_size=size,

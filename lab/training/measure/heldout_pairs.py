@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.core.recipes import DpoRecipe, micro_batch
+from lab.core.recipes import DpoRecipe
 from lab.training.measure.agreement import Agreement, share_won
 from lab.training.models.base import Loaded
 from lab.training.task import Task
@@ -25,7 +25,7 @@ class HeldOutPairs(Agreement):
             loaded.model,
             loaded.tokens,
             task.dataset.held_out_pairs[: min(MOST_HELD_OUT, recipe.measure_samples)],
-            rows=2 * micro_batch(recipe.batch_size, recipe.micro_batch_size),
+            rows=2 * recipe.rows_per_pass,
             scored_at_once=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
             name=recipe.dataset,
             said="measuring on {} held-out pairs",

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from lab.core.budget import weights_at_least
-from lab.core.recipes import Device, Precision, Recipe, Training
+from lab.core.recipes import Device, Precision, Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
 from lab.store.models import ModelRef, resolve, tokenizer_place
@@ -111,11 +111,10 @@ def load(recipe: Recipe, home: Path) -> Loaded:
     """The recipe's start model, with a trainable adapter where it asks for LoRA."""
     device = choose_device(recipe.device)
     ref = checked(recipe.model, home)
-    training = getattr(recipe, "training", Training.FULL)
     base = _load_base(ref.base, recipe, device)
     tokenizer = load_tokenizer(ref)
     fresh = ref.adapter is None
-    if training is Training.LORA:
+    if not recipe.trains_all_weights:
         if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
             model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
         else:
@@ -147,7 +146,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     tokenizer = load_tokenizer(ref)
     model = _load_base(ref.base, recipe, device, scorer=True)
     model.config.pad_token_id = tokenizer.pad_token_id
-    lora = getattr(recipe, "training", Training.FULL) is Training.LORA
+    lora = not recipe.trains_all_weights
     if ref.adapter is not None:
         model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
         start = load_peft_weights(str(ref.adapter), device=str(device))
@@ -247,7 +246,7 @@ def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesCon
 
 def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
     """Raise MachineError where a base would not fit into what is free on the device now; nothing is read but headers."""
-    four_bits = bool(getattr(recipe, "load_in_4bit", False))
+    four_bits = recipe.four_bit_base
     if four_bits and find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
     if four_bits and device.type == Device.MPS:
@@ -280,7 +279,7 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool
     config = causal_config(place, scorer=scorer)
     check_room(place, recipe, device, dtype)
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
-    if getattr(recipe, "load_in_4bit", False):
+    if recipe.four_bit_base:
         options["quantization_config"] = four_bit_config(dtype, device)
         options["device_map"] = {"": str(device)}
     kind: Any = AutoModelForCausalLM

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab.core.recipes import DpoRecipe, Recipe
+from lab.core.algorithms import Divergence as Sign
+from lab.core.algorithms import algorithm_of
+from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.store.run_folder import RunFolder
 
@@ -26,7 +28,6 @@ IN_A_ROW = 3
 GUESSES = 2.0
 """A cross-entropy of this many times log(vocabulary), which is what guessing costs, is no learning."""
 
-CROSS_ENTROPY = ("pretrain", "sft")
 LOSSES = ("loss", "value_loss")
 NORMS = ("grad_norm", "critic_grad_norm")
 
@@ -44,7 +45,7 @@ class Divergence:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.patience = IN_A_ROW * getattr(recipe, "iterations", 1)  # a rollout's KL is logged at each of its updates
+        self.patience = IN_A_ROW * recipe.updates_per_rollout  # a rollout's KL is logged at each of its updates
         self._beyond: dict[str, list[int]] = {"loss": [], "kl": [], "log_ratio": []}
 
     @property
@@ -64,12 +65,13 @@ class Divergence:
             for name in names:
                 if (value := values.get(name)) is not None and not math.isfinite(value):
                     raise BlownUp(f"{name} = {value}", bad_from)
-        if vocabulary and self.recipe.algorithm in CROSS_ENTROPY:
+        sign = algorithm_of(self.recipe).divergence
+        if vocabulary and sign is Sign.CROSS_ENTROPY:
             self._limit("loss", step, values.get("loss"), round(GUESSES * math.log(vocabulary), 2))
-        if limit := getattr(self.recipe, "max_kl", 0.0):
+        if limit := self.recipe.kl_limit:
             self._limit("kl", step, values.get("kl"), limit)
-        if isinstance(self.recipe, DpoRecipe) and (limit := self.recipe.max_log_ratio):
-            self._limit("log_ratio", step, log_ratio(values, self.recipe.beta), limit)
+        if sign is Sign.LOG_RATIO and (limit := self.recipe.max_log_ratio):  # type: ignore[attr-defined]
+            self._limit("log_ratio", step, log_ratio(values, self.recipe.beta), limit)  # type: ignore[attr-defined]
 
     def _limit(self, name: str, step: int, value: float | None, limit: float) -> None:
         if value is None:

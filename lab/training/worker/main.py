@@ -6,10 +6,12 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 from __future__ import annotations
 
 import traceback
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
@@ -113,10 +115,8 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
 
 
 def algorithm_file(name: str) -> ModuleType:
-    """The algorithm's file: one line registers it; all are loaded."""
-    from lab.training.algorithms import dpo, grpo, ppo, pretrain, rm, sft
-
-    return {"pretrain": pretrain, "sft": sft, "rm": rm, "ppo": ppo, "dpo": dpo, "grpo": grpo}[name]
+    """An algorithm's file, ``algorithms/<name>.py``."""
+    return import_module(f"lab.training.algorithms.{name}")
 
 
 def _before(task: Any) -> Any:
@@ -125,7 +125,7 @@ def _before(task: Any) -> Any:
 
     folder, recipe = task.folder, task.recipe
     known = read_json(folder.path / "before.json") if folder.last_checkpoint() else None
-    if recipe.algorithm == "pretrain":
+    if not algorithm_of(recipe).starts_from_model:
         return known
     if known is None or task.dataset.watched:
         task.reporter.enter_stage("measuring_before")

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
-from lab.data.datasets import ON_PAIRS, Dataset
+from lab.data.datasets import Dataset
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
 from lab.store.models import resolve
@@ -48,7 +49,7 @@ def tell(found: Iterable[Note], folder: RunFolder) -> None:
 
 def _tokens(fitted: Fitted, home: Path) -> list[Note]:
     """On what the model's template and tokenizer make of the rows."""
-    if fitted.recipe.algorithm == "pretrain":
+    if not algorithm_of(fitted.recipe).starts_from_model:
         return []
     ref = resolve(fitted.recipe.model, home)
     return list(token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
@@ -57,25 +58,25 @@ def _tokens(fitted: Fitted, home: Path) -> list[Note]:
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
     measured = dataset.held_out or dataset.held_out_pairs or dataset.watched
     if recipe.measure_samples and not measured:
-        yield Note("unmeasured_pairs" if recipe.algorithm in ON_PAIRS else "unmeasured_prompts")
+        yield Note("unmeasured_pairs" if algorithm_of(recipe).trains_on_pairs else "unmeasured_prompts")
 
 
 def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
     """Where a reward model was trained on the same base in another number format: its scores are not quite those that were measured."""
-    reward_model = getattr(recipe, "reward_model", "")
+    reward_model = recipe.reward_run
     if not reward_model:
         return
     try:
-        in_four_bits = recipe_of(reward_model, home).load_in_4bit
+        in_four_bits = recipe_of(reward_model, home).four_bit_base
     except LabError:  # a model that was copied here without its recipe
         return
-    if in_four_bits != bool(getattr(recipe, "load_in_4bit", False)):
+    if in_four_bits != recipe.four_bit_base:
         yield Note("other_format_4bit" if in_four_bits else "other_format_full", {"model": reward_model})
 
 
 def _packaged(recipe: Recipe, home: Path) -> Iterator[Note]:
     """Where the start model's weights are a package's, and not the hub's own."""
-    if recipe.algorithm == "pretrain":
+    if not algorithm_of(recipe).starts_from_model:
         return
     if package := packaged_source(Path(resolve(recipe.model, home).base)):
         yield Note("model_from_package", {"model": recipe.model, "package": package})

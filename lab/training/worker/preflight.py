@@ -16,10 +16,11 @@ from typing import Any
 from trl.trainer.utils import RepeatSampler
 
 from lab.annotation.rewarded_pairs import rules_agree
+from lab.core.algorithms import algorithm_of
 from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
 from lab.core.preflight import report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
-from lab.core.recipes import PpoRecipe, SampledRecipe
+from lab.core.recipes import SampledRecipe
 from lab.core.rules import Reward, Score
 from lab.core.shares import Share
 from lab.data import datasets
@@ -48,7 +49,7 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     reporter.total = len(prompts) * size
     rules, model_scores, speaker = rule_set(recipe), None, None
     people = _people(spec.collection, rules, home) if spec.collection else None
-    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
+    if recipe.reward_run:
         speaker, model_scores = _with_reward_model(recipe, prompts, home)
     speaker = speaker or load_speaker(recipe, home)
     reporter.enter_stage("sampling")
@@ -64,9 +65,8 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     reporter.total = reporter.done
     reporter.enter_stage("scoring")
     whole = [[scored for scored in group if scored is not None] for group in groups]
-    critic = isinstance(recipe, PpoRecipe)
-    found = report(whole, _rules_in_set(recipe, rules), critic=critic, people=people)
-    return {"report": found.as_json()}
+    critic = algorithm_of(recipe).has_critic
+    return {"report": report(whole, _rules_in_set(recipe, rules), critic=critic, people=people).as_json()}
 
 
 def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: int) -> list[Asked]:
@@ -104,9 +104,8 @@ def _score(
     """Score a batch, write its lines, and put it into its groups."""
     rows = [(prompts[one.prompt_number].prompt, one.text, prompts[one.prompt_number].answer) for one in batch]
     rewards = reward_batch(rules, rows)
-    if isinstance(recipe, PpoRecipe):
-        added = model_scores(batch) if model_scores is not None else None
-        rewards = [_of_ppo(recipe, reward, added[n] if added else None) for n, reward in enumerate(rewards)]
+    added = model_scores(batch) if model_scores is not None else [None] * len(batch)
+    rewards = [_as_the_run(recipe, *pair) for pair in zip(rewards, added, strict=True)]
     for one, reward in zip(batch, rewards, strict=True):
         scores = {name: score.as_json() for name, score in reward.scores.items()}
         reporter.line({**one.as_line(prompts), "scores": scores, "reward": reward.value})
@@ -114,21 +113,20 @@ def _score(
         groups[one.prompt_number][one.completion_number] = scored
 
 
-def _of_ppo(recipe: PpoRecipe, reward: Reward, model_score: float | None) -> Reward:
-    """PPO's reward: the weighted rules, plus the reward model's weighted score."""
-    value = recipe.rules_weight * reward.value
+def _as_the_run(recipe: Any, reward: Reward, model_score: float | None) -> Reward:
+    """The reward as the run weighs it: the weighted rules, plus the reward model's weighted score where there is one."""
+    value = recipe.rules_factor * reward.value
     if model_score is None:
         return Reward(value, reward.scores)
     scores = {**reward.scores, REWARD_MODEL: Score(model_score)}
     return Reward(value + recipe.reward_model_weight * model_score, scores)
 
 
-def _rules_in_set(recipe: SampledRecipe, rules: Sequence[Weighed]) -> list[RuleInSet]:
-    times = recipe.rules_weight if isinstance(recipe, PpoRecipe) else 1.0
-    found = [RuleInSet(w.rule.name, times * w.weight, w.rule.low, w.rule.high) for w in rules]
-    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
-        found.append(RuleInSet(REWARD_MODEL, recipe.reward_model_weight, None, None))
-    return found
+def _rules_in_set(recipe: Any, rules: Sequence[Weighed]) -> list[RuleInSet]:
+    members = [RuleInSet(w.rule.name, recipe.rules_factor * w.weight, w.rule.low, w.rule.high) for w in rules]
+    if recipe.reward_run:
+        members.append(RuleInSet(REWARD_MODEL, recipe.reward_model_weight, None, None))
+    return members
 
 
 def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
@@ -142,9 +140,9 @@ def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
     return People(found.agreement.agree, found.agreement.ties, failures)
 
 
-def _with_reward_model(recipe: PpoRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
+def _with_reward_model(recipe: SampledRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
     """The policy and its reward model on one base, as PPO itself holds them."""
-    place = reward_adapter(recipe.reward_model, recipe.model, home)
+    place = reward_adapter(recipe.reward_run, recipe.model, home)
     loaded = load(recipe, home)
     roles = Roles(loaded.model)
     roles.add_reward(place)

@@ -49,8 +49,10 @@ def _listen(channel: int, told: list[Path]) -> None:
 
 def _load() -> None:
     """What every run needs, whatever its algorithm."""
+    from lab.core.algorithms import ALGORITHMS
     from lab.training.worker import preflight  # noqa: F401
     from lab.training.worker.main import algorithm_file, quiet
 
     quiet()
-    algorithm_file("grpo")
+    for name in ALGORITHMS:
+        algorithm_file(name)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
 from lab.store.models import PLAIN_TEMPLATE
 from lab.training.models.checks import Row, check_vocabulary
 from lab.training.models.tokens import Tokens
-from lab.training.trainers.rows import COLUMNS
 
 LOOKED_AT = 256
 """Rows whose completions are compared with what the template makes of them."""
@@ -21,7 +21,7 @@ LOOKED_AT = 256
 
 def token_notes(recipe: Recipe, tokens: Tokens, rows: Sequence[Row], config: Any) -> Iterator[Note]:
     """What a person would not expect of this model's tokens, the most important first."""
-    columns = COLUMNS.get(recipe.algorithm, ())
+    columns = algorithm_of(recipe).data.answer_columns
     if text := tokens.opened.text:
         shown = {"text": text.strip()}
         if not columns:

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lab.core.recipes import Recipe, SampledRecipe
+from lab.core.algorithms import algorithm_of
+from lab.core.recipes import Recipe
 from lab.training.worker.divergence import Divergence
 from lab.training.worker.reporter import Reporter
 from lab.training.worker.step_progress import StepProgress
@@ -52,8 +53,8 @@ class Watch(TrainerCallback):
         """Asked for the step's own metrics at each line (``step_trainer.py``)."""
         self.stopped = False
         self.divergence = Divergence(recipe)
-        self.reporter.step_progress = StepProgress(getattr(recipe, "iterations", 1))
-        self._generates = isinstance(recipe, SampledRecipe)
+        self.reporter.step_progress = StepProgress(recipe.updates_per_rollout)
+        self._generates = algorithm_of(recipe).writes_groups
         self._micro_batches = self._tokens = 0
         self._listening: Any = None
 
