@@ -1,6 +1,6 @@
 """What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
 
-One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker.py``'s.
+One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker/main.py``'s.
 """
 
 from __future__ import annotations

@@ -22,10 +22,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.quantizers.base import get_keys_to_not_convert
 
 from lab.store.presets import load_preset
-from lab.training.algorithms.ppo import copy_adapter
 from lab.training.measure.meta_model import META
 from lab.training.models.base import four_bit_config, lora_config
-from lab.training.models.roles import POLICY, VALUE, Roles
+from lab.training.models.roles import POLICY, VALUE, Roles, copy_adapter
 
 QWEN = {"model_type": "qwen2", "vocab_size": 151936, "tie_word_embeddings": True, "max_position_embeddings": 32768}
 SHAPES: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ Formulas (Schulman et al., arXiv 1707.06347, eq. 7; GAE: arXiv 1506.02438, eq. 1
     L_π   = − mean_t min(ρ_t A_t, clip(ρ_t, 1 − ε_low, 1 + ε_high) A_t)
     L_V   = ½ mean_t max( (V − returns)², (clip(V, V_old ± ε_V) − returns)² )
 
-The loop is GRPO's (``lab/training/trainers/group_trainer.py``) with two trained roles on one base (``lab/training/trainers/roles_trainer.py``). Departures from
-the papers and from trl's last PPO:
+The loop is GRPO's (``trainers/group_trainer.py``) with two trained roles on one base (``trainers/roles_trainer.py``). Departures
+from the papers and from trl's last PPO:
 
 1. All four models are roles on one base (``lab/training/models/roles.py``), not four models.
 2. R(x, y) stands on the last token that was written, its end token or, of a truncated completion, the last one; nothing is taken off for
@@ -35,7 +35,7 @@ from lab.core.recipes import PpoRecipe
 from lab.store.models import reward_adapter
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load
-from lab.training.models.roles import POLICY, Roles
+from lab.training.models.roles import POLICY, Roles, copy_adapter
 from lab.training.task import Task
 from lab.training.trainers.group_trainer import batch_arguments, prompt_rows, write_groups
 from lab.training.trainers.roles_trainer import RolesTrainer
@@ -172,12 +172,3 @@ def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor
     )
     trainer.rollout.whitening = {"mean": float(real.mean()), "std": float(real.std(unbiased=False))}
     trainer.rollout.note_logps(batch, batch["old_per_token_logps"])
-
-
-def copy_adapter(model: Any, source: str, target: str) -> None:
-    """Copy one adapter's weights into another of the same shape."""
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in weights.items():
-            if f".{target}." in name:
-                parameter.copy_(weights[name.replace(f".{target}.", f".{source}.")])

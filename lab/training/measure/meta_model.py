@@ -106,7 +106,7 @@ class MetaModel:
                 (reward_adapter(recipe.reward_run, recipe.model, home) / "adapter_model.safetensors").stat().st_size
             )
         if algorithm_of(recipe).has_critic:
-            own = getattr(recipe, "critic", None) is Critic.OWN
+            own = recipe.critic is Critic.OWN  # type: ignore[attr-defined]
             critic_gradients = head + own * policy
             roles += critic_gradients
             moments += 2 * head + own * moments

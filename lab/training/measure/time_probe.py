@@ -20,10 +20,9 @@ from lab.core.run_time import RunTime
 from lab.data import datasets
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
-from lab.training.measure.split import on_chosen_split
 from lab.training.models.length_filter import fit
 from lab.training.task import Task, rule_set
-from lab.training.worker.main import algorithm_file
+from lab.training.worker.main import algorithm_file, on_chosen_split
 from lab.training.worker.reporter import Reporter
 
 AFFORDABLE = 5.0

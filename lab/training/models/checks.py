@@ -1,7 +1,7 @@
 """What is refused about a model before any weight is read: its kind, its adapter, its tokenizer, its context, its chat template.
 
 Each refusal is one sentence with the mend. Not here: whether it fits into memory (``base.check_room``), or rows that are too long
-(``fitting.py``).
+(``length_filter.py``).
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Fitted:
 def fit(recipe: Recipe, dataset: Dataset, home: Path, *, look_at: int | None = None) -> Fitted:
     """The rows that the run uses; at most ``look_at`` of them where a part is enough.
 
-    Raises DatasetError where none can be used, ModelError or RecipeError where the model cannot read them (``model_checks.py``).
+    Raises DatasetError where none can be used, ModelError or RecipeError where the model cannot read them (``checks.py``).
     """
     train = _drawn(recipe, dataset.train, look_at)
     whole = Fitted(recipe, replace(dataset, train=train), len(dataset.train), len(train), Counter())

@@ -47,6 +47,15 @@ def acting_as(model: nn.Module, adapter: str | None) -> Iterator[None]:
             layer._active_adapter, layer._disable_adapters = active, disabled
 
 
+def copy_adapter(model: Any, source: str, target: str) -> None:
+    """Copy one adapter's weights into another of the same shape."""
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            if f".{target}." in name:
+                parameter.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+
+
 class Roles:
     """The roles of one peft model whose policy is its ``default`` adapter; with ``Critic.TRUNK`` the values are read from it too."""
 

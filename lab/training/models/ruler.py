@@ -1,6 +1,6 @@
 """How many tokens a row has in a model's tokenizer, counted only where its bytes leave a doubt, and whether a pair survives a cut.
 
-Not here: what becomes of a row that is too long (``fitting.py``).
+Not here: what becomes of a row that is too long (``length_filter.py``).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ token is located once. Terms:
 - What a template *opens* is the part of the generation prompt that belongs to the answer, for example ``<think>`` and a new line. The
   text of a completion begins with it, so that rules and reward models see the whole answer.
 
-Not here: loading tokenizers and models (``base.py``), reading rows (``lab/data``), or whether rows are too long (``fitting.py``).
+Not here: loading tokenizers and models (``base.py``), reading rows (``lab/data``), or whether rows are too long (``length_filter.py``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What trainers are handed: the rows of a data set as token ids and labels. The preview shows the same.
 
-Not here: how a conversation becomes ids (``tokens.py``), which rows are used (``fitting.py``), or padding (the trainers' collators).
+Not here: how a conversation becomes ids (``tokens.py``), which rows are used (``length_filter.py``), or padding (the trainers' collators).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker.py``'s.
+"""A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker/main.py``'s.
 
 Signs: a loss or a gradient, the policy's or the critic's, that is no finite number; a cross-entropy far above guessing, a KL above the
 recipe's ``max_kl`` or a log-ratio above its ``max_log_ratio``, several steps in a row; scores of the next token that are not finite.

@@ -1,4 +1,4 @@
-"""A job in its worker: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs are ``worker.py``'s.
+"""A job in its worker: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs are ``worker/main.py``'s.
 
 Whatever happens ends as ``result.json`` and an exit status: 0 finished, 1 failed. A job that is cancelled is ended from outside.
 """
@@ -17,6 +17,7 @@ from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
 from lab.store.models import resolve
 from lab.training.worker.job_reporter import JobReporter
+from lab.training.worker.library_notes import listen
 
 FINISHED, FAILED = 0, 1
 LARGEST_BATCH = 256
@@ -24,9 +25,7 @@ LARGEST_BATCH = 256
 
 def work_job(path: Path) -> int:
     """Do the job in ``path``; returns the exit status."""
-    from lab.training.worker.main import quiet
-
-    quiet()
+    listen()
     folder = JobFolder(path)
     spec = folder.spec()
     kinds: dict[Kind, Callable[[Any, Path, JobReporter], dict[str, Any]]] = {
@@ -77,10 +76,9 @@ def _preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[s
 
 
 def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
-    from lab.training.worker.main import quiet
     from lab.training.worker.score_job import score_pairs
 
-    quiet()
+    listen()
     return score_pairs(spec, home, reporter)
 
 
@@ -152,9 +150,8 @@ class Speaker:
 def load_speaker(spec: Any, home: Path) -> Speaker:
     """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
     from lab.training.models.base import load_start, load_tokens
-    from lab.training.worker.main import quiet
 
-    quiet()
+    listen()
     return Speaker(load_start(spec, home), load_tokens(resolve(spec.model, home)))
 
 

@@ -6,17 +6,18 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lab.core.algorithms import algorithm_of
-from lab.core.recipes import Recipe, parse
+from lab.core.recipes import MeasuredOn, Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
-from lab.training.measure.split import on_chosen_split
+from lab.tasks import equations
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
 from lab.training.worker.reporter import Reporter, memory_bytes
@@ -29,7 +30,7 @@ FINISHED, FAILED, STOPPED = 0, 1, 3
 
 def work(path: Path) -> int:
     """Execute the run in ``path``; returns the exit status."""
-    quiet()
+    listen()
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
     with Reporter(folder, recipe.steps) as reporter:
@@ -56,7 +57,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
-    quiet()
+    listen()
     from lab.training.models.length_filter import fit
     from lab.training.task import Task, rule_set
     from lab.training.worker.notes import notes, tell
@@ -114,6 +115,18 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     return FINISHED
 
 
+def on_chosen_split(recipe: Recipe, dataset: datasets.Dataset) -> datasets.Dataset:
+    """The data with the rows to measure on that the recipe's ``measure_on`` names; those to train on stay as they are.
+
+    Only the lab's own equations have a validation split, which the recipe has checked.
+    """
+    if recipe.measure_on is MeasuredOn.HELD_OUT:
+        return dataset
+    split = equations.Split.VALIDATION
+    pairs = equations.preferences(split, 0, len(dataset.held_out_pairs)) if dataset.held_out_pairs else []
+    return replace(dataset, held_out=equations.prompts(split, seed=0), held_out_pairs=tuple(pairs))
+
+
 def algorithm_file(name: str) -> ModuleType:
     """An algorithm's file, ``algorithms/<name>.py``."""
     return import_module(f"lab.training.algorithms.{name}")
@@ -142,8 +155,3 @@ def _unexpected(error: Exception, step: int) -> LabError:
         return MachineError("out_of_memory", step=step)
     message = str(error).strip().splitlines()
     return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])
-
-
-def quiet() -> None:
-    """The log is for the person: what libraries warn of stands there as sentences, and nothing else of theirs."""
-    listen()

@@ -6,8 +6,9 @@ Refusals are not here: they are raised where they are found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
@@ -15,15 +16,18 @@ from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
-from lab.store.models import resolve
+from lab.store.models import PLAIN_TEMPLATE, resolve
 from lab.store.run_folder import RunFolder
 from lab.training.models.base import load_tokens
-from lab.training.models.checks import read_config
+from lab.training.models.checks import check_vocabulary, read_config
 from lab.training.models.length_filter import Fitted
+from lab.training.models.tokens import Tokens
 from lab.training.worker.row_notes import row_notes
 from lab.training.worker.score_job import recipe_of
-from lab.training.worker.token_notes import token_notes
 from lab.words import with_mend
+
+LOOKED_AT = 256
+"""Rows whose completions are compared with what the template makes of them."""
 
 
 def notes(fitted: Fitted, home: Path) -> list[Note]:
@@ -52,7 +56,29 @@ def _tokens(fitted: Fitted, home: Path) -> list[Note]:
     if not algorithm_of(fitted.recipe).starts_from_model:
         return []
     ref = resolve(fitted.recipe.model, home)
-    return list(token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
+    return list(_token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
+
+
+def _token_notes(recipe: Recipe, tokens: Tokens, rows: Sequence[dict[str, Any]], config: Any) -> Iterator[Note]:
+    """What a person would not expect of this model's tokens, the most important first."""
+    columns = algorithm_of(recipe).data.answer_columns
+    if text := tokens.opened.text:
+        shown = {"text": text.strip()}
+        if not columns:
+            yield Note("template_opens", shown)
+        elif not tokens.opened.trained:
+            yield Note("template_opens_untrained", shown)
+    looked_at = rows[:LOOKED_AT] if columns else ()
+    losing = sum(any(tokens.loses(row["prompt"], row[column]) for column in columns) for row in looked_at)
+    if losing:
+        yield Note("template_drops", {"count": losing, "rows": len(looked_at)})
+    name = tokens.tokenizer.convert_ids_to_tokens
+    if tokens.tokenizer.chat_template == PLAIN_TEMPLATE:
+        yield Note("template_plain", {"bos": tokens.tokenizer.bos_token or "–"})
+    elif tokens.template_end is None and tokens.tokenizer.eos_token_id is not None:
+        yield Note("template_without_end", {"end": name(tokens.tokenizer.eos_token_id)})
+    if count := check_vocabulary(tokens, config, rows):
+        yield Note("tokens_without_row", {"count": count})
 
 
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:

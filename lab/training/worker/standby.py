@@ -51,8 +51,9 @@ def _load() -> None:
     """What every run needs, whatever its algorithm."""
     from lab.core.algorithms import ALGORITHMS
     from lab.training.worker import preflight  # noqa: F401
-    from lab.training.worker.main import algorithm_file, quiet
+    from lab.training.worker.library_notes import listen
+    from lab.training.worker.main import algorithm_file
 
-    quiet()
+    listen()
     for name in ALGORITHMS:
         algorithm_file(name)

@@ -1,6 +1,6 @@
 """The callback that every trainer carries: metrics out, stop requests in, checkpoints that are whole or not there.
 
-Not here: what a metric means (docs/algorithms.md), or how a run ends (``worker.py``).
+Not here: what a metric means (docs/algorithms.md), or how a run ends (``worker/main.py``).
 """
 
 from __future__ import annotations
