@@ -52,8 +52,8 @@ def _seen(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Any]:
     seen = {}
     for column, whole in encoded(tokens, row, recipe).items():
         cut = whole.cut(recipe.row_limit)
-        told = _told(tokens, cut.ids, cut.labels, answered(prompt, row[column]))
-        seen[column] = {**told, "cut": len(whole.ids) - len(cut.ids)}
+        text = _told(tokens, cut.ids, cut.labels, answered(prompt, row[column]))
+        seen[column] = {**text, "cut": len(whole.ids) - len(cut.ids)}
     return seen
 
 

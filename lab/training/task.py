@@ -59,7 +59,7 @@ class Task:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        if any(isinstance(one.rule, trusted.TrustedRule) for one in self.rules):
+        if any(isinstance(entry.rule, trusted.TrustedRule) for entry in self.rules):
             trusted.keep_beside(self.folder.path)
         self.watch = Watch(self.reporter, self.recipe, self.measure_at if self.measures else None)
 

@@ -117,7 +117,7 @@ class HeldOutPairs(Agreement):
             rows=2 * recipe.rows_per_pass,
             scored_at_once=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
             name=recipe.dataset,
-            said="measuring on {} held-out pairs",
+            log_line="measuring on {} held-out pairs",
         )
 
     def of(self, policy: Any) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, r
     """r(x, y) for each (prompt, completion), shape (len(texts),). No forward pass has more than ``rows``; the longest come first."""
     whole = rows_to_score(tokens, texts, context_of(model.config))
     order = sorted(range(len(texts)), key=lambda place: -len(whole[place]))  # like lengths together: less padding
-    found = np.zeros(len(texts))
+    rewards = np.zeros(len(texts))
     training = model.training
     model.eval()
     for start in range(0, len(order), rows):
@@ -125,6 +125,6 @@ def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, r
         ids, mask = (batch.to(model.device) for batch in tokens.padded([whole[place] for place in places]))
         with torch.no_grad():
             output = model(input_ids=ids, attention_mask=mask)
-        found[places] = output.logits.squeeze(-1).float().cpu().numpy()
+        rewards[places] = output.logits.squeeze(-1).float().cpu().numpy()
     model.train(training)
-    return found
+    return rewards

@@ -68,12 +68,12 @@ def is_trained(batch: Batch) -> torch.Tensor:
 def loss(trainer: DemonstrationTrainer, model: Any, batch: Batch) -> torch.Tensor:
     """L of the step, the part of one micro-batch: a mean over the *step's* completion tokens."""
     mask = is_trained(batch)
-    found = log_probs(model, batch, mask)
+    output = log_probs(model, batch, mask)
     shifted = mask[:, 1:]
-    trainer.metrics.mean("token_accuracy", found.is_top1, shifted)
-    trainer.metrics.mean("entropy", found.entropy, shifted)
+    trainer.metrics.mean("token_accuracy", output.is_top1, shifted)
+    trainer.metrics.mean("entropy", output.entropy, shifted)
     trainer.metrics.train_on(mask)
-    return losses.cross_entropy(found.log_probs, shifted, tokens=trainer.step_size(batch))
+    return losses.cross_entropy(output.log_probs, shifted, tokens=trainer.step_size(batch))
 
 
 def train(task: Task) -> None:

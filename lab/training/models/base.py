@@ -201,8 +201,8 @@ def load_tokens(ref: ModelRef, tokenizer: PreTrainedTokenizerBase | None = None)
 def eos_of(model: Any) -> tuple[int, ...]:
     """The end tokens that a loaded model's ``generation_config`` names, or its ``config`` where it has none."""
     for config in (getattr(model, "generation_config", None), model.config):
-        if (found := getattr(config, "eos_token_id", None)) is not None:
-            return tuple(found) if isinstance(found, (list, tuple)) else (int(found),)
+        if (ends := getattr(config, "eos_token_id", None)) is not None:
+            return tuple(ends) if isinstance(ends, (list, tuple)) else (int(ends),)
     return ()
 
 

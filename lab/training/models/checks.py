@@ -80,8 +80,8 @@ def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens)
 
 def context_of(config: Any) -> int | None:
     """How many tokens a model reads at most; None where its configuration names no limit."""
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(context) if context else None
 
 
 def check_context(recipe: Recipe, config: Any) -> None:
@@ -148,12 +148,12 @@ def check_roles(tokens: Tokens, rows: Sequence[Row], answers: Sequence[str] = ()
 
 def _written(beyond: Iterable[str], rows: Iterable[Row]) -> set[str]:
     """Which of these tokens the texts of some rows hold."""
-    found: set[str] = set()
+    written: set[str] = set()
     columns = ("completion", "chosen", "rejected")
     for row in rows:
         texts = [message["content"] for message in answered(row["prompt"], "")] + [str(row.get(c, "")) for c in columns]
-        found.update(token for token in beyond if any(token in text for text in texts))
-    return found
+        written.update(token for token in beyond if any(token in text for text in texts))
+    return written
 
 
 def _all(names: Any) -> tuple[str, ...]:

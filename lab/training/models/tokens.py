@@ -230,9 +230,9 @@ def eos_in(folder: Path | str) -> tuple[int, ...]:
             config = json.loads((Path(folder) / name).read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        found = config.get("eos_token_id", config.get("text_config", {}).get("eos_token_id"))
-        if found is not None:
-            return tuple(found) if isinstance(found, list) else (int(found),)
+        ends = config.get("eos_token_id", config.get("text_config", {}).get("eos_token_id"))
+        if ends is not None:
+            return tuple(ends) if isinstance(ends, list) else (int(ends),)
     return ()
 
 

@@ -108,15 +108,15 @@ def finite_scores(model: Any) -> Iterator[None]:
         handle.remove()
 
 
-def ended(found: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
+def ended(blown_up: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
     """The sentence for a run that blew up at ``step``; checkpoints (and a model) of bad weights are thrown away first."""
-    bad_from = step if found.bad_from is None else found.bad_from
+    bad_from = step if blown_up.bad_from is None else blown_up.bad_from
     for path in (folder.path / "checkpoints").glob("step-*"):
         if int(path.name.removeprefix("step-")) >= bad_from:
             (path / "complete").unlink(missing_ok=True)
             shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(folder.model_path, ignore_errors=True)
-    known = {"step": step, "why": found.why, "learning_rate": f"{recipe.learning_rate:g}"}
+    known = {"step": step, "why": blown_up.why, "learning_rate": f"{recipe.learning_rate:g}"}
     if (good := folder.last_checkpoint()) is None:
         return LabError("blown_up_early", **known)
     return LabError("blown_up", **known, checkpoint=good[0])

@@ -43,8 +43,8 @@ def work(path: Path) -> int:
             if error.errno != 28:
                 raise
             reporter.result("failed", error=MachineError("disk_full", path=path).as_dict())
-        except BlownUp as found:
-            sentence = ended(found, recipe, folder, reporter.step)
+        except BlownUp as blown_up:
+            sentence = ended(blown_up, recipe, folder, reporter.step)
             print(f"failed: {sentence}", flush=True)
             reporter.result("failed", error=sentence.as_dict())
         except Exception as error:
@@ -98,8 +98,8 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     if not task.watch.stopped:
         require_all_steps(task.recipe, task.dataset, reporter.step)
     lines = task.folder.metrics().lines
-    values, found = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
-    tell(found, task.folder)
+    values, end_notes = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
+    tell(end_notes, task.folder)
     if task.watch.stopped:
         reporter.enter_stage("saving")
         task.save_model()

@@ -42,13 +42,13 @@ def notes(fitted: Fitted, home: Path) -> list[Note]:
     ]
 
 
-def tell(found: Iterable[Note], folder: RunFolder) -> None:
+def tell(new_notes: Iterable[Note], folder: RunFolder) -> None:
     """Print notes to the log, and add them to those that the run's folder keeps."""
-    told = [note.as_dict() for note in found]
-    for note in told:
+    lines = [note.as_dict() for note in new_notes]
+    for note in lines:
         print(f"note: {with_mend(note)}", flush=True)
-    known = [note for note in folder.notes() if note not in told]
-    folder.write_notes([*known, *told])
+    known = [note for note in folder.notes() if note not in lines]
+    folder.write_notes([*known, *lines])
 
 
 def _tokens(fitted: Fitted, home: Path) -> list[Note]:

@@ -34,10 +34,10 @@ class StartWeights:
 def checksum(model: Any, names: Sequence[str]) -> int:
     """CRC-32 of the named parameters' bytes, in this order."""
     weights = dict(model.named_parameters())
-    found = 0
+    total = 0
     for name in names:
-        found = zlib.crc32(weights[name].detach().contiguous().view(torch.uint8).cpu().numpy(), found)
-    return found
+        total = zlib.crc32(weights[name].detach().contiguous().view(torch.uint8).cpu().numpy(), total)
+    return total
 
 
 def require_all_steps(recipe: Recipe, dataset: Dataset, step: int) -> None:

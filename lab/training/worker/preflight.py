@@ -87,7 +87,7 @@ def _batches(recipe: SampledRecipe, speaker: Speaker, asked: Sequence[Asked], fi
         seed=recipe.seed + first,
         batch_size=size,
     )
-    numbered = (replace(one, prompt_number=first + one.prompt_number) for one in completions)
+    numbered = (replace(completion, prompt_number=first + completion.prompt_number) for completion in completions)
     while batch := list(islice(numbered, size)):
         yield batch
 
@@ -102,15 +102,18 @@ def _score(
     reporter: JobReporter,
 ) -> None:
     """Score a batch, write its lines, and put it into its groups."""
-    rows = [(prompts[one.prompt_number].prompt, one.text, prompts[one.prompt_number].answer) for one in batch]
+    rows = [
+        (prompts[completion.prompt_number].prompt, completion.text, prompts[completion.prompt_number].answer)
+        for completion in batch
+    ]
     rewards = reward_batch(rules, rows)
     added = model_scores(batch) if model_scores is not None else [None] * len(batch)
     rewards = [_as_the_run(recipe, *pair) for pair in zip(rewards, added, strict=True)]
-    for one, reward in zip(batch, rewards, strict=True):
+    for completion, reward in zip(batch, rewards, strict=True):
         scores = {name: score.as_json() for name, score in reward.scores.items()}
-        reporter.line({**one.as_line(prompts), "scores": scores, "reward": reward.value})
-        scored = Scored(reward.value, dict(reward.scores), len(one.ids), one.truncated)
-        groups[one.prompt_number][one.completion_number] = scored
+        reporter.line({**completion.as_line(prompts), "scores": scores, "reward": reward.value})
+        scored = Scored(reward.value, dict(reward.scores), len(completion.ids), completion.truncated)
+        groups[completion.prompt_number][completion.completion_number] = scored
 
 
 def _as_the_run(recipe: Any, reward: Reward, model_score: float | None) -> Reward:
@@ -133,11 +136,11 @@ def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
     """What the rules say of the pairs that people decided; a reward model is not asked. Raises StateError where there are none."""
     store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
     try:
-        found = rules_agree(store, collection, rules)
+        result = rules_agree(store, collection, rules)
     finally:
         store.close()
-    failures = tuple((one.rule, Share(one.count, one.of), one.message) for one in found.failures)
-    return People(found.agreement.agree, found.agreement.ties, failures)
+    failures = tuple((failure.rule, Share(failure.count, failure.of), failure.message) for failure in result.failures)
+    return People(result.agreement.agree, result.agreement.ties, failures)
 
 
 def _with_reward_model(recipe: SampledRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
@@ -148,7 +151,7 @@ def _with_reward_model(recipe: SampledRecipe, prompts: Sequence[Asked], home: Pa
     roles.add_reward(place)
 
     def scores(batch: Sequence[Completion]) -> list[float]:
-        texts = [(as_prompt(prompts[one.prompt_number]), one.text) for one in batch]
+        texts = [(as_prompt(prompts[completion.prompt_number]), completion.text) for completion in batch]
         return roles.scores_of(loaded.tokens, texts, rows=recipe.micro_batch_size).tolist()
 
     return Speaker(loaded.model, loaded.tokens), scores

@@ -43,11 +43,11 @@ def _used(fitted: Fitted) -> Iterator[Note]:
     yield Note("rows_used", {"used": len(data.train), "rows": rows, "held_out": held_out})
     if fitted.drawn < fitted.rows:
         yield Note("rows_drawn", {"drawn": fitted.drawn, "rows": fitted.rows})
-    told = reasons(fitted)
-    for why, detail, count in told[:SHOWN_REASONS]:
+    counts = reasons(fitted)
+    for why, detail, count in counts[:SHOWN_REASONS]:
         mend = _longer(fitted) if why == WhyLeftOut.PAIR_TOO_LONG else {}
         yield Note("left_out", {"count": count, "why": why, "detail": detail}, mend)
-    if rest := sum(count for _, _, count in told[SHOWN_REASONS:]):
+    if rest := sum(count for _, _, count in counts[SHOWN_REASONS:]):
         yield Note("left_out_rest", {"count": rest})
 
 
@@ -85,7 +85,7 @@ def _answers(recipe: Recipe, rows: list[dict[str, Any]]) -> Iterator[Note]:
     if recipe.rule_uses is None:
         return
     without = sum(not str(row.get("answer") or "").strip() for row in rows)
-    needing = [one.rule.name for one in weighed(recipe.rule_uses) if getattr(one.rule, "needs_answer", False)]
+    needing = [entry.rule.name for entry in weighed(recipe.rule_uses) if getattr(entry.rule, "needs_answer", False)]
     if without and needing:
         yield Note("without_answer", {"count": without, "rows": len(rows), "rules": ", ".join(needing)})
 

@@ -44,9 +44,11 @@ def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str,
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]
         texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
-        found = scores(model, tokens, texts, rows=len(texts))
+        rewards = scores(model, tokens, texts, rows=len(texts))
         for number, pair in enumerate(some):
-            reporter.line({"pair": pair.id, "first": float(found[2 * number]), "second": float(found[2 * number + 1])})
+            reporter.line(
+                {"pair": pair.id, "first": float(rewards[2 * number]), "second": float(rewards[2 * number + 1])}
+            )
     return {}
 
 
