@@ -1,4 +1,4 @@
-"""A few rows of a recipe as the model will see them: the chat template applied, and which tokens the loss counts. No weights load.
+"""Previews a few rows of a recipe as the model will see them: with the chat template, and which tokens the loss counts. Loads no weights.
 
 Printed as JSON by ``python -m lab.training --preview HOME`` (the recipe comes on standard input); shown by ``python -m lab preview``.
 """

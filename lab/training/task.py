@@ -1,4 +1,4 @@
-"""What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
+"""One run as the algorithms' files get it: its parts, the arguments of its trainer, measuring and saving.
 
 One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker/main.py``'s.
 """
@@ -35,7 +35,7 @@ MEASURE_SEED = 20_000
 MID_RUN_SAMPLES = 256
 
 SCHEDULES = {Schedule.CONSTANT: "constant_with_warmup"}
-"""Their names in transformers, where another one means the same: its ``constant`` takes no heed of the warm-up."""
+"""Their names in transformers, where they differ: its ``constant`` ignores the warm-up."""
 
 DEFAULT_RULES = ("equals_answer", "integer_answer", "consistent")
 
@@ -188,7 +188,7 @@ class Task:
         draft.rename(target)
 
     def _save_ends(self, folder: Path) -> None:
-        """``generation_config.json`` with every end token, beside an adapter too: whoever loads the model stops where it was trained to."""
+        """``generation_config.json`` with every end token, beside an adapter too, so that the model stops where it was trained to wherever it is loaded."""
         config = getattr(self.model, "generation_config", None) or GenerationConfig()
         config.pad_token_id, config.eos_token_id = self.tokens.pad, list(self.tokens.ends)
         config.save_pretrained(folder)

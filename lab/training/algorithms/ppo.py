@@ -94,7 +94,7 @@ def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
 
 
 def score(trainer: RolesTrainer, batch: Batch) -> Batch:
-    """Token rewards, values, advantages and returns of a rollout, shape (B, T) each; everybody trains."""
+    """Token rewards, values, advantages and returns of a rollout, shape (B, T) each; every completion trains."""
     recipe, mask = trainer.recipe, batch["completion_mask"].float()
     rewards = rewards_of(trainer, batch)
     trainer.make_groups(rewards.tolist(), ThresholdKind.ALL, skip_no_spread=False)

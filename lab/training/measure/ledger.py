@@ -47,7 +47,7 @@ class Ledger(TorchDispatchMode):
             self.part = before
 
     def hold(self, tensors: Iterable[torch.Tensor], part: MemoryPart) -> None:
-        """Count tensors that are there already; one that was counted elsewhere moves to ``part``."""
+        """Count tensors that exist already; one that was counted under another part moves to ``part``."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
             entry = self._known(storage)

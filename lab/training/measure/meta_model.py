@@ -272,7 +272,7 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> I
         (head, "forward", noted(head.forward)),
         (head, "backward", noted(head.backward)),
     ]
-    if device != Device.CUDA:  # a page of memory that nobody touches is not taken
+    if device != Device.CUDA:  # memory that is never touched is never taken
         tile = min(trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE, vocabulary)
         changes.append((trl_utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", tile))
     if device != Device.MPS:

@@ -1,4 +1,4 @@
-"""What is refused about a model before any weight is read: its kind, its adapter, its tokenizer, its context, its chat template.
+"""Refuses a model that cannot be trained, before any weight is read: its kind, adapter, tokenizer, context or chat template.
 
 Each refusal is one sentence with the mend. Not here: whether it fits into memory (``base.check_room``), or rows that are too long
 (``length_filter.py``).

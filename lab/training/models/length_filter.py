@@ -1,4 +1,4 @@
-"""Which rows a run trains on: those that it has steps for and the model has room for. Done before any weight is loaded.
+"""Selects the rows that a run trains on: those that it has steps for and the model has room for. Runs before any weight is loaded.
 
 - A recipe without a ``max_length`` gets the one that its data needs.
 - Of more rows than the steps take, as many as they take are drawn by the seed, and only these are looked at.

@@ -1,4 +1,4 @@
-"""What trainers are handed: the rows of a data set as token ids and labels. The preview shows the same.
+"""The rows of a data set as trainers get them: token ids and labels. The preview shows the same.
 
 Not here: how a conversation becomes ids (``tokens.py``), which rows are used (``length_filter.py``), or padding (the trainers' collators).
 """

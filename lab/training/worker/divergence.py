@@ -1,4 +1,4 @@
-"""A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker/main.py``'s.
+"""Detects a run that has diverged, and removes the checkpoints that hold bad weights. Ending the run is ``worker/main.py``'s.
 
 Signs: a loss or a gradient, the policy's or the critic's, that is no finite number; a cross-entropy far above guessing, a KL above the
 recipe's ``max_kl`` or a log-ratio above its ``max_log_ratio``, several steps in a row; scores of the next token that are not finite.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 IN_A_ROW = 3
-"""So many steps, or rollouts, must be beyond a limit: single peaks are normal."""
+"""Steps, or rollouts, that must be beyond a limit one after the other: single peaks are normal."""
 
 GUESSES = 2.0
 """A cross-entropy of this many times log(vocabulary), which is what guessing costs, is no learning."""
@@ -41,7 +41,7 @@ class BlownUp(Exception):
 
 
 class Divergence:
-    """Looks at each step's metrics. While ``suspected``, no older checkpoint should be forgotten."""
+    """Checks each step's metrics. While ``suspected``, older checkpoints must be kept."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -58,7 +58,7 @@ class Divergence:
     ) -> None:
         """Raise BlownUp where this step's values, or those of the last few steps, leave no doubt.
 
-        A step's loss comes from the weights before its update, so it is those that a bad one accuses. ``skips_infinite``:
+        A step's loss comes from the weights before its update, so a bad loss means that those were bad already. ``skips_infinite``:
         steps with an infinite gradient are left out, as fp16's scaler does.
         """
         for names, bad_from in ((LOSSES, step - 1), ((), step) if skips_infinite else (NORMS, step)):
@@ -109,7 +109,7 @@ def finite_scores(model: Any) -> Iterator[None]:
 
 
 def ended(blown_up: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
-    """The sentence for a run that blew up at ``step``; checkpoints (and a model) of bad weights are thrown away first."""
+    """Delete the checkpoints and the model that hold bad weights; returns the error of a run that diverged at ``step``."""
     bad_from = step if blown_up.bad_from is None else blown_up.bad_from
     for path in (folder.path / "checkpoints").glob("step-*"):
         if int(path.name.removeprefix("step-")) >= bad_from:

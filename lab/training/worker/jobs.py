@@ -1,4 +1,4 @@
-"""A job in its worker: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs are ``worker/main.py``'s.
+"""Executes one job: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs: ``worker/main.py``.
 
 Whatever happens ends as ``result.json`` and an exit status: 0 finished, 1 failed. A job that is cancelled is ended from outside.
 """
@@ -156,7 +156,7 @@ def load_speaker(spec: Any, home: Path) -> Speaker:
 
 
 def _unexpected(error: Exception) -> LabError:
-    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
     if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
         return MachineError("job_out_of_memory", peak="?")
     message = str(error).strip().splitlines()

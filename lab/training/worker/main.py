@@ -1,4 +1,4 @@
-"""One run from its folder: load, measure, train, measure, save, report. The order is here; each algorithm's file has the rest.
+"""Executes one run from its folder: load, measure, train, measure, save, report. This is the order; the update is the algorithm's file.
 
 Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopped at a step with a checkpoint, 1 failed.
 """
@@ -133,7 +133,7 @@ def algorithm_file(name: str) -> ModuleType:
 
 
 def _before(task: Any) -> Any:
-    """What was measured before training: in a first attempt now, in a resumed run then, since its model has trained already."""
+    """The measurement before training: made now in a first attempt, read from disk in a resumed run, whose model has trained already."""
     from lab.store.lines import read_json
 
     folder, recipe = task.folder, task.recipe
@@ -150,7 +150,7 @@ def _before(task: Any) -> Any:
 
 
 def _unexpected(error: Exception, step: int) -> LabError:
-    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
     if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
         return MachineError("out_of_memory", step=step)
     message = str(error).strip().splitlines()

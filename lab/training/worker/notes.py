@@ -1,5 +1,5 @@
-"""What is said before a run begins, where a person would think otherwise: what becomes of the rows, what is not measured, and what a
-reward model stood on. Each is a note: printed to the log, and kept in the run's folder for the page and the command line.
+"""Notes before a run begins: what happens to its rows, what its chat template does, what is not measured, and where a reward model was
+trained differently. A note is printed to the log, and kept in the run's folder for the page and the command line.
 
 Refusals are not here: they are raised where they are found.
 """
@@ -88,7 +88,7 @@ def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
 
 
 def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
-    """Where a reward model was trained on the same base in another number format: its scores are not quite those that were measured."""
+    """A reward model that was trained on the same base in another number format: its scores differ a little from those measured."""
     reward_model = recipe.reward_run
     if not reward_model:
         return
@@ -101,7 +101,7 @@ def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
 
 
 def _packaged(recipe: Recipe, home: Path) -> Iterator[Note]:
-    """Where the start model's weights are a package's, and not the hub's own."""
+    """A start model whose weights come from a package, and not from the hub."""
     if not algorithm_of(recipe).starts_from_model:
         return
     if package := packaged_source(Path(resolve(recipe.model, home).base)):

@@ -1,6 +1,6 @@
-"""Whether a run did what it was asked: all of its steps were taken, and the weights that train moved.
+"""Checks the outcome of a run: whether it took all of its steps, and whether the trained weights changed.
 
-A run that took fewer steps fails, with the numbers; one that changed nothing says so. Not here: a run that blew up (``divergence.py``).
+A run that took fewer steps fails, with the numbers; one that changed nothing gets a note. Not here: a run that blew up (``divergence.py``).
 """
 
 from __future__ import annotations

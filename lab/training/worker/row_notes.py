@@ -1,6 +1,6 @@
-"""What the rows of a run give reason to say: how many are used, why the others are not, what is cut, repeated or has no answer.
+"""Notes on the rows of a run: how many are used, why others are not, what is cut, repeated or has no answer.
 
-Told alike by the log, the page, ``preview`` and ``estimate``; the words stand in ``lab/words`` under ``note``.
+Shown alike by the log, the page, ``preview`` and ``estimate``; the words stand in ``lab/words`` under ``note``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab.sandbox.rewards import weighed
 from lab.training.models.length_filter import Fitted
 
 SHOWN_REASONS = 8
-"""Reasons for rows left out that are told one by one; the rest together."""
+"""Reasons for leaving rows out that have a note each; the others share one."""
 
 
 def row_notes(fitted: Fitted) -> list[Note]:

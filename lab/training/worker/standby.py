@@ -18,7 +18,7 @@ FILES = 2
 
 
 def wait_and_work(channel: int) -> int:
-    """Load the libraries, wait, and do what one is told; the worker's exit status."""
+    """Load the libraries, wait for a folder, and execute the run or job in it. Returns the worker's exit status."""
     folders: list[Path] = []
     listening = threading.Thread(target=_listen, args=(channel, folders), name="waiting", daemon=True)
     listening.start()
