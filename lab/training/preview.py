@@ -15,10 +15,10 @@ from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
 from lab.data.turns import Turns, as_conversation
-from lab.store.models import resolve
+from lab.store.models import PLAIN_TEMPLATE, resolve
 from lab.training.models.base import load_tokens
 from lab.training.models.length_filter import fit
-from lab.training.models.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
+from lab.training.models.tokens import IGNORED, Tokens, answered
 from lab.training.trainers.rows import encoded
 from lab.training.worker.notes import notes
 from lab.training.worker.row_notes import reasons

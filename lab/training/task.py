@@ -17,7 +17,6 @@ from transformers import GenerationConfig, PrinterCallback, ProgressCallback
 from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import RuleUse, Schedule
 from lab.data.datasets import Dataset
-from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
 from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
@@ -253,8 +252,3 @@ def rule_set(recipe: Any) -> list[Weighed]:
     """The recipe's rules, those of the equations where it has none; RuleError names an unknown one."""
     uses = recipe.rule_uses
     return weighed([RuleUse(name=name) for name in DEFAULT_RULES] if uses is None else uses)
-
-
-def as_answer(text: str) -> list[dict[str, str]]:
-    """A completion as the chat that trl's trainers read."""
-    return [{"role": "assistant", "content": text}]

@@ -27,11 +27,10 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.machine import machine_memory
-from lab.store.models import ModelRef, resolve, tokenizer_place
+from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, tokenizer_place
 from lab.store.weights import shapes_of, too_big
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
-from lab.training.models.tokens import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
 
 BF16_FROM = (8, 0)

@@ -26,7 +26,6 @@ from jinja2 import TemplateError
 
 from lab.data.turns import ASSISTANT, USER, Prompt, Turns, as_conversation
 from lab.errors import ModelError
-from lab.store.models import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 
 IGNORED = -100
 """The label of a token that is not trained (torch's ``ignore_index``)."""

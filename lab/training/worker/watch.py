@@ -25,23 +25,10 @@ NAMES = {
     "loss": "loss",
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
-    "mean_token_accuracy": "token_accuracy",
-    "entropy": "entropy",
-    "kl": "kl",
-    "reward": "reward",
-    "reward_std": "reward_std",
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "truncated_share",
-    "clip_ratio/region_mean": "clip_ratio",
-    "accuracy": "accuracy",
-    "margin": "margin",
-    "mean_reward": "mean_reward",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "rewards/margins": "margin",
-    "rewards/accuracies": "accuracy",
 }
-"""The trainers' names on the left, ours on the right; what is not listed is not written."""
+"""What transformers and trl log, by its name here; the algorithms' own metrics come from ``StepMetrics``."""
 
 
 class Watch(TrainerCallback):
