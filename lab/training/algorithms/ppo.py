@@ -80,19 +80,6 @@ def build_trainer(task: Task) -> RolesTrainer:
     )
 
 
-def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
-    """R(x, y) of each completion: weighted rules plus the weighted score of the reward model, shape (B,)."""
-    recipe: PpoRecipe = trainer.recipe
-    assert trainer.rollout is not None
-    rules = torch.tensor([reward.value for reward in trainer.rollout.rewards], device=batch["index"].device)
-    rewards = recipe.rules_weight * rules
-    if trainer.roles.has_reward:
-        scores = trainer.reward_scores()
-        trainer.rollout.model_scores = scores.tolist()
-        rewards = rewards + recipe.reward_model_weight * scores
-    return rewards
-
-
 def score(trainer: RolesTrainer, batch: Batch) -> Batch:
     """Token rewards, values, advantages and returns of a rollout, shape (B, T) each; every completion trains."""
     recipe, mask = trainer.recipe, batch["completion_mask"].float()
@@ -156,6 +143,19 @@ def train(task: Task) -> None:
     trainer = build_trainer(task)
     write_groups(task, trainer, {"kind": ThresholdKind.ALL.value, "fraction": 1.0})
     task.run(trainer)
+
+
+def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
+    """R(x, y) of each completion: weighted rules plus the weighted score of the reward model, shape (B,)."""
+    recipe: PpoRecipe = trainer.recipe
+    assert trainer.rollout is not None
+    rules = torch.tensor([reward.value for reward in trainer.rollout.rewards], device=batch["index"].device)
+    rewards = recipe.rules_weight * rules
+    if trainer.roles.has_reward:
+        scores = trainer.reward_scores()
+        trainer.rollout.model_scores = scores.tolist()
+        rewards = rewards + recipe.reward_model_weight * scores
+    return rewards
 
 
 def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor, estimates: torch.Tensor) -> None:

@@ -58,13 +58,6 @@ def build_trainer(task: Task) -> DemonstrationTrainer:
     )
 
 
-def is_trained(batch: Batch) -> torch.Tensor:
-    """1 on the tokens that are trained, shape (B, T); the first of a row is never predicted."""
-    mask: torch.Tensor = (batch["labels"] != losses.IGNORED).long()
-    mask[:, 0] = 0
-    return mask
-
-
 def loss(trainer: DemonstrationTrainer, model: Any, batch: Batch) -> torch.Tensor:
     """L of the step, the part of one micro-batch: a mean over the *step's* completion tokens."""
     mask = is_trained(batch)
@@ -79,3 +72,10 @@ def loss(trainer: DemonstrationTrainer, model: Any, batch: Batch) -> torch.Tenso
 def train(task: Task) -> None:
     """Train the model in place."""
     task.run(build_trainer(task))
+
+
+def is_trained(batch: Batch) -> torch.Tensor:
+    """1 on the tokens that are trained, shape (B, T); the first of a row is never predicted."""
+    mask: torch.Tensor = (batch["labels"] != losses.IGNORED).long()
+    mask[:, 0] = 0
+    return mask
