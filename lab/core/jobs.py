@@ -87,6 +87,11 @@ class SampleSpec(Strict):
         return self
 
     @property
+    def four_bit_base(self) -> bool:
+        """Whether the model is loaded in NF4, as a recipe says it."""
+        return self.load_in_4bit
+
+    @property
     def total(self) -> int:
         """Completions in all."""
         return (len(self.prompts) or self.count) * self.completions

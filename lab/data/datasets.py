@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.core.algorithms import ALGORITHMS, DataForm, algorithm_of
+from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe
 from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
@@ -33,7 +33,6 @@ from lab.tasks import equations
 MOST_DEMONSTRATIONS = 20_000
 MOST_PREFERENCES = 12_000
 HELD_OUT_PAIRS = 1_000
-ON_PAIRS = tuple(name for name, algorithm in ALGORITHMS.items() if algorithm.trains_on_pairs)
 VERSION = "version:"
 """Before the id of a data set that was frozen from judgements."""
 _VERSION_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")

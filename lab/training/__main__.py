@@ -11,7 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.core.recipes import Recipe
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,13 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
 
         return wait_and_work(options.wait)
     if options.import_gguf:
-        return _import_gguf(*options.import_gguf)
+        return _answer(_import_gguf, *options.import_gguf)
     if options.preview:
-        return _preview(options.preview)
+        return _answer(_preview, options.preview)
     if options.time:
-        return _time(options.time)
+        return _answer(_time, options.time)
     if options.measure:
-        return _measure(options.measure, options.home, options.shape)
+        return _answer(_measure, options.measure, options.home, options.shape)
     if options.job:
         if not (options.job / "job.json").is_file():
             parser.error("JOB_DIR must be a folder with a job.json in it")
@@ -62,64 +67,51 @@ def main(arguments: list[str] | None = None) -> int:
     return work(options.run_dir.resolve())
 
 
-def _preview(home: Path) -> int:
+def _recipe(text: str) -> Recipe:
     from lab.core.recipes import parse
-    from lab.errors import LabError
+
+    return parse(json.loads(text))
+
+
+def _preview(home: Path) -> str:
     from lab.training.preview import preview
-    from lab.training.worker.main import quiet
 
-    quiet()
-    try:
-        found = preview(parse(json.loads(sys.stdin.read())), home)
-    except LabError as error:
-        print(json.dumps(error.as_dict()), flush=True)
-        return 1
-    print(json.dumps(found), flush=True)
-    return 0
+    return json.dumps(preview(_recipe(sys.stdin.read()), home))
 
 
-def _time(home: Path) -> int:
-    from lab.core.recipes import parse
-    from lab.errors import LabError
+def _time(home: Path) -> str:
     from lab.training.measure.time_probe import run_time
-    from lab.training.worker.main import quiet
 
-    quiet()
-    try:
-        found = run_time(parse(json.loads(sys.stdin.read())), home)
-    except LabError as error:
-        print(json.dumps(error.as_dict()), flush=True)
-        return 1
-    print(found.model_dump_json(), flush=True)
-    return 0
+    return run_time(_recipe(sys.stdin.read()), home).model_dump_json()
 
 
-def _measure(source: str, home: Path, shape: Path | None) -> int:
-    from lab.core.recipes import parse
-    from lab.errors import LabError
-    from lab.training.worker.main import quiet
+def _measure(source: str, home: Path, shape: Path | None) -> str:
+    recipe = _recipe(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8"))
+    from lab.training.measure.memory import estimate
+    from lab.training.models.checks import read_config
 
-    quiet()
-    try:
-        recipe = parse(json.loads(sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")))
-        from lab.training.measure.memory import estimate, read_shape
-
-        print(estimate(recipe, home, config=read_shape(shape) if shape else None).model_dump_json(), flush=True)
-    except LabError as error:
-        print(json.dumps(error.as_dict()), flush=True)
-        return 1
-    return 0
+    return estimate(recipe, home, config=read_config(shape) if shape else None).model_dump_json()
 
 
-def _import_gguf(file: Path, folder: Path) -> int:
-    from lab.errors import LabError
+def _import_gguf(file: Path, folder: Path) -> None:
     from lab.training.models.gguf import import_gguf
 
+    import_gguf(file.resolve(), folder)
+
+
+def _answer(compute: Callable[..., str | None], *arguments: Any) -> int:
+    """Print the line of JSON that is computed, or the error that a person may see; the exit status."""
+    from lab.errors import LabError
+    from lab.training.worker.library_notes import listen
+
+    listen()
     try:
-        import_gguf(file.resolve(), folder)
+        line = compute(*arguments)
     except LabError as error:
         print(json.dumps(error.as_dict()), flush=True)
         return 1
+    if line is not None:
+        print(line, flush=True)
     return 0
 
 

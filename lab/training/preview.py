@@ -1,4 +1,4 @@
-"""A few rows of a recipe as the model will see them: the chat template applied, and which tokens the loss counts. No weights load.
+"""Previews a few rows of a recipe as the model will see them: with the chat template, and which tokens the loss counts. Loads no weights.
 
 Printed as JSON by ``python -m lab.training --preview HOME`` (the recipe comes on standard input); shown by ``python -m lab preview``.
 """
@@ -11,14 +11,15 @@ from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe
 from lab.data.datasets import Row, load
 from lab.data.turns import Turns, as_conversation
-from lab.store.models import resolve
+from lab.store.models import PLAIN_TEMPLATE, resolve
 from lab.training.models.base import load_tokens
 from lab.training.models.length_filter import fit
-from lab.training.models.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, answered
-from lab.training.trainers.rows import COLUMNS, encoded
+from lab.training.models.tokens import IGNORED, Tokens, answered
+from lab.training.trainers.rows import encoded
 from lab.training.worker.notes import notes
 from lab.training.worker.row_notes import reasons
 
@@ -45,15 +46,14 @@ def preview(recipe: Recipe, home: Path, count: int = 3) -> dict[str, Any]:
 
 def _seen(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Any]:
     prompt = as_conversation(row["prompt"])
-    if recipe.algorithm not in COLUMNS:
+    if not algorithm_of(recipe).data.answer_columns:
         ids = tokens.asked(prompt)
         return {"prompt": _told(tokens, ids, [IGNORED] * len(ids), prompt)}
-    most = int(getattr(recipe, "max_length", 0))
     seen = {}
     for column, whole in encoded(tokens, row, recipe).items():
-        cut = whole.cut(most)
-        told = _told(tokens, cut.ids, cut.labels, answered(prompt, row[column]))
-        seen[column] = {**told, "cut": len(whole.ids) - len(cut.ids)}
+        cut = whole.cut(recipe.row_limit)
+        text = _told(tokens, cut.ids, cut.labels, answered(prompt, row[column]))
+        seen[column] = {**text, "cut": len(whole.ids) - len(cut.ids)}
     return seen
 
 

@@ -1,6 +1,6 @@
-"""What an algorithm's file is handed, and what they share: the run's parts, trainer arguments, measuring, saving.
+"""One run as the algorithms' files get it: its parts, the arguments of its trainer, measuring and saving.
 
-One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker.py``'s.
+One algorithm a file in ``algorithms/``, each with ``prepare``, ``build_trainer``, ``loss`` and ``train``; the order of a run is ``worker/main.py``'s.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PrinterCallback, ProgressCallback
 
-from lab.core.recipes import RuleUse, Schedule, micro_batch
+from lab.core.algorithms import DataForm, algorithm_of
+from lab.core.recipes import RuleUse, Schedule
 from lab.data.datasets import Dataset
-from lab.data.turns import as_conversation as as_conversation
 from lab.errors import MachineError
 from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
@@ -34,7 +34,7 @@ MEASURE_SEED = 20_000
 MID_RUN_SAMPLES = 256
 
 SCHEDULES = {Schedule.CONSTANT: "constant_with_warmup"}
-"""Their names in transformers, where another one means the same: its ``constant`` takes no heed of the warm-up."""
+"""Their names in transformers, where they differ: its ``constant`` ignores the warm-up."""
 
 DEFAULT_RULES = ("equals_answer", "integer_answer", "consistent")
 
@@ -58,7 +58,7 @@ class Task:
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
-        if any(isinstance(one.rule, trusted.TrustedRule) for one in self.rules):
+        if any(isinstance(entry.rule, trusted.TrustedRule) for entry in self.rules):
             trusted.keep_beside(self.folder.path)
         self.watch = Watch(self.reporter, self.recipe, self.measure_at if self.measures else None)
 
@@ -83,7 +83,7 @@ class Task:
     @property
     def asks_as_trained(self) -> bool:
         """Whether measuring asks as demonstrations have it: what trains on given texts never sees what a template opens."""
-        return self.recipe.algorithm in ("pretrain", "sft", "dpo")
+        return algorithm_of(self.recipe).data is not DataForm.PROMPTS
 
     @property
     def measures(self) -> bool:
@@ -100,7 +100,7 @@ class Task:
         """Make ready to watch judged pairs. Before anything trains, so that the model is the start; a resumed run's too."""
         recipe, pairs = self.recipe, self.dataset.watched
         if pairs:
-            size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+            size = recipe.rows_per_pass
             self.agreement = Agreement(
                 self.model,
                 self.tokens,
@@ -143,7 +143,7 @@ class Task:
 
     def kl_from_start(self) -> float | None:
         """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
-        if not self.measures or not self.dataset.held_out or self.recipe.algorithm in ("pretrain", "rm"):
+        if not self.measures or not self.dataset.held_out or not algorithm_of(self.recipe).measures_kl:
             return None
         policy = self.model
         if hasattr(policy, "disable_adapter") and self.loaded is not None and self.loaded.fresh_adapter:
@@ -187,7 +187,7 @@ class Task:
         draft.rename(target)
 
     def _save_ends(self, folder: Path) -> None:
-        """``generation_config.json`` with every end token, beside an adapter too: whoever loads the model stops where it was trained to."""
+        """``generation_config.json`` with every end token, beside an adapter too, so that the model stops where it was trained to wherever it is loaded."""
         config = getattr(self.model, "generation_config", None) or GenerationConfig()
         config.pad_token_id, config.eos_token_id = self.tokens.pad, list(self.tokens.ends)
         config.save_pretrained(folder)
@@ -211,7 +211,7 @@ class Task:
             "learning_rate": recipe.learning_rate,
             "lr_scheduler_type": SCHEDULES.get(recipe.schedule, recipe.schedule.value),
             "warmup_steps": recipe.warmup_steps,
-            "optim": default_optimizer(device.type, getattr(recipe, "load_in_4bit", False)),
+            "optim": default_optimizer(device.type, recipe.four_bit_base),
             "weight_decay": recipe.weight_decay,
             "max_grad_norm": recipe.max_grad_norm,
             "seed": recipe.seed,
@@ -224,7 +224,7 @@ class Task:
             "use_cpu": device.type == "cpu",
             "bf16": dtype is torch.bfloat16,
             "fp16": dtype is torch.float16,
-            "gradient_checkpointing": bool(getattr(recipe, "gradient_checkpointing", False)),
+            "gradient_checkpointing": recipe.recomputes_activations,
             "dataloader_pin_memory": device.type == "cuda",
             "logging_nan_inf_filter": False,
         }
@@ -250,10 +250,5 @@ class Task:
 
 def rule_set(recipe: Any) -> list[Weighed]:
     """The recipe's rules, those of the equations where it has none; RuleError names an unknown one."""
-    uses = getattr(recipe, "rules", None)
+    uses = recipe.rule_uses
     return weighed([RuleUse(name=name) for name in DEFAULT_RULES] if uses is None else uses)
-
-
-def as_answer(text: str) -> list[dict[str, str]]:
-    """A completion as the chat that trl's trainers read."""
-    return [{"role": "assistant", "content": text}]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.quantizers.base import get_keys_to_not_convert
 
 from lab.store.presets import load_preset
-from lab.training.algorithms.ppo import copy_adapter
-from lab.training.measure.meta_model import META, tensors_of
+from lab.training.measure.meta_model import META
 from lab.training.models.base import four_bit_config, lora_config
-from lab.training.models.roles import POLICY, VALUE, Roles
+from lab.training.models.roles import POLICY, VALUE, Roles, copy_adapter
 
 QWEN = {"model_type": "qwen2", "vocab_size": 151936, "tie_word_embeddings": True, "max_position_embeddings": 32768}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -167,7 +166,17 @@ def size(tensors: Iterable[torch.Tensor]) -> int:
 def _named(model: Any) -> list[tuple[str, torch.Tensor]]:
     named = list(model.named_parameters())
     known = {id(tensor) for _, tensor in named}
-    return named + [("beside", tensor) for tensor in tensors_of(model) if id(tensor) not in known]
+    return named + [("beside", tensor) for tensor in _tensors_of(model) if id(tensor) not in known]
+
+
+def _tensors_of(model: Any) -> Iterator[torch.Tensor]:
+    """Every tensor that the model holds: parameters, buffers, and what NF4 keeps beside its weights."""
+    yield from (*model.parameters(), *model.buffers())
+    for parameter in model.parameters():
+        if (state := getattr(parameter, "quant_state", None)) is not None:
+            nested = (state.state2.absmax, state.state2.code) if state.nested else ()
+            beside = (state.absmax, state.code, state.offset, *nested)
+            yield from (tensor for tensor in beside if isinstance(tensor, torch.Tensor))
 
 
 def _moments(trained: list[Any]) -> int:

@@ -10,7 +10,6 @@ import pytest
 from lab.annotation.collections import Annotation
 from lab.core.access import Access
 from lab.core.recipes import parse
-from lab.runs.jobs import Jobs
 from lab.store.jobs import JobStore
 from lab.store.models import SHIPPED
 from lab.store.runs import RunState

@@ -11,10 +11,10 @@ from datasets import Dataset
 
 from lab.core.recipes import GrpoRecipe, PretrainRecipe, micro_batch
 from lab.core.rules import Rule
+from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed
 from lab.tasks.equations import Split, pretraining_texts, prompts
 from lab.training.models.tokens import tokens_of
-from lab.training.task import as_conversation
 
 LETTERS = [Weighed(Rule("length", lambda _p, completion, _a: (len(completion) * 7919 % 13) / 13), 2.0)]
 """An arbitrary rule with spread, as an untrained model never answers right."""

@@ -96,11 +96,11 @@ def test_a_successor_starts_exactly_where_its_predecessor_ended(home: Path) -> N
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from lab.training.task import as_answer, as_conversation
+    from lab.data.turns import as_conversation
 
     loaded = load(SftRecipe(model="run:sft", **(QLORA | {"device": "cpu"})), home)
     before = {name: value.clone() for name, value in loaded.model.named_parameters() if value.requires_grad}
-    rows = [{"prompt": as_conversation("1 + 1"), "completion": as_answer("2")}]
+    rows = [{"prompt": as_conversation("1 + 1"), "completion": [{"role": "assistant", "content": "2"}]}]
     loaded.keep_wide()
     settings = SFTConfig(output_dir=str(home / "out"), use_cpu=True, bf16=False, gradient_checkpointing=False)
     trainer = SFTTrainer(

@@ -23,13 +23,18 @@ import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from lab.core.recipes import DpoRecipe, Training, micro_batch
+from lab.core.recipes import DpoRecipe, Training
 from lab.training.algorithms import losses
-from lab.training.measure.heldout_pairs import HeldOutPairs
+from lab.training.measure.agreement import Agreement, share_won
 from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task
 from lab.training.trainers.rows import compared_pair
 from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
+
+MOST_HELD_OUT = 256
+"""Pairs that are measured on at most."""
+SCORES_AT_ONCE = 1 << 26
+"""Scores of next tokens that measuring holds at once: 256 MB."""
 
 
 class PreferenceTrainer(StepTrainer, DPOTrainer):
@@ -47,7 +52,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> PreferenceTrainer:
     """The trainer of a task."""
     recipe: DpoRecipe = task.recipe
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    size = recipe.rows_per_pass
     arguments = DPOConfig(
         **task.arguments(
             per_device_train_batch_size=size,
@@ -97,3 +102,25 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 def train(task: Task) -> None:
     """Train the model in place."""
     task.run(build_trainer(task))
+
+
+class HeldOutPairs(Agreement):
+    """Held-out pairs by the reward that the policy stands for, r = β (log π − log π_start); before the first step all are ties."""
+
+    def __init__(self, task: Task, loaded: Loaded) -> None:
+        recipe: DpoRecipe = task.recipe
+        self._beta = recipe.beta
+        super().__init__(
+            loaded.model,
+            loaded.tokens,
+            task.dataset.held_out_pairs[: min(MOST_HELD_OUT, recipe.measure_samples)],
+            rows=2 * recipe.rows_per_pass,
+            scored_at_once=max(1, SCORES_AT_ONCE // loaded.model.config.get_text_config().vocab_size),
+            name=recipe.dataset,
+            log_line="measuring on {} held-out pairs",
+        )
+
+    def of(self, policy: Any) -> dict[str, Any]:
+        """``{"pair_accuracy", "margin", "pairs"}`` of the policy as it is now; a tie is half right."""
+        margins = self._beta * self.margins(policy)
+        return {"pair_accuracy": share_won(margins), "margin": float(margins.mean()), "pairs": len(margins)}

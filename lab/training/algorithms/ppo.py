@@ -9,8 +9,8 @@ Formulas (Schulman et al., arXiv 1707.06347, eq. 7; GAE: arXiv 1506.02438, eq. 1
     L_π   = − mean_t min(ρ_t A_t, clip(ρ_t, 1 − ε_low, 1 + ε_high) A_t)
     L_V   = ½ mean_t max( (V − returns)², (clip(V, V_old ± ε_V) − returns)² )
 
-The loop is GRPO's (``lab/training/trainers/group_trainer.py``) with two trained roles on one base (``lab/training/trainers/roles_trainer.py``). Departures from
-the papers and from trl's last PPO:
+The loop is GRPO's (``trainers/group_trainer.py``) with two trained roles on one base (``trainers/roles_trainer.py``). Departures
+from the papers and from trl's last PPO:
 
 1. All four models are roles on one base (``lab/training/models/roles.py``), not four models.
 2. R(x, y) stands on the last token that was written, its end token or, of a truncated completion, the last one; nothing is taken off for
@@ -35,7 +35,7 @@ from lab.core.recipes import PpoRecipe
 from lab.store.models import reward_adapter
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load
-from lab.training.models.roles import POLICY, Roles
+from lab.training.models.roles import POLICY, Roles, copy_adapter
 from lab.training.task import Task
 from lab.training.trainers.group_trainer import batch_arguments, prompt_rows, write_groups
 from lab.training.trainers.roles_trainer import RolesTrainer
@@ -80,21 +80,8 @@ def build_trainer(task: Task) -> RolesTrainer:
     )
 
 
-def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
-    """R(x, y) of each completion: weighted rules plus the weighted score of the reward model, shape (B,)."""
-    recipe: PpoRecipe = trainer.recipe
-    assert trainer.rollout is not None
-    rules = torch.tensor([reward.value for reward in trainer.rollout.rewards], device=batch["index"].device)
-    rewards = recipe.rules_weight * rules
-    if trainer.roles.has_reward:
-        scores = trainer.reward_scores()
-        trainer.rollout.model_scores = scores.tolist()
-        rewards = rewards + recipe.reward_model_weight * scores
-    return rewards
-
-
 def score(trainer: RolesTrainer, batch: Batch) -> Batch:
-    """Token rewards, values, advantages and returns of a rollout, shape (B, T) each; everybody trains."""
+    """Token rewards, values, advantages and returns of a rollout, shape (B, T) each; every completion trains."""
     recipe, mask = trainer.recipe, batch["completion_mask"].float()
     rewards = rewards_of(trainer, batch)
     trainer.make_groups(rewards.tolist(), ThresholdKind.ALL, skip_no_spread=False)
@@ -158,6 +145,19 @@ def train(task: Task) -> None:
     task.run(trainer)
 
 
+def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
+    """R(x, y) of each completion: weighted rules plus the weighted score of the reward model, shape (B,)."""
+    recipe: PpoRecipe = trainer.recipe
+    assert trainer.rollout is not None
+    rules = torch.tensor([reward.value for reward in trainer.rollout.rewards], device=batch["index"].device)
+    rewards = recipe.rules_weight * rules
+    if trainer.roles.has_reward:
+        scores = trainer.reward_scores()
+        trainer.rollout.model_scores = scores.tolist()
+        rewards = rewards + recipe.reward_model_weight * scores
+    return rewards
+
+
 def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor, estimates: torch.Tensor) -> None:
     """Rewards, values and advantages token by token, for the journal."""
     assert trainer.rollout is not None
@@ -172,12 +172,3 @@ def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor
     )
     trainer.rollout.whitening = {"mean": float(real.mean()), "std": float(real.std(unbiased=False))}
     trainer.rollout.note_logps(batch, batch["old_per_token_logps"])
-
-
-def copy_adapter(model: Any, source: str, target: str) -> None:
-    """Copy one adapter's weights into another of the same shape."""
-    weights = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in weights.items():
-            if f".{target}." in name:
-                parameter.copy_(weights[name.replace(f".{target}.", f".{source}.")])

@@ -24,7 +24,7 @@ import torch
 from datasets import Dataset
 from trl import RewardConfig, RewardTrainer
 
-from lab.core.recipes import RmRecipe, micro_batch
+from lab.core.recipes import RmRecipe
 from lab.data.turns import Prompt
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load_scorer
@@ -48,7 +48,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> ScoreTrainer:
     """The trainer of a task."""
     recipe: RmRecipe = task.recipe
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    size = recipe.rows_per_pass
     arguments = RewardConfig(
         **task.arguments(
             per_device_train_batch_size=size,
@@ -96,7 +96,7 @@ def measure(task: Task) -> dict[str, Any] | None:
         return None
     recipe: RmRecipe = task.recipe
     texts = [(row["prompt"], row[side]) for row in pairs for side in ("chosen", "rejected")]
-    rows = 2 * micro_batch(recipe.batch_size, recipe.micro_batch_size)  # as many as an update has
+    rows = 2 * recipe.rows_per_pass  # as many as an update has
     chosen, rejected = scores(task.model, task.tokens, texts, rows=rows).reshape(-1, 2).T
     right = chosen > rejected
     by_category: dict[str, list[bool]] = defaultdict(list)
@@ -117,7 +117,7 @@ def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, r
     """r(x, y) for each (prompt, completion), shape (len(texts),). No forward pass has more than ``rows``; the longest come first."""
     whole = rows_to_score(tokens, texts, context_of(model.config))
     order = sorted(range(len(texts)), key=lambda place: -len(whole[place]))  # like lengths together: less padding
-    found = np.zeros(len(texts))
+    rewards = np.zeros(len(texts))
     training = model.training
     model.eval()
     for start in range(0, len(order), rows):
@@ -125,6 +125,6 @@ def scores(model: Any, tokens: Tokens, texts: Sequence[tuple[Prompt, str]], *, r
         ids, mask = (batch.to(model.device) for batch in tokens.padded([whole[place] for place in places]))
         with torch.no_grad():
             output = model(input_ids=ids, attention_mask=mask)
-        found[places] = output.logits.squeeze(-1).float().cpu().numpy()
+        rewards[places] = output.logits.squeeze(-1).float().cpu().numpy()
     model.train(training)
-    return found
+    return rewards

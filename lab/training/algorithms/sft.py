@@ -16,7 +16,7 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
-from lab.core.recipes import SftRecipe, micro_batch
+from lab.core.recipes import SftRecipe
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load
 from lab.training.task import Task
@@ -36,7 +36,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> DemonstrationTrainer:
     """The trainer of a task."""
     recipe: SftRecipe = task.recipe
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
+    size = recipe.rows_per_pass
     arguments = SFTConfig(
         **task.arguments(
             per_device_train_batch_size=size,
@@ -58,24 +58,24 @@ def build_trainer(task: Task) -> DemonstrationTrainer:
     )
 
 
-def is_trained(batch: Batch) -> torch.Tensor:
-    """1 on the tokens that are trained, shape (B, T); the first of a row is never predicted."""
-    mask: torch.Tensor = (batch["labels"] != losses.IGNORED).long()
-    mask[:, 0] = 0
-    return mask
-
-
 def loss(trainer: DemonstrationTrainer, model: Any, batch: Batch) -> torch.Tensor:
     """L of the step, the part of one micro-batch: a mean over the *step's* completion tokens."""
     mask = is_trained(batch)
-    found = log_probs(model, batch, mask)
+    output = log_probs(model, batch, mask)
     shifted = mask[:, 1:]
-    trainer.metrics.mean("token_accuracy", found.is_top1, shifted)
-    trainer.metrics.mean("entropy", found.entropy, shifted)
+    trainer.metrics.mean("token_accuracy", output.is_top1, shifted)
+    trainer.metrics.mean("entropy", output.entropy, shifted)
     trainer.metrics.train_on(mask)
-    return losses.cross_entropy(found.log_probs, shifted, tokens=trainer.step_size(batch))
+    return losses.cross_entropy(output.log_probs, shifted, tokens=trainer.step_size(batch))
 
 
 def train(task: Task) -> None:
     """Train the model in place."""
     task.run(build_trainer(task))
+
+
+def is_trained(batch: Batch) -> torch.Tensor:
+    """1 on the tokens that are trained, shape (B, T); the first of a row is never predicted."""
+    mask: torch.Tensor = (batch["labels"] != losses.IGNORED).long()
+    mask[:, 0] = 0
+    return mask

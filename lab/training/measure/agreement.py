@@ -29,7 +29,7 @@ class Agreement:
     """Judged pairs as a policy reads them, with what its start gives them, which is computed here and once.
 
     No forward pass has more than ``rows`` rows, and none holds the scores of more than ``scored_at_once`` next tokens, so that measuring
-    takes no more memory than an update does. ``said`` goes to the log with their number.
+    takes no more memory than an update does. ``log_line`` goes to the log with their number.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Agreement:
         rows: int,
         scored_at_once: int,
         name: str = "",
-        said: str = "watching {} judged pairs",
+        log_line: str = "watching {} judged pairs",
     ) -> None:
         self._rows, self._scored_at_once, self._tokens = rows, scored_at_once, tokens
         both = [tokens.encode_pair(pair["prompt"], pair["chosen"], pair["rejected"]) for pair in pairs]
@@ -51,7 +51,7 @@ class Agreement:
         if not fit:
             raise DatasetError("watch_too_long", value=name, count=len(pairs), context=context)
         left_out = f", {len(sides) - len(fit)} more are longer than the model reads" if len(fit) < len(sides) else ""
-        print(said.format(len(fit)) + left_out, flush=True)
+        print(log_line.format(len(fit)) + left_out, flush=True)
         self._texts = [text for pair in fit for text in pair]
         self._start = self._logps(start)
 
@@ -68,16 +68,16 @@ class Agreement:
 
     def _logps(self, model: Any) -> np.ndarray:
         """log π(y|x) of every text, shape (2 · pairs,): chosen and rejected in turn."""
-        found = np.zeros(len(self._texts))
+        logps = np.zeros(len(self._texts))
         training = model.training
         model.eval()
         try:
             with torch.no_grad(), finite_scores(model):
                 for places in self._batches():
-                    found[places] = self._sums(model, places).cpu().numpy()
+                    logps[places] = self._sums(model, places).cpu().numpy()
         finally:
             model.train(training)
-        return found
+        return logps
 
     def _batches(self) -> Iterator[list[int]]:
         """Texts of like length together, the longest first; the same for every model."""

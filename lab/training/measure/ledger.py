@@ -1,8 +1,7 @@
 """Counts the memory that tensors hold while real code runs, on any device, the ``meta`` device too, where nothing is held at all.
 
-A mode of torch's dispatcher sees every storage that an operation makes and, through a weak reference, when it goes. Not here:
-which code is run under it (``estimate.py``). What a kernel takes inside itself and gives back is not seen, except for the
-weight that bitsandbytes unpacks where it has no fused kernel.
+A mode of torch's dispatcher sees every storage that an operation makes and, through a weak reference, when it is freed. Not here:
+which code is run under it (``meta_model.py``), and what a kernel takes inside itself and gives back, which is not seen.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ class Ledger(TorchDispatchMode):
     attention masks are built, as for a batch of unequal rows.
     """
 
-    def __init__(self, vocabulary: int = 0, unpacks: bool = True) -> None:
+    def __init__(self, vocabulary: int = 0) -> None:
         super().__init__()
-        self.vocabulary, self.unpacks = vocabulary, unpacks
+        self.vocabulary = vocabulary
         self.part = MemoryPart.ACTIVATIONS
         self.live: Counter[MemoryPart] = Counter()
         self.total = self.peak = 0
@@ -48,18 +47,17 @@ class Ledger(TorchDispatchMode):
             self.part = before
 
     def hold(self, tensors: Iterable[torch.Tensor], part: MemoryPart) -> None:
-        """Count tensors that are there already; one that was counted elsewhere moves to ``part``."""
+        """Count tensors that exist already; one that was counted under another part moves to ``part``."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
-            key = storage._cdata
-            known = self._entries.get(key)
-            if known is not None and known[0]() is storage:
-                self.live[known[2]] -= known[1]
-                self.live[part] += known[1]
-                self._entries[key] = (known[0], known[1], part)
-            else:
+            entry = self._known(storage)
+            if entry is None:
                 self._enter(storage, part)
-        self._look()
+            else:
+                self.live[entry[2]] -= entry[1]
+                self.live[part] += entry[1]
+                self._entries[storage._cdata] = (entry[0], entry[1], part)
+        self._note_peak()
 
     def restart(self) -> None:
         """Forget the peak: what is held now is the new one."""
@@ -68,46 +66,36 @@ class Ledger(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
             return False if args[0].dtype is torch.bool else 1
-        if self.unpacks and func is torch.ops.bitsandbytes.gemm_4bit.default:
-            self._look(args[2][0] * args[2][1] * args[0].element_size())
-        found = func(*args, **kwargs or {})
-        for value in tree_leaves(found):
-            if isinstance(value, torch.Tensor):
-                self._see(value)
-        self._look()
-        return found
+        result = func(*args, **kwargs or {})
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor) and self._known(value.untyped_storage()) is None:
+                self._enter(value.untyped_storage(), self._part_of(value))
+        self._note_peak()
+        return result
 
-    def _see(self, tensor: torch.Tensor) -> None:
-        storage = tensor.untyped_storage()
-        known = self._entries.get(storage._cdata)
-        if known is None or known[0]() is not storage:
-            part = self.part
-            if (
-                self.vocabulary
-                and part is MemoryPart.ACTIVATIONS
-                and tensor.dim()
-                and tensor.shape[-1] >= self.vocabulary
-            ):
-                part = MemoryPart.LOGITS
-            self._enter(storage, part)
+    def _part_of(self, tensor: torch.Tensor) -> MemoryPart:
+        """The part that is noted; logits are known by their width."""
+        scores = self.vocabulary and tensor.dim() and tensor.shape[-1] >= self.vocabulary
+        return MemoryPart.LOGITS if scores and self.part is MemoryPart.ACTIVATIONS else self.part
+
+    def _known(self, storage: torch.UntypedStorage) -> _Entry | None:
+        entry = self._entries.get(storage._cdata)
+        return entry if entry is not None and entry[0]() is storage else None
 
     def _enter(self, storage: torch.UntypedStorage, part: MemoryPart) -> None:
         key, size = storage._cdata, storage.nbytes()
 
-        def gone(reference: weakref.ref[torch.UntypedStorage]) -> None:
+        def freed(reference: weakref.ref[torch.UntypedStorage]) -> None:
             entry = self._entries.get(key)
             if entry is not None and entry[0] is reference:
                 del self._entries[key]
                 self.live[entry[2]] -= entry[1]
                 self.total -= entry[1]
 
-        self._entries[key] = (weakref.ref(storage, gone), size, part)
+        self._entries[key] = (weakref.ref(storage, freed), size, part)
         self.live[part] += size
         self.total += size
 
-    def _look(self, inside: int = 0) -> None:
-        """``inside`` is held by a kernel for its own time."""
-        if self.total + inside > self.peak:
-            self.peak = self.total + inside
-            self.at_peak = Counter(self.live)
-            self.at_peak[MemoryPart.ACTIVATIONS] += inside
+    def _note_peak(self) -> None:
+        if self.total > self.peak:
+            self.peak, self.at_peak = self.total, Counter(self.live)

@@ -5,11 +5,12 @@ The longest rows count, since a run meets them sooner or later. They are looked 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from lab.core.algorithms import Head, algorithm_of
 from lab.core.budget import Lengths
-from lab.core.recipes import PretrainRecipe, Recipe, SampledRecipe, micro_batch
+from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
 from lab.training.models.tokens import Tokens
 
@@ -19,56 +20,49 @@ WITHOUT_DATA = 256
 SAMPLES_AT_ONCE = 256
 
 
-def lengths_of(recipe: Recipe, dataset: Dataset | None, tokens: Tokens | None) -> Lengths:
+def lengths_of(recipe: Any, dataset: Dataset | None, tokens: Tokens | None) -> Lengths:
     """The lengths of a recipe's batches; without data or tokenizer, its own bounds."""
-    known = dataset is not None and tokens is not None and not isinstance(recipe, PretrainRecipe)
-    count = _counter(tokens) if known and tokens is not None else None
-    rows = dataset.train if dataset is not None else []
-    if isinstance(recipe, SampledRecipe):
-        prompt = _longest(rows, lambda row: row["prompt"], count) if count else WITHOUT_DATA
+    algorithm = algorithm_of(recipe)
+    known = dataset is not None and tokens is not None and algorithm.starts_from_model
+    rows = dataset.train if dataset is not None and known else []
+    if algorithm.writes_groups:
+        prompt = _longest(rows, tokens)
         completion = recipe.max_completion_length
-        whole = prompt + completion
     else:
-        bound: int = getattr(recipe, "max_length", 0) or WITHOUT_DATA  # 0: no data to take it from
-        sides = ("chosen", "rejected") if recipe.algorithm in ("rm", "dpo") else ("completion",)
-        both = [(lambda row, side=side: (row["prompt"], row[side])) for side in sides]
-        whole = min(bound, max(_longest(rows, texts, count) for texts in both) if count else bound)
-        prompt = min(_longest(rows, lambda row: row["prompt"], count), whole - 1) if count else whole // 2
+        bound = recipe.max_length or WITHOUT_DATA  # 0: no data to take it from
+        columns = algorithm.data.answer_columns
+        whole = min(bound, max(_longest(rows, tokens, column) for column in columns)) if known else bound
+        prompt = min(_longest(rows, tokens), whole - 1) if known else whole // 2
         completion = whole - prompt
-    batch: int = recipe.batch_size  # type: ignore[attr-defined]
-    size = micro_batch(batch, getattr(recipe, "micro_batch_size", batch) or batch)
-    at_once = size * (2 if recipe.algorithm in ("rm", "dpo") else 1)
+    at_once = recipe.rows_per_pass * (2 if algorithm.trains_on_pairs else 1)
     return Lengths(
         prompt=prompt,
         completion=completion,
         rows=at_once,
-        rollout=batch if isinstance(recipe, SampledRecipe) else 0,
+        rollout=recipe.batch_size if algorithm.writes_groups else 0,
         held_out=_held_out(recipe, dataset, at_once),
         from_data=known,
     )
 
 
 def _held_out(recipe: Recipe, dataset: Dataset | None, at_once: int) -> int:
-    if recipe.algorithm == "rm":
-        there = len(dataset.held_out_pairs) if dataset is not None else recipe.measure_samples
-        return min(at_once, 2 * min(recipe.measure_samples, there))
+    if algorithm_of(recipe).head is Head.SCORE:
+        pairs = len(dataset.held_out_pairs) if dataset is not None else recipe.measure_samples
+        return min(at_once, 2 * min(recipe.measure_samples, pairs))
     if dataset is not None and not dataset.held_out:
         return 0
     return min(SAMPLES_AT_ONCE, recipe.measure_samples)
 
 
-def _longest(rows: Sequence[Any], texts: Callable[[Any], Any], count: Callable[[Any], int] | None) -> int:
-    assert count is not None
-    longest = sorted(rows, key=lambda row: -len(str(texts(row))))[:CANDIDATES]
-    return max((count(texts(row)) for row in longest), default=WITHOUT_DATA)
+def _longest(rows: Sequence[Any], tokens: Tokens | None, column: str = "") -> int:
+    """The tokens of the longest prompt, or of the longest prompt with its ``column``, the chat template around them."""
 
+    def characters(row: Any) -> int:
+        return len(str((row["prompt"], row[column]) if column else row["prompt"]))
 
-def _counter(tokens: Tokens) -> Callable[[Any], int]:
-    """Tokens of a prompt, or of a prompt and a completion, with the chat template around them."""
+    def count(row: Any) -> int:
+        assert tokens is not None
+        return len(tokens.encode(row["prompt"], row[column]).ids if column else tokens.asked(row["prompt"]))
 
-    def count(texts: Any) -> int:
-        if isinstance(texts, tuple):
-            return len(tokens.encode(*texts).ids)
-        return len(tokens.asked(texts))
-
-    return count
+    longest = sorted(rows, key=characters, reverse=True)[:CANDIDATES]
+    return max(map(count, longest), default=WITHOUT_DATA)

@@ -1,8 +1,8 @@
 """What a recipe will cost in memory on this machine: ``python -m lab.training --measure RECIPE.json --home DIR``.
 
-The recipe is played through on the ``meta`` device (``trial.py``) for the longest rows of its data; where it does not fit, so are
-cheaper ones. A deep model is played with a few of its layers and carried on by the layer, which is exact as long as the dearest
-moment stays the same one; full training is always played whole, because there it does not.
+The recipe's model makes its passes on the ``meta`` device (``meta_model.py``) for the longest rows of its data; where it does not fit, so
+do cheaper recipes. Deep models are measured at 3 and 6 layers and extrapolated linearly, which is exact while the same moment stays
+the peak; training all weights is measured at full depth, because there it does not.
 """
 
 from __future__ import annotations
@@ -14,23 +14,25 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import AutoConfig
 
+from lab.core.algorithms import algorithm_of
 from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost, cheaper, merged
 from lab.core.notes import Note
-from lab.core.recipes import Device, Recipe, Training, with_values
+from lab.core.recipes import Device, Recipe, with_values
 from lab.data import datasets
-from lab.errors import ModelError, RecipeError
+from lab.errors import RecipeError
 from lab.machine import machine_memory
 from lab.store.models import resolve
 from lab.training.measure.lengths import lengths_of
-from lab.training.measure.meta_stages import Trial, config_of
+from lab.training.measure.meta_model import MetaModel
 from lab.training.models.base import choose_device, load_tokens
+from lab.training.models.checks import read_config
 from lab.training.models.length_filter import fit
+from lab.training.models.tiny_llama import llama_config
 from lab.training.worker.notes import notes
 
 FEW, SOME = 3, 6
-"""Layers that a deep model is played with."""
+"""Layers at which a deep model is measured."""
 PROCESS_BYTES = {"cpu": 60_000_000}
 """What a worker's process has grown by beside its tensors, by device. Calibrated: docs/benchmarks/memory.md."""
 LOOKED_AT = 2_000
@@ -48,63 +50,62 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     device = choose_device(recipe.device).type
     memory = memory_of(device)  # before anything is built
     dataset = tokens = None
-    told: list[Note] = []
+    row_notes: list[Note] = []
     if lengths is None:
         dataset = datasets.load(recipe, home)
-        if config is None and recipe.algorithm != "pretrain":
+        if config is None and algorithm_of(recipe).starts_from_model:
             fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
-            recipe, told = fitted.recipe, notes(fitted, home)
+            recipe, row_notes = fitted.recipe, notes(fitted, home)
             tokens = load_tokens(resolve(recipe.model, home))
 
-    def cost(one: Recipe) -> Cost:
-        return cost_of(one, home, lengths or lengths_of(one, dataset, tokens), device, config)
+    def cost(changed: Recipe) -> Cost:
+        return cost_of(changed, home, lengths or lengths_of(changed, dataset, tokens), device, config)
 
-    found = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in told])
-    if found.fits:
-        return found
-    changes = cheaper(recipe, found.cost.lengths)
+    result = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in row_notes])
+    if result.fits:
+        return result
     others = []
-    for change in changes:
+    for change in cheaper(recipe, result.cost.lengths):
         try:
             others.append(Alternative(changes=change, peak=cost(with_values(recipe, change)).peak))
         except RecipeError:  # PPO in full, say: that setting is not to be had here
             continue
     everything = merged([other.changes for other in others])
     together = Alternative(changes=everything, peak=cost(with_values(recipe, everything)).peak) if others else None
-    return found.model_copy(update={"alternatives": others, "together": together})
+    return result.model_copy(update={"alternatives": others, "together": together})
 
 
 def cost_of(recipe: Recipe, home: Path, lengths: Lengths, device: str, config: Any = None) -> Cost:
     """A recipe's cost for given lengths, on a kind of device that need not be here."""
-    if config is None:
-        ref = None if recipe.algorithm == "pretrain" else resolve(recipe.model, home)
-        config = config_of(recipe, ref)
+    ref = None
+    if config is None and algorithm_of(recipe).starts_from_model:
+        ref = resolve(recipe.model, home)
+        config = read_config(ref.base)
+    elif config is None:
+        config = llama_config(recipe, recipe.vocabulary)  # type: ignore[arg-type, attr-defined]
+
+    def at_depth(layers: int) -> MetaModel:
+        return MetaModel(recipe, home, lengths, device, _with_layers(config, layers), ref)
+
     text = config.get_text_config()
     layers, kinds = text.num_hidden_layers, set(getattr(text, "layer_types", None) or ())
-    full = getattr(recipe, "training", Training.FULL) is Training.FULL
-    if full or layers <= FEW + SOME or len(kinds) > 1:
-        return _whole(Trial(recipe, home, lengths, device, copy.deepcopy(config)))
-    few, some = (Trial(recipe, home, lengths, device, _shallow(config, depth)) for depth in (FEW, SOME))
-    moments = [
-        StageCost(stage=less.stage, parts=_carried(less.parts, more.parts, layers))
-        for less, more in zip(few.moments(), some.moments(), strict=True)
+    if recipe.trains_all_weights or layers <= FEW + SOME or len(kinds) > 1:
+        whole = at_depth(layers)
+        return _cost(whole.stages(), lengths, device, whole.parameters, whole.trained_parameters)
+    few, some = at_depth(FEW), at_depth(SOME)
+
+    def extrapolated(shallow: int, deeper: int) -> int:
+        return max(0, round(deeper + (deeper - shallow) / (SOME - FEW) * (layers - SOME)))
+
+    stages = [
+        StageCost(
+            stage=less.stage,
+            parts={part: extrapolated(less.parts.get(part, 0), more.parts[part]) for part in more.parts},
+        )
+        for less, more in zip(few.stages(), some.stages(), strict=True)
     ]
-    return _cost(
-        moments,
-        lengths,
-        device,
-        _on(few.parameters, some.parameters, layers),
-        _on(few.trained_parameters, some.trained_parameters, layers),
-    )
-
-
-def read_shape(path: Path) -> Any:
-    """A model's configuration from a ``config.json``. Raises ModelError where it is none."""
-    try:
-        return AutoConfig.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        why = str(error).strip().splitlines()
-        raise ModelError("model_cannot_load", value=str(path), why=(why or [""])[0][:200]) from None
+    counts = (few.parameters, some.parameters), (few.trained_parameters, some.trained_parameters)
+    return _cost(stages, lengths, device, *(extrapolated(*pair) for pair in counts))
 
 
 def memory_of(device: str) -> Memory:
@@ -116,13 +117,8 @@ def memory_of(device: str) -> Memory:
     return Memory(device=device, free=free, total=total, libraries=psutil.Process(os.getpid()).memory_info().rss)
 
 
-def _whole(trial: Trial) -> Cost:
-    moments = trial.moments()
-    return _cost(moments, trial.lengths, trial.device, trial.parameters, trial.trained_parameters)
-
-
 def _cost(moments: list[StageCost], lengths: Lengths, device: str, parameters: int, trained: int) -> Cost:
-    """The dearest moment of each stage, with what the process takes besides."""
+    """The peak of each stage, with what the process takes besides."""
     stages = []
     for stage in Stage:
         if own := [moment for moment in moments if moment.stage is stage]:
@@ -133,23 +129,13 @@ def _cost(moments: list[StageCost], lengths: Lengths, device: str, parameters: i
     return Cost(stages=stages, lengths=lengths, parameters=parameters, trained_parameters=trained)
 
 
-def _shallow(config: Any, layers: int) -> Any:
-    """The same shape with fewer layers."""
-    shallow = copy.deepcopy(config)
-    text = shallow.get_text_config()
+def _with_layers(config: Any, layers: int) -> Any:
+    """A copy of the shape with so many layers."""
+    shape = copy.deepcopy(config)
+    text = shape.get_text_config()
     text.num_hidden_layers = layers
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:layers]
     if getattr(text, "max_window_layers", None) is not None:
         text.max_window_layers = layers
-    return shallow
-
-
-def _carried(few: dict[MemoryPart, int], some: dict[MemoryPart, int], layers: int) -> dict[MemoryPart, int]:
-    return {
-        part: _on(few.get(part, 0), some.get(part, 0), layers) for part in MemoryPart if part in few or part in some
-    }
-
-
-def _on(few: int, some: int, layers: int) -> int:
-    return max(0, round(some + (some - few) / (SOME - FEW) * (layers - SOME)))
+    return shape

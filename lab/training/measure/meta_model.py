@@ -1,6 +1,9 @@
-"""A recipe's model on the ``meta`` device: the real modules, adapters, roles and NF4 layout, with shapes and without numbers.
+"""A recipe's model on the ``meta`` device, and the passes that set a run's peak of memory: real modules with shapes and no numbers.
 
-Everything that runs on it gives tensors of the right shape and takes no memory. Not here: what is run (``estimate.py``).
+A pass gives tensors of the right shape and takes no memory; a ledger counts what it would take. Two passes are made: reading the
+prompts that are sampled together, and forward and backward of one micro-batch. What does not depend on a pass is arithmetic: NF4's
+layout, Adam's moments, the cache of keys and values, PPO's other roles. Not here: for which lengths, and how deep models are
+extrapolated (``memory.py``).
 """
 
 from __future__ import annotations
@@ -8,28 +11,208 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import bitsandbytes as bnb
 import torch
 import torch.nn.functional as F
-from bitsandbytes.functional import QuantState
 from peft import get_peft_model
 from transformers import AutoModelForCausalLM
-from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers.base import get_keys_to_not_convert
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer import utils as trl_utils
+from trl.trainer.utils import add_fused_lm_head
 
-from lab.core.recipes import Device, Precision, Recipe, Training
-from lab.training.models.base import four_bit_config, lora_config, successor_config
+from lab.core.algorithms import Head, algorithm_of
+from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
+from lab.core.recipes import Critic, Device, Precision, Recipe
+from lab.store.models import ModelRef, reward_adapter
+from lab.training.algorithms import losses
+from lab.training.measure.ledger import Ledger
+from lab.training.models.base import default_optimizer, lora_config, successor_config
+from lab.training.models.roles import POLICY
 from lab.training.models.scorer import scorer_class
+from lab.training.trainers.step_trainer import log_probs
 
-BLOCK, NESTED_BLOCK = 64, 256
 META = torch.device("meta")
+BLOCK, NESTED_BLOCK = 64, 256
+"""Weights that share a scale in NF4, and scales that share one when they are quantised again."""
+LEAST_IN_8_BITS = 4096
+"""Weights that a tensor must have for bitsandbytes to keep its moments in 8 bits."""
+FP32 = 4
+
+Parts = dict[MemoryPart, int]
 
 
-def dtype_on(recipe: Recipe, device: str) -> torch.dtype:
+class MetaModel:
+    """The model that a recipe trains, without numbers. ``device`` is the kind of device that it would be on, which need not be here."""
+
+    def __init__(
+        self, recipe: Recipe, home: Path, lengths: Lengths, device: str, config: Any, ref: ModelRef | None
+    ) -> None:
+        self.recipe, self.lengths, self.device = recipe, lengths, device
+        self.text = config.get_text_config()
+        self.scores = algorithm_of(recipe).head is Head.SCORE
+        self.dtype = torch.float32 if recipe.trains_all_weights else compute_dtype(recipe, device)
+        """Of the base: fp32 where all weights train, and autocast computes in less (``base.train_in_fp32``)."""
+        base = self._base(config)
+        packed = _packed_layers(base) if recipe.four_bit_base else []
+        self.unpacked = max((layer.weight.numel() for layer in packed), default=0) * self.dtype.itemsize
+        """Bytes of the largest weight that bitsandbytes unpacks for its product."""
+        self.parameters = sum(parameter.numel() for parameter in base.parameters())
+        tensors = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}.values()
+        saved = sum(layer.weight.nbytes - nf4_bytes(layer.weight.numel()) for layer in packed)
+        self.weights = (sum(tensor.nbytes for tensor in tensors) - saved) * recipe.bases_in_memory
+        start = ref.adapter if ref is not None else None
+        self.model = base if recipe.trains_all_weights else self._with_adapter(base, start)
+        self.model.requires_grad_(recipe.trains_all_weights)
+        self.trained = [p for name, p in self.model.named_parameters() if recipe.trains_all_weights or _is_policy(name)]
+        for parameter in self.trained:
+            parameter.requires_grad_(True)
+        if recipe.recomputes_activations:
+            self.model.gradient_checkpointing_enable()
+            if not recipe.trains_all_weights:
+                self.model.enable_input_require_grads()
+        self._add_roles(home, start)
+
+    def _base(self, config: Any) -> Any:
+        config.pad_token_id = config.pad_token_id or 0
+        kind: Any = AutoModelForCausalLM
+        if self.scores:
+            config.num_labels, kind = 1, scorer_class(config)
+        make = kind._from_config if self.scores else kind.from_config
+        with META:
+            base = make(config, dtype=self.dtype, attn_implementation="sdpa")
+        if not self.scores and algorithm_of(self.recipe).starts_from_model:
+            add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
+        return base
+
+    def _with_adapter(self, base: Any, start: Path | str | None) -> Any:
+        task = "SEQ_CLS" if self.scores else "CAUSAL_LM"
+        with META:
+            return get_peft_model(base, successor_config(start, task) if start else lora_config(self.recipe, task))
+
+    def _add_roles(self, home: Path, start: Path | str | None) -> None:
+        """Bytes of what is held beside the base and the policy's adapter, of Adam's moments, and of gradients that wait."""
+        recipe = self.recipe
+        policy = 0 if recipe.trains_all_weights else sum(parameter.nbytes for parameter in self.trained)
+        moments = sum(2 * parameter.numel() * self._moment_size(parameter) for parameter in self.trained)
+        self.trained_parameters = sum(parameter.numel() for parameter in self.trained)
+        head = FP32 * self.text.hidden_size
+        roles = critic_gradients = 0
+        if policy and start is not None and "reference" in recipe.roles:
+            roles += policy  # a frozen copy of the start adapter
+        if recipe.reward_run:
+            roles += (
+                (reward_adapter(recipe.reward_run, recipe.model, home) / "adapter_model.safetensors").stat().st_size
+            )
+        if algorithm_of(recipe).has_critic:
+            own = recipe.critic is Critic.OWN  # type: ignore[attr-defined]
+            critic_gradients = head + own * policy
+            roles += critic_gradients
+            moments += 2 * head + own * moments
+            self.trained_parameters += self.text.hidden_size + own * self.trained_parameters
+        self.held: Parts = {
+            MemoryPart.WEIGHTS: self.weights,
+            MemoryPart.ADAPTERS: policy,
+            MemoryPart.ROLES: roles,
+        }
+        self.moments, self.critic_gradients = moments, critic_gradients
+
+    def _moment_size(self, parameter: torch.Tensor) -> int:
+        """Bytes of one of Adam's numbers: one where the run's optimiser keeps it in 8 bits, which small tensors are left out of."""
+        eight = "8bit" in default_optimizer(self.device, self.recipe.four_bit_base)
+        return 1 if eight and parameter.numel() >= LEAST_IN_8_BITS else parameter.element_size()
+
+    # ---- the stages
+
+    def stages(self) -> list[StageCost]:
+        """The peak of each thing that the run does; a stage may have several."""
+        lengths, costs = self.lengths, [self._cost(Stage.LOADING)]
+        with as_on(
+            self.device, compute_dtype(self.recipe, self.device), self.text.vocab_size, self._ledger()
+        ) as ledger:
+            if lengths.held_out and self.scores:
+                costs.append(self._reading(ledger, Stage.MEASURING, lengths.held_out, lengths.whole, cached=False))
+            elif lengths.held_out:
+                costs += self._sampling(ledger, Stage.MEASURING, lengths.held_out)
+            if algorithm_of(self.recipe).writes_groups:
+                costs += self._sampling(ledger, Stage.ROLLOUT, lengths.rollout)
+            costs.append(self._update(ledger))
+        return costs
+
+    def _ledger(self) -> Ledger:
+        ledger = Ledger(self.text.vocab_size)
+        ledger.hold((*self.model.parameters(), *self.model.buffers()), MemoryPart.WEIGHTS)
+        return ledger
+
+    def _cost(self, stage: Stage, peak: Parts | None = None, **more: int) -> StageCost:
+        """What is held all the time, a pass's peak, and more by part."""
+        parts = dict(self.held)
+        if stage is not Stage.LOADING:
+            parts[MemoryPart.OPTIMISER] = self.moments
+        for part, size in (*(peak or {}).items(), *((MemoryPart(name), size) for name, size in more.items())):
+            if part is not MemoryPart.WEIGHTS:  # counted above, as they are packed
+                parts[part] = parts.get(part, 0) + size
+        return StageCost(stage=stage, parts={part: parts[part] for part in MemoryPart if parts.get(part)})
+
+    @torch.no_grad()
+    def _reading(self, ledger: Ledger, stage: Stage, rows: int, tokens: int, *, cached: bool = True) -> StageCost:
+        """A pass over prompts, or over whole rows to score."""
+        self.model.eval()
+        ledger.restart()
+        with ledger:
+            self.model(**_batch(rows, tokens), use_cache=False, **({} if self.scores else {"logits_to_keep": 1}))
+        cache = self._cache(rows, tokens) if cached else 0
+        return self._cost(stage, ledger.at_peak, cache=cache, activations=self._unpacking)
+
+    def _sampling(self, ledger: Ledger, stage: Stage, rows: int) -> list[StageCost]:
+        """Reading the prompts, and drawing the last token, when the cache is fullest: one layer's is there twice."""
+        cache = self._cache(rows, self.lengths.whole)
+        logits = rows * self.text.vocab_size * (self.dtype.itemsize + 3 * FP32)  # fp32 scores, chances, and a draw
+        last = self._cost(
+            stage, cache=cache + cache // self.text.num_hidden_layers, logits=logits, activations=self._unpacking
+        )
+        return [self._reading(ledger, stage, rows, self.lengths.prompt), last]
+
+    def _cache(self, rows: int, tokens: int) -> int:
+        """Keys and values of all layers."""
+        text = self.text
+        heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+        size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        return int(2 * text.num_hidden_layers * rows * tokens * heads * size * self.dtype.itemsize)
+
+    @property
+    def _unpacking(self) -> int:
+        """On CUDA a fused kernel unpacks within itself as long as no gradient is asked for."""
+        return 0 if self.device == Device.CUDA else self.unpacked
+
+    def _update(self, ledger: Ledger) -> StageCost:
+        """Forward and backward; where a step has several micro-batches, beside the gradients of those before."""
+        self.model.train()
+        if self.recipe.rows_per_pass < self.recipe.batch_size:  # type: ignore[attr-defined]
+            for parameter in self.trained:
+                parameter.grad = torch.zeros_like(parameter)
+                ledger.hold([parameter.grad], MemoryPart.GRADIENTS)
+        for parameter in self.trained:
+            parameter.register_post_accumulate_grad_hook(lambda p: ledger.hold([p.grad], MemoryPart.GRADIENTS))
+        ledger.restart()
+        with ledger:
+            self._loss().backward()
+        return self._cost(Stage.UPDATE, ledger.at_peak, gradients=self.critic_gradients, activations=self.unpacked)
+
+    def _loss(self) -> torch.Tensor:
+        """A loss of the recipe's kind, through the functions that its trainer calls. What is done to the few numbers that a
+        log-probability leaves takes next to nothing."""
+        batch = _batch(self.lengths.rows, self.lengths.whole)
+        if self.scores:
+            chosen, rejected = self.model(**batch, use_cache=False).logits.squeeze(-1).float().chunk(2)
+            return losses.bradley_terry(chosen, rejected).mean()
+        if algorithm_of(self.recipe).starts_from_model:
+            return -log_probs(self.model, batch, batch["attention_mask"]).log_probs.mean()
+        return -losses.next_token_logps(self.model(**batch).logits, batch["input_ids"]).mean()
+
+
+def compute_dtype(recipe: Recipe, device: str) -> torch.dtype:
     """The number format that the recipe computes in on a kind of device; bf16 is taken for granted on CUDA."""
     if recipe.precision is Precision.AUTO:
         return torch.bfloat16 if device == Device.CUDA else torch.float32
@@ -38,163 +221,79 @@ def dtype_on(recipe: Recipe, device: str) -> torch.dtype:
     ]
 
 
-def weights_on(recipe: Recipe, device: str) -> torch.dtype:
-    """The number format of the base's weights: fp32 where all of them train beside autocast (``base.py``: ``train_in_fp32``)."""
-    full = getattr(recipe, "training", Training.FULL) is Training.FULL
-    return torch.float32 if full else dtype_on(recipe, device)
+def nf4_bytes(weights: int) -> int:
+    """What bitsandbytes keeps of a matrix in NF4 with double quantisation: codes, scales in 8 bits, their own scales, two tables."""
+    blocks = -(-weights // BLOCK)
+    return -(-weights // 2) + blocks + FP32 * (-(-blocks // NESTED_BLOCK) + 256 + 16 + 1)
 
 
-def blank_base(recipe: Recipe, config: Any, device: str) -> Any:
-    """The recipe's base from its configuration: a language model, or a scorer of one output for a reward model."""
-    kind: Any = AutoModelForCausalLM
-    if recipe.algorithm == "rm":
-        config.num_labels, kind = 1, scorer_class(config)
-    config.pad_token_id = config.pad_token_id or 0
-    make = kind._from_config if recipe.algorithm == "rm" else kind.from_config
-    with META:
-        model = make(config, dtype=weights_on(recipe, device), attn_implementation="sdpa")
-        if getattr(recipe, "load_in_4bit", False):
-            pack(model, recipe, device)
-    return model
+def _packed_layers(model: Any) -> list[torch.nn.Linear]:
+    kept = get_keys_to_not_convert(model)
+    return [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not any(name == key or name.endswith("." + key) for key in kept)
+    ]
 
 
-def pack(model: Any, recipe: Recipe, device: str) -> None:
-    """Linear layers become bitsandbytes' own, as ``from_pretrained`` makes them: NF4 with double quantisation."""
-    dtype = dtype_on(recipe, device)
-    settings = four_bit_config(dtype, torch.device(device))
-    replace_with_bnb_linear(model, get_keys_to_not_convert(model), quantization_config=settings)
-    for layer in model.modules():
-        if isinstance(layer, bnb.nn.Linear4bit):
-            shape = layer.weight.shape
-            blocks = -(-shape.numel() // BLOCK)
-            nested = QuantState(
-                absmax=torch.empty(-(-blocks // NESTED_BLOCK), device=META),
-                code=torch.empty(256, device=META),
-                blocksize=NESTED_BLOCK,
-                dtype=torch.float32,
-            )
-            layer.weight = bnb.nn.Params4bit(
-                torch.empty(((shape.numel() + 1) // 2, 1), dtype=torch.uint8, device=META),
-                requires_grad=False,
-                quant_type="nf4",
-                bnb_quantized=True,
-                quant_state=QuantState(
-                    absmax=torch.empty(blocks, dtype=torch.uint8, device=META),
-                    shape=shape,
-                    code=torch.empty(16, device=META),
-                    blocksize=BLOCK,
-                    quant_type="nf4",
-                    dtype=dtype,
-                    offset=torch.empty((), device=META),
-                    state2=nested,
-                ),
-            )
-    model.is_loaded_in_4bit = True
+def _is_policy(name: str) -> bool:
+    return f".{POLICY}." in name
 
 
-def tensors_of(model: Any) -> Iterator[torch.Tensor]:
-    """Every tensor that the model holds: parameters, buffers, and what NF4 keeps beside its weights."""
-    yield from model.parameters()
-    yield from model.buffers()
-    for parameter in model.parameters():
-        state = getattr(parameter, "quant_state", None)
-        if state is not None:
-            beside = (state.absmax, state.code, state.offset)
-            nested = (state.state2.absmax, state.state2.code) if state.nested else ()
-            yield from (tensor for tensor in (*beside, *nested) if isinstance(tensor, torch.Tensor))
-
-
-def with_adapter(model: Any, recipe: Recipe, start: Path | None) -> Any:
-    """The base with what is trained on it: the recipe's LoRA, that of the adapter it starts from, or all weights."""
-    if getattr(recipe, "training", Training.FULL) is Training.FULL:
-        return model.requires_grad_(True)
-    task = "SEQ_CLS" if recipe.algorithm == "rm" else "CAUSAL_LM"
-    config = successor_config(start, task) if start is not None else lora_config(recipe, task)
-    with META:
-        return get_peft_model(model, config)
+def _batch(rows: int, tokens: int) -> dict[str, torch.Tensor]:
+    ones = torch.ones(rows, tokens, dtype=torch.long, device=META)
+    return {"input_ids": ones, "attention_mask": torch.ones_like(ones)}
 
 
 @contextmanager
-def as_on(device: str, dtype: torch.dtype, vocabulary: int, note_logits: Any) -> Iterator[None]:
-    """Let ``meta`` compute as ``device`` would: its attention kernel, its autocast, its tiles of the fused head.
+def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> Iterator[Ledger]:
+    """Let ``meta`` compute as ``device`` would: its attention kernel, its autocast, its tiles of the fused head, noted as logits.
 
-    ``note_logits`` is a context to enter while the head works.
+    Functions are replaced by name, and not by a mode: gradient checkpointing computes again where no mode is on.
     """
-    forward, backward = ChunkedLogProbFunction.forward, ChunkedLogProbFunction.backward
+    autocast = dtype if device != Device.MPS and dtype is not torch.float32 else None
+    enabled, head = torch.is_autocast_enabled, ChunkedLogProbFunction
+
+    def cast(value: Any) -> Any:
+        return value.to(autocast) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+    def narrowed(product: Any) -> Any:
+        return lambda *args, **named: product(*map(cast, args), **{name: cast(each) for name, each in named.items()})
 
     def noted(function: Any) -> Any:
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with note_logits():
-                return function(*args, **kwargs)
+        def run(*args: Any) -> Any:
+            with ledger.noting(MemoryPart.LOGITS):
+                return function(*args)
 
         return staticmethod(run)
 
-    tile = trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE
-    head, enabled = cast(Any, ChunkedLogProbFunction), torch.is_autocast_enabled
-    attention, linear, matmul = F.scaled_dot_product_attention, F.linear, torch.matmul
+    changes: list[tuple[Any, str, Any]] = [
+        (torch, "is_autocast_enabled", lambda kind=None: kind != META.type and enabled(*([kind] if kind else []))),
+        (head, "forward", noted(head.forward)),
+        (head, "backward", noted(head.backward)),
+    ]
+    if device != Device.CUDA:  # memory that is never touched is never taken
+        tile = min(trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE, vocabulary)
+        changes.append((trl_utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", tile))
+    if device != Device.MPS:
+        changes.append((F, "scaled_dot_product_attention", narrowed(_attention) if autocast else _attention))
+    if autocast is not None:
+        changes += [(F, "linear", narrowed(F.linear)), (torch, "matmul", narrowed(torch.matmul))]
+    before = [(owner, name, vars(owner)[name]) for owner, name, _ in changes]
     try:
-        torch.is_autocast_enabled = lambda kind=None: kind != META.type and enabled(*([kind] if kind else []))
-        head.forward, head.backward = noted(forward), noted(backward)
-        if device != Device.CUDA:  # a page of memory that nobody touches is not taken
-            trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(tile, vocabulary)
-        kernels = _Kernels(device, dtype if device != Device.MPS and dtype is not torch.float32 else None)
-        if device != Device.MPS:  # by name and not by a mode: checkpointing computes again where no mode is on
-            F.scaled_dot_product_attention = kernels.attention
-        if kernels.autocast is not None:
-            F.linear, torch.matmul = kernels.narrow(linear), kernels.narrow(matmul)
-        yield
+        for owner, name, value in changes:
+            setattr(owner, name, value)
+        yield ledger
     finally:
-        head.forward, head.backward = staticmethod(forward), staticmethod(backward)
-        trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE, torch.is_autocast_enabled = tile, enabled
-        F.scaled_dot_product_attention, F.linear, torch.matmul = attention, linear, matmul
+        for owner, name, value in before:
+            setattr(owner, name, value)
 
 
-class _Kernels:
-    """Attention as the device's own kernel has it, and, where there is autocast, products in its format."""
-
-    def __init__(self, device: str, autocast: torch.dtype | None) -> None:
-        self.device, self.autocast = device, autocast
-
-    def narrow(self, product: Any) -> Any:
-        """A product that casts what it is given, as autocast would."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            return product(*map(self._cast, args), **{name: self._cast(value) for name, value in kwargs.items()})
-
-        return run
-
-    def _cast(self, value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype is not self.autocast:
-            return value.to(self.autocast)
-        return value
-
-    def attention(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        attn_mask: torch.Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> torch.Tensor:
-        """``F.scaled_dot_product_attention``, by the kernel that the device would take."""
-        if self.autocast is not None:
-            query, key, value = self._cast(query), self._cast(key), self._cast(value)
-        if attn_mask is not None and attn_mask.dtype is torch.bool:
-            attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), -torch.inf)
-        aten = torch.ops.aten
-        if self.device == Device.CPU:
-            return aten._scaled_dot_product_flash_attention_for_cpu(
-                query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
-            )[0]
-        if enable_gqa:
-            share = query.shape[1] // key.shape[1]
-            key, value = key.repeat_interleave(share, 1), value.repeat_interleave(share, 1)
-        if attn_mask is not None:
-            attn_mask = attn_mask.expand(*query.shape[:3], key.shape[2])
-        keeps = torch.is_grad_enabled() and query.requires_grad
-        return aten._scaled_dot_product_efficient_attention(
-            query, key, value, attn_mask, keeps, dropout_p, is_causal, scale=scale
-        )[0]
+def _attention(query: Any, key: Any, value: Any, attn_mask: Any = None, **options: Any) -> torch.Tensor:
+    """The CPU's fused kernel; what those of CUDA keep for backward is the same: the inputs, the output, and a number a row of scores."""
+    if attn_mask is not None and attn_mask.dtype is torch.bool:  # as the numbers that kernels add to scores
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask.logical_not(), -torch.inf)
+    causal, scale = options.get("is_causal", False), options.get("scale")
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    output: torch.Tensor = kernel(query, key, value, 0.0, causal, attn_mask=attn_mask, scale=scale)[0]
+    return output

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab.core.recipes import Recipe, SampledRecipe, with_values
+from lab.core.algorithms import DataForm, algorithm_of
+from lab.core.recipes import Recipe, with_values
 from lab.core.run_time import RunTime
 from lab.data import datasets
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
-from lab.training.measure.split import on_chosen_split
 from lab.training.models.length_filter import fit
 from lab.training.task import Task, rule_set
-from lab.training.worker.main import algorithm_file
+from lab.training.worker.main import algorithm_file, on_chosen_split
 from lab.training.worker.reporter import Reporter
 
 AFFORDABLE = 5.0
@@ -57,7 +57,7 @@ class Probe:
     def __init__(self, recipe: Recipe, dataset: Dataset, home: Path) -> None:
         self.recipe, self.dataset, self.home = recipe, dataset, home
         self.loading = 0.0
-        self.steps = int(getattr(recipe, "iterations", 1)) + 1
+        self.steps = recipe.updates_per_rollout + 1
         """Steps that are timed: those of one rollout, after a first one that warms up."""
 
     def step(self) -> tuple[float, bool]:
@@ -89,7 +89,7 @@ class Probe:
     def _train(self, changes: dict[str, Any]) -> float:
         """Seconds of a step of the recipe with these changes: a mean without the first one, which warms up."""
         timed: dict[str, Any] = {"steps": self.steps, "measure_samples": 0, "measure_every": 0, "warmup_steps": 0}
-        if getattr(self.recipe, "watch_preferences", ""):
+        if self.recipe.watched_pairs:
             timed["watch_preferences"] = ""
         with self._task(timed | changes) as task:
             algorithm_file(task.recipe.algorithm).train(task)
@@ -112,10 +112,10 @@ class Probe:
             yield task
 
 
-def smallest_step(recipe: Recipe) -> tuple[int, dict[str, Any], float]:
+def smallest_step(recipe: Any) -> tuple[int, dict[str, Any], float]:
     """``(batch, changes, longer)``: the smallest batch, shorter completions, and how many times more tokens a real one has."""
-    if not isinstance(recipe, SampledRecipe):
-        return min(int(recipe.batch_size), FEW_ROWS), {}, 1.0  # type: ignore[attr-defined]
+    if algorithm_of(recipe).data is not DataForm.PROMPTS:
+        return min(recipe.batch_size, FEW_ROWS), {}, 1.0
     tokens = min(FEW_TOKENS, recipe.max_completion_length)
     longer = (PROMPT_TOKENS + recipe.max_completion_length) / (PROMPT_TOKENS + tokens)
     return recipe.group_size, {"max_completion_length": tokens}, longer

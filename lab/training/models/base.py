@@ -24,13 +24,12 @@ from transformers import (
 )
 
 from lab.core.budget import weights_at_least
-from lab.core.recipes import Device, Precision, Recipe, Training
+from lab.core.recipes import Device, Precision, Recipe
 from lab.errors import MachineError, ModelError
 from lab.machine import machine_memory
-from lab.store.models import ModelRef, resolve, shapes_of, tokenizer_place, too_big
+from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
-from lab.training.models.tokens import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
 
 BF16_FROM = (8, 0)
@@ -110,11 +109,10 @@ def load(recipe: Recipe, home: Path) -> Loaded:
     """The recipe's start model, with a trainable adapter where it asks for LoRA."""
     device = choose_device(recipe.device)
     ref = checked(recipe.model, home)
-    training = getattr(recipe, "training", Training.FULL)
     base = _load_base(ref.base, recipe, device)
     tokenizer = load_tokenizer(ref)
     fresh = ref.adapter is None
-    if training is Training.LORA:
+    if not recipe.trains_all_weights:
         if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
             model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
         else:
@@ -146,7 +144,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     tokenizer = load_tokenizer(ref)
     model = _load_base(ref.base, recipe, device, scorer=True)
     model.config.pad_token_id = tokenizer.pad_token_id
-    lora = getattr(recipe, "training", Training.FULL) is Training.LORA
+    lora = not recipe.trains_all_weights
     if ref.adapter is not None:
         model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
         start = load_peft_weights(str(ref.adapter), device=str(device))
@@ -201,8 +199,8 @@ def load_tokens(ref: ModelRef, tokenizer: PreTrainedTokenizerBase | None = None)
 def eos_of(model: Any) -> tuple[int, ...]:
     """The end tokens that a loaded model's ``generation_config`` names, or its ``config`` where it has none."""
     for config in (getattr(model, "generation_config", None), model.config):
-        if (found := getattr(config, "eos_token_id", None)) is not None:
-            return tuple(found) if isinstance(found, (list, tuple)) else (int(found),)
+        if (ends := getattr(config, "eos_token_id", None)) is not None:
+            return tuple(ends) if isinstance(ends, (list, tuple)) else (int(ends),)
     return ()
 
 
@@ -246,7 +244,7 @@ def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesCon
 
 def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
     """Raise MachineError where a base would not fit into what is free on the device now; nothing is read but headers."""
-    four_bits = bool(getattr(recipe, "load_in_4bit", False))
+    four_bits = recipe.four_bit_base
     if four_bits and find_spec("bitsandbytes") is None:
         raise MachineError("four_bits_missing")
     if four_bits and device.type == Device.MPS:
@@ -279,7 +277,7 @@ def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool
     config = causal_config(place, scorer=scorer)
     check_room(place, recipe, device, dtype)
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
-    if getattr(recipe, "load_in_4bit", False):
+    if recipe.four_bit_base:
         options["quantization_config"] = four_bit_config(dtype, device)
         options["device_map"] = {"": str(device)}
     kind: Any = AutoModelForCausalLM

@@ -1,7 +1,7 @@
-"""What is refused about a model before any weight is read: its kind, its adapter, its tokenizer, its context, its chat template.
+"""Refuses a model that cannot be trained, before any weight is read: its kind, adapter, tokenizer, context or chat template.
 
 Each refusal is one sentence with the mend. Not here: whether it fits into memory (``base.check_room``), or rows that are too long
-(``fitting.py``).
+(``length_filter.py``).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from lab.core.recipes import Recipe, SampledRecipe
+from lab.core.algorithms import DataForm, Head, algorithm_of
+from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
 from lab.data.turns import ASSISTANT, as_conversation
 from lab.errors import ModelError, RecipeError
 from lab.store.models import ModelRef
 from lab.training.models.tokens import Tokens, answered
-from lab.training.trainers.rows import COLUMNS
 
 SHOWN = 3
 """Tokens that a refusal names at most."""
@@ -68,9 +68,11 @@ def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens)
     """Raise the LabError of the first thing about a recipe's start model that would make the run fail. No weight is read."""
     if ref.adapter is not None:
         check_adapter(ref.adapter)
-    config = causal_config(ref.base, scorer=recipe.algorithm == "rm")
+    config = causal_config(ref.base, scorer=algorithm_of(recipe).head is Head.SCORE)
     check_context(recipe, config)
-    columns = [column for column in COLUMNS.get(recipe.algorithm, ()) if dataset.train and column in dataset.train[0]]
+    columns = [
+        column for column in algorithm_of(recipe).data.answer_columns if dataset.train and column in dataset.train[0]
+    ]
     check_vocabulary(tokens, config, dataset.train)
     check_roles(tokens, dataset.train, columns)
     check_roles(tokens, dataset.held_out)
@@ -78,19 +80,20 @@ def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens)
 
 def context_of(config: Any) -> int | None:
     """How many tokens a model reads at most; None where its configuration names no limit."""
-    found = getattr(config.get_text_config(), "max_position_embeddings", None)
-    return int(found) if found else None
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(context) if context else None
 
 
 def check_context(recipe: Recipe, config: Any) -> None:
     """Raise RecipeError where the model reads less than the recipe's lengths."""
     if (context := context_of(config)) is None:
         return
-    if isinstance(recipe, SampledRecipe):
-        if recipe.max_completion_length >= context:
-            raise RecipeError("context_short_of_completion", context=context, length=recipe.max_completion_length)
-    elif (length := int(getattr(recipe, "max_length", 0) or 0)) > context:
-        raise RecipeError("context_short_of_length", context=context, length=length)
+    if algorithm_of(recipe).data is DataForm.PROMPTS:
+        length: int = recipe.max_completion_length  # type: ignore[attr-defined]
+        if length >= context:
+            raise RecipeError("context_short_of_completion", context=context, length=length)
+    elif recipe.row_limit > context:
+        raise RecipeError("context_short_of_length", context=context, length=recipe.row_limit)
 
 
 def check_vocabulary(tokens: Tokens, config: Any, rows: Iterable[Row] = ()) -> int:
@@ -145,12 +148,12 @@ def check_roles(tokens: Tokens, rows: Sequence[Row], answers: Sequence[str] = ()
 
 def _written(beyond: Iterable[str], rows: Iterable[Row]) -> set[str]:
     """Which of these tokens the texts of some rows hold."""
-    found: set[str] = set()
+    written: set[str] = set()
     columns = ("completion", "chosen", "rejected")
     for row in rows:
         texts = [message["content"] for message in answered(row["prompt"], "")] + [str(row.get(c, "")) for c in columns]
-        found.update(token for token in beyond if any(token in text for text in texts))
-    return found
+        written.update(token for token in beyond if any(token in text for text in texts))
+    return written
 
 
 def _all(names: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which rows a run trains on: those that it has steps for and the model has room for. Done before any weight is loaded.
+"""Selects the rows that a run trains on: those that it has steps for and the model has room for. Runs before any weight is loaded.
 
 - A recipe without a ``max_length`` gets the one that its data needs.
 - Of more rows than the steps take, as many as they take are drawn by the seed, and only these are looked at.
@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from lab.core.recipes import EQUATIONS, Recipe, RowsRecipe, SampledRecipe, with_values
+from lab.core.algorithms import DataForm, Head, algorithm_of
+from lab.core.recipes import EQUATIONS, Recipe, with_values
 from lab.core.row_lengths import max_length_for
 from lab.data.datasets import Dataset, Row
 from lab.data.left_out import WhyLeftOut
@@ -57,19 +58,20 @@ class Fitted:
 def fit(recipe: Recipe, dataset: Dataset, home: Path, *, look_at: int | None = None) -> Fitted:
     """The rows that the run uses; at most ``look_at`` of them where a part is enough.
 
-    Raises DatasetError where none can be used, ModelError or RecipeError where the model cannot read them (``model_checks.py``).
+    Raises DatasetError where none can be used, ModelError or RecipeError where the model cannot read them (``checks.py``).
     """
     train = _drawn(recipe, dataset.train, look_at)
     whole = Fitted(recipe, replace(dataset, train=train), len(dataset.train), len(train), Counter())
-    if recipe.algorithm == "pretrain":
+    algorithm = algorithm_of(recipe)
+    if not algorithm.starts_from_model:
         return whole
     ref = resolve(recipe.model, home)
     ruler = Ruler(ref)
     check_start(recipe, dataset, ref, ruler.tokens)
-    if recipe.dataset == EQUATIONS and isinstance(recipe, SampledRecipe):
+    if recipe.dataset == EQUATIONS and algorithm.data is DataForm.PROMPTS:
         return whole
     context = context_of(ref.base)
-    from_data = isinstance(recipe, RowsRecipe) and not recipe.max_length
+    from_data = bool(algorithm.data.answer_columns) and not recipe.row_limit
     if from_data:
         lengths = ruler.lengths(_drawn(recipe, dataset.train) or dataset.held_out_pairs)
         recipe = with_values(recipe, {"max_length": max_length_for(lengths, context)})
@@ -100,7 +102,7 @@ class _Sorter:
     """Says of each row whether it is used, and counts why not, and which are cut."""
 
     def __init__(self, recipe: Recipe, ruler: Ruler, base: str) -> None:
-        self.recipe, self.ruler, self.context = recipe, ruler, context_of(base)
+        self.algorithm, self.ruler, self.context = algorithm_of(recipe), ruler, context_of(base)
         prompts = room_for_prompts(recipe, base)
         assert prompts is not None
         self.prompts, self.rows = prompts, room_for_rows(recipe, base)
@@ -109,7 +111,7 @@ class _Sorter:
 
     def takes(self, row: Row) -> bool:
         """Whether a row trains."""
-        if isinstance(self.recipe, SampledRecipe):
+        if self.algorithm.data is DataForm.PROMPTS:
             why = None if self.ruler.within(row, self.prompts, with_completion=False) else WhyLeftOut.PROMPT_TOO_LONG
         else:
             why = self._why(row, self.ruler.within(row, self.rows))
@@ -127,7 +129,7 @@ class _Sorter:
     def _why(self, row: Row, fits: bool) -> WhyLeftOut | None:
         if not fits:
             self.longest = max(self.longest, self.ruler.longest(row))
-            if self.recipe.algorithm == "rm":
+            if self.algorithm.head is Head.SCORE:
                 return WhyLeftOut.PAIR_TOO_LONG
             if not self.ruler.within(row, self.prompts, with_completion=False):
                 return WhyLeftOut.PROMPT_TOO_LONG
@@ -140,7 +142,7 @@ class _Sorter:
 def _drawn(recipe: Recipe, rows: list[Row], look_at: int | None = None) -> list[Row]:
     """The rows that the steps can take, in the order of the data; drawn by the seed where there are more."""
     most = look_at
-    if isinstance(recipe, RowsRecipe):
+    if algorithm_of(recipe).data.answer_columns:
         taken = recipe.steps * int(recipe.batch_size)  # type: ignore[attr-defined]
         most = taken if look_at is None else min(taken, look_at)
     if most is None or len(rows) <= most:
@@ -156,16 +158,15 @@ def _first_that_fit(pairs: Sequence[Row], most: int, sorter: _Sorter) -> tuple[R
 
 def room_for_prompts(recipe: Recipe, base: str) -> int | None:
     """How many tokens a prompt may have; None where the model tells no context."""
-    if isinstance(recipe, SampledRecipe):
+    if algorithm_of(recipe).data is DataForm.PROMPTS:
         context = context_of(base)
-        return None if context is None else context - recipe.max_completion_length
+        return None if context is None else context - recipe.max_completion_length  # type: ignore[attr-defined]
     return room_for_rows(recipe, base) - 1  # one token of the completion, at least
 
 
 def room_for_rows(recipe: Recipe, base: str) -> int:
     """How many tokens a prompt and its completion may have together."""
-    longest = int(getattr(recipe, "max_length", 0))
-    return min(longest, context_of(base) or longest)
+    return min(recipe.row_limit, context_of(base) or recipe.row_limit)
 
 
 def _nothing(recipe: Recipe, rows: Sequence[Row], sorter: _Sorter) -> DatasetError:

@@ -47,6 +47,15 @@ def acting_as(model: nn.Module, adapter: str | None) -> Iterator[None]:
             layer._active_adapter, layer._disable_adapters = active, disabled
 
 
+def copy_adapter(model: Any, source: str, target: str) -> None:
+    """Copy one adapter's weights into another of the same shape."""
+    weights = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            if f".{target}." in name:
+                parameter.copy_(weights[name.replace(f".{target}.", f".{source}.")])
+
+
 class Roles:
     """The roles of one peft model whose policy is its ``default`` adapter; with ``Critic.TRUNK`` the values are read from it too."""
 
@@ -118,7 +127,7 @@ class Roles:
     def noting_states(self) -> Iterator[list[torch.Tensor]]:
         """The last hidden states of every pass that is made in the block, shape (B, T, width) each, with their gradients."""
         passes: list[torch.Tensor] = []
-        hook = self._body.register_forward_hook(lambda _module, _given, found: passes.append(found.last_hidden_state))
+        hook = self._body.register_forward_hook(lambda _module, _given, output: passes.append(output.last_hidden_state))
         try:
             yield passes
         finally:
@@ -142,15 +151,15 @@ class Roles:
         They are rendered as in its training: a completion that was cut off gets an end, as it would from whoever scores its text.
         """
         whole = rows_to_score(tokens, texts, context_of(self.model.config))
-        found = []
+        scores = []
         with torch.no_grad():
             for start in range(0, len(whole), rows):
                 ids, mask = tokens.padded(whole[start : start + rows])
-                found.append(self.scores(ids.to(self.model.device), mask.to(self.model.device)))
-        return torch.cat(found)
+                scores.append(self.scores(ids.to(self.model.device), mask.to(self.model.device)))
+        return torch.cat(scores)
 
 
 def _read(head: nn.Linear, states: torch.Tensor) -> torch.Tensor:
     """A head's one output, in the head's format: the states of a bf16 or fp16 base are narrower."""
-    found: torch.Tensor = head(states.to(head.weight.dtype)).squeeze(-1)
-    return found.float()
+    output: torch.Tensor = head(states.to(head.weight.dtype)).squeeze(-1)
+    return output.float()

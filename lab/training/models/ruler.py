@@ -1,6 +1,8 @@
-"""How many tokens a row has in a model's tokenizer, counted only where its bytes leave a doubt, and whether a pair survives a cut.
+"""Measures rows in a model's tokens, and whether the two sides of a pair still differ once cut.
 
-Not here: what becomes of a row that is too long (``fitting.py``).
+A token has at least one byte, so a row is tokenised only where its bytes are more than the room.
+
+Not here: what becomes of a row that is too long (``length_filter.py``).
 """
 
 from __future__ import annotations

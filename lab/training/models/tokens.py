@@ -9,7 +9,7 @@ token is located once. Terms:
 - What a template *opens* is the part of the generation prompt that belongs to the answer, for example ``<think>`` and a new line. The
   text of a completion begins with it, so that rules and reward models see the whole answer.
 
-Not here: loading tokenizers and models (``base.py``), reading rows (``lab/data``), or whether rows are too long (``fitting.py``).
+Not here: loading tokenizers and models (``base.py``), reading rows (``lab/data``), or whether rows are too long (``length_filter.py``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from jinja2 import TemplateError
 
 from lab.data.turns import ASSISTANT, USER, Prompt, Turns, as_conversation
 from lab.errors import ModelError
-from lab.store.models import PLAIN_TEMPLATE as PLAIN_TEMPLATE
 
 IGNORED = -100
 """The label of a token that is not trained (torch's ``ignore_index``)."""
@@ -230,9 +229,9 @@ def eos_in(folder: Path | str) -> tuple[int, ...]:
             config = json.loads((Path(folder) / name).read_text("utf-8"))
         except (OSError, ValueError):
             continue
-        found = config.get("eos_token_id", config.get("text_config", {}).get("eos_token_id"))
-        if found is not None:
-            return tuple(found) if isinstance(found, list) else (int(found),)
+        ends = config.get("eos_token_id", config.get("text_config", {}).get("eos_token_id"))
+        if ends is not None:
+            return tuple(ends) if isinstance(ends, list) else (int(ends),)
     return ()
 
 

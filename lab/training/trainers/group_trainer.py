@@ -25,9 +25,10 @@ from trl.trainer.utils import shuffle_sequence_dict
 from lab.core.groups import Group, ThresholdKind, make_group
 from lab.core.recipes import SampledRecipe, micro_batch
 from lab.core.rule_health import RuleHealth
+from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
-from lab.training.task import Task, as_conversation
+from lab.training.task import Task
 from lab.training.trainers.rollout import Rollout
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
 from lab.training.worker.divergence import finite_scores

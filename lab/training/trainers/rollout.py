@@ -1,4 +1,4 @@
-"""One generation of a group algorithm: what was written, its scores and groups, as lines of groups.jsonl and as metrics.
+"""One rollout: the completions with their scores and groups, as lines of groups.jsonl and as metrics.
 
 Not here: how completions are made, or what is trained on them (``grpo.py``).
 """
@@ -21,7 +21,7 @@ DECIMALS = 4
 
 
 class Rollout:
-    """Everything known of one generation: what was asked and written, its scores, groups and log-probabilities."""
+    """Prompts and completions of one rollout, with their scores, groups and log-probabilities."""
 
     def __init__(self, inputs: Any, texts: list[str], tokens: list[int], rewards: list[Reward]) -> None:
         self.conversations = [row["prompt"] for row in inputs]

@@ -1,6 +1,6 @@
-"""What trainers are handed: the rows of a data set as token ids and labels. The preview shows the same.
+"""The rows of a data set as trainers get them: token ids and labels. The preview shows the same.
 
-Not here: how a conversation becomes ids (``tokens.py``), which rows are used (``fitting.py``), or padding (the trainers' collators).
+Not here: how a conversation becomes ids (``tokens.py``), which rows are used (``length_filter.py``), or padding (the trainers' collators).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import Recipe
 from lab.training.models.tokens import Encoded, Tokens
 
@@ -15,13 +16,11 @@ Row = Mapping[str, Any]
 TokenRow = dict[str, list[int]]
 
 SIDES = ("chosen", "rejected")
-COLUMNS = {"sft": ("completion",), "rm": SIDES, "dpo": SIDES}
-"""The columns that follow the prompt, by algorithm; where there are none, the model writes what follows."""
 
 
 def encoded(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Encoded]:
     """Each completion of a row with its prompt, whole."""
-    if recipe.algorithm == "sft":
+    if algorithm_of(recipe).data is DataForm.DEMONSTRATIONS:
         every_turn = (
             "messages" in row
         )  # a prompt's own answers are not trained, those of a conversation may be (datasets.py)
@@ -31,7 +30,7 @@ def encoded(tokens: Tokens, row: Row, recipe: Recipe) -> dict[str, Encoded]:
 
 def demonstration(tokens: Tokens, row: Row, recipe: Recipe) -> TokenRow:
     """A row of SFT, cut to ``max_length``: ``input_ids``, and ``labels`` that leave out what is not trained."""
-    cut = encoded(tokens, row, recipe)["completion"].cut(recipe.max_length)  # type: ignore[attr-defined]
+    cut = encoded(tokens, row, recipe)["completion"].cut(recipe.row_limit)
     return {"input_ids": cut.ids, "labels": cut.labels}
 
 

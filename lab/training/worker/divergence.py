@@ -1,4 +1,4 @@
-"""A run that has blown up: what says so, and which checkpoints are still good. How it ends is ``worker.py``'s.
+"""Detects a run that has diverged, and removes the checkpoints that hold bad weights. Ending the run is ``worker/main.py``'s.
 
 Signs: a loss or a gradient, the policy's or the critic's, that is no finite number; a cross-entropy far above guessing, a KL above the
 recipe's ``max_kl`` or a log-ratio above its ``max_log_ratio``, several steps in a row; scores of the next token that are not finite.
@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab.core.recipes import DpoRecipe, Recipe
+from lab.core.algorithms import Divergence as Sign
+from lab.core.algorithms import algorithm_of
+from lab.core.recipes import Recipe
 from lab.errors import LabError
 from lab.store.run_folder import RunFolder
 
@@ -21,12 +23,11 @@ if TYPE_CHECKING:
     import torch
 
 IN_A_ROW = 3
-"""So many steps, or rollouts, must be beyond a limit: single peaks are normal."""
+"""Steps, or rollouts, that must be beyond a limit one after the other: single peaks are normal."""
 
 GUESSES = 2.0
 """A cross-entropy of this many times log(vocabulary), which is what guessing costs, is no learning."""
 
-CROSS_ENTROPY = ("pretrain", "sft")
 LOSSES = ("loss", "value_loss")
 NORMS = ("grad_norm", "critic_grad_norm")
 
@@ -40,11 +41,11 @@ class BlownUp(Exception):
 
 
 class Divergence:
-    """Looks at each step's metrics. While ``suspected``, no older checkpoint should be forgotten."""
+    """Checks each step's metrics. While ``suspected``, older checkpoints must be kept."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.patience = IN_A_ROW * getattr(recipe, "iterations", 1)  # a rollout's KL is logged at each of its updates
+        self.patience = IN_A_ROW * recipe.updates_per_rollout  # a rollout's KL is logged at each of its updates
         self._beyond: dict[str, list[int]] = {"loss": [], "kl": [], "log_ratio": []}
 
     @property
@@ -57,19 +58,20 @@ class Divergence:
     ) -> None:
         """Raise BlownUp where this step's values, or those of the last few steps, leave no doubt.
 
-        A step's loss comes from the weights before its update, so it is those that a bad one accuses. ``skips_infinite``:
+        A step's loss comes from the weights before its update, so a bad loss means that those were bad already. ``skips_infinite``:
         steps with an infinite gradient are left out, as fp16's scaler does.
         """
         for names, bad_from in ((LOSSES, step - 1), ((), step) if skips_infinite else (NORMS, step)):
             for name in names:
                 if (value := values.get(name)) is not None and not math.isfinite(value):
                     raise BlownUp(f"{name} = {value}", bad_from)
-        if vocabulary and self.recipe.algorithm in CROSS_ENTROPY:
+        sign = algorithm_of(self.recipe).divergence
+        if vocabulary and sign is Sign.CROSS_ENTROPY:
             self._limit("loss", step, values.get("loss"), round(GUESSES * math.log(vocabulary), 2))
-        if limit := getattr(self.recipe, "max_kl", 0.0):
+        if limit := self.recipe.kl_limit:
             self._limit("kl", step, values.get("kl"), limit)
-        if isinstance(self.recipe, DpoRecipe) and (limit := self.recipe.max_log_ratio):
-            self._limit("log_ratio", step, log_ratio(values, self.recipe.beta), limit)
+        if sign is Sign.LOG_RATIO and (limit := self.recipe.max_log_ratio):  # type: ignore[attr-defined]
+            self._limit("log_ratio", step, log_ratio(values, self.recipe.beta), limit)  # type: ignore[attr-defined]
 
     def _limit(self, name: str, step: int, value: float | None, limit: float) -> None:
         if value is None:
@@ -106,15 +108,15 @@ def finite_scores(model: Any) -> Iterator[None]:
         handle.remove()
 
 
-def ended(found: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
-    """The sentence for a run that blew up at ``step``; checkpoints (and a model) of bad weights are thrown away first."""
-    bad_from = step if found.bad_from is None else found.bad_from
+def ended(blown_up: BlownUp, recipe: Recipe, folder: RunFolder, step: int) -> LabError:
+    """Delete the checkpoints and the model that hold bad weights; returns the error of a run that diverged at ``step``."""
+    bad_from = step if blown_up.bad_from is None else blown_up.bad_from
     for path in (folder.path / "checkpoints").glob("step-*"):
         if int(path.name.removeprefix("step-")) >= bad_from:
             (path / "complete").unlink(missing_ok=True)
             shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(folder.model_path, ignore_errors=True)
-    known = {"step": step, "why": found.why, "learning_rate": f"{recipe.learning_rate:g}"}
+    known = {"step": step, "why": blown_up.why, "learning_rate": f"{recipe.learning_rate:g}"}
     if (good := folder.last_checkpoint()) is None:
         return LabError("blown_up_early", **known)
     return LabError("blown_up", **known, checkpoint=good[0])

@@ -1,4 +1,4 @@
-"""A job in its worker: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs are ``worker.py``'s.
+"""Executes one job: anything but a run that needs a model. One function a kind, registered in ``work_job``; runs: ``worker/main.py``.
 
 Whatever happens ends as ``result.json`` and an exit status: 0 finished, 1 failed. A job that is cancelled is ended from outside.
 """
@@ -15,6 +15,7 @@ from lab.data.prompts import asked_prompts
 from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
 from lab.training.worker.job_reporter import JobReporter
+from lab.training.worker.library_notes import listen
 from lab.training.worker.speaker import load_speaker
 
 FINISHED, FAILED = 0, 1
@@ -22,9 +23,7 @@ FINISHED, FAILED = 0, 1
 
 def work_job(path: Path) -> int:
     """Do the job in ``path``; returns the exit status."""
-    from lab.training.worker.main import quiet
-
-    quiet()
+    listen()
     folder = JobFolder(path)
     spec = folder.spec()
     kinds: dict[Kind, Callable[[Any, Path, JobReporter], dict[str, Any]]] = {
@@ -75,15 +74,14 @@ def _preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[s
 
 
 def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
-    from lab.training.worker.main import quiet
     from lab.training.worker.score_job import score_pairs
 
-    quiet()
+    listen()
     return score_pairs(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:
-    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
     if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
         return MachineError("job_out_of_memory", peak="?")
     message = str(error).strip().splitlines()

@@ -1,4 +1,4 @@
-"""One run from its folder: load, measure, train, measure, save, report. The order is here; each algorithm's file has the rest.
+"""Executes one run from its folder: load, measure, train, measure, save, report. This is the order; the update is the algorithm's file.
 
 Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopped at a step with a checkpoint, 1 failed.
 """
@@ -6,17 +6,18 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lab.core.algorithms import algorithm_of
-from lab.core.recipes import Recipe, parse
+from lab.core.recipes import MeasuredOn, Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
-from lab.training.measure.split import on_chosen_split
+from lab.tasks import equations
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
 from lab.training.worker.reporter import Reporter, memory_bytes
@@ -29,7 +30,7 @@ FINISHED, FAILED, STOPPED = 0, 1, 3
 
 def work(path: Path) -> int:
     """Execute the run in ``path``; returns the exit status."""
-    quiet()
+    listen()
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
     with Reporter(folder, recipe.steps) as reporter:
@@ -42,8 +43,8 @@ def work(path: Path) -> int:
             if error.errno != 28:
                 raise
             reporter.result("failed", error=MachineError("disk_full", path=path).as_dict())
-        except BlownUp as found:
-            sentence = ended(found, recipe, folder, reporter.step)
+        except BlownUp as blown_up:
+            sentence = ended(blown_up, recipe, folder, reporter.step)
             print(f"failed: {sentence}", flush=True)
             reporter.result("failed", error=sentence.as_dict())
         except Exception as error:
@@ -56,7 +57,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
-    quiet()
+    listen()
     from lab.training.models.length_filter import fit
     from lab.training.task import Task, rule_set
     from lab.training.worker.notes import notes, tell
@@ -97,8 +98,8 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     if not task.watch.stopped:
         require_all_steps(task.recipe, task.dataset, reporter.step)
     lines = task.folder.metrics().lines
-    values, found = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
-    tell(found, task.folder)
+    values, end_notes = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
+    tell(end_notes, task.folder)
     if task.watch.stopped:
         reporter.enter_stage("saving")
         task.save_model()
@@ -114,13 +115,25 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     return FINISHED
 
 
+def on_chosen_split(recipe: Recipe, dataset: datasets.Dataset) -> datasets.Dataset:
+    """The data with the rows to measure on that the recipe's ``measure_on`` names; those to train on stay as they are.
+
+    Only the lab's own equations have a validation split, which the recipe has checked.
+    """
+    if recipe.measure_on is MeasuredOn.HELD_OUT:
+        return dataset
+    split = equations.Split.VALIDATION
+    pairs = equations.preferences(split, 0, len(dataset.held_out_pairs)) if dataset.held_out_pairs else []
+    return replace(dataset, held_out=equations.prompts(split, seed=0), held_out_pairs=tuple(pairs))
+
+
 def algorithm_file(name: str) -> ModuleType:
     """An algorithm's file, ``algorithms/<name>.py``."""
     return import_module(f"lab.training.algorithms.{name}")
 
 
 def _before(task: Any) -> Any:
-    """What was measured before training: in a first attempt now, in a resumed run then, since its model has trained already."""
+    """The measurement before training: made now in a first attempt, read from disk in a resumed run, whose model has trained already."""
     from lab.store.lines import read_json
 
     folder, recipe = task.folder, task.recipe
@@ -137,13 +150,8 @@ def _before(task: Any) -> Any:
 
 
 def _unexpected(error: Exception, step: int) -> LabError:
-    """Out of memory is named as such; anything else keeps its own words, its traceback stands in log.txt."""
+    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
     if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
         return MachineError("out_of_memory", step=step)
     message = str(error).strip().splitlines()
     return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])
-
-
-def quiet() -> None:
-    """The log is for the person: what libraries warn of stands there as sentences, and nothing else of theirs."""
-    listen()

@@ -1,28 +1,33 @@
-"""What is said before a run begins, where a person would think otherwise: what becomes of the rows, what is not measured, and what a
-reward model stood on. Each is a note: printed to the log, and kept in the run's folder for the page and the command line.
+"""Notes before a run begins: what happens to its rows, what its chat template does, what is not measured, and where a reward model was
+trained differently. A note is printed to the log, and kept in the run's folder for the page and the command line.
 
 Refusals are not here: they are raised where they are found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
-from lab.data.datasets import ON_PAIRS, Dataset
+from lab.data.datasets import Dataset
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
-from lab.store.models import resolve
+from lab.store.models import PLAIN_TEMPLATE, resolve
 from lab.store.run_folder import RunFolder
 from lab.training.models.base import load_tokens
-from lab.training.models.checks import read_config
+from lab.training.models.checks import check_vocabulary, read_config
 from lab.training.models.length_filter import Fitted
+from lab.training.models.tokens import Tokens
 from lab.training.worker.row_notes import row_notes
 from lab.training.worker.score_job import recipe_of
-from lab.training.worker.token_notes import token_notes
 from lab.words import with_mend
+
+LOOKED_AT = 256
+"""Rows whose completions are compared with what the template makes of them."""
 
 
 def notes(fitted: Fitted, home: Path) -> list[Note]:
@@ -37,45 +42,67 @@ def notes(fitted: Fitted, home: Path) -> list[Note]:
     ]
 
 
-def tell(found: Iterable[Note], folder: RunFolder) -> None:
+def tell(new_notes: Iterable[Note], folder: RunFolder) -> None:
     """Print notes to the log, and add them to those that the run's folder keeps."""
-    told = [note.as_dict() for note in found]
-    for note in told:
+    lines = [note.as_dict() for note in new_notes]
+    for note in lines:
         print(f"note: {with_mend(note)}", flush=True)
-    known = [note for note in folder.notes() if note not in told]
-    folder.write_notes([*known, *told])
+    known = [note for note in folder.notes() if note not in lines]
+    folder.write_notes([*known, *lines])
 
 
 def _tokens(fitted: Fitted, home: Path) -> list[Note]:
     """On what the model's template and tokenizer make of the rows."""
-    if fitted.recipe.algorithm == "pretrain":
+    if not algorithm_of(fitted.recipe).starts_from_model:
         return []
     ref = resolve(fitted.recipe.model, home)
-    return list(token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
+    return list(_token_notes(fitted.recipe, load_tokens(ref), fitted.dataset.train, read_config(ref.base)))
+
+
+def _token_notes(recipe: Recipe, tokens: Tokens, rows: Sequence[dict[str, Any]], config: Any) -> Iterator[Note]:
+    """What a person would not expect of this model's tokens, the most important first."""
+    columns = algorithm_of(recipe).data.answer_columns
+    if text := tokens.opened.text:
+        shown = {"text": text.strip()}
+        if not columns:
+            yield Note("template_opens", shown)
+        elif not tokens.opened.trained:
+            yield Note("template_opens_untrained", shown)
+    looked_at = rows[:LOOKED_AT] if columns else ()
+    losing = sum(any(tokens.loses(row["prompt"], row[column]) for column in columns) for row in looked_at)
+    if losing:
+        yield Note("template_drops", {"count": losing, "rows": len(looked_at)})
+    name = tokens.tokenizer.convert_ids_to_tokens
+    if tokens.tokenizer.chat_template == PLAIN_TEMPLATE:
+        yield Note("template_plain", {"bos": tokens.tokenizer.bos_token or "–"})
+    elif tokens.template_end is None and tokens.tokenizer.eos_token_id is not None:
+        yield Note("template_without_end", {"end": name(tokens.tokenizer.eos_token_id)})
+    if count := check_vocabulary(tokens, config, rows):
+        yield Note("tokens_without_row", {"count": count})
 
 
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
     measured = dataset.held_out or dataset.held_out_pairs or dataset.watched
     if recipe.measure_samples and not measured:
-        yield Note("unmeasured_pairs" if recipe.algorithm in ON_PAIRS else "unmeasured_prompts")
+        yield Note("unmeasured_pairs" if algorithm_of(recipe).trains_on_pairs else "unmeasured_prompts")
 
 
 def _other_format(recipe: Recipe, home: Path) -> Iterator[Note]:
-    """Where a reward model was trained on the same base in another number format: its scores are not quite those that were measured."""
-    reward_model = getattr(recipe, "reward_model", "")
+    """A reward model that was trained on the same base in another number format: its scores differ a little from those measured."""
+    reward_model = recipe.reward_run
     if not reward_model:
         return
     try:
-        in_four_bits = recipe_of(reward_model, home).load_in_4bit
+        in_four_bits = recipe_of(reward_model, home).four_bit_base
     except LabError:  # a model that was copied here without its recipe
         return
-    if in_four_bits != bool(getattr(recipe, "load_in_4bit", False)):
+    if in_four_bits != recipe.four_bit_base:
         yield Note("other_format_4bit" if in_four_bits else "other_format_full", {"model": reward_model})
 
 
 def _packaged(recipe: Recipe, home: Path) -> Iterator[Note]:
-    """Where the start model's weights are a package's, and not the hub's own."""
-    if recipe.algorithm == "pretrain":
+    """A start model whose weights come from a package, and not from the hub."""
+    if not algorithm_of(recipe).starts_from_model:
         return
     if package := packaged_source(Path(resolve(recipe.model, home).base)):
         yield Note("model_from_package", {"model": recipe.model, "package": package})

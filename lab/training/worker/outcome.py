@@ -1,6 +1,6 @@
-"""Whether a run did what it was asked: all of its steps were taken, and the weights that train moved.
+"""Checks the outcome of a run: whether it took all of its steps, and whether the trained weights changed.
 
-A run that took fewer steps fails, with the numbers; one that changed nothing says so. Not here: a run that blew up (``divergence.py``).
+A run that took fewer steps fails, with the numbers; one that changed nothing gets a note. Not here: a run that blew up (``divergence.py``).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class StartWeights:
 def checksum(model: Any, names: Sequence[str]) -> int:
     """CRC-32 of the named parameters' bytes, in this order."""
     weights = dict(model.named_parameters())
-    found = 0
+    total = 0
     for name in names:
-        found = zlib.crc32(weights[name].detach().contiguous().view(torch.uint8).cpu().numpy(), found)
-    return found
+        total = zlib.crc32(weights[name].detach().contiguous().view(torch.uint8).cpu().numpy(), total)
+    return total
 
 
 def require_all_steps(recipe: Recipe, dataset: Dataset, step: int) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 from trl.trainer.utils import RepeatSampler
 
 from lab.annotation.rewarded_pairs import rules_agree
+from lab.core.algorithms import algorithm_of
 from lab.core.jobs import PREFLIGHT_PROMPTS, PREFLIGHT_SECONDS, Asked, PreflightSpec
 from lab.core.preflight import report
 from lab.core.preflight_numbers import People, RuleInSet, Scored
-from lab.core.recipes import PpoRecipe, SampledRecipe
+from lab.core.recipes import SampledRecipe
 from lab.core.rules import Reward, Score
 from lab.core.shares import Share
 from lab.data import datasets
@@ -48,7 +49,7 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     reporter.total = len(prompts) * size
     rules, model_scores, speaker = rule_set(recipe), None, None
     people = _people(spec.collection, rules, home) if spec.collection else None
-    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
+    if recipe.reward_run:
         speaker, model_scores = _with_reward_model(recipe, prompts, home)
     speaker = speaker or load_speaker(recipe, home)
     reporter.enter_stage("sampling")
@@ -64,9 +65,8 @@ def preflight(spec: PreflightSpec, home: Path, reporter: JobReporter) -> dict[st
     reporter.total = reporter.done
     reporter.enter_stage("scoring")
     whole = [[scored for scored in group if scored is not None] for group in groups]
-    critic = isinstance(recipe, PpoRecipe)
-    found = report(whole, _rules_in_set(recipe, rules), critic=critic, people=people)
-    return {"report": found.as_json()}
+    critic = algorithm_of(recipe).has_critic
+    return {"report": report(whole, _rules_in_set(recipe, rules), critic=critic, people=people).as_json()}
 
 
 def first_prompts(recipe: SampledRecipe, rows: Sequence[dict[str, Any]], count: int) -> list[Asked]:
@@ -87,7 +87,7 @@ def _batches(recipe: SampledRecipe, speaker: Speaker, asked: Sequence[Asked], fi
         seed=recipe.seed + first,
         batch_size=size,
     )
-    numbered = (replace(one, prompt_number=first + one.prompt_number) for one in completions)
+    numbered = (replace(completion, prompt_number=first + completion.prompt_number) for completion in completions)
     while batch := list(islice(numbered, size)):
         yield batch
 
@@ -102,55 +102,56 @@ def _score(
     reporter: JobReporter,
 ) -> None:
     """Score a batch, write its lines, and put it into its groups."""
-    rows = [(prompts[one.prompt_number].prompt, one.text, prompts[one.prompt_number].answer) for one in batch]
+    rows = [
+        (prompts[completion.prompt_number].prompt, completion.text, prompts[completion.prompt_number].answer)
+        for completion in batch
+    ]
     rewards = reward_batch(rules, rows)
-    if isinstance(recipe, PpoRecipe):
-        added = model_scores(batch) if model_scores is not None else None
-        rewards = [_of_ppo(recipe, reward, added[n] if added else None) for n, reward in enumerate(rewards)]
-    for one, reward in zip(batch, rewards, strict=True):
+    added = model_scores(batch) if model_scores is not None else [None] * len(batch)
+    rewards = [_as_the_run(recipe, *pair) for pair in zip(rewards, added, strict=True)]
+    for completion, reward in zip(batch, rewards, strict=True):
         scores = {name: score.as_json() for name, score in reward.scores.items()}
-        reporter.line({**one.as_line(prompts), "scores": scores, "reward": reward.value})
-        scored = Scored(reward.value, dict(reward.scores), len(one.ids), one.truncated)
-        groups[one.prompt_number][one.completion_number] = scored
+        reporter.line({**completion.as_line(prompts), "scores": scores, "reward": reward.value})
+        scored = Scored(reward.value, dict(reward.scores), len(completion.ids), completion.truncated)
+        groups[completion.prompt_number][completion.completion_number] = scored
 
 
-def _of_ppo(recipe: PpoRecipe, reward: Reward, model_score: float | None) -> Reward:
-    """PPO's reward: the weighted rules, plus the reward model's weighted score."""
-    value = recipe.rules_weight * reward.value
+def _as_the_run(recipe: Any, reward: Reward, model_score: float | None) -> Reward:
+    """The reward as the run weighs it: the weighted rules, plus the reward model's weighted score where there is one."""
+    value = recipe.rules_factor * reward.value
     if model_score is None:
         return Reward(value, reward.scores)
     scores = {**reward.scores, REWARD_MODEL: Score(model_score)}
     return Reward(value + recipe.reward_model_weight * model_score, scores)
 
 
-def _rules_in_set(recipe: SampledRecipe, rules: Sequence[Weighed]) -> list[RuleInSet]:
-    times = recipe.rules_weight if isinstance(recipe, PpoRecipe) else 1.0
-    found = [RuleInSet(w.rule.name, times * w.weight, w.rule.low, w.rule.high) for w in rules]
-    if isinstance(recipe, PpoRecipe) and recipe.reward_model:
-        found.append(RuleInSet(REWARD_MODEL, recipe.reward_model_weight, None, None))
-    return found
+def _rules_in_set(recipe: Any, rules: Sequence[Weighed]) -> list[RuleInSet]:
+    members = [RuleInSet(w.rule.name, recipe.rules_factor * w.weight, w.rule.low, w.rule.high) for w in rules]
+    if recipe.reward_run:
+        members.append(RuleInSet(REWARD_MODEL, recipe.reward_model_weight, None, None))
+    return members
 
 
 def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
     """What the rules say of the pairs that people decided; a reward model is not asked. Raises StateError where there are none."""
     store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
     try:
-        found = rules_agree(store, collection, rules)
+        result = rules_agree(store, collection, rules)
     finally:
         store.close()
-    failures = tuple((one.rule, Share(one.count, one.of), one.message) for one in found.failures)
-    return People(found.agreement.agree, found.agreement.ties, failures)
+    failures = tuple((failure.rule, Share(failure.count, failure.of), failure.message) for failure in result.failures)
+    return People(result.agreement.agree, result.agreement.ties, failures)
 
 
-def _with_reward_model(recipe: PpoRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
+def _with_reward_model(recipe: SampledRecipe, prompts: Sequence[Asked], home: Path) -> tuple[Speaker, ModelScores]:
     """The policy and its reward model on one base, as PPO itself holds them."""
-    place = reward_adapter(recipe.reward_model, recipe.model, home)
+    place = reward_adapter(recipe.reward_run, recipe.model, home)
     loaded = load(recipe, home)
     roles = Roles(loaded.model)
     roles.add_reward(place)
 
     def scores(batch: Sequence[Completion]) -> list[float]:
-        texts = [(as_prompt(prompts[one.prompt_number]), one.text) for one in batch]
+        texts = [(as_prompt(prompts[completion.prompt_number]), completion.text) for completion in batch]
         return roles.scores_of(loaded.tokens, texts, rows=recipe.micro_batch_size).tolist()
 
     return Speaker(loaded.model, loaded.tokens), scores

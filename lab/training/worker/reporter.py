@@ -1,6 +1,6 @@
 """What a worker writes while it works: metrics, groups, heartbeat, result. The formats stand in docs/formats.md.
 
-It never decides anything: stopping, saving and measuring are the callers' (``watch.py``, ``worker.py``).
+It decides nothing: stopping, saving and measuring are the callers' (``watch.py``, ``worker/main.py``).
 """
 
 from __future__ import annotations

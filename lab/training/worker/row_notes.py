@@ -1,6 +1,6 @@
-"""What the rows of a run give reason to say: how many are used, why the others are not, what is cut, repeated or has no answer.
+"""Notes on the rows of a run: how many are used, why others are not, what is cut, repeated or has no answer.
 
-Told alike by the log, the page, ``preview`` and ``estimate``; the words stand in ``lab/words`` under ``note``.
+Shown alike by the log, the page, ``preview`` and ``estimate``; the words stand in ``lab/words`` under ``note``.
 """
 
 from __future__ import annotations
@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.notes import Note
-from lab.core.recipes import Recipe, RowsRecipe, SampledRecipe
+from lab.core.recipes import Recipe
 from lab.core.row_lengths import max_length_for
 from lab.data.left_out import WhyLeftOut, counted
 from lab.sandbox.rewards import weighed
 from lab.training.models.length_filter import Fitted
 
 SHOWN_REASONS = 8
-"""Reasons for rows left out that are told one by one; the rest together."""
+"""Reasons for leaving rows out that have a note each; the others share one."""
 
 
 def row_notes(fitted: Fitted) -> list[Note]:
     """The notes on the rows, the most important first."""
     recipe, data = fitted.recipe, fitted.dataset
-    if recipe.algorithm == "pretrain":
+    if not algorithm_of(recipe).starts_from_model:
         return []
     read = [Note(f"data_note.{note.key}", dict(note.params)) for note in data.notes]
     rows = [*_used(fitted), *_lengths(fitted), *_columns(data.passed_over), *read]
@@ -42,16 +43,16 @@ def _used(fitted: Fitted) -> Iterator[Note]:
     yield Note("rows_used", {"used": len(data.train), "rows": rows, "held_out": held_out})
     if fitted.drawn < fitted.rows:
         yield Note("rows_drawn", {"drawn": fitted.drawn, "rows": fitted.rows})
-    told = reasons(fitted)
-    for why, detail, count in told[:SHOWN_REASONS]:
+    counts = reasons(fitted)
+    for why, detail, count in counts[:SHOWN_REASONS]:
         mend = _longer(fitted) if why == WhyLeftOut.PAIR_TOO_LONG else {}
         yield Note("left_out", {"count": count, "why": why, "detail": detail}, mend)
-    if rest := sum(count for _, _, count in told[SHOWN_REASONS:]):
+    if rest := sum(count for _, _, count in counts[SHOWN_REASONS:]):
         yield Note("left_out_rest", {"count": rest})
 
 
 def _lengths(fitted: Fitted) -> Iterator[Note]:
-    length = getattr(fitted.recipe, "max_length", 0)
+    length = fitted.recipe.row_limit
     if fitted.from_data:
         yield Note("length_from_data", {"max_length": length})
     if fitted.cut:
@@ -71,7 +72,7 @@ def _lengths(fitted: Fitted) -> Iterator[Note]:
 def _longer(fitted: Fitted) -> dict[str, Any]:
     """The ``max_length`` that would hold the longest row; nothing where the model's context ends before."""
     wanted = max_length_for([fitted.longest], fitted.context)
-    return {"max_length": wanted} if wanted > getattr(fitted.recipe, "max_length", 0) else {}
+    return {"max_length": wanted} if wanted > fitted.recipe.row_limit else {}
 
 
 def _columns(passed_over: tuple[str, ...]) -> Iterator[Note]:
@@ -81,10 +82,10 @@ def _columns(passed_over: tuple[str, ...]) -> Iterator[Note]:
 
 def _answers(recipe: Recipe, rows: list[dict[str, Any]]) -> Iterator[Note]:
     """Prompts without a known answer, where a rule needs one."""
-    if not isinstance(recipe, SampledRecipe):
+    if recipe.rule_uses is None:
         return
     without = sum(not str(row.get("answer") or "").strip() for row in rows)
-    needing = [one.rule.name for one in weighed(recipe.rules) if getattr(one.rule, "needs_answer", False)]
+    needing = [entry.rule.name for entry in weighed(recipe.rule_uses) if getattr(entry.rule, "needs_answer", False)]
     if without and needing:
         yield Note("without_answer", {"count": without, "rows": len(rows), "rules": ", ".join(needing)})
 
@@ -93,12 +94,13 @@ def _few(fitted: Fitted) -> Iterator[Note]:
     """Fewer rows than one step takes."""
     recipe, rows = fitted.recipe, len(fitted.dataset.train)
     if (needed := rows_of_step(recipe)) > rows:
-        key = "prompts_repeated" if isinstance(recipe, SampledRecipe) else "rows_repeated"
+        key = "prompts_repeated" if algorithm_of(recipe).data is DataForm.PROMPTS else "rows_repeated"
         yield Note(key, {"rows": rows, "needed": needed})
 
 
 def rows_of_step(recipe: Recipe) -> int:
     """The rows that one optimiser step takes: prompts where completions are sampled, else rows or pairs; 0 for pretraining."""
-    if isinstance(recipe, SampledRecipe):
-        return recipe.batch_size // recipe.group_size
-    return int(recipe.batch_size) if isinstance(recipe, RowsRecipe) else 0  # type: ignore[attr-defined]
+    if not algorithm_of(recipe).starts_from_model:
+        return 0
+    batch: int = recipe.batch_size  # type: ignore[attr-defined]
+    return batch // recipe.group_size if algorithm_of(recipe).data is DataForm.PROMPTS else batch  # type: ignore[attr-defined]

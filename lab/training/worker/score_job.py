@@ -11,9 +11,10 @@ from typing import Any
 from peft import PeftModel
 
 from lab.annotation.rewarded_pairs import decided_in
+from lab.core.algorithms import Head, algorithm_of
 from lab.core.jobs import ScoreSpec
 from lab.core.preferences import Pair
-from lab.core.recipes import RmRecipe, Training, parse
+from lab.core.recipes import Recipe, Training, parse
 from lab.data.turns import Prompt
 from lab.errors import ModelError
 from lab.store.models import reward_model_run
@@ -39,27 +40,29 @@ def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str,
     tokens = load_tokens(reward_model_run(spec.reward_model, home))
     reporter.enter_stage("scoring")
     ordered = sorted(pairs, key=_length)
-    size = max(1, min(PAIRS_AT_ONCE, recipe.micro_batch_size))
+    size = max(1, min(PAIRS_AT_ONCE, recipe.rows_per_pass))
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]
         texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
-        found = scores(model, tokens, texts, rows=len(texts))
+        rewards = scores(model, tokens, texts, rows=len(texts))
         for number, pair in enumerate(some):
-            reporter.line({"pair": pair.id, "first": float(found[2 * number]), "second": float(found[2 * number + 1])})
+            reporter.line(
+                {"pair": pair.id, "first": float(rewards[2 * number]), "second": float(rewards[2 * number + 1])}
+            )
     return {}
 
 
-def recipe_of(reward_model: str, home: Path) -> RmRecipe:
+def recipe_of(reward_model: str, home: Path) -> Recipe:
     """The recipe that the reward model was trained by. Raises ModelError where its run trained none."""
     run_id = reward_model.removeprefix("run:").split("@")[0]
     stored = RunFolder(home / "runs" / run_id).recipe() or {}
     recipe = parse(stored.get("recipe") or {})
-    if not isinstance(recipe, RmRecipe):
+    if algorithm_of(recipe).head is not Head.SCORE:
         raise ModelError("not_a_reward_model", value=reward_model)
     return recipe
 
 
-def load_reward_model(reward_model: str, recipe: RmRecipe, home: Path) -> Any:
+def load_reward_model(reward_model: str, recipe: Recipe, home: Path) -> Any:
     """The model with its head, frozen, on the base as the run had it: 4-bit where it trained on a 4-bit one."""
     ref = reward_model_run(reward_model, home)
     start = recipe.model_copy(update={"model": ref.base, "training": Training.FULL})  # no new adapter on it

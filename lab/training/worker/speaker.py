@@ -86,7 +86,7 @@ class Speaker:
 def load_speaker(spec: Any, home: Path) -> Speaker:
     """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
     from lab.training.models.base import load_start, load_tokens
-    from lab.training.worker.main import quiet
+    from lab.training.worker.library_notes import listen
 
-    quiet()
+    listen()
     return Speaker(load_start(spec, home), load_tokens(resolve(spec.model, home)))

@@ -18,13 +18,13 @@ FILES = 2
 
 
 def wait_and_work(channel: int) -> int:
-    """Load the libraries, wait, and do what one is told; the worker's exit status."""
-    told: list[Path] = []
-    listening = threading.Thread(target=_listen, args=(channel, told), name="waiting", daemon=True)
+    """Load the libraries, wait for a folder, and execute the run or job in it. Returns the worker's exit status."""
+    folders: list[Path] = []
+    listening = threading.Thread(target=_listen, args=(channel, folders), name="waiting", daemon=True)
     listening.start()
     _load()
     listening.join()
-    (folder,) = told
+    (folder,) = folders
     if (folder / "job.json").exists():
         from lab.training.worker.jobs import work_job
 
@@ -34,7 +34,7 @@ def wait_and_work(channel: int) -> int:
     return work(folder)
 
 
-def _listen(channel: int, told: list[Path]) -> None:
+def _listen(channel: int, folders: list[Path]) -> None:
     """In a thread of its own: the lab may end while the libraries are being loaded."""
     with socket.socket(fileno=channel) as asking:
         message, files, _, _ = socket.recv_fds(asking, LONGEST, FILES)
@@ -44,13 +44,16 @@ def _listen(channel: int, told: list[Path]) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
-    told.append(Path(json.loads(message)["folder"]))
+    folders.append(Path(json.loads(message)["folder"]))
 
 
 def _load() -> None:
     """What every run needs, whatever its algorithm."""
+    from lab.core.algorithms import ALGORITHMS
     from lab.training.worker import preflight  # noqa: F401
-    from lab.training.worker.main import algorithm_file, quiet
+    from lab.training.worker.library_notes import listen
+    from lab.training.worker.main import algorithm_file
 
-    quiet()
-    algorithm_file("grpo")
+    listen()
+    for name in ALGORITHMS:
+        algorithm_file(name)

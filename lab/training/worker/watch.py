@@ -1,6 +1,6 @@
 """The callback that every trainer carries: metrics out, stop requests in, checkpoints that are whole or not there.
 
-Not here: what a metric means (docs/algorithms.md), or how a run ends (``worker.py``).
+Not here: what a metric means (docs/algorithms.md), or how a run ends (``worker/main.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lab.core.recipes import Recipe, SampledRecipe
+from lab.core.algorithms import algorithm_of
+from lab.core.recipes import Recipe
 from lab.training.worker.divergence import Divergence
 from lab.training.worker.reporter import Reporter
 from lab.training.worker.step_progress import StepProgress
@@ -24,23 +25,10 @@ NAMES = {
     "loss": "loss",
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
-    "mean_token_accuracy": "token_accuracy",
-    "entropy": "entropy",
-    "kl": "kl",
-    "reward": "reward",
-    "reward_std": "reward_std",
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "truncated_share",
-    "clip_ratio/region_mean": "clip_ratio",
-    "accuracy": "accuracy",
-    "margin": "margin",
-    "mean_reward": "mean_reward",
-    "rewards/chosen": "reward_chosen",
-    "rewards/rejected": "reward_rejected",
-    "rewards/margins": "margin",
-    "rewards/accuracies": "accuracy",
 }
-"""The trainers' names on the left, ours on the right; what is not listed is not written."""
+"""What transformers and trl log, by its name here; the algorithms' own metrics come from ``StepMetrics``."""
 
 
 class Watch(TrainerCallback):
@@ -52,8 +40,8 @@ class Watch(TrainerCallback):
         """Asked for the step's own metrics at each line (``step_trainer.py``)."""
         self.stopped = False
         self.divergence = Divergence(recipe)
-        self.reporter.step_progress = StepProgress(getattr(recipe, "iterations", 1))
-        self._generates = isinstance(recipe, SampledRecipe)
+        self.reporter.step_progress = StepProgress(recipe.updates_per_rollout)
+        self._generates = algorithm_of(recipe).writes_groups
         self._micro_batches = self._tokens = 0
         self._listening: Any = None
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import bitsandbytes as bnb
 import pytest
 import torch
 from transformers import AutoConfig, Trainer
@@ -16,7 +17,7 @@ from lab.store.runs import Store
 from lab.training.measure import memory as measured
 from lab.training.measure.ledger import Ledger
 from lab.training.measure.memory import cost_of, estimate
-from lab.training.measure.meta_stages import Trial
+from lab.training.measure.meta_model import MetaModel, nf4_bytes
 from lab.training.worker.main import work
 
 LENGTHS = Lengths(prompt=20, completion=30, rows=4, rollout=8, held_out=8)
@@ -41,13 +42,13 @@ def shape():
 
 @pytest.mark.parametrize("algorithm", RECIPES)
 @pytest.mark.parametrize("changes", [{}, {"load_in_4bit": True}, {"gradient_checkpointing": True}], ids=str)
-def test_a_deep_model_is_carried_on_exactly(algorithm, changes, shape, tmp_path, monkeypatch):
+def test_a_deep_model_is_extrapolated_exactly(algorithm, changes, shape, tmp_path, monkeypatch):
     recipe = with_values(RECIPES[algorithm], changes)
-    carried = cost_of(recipe, tmp_path, LENGTHS, "cpu", shape)
+    extrapolated = cost_of(recipe, tmp_path, LENGTHS, "cpu", shape)
     monkeypatch.setattr(measured, "FEW", 100)
     whole = cost_of(recipe, tmp_path, LENGTHS, "cpu", shape)
-    assert carried.peak == pytest.approx(whole.peak, rel=0.01)
-    assert (carried.parameters, carried.trained_parameters) == (whole.parameters, whole.trained_parameters)
+    assert extrapolated.peak == pytest.approx(whole.peak, rel=0.01)
+    assert (extrapolated.parameters, extrapolated.trained_parameters) == (whole.parameters, whole.trained_parameters)
 
 
 def test_each_setting_lowers_what_it_should(shape, tmp_path):
@@ -91,7 +92,7 @@ def test_a_head_on_the_policy_costs_next_to_nothing_and_is_proposed(shape, tmp_p
     assert {"critic": "trunk"} not in cheaper(with_values(RECIPES["ppo"], {"critic": "trunk"}), LENGTHS)
 
 
-def test_pretraining_is_played_through(tmp_path):
+def test_pretraining_is_measured(tmp_path):
     cost = cost_of(PretrainRecipe(), tmp_path, Lengths(prompt=32, completion=32, rows=32), "cpu")
     update = cost.stages[-1]
     assert update.stage is Stage.UPDATE
@@ -100,7 +101,7 @@ def test_pretraining_is_played_through(tmp_path):
 
 
 @pytest.mark.parametrize("training", ["lora", "full"])
-def test_the_trial_holds_what_a_real_trainer_holds(training, tmp_path, monkeypatch):
+def test_the_meta_model_holds_what_a_real_trainer_holds(training, tmp_path, monkeypatch):
     """SFT of the tiny model through trl's trainer on the CPU, under the same ledger: within 15 %."""
     rows = tmp_path / "rows.jsonl"
     row = {"prompt": "2 + 2 = ? " * 8, "completion": "4 and nothing else. " * 8}
@@ -125,10 +126,18 @@ def test_the_trial_holds_what_a_real_trainer_holds(training, tmp_path, monkeypat
     monkeypatch.setattr("trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE", 288)
     store = Store(tmp_path / "home", allow_unsafe_disk=True)
     assert work(store.folder(store.create_run(recipe).id).path) == 0
-    guess = Trial(recipe, store.home, estimate(recipe, store.home).cost.lengths, "cpu").moments()
-    held = max(moment.total for moment in guess)
+    lengths, config = estimate(recipe, store.home).cost.lengths, AutoConfig.from_pretrained(SHIPPED["tiny"])
+    held = max(cost.total for cost in MetaModel(recipe, store.home, lengths, "cpu", config, None).stages())
     print(f"{training}: estimated {held / 1e6:.1f} MB, the trainer's ledger {ledger.peak / 1e6:.1f} MB")
     assert held == pytest.approx(ledger.peak, rel=0.15)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (100, 30), (576, 1536)], ids=str)
+def test_nf4_takes_what_bitsandbytes_keeps(shape):
+    layer = bnb.nn.Linear4bit(shape[1], shape[0], bias=False, quant_type="nf4", compress_statistics=True).to("cpu")
+    state = layer.weight.quant_state
+    kept = (layer.weight, state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code)
+    assert nf4_bytes(shape[0] * shape[1]) == sum(tensor.nbytes for tensor in kept)
 
 
 def test_where_it_does_not_fit_the_best_change_is_found(tmp_path, monkeypatch):

@@ -10,13 +10,13 @@ from datasets import Dataset as Rows
 from lab.core.recipes import parse
 from lab.data.datasets import Dataset, load
 from lab.data.left_out import WhyLeftOut
+from lab.data.turns import as_conversation
 from lab.errors import DatasetError
 from lab.store.models import SHIPPED, resolve
 from lab.training.models.base import load_tokenizer
 from lab.training.models.length_filter import fit, room_for_prompts
 from lab.training.models.ruler import COUNTED, Ruler
 from lab.training.models.tokens import Tokens, tokens_of
-from lab.training.task import as_answer, as_conversation
 from lab.words import word
 
 CONTEXT = 512
@@ -105,7 +105,8 @@ def test_the_pairs_that_are_kept_are_those_that_trl_keeps(tmp_path: Path) -> Non
         args=RewardConfig(output_dir=str(tmp_path), max_length=24, report_to=[], use_cpu=True, bf16=False),
         train_dataset=Rows.from_list(
             [
-                {"prompt": as_conversation(row["prompt"])} | {side: as_answer(row[side]) for side in sides}
+                {"prompt": as_conversation(row["prompt"])}
+                | {side: [{"role": "assistant", "content": row[side]}] for side in sides}
                 for row in rows
             ]
         ),

@@ -10,7 +10,8 @@ from transformers import AutoTokenizer
 
 import lab
 from lab.errors import ModelError
-from lab.training.models.tokens import IGNORED, PLAIN_TEMPLATE, Tokens, eos_in, tokens_of
+from lab.store.models import PLAIN_TEMPLATE
+from lab.training.models.tokens import IGNORED, Tokens, eos_in, tokens_of
 from tests.training.variants import TEMPLATES, add_token, make_variant
 
 END = "<|end|>"

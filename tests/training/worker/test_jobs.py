@@ -175,8 +175,8 @@ def test_it_asks_what_the_run_asks_first(group_trainer: Any) -> None:
     """The prompts of the trainer's own loader, in its order, with two updates a rollout."""
     from datasets import Dataset
 
+    from lab.data.turns import as_conversation
     from lab.tasks.equations import Split, prompts
-    from lab.training.task import as_conversation
     from lab.training.worker.preflight import first_prompts
 
     rows = prompts(Split.TRAIN, 1, 64)

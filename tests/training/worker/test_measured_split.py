@@ -8,7 +8,7 @@ from lab.core.recipes import parse
 from lab.data.datasets import load
 from lab.errors import RecipeError
 from lab.tasks.equations import Split, prompts
-from lab.training.measure.split import on_chosen_split
+from lab.training.worker.main import on_chosen_split
 
 
 @pytest.mark.parametrize("algorithm", ["pretrain", "sft", "rm", "dpo", "grpo", "ppo"])
