@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.commands import train
+from lab.commands.arguments import _change
 from lab.core.recipes import with_values
 from lab.runs.command_line import command_line
 from lab.store.presets import load_preset, preset_names
@@ -22,7 +22,7 @@ def again(line: str) -> dict[str, Any]:
     assert words[:4] == ["python", "-m", "lab", "train"]
     changes = [word for flag, word in zip(words[5::2], words[6::2], strict=True) if flag == "--set"]
     recipe = load_preset(words[4]).recipe
-    return with_values(recipe, dict(train._change(text) for text in changes)).model_dump(mode="json")
+    return with_values(recipe, dict(_change(text) for text in changes)).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -109,7 +109,8 @@ function places(values) {
   return kept;
 }
 
-// Which charts a run gets, in which order: those of its algorithm first (`props.charts`, by algorithm), the machine's last.
+// Which charts a run gets, in which order: those of its algorithm first (`props.charts`, by algorithm), the machine's
+// last.
 const ORDER_LAST = ["loss", "grad_norm", "learning_rate", "tokens_per_second", "reward_seconds"];
 const SAME_MEANING = { group_std: "reward_std" };
 
