@@ -87,7 +87,7 @@ def test_the_verdict(rows: list[list[float]], kind: Verdict, key: str) -> None:
 
 def test_a_negative_weight_turns_a_rules_bounds_round() -> None:
     silent = [[two(0.0, 1.0, 5)] * 4, [two(1.0, 0.0, 5)] * 4, [two(0.0, 0.0, 5)] * 4]
-    numbers = report(silent, RULES).numbers
+    numbers = report(silent, RULES).as_json()
     assert (numbers["reward"]["low"], numbers["reward"]["high"]) == (-0.5, 2.0)
     assert (numbers["no_spread"]["at_bottom"], numbers["no_spread"]["at_top"]) == (2, 1), "−0.5 and 0 of −0.5 to 2; 2"
 
