@@ -205,3 +205,14 @@ def test_what_if_shows_old_and_new_side_by_side(page: Page) -> None:
     ]
     assert rows.locator(".changed").count() == 5
     assert page.locator(".asked-of").inner_text() == "2 + 2 μ 0.50 → 1.50 · σ 0.70 → 0.20"
+
+
+# ---- sets.js
+
+
+def test_a_set_without_a_name_takes_none_that_is_taken(page: Page) -> None:
+    load_scripts(page, "rule_bench", "sets.js")
+    ask = "(names) => freeSetName('My rules', names.map((name) => ({ name })))"
+    assert page.evaluate(ask, []) == "My rules"
+    assert page.evaluate(ask, ["Others", "My rules"]) == "My rules 2"
+    assert page.evaluate(ask, ["My rules 2", "My rules"]) == "My rules 3"

@@ -1,6 +1,19 @@
 // The head of the bench: the rule set's name and version, saving and opening, sharing as a file, undo, and the way to
 // training. Saving is the owner's; the server says whether that is who asks.
 
+/**
+ * A name for a set that has none: never one that is taken, or it would become the next version of that set.
+ * @param {string} name
+ * @param {{ name: string }[]} sets
+ */
+function freeSetName(name, sets) {
+  const taken = new Set(sets.map((set) => set.name));
+  let number = 1;
+  const numbered = () => (number === 1 ? name : `${name} ${number}`);
+  while (taken.has(numbered())) number += 1;
+  return numbered();
+}
+
 class Sets {
   constructor(bench) {
     this.bench = bench;
@@ -224,11 +237,11 @@ class Sets {
   // Saves what stands here; the version that it is now, or null.
   keep() {
     const { name, rules } = this.bench.state;
-    const wanted = name.trim() || word("unnamed_set");
+    const wanted = name.trim() || freeSetName(word("unnamed_set"), this.known.sets);
     return this.attempt(async () => {
       const saved = await fetchJson("api/rules/sets", { body: { name: wanted, rules: rules.map(sentRule) } });
       this.bench.draft.note((state) => {
-        if (!state.name.trim()) state.name = saved.name;
+        if (state.name === name) state.name = saved.name; // as the lab writes it, unless somebody typed on meanwhile
         state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
       });
       await Promise.all([this.ask(), this.askVersions(saved.name)]);
