@@ -71,7 +71,7 @@ def test_a_queued_run(store: Store) -> None:
     assert set(shown) == {
         *("id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage"),
         *("seconds_left", "tokens_per_second", "error", "result", "queue_position", "has_groups", "parent"),
-        *("stop_at_step", "memory"),
+        *("stop_at_step", "memory", "notes", "step_part", "step_fraction", "seconds_left_rough"),
     }
 
 
