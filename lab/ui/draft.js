@@ -3,6 +3,8 @@
 // (`tabs/train/form.py`). Nothing that the server writes into a field comes back as an edit.
 window.labDraft = (() => {
   const KEPT = "lab-train-draft";
+  // Milliseconds within which Gradio has told of what was typed, after the browser has (a click, a field that was left).
+  const TOLD = 200;
   // No preset has this name: the fields are filled anew, and are not as they were built.
   const REFILL = { preset: "?", algorithm: "", values: {} };
   let state = { preset: "", edits: {}, before: {} };
@@ -74,6 +76,12 @@ window.labDraft = (() => {
       return draft;
     },
 
+    // What is sent with a button: also what was typed last, of which Gradio tells a moment after the browser.
+    async whole() {
+      await new Promise((resolve) => setTimeout(resolve, TOLD));
+      return this.sent();
+    },
+
     // A person typed: only what differs from what the fields held counts, and it counts for the preset that they hold.
     typed(algorithm, paths, values) {
       if (shown.algorithm !== algorithm) return;
@@ -87,12 +95,11 @@ window.labDraft = (() => {
     },
     // A field was left of which another one must be a multiple.
     settled() {
-      // Gradio tells of what was typed a moment after the browser has told that the field was left.
       setTimeout(() => {
         if (!unsettled) return;
         unsettled = false;
         changed("settle");
-      }, 100);
+      }, TOLD);
     },
     choosePreset(preset) {
       state = { ...state, preset };

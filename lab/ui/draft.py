@@ -26,7 +26,7 @@ const take = () => props.value && window.labDraft.take(JSON.parse(props.value));
 watch("value", take);
 window.labDraft.ready(() => trigger("select", {}));
 """
-SENT = "() => window.labDraft.sent()"
+SENT = "async () => await window.labDraft.whole()"
 """For ``js=`` of an event whose one input is the draft: what stands in the browser at this moment is sent."""
 
 ASKING = "() => window.labDraft.sent(true)"
@@ -36,7 +36,7 @@ ASKING = "() => window.labDraft.sent(true)"
 def with_draft(*others: str) -> str:
     """The same for an event with further inputs after the draft, by any names."""
     names = ", ".join(others)
-    return f"(draft, {names}) => [window.labDraft.sent(), {names}]"
+    return f"async (draft, {names}) => [await window.labDraft.whole(), {names}]"
 
 
 def draft_component() -> gr.HTML:

@@ -53,11 +53,13 @@ class RecipeFields:
         return [drawn[field.path] for field in every]
 
     def wire(self) -> None:
-        """What is typed is noted in the browser at once. A chooser looks at what there is when it is opened; a field that others depend
+        """What is typed is noted in the browser at once, and once more when a field is left: Gradio tells of an input before it has
+        the new value, so the last one would be missing. A chooser looks at what there is when it is opened; a field that others depend
         on shows and hides them."""
         for algorithm, inputs in self.inputs.items():
             note = f"(...values) => void window.labDraft.typed({json.dumps(algorithm)}, {json.dumps(paths(algorithm))}, values)"
-            gr.on([entry.input for entry in inputs], None, inputs, js=note, **LIGHT)
+            heard = [entry.input for entry in inputs] + [entry.blur for entry in inputs if hasattr(entry, "blur")]
+            gr.on(heard, None, inputs, js=note, **LIGHT)
             for entry in self._settling(algorithm):
                 entry.blur(None, js="() => void window.labDraft.settled()", **LIGHT)
             by_path = dict(zip(paths(algorithm), inputs, strict=True))
