@@ -86,12 +86,14 @@ class Fetches:
         self._queue: list[Thing] = []
         self._told: dict[tuple[str, str], Fetching | LabError] = {}
         self._now: tuple[Thing, Identity | None] | None = None
+        self._cancelled = False
+        """Whether what is under way was cancelled; until its process is gone it may be asked for again."""
         self._thread: threading.Thread | None = None
 
     def get(self, things: Sequence[Thing]) -> None:
         """Fetch these, after what is under way."""
         with self._lock:
-            busy = {thing.key for thing in self._queue} | ({self._now[0].key} if self._now else set())
+            busy = {thing.key for thing in self._queue} | ({self._now[0].key} if self._now and not self._cancelled else set())
             for thing in things:
                 if thing.key not in busy:
                     self._queue.append(thing)
@@ -107,8 +109,10 @@ class Fetches:
             self._queue = [thing for thing in self._queue if thing.key not in keys]
             for key in keys:
                 self._told.pop(key, None)
-            if self._now is not None and self._now[0].key in keys and self._now[1] is not None:
-                end(self._now[1], gently=False)
+            if self._now is not None and self._now[0].key in keys:
+                self._cancelled = True
+                if self._now[1] is not None:
+                    end(self._now[1], gently=False)
 
     def told(self, thing: Thing) -> Fetching | LabError | None:
         """How far it is, or why the last attempt failed; None where it is not under way."""
@@ -122,17 +126,17 @@ class Fetches:
                     self._thread = self._now = None
                     return
                 thing = self._queue.pop(0)
-                self._now = (thing, None)
+                self._now, self._cancelled = (thing, None), False
             try:
                 failure: LabError | None = self._fetch(thing)
             except OSError as error:
                 failure = StateError("worker_crashed", code="–", line=str(error))
             with self._lock:
                 self._now = None
-                cancelled = thing.key not in self._told
-                self._told.pop(thing.key, None)
-                if failure is not None and not cancelled:
-                    self._told[thing.key] = failure
+                if not self._cancelled:  # else what is told of it is of its next attempt
+                    self._told.pop(thing.key, None)
+                    if failure is not None:
+                        self._told[thing.key] = failure
             self._answered()
 
     def _fetch(self, thing: Thing) -> LabError | None:
@@ -153,7 +157,7 @@ class Fetches:
         identity = identity_of(process.pid) or Identity(process.pid, 0.0, "")
         with self._lock:
             self._now = (thing, identity)
-            if thing.key not in self._told:  # cancelled before it began
+            if self._cancelled:  # before it began
                 end(identity, gently=False)
         stop = atexit.register(lambda: end(identity, gently=False))
         try:
@@ -175,7 +179,7 @@ class Fetches:
                     error = ToldError(str(message["key"]), **message["params"])
                     continue
                 with self._lock:
-                    if thing.key in self._told:
+                    if not self._cancelled:
                         self._told[thing.key] = Fetching(**message)
                 self._answered()
         return error
