@@ -93,7 +93,9 @@ class Fetches:
     def get(self, things: Sequence[Thing]) -> None:
         """Fetch these, after what is under way."""
         with self._lock:
-            busy = {thing.key for thing in self._queue} | ({self._now[0].key} if self._now and not self._cancelled else set())
+            busy = {thing.key for thing in self._queue} | (
+                {self._now[0].key} if self._now and not self._cancelled else set()
+            )
             for thing in things:
                 if thing.key not in busy:
                     self._queue.append(thing)
