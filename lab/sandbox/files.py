@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from lab import errors
 from lab.errors import DatasetError, LabError, MachineError, StateError
-from lab.sandbox.worker import kill, start
+from lab.sandbox.worker import end, kill, start
 
 LONGEST_SILENCE = 120.0
 """Seconds from one line of the answer to the next, after which the process is killed."""
@@ -93,14 +93,8 @@ class Reading:
     def close(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        kill(process)
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        if process is not None:
+            end(process)
 
     def __iter__(self) -> Iterator[Line]:
         """The lines of the answer as they come. Raises the LabError that reading ended with; one sentence, whatever the file does."""
