@@ -1,4 +1,7 @@
-"""The words of the lab in English and Chinese: ``en.toml`` and ``zh.toml`` beside this file. No gradio here.
+"""The words of the lab in English and Chinese: one file a subject in ``en/`` and ``zh/`` beside this file. No gradio here.
+
+A table, ``[errors]`` for instance, may stand in several files; a key stands in one of them alone. An error says what is
+wrong, the value, and how to mend it.
 
 The command line words its errors by the same tables as the page. A test holds the keys and the placeholders of both
 languages equal.
@@ -23,8 +26,13 @@ LOCALES = ("en", "zh")
 def table(locale: str) -> dict[str, str]:
     """All sentences of a language, by dotted key (``errors.disk_full``). An unknown language reads as English."""
     name = "zh" if locale.lower().startswith("zh") else "en"
-    nested = tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text("utf-8"))
-    return dict(_flat(nested, ""))
+    sentences: dict[str, str] = {}
+    for path in sorted(Path(__file__).with_name(name).glob("*.toml")):
+        subject = dict(_flat(tomllib.loads(path.read_text("utf-8")), ""))
+        if twice := sentences.keys() & subject.keys():
+            raise ValueError(f"{path} repeats {sorted(twice)}, which another file of {path.parent} has already")
+        sentences |= subject
+    return sentences
 
 
 def say(key: str, locale: str = "en", **params: object) -> str:
