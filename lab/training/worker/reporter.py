@@ -99,12 +99,12 @@ class Reporter:
             "steps": self.step,
             "peak_memory_bytes": peak_memory_bytes(),
             "libraries_bytes": self.libraries_bytes,
-            **self._spent(),
+            **self.spent(),
             **values,
         }
         self.folder.write("result.json", content)
 
-    def _spent(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
         """What the run has taken, its earlier attempts included, as ``steps`` includes theirs."""
         return {"seconds": self._before["seconds"] + time.time() - self.started, **self._tokens_spent()}
 
@@ -128,7 +128,7 @@ class Reporter:
             "steps": self.steps,
             "tokens_per_second": self.tokens_per_second,
             **self.step_progress.told(),
-            **self._spent(),
+            **self.spent(),
         }
         self.folder.write("heartbeat", beat, durable=False)
 
