@@ -29,6 +29,7 @@ from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
+from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
 from lab.training.trainers.rollout import Rollout
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
 from lab.training.worker.divergence import finite_scores
@@ -59,17 +60,23 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
+        self._reward_seconds = 0.0
 
     # ---- rollout: generate, score, keep
 
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
-        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
-        texts = [self.tokens.text(ids) for ids in completion_ids]
-        self.rollout = self._rewarded(inputs, texts, completion_ids)
-        self.metrics.tokens_generated += sum(self.rollout.tokens)
+        self._reward_seconds = 0.0
+        sampled = self._ask(list(inputs))
+        draws = self._with_spread(sampled)
+        self.rollout = self._rollout_of(sampled)
+        self.rollout.draws = draws
+        texts = sampled.texts
         batch: Batch = {}
-        for name, ids, side in (("prompt", prompt_ids, "left"), ("completion", completion_ids, "right")):
+        for name, ids, side in (
+            ("prompt", sampled.prompt_ids, "left"),
+            ("completion", sampled.completion_ids, "right"),
+        ):
             padded, mask = self.tokens.padded(ids, side)
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
@@ -83,18 +90,35 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         with finite_scores(self.accelerator.unwrap_model(self.model)):
             return super()._generate_single_turn(*args, **kwargs)
 
-    def _rewarded(self, inputs: Any, texts: list[str], completion_ids: Sequence[Sequence[int]]) -> Rollout:
-        """What was asked and written, with the rules' rewards."""
+    def _ask(self, rows: list[Any]) -> Sampled:
+        """One completion for each row, with the rules' rewards."""
+        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
+        self.metrics.tokens_generated += sum(len(ids) for ids in completion_ids)
         started = time.perf_counter()
-        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in inputs]
+        texts = [self.tokens.text(ids) for ids in completion_ids]
+        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
         rewards = reward_batch(
             self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
         )
         self._health = self._health.after(rewards)
-        rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids], rewards)
-        rollout.reward_seconds = time.perf_counter() - started
+        self._reward_seconds += time.perf_counter() - started
+        return Sampled(rows, prompt_ids, completion_ids, texts, rewards)
+
+    def _with_spread(self, sampled: Sampled) -> Draws | None:
+        """Other prompts in place of groups without spread, where the recipe asks for that (GRPO's ``dynamic_sampling``)."""
+        rounds = getattr(self.recipe, "dynamic_sampling", 0)
+        if not rounds:
+            return None
+        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step)
+        return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
+
+    def _rollout_of(self, sampled: Sampled) -> Rollout:
+        """What was asked and written, for the journal."""
+        lengths = [len(ids) for ids in sampled.completion_ids]
+        rollout = Rollout(sampled.rows, sampled.texts, lengths, sampled.rewards)
+        rollout.reward_seconds = self._reward_seconds
         rollout.step = self.state.global_step + 1
-        rollout.truncated = [not self.tokens.has_ended(ids) for ids in completion_ids]
+        rollout.truncated = [not self.tokens.has_ended(ids) for ids in sampled.completion_ids]
         return rollout
 
     def make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:

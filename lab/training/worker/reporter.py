@@ -170,4 +170,6 @@ def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
     shown = ("reward", "kept_share", "loss", "accuracy", "margin", "token_accuracy", "learning_rate")
     parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
     note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
+    if thrown_away := values.get("groups_thrown_away"):
+        note += f"  {values['groups_drawn']} groups drawn, {thrown_away} without spread thrown away"
     return f"step {step}/{steps}  " + "  ".join(parts) + note
