@@ -94,6 +94,13 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         lines = store.folder(run_id).group_lines_raw(first, last)
         return Response(b'{"lines":[' + b",".join(lines) + b"]}", media_type="application/json")
 
+    @application.get("/api/runs/{run_id}/groups/tokens")
+    @requires(Access.VIEWER)
+    def group_tokens(run_id: str, step: Step, group: Step) -> Response:
+        """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
+        store.run(run_id)
+        return json_answer({"lines": store.folder(run_id).token_lines(step, group)})
+
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)
     def log(run_id: str, since: Offset = 0) -> Response:

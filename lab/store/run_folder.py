@@ -17,6 +17,7 @@ from typing import Any
 
 from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
+from lab.store.token_lines import TOKENS, token_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
 RECENT_BYTES = 64 * 1024
@@ -122,6 +123,13 @@ class RunFolder(WorkerFolder):
         """The same as they stand on disk, one JSON text a group, for whoever only passes them on."""
         return self._groups.raw(first, last)
 
+    def token_lines(self, step: int, group: int) -> list[Line]:
+        """What each update made of the tokens of one group, in the order of the updates; none where they were not written.
+
+        ``step`` is the one under which groups.jsonl has the group.
+        """
+        return token_lines(self.path / TOKENS, step, group)
+
     def frame(self, since: str = "") -> Frame:
         """Metrics, groups and log after one cursor, for a follower of the whole run."""
         match = _FRAME_CURSOR.fullmatch(since)
@@ -155,7 +163,7 @@ class RunFolder(WorkerFolder):
 
     def note_resume(self, step: int) -> None:
         """Written by a worker that goes on from ``step``: what lies beyond it no longer counts."""
-        for name in ("metrics", "groups"):
+        for name in ("metrics", "groups", "tokens"):
             if _size(self.path / f"{name}.jsonl"):
                 self.append(name, {"resumed_from": step})
 

@@ -110,6 +110,22 @@ class GrpoRecipe(SampledRecipe):
         le=10,
     )
 
+    token_megabytes: float = setting(
+        8.0,
+        Section.MEASURE,
+        (
+            "Tokens kept (MB)",
+            "Room in the run's folder for log π, ratio and share of the loss of single tokens, of groups chosen at random. 0 keeps none.",
+        ),
+        (
+            "保存词元数据（MB）",
+            "运行文件夹中用于保存逐词元 log π、比值和损失份额的空间；所保存的组随机选取。0 表示不保存。",
+        ),
+        advanced=True,
+        ge=0,
+        le=1024,
+    )
+
     @property
     def estimator(self) -> Estimator:
         """How advantages are made of rewards."""

@@ -99,16 +99,19 @@ def loss(trainer: GroupTrainer, model: Any, batch: Batch) -> torch.Tensor:
         gain = gain - beta * kl
         trainer.metrics.mean("kl", kl, mask)
 
-    trainer.metrics.mean("clip_ratio", losses.is_clipped(ratio, advantages, low, high), mask)
-    trainer.metrics.mean("entropy", entropies, mask)
-    return losses.over_step(
-        -gain,
+    clipped = losses.is_clipped(ratio, advantages, low, high)
+    parts = -gain * losses.token_weights(  # (B, T): each token's part of L
         mask,
         trainer.loss_type,
         tokens=batch["step_tokens"],
         rows=batch["step_rows"],
         longest=trainer.max_completion_length,
     )
+
+    trainer.metrics.mean("clip_ratio", clipped, mask)
+    trainer.metrics.mean("entropy", entropies, mask)
+    trainer.note_tokens(batch, logps=logps, entropies=entropies, ratios=ratio, clipped=clipped, parts=parts)
+    return parts.sum()
 
 
 def train(task: Task) -> None:

@@ -32,6 +32,7 @@ from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
 from lab.training.trainers.rollout import Rollout
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
+from lab.training.trainers.token_journal import TokenJournal
 from lab.training.worker.divergence import finite_scores
 
 ROLLOUT = "rollout.safetensors"
@@ -61,6 +62,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
         self._reward_seconds = 0.0
+        self.journal: TokenJournal | None = None
+        """Where the tokens of some groups are written; None: nowhere."""
 
     # ---- rollout: generate, score, keep
 
@@ -81,7 +84,10 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
-        return self._score(self, batch)
+        batch = self._score(self, batch)
+        if self.journal is not None:
+            batch["told"] = self.journal.choose(self.rollout, self.num_iterations).to(batch["kept"].device)
+        return batch
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
         return [self.tokens.asked(prompt) for prompt in prompts], None, {}
@@ -186,7 +192,15 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             if self.on_rollout:
                 self.on_rollout(self.rollout)
             self.rollout = None
+        if self._step % self.args.steps_per_generation == 0 and self.journal is not None:
+            update = (self._step // self.args.steps_per_generation - 1) % self.num_iterations + 1
+            self.journal.write(self.state.global_step + 1, update)
         return loss
+
+    def note_tokens(self, batch: Batch, **values: torch.Tensor) -> None:
+        """What a sibling's loss made of each token of a micro-batch, shape (B, T) or (B, 1), for the groups whose tokens are written."""
+        if self.journal is not None and "told" in batch:
+            self.journal.note(batch, values, self.num_generations)
 
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sibling's; the first update of a rollout says how likely its completions were when they were written."""
@@ -293,10 +307,12 @@ def prompt_rows(task: Task) -> Dataset:
 
 
 def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
-    """Let the trainer's rollouts go to the run's folder, a line a group."""
+    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for."""
 
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):
             task.reporter.group(line)
 
     trainer.on_rollout = on_rollout
+    if room := getattr(task.recipe, "token_megabytes", 0):
+        trainer.journal = TokenJournal(task.reporter, trainer.processing_class, room, task.recipe.steps)

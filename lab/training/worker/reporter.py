@@ -86,6 +86,10 @@ class Reporter:
         """Append one group."""
         self.folder.append("groups", line)
 
+    def tokens(self, line: dict[str, Any]) -> None:
+        """Append the tokens of one group at one update."""
+        self.folder.append("tokens", line)
+
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
         """Write result.json, whatever the run came to."""
         content = {

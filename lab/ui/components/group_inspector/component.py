@@ -17,7 +17,7 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *("threshold.js", "steps.js", "answer.js", "credit.js", "strip.js", "value_line.js", "tokens.js"),
-    *("cards.js", "controls.js", "group.js", "view.js"),
+    *("update.js", "loss_tokens.js", "cards.js", "controls.js", "group.js", "view.js"),
 )
 
 

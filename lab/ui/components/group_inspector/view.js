@@ -308,10 +308,20 @@ class Inspector {
         if (steps !== this.steps) return;
         if (came && this.root.getAttribute("aria-busy")) this.showStep();
         if (position !== this.position) return;
+        if (!away) await this.fetchTokens();
       }
     } catch {
       setTimeout(() => steps === this.steps && this.fetchSoon(), 3000);
     }
+  }
+
+  // The tokens of the group on screen, where the run keeps any (a group of PPO has them in its line).
+  async fetchTokens() {
+    const { steps, line } = this;
+    const recipe = this.summary && this.summary.recipe;
+    if (!line || !recipe || !recipe.token_megabytes || this.playing) return;
+    const came = await steps.fetchTokens(line, ACTIVE.includes(this.summary.state));
+    if (came && steps === this.steps && line === this.line) this.showLine(line, line.group);
   }
 
   scrubbed(position) {

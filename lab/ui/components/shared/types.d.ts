@@ -56,6 +56,9 @@ interface GroupLine {
   threshold: Threshold;
   completions: Completion[];
   whitening?: { mean: number; std: number };
+  /** Lines of tokens.jsonl, once they were asked for. */
+  tokens?: any[];
+  settled?: boolean;
 }
 
 interface TokenCredit {
