@@ -84,6 +84,11 @@ class Group:
         """Whether the group carries any signal at all."""
         return self.std >= NO_SPREAD
 
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """``r_i − μ`` of each completion, 0 where it could not be scored."""
+        return tuple(reward - self.mean if math.isfinite(reward) else 0.0 for reward in self.rewards)
+
 
 def make_group(
     rewards_G: Sequence[float],
