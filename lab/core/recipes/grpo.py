@@ -9,7 +9,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.groups import Baseline, Estimator, ThresholdKind, estimator_of
-from lab.core.recipes.fields import Section, Strict, setting
+from lab.core.recipes.fields import Section, Strict, setting, token_room
 from lab.core.recipes.sampling import SampledRecipe
 
 
@@ -110,21 +110,7 @@ class GrpoRecipe(SampledRecipe):
         le=10,
     )
 
-    token_megabytes: float = setting(
-        8.0,
-        Section.MEASURE,
-        (
-            "Tokens kept (MB)",
-            "Room in the run's folder for log π, ratio and share of the loss of single tokens, of groups chosen at random. 0 keeps none.",
-        ),
-        (
-            "保存词元数据（MB）",
-            "运行文件夹中用于保存逐词元 log π、比值和损失份额的空间；所保存的组随机选取。0 表示不保存。",
-        ),
-        advanced=True,
-        ge=0,
-        le=1024,
-    )
+    token_megabytes: float = token_room()
 
     @property
     def estimator(self) -> Estimator:

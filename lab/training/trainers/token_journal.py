@@ -62,7 +62,7 @@ class TokenJournal:
             name: unpadded(tensor[rows].detach().expand(mask.shape), mask)
             if tensor.dtype in (torch.bool, torch.long)
             else [
-                [_short(number) for number in row]
+                [short(number) for number in row]
                 for row in unpadded(tensor[rows].detach().float().expand(mask.shape), mask)
             ]
             for name, tensor in tensors.items()
@@ -94,5 +94,6 @@ class TokenJournal:
             return 0
 
 
-def _short(number: float) -> float:
+def short(number: float) -> float:
+    """The number with ``DIGITS`` significant digits."""
     return float(f"{number:.{DIGITS}g}")

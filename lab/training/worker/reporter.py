@@ -90,6 +90,10 @@ class Reporter:
         """Append the tokens of one group at one update."""
         self.folder.append("tokens", line)
 
+    def pair(self, line: dict[str, Any]) -> None:
+        """Append one pair of preferences, in the form of a group of two."""
+        self.folder.append("pairs", line)
+
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
         """Write result.json, whatever the run came to."""
         content = {

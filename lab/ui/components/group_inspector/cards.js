@@ -36,6 +36,7 @@ class Card {
     );
     this.open.addEventListener("click", () => onTokens(this));
     this.reward = make("span", { class: "reward" });
+    this.rewardName = make("span", { class: "quiet" });
     this.advantage = make("span", { class: "advantage" });
     this.lean = make("span", { class: "lean" });
     this.shares = make("div", { class: "shares", "aria-hidden": "true" });
@@ -56,14 +57,7 @@ class Card {
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
       make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.open),
-      make(
-        "div",
-        { class: "score" },
-        this.reward,
-        make("span", { class: "quiet" }, word("reward")),
-        make("span", { class: "push" }),
-        this.advantage,
-      ),
+      make("div", { class: "score" }, this.reward, this.rewardName, make("span", { class: "push" }), this.advantage),
       make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
@@ -89,6 +83,8 @@ class Card {
     mark(this.node, "data-advantage", completion.advantage ?? "");
     toggle(this.node, "dropped", !kept);
     say(this.badge, kept ? "✓ " + word("kept") : "✕ " + word("why_" + why));
+    if (completion.side) say(this.badge, word("side_" + completion.side));
+    say(this.rewardName, word(completion.side ? "implicit_reward" : "reward"));
     say(this.tokens, word(completion.truncated ? "tokens_cut" : "tokens", { n: completion.tokens ?? "–" }));
     toggle(this.tokens, "cut", completion.truncated);
     mark(this.tokens, "title", completion.truncated ? word("truncated_help") : null);

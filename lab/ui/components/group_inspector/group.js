@@ -19,7 +19,7 @@ class GroupView {
     this.answerLabel = make("span");
     this.answer = make("bdi");
     this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
-    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
+    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl", "margin"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
       make(
         "div",
@@ -29,6 +29,8 @@ class GroupView {
       ),
     );
     this.std = tiles[1];
+    this.ofGroup = tiles.slice(0, 3);
+    this.margin = tiles[4];
     this.kl = tiles[3];
     this.head = make(
       "div",
@@ -119,9 +121,21 @@ class GroupView {
     mark(this.std, "title", word("tile_std_help_" + estimatorOf(recipe)));
     say(this.update, updateSentences(line, recipe, line.tokens));
     this.showVerdict(line, verdict);
+    this.showPair(line);
     const reach = [...weights.values()].reduce((sum, use) => sum + Math.max(0, use.weight), 0);
     this.strip.show(line, verdict, Math.min(0, low), Math.max(reach, high));
     this.cards.show(line, verdict, weights, this.byReward);
+  }
+
+  // A pair of preferences has a margin in place of mean, spread and threshold.
+  showPair(line) {
+    const pair = isPair(line);
+    for (const node of this.ofGroup) conceal(node, pair);
+    for (const node of [this.known, this.strip.node, this.sort]) conceal(node, pair);
+    conceal(this.margin, !pair);
+    if (!pair) return;
+    say(this.tiles.margin, signed(line.margin));
+    say(this.verdict, word(line.margin > 0 ? "verdict_pair_won" : "verdict_pair", { margin: signed(line.margin) }));
   }
 
   showVerdict(line, verdict) {

@@ -53,22 +53,43 @@ class LossPanel extends TokenPanel {
       logp,
       ref_logp: told.ref_logps ? told.ref_logps[at] : null,
       entropy: told.entropies[at],
-      ratio: told.ratios[at],
-      clipped: told.clipped[at],
+      ratio: told.ratios ? told.ratios[at] : null,
+      clipped: Boolean(told.clipped && told.clipped[at]),
       share: told.parts[at],
     }));
     const most = Math.max(...this.credits.map((one) => Math.abs(one.share)), 1e-12);
-    this.sizes = this.credits.map((one) => tintOf(this.tint, one, most));
+    const pair = isPair(this.line);
+    if (pair && this.tint === "ratio") this.tint = "share";
+    this.sizes = this.credits.map((one) => tintOf(this.tint, one, pair ? -most : most));
     say(this.heading, word("tokens_of", { n: this.card.index + 1, count: this.credits.length }));
-    say(this.about, word("tokens_about_loss", { step: tokens[this.chosen].at, update: tokens[this.chosen].update }));
+    this.showKind(pair, told);
+    say(
+      this.about,
+      word(pair ? "tokens_about_pair" : "tokens_about_loss", {
+        step: tokens[this.chosen].at,
+        update: tokens[this.chosen].update,
+      }),
+    );
     say(this.older, word("tokens_without_text"));
     conceal(
       this.older,
       this.credits.every(({ piece }) => piece !== null),
     );
-    for (const tile of this.tiles) conceal(tile, tile.dataset.name === "ref_logp" && !told.ref_logps);
     this.showPicks(tokens);
     this.fill();
+  }
+
+  // A pair has no ratio, and its tokens share its margin; a group may have no reference.
+  showKind(pair, told) {
+    for (const tile of this.tiles) {
+      const { name } = tile.dataset;
+      conceal(tile, (name === "ref_logp" && !told.ref_logps) || (name === "ratio" && !told.ratios));
+      if (name !== "share") continue;
+      say(tile.firstElementChild, word(pair ? "token_share_pair" : "token_share"));
+      mark(tile, "title", word(pair ? "token_share_pair_help" : "token_share_help"));
+    }
+    say(this.buttons[0], word(pair ? "token_share_pair" : "token_share"));
+    conceal(this.buttons[TINTS.indexOf("ratio")], !told.ratios);
   }
 
   showPicks(tokens) {
@@ -92,7 +113,8 @@ class LossPanel extends TokenPanel {
   }
 
   labelled(text, token) {
-    return word(token.clipped ? "token_label_clipped" : "token_label_loss", {
+    const kind = token.ratio === null ? "pair" : token.clipped ? "clipped" : "loss";
+    return word("token_label_" + kind, {
       text,
       logp: figure(token.logp),
       ratio: figure(token.ratio, 3),
@@ -106,7 +128,7 @@ class LossPanel extends TokenPanel {
       logp: figure(token.logp, 3),
       ref_logp: isNumber(token.ref_logp) ? figure(token.ref_logp, 3) : "–",
       entropy: figure(token.entropy, 3),
-      ratio: figure(token.ratio, 4) + (token.clipped ? " ✂ " + word("token_clipped") : ""),
+      ratio: token.ratio === null ? "–" : figure(token.ratio, 4) + (token.clipped ? " ✂ " + word("token_clipped") : ""),
       share: small(token.share),
     };
   }

@@ -2,7 +2,7 @@
 // clipped, who was left out. Pure, but for the words.
 
 /** @typedef {{ index: number, token_ids: number[], token_texts: TokenText[] | null, logps: number[], ref_logps?: number[],
- *   entropies: number[], ratios: number[], clipped: boolean[], parts: number[] }} ToldCompletion */
+ *   entropies: number[], ratios?: number[], clipped?: boolean[], parts: number[] }} ToldCompletion */
 /** @typedef {{ at: number, update: number, completions: ToldCompletion[] }} ToldUpdate */
 
 const MOST_NAMED = 6;
@@ -35,6 +35,7 @@ function numbered(indices) {
  */
 function updateSentences(line, recipe, updates) {
   const { completions } = line;
+  if (isPair(line)) return word("update_pair", { push: Math.round(completions[0].advantage * 100) });
   const among = (test) => completions.map((_, i) => i).filter((i) => test(completions[i]));
   const up = among((one) => one.kept && one.advantage > 0);
   const down = among((one) => one.kept && one.advantage < 0);
@@ -50,6 +51,12 @@ function updateSentences(line, recipe, updates) {
   return sentences.join(chosenLanguage() === "zh" ? "" : " ");
 }
 
+/**
+ * Whether a line is a pair of preferences (DPO), shown as a group of two.
+ * @param {GroupLine} line
+ */
+const isPair = (line) => isNumber(line.margin);
+
 /** @param {ToldUpdate} update */
 function clippedSentence(update) {
   const counts = update.completions.map((told) => told.clipped.filter(Boolean).length);
@@ -62,7 +69,8 @@ function clippedSentence(update) {
 
 // How the advantages of a run are made of rewards: the ending of the words that explain them.
 function estimatorOf(recipe) {
-  if (!recipe || recipe.algorithm === "ppo") return recipe ? "ppo" : "group_scaled";
+  if (!recipe) return "group_scaled";
+  if (recipe.algorithm === "ppo" || recipe.algorithm === "dpo") return recipe.algorithm;
   if (recipe.baseline === "leave_one_out") return "leave_one_out";
   return recipe.scale_rewards === false ? "unscaled" : "group_scaled";
 }

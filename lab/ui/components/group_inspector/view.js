@@ -281,7 +281,9 @@ class Inspector {
     );
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh);
+    const pairs = Boolean(this.summary && this.summary.algorithm === "dpo");
+    conceal(this.threshold.node, pairs);
+    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh, pairs);
     const line = this.steps.line(entry.step, row.group);
     mark(this.root, "aria-busy", line ? null : "true");
     if (line) this.showLine(line, row.group);
