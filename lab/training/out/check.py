@@ -2,14 +2,18 @@
 
     python check.py            texts of the model in this folder; exit status 1 where one differs
     python check.py --gguf     the GGUF file instead, unpacked by transformers; differences are counted, since f16 and q8_0 round
+    python check.py --base DIR an adapter on a base that lies in DIR, in place of the one on the Hub
 
 ``check.json`` beside it holds the questions and the lab's greedy answers (of a reward model the scores).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -20,7 +24,7 @@ CLOSE = 1e-3
 """How far a score may lie from the lab's: float32 rounding over a whole network."""
 
 
-def load(kind: str):
+def load(kind: str, base: str):
     """The model in fp32: merged weights, or the adapter on its base."""
     auto = AutoModelForSequenceClassification if kind == "score" else AutoModelForCausalLM
     more = {"num_labels": 1} if kind == "score" else {}
@@ -29,8 +33,16 @@ def load(kind: str):
     from peft import PeftModel
 
     named = json.loads((FOLDER / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"]
-    base = FOLDER / named if (FOLDER / named).is_dir() else named
+    base = base or (FOLDER / named if (FOLDER / named).is_dir() else named)
     return PeftModel.from_pretrained(auto.from_pretrained(base, dtype=torch.float32, **more), FOLDER)
+
+
+def load_gguf():
+    """The GGUF file's model, unpacked to fp32; from a folder of its own, where no adapter is taken for it."""
+    file = next(FOLDER.glob("*.gguf"))
+    with tempfile.TemporaryDirectory() as alone:
+        shutil.copyfile(file, Path(alone) / file.name)
+        return AutoModelForCausalLM.from_pretrained(alone, gguf_file=file.name, dtype=torch.float32)
 
 
 def write(model, tokenizer, prompts: list, longest: int) -> list[str]:
@@ -58,15 +70,15 @@ def scores(model, rows: list[list[int]]) -> list[float]:
         return [float(model(input_ids=torch.tensor([row])).logits[0, 0]) for row in rows]
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Print ``{"same", "of", "found"}`` as JSON; the exit status."""
+    parser = argparse.ArgumentParser(description="Compare what this folder's model writes with what the lab wrote.")
+    parser.add_argument("--gguf", action="store_true")
+    parser.add_argument("--base", default="", metavar="DIR")
+    options = parser.parse_args()
     known = json.loads((FOLDER / "check.json").read_text("utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-    if "--gguf" in arguments:
-        file = next(FOLDER.glob("*.gguf"))
-        model = AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=file.name, dtype=torch.float32)
-    else:
-        model = load(known["kind"])
+    model = load_gguf() if options.gguf else load(known["kind"], options.base)
     model.eval()
     if known["kind"] == "score":
         model.config.pad_token_id = tokenizer.pad_token_id
@@ -76,8 +88,8 @@ def main(arguments: list[str]) -> int:
         found = write(model, tokenizer, known["prompts"], known["max_new_tokens"])
         same = [one == other for one, other in zip(found, known["texts"], strict=True)]
     print(json.dumps({"same": sum(same), "of": len(same), "found": found}, ensure_ascii=False))
-    return int(not all(same) and "--gguf" not in arguments)
+    return int(not all(same) and not options.gguf)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

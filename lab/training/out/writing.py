@@ -67,7 +67,7 @@ def write_out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any
     if algorithm_of(recipe).head is Head.SCORE:
         (draft / "Modelfile").unlink()  # a score is nothing that Ollama serves
     reporter.enter_stage("checking")
-    counted = _check(draft)
+    counted = _check(draft, "--base", ref.base) if adapter else _check(draft)
     sentence = _checked(counted, _check(draft, "--gguf") if file else None, known["kind"])
     made = Written(adapter, file, recipe.four_bit_base, sentence)
     _write_records(draft, run, recipe, stored, base, made)
@@ -160,6 +160,7 @@ def _sources(base: Base, adapter: bool, file: str) -> list[str]:
 def _check(folder: Path, *more: str) -> dict[str, Any]:
     """Run ``check.py`` in a process that cannot see the lab. Raises LabError where it writes something else, or does not load."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "PYTHON"))}
+    environment["HF_HUB_OFFLINE"] = "1"  # all that it needs is here
     command = [sys.executable, "-I", str(folder / "check.py"), *more]
     done = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
