@@ -89,18 +89,20 @@ def test_a_script_is_one_file_that_names_no_lab(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", SCRIPTS)
-def test_every_name_of_a_script_is_defined_in_it(algorithm: str, tmp_path: Path) -> None:
+def test_every_name_of_a_script_is_defined_in_it(algorithm: str) -> None:
     from pyflakes import api, reporter
 
     text = script(algorithm, "A run.", {"steps": 3})
 
     class Heard(reporter.Reporter):
-        found: list[str] = []
+        def __init__(self) -> None:
+            super().__init__(sys.stdout, sys.stderr)
+            self.found: list[str] = []
 
         def flake(self, message: Any) -> None:
             self.found.append(str(message))
 
-    heard = Heard(sys.stdout, sys.stderr)
+    heard = Heard()
     api.check(text, "train.py", heard)
     assert [line for line in heard.found if "undefined" in line or "unused" in line] == []
 
