@@ -25,7 +25,7 @@ from lab.training.models.base import choose_device, choose_dtype, default_optimi
 from lab.training.models.checks import context_of
 from lab.training.models.length_filter import fit
 from lab.training.models.tokens import Tokens
-from lab.training.out.base_of import BESIDE, Base, base_of
+from lab.training.out.base_of import BESIDE, Base, base_of, root_of
 from lab.training.out.card import TITLES, without_paths
 from lab.training.out.weights import ADAPTER, WEIGHTS
 from lab.training.task import SCHEDULES
@@ -72,7 +72,9 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     (draft / "requirements.txt").write_text("\n".join(_requirements(recipe, stored)) + "\n", "utf-8")
     losses = [{"step": line["step"], "loss": line["loss"]} for line in run.metrics().lines if "loss" in line]
     _write_rows(draft / "expected_losses.jsonl", losses)
-    (draft / "README.md").write_text(_readme(spec.run, recipe, base, run, settings), "utf-8")
+    (draft / "README.md").write_text(
+        _readme(spec.run, recipe, base, root_of(Path(ref.base), home).licence, run, settings), "utf-8"
+    )
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     return {"files": sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())}
@@ -162,7 +164,7 @@ def _requirements(recipe: Recipe, stored: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _readme(run_id: str, recipe: Recipe, base: Base, run: RunFolder, settings: dict[str, Any]) -> str:
+def _readme(run_id: str, recipe: Recipe, base: Base, licence: str, run: RunFolder, settings: dict[str, Any]) -> str:
     sampled = isinstance(recipe, SampledRecipe)
     rules = "| `rewards.py` | the rules as reward functions of trl, with their weights |\n" if sampled else ""
     start = f"the base, {base.origin}" if not base.hub else f"(not here: the base is `{base.hub}` on the Hub)"
@@ -195,5 +197,5 @@ the same versions, they are the same to float precision; a GPU sums in another o
 
 Computed on {settings["device"]} in {settings["precision"]}; on another machine set `device` and `precision` in `RUN`. Held-out measurement,
 checkpoints and charts are the lab's and not here.{" Written rules run in your own Python here, with no sandbox around them." if sampled else ""}
-Licence of the base: {base.licence or "not known here"}.
+Licence of the base: {licence or "not known here"}.
 """

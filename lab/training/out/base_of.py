@@ -9,14 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.core.algorithms import ALGORITHMS
+from lab.errors import LabError
 from lab.store.catalogue import PACKAGED, TINY, fetched_names, known_entry, models_folder, source_of
-from lab.store.models import SHIPPED
+from lab.store.models import SHIPPED, resolve
+from lab.store.run_folder import RunFolder
 
 BESIDE = "base"
 """The folder of a copied base, beside the adapter."""
 HUB = "hub:"
 OURS = "Apache-2.0"
 """The licence of the lab, and of the model that it ships."""
+LONGEST_CHAIN = 50
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Base:
     """Empty where it is not known."""
     origin: str
     """One sentence on where its weights came from."""
+
+    from_scratch: bool = False
+    """Made of random weights: there is no base, and nobody else's licence."""
 
     @property
     def named(self) -> str:
@@ -50,6 +57,25 @@ def base_of(folder: Path, home: Path) -> Base:
     if folder.parent.parent.name == "runs":
         return Base(f"run {folder.parent.name}", "", "", "trained in the Alignment Lab from another model")
     return Base(folder.name, "", "", "a model folder")
+
+
+def root_of(folder: Path, home: Path) -> Base:
+    """The base that a chain of full runs began with: the one whose licence binds, and that a card names. Where a run of the chain is gone,
+    the last one that is known."""
+    for _ in range(LONGEST_CHAIN):
+        if folder.resolve().parent.parent != (home / "runs").resolve():
+            break
+        recipe = (RunFolder(folder.resolve().parent).recipe() or {}).get("recipe") or {}
+        algorithm = ALGORITHMS.get(str(recipe.get("algorithm")))
+        if algorithm is None:
+            break
+        if not algorithm.starts_from_model:
+            return Base("", "", "", "random weights", from_scratch=True)
+        try:
+            folder = Path(resolve(str(recipe.get("model")), home).base)
+        except LabError:
+            break
+    return base_of(folder, home)
 
 
 def _fetched(name: str, folder: Path) -> Base:

@@ -41,19 +41,25 @@ class Written:
 
 
 def card(
-    name: str, recipe: Recipe, stored: Mapping[str, Any], result: Mapping[str, Any], base: Base, made: Written
+    name: str,
+    recipe: Recipe,
+    stored: Mapping[str, Any],
+    result: Mapping[str, Any],
+    base: Base,
+    root: Base,
+    made: Written,
 ) -> str:
-    """The text of the card. ``stored`` is recipe.json, ``result`` is result.json."""
+    """The text of the card. ``stored`` is recipe.json, ``result`` is result.json; ``root`` is the base that all began with."""
     parts = [
-        _head(recipe, base, made),
+        _head(recipe, root, made),
         f"# {name}\n",
-        _about(recipe, base, made),
+        _about(recipe, base, root, made),
         _results(result),
         "## Curves\n\n![Training curves](curves.svg)\n\nEach logged step stands in `metrics.jsonl`.\n",
         _training(recipe, stored, result),
         _loading(recipe, base, made),
         f"## Check\n\n{made.checked} `python check.py` does it again; it needs torch, transformers and peft.\n",
-        _licence(base),
+        _licence(root),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -81,14 +87,13 @@ def _head(recipe: Recipe, base: Base, made: Written) -> str:
     return "\n".join(["---", *lines, "tags:", *(f"- {tag}" for tag in tags), "---\n"])
 
 
-def _about(recipe: Recipe, base: Base, made: Written) -> str:
+def _about(recipe: Recipe, base: Base, root: Base, made: Written) -> str:
     form = "A LoRA adapter" if made.adapter else "A model with all its weights, in fp32"
     four = " The run had its base in 4 bits (NF4, double quantisation)." if made.four_bits else ""
     if four and not made.adapter:
         four += " The adapter was merged into the full-precision base; in 4 bits its answers differ a little."
     copied = f" The base is in the folder `{BESIDE}`." if made.adapter and not base.hub else ""
-    start = "random weights" if recipe.algorithm == "pretrain" else base.origin
-    return f"{form}, made by {TITLES.get(recipe.algorithm, recipe.algorithm)} from {start}.{four}{copied}\n"
+    return f"{form}, made by {TITLES.get(recipe.algorithm, recipe.algorithm)} from {root.origin}.{four}{copied}\n"
 
 
 def _results(result: Mapping[str, Any]) -> str:
@@ -132,6 +137,8 @@ def _training(recipe: Recipe, stored: Mapping[str, Any], result: Mapping[str, An
 
 
 def _licence(base: Base) -> str:
+    if base.from_scratch:
+        return "## Licence\n\nTrained from random weights: no base's licence binds it.\n"
     if base.licence:
         return f"## Licence\n\nOf the base: {base.licence}. It binds this model too.\n"
     return "## Licence\n\nThe licence of the base is not known here. Look it up before you pass this model on.\n"

@@ -26,7 +26,7 @@ from lab.store.run_folder import RunFolder
 from lab.training.models.base import load_tokens
 from lab.training.models.tokens import Tokens
 from lab.training.out import check as check_script
-from lab.training.out.base_of import BESIDE, Base, base_of
+from lab.training.out.base_of import BESIDE, Base, base_of, root_of
 from lab.training.out.card import Written, card, without_paths, write_card
 from lab.training.out.curves import curves
 from lab.training.out.gguf_file import check_family, write_gguf
@@ -35,6 +35,8 @@ from lab.training.out.modelfile import modelfile
 from lab.training.out.weights import load_full, merged, write_adapter, write_model
 from lab.training.worker.job_reporter import JobReporter
 
+OUT = "out"
+"""The folder within a job's (``lab/runs/leaving.py``)."""
 ASKED, LONGEST = 6, 64
 """Questions of the check, and the most tokens of an answer."""
 PLAIN = ("What is 2 + 3?", "Name a colour.", "用中文说你好。")
@@ -49,9 +51,29 @@ def write_out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any
     ref = resolve(spec.model, home)
     if spec.gguf:
         _check_gguf(spec, recipe, ref)
-    draft, target = reporter.folder.path / "out.part", reporter.folder.path / "out"
+    draft, target = reporter.folder.path / "out.part", reporter.folder.path / OUT
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
+    try:
+        written = _write(spec, run, recipe, stored, ref, draft, reporter)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return {"files": _files(target), **written}
+
+
+def _write(
+    spec: OutSpec,
+    run: RunFolder,
+    recipe: Recipe,
+    stored: dict[str, Any],
+    ref: ModelRef,
+    draft: Path,
+    reporter: JobReporter,
+) -> dict[str, Any]:
+    """Everything, into ``draft``; what of it stands in result.json."""
+    home = run.path.parents[1]
     tokens, base = load_tokens(ref), base_of(Path(ref.base), home)
     model = load_full(recipe, ref, home)
     known = _answers(model, tokens, recipe, home)
@@ -61,7 +83,7 @@ def write_out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any
     shutil.copyfile(Path(check_script.__file__), draft / "check.py")
     if adapter:
         write_adapter(ref, base, tokens, draft)
-    file = _write_whole(merged(model), tokens, spec, draft, run.path.name, keep=not adapter)
+    file = _write_whole(model, tokens, spec, draft, run.path.name, keep=not adapter)
     del model
     (draft / "Modelfile").write_text(modelfile(_sources(base, adapter, file), tokens), "utf-8")
     if algorithm_of(recipe).head is Head.SCORE:
@@ -70,10 +92,8 @@ def write_out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any
     counted = _check(draft, "--base", ref.base) if adapter else _check(draft)
     sentence = _checked(counted, _check(draft, "--gguf") if file else None, known["kind"])
     made = Written(adapter, file, recipe.four_bit_base, sentence)
-    _write_records(draft, run, recipe, stored, base, made)
-    shutil.rmtree(target, ignore_errors=True)
-    draft.rename(target)
-    return {"files": _files(target), "checked": counted, "base": base.named if adapter else None, "gguf": file or None}
+    _write_records(draft, run, recipe, stored, (base, root_of(Path(ref.base), home)), made)
+    return {"checked": counted, "base": base.named if adapter else None, "gguf": file or None}
 
 
 def _check_gguf(spec: OutSpec, recipe: Recipe, ref: ModelRef) -> None:
@@ -126,7 +146,7 @@ def _write_whole(model: Any, tokens: Tokens, spec: OutSpec, draft: Path, name: s
         return ""
     place = draft if keep else draft / "merged.part"
     place.mkdir(exist_ok=True)
-    write_model(model, tokens, place)
+    write_model(merged(model), tokens, place)
     if not spec.gguf:
         return ""
     file = draft / f"{name}-{spec.gguf.value}.gguf"
@@ -182,17 +202,17 @@ def _checked(counted: dict[str, Any], of_gguf: dict[str, Any] | None, kind: str)
 
 
 def _write_records(
-    folder: Path, run: RunFolder, recipe: Recipe, stored: dict[str, Any], base: Base, made: Written
+    folder: Path, run: RunFolder, recipe: Recipe, stored: dict[str, Any], bases: tuple[Base, Base], made: Written
 ) -> None:
     """The card, the curves, and the run's own figures."""
     lines, result = run.metrics().lines, run.result() or {}
-    name = recipe.name or f"{recipe.algorithm} of {base.name}"
+    name = recipe.name or f"{recipe.algorithm} of {bases[1].name or run.path.name}"
     (folder / "curves.svg").write_text(curves(lines, algorithm_of(recipe).charts), "utf-8")
     with (folder / "metrics.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     about = without_paths({**stored, "recipe": recipe.model_dump(mode="json")})
     (folder / "recipe.json").write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    write_card(folder, card(name, recipe, stored, result, base, made))
+    write_card(folder, card(name, recipe, stored, result, *bases, made))
 
 
 def _files(folder: Path) -> list[str]:

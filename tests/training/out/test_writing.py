@@ -35,9 +35,10 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "dpo": {"batch_size": 8},
     "grpo": {"batch_size": 32, "group_size": 8},
     "ppo": {"batch_size": 8, "reward_model": ""},
+    "rm": {"batch_size": 8},
 }
 MATRIX = [(name, kind) for name in ALGORITHMS for kind in TRAININGS if (name, kind) != ("ppo", "full")]
-"""PPO's roles are adapters on one base."""
+"""PPO's roles are adapters on one base. Of a reward model the scores are compared, of the others greedy texts."""
 LOOP = """
 import contextlib, io, importlib.util, json, runpy, sys
 assert importlib.util.find_spec("lab") is None
