@@ -24,7 +24,7 @@ examples:
   python -m lab out 20261122-154501-k3f9 my-model --merge --push me/my-model   to the Hub as well, private; needs HF_TOKEN
 
 What is written is loaded again in a process without the lab, and must write the same greedy answers; else nothing is left in DIR.
-f16 and q8_0 need nothing else. q4_k_m is made by llama.cpp: `llama-quantize` on the PATH, or `pip install llama-cpp-py-sync`.
+f16 and q8_0 need nothing else. q4_k_m is made by llama.cpp: `llama-quantize` on the PATH, or `pip install llama-cpp-python`.
 """
 
 

@@ -1,18 +1,20 @@
-"""Quantises a GGUF file by llama.cpp itself: its program ``llama-quantize``, or the library in the package ``llama-cpp-py-sync``.
+"""Quantises a GGUF file by llama.cpp itself: its program ``llama-quantize``, or the library in the package ``llama-cpp-python``.
 
-Neither belongs to the lab's requirements; ``check_quantizer`` says so before anything is written.
+Neither belongs to the lab's requirements (the package is built by a C++ compiler); ``check_quantizer`` says so before anything is written.
 """
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import subprocess
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from lab.errors import LabError, MachineError
 
-PROGRAM, PACKAGE = "llama-quantize", "llama_cpp_py_sync"
+PROGRAM, PACKAGE = "llama-quantize", "llama_cpp"
 Q4_K_M = 15
 """``LLAMA_FTYPE_MOSTLY_Q4_K_M`` of llama.h."""
 
@@ -30,12 +32,8 @@ def quantize(source: Path, target: Path) -> None:
         if done.returncode:
             raise LabError("out_quantize_failed", why=(done.stderr.strip().splitlines() or ["?"])[-1][:200])
         return
-    from llama_cpp_py_sync._cffi_bindings import get_ffi, get_lib
-
-    ffi, library = get_ffi(), get_lib()
-    library.llama_backend_init()
-    settings = library.llama_model_quantize_default_params()
+    llama = import_module(PACKAGE)
+    settings = llama.llama_model_quantize_default_params()
     settings.ftype = Q4_K_M
-    status = library.llama_model_quantize(str(source).encode(), str(target).encode(), ffi.addressof(settings))
-    if status:
+    if status := llama.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(settings)):
         raise LabError("out_quantize_failed", why=f"llama_model_quantize: {status}")
