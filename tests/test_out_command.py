@@ -76,6 +76,7 @@ def test_what_cannot_leave_is_one_sentence(
         assert cli.main(["out", asked, str(tmp_path / "x")]) == 1
         assert told in capsys.readouterr().err
     assert cli.main(["out", "../../etc", str(tmp_path / "x")]) == 1
+    assert "There is no run" in capsys.readouterr().err
     assert cli.main(["out", f"{run}@7", str(tmp_path / "x")]) == 1
     assert not (tmp_path / "x").exists()
     assert len(JobStore(lab_home).jobs()) == 0
@@ -89,7 +90,7 @@ def test_pushing_needs_a_token_and_says_so(
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     assert cli.main(["out", run, str(tmp_path / "model"), "--push", "me/model"]) == 1
     assert "HF_TOKEN" in capsys.readouterr().err
-    assert (tmp_path / "model" / "README.md").is_file(), "the folder is written all the same"
+    assert not (tmp_path / "model").exists(), "it is known before the work"
 
 
 def test_a_push_sends_the_folder(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

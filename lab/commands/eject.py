@@ -8,7 +8,7 @@ from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
-from lab.runs.leaving import OUT, check_target, put
+from lab.runs.leaving import OUT, check_target, put, run_named
 from lab.store.jobs import JobStore
 from lab.store.runs import RunState
 from lab.words import say, system_locale
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 written, 1 failed, 130 cancelled by Ctrl-C."""
-    spec = parse_job(Kind.EJECT, {"run": str(arguments.run).removeprefix("run:")})
+    spec = parse_job(Kind.EJECT, {"run": run_named(arguments.run)})
     target = check_target(arguments.folder)
     store = open_store(arguments)
     job = do(spec, store)

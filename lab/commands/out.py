@@ -10,7 +10,7 @@ from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
 from lab.core.out_jobs import Gguf
-from lab.runs.leaving import OUT, check_target, push, put
+from lab.runs.leaving import OUT, check_target, hub_token, push, put, run_named
 from lab.store.jobs import JobStore
 from lab.store.runs import RunState
 from lab.words import say, system_locale
@@ -43,9 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 written, 1 failed, 130 cancelled by Ctrl-C."""
-    run_id = str(arguments.run).removeprefix("run:")
-    spec = parse_job(Kind.OUT, {"run": run_id, "merge": arguments.merge, "gguf": arguments.gguf or ""})
+    spec = parse_job(
+        Kind.OUT, {"run": run_named(arguments.run), "merge": arguments.merge, "gguf": arguments.gguf or ""}
+    )
     target = check_target(arguments.folder)
+    if arguments.push:
+        hub_token()
     store = open_store(arguments)
     job = do(spec, store)
     if job.state is not RunState.FINISHED:

@@ -13,7 +13,7 @@ from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.errors import InputError, MachineError, StateError
 from lab.runs import checks
 from lab.store.models import resolve
-from lab.store.runs import Store
+from lab.store.runs import Store, valid_run_id
 
 OUT = "out"
 """The folder within a job's that holds what was written."""
@@ -29,6 +29,14 @@ def check_leaving(spec: OutSpec | EjectSpec, store: Store) -> None:
         raise StateError("out_run_goes_on", run=run.name, state=run.state.value)
     checks.check_model(spec.model, store)
     resolve(spec.model, store.home)
+
+
+def run_named(text: str) -> str:
+    """``ID`` or ``ID@STEP`` of what somebody typed, with or without ``run:``. Raises StateError where it is no run's."""
+    run = text.removeprefix("run:")
+    if not valid_run_id(run.partition("@")[0]):
+        raise StateError("no_such_run", run=run[:64])
+    return run
 
 
 def check_target(folder: str) -> Path:
@@ -51,18 +59,25 @@ def put(written: Path, target: Path) -> Path:
     return target
 
 
+def hub_token() -> str:
+    """The token for the Hub. Raises InputError where there is none, which is better known before than after the work."""
+    from huggingface_hub import get_token
+
+    token = os.environ.get("HF_TOKEN") or get_token()
+    if not token:
+        raise InputError("hub_no_token")
+    return token
+
+
 def push(folder: Path, repository: str, *, private: bool = True) -> str:
     """Send a folder to the Hub as a model; its address there.
 
     Raises InputError without a token, MachineError where the Hub refuses it or does not answer.
     """
-    from huggingface_hub import HfApi, get_token
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    token = os.environ.get("HF_TOKEN") or get_token()
-    if not token:
-        raise InputError("hub_no_token")
-    hub = HfApi(token=token, endpoint=os.environ.get("HF_ENDPOINT"))
+    hub = HfApi(token=hub_token(), endpoint=os.environ.get("HF_ENDPOINT"))
     try:
         hub.create_repo(repository, private=private, exist_ok=True)
         hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="A model from the Alignment Lab")
