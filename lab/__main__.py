@@ -29,6 +29,8 @@ COMMANDS = (
     "models",
     "data",
     "preview",
+    "out",
+    "eject",
     "users",
     "export",
     "backup",

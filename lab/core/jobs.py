@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
 from lab.core.recipes.fields import Strict
 from lab.errors import InputError, RecipeError
@@ -33,6 +34,10 @@ class Kind(StrEnum):
     """Would a recipe's rules teach its start model anything?"""
     SCORE = "score"
     """What a reward model gives the responses that people judged."""
+    OUT = "out"
+    """A run's model, written as others read it."""
+    EJECT = "eject"
+    """A run as a script that needs no lab."""
 
 
 class Part(StrEnum):
@@ -157,11 +162,13 @@ class ScoreSpec(Strict):
         return 0
 
 
-Spec = SampleSpec | PreflightSpec | ScoreSpec
-SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec] | type[ScoreSpec]] = {
+Spec = SampleSpec | PreflightSpec | ScoreSpec | OutSpec | EjectSpec
+SPECS: dict[Kind, type[Spec]] = {
     Kind.SAMPLE: SampleSpec,
     Kind.PREFLIGHT: PreflightSpec,
     Kind.SCORE: ScoreSpec,
+    Kind.OUT: OutSpec,
+    Kind.EJECT: EjectSpec,
 }
 """One line a kind registers it."""
 

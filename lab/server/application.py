@@ -39,6 +39,7 @@ from lab.server.headers import Headers
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
+from lab.server.out import add_out
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
 from lab.server.session import Sessions
@@ -104,6 +105,7 @@ def build(
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
+    add_out(application, supervisor.jobs)
     annotation = Annotation(store)
     add_annotate(application, annotation)
     if judge_page is not None:
