@@ -17,11 +17,14 @@ from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.responses import Response
+from starlette.types import Scope
 
 from lab.core.access import NOBODY, Access, User
 from lab.core.names import clean_name, likeness
 from lab.errors import LabError, MachineError, StateError
+from lab.server.forwarded import root_of
 from lab.settings import Settings
+from lab.store.ended_sessions import EndedSessions
 from lab.store.users import Registered, Users
 
 COOKIE = "lab_session"
@@ -64,6 +67,7 @@ class Sessions:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.users = Users(settings.home)
+        self.ended = EndedSessions(settings.home)
         key = secret_key(settings.home) if settings.sign_in else secrets.token_hex(32)
         self._signer = URLSafeTimedSerializer(key, salt=b"lab.session")
         # Keyed: a stamp in a cookie must not be a hash to guess the password by.
@@ -118,6 +122,8 @@ class Sessions:
         try:
             values, made = self._signer.loads(cookie, max_age=GUEST_LASTS_SECONDS, return_timestamp=True)
             user_id, session, stamp = str(values["id"]), str(values["session"]), str(values["stamp"])
+            if session in self.ended:
+                return NOBODY
             if user_id.startswith("g-"):
                 return self._known_guest(str(values["name"]), session, user_id)
             if made.timestamp() + LASTS_SECONDS < time.time():
@@ -130,17 +136,19 @@ class Sessions:
         except (BadSignature, KeyError, TypeError, ValueError, LabError):
             return NOBODY  # a password file that cannot be read lets nobody in
 
-    def sign_in(self, response: Response, user: User) -> None:
-        """Put the session cookie of ``user`` on a response."""
+    def sign_in(self, response: Response, user: User, scope: Scope | None = None) -> None:
+        """Put the session cookie of ``user`` on a response to a request with this ``scope``."""
         values = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
         lasts = LASTS_SECONDS
         if user.guest:
             values["name"], lasts = user.name, GUEST_LASTS_SECONDS
-        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(values)), lasts)))
+        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(values)), lasts, scope)))
 
-    def sign_out(self, response: Response) -> None:
-        """Take the session cookie back."""
-        response.raw_headers.append((b"set-cookie", self._cookie("", 0)))
+    def sign_out(self, response: Response, user: User = NOBODY, scope: Scope | None = None) -> None:
+        """Take the session cookie back, and end its session: a copy of the cookie opens nothing any more."""
+        if user.session:
+            self.ended.end(user.session, time.time() + (GUEST_LASTS_SECONDS if user.guest else LASTS_SECONDS))
+        response.raw_headers.append((b"set-cookie", self._cookie("", 0, scope)))
 
     # ---- inside
 
@@ -173,8 +181,10 @@ class Sessions:
         registered = self.users.by_id(user.id)
         return registered.stamp if registered else ""
 
-    def _cookie(self, value: str, seconds: int) -> bytes:
+    def _cookie(self, value: str, seconds: int, scope: Scope | None) -> bytes:
         # A Space shows the page inside an iframe of another site: the cookie must cross that border, and is then
         # kept apart for each embedding site. Everywhere else it never leaves its own site.
-        border = "SameSite=None; Secure; Partitioned" if self.settings.on_space else "SameSite=Lax"
-        return f"{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; {border}".encode("ascii")
+        encrypted = "; Secure" if scope is not None and scope.get("scheme") == "https" else ""
+        border = "SameSite=None; Secure; Partitioned" if self.settings.on_space else f"SameSite=Lax{encrypted}"
+        root = (root_of(scope) if scope is not None else "") or "/"
+        return f"{COOKIE}={value}; Path={root}; Max-Age={seconds}; HttpOnly; {border}".encode("ascii")

@@ -15,6 +15,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from lab.errors import LabError
+from lab.server.forwarded import root_of
 from lab.server.session import Sessions
 
 PAGE = Path(__file__).with_name("sign_in.html")
@@ -90,6 +91,7 @@ class Page:
         to = request.query_params.get("to", "")[:100]
         filled = {
             **words,
+            "root": root_of(request.scope),
             "to": f"&to={quote(to)}" if to else "",
             "lead": words["lead_guest" if settings.guests else "lead" if by_password else "by_link"],
             "guest_problem": sentence if of_guest else "",
