@@ -6,6 +6,7 @@ own routes, then Gradio at ``/``. It knows nothing of what the Blocks show.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -29,17 +30,20 @@ from lab import __version__
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
+from lab.runs.hub_backup import HubBackup
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
 from lab.server.answers import refused
 from lab.server.assets import add_assets
+from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.gradio_results import GradioResults
 from lab.server.headers import Headers
+from lab.server.hub_sign_in import add_hub_sign_in
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
@@ -47,6 +51,7 @@ from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
 from lab.server.session import Sessions
 from lab.server.sign_in import add_me, add_sign_in
+from lab.server.upload_cache import UploadCache
 from lab.settings import Settings
 from lab.store.runs import Store
 
@@ -65,7 +70,12 @@ QUEUE_NAP = 0.01
 
 
 def build(
-    settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.Blocks, judge_page: JudgePage | None = None
+    settings: Settings,
+    store: Store,
+    supervisor: Supervisor,
+    blocks: gr.Blocks,
+    judge_page: JudgePage | None = None,
+    backup: HubBackup | None = None,
 ) -> FastAPI:
     """The application, ready to serve; StartError names any route or function without a declared access.
 
@@ -76,10 +86,13 @@ def build(
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
+    sweeper = UploadCache(settings.home / "cache" / "gradio")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(sweeper.sweep_for_ever(), name="upload cache")
         yield
+        task.cancel()
         await watches.close()
         await streams.close()
 
@@ -120,8 +133,11 @@ def build(
     add_preflight(application, store, annotation)
     add_warnings(application, store, annotation)
     add_rules(application, store)
+    add_backup(application, backup)
     if settings.sign_in:
         add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
+    if settings.hub is not None:
+        add_hub_sign_in(application, sessions)
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application

@@ -127,7 +127,7 @@ def test_no_function_of_the_page_is_reached_by_another_way(whole_lab: Lab) -> No
         client = whole_lab.client(level)
         for function in direct:
             needed = access_of(function.fn)
-            body = {"data": [], "fn_index": function._id, "session_hash": secrets.token_hex(5)}
+            body = {"data": [], "fn_index": function._id, "session_hash": f"of-{level.word}"}
             answer = client.post("/gradio_api/run/predict", json=body)
             assert needed is not None
             assert (REFUSED in line_of(answer.json())) == (level < needed), (level, function.api_name, answer.text)
@@ -145,7 +145,7 @@ def test_every_server_function_of_the_page_is_tried_at_every_level(whole_lab: La
                 body = {
                     "data": [],
                     "component_id": block._id,
-                    "session_hash": secrets.token_hex(5),
+                    "session_hash": f"server-{level.word}",
                     "fn_name": function.__name__,
                 }
                 try:
@@ -206,7 +206,7 @@ def test_the_owner_is_known_by_name(lab: Lab) -> None:
 def test_a_server_function_takes_no_other_body(lab: Lab) -> None:
     client = lab.client()
     assert client.post(SERVER_FUNCTIONS, files={"file": b"x"}, data={"fn_name": "ask"}).status_code == 415
-    assert client.post(SERVER_FUNCTIONS, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    assert client.post(SERVER_FUNCTIONS, content=b"{", headers={"content-type": "application/json"}).status_code == 422
     assert (
         client.post(
             SERVER_FUNCTIONS, json={"component_id": "1", "session_hash": secrets.token_hex(5), "fn_name": "a"}
