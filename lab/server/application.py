@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 PAGE_OPTIONS = ("theme", "css", "css_paths", "js", "head", "head_paths", "i18n", "favicon_path")
 PRIVATE = (
-    *("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock"),
+    *("lab.db", "lab.db-wal", "lab.db-shm", "secret_key", "users.toml", "users.lock", "ended_sessions", "outside.json"),
     *("runs", "jobs", "models", "exports"),
 )
 STATUS = {AccessError: 403, InputError: 422, StateError: 409, MachineError: 503}

@@ -106,7 +106,9 @@ def test_a_wrong_value_in_each_field_of_a_judgement(shown: Shown, field: str, nu
     assert "Traceback" not in answer.text and answer.json()["error"]["key"]
 
 
-@pytest.mark.parametrize("extra", [{"annotator": "u-1"}, {"access": "owner"}, {"left": "first"}, {"time": 0}, {"__proto__": {}}])
+@pytest.mark.parametrize(
+    "extra", [{"annotator": "u-1"}, {"access": "owner"}, {"left": "first"}, {"time": 0}, {"__proto__": {}}]
+)
 def test_a_field_that_nobody_asked_for(shown: Shown, extra: dict[str, Any]) -> None:
     client = guest(shown)
     assert client.post("/api/annotate/judgements", json=a_pair(client, shown) | extra).status_code == 422
@@ -149,13 +151,19 @@ def test_judging_and_undoing_does_not_fill_the_disk(shown: Shown) -> None:
             break
         said["id"] = undone.json()["pair"]["shown"]
     assert keys[-1] == "judgement_too_often" and len(keys) == MOST_OF_A_PAIR + 1
-    assert client.post("/api/annotate/judgements", json=a_pair(client, shown)).status_code == 200, "another pair is taken"
+    assert client.post("/api/annotate/judgements", json=a_pair(client, shown)).status_code == 200, (
+        "another pair is taken"
+    )
 
 
 def test_a_guest_s_text_has_a_budget_and_clicks_do_not(shown: Shown) -> None:
     client, answers = guest(shown), []
     for _ in range(300):  # as fast as the limit of writing lets them
-        answers.append(client.post("/api/annotate/judgements", json=a_pair(client, shown) | {"edited": "é" * 1900, "reason": "r" * 500}))
+        answers.append(
+            client.post(
+                "/api/annotate/judgements", json=a_pair(client, shown) | {"edited": "é" * 1900, "reason": "r" * 500}
+            )
+        )
         if answers[-1].status_code == 429:
             break
     assert answers[-1].json()["error"]["key"] in ("too_much_text", "too_many_requests")
@@ -220,7 +228,10 @@ def told(wire: socket.socket) -> bytes:
     return content
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", b"POST /sign-in HTTP/1.1\r\nHo"])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ", b"POST /sign-in HTTP/1.1\r\nHo"],
+)
 def test_half_a_head_is_not_waited_for(served: int, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", served)) as wire:
         wire.sendall(sent)

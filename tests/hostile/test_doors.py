@@ -26,8 +26,19 @@ def refused(answer, key: str, status: int = 403) -> None:  # type: ignore[no-unt
 
 ORIGINS = (
     *(EVIL, "null", "", "http://127.0.0.1", "http://127.0.0.1:7861", "https://127.0.0.1:7860.evil.example"),
-    *("http://evil.example:7860", "http://127.0.0.1:7860@evil.example", "http://localhost:7860", "file://", "ftp://127.0.0.1:7860"),
-    *("chrome-extension://abc", "http://127.0.0.1:7860/", "http://127.0.0.1:7860, https://evil.example", "http://[::1]:7860"),
+    *(
+        "http://evil.example:7860",
+        "http://127.0.0.1:7860@evil.example",
+        "http://localhost:7860",
+        "file://",
+        "ftp://127.0.0.1:7860",
+    ),
+    *(
+        "chrome-extension://abc",
+        "http://127.0.0.1:7860/",
+        "http://127.0.0.1:7860, https://evil.example",
+        "http://[::1]:7860",
+    ),
 )
 
 
@@ -42,14 +53,31 @@ def test_no_other_origin_changes_anything(lab: Lab, origin: str, path: str) -> N
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_a_request_that_the_browser_calls_foreign(lab: Lab, site: str) -> None:
     refused(lab.client(**{"sec-fetch-site": site}).post(JOIN, json={}), "request_origin")
-    assert lab.client(**{"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}).get("/api/runs").status_code == 403
+    assert (
+        lab.client(**{"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}).get("/api/runs").status_code == 403
+    )
 
 
 # ---- hosts
 
 HOSTS = (
-    *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "lab.example.evil.example", "evil.lab.example", "xlab.example"),
-    *("lab.example@evil.example", "127.0.0.1:7860:80", "", " ", "lab.example/evil", "0x7f000001.evil", "[::1].evil.example"),
+    *(
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "lab.example.evil.example",
+        "evil.lab.example",
+        "xlab.example",
+    ),
+    *(
+        "lab.example@evil.example",
+        "127.0.0.1:7860:80",
+        "",
+        " ",
+        "lab.example/evil",
+        "0x7f000001.evil",
+        "[::1].evil.example",
+    ),
     *("evil.example:80", "_", "*", "*.example"),
 )
 
@@ -121,12 +149,19 @@ def test_only_hops_of_trusted_proxies_count(hops: str) -> None:
         seen.append(scope["client"][0])
         assert all(name not in FORWARDING for name, _ in scope["headers"])
 
-    scope = {"type": "http", "path": "/", "client": ("10.0.0.1", 1), "headers": [(b"host", b"x"), (b"x-forwarded-for", hops.encode())]}
+    scope = {
+        "type": "http",
+        "path": "/",
+        "client": ("10.0.0.1", 1),
+        "headers": [(b"host", b"x"), (b"x-forwarded-for", hops.encode())],
+    }
     asyncio.run(Forwarded(app, Settings(password="x", trusted_proxies=TRUSTED))(scope, None, None))  # type: ignore[arg-type]
     assert seen == [HOPS[hops]]
 
 
-@pytest.mark.parametrize("prefix", ["//evil.example", "/a/../b", "/<script>", "evil", "/a\tb", "/a?b", "/a#b", "/%2e%2e", "http://evil"])
+@pytest.mark.parametrize(
+    "prefix", ["//evil.example", "/a/../b", "/<script>", "evil", "/a\tb", "/a?b", "/a#b", "/%2e%2e", "http://evil"]
+)
 def test_a_prefix_that_is_no_path_counts_for_nothing(prefix: str) -> None:
     import asyncio
 
@@ -138,7 +173,12 @@ def test_a_prefix_that_is_no_path_counts_for_nothing(prefix: str) -> None:
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         seen.append(root_of(scope))
 
-    scope = {"type": "http", "path": "/", "client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-prefix", prefix.encode())]}
+    scope = {
+        "type": "http",
+        "path": "/",
+        "client": ("10.0.0.1", 1),
+        "headers": [(b"x-forwarded-prefix", prefix.encode())],
+    }
     asyncio.run(Forwarded(app, Settings(password="x", trusted_proxies=TRUSTED))(scope, None, None))  # type: ignore[arg-type]
     assert seen == [""]
 
@@ -152,7 +192,9 @@ def cookies(lab: Lab) -> dict[str, str]:
     owner = {"id": "owner", "session": "x", "stamp": ""}
     signed = {
         "another key": URLSafeTimedSerializer("another", salt=b"lab.session").dumps(owner),
-        "another purpose": URLSafeTimedSerializer((lab.settings.home / KEY_FILE).read_text(), salt=b"lab.other").dumps(owner),
+        "another purpose": URLSafeTimedSerializer((lab.settings.home / KEY_FILE).read_text(), salt=b"lab.other").dumps(
+            owner
+        ),
     }
     head, _, tail = good.partition(".")
     return signed | {
@@ -173,11 +215,15 @@ def test_a_cookie_that_was_not_given_opens_nothing(shared_lab: Lab, kind: str) -
     refused(shared_lab.client().get("/api/me", headers={"cookie": f"{COOKIE}={made[kind]}"}), "access_needed", 401)
 
 
-@pytest.mark.parametrize("user_id", ["owner", "u-0000000000000000", "g-0000000000000000", "h-1", "", "../owner", "u-", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "user_id", ["owner", "u-0000000000000000", "g-0000000000000000", "h-1", "", "../owner", "u-", "\x1b[2J"]
+)
 def test_a_session_with_a_good_signature_and_a_stamp_of_nobody(shared_lab: Lab, user_id: str) -> None:
     key = (shared_lab.settings.home / KEY_FILE).read_text().strip()
     for stamp in ("", "0" * 16, None, 5, ["x"]):
-        cookie = URLSafeTimedSerializer(key, salt=b"lab.session").dumps({"id": user_id, "session": "x", "stamp": stamp, "name": "x"})
+        cookie = URLSafeTimedSerializer(key, salt=b"lab.session").dumps(
+            {"id": user_id, "session": "x", "stamp": stamp, "name": "x"}
+        )
         assert shared_lab.client().get("/api/me", headers={"cookie": f"{COOKIE}={cookie}"}).status_code == 401
 
 
@@ -202,7 +248,11 @@ def test_an_ended_session_stays_ended_after_a_restart(make_lab: Make) -> None:
 
 def test_the_cookie_is_for_tls_where_the_browser_speaks_it(make_lab: Make) -> None:
     lab = make_lab(password=PASSWORD, trusted_proxies=(ip_network("127.0.0.0/8"),))
-    for headers, secure in (({}, False), ({"x-forwarded-proto": "https"}, True), ({"x-forwarded-proto": "http"}, False)):
+    for headers, secure in (
+        ({}, False),
+        ({"x-forwarded-proto": "https"}, True),
+        ({"x-forwarded-proto": "http"}, False),
+    ):
         client = lab.client(base=HERE, **headers)
         client._transport.client = ("127.0.0.1", 50000)  # type: ignore[attr-defined]
         cookie = client.post("/sign-in", data={"password": PASSWORD}).headers["set-cookie"]
@@ -225,10 +275,30 @@ def test_a_clock_that_jumps_lets_nobody_in_and_frees_no_rate(shared_lab: Lab, mo
 # ---- addresses
 
 PATHS = (
-    *("/api/runs/..%2f..%2fetc%2fpasswd", "/api/runs/%00", "/api/runs/%0a", "/api//runs", "/API/runs", "/api/runs/../healthz/x"),
-    *("/assets/..%2f..%2froutes.py", "/static/%2e%2e/%2e%2e/x", "/vendor/../../settings.py", "/judge/%2e%2e%2fapi", "/.env"),
+    *(
+        "/api/runs/..%2f..%2fetc%2fpasswd",
+        "/api/runs/%00",
+        "/api/runs/%0a",
+        "/api//runs",
+        "/API/runs",
+        "/api/runs/../healthz/x",
+    ),
+    *(
+        "/assets/..%2f..%2froutes.py",
+        "/static/%2e%2e/%2e%2e/x",
+        "/vendor/../../settings.py",
+        "/judge/%2e%2e%2fapi",
+        "/.env",
+    ),
     *("/lab.db", "/secret_key", "/users.toml", "/gradio_api/file=/etc/passwd", "/gradio_api/file=http://evil.example/"),
-    *("/gradio_api/proxy=http://evil.example/", "/gradio_api/stream/x", "/docs", "/openapi.json", "/monitoring", "/gradio_api/deep_link"),
+    *(
+        "/gradio_api/proxy=http://evil.example/",
+        "/gradio_api/stream/x",
+        "/docs",
+        "/openapi.json",
+        "/monitoring",
+        "/gradio_api/deep_link",
+    ),
     *("/api/runs/" + "a" * 5000, "/api/jobs/..%2f..%2fx", "/sign-in/..%2fapi%2fme", "/login", "/gradio_api/vibe-code"),
 )
 
@@ -241,7 +311,17 @@ def test_an_address_that_means_something_else(shared_lab: Lab, path: str) -> Non
         assert "root:" not in answer.text and "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("to", ["https://evil.example", "//evil.example", "/judge/../..//evil.example", "/judge\\evil", "javascript:1", "/judge?x"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/judge/../..//evil.example",
+        "/judge\\evil",
+        "javascript:1",
+        "/judge?x",
+    ],
+)
 def test_signing_in_leads_nowhere_else(shared_lab: Lab, to: str) -> None:
     answer = shared_lab.client(origin=AWAY).post("/sign-in", params={"to": to}, data={"password": PASSWORD})
     assert answer.headers["location"] in ("/", "/judge")

@@ -50,16 +50,26 @@ def lines_of_docs(title: str, lab_port: int, port: int) -> str:
     text = DOCS.read_text("utf-8").partition(f"### {title}")[2]
     block = re.search(r"```nginx\n(.*?)```", text, re.DOTALL)
     assert block is not None
-    lines = block[1].replace("127.0.0.1:7860", f"127.0.0.1:{lab_port}").replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    lines = (
+        block[1]
+        .replace("127.0.0.1:7860", f"127.0.0.1:{lab_port}")
+        .replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
+    )
     return "\n".join(line for line in lines.splitlines() if "ssl_" not in line)
 
 
 @pytest.fixture(scope="module", params=["nginx", "nginx, below a path"])
-def behind(request: pytest.FixtureRequest, make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+def behind(
+    request: pytest.FixtureRequest, make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Behind]:
     folder = tmp_path_factory.mktemp("nginx")
     root = "/lab" if "below" in request.param else ""
     lab = make_module_lab(
-        password=PASSWORD, guests=True, hosts=frozenset({NAME}), trusted_proxies=(ip_network("127.0.0.1"),), home=folder / "home"
+        password=PASSWORD,
+        guests=True,
+        hosts=frozenset({NAME}),
+        trusted_proxies=(ip_network("127.0.0.1"),),
+        home=folder / "home",
     )
     listener = listen(replace(lab.settings, port=0))
     port, front = listener.getsockname()[1], free_port()
@@ -135,21 +145,27 @@ def test_events_come_at_once(behind: Behind) -> None:
         next(line for line in lines if line.startswith("data: "))
         began = time.monotonic()
         add_step(folder, 4)
-        while not any(each["step"] == 4 for each in json.loads(next(l for l in lines if l.startswith("data: "))[6:])["metrics"]):
+        while not any(
+            each["step"] == 4 for each in json.loads(next(l for l in lines if l.startswith("data: "))[6:])["metrics"]
+        ):
             pass
         assert time.monotonic() - began < 5, "nginx does not keep events back"
 
 
 def test_nobody_else_is_believed(behind: Behind) -> None:
     """Straight to the lab from the same machine the headers count, which is what naming a proxy means; what they claim beyond does not."""
-    forged = client(behind, **{"X-Forwarded-For": "10.9.8.7", "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil"})
+    forged = client(
+        behind, **{"X-Forwarded-For": "10.9.8.7", "X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil"}
+    )
     answer = forged.get("/sign-in", headers={"Accept": "text/html"})
     assert answer.status_code == 200 and "evil" not in answer.text
     assert client(behind, Host="evil.example").get("/sign-in").status_code == 403
 
 
 def test_a_refused_origin_names_the_header(behind: Behind) -> None:
-    answer = client(behind, Origin="https://other.example", Accept="text/html").post("/sign-in", data={"password": PASSWORD})
+    answer = client(behind, Origin="https://other.example", Accept="text/html").post(
+        "/sign-in", data={"password": PASSWORD}
+    )
     assert answer.status_code == 403
     assert "<!doctype html>" in answer.text and "proxy_set_header Host" in answer.text
 
@@ -157,7 +173,9 @@ def test_a_refused_origin_names_the_header(behind: Behind) -> None:
 def test_guesses_count_by_the_callers_address(behind: Behind) -> None:
     """Whatever a stranger writes into X-Forwarded-For, nginx adds the address that it saw."""
     statuses = [
-        client(behind, Origin=f"https://{NAME}", **{"X-Forwarded-For": f"10.0.0.{n}"}).post("/sign-in", data={"password": "x"}).status_code
+        client(behind, Origin=f"https://{NAME}", **{"X-Forwarded-For": f"10.0.0.{n}"})
+        .post("/sign-in", data={"password": "x"})
+        .status_code
         for n in range(12)
     ]
     assert 429 in statuses
