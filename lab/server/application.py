@@ -134,10 +134,10 @@ def build(
     add_warnings(application, store, annotation)
     add_rules(application, store)
     add_backup(application, backup)
+    if settings.hub is not None:
+        add_hub_sign_in(application, sessions)  # before the one-time link, which would take its address for a token
     if settings.sign_in:
         add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
-    if settings.hub is not None:
-        add_hub_sign_in(application, sessions)
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application

@@ -15,6 +15,7 @@ from lab.errors import StartError
 from lab.server.access import Door, access_of
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, handlers
 from lab.server.session import COOKIE, KEY_FILE
+from lab.settings import HubSignIn
 from tests.server.conftest import AWAY, HERE, PASSWORD, Lab, Make, small_page
 
 JOIN = "/gradio_api/queue/join"
@@ -50,7 +51,8 @@ def serve(client: TestClient, blocks: gr.Blocks, name: str, **headers: str) -> i
 def whole_lab(make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """With the page that people see, open to guests, and with everything that the application registers for it."""
     home = tmp_path_factory.mktemp("whole")
-    return make_module_lab(whole=True, host="0.0.0.0", password=PASSWORD, guests=True, home=home)
+    hub = HubSignIn("client", "secret", provider="http://127.0.0.1:9", author="org")  # nobody answers there
+    return make_module_lab(whole=True, host="0.0.0.0", password=PASSWORD, guests=True, hub=hub, home=home)
 
 
 def test_every_route_is_tried_at_every_level(whole_lab: Lab) -> None:

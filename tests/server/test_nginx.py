@@ -146,7 +146,8 @@ def test_events_come_at_once(behind: Behind) -> None:
         began = time.monotonic()
         add_step(folder, 4)
         while not any(
-            each["step"] == 4 for each in json.loads(next(l for l in lines if l.startswith("data: "))[6:])["metrics"]
+            each["step"] == 4
+            for each in json.loads(next(line for line in lines if line.startswith("data: "))[6:])["metrics"]
         ):
             pass
         assert time.monotonic() - began < 5, "nginx does not keep events back"
