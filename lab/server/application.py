@@ -86,37 +86,7 @@ def build(
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
-    sweeper = UploadCache(settings.home / "cache" / "gradio")
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(sweeper.sweep_for_ever(), name="upload cache")
-        yield
-        task.cancel()
-        await watches.close()
-        await streams.close()
-
-    application = FastAPI(
-        title="Alignment Lab",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        lifespan=lifespan,
-        middleware=[
-            Middleware(Headers, settings=settings),
-            Middleware(Forwarded, settings=settings),
-            Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
-            Middleware(Limits, writes=writes(), home=settings.home),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
-            Middleware(GradioResults, functions=blocks.fns),
-        ],
-        exception_handlers={
-            LabError: _lab_error,
-            DatabaseError: _database_error,
-            HTTPException: _http_error,
-            RequestValidationError: _value_error,
-        },
-    )
+    application = _layers(settings, sessions, doors, (watches, streams), blocks)
     application.state.sessions = sessions
     _add_health(application)
     add_me(application, settings)
@@ -141,6 +111,47 @@ def build(
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application
+
+
+def _layers(
+    settings: Settings,
+    sessions: Sessions,
+    doors: list[Door],
+    ended: tuple[Watches, ChangeStreams],
+    blocks: gr.Blocks,
+) -> FastAPI:
+    """The application without routes: what a request passes, and how errors are answered. ``ended`` are the streams that end with it."""
+    sweeper = UploadCache(settings.home / "cache" / "gradio")
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(sweeper.sweep_for_ever(), name="upload cache")
+        yield
+        task.cancel()
+        for streams in ended:
+            await streams.close()
+
+    return FastAPI(
+        title="Alignment Lab",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Headers, settings=settings),
+            Middleware(Forwarded, settings=settings),
+            Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
+            Middleware(Limits, writes=writes(), home=settings.home),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(GradioResults, functions=blocks.fns),
+        ],
+        exception_handlers={
+            LabError: _lab_error,
+            DatabaseError: _database_error,
+            HTTPException: _http_error,
+            RequestValidationError: _value_error,
+        },
+    )
 
 
 def _add_health(application: FastAPI) -> None:
