@@ -87,10 +87,20 @@ class Worker:
 
     def ask(self, request: Mapping[str, object]) -> dict[str, object]:
         """The program's reply to one request. Raises TimeoutError or ChildProcessError as ``apply`` does, MachineError where it
-        does not start."""
+        does not start.
+
+        A process that was there before may have been killed from outside a moment ago. Only the death of a new one is
+        this request's doing, so the request is sent once more."""
         line = json.dumps(request) + "\n"
         with self._lock:
-            return self._exchange(self._running(), line, self.longest_call)
+            before = self._process
+            process = self._running()
+            try:
+                return self._exchange(process, line, self.longest_call)
+            except ChildProcessError:
+                if process is not before:
+                    raise
+                return self._exchange(self._running(), line, self.longest_call)
 
     def start(self) -> tuple[str, ...]:
         """Start it now, and say which layers of hardening are active."""
