@@ -81,6 +81,7 @@ class PairImports:
         self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
     ) -> Imported:
         """Store a file that was read to its end and kept: all of it, or nothing if that fails."""
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
@@ -174,6 +175,7 @@ class PairImports:
         """Put pairs into a collection, or return the one that was made of ``origin``. Raises DatasetError where there are no pairs."""
         if not new_pairs.pairs:
             raise DatasetError("pairs_none_new", count=len(new_pairs.left_out))
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, set[str] | None]:

@@ -14,7 +14,7 @@ from lab.runs.supervisor import Supervisor
 from lab.settings import Settings
 from lab.store.presets import PRESETS
 from lab.store.runs import Store
-from lab.ui import header
+from lab.ui import backup_line, header
 from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
@@ -25,7 +25,18 @@ from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
 
-ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = (
+    "annotate",
+    "backup.",
+    "agree.",
+    "page.",
+    "train.",
+    "upload.",
+    "groups.",
+    "section.",
+    "algorithm.",
+    "choice.",
+)
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 OPENING_TAB, CHANGES = (Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js"))
 
@@ -37,6 +48,8 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     i18n = gr.I18n(**words)
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
+        if settings.backup is not None:
+            backup_line.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
             with gr.Tab(i18n("page.annotate"), id="annotate"):
                 annotate = AnnotateTab(store, supervisor, presets, i18n)
