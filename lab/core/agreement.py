@@ -129,11 +129,25 @@ def gold_accuracy(choices: Votes, gold: Mapping[str, Choice], annotator: str) ->
 
 
 FASTEST_READER = 100.0
-"""Characters a second. Fluent readers of English skim at about half of that, of Chinese at a third."""
+"""Latin letters a second. Fluent readers skim at about half of that."""
 LEAST_TIME, MOST_TIME = 0.4, 3.0
 """Seconds: no one can see and answer faster than the first; an answer within the second may rest on knowing the texts."""
 
 
-def too_fast(seconds: float, characters: int) -> bool:
-    """Whether the time is too short to read so many characters (of both responses). A hint, not a proof."""
-    return seconds < min(max(characters / FASTEST_READER, LEAST_TIME), MOST_TIME)
+IDEOGRAPH = 3
+"""Latin letters that take as long to read as one Chinese or Japanese character."""
+
+
+def reading_length(*texts: str) -> int:
+    """The length of what was read, in Latin letters."""
+    return sum(IDEOGRAPH if letter >= "\u2e80" else 1 for text in texts for letter in text)
+
+
+def least_seconds(length: int) -> float:
+    """The line below which a judgement is too fast, for so much to read (``reading_length`` of both responses)."""
+    return min(max(length / FASTEST_READER, LEAST_TIME), MOST_TIME)
+
+
+def too_fast(seconds: float, length: int) -> bool:
+    """Whether the time is too short to read so much. A hint, not a proof."""
+    return seconds < least_seconds(length)

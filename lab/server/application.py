@@ -25,6 +25,7 @@ from starlette.routing import Mount
 
 from lab import __version__
 from lab.annotation.collections import Annotation
+from lab.annotation.pairs import usual_settings
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
@@ -104,7 +105,7 @@ def build(
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
-    annotation = Annotation(store)
+    annotation = Annotation(store, usual_settings(class_comes=settings.guests))
     add_annotate(application, annotation)
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)

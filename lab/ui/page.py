@@ -10,6 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from lab.annotation.pairs import usual_settings
 from lab.runs.supervisor import Supervisor
 from lab.settings import Settings
 from lab.store.presets import PRESETS
@@ -39,7 +40,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         header.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
             with gr.Tab(i18n("page.annotate"), id="annotate"):
-                annotate = AnnotateTab(store, supervisor, presets, i18n)
+                annotate = AnnotateTab(store, supervisor, presets, i18n, usual_settings(class_comes=settings.guests))
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(
                     presets, trusting=not settings.sign_in
