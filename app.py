@@ -34,6 +34,8 @@ def run(settings: Settings) -> None:
     from lab.ui.gradio_shims import import_gradio
 
     import_gradio()
+    from lab.ui.wall_page import WallPage
+
     from lab.runs.standby import StandbyLauncher
     from lab.runs.supervisor import Supervisor
     from lab.sandbox import rewards
@@ -47,7 +49,7 @@ def run(settings: Settings) -> None:
     listener = listen(settings)  # then: where the port is taken, nothing else happens
     store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
     supervisor = Supervisor(store, launcher=StandbyLauncher(store.home) if settings.spare_worker else None)
-    application = build(settings, store, supervisor, build_page(settings, store, supervisor), JudgePage())
+    application = build(settings, store, supervisor, build_page(settings, store, supervisor), JudgePage(), WallPage())
     try:
         supervisor.start()
         rewards.warm()

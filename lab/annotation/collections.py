@@ -125,6 +125,14 @@ class Annotation(PairImports):
             lambda connection: pair_queue.undo(connection, annotator, undo_id, judgement_id)
         )
 
+    def take_back_all(self, annotator: User, collection_id: str) -> int:
+        """Take back everything that somebody judged in a collection (``judgements.take_back_all``); how many there were."""
+        return self.store.writing(
+            lambda connection: judgements.take_back_all(
+                connection, read_collection(connection, collection_id).id, annotator
+            )
+        )
+
     # ---- quality
 
     def quality(self, collection_id: str) -> Quality:

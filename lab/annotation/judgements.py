@@ -33,6 +33,8 @@ from lab.store.fast_statements import Prepared
 JUDGEMENT, UNDO, ADJUDICATION = "judgement", "undo", "adjudication"
 CLAIM_SECONDS = 600.0
 """A pair that was shown and not judged for this long may be shown to others."""
+TAKEN_BACK = UUID("b2f5d0f6-17c1-4c43-9a40-6a3b56a9a7e2")
+"""The id of an undo that the owner makes of somebody's judgement follows from the judgement."""
 SHOWN_AGAIN = UUID("5b0f2a4e-6a3c-4b57-9a55-1d6d7f0c0a11")
 """The showing that an undo makes has an id that follows from the undo's, so that a retry of it gets the same."""
 
@@ -169,6 +171,17 @@ def events(connection: Connection, collection_id: str, through: int | None = Non
     if through is not None:
         statement = statement.where(judgements_table.c.number <= through)
     return connection.execute(statement.order_by(judgements_table.c.number))
+
+
+def take_back_all(connection: Connection, collection_id: str, annotator: User) -> int:
+    """Take back everything that somebody judged in a collection, an undo each, so that it stays on record; how many there were."""
+    current = select(_j.judgement).where(_j.collection == collection_id, _j.annotator == annotator.id)
+    taken = list(connection.execute(current).scalars())
+    for judgement in taken:
+        undo(connection, annotator, uuid5(TAKEN_BACK, judgement), UUID(judgement))
+    claims = (_s.collection == collection_id, _s.annotator == annotator.id)
+    connection.execute(update(showings_table).where(*claims).values(expires=0.0))
+    return len(taken)
 
 
 def judgement_of(row: Any) -> Judgement:

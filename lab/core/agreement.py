@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
+import numpy as np
+
 from lab.core.preferences import Choice, Judgement, Place
 
 Votes = Mapping[str, Mapping[str, Choice]]
@@ -103,6 +105,32 @@ def krippendorffs_alpha(choices: Votes) -> Measure:
     observed = sum(_differing_couples(unit) / (unit.total() - 1) for unit in units) / n
     expected = _differing_couples(totals) / (n * (n - 1))
     return Measure(1 - observed / expected, len(units))
+
+
+RESAMPLES = 1000
+
+
+def alpha_interval(choices: Votes, *, seed: int = 0) -> tuple[float, float] | None:
+    """A 95 % interval of α: the percentile bootstrap over pairs (Efron and Tibshirani, 1993, chapter 13).
+
+    None where α is undefined, or is in more than a twentieth of the resamples.
+    """
+    units = [Counter(of_pair.values()) for of_pair in shared(choices).values()]
+    if len(units) < 2 or krippendorffs_alpha(choices).value is None:
+        return None
+    counts_P_C = np.array([[unit[choice] for choice in CHOICES] for unit in units], dtype=float)
+    votes_P = counts_P_C.sum(axis=1)
+    apart_P = (votes_P**2 - (counts_P_C**2).sum(axis=1)) / (votes_P - 1)
+    drawn_RP = np.random.default_rng(seed).integers(len(units), size=(RESAMPLES, len(units)))
+    totals_RC = counts_P_C[drawn_RP].sum(axis=1)
+    n_R = totals_RC.sum(axis=1)
+    expected_R = (n_R**2 - (totals_RC**2).sum(axis=1)) / (n_R - 1)
+    defined_R = expected_R > 0
+    if defined_R.mean() < 0.95:
+        return None
+    alphas = 1 - apart_P[drawn_RP].sum(axis=1)[defined_R] / expected_R[defined_R]
+    low, high = np.percentile(alphas, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _differing_couples(counts: Counter[Choice]) -> int:

@@ -26,6 +26,8 @@ from starlette.routing import Mount
 from lab import __version__
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import usual_settings
+from lab.classroom.classroom import Classroom
+from lab.classroom.turns import ClassTurns
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.supervisor import Supervisor
@@ -34,6 +36,7 @@ from lab.server.annotate import add_annotate
 from lab.server.answers import refusal
 from lab.server.assets import add_assets
 from lab.server.changes import ChangeStreams, add_changes
+from lab.server.classroom import Guests, add_class
 from lab.server.events import Watches
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
@@ -43,7 +46,8 @@ from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
 from lab.server.session import Sessions
-from lab.server.sign_in import add_me, add_sign_in
+from lab.server.sign_in import add_me, add_sign_in, anybody
+from lab.server.wall import ByView, WallPage, add_wall
 from lab.settings import Settings
 from lab.store.runs import Store
 
@@ -60,17 +64,24 @@ QUEUE_NAP = 0.01
 
 
 def build(
-    settings: Settings, store: Store, supervisor: Supervisor, blocks: gr.Blocks, judge_page: JudgePage | None = None
+    settings: Settings,
+    store: Store,
+    supervisor: Supervisor,
+    blocks: gr.Blocks,
+    judge_page: JudgePage | None = None,
+    wall_page: WallPage | None = None,
 ) -> FastAPI:
     """The application, ready to serve; StartError names any route or function without a declared access.
 
     What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
     dictionary ``blocks.page_options`` where the Blocks have one. ``judge_page`` draws the page that only judges; without it there
-    is none.
+    is none; ``wall_page`` the projector's of a class.
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
+    annotation = Annotation(store, usual_settings(class_comes=settings.guests))
+    room = _classroom(settings, store, supervisor, annotation, sessions) if settings.guests else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -86,7 +97,9 @@ def build(
         lifespan=lifespan,
         middleware=[
             Middleware(Headers, settings=settings),
+            Middleware(ByView),
             Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
+            *([Middleware(Guests, room=room)] if room is not None else []),
             Middleware(Limits, writes=writes()),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
         ],
@@ -105,18 +118,33 @@ def build(
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
-    annotation = Annotation(store, usual_settings(class_comes=settings.guests))
     add_annotate(application, annotation)
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)
     add_preflight(application, store, annotation)
     add_warnings(application, store, annotation)
     add_rules(application, store)
+    if room is not None:
+        add_class(application, settings, room)
+        if wall_page is not None:
+            add_wall(application, settings, wall_page)
     if settings.sign_in:
-        add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
+        place_of = functools.partial(landing, annotation if judge_page is not None else None)
+        add_sign_in(application, sessions, place_of, room.let_in if room is not None else anybody)
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application
+
+
+def _classroom(
+    settings: Settings, store: Store, supervisor: Supervisor, annotation: Annotation, sessions: Sessions
+) -> Classroom:
+    turns = ClassTurns(store)
+    supervisor.take_turns(turns)
+    room = Classroom(store, supervisor, turns, annotation, does_things=settings.classroom)
+    sessions.guests_since = lambda: room.now.since
+    sessions.asks_code = lambda: room.now.ask_code
+    return room
 
 
 def _add_health(application: FastAPI) -> None:

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
 from lab.core.access import Access, User, requires, user_of
-from lab.errors import LabError
+from lab.errors import AccessError, LabError
 from lab.server.access import SIGN_IN_PATH
 from lab.server.limits import Rate, caller
 from lab.server.session import Sessions
@@ -28,6 +28,9 @@ class Attempts:
         self.each = Rate(burst=10, per_second=1 / 6)
         self.everyone = Rate(burst=60, per_second=1)  # many addresses together guess no faster than this
         self.guests = Rate(burst=100, per_second=1)
+        self.codes = Rate(
+            burst=30, per_second=0.5
+        )  # a class behind one address mistypes, and nobody guesses a code of four letters
         self.hashing = CapacityLimiter(2)  # a hash takes 64 MB while it is worked out
 
     def left(self, request: Request) -> bool:
@@ -40,9 +43,19 @@ class Attempts:
         self.everyone.allows("")
 
 
-def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
+LetIn = Callable[[str], None]
+"""Raises LabError where no guest may come in now with that code."""
+
+
+def anybody(code: str) -> None:
+    """Lets every guest in."""
+
+
+def add_sign_in(
+    application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str], let_in: LetIn = anybody
+) -> None:
     """Register the routes; only where sign-in is on. ``landing`` says where who goes that asked for which path (``?to=``)."""
-    entrance = _Entrance(sessions, landing)
+    entrance = _Entrance(sessions, landing, let_in)
 
     @application.get(SIGN_IN_PATH)
     @requires(Access.NOBODY)
@@ -78,8 +91,8 @@ def add_me(application: FastAPI, settings: Settings) -> None:
 class _Entrance:
     """What every way in has: the page, how often it may be tried, and where it leads."""
 
-    def __init__(self, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
-        self.sessions, self.landing = sessions, landing
+    def __init__(self, sessions: Sessions, landing: Callable[[User, str], str], let_in: LetIn) -> None:
+        self.sessions, self.landing, self.let_in = sessions, landing, let_in
         self.attempts, self.page = Attempts(), Page(sessions)
 
     async def welcome(self, request: Request, user: User) -> Response:
@@ -124,14 +137,20 @@ def _add_guest(application: FastAPI, entrance: _Entrance) -> None:
     @application.post(SIGN_IN_PATH + "/guest")
     @requires(Access.NOBODY)
     async def guest(request: Request) -> Response:
-        """Signs a guest in where the lab is open; a form of ``name``. Takes the same ``?to=`` as above."""
+        """Signs a guest in where the lab is open; a form of ``name``, and ``code`` where the class asks for one. Takes the same ``?to=``
+        as above."""
         if not sessions.settings.guests:
             return page.answer(request, status=403)
-        name = (await _fields(request)).get("name", "")
-        if not attempts.guests.allows(caller(request.scope)):
+        fields = await _fields(request)
+        name, code = fields.get("name", ""), fields.get("code", "") or request.query_params.get("code", "")
+        if not attempts.guests.allows(caller(request.scope)) or not attempts.codes.has(caller(request.scope)):
             return page.answer(request, "often", status=429, guest=name)
         try:
+            entrance.let_in(code)
             return await entrance.welcome(request, sessions.guest(name))
+        except AccessError as error:
+            attempts.codes.allows(caller(request.scope))
+            return page.answer(request, error.key, error.params, status=403, guest=name)
         except LabError as error:
             return page.answer(request, error.key, error.params, status=422, guest=name)
 

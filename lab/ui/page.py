@@ -20,6 +20,7 @@ from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
+from lab.ui.tabs.classroom.tab import ClassTab
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
@@ -28,7 +29,9 @@ from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
-OPENING_TAB, CHANGES = (Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js"))
+OPENING_TAB, CHANGES, PRESENCE = (
+    Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js", "presence.js")
+)
 
 
 def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks:
@@ -49,6 +52,9 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            if settings.guests:
+                with gr.Tab(i18n("page.class"), id="class"):
+                    ClassTab()
         train.form.draft.render()
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
@@ -58,7 +64,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT),
+        "head": REMEMBER_THEME
+        + script(OPENING_TAB)
+        + script(CHANGES)
+        + script(DRAFT)
+        + script(PRESENCE if settings.guests else ""),
         "i18n": i18n,
     }
     return blocks

@@ -86,7 +86,8 @@ class AnnotateTab:
         user = user_of(request)
         owner = user.access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
-        here = collection or user.access == Access.ANNOTATOR
+        elsewhere = "run" in request.query_params or request.query_params.get("tab", "annotate") != "annotate"
+        here = collection or (user.access == Access.ANNOTATOR and not elsewhere)
         value = {"owner": owner} | ({"collection": collection} if collection else {})
         updates: Updates = {part: gr.update(visible=owner) for part in self.owners_parts}
         updates[self.annotator] = json.dumps(value)
