@@ -42,6 +42,7 @@ from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_fun
 from lab.server.headers import Headers
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
+from lab.server.language import Language
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
@@ -97,6 +98,7 @@ def build(
         lifespan=lifespan,
         middleware=[
             Middleware(Headers, settings=settings),
+            Middleware(Language, settings=settings),
             Middleware(ByView),
             Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
             *([Middleware(Guests, room=room)] if room is not None else []),
@@ -110,6 +112,7 @@ def build(
         },
     )
     application.state.sessions = sessions
+    application.state.room = room
     _add_health(application)
     add_me(application, settings)
     add_assets(application)

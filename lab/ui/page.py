@@ -29,8 +29,9 @@ from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
-OPENING_TAB, CHANGES, PRESENCE = (
-    Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js", "presence.js")
+LANGUAGE, OPENING_TAB, CHANGES, PRESENCE = (
+    Path(__file__).with_name(name).read_text("utf-8")
+    for name in ("language.js", "opening_tab.js", "changes.js", "presence.js")
 )
 
 
@@ -61,14 +62,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
     hide_progress(blocks)
+    scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME
-        + script(OPENING_TAB)
-        + script(CHANGES)
-        + script(DRAFT)
-        + script(PRESENCE if settings.guests else ""),
+        "head": script(LANGUAGE) + REMEMBER_THEME + "".join(map(script, scripts)),
         "i18n": i18n,
     }
     return blocks
