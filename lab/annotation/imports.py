@@ -25,8 +25,9 @@ from lab.store.runs import Store
 class PairImports:
     """The ways in which pairs are imported."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, usual: CollectionSettings | None = None) -> None:
+        """``usual``: the settings of a new collection for which none are given."""
+        self.store, self.usual = store, usual or CollectionSettings()
 
     def pairs_file(
         self,
@@ -161,7 +162,7 @@ class PairImports:
     def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
         if into is not None:
             return self._collection(into).settings
-        settings = settings or CollectionSettings()
+        settings = settings or self.usual
         return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
 
     def _take(

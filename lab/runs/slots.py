@@ -12,6 +12,9 @@ from pathlib import Path
 
 from lab.store.locks import Lock
 
+SLOTS = 2
+"""The second one is for light work alone, beside other light work."""
+
 
 def slot_path(home: Path, slot: int = 0) -> Path:
     """The lock file of a slot."""
