@@ -24,6 +24,7 @@ COMMANDS = (
     "estimate",
     "score",
     "sample",
+    "chat",
     "preflight",
     "agree",
     "models",

@@ -16,12 +16,12 @@ from lab.core.recipes import Recipe
 from lab.errors import StartError
 from lab.runs import checks
 from lab.runs.changes import Changes
-from lab.runs.job_work import JobQueue
+from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.run_work import RunQueue, cancel, requeue, stop
-from lab.runs.slots import holder, note_holder, slot_path, supervisor_path
-from lab.runs.work import GLANCE, WatchList
+from lab.runs.slots import BESIDE, holder, note_holder, slot_path, supervisor_path
+from lab.runs.work import GLANCE, WatchList, Work
 from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, Store
@@ -48,11 +48,14 @@ class Supervisor:
         jobs = JobStore(store.home)
         self._running_runs = WatchList(RunQueue(store), self._launcher, store.home)
         self._running_jobs = WatchList(JobQueue(jobs), self._launcher, store.home)
+        self._running_beside = WatchList(JobQueue(jobs, BESIDE), self._launcher, store.home)
         self._duties: tuple[tuple[str, Callable[[], None]], ...] = (
             ("find the workers of runs", self._running_runs.adopt),
             ("watch the runs", self._running_runs.watch),
             ("find the workers of jobs", self._running_jobs.adopt),
             ("watch the jobs", self._running_jobs.watch),
+            ("find the workers of chats", self._running_beside.adopt),
+            ("watch the chats", self._running_beside.watch),
         )
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
@@ -130,6 +133,7 @@ class Supervisor:
             for name, duty in self._duties:
                 self._try(name, duty)
             self._try("start what is next", self._start_next)
+            self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
             self._wake.wait(GLANCE)
             self._wake.clear()
@@ -150,15 +154,30 @@ class Supervisor:
         return self._running_runs.busy or self._running_jobs.busy
 
     def _start_next(self) -> None:
-        if self._busy:
-            return
         for watch_list in (self._running_jobs, self._running_runs):  # a job goes before runs
             work = watch_list.queue.next()
-            if work is not None:
-                slot = try_lock(slot_path(self._store.home))
-                if slot is not None:  # else a worker has it, ours or not
-                    watch_list.start(work, slot)
+            if work is not None and self._busy:
+                self._make_room()
                 return
+            if work is not None:
+                self._start(watch_list, work)
+                return
+
+    def _make_room(self) -> None:
+        """A chat that holds the slot ends after its present answer, once something waits."""
+        for work in self._running_jobs.queue.running():
+            if isinstance(work, JobWork):
+                work.give_way()
+
+    def _start_beside(self) -> None:
+        """Start a chat that is to answer on the CPU, whatever holds the machine's slot."""
+        if not self._running_beside.busy and (work := self._running_beside.queue.next()) is not None:
+            self._start(self._running_beside, work)
+
+    def _start(self, watch_list: WatchList, work: Work) -> None:
+        slot = try_lock(slot_path(self._store.home, work.slot))
+        if slot is not None:  # else a worker has it, ours or not
+            watch_list.start(work, slot)
 
     def _prepare(self) -> None:
         """Prepare the next worker once nothing has run or waited for a while."""

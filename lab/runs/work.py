@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.launcher import Launcher, Worker, is_worker_of
 from lab.runs.processes import Identity, identity_of
-from lab.runs.slots import slot_path
+from lab.runs.slots import MACHINE, slot_path
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import RunState
 from lab.store.worker_folder import WorkerFolder
@@ -70,6 +70,8 @@ class Work(ABC):
     keys: ClassVar[ErrorKeys]
     stops_at_step: ClassVar[bool]
     """Whether it can be stopped at the end of a step; else a stop ends its worker at once."""
+    slot: int = MACHINE
+    """The slot that its worker holds (``slots.py``)."""
 
     def __init__(self, work_id: str, folder: WorkerFolder, named: dict[str, str]) -> None:
         """``named`` is the parameter by which errors name it."""
@@ -290,7 +292,7 @@ def find_worker(work: Work, home: Path) -> Identity | None:
 
     Where nobody holds the slot there is no worker: the work has ended if it left a result, and else goes back to the queue.
     """
-    with try_lock(slot_path(home)) or Lock(None) as slot:
+    with try_lock(slot_path(home, work.slot)) or Lock(None) as slot:
         if slot.file is not None:
             if work.folder.result() is not None:
                 work.end(work.ending(None), of=None)

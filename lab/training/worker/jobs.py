@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.core.chats import ChatSpec
 from lab.core.jobs import Kind, PreflightSpec, SampleSpec, ScoreSpec
 from lab.data.prompts import asked_prompts
 from lab.errors import LabError, MachineError
@@ -30,6 +31,7 @@ def work_job(path: Path) -> int:
         Kind.SAMPLE: _sample,
         Kind.PREFLIGHT: _preflight,
         Kind.SCORE: _score,
+        Kind.CHAT: _chat,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -78,6 +80,12 @@ def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]
 
     listen()
     return score_pairs(spec, home, reporter)
+
+
+def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.chat_job import chat
+
+    return chat(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:
