@@ -27,18 +27,21 @@ from lab import __version__
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
+from lab.runs.chats import Chats
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
 from lab.server.answers import refusal
 from lab.server.assets import add_assets
 from lab.server.changes import ChangeStreams, add_changes
+from lab.server.chat_streams import ChatStreams
 from lab.server.events import Watches
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
+from lab.server.play import add_play
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
 from lab.server.session import Sessions
@@ -70,12 +73,15 @@ def build(
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
+    chats = Chats(store, supervisor.jobs)
+    chat_streams = ChatStreams(chats)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await watches.close()
         await streams.close()
+        await chat_streams.close()
 
     application = FastAPI(
         title="Alignment Lab",
@@ -109,6 +115,7 @@ def build(
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)
     add_preflight(application, store, annotation)
+    add_play(application, store, chats, annotation, chat_streams)
     add_warnings(application, store, annotation)
     add_rules(application, store)
     if settings.sign_in:

@@ -20,6 +20,7 @@ from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.play.tab import PlayTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
@@ -48,6 +49,8 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            with gr.Tab(i18n("page.play"), id="play"):
+                PlayTab()
         train.form.draft.render()
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
