@@ -43,7 +43,7 @@ from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.play import add_play
 from lab.server.rules import add_rules
-from lab.server.runs import add_runs, add_warnings
+from lab.server.runs import add_recordings, add_runs, add_warnings
 from lab.server.session import Sessions
 from lab.server.sign_in import add_me, add_sign_in
 from lab.settings import Settings
@@ -107,6 +107,7 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_recordings(application, store)
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)

@@ -24,5 +24,7 @@ def playground(*, rules: Words | None = None, errors: Words | None = None, lang:
     """``rules`` are the labels of the rules that the lab has, ``errors`` the sentences of errors, both by language; ``lang`` overrides the
     browser's language. ``options`` go to ``gr.HTML``."""
     parts = assemble(Path(__file__).parent, "play", *SCRIPTS, displays_text=True)
-    words = {name: json.dumps(value or {}, ensure_ascii=False) for name, value in (("rules", rules), ("errors", errors))}
+    words = {
+        name: json.dumps(value or {}, ensure_ascii=False) for name, value in (("rules", rules), ("errors", errors))
+    }
     return gr.HTML("{}", lang=lang, **words, **parts, **options)
