@@ -136,6 +136,10 @@ class PairImports:
         both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
         return self._take(_numbered(pairs), name or both[:120], settings, into)
 
+    def import_pairs(self, pairs: Sequence[Pair], *, name: str, settings: CollectionSettings | None = None) -> Imported:
+        """Pairs that were made already, into a new collection. Raises DatasetError where there are none."""
+        return self._take(_numbered(pairs), name, settings, None)
+
     def import_jobs(
         self,
         job_id: str,

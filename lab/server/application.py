@@ -33,6 +33,7 @@ from lab.classroom.classroom import Classroom
 from lab.classroom.turns import ClassTurns
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
+from lab.runs.chats import Chats
 from lab.runs.hub_backup import HubBackup
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
@@ -42,6 +43,7 @@ from lab.server.assets import add_assets
 from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.classroom import Guests, add_class
+from lab.server.chat_streams import ChatStreams
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
@@ -53,8 +55,9 @@ from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.language import Language
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.out import add_out
+from lab.server.play import add_play
 from lab.server.rules import add_rules
-from lab.server.runs import add_runs, add_warnings
+from lab.server.runs import add_recordings, add_runs, add_warnings
 from lab.server.session import Sessions
 from lab.server.sign_in import add_me, add_sign_in, anybody
 from lab.server.upload_cache import UploadCache
@@ -96,7 +99,9 @@ def build(
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
     annotation = Annotation(store, usual_settings(class_comes=settings.guests))
     room = _classroom(settings, store, supervisor, annotation, sessions) if settings.guests else None
-    application = _layers(settings, sessions, doors, (watches, streams), blocks, room)
+    chats = Chats(store, supervisor.jobs)
+    chat_streams = ChatStreams(chats)
+    application = _layers(settings, sessions, doors, (watches, streams, chat_streams), blocks, room)
     application.state.sessions = sessions
     application.state.room = room
     _add_health(application)
@@ -104,6 +109,7 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_recordings(application, store)
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
@@ -112,6 +118,7 @@ def build(
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)
     add_preflight(application, store, annotation)
+    add_play(application, store, chats, annotation, chat_streams)
     add_warnings(application, store, annotation)
     add_rules(application, store)
     add_backup(application, backup)
@@ -133,7 +140,7 @@ def _layers(
     settings: Settings,
     sessions: Sessions,
     doors: list[Door],
-    ended: tuple[Watches, ChangeStreams],
+    ended: tuple[Watches, ChangeStreams, ChatStreams],
     blocks: gr.Blocks,
     room: Classroom | None,
 ) -> FastAPI:

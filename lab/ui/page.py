@@ -22,6 +22,7 @@ from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.classroom.tab import ClassTab
 from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.play.tab import PlayTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
@@ -66,6 +67,8 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            with gr.Tab(i18n("page.play"), id="play"):
+                PlayTab()
             if settings.guests:
                 with gr.Tab(i18n("page.class"), id="class"):
                     ClassTab()
