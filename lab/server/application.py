@@ -42,8 +42,8 @@ from lab.server.answers import refused
 from lab.server.assets import add_assets
 from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
-from lab.server.classroom import Guests, add_class
 from lab.server.chat_streams import ChatStreams
+from lab.server.classroom import Guests, add_class
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
