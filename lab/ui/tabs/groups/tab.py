@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.handlers import LIGHT, Updates
@@ -94,4 +95,5 @@ class GroupsTab:
 
     def _choices(self, runs: list[Run], language: str) -> list[tuple[str, str]]:
         live = say("groups.live", language)
-        return [(f"{run.name} · {run.id}" + ("" if run.state.ended else f" · ● {live}"), run.id) for run in runs]
+        titles = run_titles(self.store)
+        return [(titles[run.id] + ("" if run.state.ended else f" · ● {live}"), run.id) for run in runs]
