@@ -74,6 +74,10 @@ class RunFolder(WorkerFolder):
         """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
         return self._read(ESTIMATE)
 
+    def before(self) -> Any:
+        """before.json: the held-out measurement before the first step, which a run has before it has a result; or None."""
+        return self._read("before.json")
+
     def notes(self) -> list[Line]:
         """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""
         notes = self._read(NOTES)
