@@ -21,6 +21,7 @@ COMMANDS = (
     "resume",
     "stop",
     "tour",
+    "study",
     "estimate",
     "score",
     "sample",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 from lab.compare.curves import Curve, curves_of
@@ -59,6 +58,8 @@ class Stage:
     """None where the run is not here any more."""
     seconds: float | None
     pairs_read: int = 0
+    peak_memory_bytes: int | None = None
+    after: Mapping[str, Measured] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ class ComparedRun:
     steps: int
     """Steps taken so far."""
     steps_asked: int
+    base: str = ""
+    """The model at the root of its chain, by name; ``scratch`` where it was trained from nothing."""
+    data: str = ""
+    """The data that it read, by the recipe's name of it."""
     study: str = ""
     entry: str = ""
     chain: tuple[Stage, ...] = ()
@@ -128,7 +133,13 @@ class ComparedRun:
             return None
         return self.after[name].value - self.before[name].value
 
-    @cached_property
+    @property
+    def peak_of_chain(self) -> int | None:
+        """The most memory that any process of the chain held, in bytes; None where none is known."""
+        known = [each.peak_memory_bytes for each in (*self.chain, self) if each.peak_memory_bytes is not None]
+        return max(known, default=None)
+
+    @property
     def samples(self) -> int:
         """Held-out completions behind its last pass@1; 0 where there is none."""
         return self.after["pass_at_1"].n if "pass_at_1" in self.after else 0
@@ -170,6 +181,8 @@ def _compared(shelf: Shelf, run: Run, study: str, entry: str, label: str, record
         recipe=values,
         steps=int(_number(spent.get("steps" if result else "step")) or 0),
         steps_asked=int(values.get("steps") or 0),
+        base=_root_of(shelf, run),
+        data=str(values.get("dataset") or ""),
         study=study,
         entry=entry,
         chain=chain,
@@ -209,12 +222,32 @@ def chain_of(shelf: Shelf, run: Run) -> tuple[Stage, ...]:
             visit(earlier.recipe, depth + 1)
             result = shelf.folder(run_id).result()
             spent = result if isinstance(result, dict) else shelf.folder(run_id).heartbeat() or {}
-            pairs = _pairs_read(earlier, _number(spent.get("steps", spent.get("step"))))
-            seconds = _number(spent.get("seconds"))
-            stages[run_id] = Stage(run_id, earlier.name, earlier.algorithm, earlier.state, seconds, pairs)
+            stages[run_id] = Stage(
+                run_id,
+                earlier.name,
+                earlier.algorithm,
+                earlier.state,
+                _number(spent.get("seconds")),
+                _pairs_read(earlier, _number(spent.get("steps", spent.get("step")))),
+                _whole(spent.get("peak_memory_bytes")),
+                _measured(spent.get("after")),
+            )
 
     visit(run.recipe, 0)
     return tuple(stages.values())
+
+
+def _root_of(shelf: Shelf, run: Run) -> str:
+    """The model that the first run of the chain of starts began with."""
+    model = str(run.recipe.get("model") or "")
+    for _ in range(LONGEST_CHAIN):
+        if not model.startswith("run:"):
+            break
+        try:
+            model = str(shelf.run(model.removeprefix("run:").partition("@")[0]).recipe.get("model") or "")
+        except StateError:
+            break
+    return model
 
 
 def _named_in_order(recipe: Mapping[str, Any]) -> list[str]:

@@ -90,3 +90,19 @@ def _held(theta: float, degrees: int) -> float:
         term *= (k - 1) / k * cosine * cosine
         total += term
     return 2 / math.pi * (theta + sine * total) if odd else sine * total
+
+
+def share_difference(
+    successes: float, n: int, other_successes: float, other_n: int, confidence: float = CONFIDENCE
+) -> tuple[float, float, float]:
+    """The difference of two shares of separate samples with its interval: ``(difference, low, high)``.
+
+    Newcombe's method 10 (1998, Statistics in Medicine 17, 873–890), made of both Wilson intervals; of nothing (n = 0) it is unbounded.
+    """
+    if not n or not other_n:
+        return 0.0, -1.0, 1.0
+    p, q = successes / n, other_successes / other_n
+    (low_p, high_p), (low_q, high_q) = wilson(successes, n, confidence), wilson(other_successes, other_n, confidence)
+    low = p - q - math.hypot(p - low_p, high_q - q)
+    high = p - q + math.hypot(high_p - p, q - low_q)
+    return p - q, low, high

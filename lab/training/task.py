@@ -34,6 +34,7 @@ MEASURE_SEED = 20_000
 
 MID_RUN_SAMPLES = 256
 MID_RUN_KL_SAMPLES = 128
+KL_SAMPLES = measure.KL_SAMPLES
 
 SCHEDULES = {Schedule.CONSTANT: "constant_with_warmup"}
 """Their names in transformers, where they differ: its ``constant`` ignores the warm-up."""
@@ -150,7 +151,7 @@ class Task:
         """Whether the start is the model with its adapter off, so that a KL from it costs no second model in memory."""
         return self.loaded is not None and self.loaded.fresh_adapter and hasattr(self.model, "disable_adapter")
 
-    def kl_from_start(self, most_samples: int = measure.KL_SAMPLES) -> float | None:
+    def kl_from_start(self, most_samples: int = KL_SAMPLES) -> float | None:
         """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
         if not self.measures or not self.dataset.held_out or not algorithm_of(self.recipe).measures_kl:
             return None
