@@ -22,6 +22,7 @@ COMMANDS = (
     "stop",
     "tour",
     "study",
+    "report",
     "estimate",
     "score",
     "sample",
