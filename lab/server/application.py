@@ -33,6 +33,7 @@ from lab.server.annotate import add_annotate
 from lab.server.answers import refusal
 from lab.server.assets import add_assets
 from lab.server.changes import ChangeStreams, add_changes
+from lab.server.compare import add_compare
 from lab.server.events import Watches
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
@@ -101,6 +102,7 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_compare(application, store)
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)

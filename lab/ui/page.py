@@ -19,13 +19,26 @@ from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
+from lab.ui.tabs.compare.tab import STYLE as COMPARE_STYLE
+from lab.ui.tabs.compare.tab import CompareTab
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
 
-ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = (
+    "annotate",
+    "agree.",
+    "page.",
+    "train.",
+    "upload.",
+    "groups.",
+    "compare.",
+    "section.",
+    "algorithm.",
+    "choice.",
+)
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 OPENING_TAB, CHANGES = (Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js"))
 
@@ -48,15 +61,18 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            with gr.Tab(i18n("page.compare"), id="compare"):
+                compare = CompareTab(store, supervisor, presets, i18n)
         train.form.draft.render()
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
+        compare.wire()
     hide_progress(blocks)
     blocks.page_options = {
         "theme": theme(),
-        "css": SHEET.read_text("utf-8"),
+        "css": SHEET.read_text("utf-8") + COMPARE_STYLE,
         "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT),
         "i18n": i18n,
     }
