@@ -77,7 +77,10 @@ def write_files(
     first = {"step": 0, "time": START + 0.2, "seconds": 0.1, "held_out": measured(0.0)}
     for line in [first, *lines]:
         folder.append("metrics", line)
-    folder.write("heartbeat", {"pid": 0, "time": START + seconds, "seconds": seconds, "step": asked, "steps": asked, "stage": "saving"})
+    folder.write(
+        "heartbeat",
+        {"pid": 0, "time": START + seconds, "seconds": seconds, "step": asked, "steps": asked, "stage": "saving"},
+    )
     folder.write(
         "result.json",
         {

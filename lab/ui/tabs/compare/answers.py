@@ -138,9 +138,12 @@ def _strength(each: Strength, reach: float, language: str) -> str:
     def at(value: float) -> str:
         return f"{50 + 48 * value / reach:.1f}"
 
+    middle, low, high = at(each.value), at(each.low), at(each.high)
     line = (
-        '<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><line class="half" x1="50" x2="50" y1="0" y2="10"/>'
-        f'<line class="from-to" x1="{at(each.low)}" x2="{at(each.high)}" y1="5" y2="5"/><line class="at" x1="{at(each.value)}" x2="{at(each.value)}" y1="1" y2="9"/></svg>'
+        '<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<line class="half" x1="50" x2="50" y1="0" y2="10"/>'
+        f'<line class="from-to" x1="{low}" x2="{high}" y1="5" y2="5"/>'
+        f'<line class="at" x1="{middle}" x2="{middle}" y1="1" y2="9"/></svg>'
     )
     told = say("compare.strength", language, wins=each.wins, of=each.decided)
     ends = f"{figure(each.value)} ({figure(each.low)} … {figure(each.high)})"
