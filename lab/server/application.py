@@ -44,6 +44,7 @@ from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.chat_streams import ChatStreams
 from lab.server.classroom import Guests, add_class
+from lab.server.compare import add_compare
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
@@ -109,6 +110,7 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_compare(application, store)
     add_recordings(application, store)
     application.state.streams = streams
     add_changes(application, streams)

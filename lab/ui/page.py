@@ -21,6 +21,8 @@ from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.classroom.tab import ClassTab
+from lab.ui.tabs.compare.tab import STYLE as COMPARE_STYLE
+from lab.ui.tabs.compare.tab import CompareTab
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.play.tab import PlayTab
 from lab.ui.tabs.rules.tab import RulesTab
@@ -36,6 +38,7 @@ ON_THE_PAGE = (
     "train.",
     "upload.",
     "groups.",
+    "compare.",
     "section.",
     "algorithm.",
     "choice.",
@@ -67,6 +70,8 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            with gr.Tab(i18n("page.compare"), id="compare"):
+                compare = CompareTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.play"), id="play"):
                 PlayTab()
             if settings.guests:
@@ -77,11 +82,12 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
+        compare.wire()
     hide_progress(blocks)
     scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
     blocks.page_options = {
         "theme": theme(),
-        "css": SHEET.read_text("utf-8"),
+        "css": SHEET.read_text("utf-8") + COMPARE_STYLE,
         "head": script(LANGUAGE) + REMEMBER_THEME + "".join(map(script, scripts)),
         "i18n": i18n,
     }

@@ -10,6 +10,7 @@ import gradio as gr
 
 from lab.core.access import Access, requires
 from lab.store.recordings import Recording, Recordings
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.handlers import LIGHT, Updates
@@ -109,8 +110,10 @@ class GroupsTab:
     def _choices(self, runs: Sequence[Run | Recording], language: str) -> list[tuple[str, str]]:
         """Runs by name, with a dot where they go on; recordings with the tool that wrote them."""
         live = say("groups.live", language)
+        titles = run_titles(self.store)
+        names = {run.id: titles.get(run.id, run.name) for run in runs}
         marks = [
             f" · {run.tool}" if isinstance(run, Recording) else "" if run.state.ended else f" · ● {live}"
             for run in runs
         ]
-        return [(f"{run.name} · {run.id}{mark}", run.id) for run, mark in zip(runs, marks, strict=True)]
+        return [(names[run.id] + mark, run.id) for run, mark in zip(runs, marks, strict=True)]
