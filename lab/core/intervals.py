@@ -48,7 +48,7 @@ def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[fl
     p, z2 = successes / n, z * z
     middle = p + z2 / (2 * n)
     width = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, (middle - width) / (1 + z2 / n)), min(1.0, (middle + width) / (1 + z2 / n))
+    return max(0.0, min(p, (middle - width) / (1 + z2 / n))), min(1.0, max(p, (middle + width) / (1 + z2 / n)))
 
 
 def mean_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> MeanInterval:

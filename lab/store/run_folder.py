@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
+from lab.store.group_index import KEPT_EVERY, GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 from lab.store.token_lines import TOKENS, token_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
@@ -55,6 +55,7 @@ class RunFolder(WorkerFolder):
         super().__init__(path)
         self._groups = GroupIndex(self.path / "groups.jsonl")
         self._pairs = GroupIndex(self.path / PAIRS)
+        self._appended = 0
         self._recent: tuple[tuple[int, int], list[Line]] = ((0, 0), [])
 
     # ---- paths
@@ -67,6 +68,14 @@ class RunFolder(WorkerFolder):
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint of ``step`` belongs. It counts once it holds a file named ``complete``."""
         return self.path / "checkpoints" / f"step-{step}"
+
+    def append(self, name: str, line: Line) -> None:
+        """Append one line to ``<name>.jsonl``; of groups, the index beside them is kept up now and then."""
+        super().append(name, line)
+        if name == "groups":
+            self._appended += 1
+            if self._appended % KEPT_EVERY == 0:
+                self._groups.page()
 
     # ---- what the run is and became
 
