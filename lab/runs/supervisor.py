@@ -22,6 +22,7 @@ from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
 from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
 from lab.runs.slots import BESIDE, SLOTS, holder, note_holder, slot_path, supervisor_path
+from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
