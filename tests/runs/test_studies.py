@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from lab.compare.members import members
+from lab.core.recipes import Recipe
 from lab.core.studies import Study, parse_study
-from lab.errors import RecipeError
+from lab.errors import MachineError, RecipeError
 from lab.runs.launcher import LocalLauncher
 from lab.runs.progress import Summary
-from lab.runs.studies import Did, Event, Studies, StudyStopped, study_in_foreground
+from lab.runs.studies import Did, Event, Studies, StudyRefused, StudyStopped, study_in_foreground
 from lab.runs.supervisor import Supervisor
-from lab.store.runs import RunState, Store
+from lab.store.runs import Run, RunState, Store
 from tests.runs.conftest import wait_for
 
 WORDS = {"en": "x", "zh": "x"}
@@ -140,6 +141,16 @@ def test_a_study_goes_on_after_a_restart(store: Store) -> None:
     quiet.advance()
     assert len(store.runs()) == 1
     assert Studies(store, submit=quiet._submit, resume=quiet._resume).active() == []  # nothing of it can go on
+
+
+def test_a_study_that_cannot_begin_is_refused(store: Store) -> None:
+    def submit(recipe: Recipe) -> Run:
+        raise MachineError("disk_too_small", path=store.home, free="1 MB", need="2 MB")
+
+    studies = Studies(store, submit=submit, resume=lambda run: store.run(run))
+    with pytest.raises(StudyRefused) as raised:
+        studies.start(study())
+    assert raised.value.key == "disk_too_small" and studies.active() == []
 
 
 @pytest.mark.train
