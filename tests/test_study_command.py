@@ -28,13 +28,13 @@ about = { en = "Two runs.", zh = "两个运行。" }
 name = "sft"
 label = { en = "SFT", zh = "SFT" }
 preset = "tiny/sft"
-changes = { steps = 3, measure_every = 0 }
+changes = { steps = 3, measure_every = 0, about_en = "" }
 [[entries]]
 name = "grpo"
 label = { en = "GRPO", zh = "GRPO" }
 preset = "tiny/grpo"
 start = "sft"
-changes = { steps = 3, measure_every = 0 }
+changes = { steps = 3, measure_every = 0, about_en = "" }
 """
 
 
@@ -50,6 +50,12 @@ def mine(tmp_path: Path) -> str:
     path = tmp_path / "mine.toml"
     path.write_text(STUDY)
     return str(path)
+
+
+def _with_grpo(how: str) -> str:
+    """The study whose GRPO the fake worker runs so."""
+    first, second = STUDY.split('start = "sft"')
+    return first + 'start = "sft"' + second.replace('about_en = ""', f'about_en = "{how}"')
 
 
 def test_the_studies_there_are(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,10 +87,7 @@ def test_trained_once_reported_and_recorded(
 
 
 def test_a_failed_member_ends_it_with_1(store: Store, mine: str, capsys: pytest.CaptureFixture[str]) -> None:
-    broken = STUDY.replace(
-        'start = "sft"\nchanges = { ', 'start = "sft"\nchanges = { about_en = "{\\"crash_at\\": 2}", '
-    )
-    Path(mine).write_text(broken)
+    Path(mine).write_text(_with_grpo('{\\"crash_at\\": 2}'))
     assert cli.main(["study", mine]) == 1
     printed = capsys.readouterr()
     assert "GRPO, seed 1: failed: " in printed.err and "1 of 2 runs of mine did not end" in printed.err
@@ -94,10 +97,7 @@ def test_a_failed_member_ends_it_with_1(store: Store, mine: str, capsys: pytest.
 def test_stopped_it_ends_with_130_and_says_how_to_go_on(
     store: Store, mine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slow = STUDY.replace(
-        'start = "sft"\nchanges = { ', 'start = "sft"\nchanges = { about_en = "{\\"seconds\\": 0.4}", '
-    )
-    Path(mine).write_text(slow)
+    Path(mine).write_text(_with_grpo('{\\"seconds\\": 0.4}'))
     shown = command._Teller.progress
 
     def press(teller: command._Teller, now: Summary) -> None:

@@ -157,7 +157,7 @@ def _train(study: Study, store: Store, arguments: argparse.Namespace) -> int:
     seconds = duration(time.monotonic() - started)
     done, trained = sum(member.finished for member in outcome.members), len(outcome.trained)
     params = {"study": study.name, "done": done, "all": len(outcome.members), "trained": trained, "seconds": seconds}
-    complain(say("study.ended" if trained else "study.nothing_missing", locale, **params))
+    complain(say("study.ended" if trained or not outcome.complete else "study.nothing_missing", locale, **params))
     if outcome.complete:
         return 0
     unfinished = [_named(member, locale) for member in outcome.members if not member.finished]
