@@ -27,6 +27,7 @@ from lab import __version__
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
+from lab.runs.lessons import Lessons
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
@@ -38,6 +39,7 @@ from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_fun
 from lab.server.headers import Headers
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
+from lab.server.learn import add_learn
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.rules import add_rules
 from lab.server.runs import add_runs, add_warnings
@@ -70,12 +72,14 @@ def build(
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
+    lessons = Lessons(store.home)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await watches.close()
         await streams.close()
+        lessons.close()
 
     application = FastAPI(
         title="Alignment Lab",
@@ -111,6 +115,7 @@ def build(
     add_preflight(application, store, annotation)
     add_warnings(application, store, annotation)
     add_rules(application, store)
+    add_learn(application, lessons)
     if settings.sign_in:
         add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
     _mount(application, settings, blocks)

@@ -16,10 +16,12 @@ from lab.store.presets import PRESETS
 from lab.store.runs import Store
 from lab.ui import header
 from lab.ui.draft import SCRIPT as DRAFT
+from lab.ui.glossary import SCRIPT as GLOSSARY
 from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.groups.tab import GroupsTab
+from lab.ui.tabs.learn.tab import LearnTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
@@ -38,6 +40,8 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
+            with gr.Tab(i18n("page.learn"), id="learn"):
+                learn = LearnTab()
             with gr.Tab(i18n("page.annotate"), id="annotate"):
                 annotate = AnnotateTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.rules"), id="rules"):
@@ -49,6 +53,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
         train.form.draft.render()
+        learn.wire(tabs)
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
@@ -57,7 +62,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT),
+        "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT) + GLOSSARY,
         "i18n": i18n,
     }
     return blocks
