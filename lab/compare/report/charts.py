@@ -54,7 +54,8 @@ def line_of(group: Group, name: str, axis: str, variant: int, *, marked: bool = 
         return None
     if axis == "kl":
         rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    return Line(group.label, group.algorithm, variant, *rows.T, marked)
+    x, mean, low, high = rows.T
+    return Line(group.label, group.algorithm, variant, x, mean, low, high, marked)
 
 
 def _by_step(curves: Sequence[Curve], axis: str) -> Floats:
