@@ -7,7 +7,7 @@ plotly's own bundle in the browser; no figure asks another host. Not here: which
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -119,11 +119,11 @@ def seconds(groups: Sequence[Group], view: View) -> PlotData | None:
     return _plot(chart, view, ROW * len(bars) + 24, left=_left([group.label for group, _ in bars]), bottom=6, top=6)
 
 
-def front(groups: Sequence[Group], view: View) -> PlotData | None:
+def front(groups: Sequence[Group], looks: Mapping[str, Look], view: View) -> PlotData | None:
     """Reward against KL from the start: a small mark a seed, a large one for their mean, the path between; and the front of the best."""
     import plotly.graph_objects as go
 
-    chart, theme, looks = go.Figure(), THEMES[view.dark], looks_of(groups, view.dark)
+    chart, theme = go.Figure(), THEMES[view.dark]
     means: list[tuple[float, float]] = []
     names: list[tuple[str, float, float]] = []
     for group in groups:
@@ -323,7 +323,7 @@ def _end_labels(
         labels.append(
             {
                 "x": float(line.x[-1]), "y": value, "text": text, "showarrow": False, "xanchor": "left", "align": "left",
-                "xshift": 10, "yshift": shift, "font": {"color": looks[group.label].colour, "size": 13},
+                "xshift": 10, "yshift": shift, "font": {"color": looks[group.label].colour, "size": 13}, "bgcolor": THEMES[view.dark].veil,
             }
         )  # fmt: skip
     return labels

@@ -34,6 +34,7 @@ from lab.words.sentences import language_of
 AXES = ("step", "seconds", "tokens", "kl")
 CURVES = ("pass_at_1", "reward", "kl_from_start", "train_reward", "kl", "length", "entropy", "loss")
 ALL = "all"
+STARTS = ("sft", "pretrain")
 SCRIPT = Path(__file__).with_name("tab.js").read_text("utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 VIEW = """(...values) => [...values.slice(0, -1), JSON.stringify({
@@ -239,9 +240,13 @@ class CompareTab:
         from lab.ui.tabs.compare import figures
 
         groups, view = _writers(selected), asked.view(language)
-        looks = looks_of(groups, asked.dark)
-        found = differences(groups)
-        front, seconds, forest = figures.front(groups, view), figures.seconds(groups, view), figures.forest(found, view)
+        looks, ends = looks_of(groups, asked.dark), _ends(groups)
+        found = differences(ends)
+        front, seconds, forest = (
+            figures.front(ends, looks, view),
+            figures.seconds(groups, view),
+            figures.forest(found, view),
+        )
         tables = course_tables(selected.runs)
         offers = self.question.offered(selected, language)
         return {
@@ -322,6 +327,11 @@ def _writers(selected: Selected) -> list[Group]:
     """The groups that are drawn: a reward model has no answers, and is a stage of those that use it."""
     groups = groups_of(selected.runs)
     return policies(groups) or groups
+
+
+def _ends(groups: list[Group]) -> list[Group]:
+    """Those that end a chain: what they all start from is no rival of theirs."""
+    return [group for group in groups if group.algorithm not in STARTS] or groups
 
 
 def _offer(selection: Selection, language: str) -> str:

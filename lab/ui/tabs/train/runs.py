@@ -23,6 +23,7 @@ from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
+from lab.ui.tabs.train.many_runs import ManyRuns
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
 from lab.words.sentences import language_of
@@ -79,6 +80,7 @@ class TrainRuns:
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
             self.message = gr.HTML(elem_id="run-message")
+            self.many = ManyRuns(store, supervisor, i18n)
             self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
@@ -100,6 +102,7 @@ class TrainRuns:
             [self.save_name.click, self.name.submit],
             self.renamed, [self.selected, self.name], self.everything, **LIGHT,
         )  # fmt: skip
+        self.many.wire(self, self._shown_again, self.everything)
         self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
         self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
         gr.on(
@@ -199,6 +202,10 @@ class TrainRuns:
             self.rename_row: gr.update(visible=run is not None),
             self.delete_row: gr.update(visible=False),
         }
+
+    def _shown_again(self, request: gr.Request, selected: Any) -> Updates:
+        """The list after runs are gone."""
+        return self.show(str(selected or ""))
 
     # ---- what is shown
 
