@@ -128,9 +128,8 @@ def test_labels_are_pushed_apart_and_stay_in_order():
 
 
 def test_answers_are_set_against_sft_word_by_word_and_safely():
-    assert difference(
-        "x = 15/3", "x = 5"
-    ) == "x = <del>15</del><del>/</del><del>3</del><ins>5</ins>" or "<ins>5</ins>" in difference("x = 15/3", "x = 5")
+    assert difference("x = 15", "x = 5") == "x = <del>15</del><ins>5</ins>"
+    assert difference("x = 5", "x = 5") == "x = 5"
     assert "<script>" not in difference("a", "<script>")
 
 

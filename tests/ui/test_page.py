@@ -37,6 +37,12 @@ OWNERS = {
     "to_training",
     "fetch_asked",
     "fetch_ended",
+    "deleted_many",
+    "card_saved",
+    "study_started",
+    "shipped_started",
+    "asked",
+    "to_judge",
 }
 
 

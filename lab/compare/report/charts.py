@@ -102,13 +102,13 @@ class Scale:
         return [step * k for k in range(first, math.floor(self.high / step) + 1)]
 
 
-def line_chart(lines: Sequence[Line], *, percent: bool = False, title: str = "") -> Markup:
-    """Curves over one axis, each named at its end. ``percent``: values are shares of 0 to 1."""
+def line_chart(lines: Sequence[Line], *, percent: bool = False, title: str = "", width: int = WIDTH) -> Markup:
+    """Curves over one axis, each named at its end. ``percent``: values are shares of 0 to 1; ``width`` of the drawing in pixels."""
     if not lines:
         return Markup("")
     xs, ys = np.concatenate([line.x for line in lines]), np.concatenate([[*line.low, *line.high] for line in lines])
     pad = 0.04 * (float(ys.max() - ys.min()) or abs(float(ys.max())) or 1.0)
-    x = Scale(float(xs.min()), float(xs.max()), LEFT, WIDTH - RIGHT)
+    x = Scale(float(xs.min()), float(xs.max()), LEFT, width - RIGHT)
     y = Scale(float(ys.min()) - pad, float(ys.max()) + pad, HEIGHT - BOTTOM, TOP)
     parts = [
         _grid(x, y, percent=percent),
@@ -120,9 +120,9 @@ def line_chart(lines: Sequence[Line], *, percent: bool = False, title: str = "")
         left = x.at(float(line.x[-1])) + 10
         value = _value(float(line.mean[-1]), percent)
         parts.append(
-            _text(min(left, WIDTH - RIGHT + 10), place + 4, f"{line.label} {value}", f"end c-{line.algorithm}")
+            _text(min(left, width - RIGHT + 10), place + 4, f"{line.label} {value}", f"end c-{line.algorithm}")
         )
-    return _svg(parts, title)
+    return _svg(parts, title, width=width)
 
 
 def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]]) -> Markup:
@@ -193,15 +193,13 @@ def _grid(x: Scale, y: Scale, *, percent: bool) -> Markup:
     for tick in y.ticks():
         place = y.at(tick)
         parts.append(
-            Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
-                LEFT, WIDTH - RIGHT, y=place
-            )
+            Markup('<line class="grid" x1="{}" x2="{}" y1="{y:.1f}" y2="{y:.1f}"/>').format(LEFT, x.end, y=place)
         )
         parts.append(_text(LEFT - 6, place + 4, _value(tick, percent, short=True), "tick", anchor="end"))
-    for tick in x.ticks(6):
+    for tick in x.ticks(6 if x.end > 400 else 3):
         parts.append(_text(x.at(tick), HEIGHT - 8, _short(tick), "tick", anchor="middle"))
     parts.append(
-        Markup('<line class="axis" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(LEFT, WIDTH - RIGHT, y=HEIGHT - BOTTOM)
+        Markup('<line class="axis" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(LEFT, x.end, y=HEIGHT - BOTTOM)
     )
     return Markup("").join(parts)
 
@@ -257,9 +255,11 @@ def _text(x: float, y: float, text: str, kind: str, *, anchor: str = "start") ->
     )
 
 
-def _svg(parts: Sequence[Markup], title: str, height: int = HEIGHT) -> Markup:
+def _svg(parts: Sequence[Markup], title: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:
     label = Markup(' role="img" aria-label="{}"').format(title) if title else Markup(' role="img"')
-    return Markup('<svg viewBox="0 0 {} {}"{}>{}</svg>').format(WIDTH, height, label, Markup("").join(parts))
+    return Markup('<svg viewBox="0 0 {0} {1}" style="max-width:{0}px"{2}>{3}</svg>').format(
+        width, height, label, Markup("").join(parts)
+    )
 
 
 def _value(value: float, percent: bool, *, short: bool = False) -> str:

@@ -27,6 +27,8 @@ HERE = Path(__file__).parent
 AXES = ("seconds", "step", "tokens", "kl")
 TRAINING_CHARTS = ("train_reward", "kl", "length", "entropy")
 RUNS_WITH_GROUPS = 24
+NARROW, MIDDLE = 430, 540
+"""Widths of drawings, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,12 @@ def report_html(runs: Sequence[ComparedRun], source: Source, *, made: float | No
         verdict=verdict(runs),
         rests_on=rests_on(runs),
         axes=[(axis, _curve(writers, "pass_at_1", axis, percent=True)) for axis in AXES],
-        front=_curve(writers, "reward", "kl", percent=False),
-        training=[(name, drawn) for name in TRAINING_CHARTS if (drawn := _curve(writers, name, "step", marked=False))],
+        front=_curve(writers, "reward", "kl", width=NARROW),
+        training=[
+            (name, drawn)
+            for name in TRAINING_CHARTS
+            if (drawn := _curve(writers, name, "step", marked=False, width=MIDDLE))
+        ],
         bars=charts.seconds_bars(
             [(g.label, g.algorithm, stages) for g in writers if (stages := charts.stage_means(g))]
         ),
@@ -73,10 +79,18 @@ def report_html(runs: Sequence[ComparedRun], source: Source, *, made: float | No
     )
 
 
-def _curve(groups: Sequence[Group], name: str, axis: str, *, percent: bool = False, marked: bool = True) -> Markup:
+def _curve(
+    groups: Sequence[Group],
+    name: str,
+    axis: str,
+    *,
+    percent: bool = False,
+    marked: bool = True,
+    width: int = charts.WIDTH,
+) -> Markup:
     numbers = charts.variants(groups)
     lines = [charts.line_of(group, name, axis, numbers[group.label], marked=marked) for group in groups]
-    return charts.line_chart([line for line in lines if line is not None], percent=percent, title=name)
+    return charts.line_chart([line for line in lines if line is not None], percent=percent, title=name, width=width)
 
 
 def _groups_of_runs(shelf: Shelf, runs: Sequence[ComparedRun]) -> list[tuple[ComparedRun, list[ShownGroup]]]:

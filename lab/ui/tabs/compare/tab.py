@@ -115,8 +115,10 @@ class CompareTab:
 
     # ---- events
 
-    def wire(self) -> None:
-        """Connect the events."""
+    def wire(self, tabs: gr.Tabs, listed: gr.HTML) -> None:
+        """Connect the events; ``listed`` is the list of runs, whose ticked runs can be sent here."""
+        self.tabs = tabs
+        listed.input(self.opened_from, None, [tabs, self.study, self.runs], **LIGHT)
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
         self.live.select(self.looked, inputs, self.everything, **whole, **SLOW)
@@ -167,6 +169,19 @@ class CompareTab:
         except LabError:
             return {}
         return self._curves(_writers(selected), asked, language_of(request))
+
+    @requires(Access.VIEWER)
+    def opened_from(self, event: gr.EventData) -> Updates:
+        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones."""
+        if event._data.get("act") != "compare":
+            return {}
+        titles = run_titles(self.store)
+        wanted = event._data.get("runs")
+        runs = [str(run) for run in wanted if str(run) in titles][:MOST_RUNS] if isinstance(wanted, list) else []
+        chosen = gr.update(choices=[(title, run) for run, title in titles.items()], value=runs, visible=True)
+        offered = [(_offer(each, "en"), each.text) for each in self.selections.offered()]
+        study = gr.update(choices=offered, value="runs:")
+        return {self.tabs: gr.Tabs(selected="compare"), self.study: study, self.runs: chosen}
 
     @requires(Access.VIEWER)
     def runs_offered(self, request: gr.Request) -> Updates:

@@ -23,6 +23,7 @@ from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
+from lab.ui.tabs.train.leave import LeaveLab
 from lab.ui.tabs.train.many_runs import ManyRuns
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
@@ -68,6 +69,7 @@ class TrainRuns:
                 self.resume = _button(i18n, "resume", classes=OWNER_ONLY)
                 self.go_on = _button(i18n, "continue_run", classes=OWNER_ONLY)
                 self.ppo = _button(i18n, "ppo_with", classes=OWNER_ONLY)
+                self.out = _button(i18n, "take_out", classes=OWNER_ONLY)
                 self.load = _button(i18n, "load")
                 self.rename = _button(i18n, "rename", classes=OWNER_ONLY)
                 self.delete = _button(i18n, "delete", variant="stop", classes=OWNER_ONLY)
@@ -79,6 +81,7 @@ class TrainRuns:
                 self.sure = gr.HTML(elem_id="sure")
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
+            self.leave = LeaveLab(store, supervisor.jobs, i18n)
             self.message = gr.HTML(elem_id="run-message")
             self.many = ManyRuns(store, supervisor, i18n)
             self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
@@ -103,6 +106,7 @@ class TrainRuns:
             self.renamed, [self.selected, self.name], self.everything, **LIGHT,
         )  # fmt: skip
         self.many.wire(self, self._shown_again, self.everything)
+        self.leave.wire(blocks, self.out, self.selected)
         self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
         self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
         gr.on(
@@ -131,6 +135,7 @@ class TrainRuns:
             self.resume,
             self.go_on,
             self.ppo,
+            self.out,
             self.load,
             self.delete,
         ]
@@ -261,6 +266,7 @@ class TrainRuns:
             self.resume: run.state.resumable,
             self.go_on: has_model and bool(algorithm.followed_by),
             self.ppo: has_model and not algorithm.writes_text,
+            self.out: has_model,
             self.load: True,
             self.delete: run.state.ended,
         }
