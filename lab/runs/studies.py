@@ -7,6 +7,7 @@ here: which run is which member (``lab/compare/members.py``).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,13 @@ class Outcome:
     def complete(self) -> bool:
         """Whether every member has finished."""
         return all(member.finished for member in self.members)
+
+
+class StudyRefused(LabError):
+    """A study of which no member could begin, by the error of the first."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error["key"]), **(error.get("params") or {}))
 
 
 class StudyStopped(StateError):
@@ -163,25 +171,31 @@ class Studies:
 
     def __init__(self, store: Store, submit: Callable[[Recipe], Run], resume: Callable[[str], Run]) -> None:
         self._store, self._submit, self._resume = store, submit, resume
-        self._seen: tuple[tuple[str, str, str], ...] = ()
+        self._seen: tuple[tuple[str, str, str], ...] | None = None
+        self._lock = threading.RLock()  # a page starts a study while the supervisor goes on with others
         self.errors: dict[str, dict[str, Any]] = {}
         """Why a study could not go on, by its name: ``{"key", "params"}``."""
 
     def start(self, study: Study) -> list[Member]:
         """Train what is missing of a study, also what failed or was stopped before. Returns its members. Raises LabError."""
         check_study(study)
-        for member in members(study, self._store):
-            if member.run is not None and member.run.state.resumable:
-                self._resume(member.run.id)
-        self._write([*(other for other in self.active() if other.name != study.name), study])
-        self._seen = ()
-        self.errors.pop(study.name, None)
-        self.advance()
+        with self._lock:
+            for member in members(study, self._store):
+                if member.run is not None and member.run.state.resumable:
+                    self._resume(member.run.id)
+            self._write([*(other for other in self.active() if other.name != study.name), study])
+            self._seen = None
+            self.errors.pop(study.name, None)
+            self.advance()
+        if study.name in self.errors:
+            self.stop(study.name)
+            raise StudyRefused(self.errors[study.name])
         return members(study, self._store)
 
     def stop(self, name: str) -> None:
         """Queue nothing more of a study; a run of it that is going on goes on."""
-        self._write([study for study in self.active() if study.name != name])
+        with self._lock:
+            self._write([study for study in self.active() if study.name != name])
 
     def active(self) -> list[Study]:
         """The studies that are not complete, in the order in which they were started."""
@@ -191,21 +205,23 @@ class Studies:
 
     def advance(self) -> None:
         """Queue the members that can begin. Looks at nothing while no run has changed its state."""
-        states = tuple(self._store.states())
-        if states == self._seen or not self._place.exists():
-            return
-        going_on = []
-        for study in self.active():
-            try:
-                unfinished = self._advance(study)
-            except LabError as error:  # its data or its base is gone
-                self.errors[study.name] = error.as_dict()
-                continue
-            if unfinished:
-                going_on.append(study)
-        if going_on != self.active():
-            self._write(going_on)
-        self._seen = tuple(self._store.states())
+        with self._lock:
+            states = tuple(self._store.states())
+            if states == self._seen or not self._place.exists():
+                return
+            active = self.active()
+            going_on = [study for study in active if self._goes_on(study)]
+            if going_on != active:
+                self._write(going_on)
+            self._seen = tuple(self._store.states())
+
+    def _goes_on(self, study: Study) -> bool:
+        """Queue what can begin; whether anything of the study is still to come. One that cannot go on leaves its error."""
+        try:
+            return self._advance(study)
+        except LabError as error:  # its data or its base is gone
+            self.errors[study.name] = error.as_dict()
+            return False
 
     def _advance(self, study: Study) -> bool:
         """Queue what can begin; whether anything of the study is queued or runs afterwards."""
