@@ -192,12 +192,12 @@ class CompareTab:
     # ---- what is shown
 
     def _read(self, asked: _Asked, language: str, *, anew: bool = False) -> Selected:
-        selected = self.selections.read(asked.selection, self._mark()).worded(language)
+        selected = self.selections.read(asked.selection, *self._marks()).worded(language)
         return selected if anew else selected.narrowed(asked.seeds, asked.entries)
 
-    def _mark(self) -> str:
+    def _marks(self) -> tuple[str, str]:
         marks = self.supervisor.changes.marks()
-        return f"{marks[Topic.RUNS]} {marks[Topic.PROGRESS]}"
+        return marks[Topic.RUNS], marks[Topic.PROGRESS]
 
     def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
         """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
@@ -211,7 +211,7 @@ class CompareTab:
         }
         first = not values[0]
         try:
-            whole = self.selections.read(asked.selection, self._mark()).worded(language)
+            whole = self.selections.read(asked.selection, *self._marks()).worded(language)
         except LabError as error:
             return updates | {
                 self.message: error_notice(error, request),
@@ -225,7 +225,8 @@ class CompareTab:
         updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole)}
         if not selected.runs:
             return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
-        return updates | self._body(selected, asked, language)
+        offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
+        return {**updates, **offers, **self._body(selected, asked, language)}
 
     def _narrowing(self, whole: Selected, asked: _Asked, language: str, *, anew: bool) -> Updates:
         """The seeds and the entries that can be shown; all of them where the choice is another one."""
@@ -263,10 +264,8 @@ class CompareTab:
             figures.forest(found, view),
         )
         tables = course_tables(selected.runs)
-        offers = self.question.offered(selected, language)
         return {
             **self._curves(groups, asked, language),
-            **offers,
             self.body: gr.update(visible=True),
             self.verdict: shown.head(selected, language),
             self.curve_note: shown.quiet("curves_note", language),
