@@ -111,7 +111,7 @@ class Selections:
         with self._lock:
             kept = self._kept.get(selection)
         if kept is not None and (
-            selection.kind == "recorded" or kept[1] == runs and (kept[2] == progress or not kept[0].going_on)
+            selection.kind == "recorded" or (kept[1] == runs and (kept[2] == progress or not kept[0].going_on))
         ):
             return kept[0]
         selected = self._read(selection)
