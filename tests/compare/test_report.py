@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.compare.phrases import Phrase, plain
+from lab.compare.phrases import in_both, plain
 from lab.compare.report import Source, csv_of, report_html
 from lab.compare.runs import compared
 from lab.store.runs import Store
@@ -88,7 +88,7 @@ def test_few_samples_are_grey_and_say_so(store: Store) -> None:
 @pytest.mark.parametrize("algorithm", ["pretrain", "sft", "rm"])
 def test_a_run_of_any_kind_has_a_page(store: Store, algorithm: str) -> None:
     run = made_run(store, algorithm, after=None if algorithm == "pretrain" else 0.9)
-    title = Phrase("report.in_both", {"en": "one", "zh": "一个"})
+    title = in_both("one", "一个")
     assert run.id in report_html(compared(store, [run.id]), Source(store, title))
 
 

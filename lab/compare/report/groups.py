@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.compare.phrases import MINUS, Phrase, figure, plain
+from lab.compare.phrases import MINUS, Phrase, figure, in_both, plain
 from lab.compare.runs import ComparedRun
 from lab.rules import RULES
 from lab.store.lines import Line, is_number
@@ -127,7 +127,7 @@ def rule_label(name: str) -> Phrase:
     if name == "reward_model":
         return Phrase("report.reward_model")
     rule = RULES.get(name)
-    return Phrase("report.in_both", {"en": rule.label_en, "zh": rule.label_zh}) if rule else plain(name)
+    return in_both(rule.label_en, rule.label_zh) if rule else plain(name)
 
 
 def _figure(value: object) -> str:

@@ -120,12 +120,7 @@ def _environment() -> Environment:
 def _both(what: Phrase | str, **params: Any) -> Markup:
     """A sentence in both languages, of which the page shows one."""
     phrase = what if isinstance(what, Phrase) else Phrase(what, params)
-    if phrase.key == "report.in_both":
-        worded = {locale: str(phrase.params[locale]) for locale in LOCALES}
-    elif phrase.key == "compared.plain":
-        return escape(phrase.params["text"])
-    else:
-        worded = {locale: phrase.say(locale) for locale in LOCALES}
+    worded = {locale: phrase.say(locale) for locale in LOCALES}
     if len(set(worded.values())) == 1:
         return escape(worded["en"])
     return Markup("").join(
