@@ -19,7 +19,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.presets import PRESETS
 from lab.store.runs import RunState, Store
 from lab.ui.presets import Presets
-from lab.ui.tabs.compare import figures
+from lab.ui.tabs.compare import drawing, ends
 from lab.ui.tabs.compare.answers import difference
 from lab.ui.tabs.compare.lines import DRAWN, lines_of
 from lab.ui.tabs.compare.tab import CompareTab
@@ -118,11 +118,11 @@ def test_long_curves_are_thinned_to_what_a_screen_shows(store):
 
 
 def test_the_front_holds_what_nothing_beats():
-    assert figures.pareto([(1.0, 2.0), (0.5, 1.0), (2.0, 1.5), (0.5, 0.9)]) == [(0.5, 1.0), (1.0, 2.0)]
+    assert ends.pareto([(1.0, 2.0), (0.5, 1.0), (2.0, 1.5), (0.5, 0.9)]) == [(0.5, 1.0), (1.0, 2.0)]
 
 
 def test_labels_are_pushed_apart_and_stay_in_order():
-    moved = figures._apart([1.0, 1.01, 5.0], 0.0, 10.0, 100.0, 20.0)
+    moved = drawing.apart([1.0, 1.01, 5.0], 0.0, 10.0, 100.0, 20.0)
     at = [10 + moved[0], 10.1 + moved[1], 50 + moved[2]]
     assert at[1] - at[0] >= 20 and at[2] - at[1] >= 20
 

@@ -253,15 +253,16 @@ class CompareTab:
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
+        from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
 
         groups, view = _writers(selected), asked.view(language)
         looks, ends = looks_of(groups, asked.dark), _ends(groups)
         found = differences(ends)
         front, seconds, forest = (
-            figures.front(ends, looks, view),
+            at_end.front(ends, looks, view),
             figures.seconds(groups, view),
-            figures.forest(found, view),
+            at_end.forest(found, view),
         )
         tables = course_tables(selected.runs)
         return {
@@ -332,7 +333,7 @@ class _Asked:
 
     def view(self, language: str) -> Any:
         """How a figure is drawn for this page."""
-        from lab.ui.tabs.compare.figures import View
+        from lab.ui.tabs.compare.drawing import View
 
         return View(language, self.dark, self.narrow)
 
