@@ -29,6 +29,8 @@ from lab.store.runs import Run, RunState, Store
 
 GLANCE = 0.5
 """Seconds between two looks at a run that somebody else drives."""
+BUSY = ("slot_busy", "slot_busy_with_a_job")
+"""Errors of a machine that somebody else's run or job has for now."""
 ACTIVE = "studies-active.json"
 
 
@@ -126,13 +128,21 @@ def _settle(
     try:
         if run is None:
             on_event(Event(member, Did.TRAINS))
-            run = train_in_foreground(member.recipe, store, on_progress, launcher=launcher)
+            recipe = member.recipe
+            run = _once_free(
+                lambda: train_in_foreground(recipe, store, on_progress, launcher=launcher), member, on_event
+            )
         elif run.state.ended or (run.state is RunState.QUEUED and _left_in_queue(run, store)):
             on_event(Event(member, Did.GOES_ON, run))
-            run = resume_in_foreground(run.id, store, on_progress, launcher=launcher)
+            run_id = run.id
+            run = _once_free(
+                lambda: resume_in_foreground(run_id, store, on_progress, launcher=launcher), member, on_event
+            )
         else:
             on_event(Event(member, Did.WAITS, run))
             run = _wait_for(run, store)
+    except StudyStopped:
+        raise
     except LabError as error:
         return Event(member, Did.FAILED, run, error.as_dict())
     if run.state is RunState.STOPPED:
@@ -140,6 +150,24 @@ def _settle(
     if run.state is not RunState.FINISHED:
         return Event(member, Did.FAILED, run, run.error or {"key": "worker_left_no_result", "params": {}})
     return Event(member, Did.FINISHED, run)
+
+
+def _once_free(start: Callable[[], Run], member: Member, on_event: Callable[[Event], None]) -> Run:
+    """Start once nobody else has the machine's slot. Raises StudyStopped at Ctrl-C while it waits."""
+    told = False
+    with interrupts() as pressed:
+        while True:
+            try:
+                return start()
+            except StateError as error:
+                if error.key not in BUSY:
+                    raise
+            if not told:
+                on_event(Event(member, Did.WAITS))
+                told = True
+            if pressed:
+                raise StudyStopped("study_stopped", run="")
+            time.sleep(GLANCE)
 
 
 def _left_in_queue(run: Run, store: Store) -> bool:

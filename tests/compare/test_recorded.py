@@ -104,6 +104,10 @@ def test_a_broken_one_is_named(tmp_path: Path) -> None:
 
 
 def test_what_ships_can_be_opened() -> None:
+    if not recorded_studies():
+        pytest.skip(
+            "no recorded study is here: python -m lab study tiny/course --record presets/studies/recorded/tiny-course"
+        )
     for name, path in recorded_studies().items():
         shelf = RecordedStudy(path)
         assert shelf.study.name == name and shelf.compared()

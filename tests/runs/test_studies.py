@@ -17,8 +17,10 @@ from lab.core.studies import Study, parse_study
 from lab.errors import MachineError, RecipeError
 from lab.runs.launcher import LocalLauncher
 from lab.runs.progress import Summary
+from lab.runs.slots import slot_path
 from lab.runs.studies import Did, Event, Studies, StudyRefused, StudyStopped, study_in_foreground
 from lab.runs.supervisor import Supervisor
+from lab.store.locks import try_lock
 from lab.store.runs import Run, RunState, Store
 from tests.runs.conftest import wait_for
 
@@ -104,6 +106,20 @@ def test_stopped_in_the_middle_it_goes_on_from_there(store: Store) -> None:
     assert len(store.runs()) == 3
     steps = [line["step"] for line in store.folder(pressed[0]).metrics().lines]
     assert steps == [1, 2, 3]  # the step before the stop was not trained twice
+
+
+def test_it_waits_while_somebody_else_has_the_machine(store: Store) -> None:
+    held = try_lock(slot_path(store.home))
+    assert held is not None
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        if event.did is Did.WAITS:
+            held.release()
+
+    outcome = study_in_foreground(study(), store, tell, launcher=LAUNCHER)
+    assert outcome.complete and did(events)[:3] == [("sft", 1, "trains"), ("sft", 1, "waits"), ("sft", 1, "finished")]
 
 
 def test_a_study_that_does_not_fit_trains_nothing(store: Store) -> None:
