@@ -78,8 +78,10 @@ def entry_of(run: ComparedRun) -> str:
 def parse_selection(text: str, runs: Sequence[str] = ()) -> Selection:
     """A choice as the page sends it. Raises InputError ``compare_choice`` and ``compare_too_many``."""
     kind, _, study = text.partition(":")
-    if kind == "recorded" or kind == "study":
-        return Selection(kind, study)
+    if kind == "recorded":
+        return Selection("recorded", study)
+    if kind == "study":
+        return Selection("study", study)
     if kind != "runs":
         raise InputError("compare_choice", value=text[:80])
     if len(runs) > MOST_RUNS:
