@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,34 @@ def test_runs_by_hand_get_a_verdict_curves_and_links(tab, store):
     plot = json.loads(shown[tab.curves].plot)
     assert [len(trace["x"]) for trace in plot["data"]] == [6, 6, 6], "low and high of the band, and the mean"
     assert f"of=runs%3A&amp;runs={'%2C'.join(ids)}" in shown[tab.exports]
+
+
+def made(store: Store, name: str, seed: int, *, lr: float, before: float, after: float, samples: int = 1024) -> str:
+    run = store.create_run(GrpoRecipe(name=name, seed=seed, steps=20, learning_rate=lr))
+    write_files(
+        store, run, before=before, after=after, kl=1.0, seconds=30.0, samples=samples, chance=random.Random(seed)
+    )
+    store.change(run.id, state=RunState.FINISHED, started=1.0, ended=31.0)
+    return run.id
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        ([(1e-3, 0.5, 0.8, 1024), (2e-3, 0.5, 0.8, 1024)], "came to the same numbers in every seed"),
+        ([(1e-3, 0.5, 0.5, 1024)], "hacked its reward"),
+        ([(1e-3, 0.5, 0.9, 12), (2e-3, 0.5, 0.6, 12)], "Too few samples to say anything: 12"),
+    ],
+    ids=["equal", "hacked", "few"],
+)
+def test_the_page_says_the_right_thing_of_constructed_cases(tab, store, cases, said):
+    """What is paid rises in each of them (``write_files``); held-out pass@1 does as the case has it."""
+    ids = [
+        made(store, f"case {lr:g}", seed, lr=lr, before=before, after=after, samples=samples)
+        for lr, before, after, samples in cases
+        for seed in (1, 2)
+    ]
+    assert said in show(tab, "runs:", ids)[tab.verdict]
 
 
 def test_too_many_runs_and_an_unknown_choice_are_one_sentence(tab, store):
