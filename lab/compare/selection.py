@@ -15,7 +15,7 @@ from lab.compare.recorded import RecordedStudy, recorded_studies
 from lab.compare.runs import ComparedRun, Shelf, compared
 from lab.core.studies import Study
 from lab.errors import InputError
-from lab.store.run_titles import run_titles
+from lab.store.run_titles import titles_but_for_seeds
 from lab.store.runs import Store
 from lab.store.studies import load_study, study_names
 
@@ -133,8 +133,8 @@ class Selections:
             ids, entries = member_runs(every)
             runs = compared(self._store, ids, study=study.name, entries=entries)
             return Selected(selection, tuple(runs), self._store, study, wanted=len(every))
-        titles = run_titles(self._store)
-        entries = {run_id: ("", titles.get(run_id, "")) for run_id in selection.runs}
+        titles = titles_but_for_seeds([self._store.run(run_id) for run_id in selection.runs])
+        entries = {run_id: ("", title) for run_id, title in titles.items()}
         runs = compared(self._store, selection.runs, entries=entries)
         return Selected(selection, tuple(runs), self._store, wanted=len(runs))
 
