@@ -39,14 +39,14 @@ def curves(groups: Sequence[Group], name: str, axis: str, view: View) -> PlotDat
     for group, line in drawn:
         for trace in _traces(group, line, looks[group.label], name in HELD_OUT, scale, view):
             chart.add_trace(trace)
-    if axis == "seconds" and name in HELD_OUT:
+    if axis == "seconds" and name in HELD_OUT and not view.narrow:  # a narrow one has no room for the words
         _waits(chart, drawn, scale, view)
     low, high = (scale * end for end in span([line for _, line in drawn]))
     unit = " %" if name in SHARES else ""
     chart.update_yaxes(range=[low, high], ticksuffix=unit, nticks=6)
     title = say(f"compare.axis_title.{axis}", view.language)
     furthest = max(float(line.x[-1]) for _, line in drawn)
-    room = 1.4 if view.narrow else 1.24
+    room = 1.6 if view.narrow else 1.24
     start = min(0.0, min(float(line.x[0]) for _, line in drawn))
     chart.update_xaxes(range=[start - 0.01 * furthest, furthest * room or 1.0], title={"text": title, "standoff": 6})
     for label in _end_labels(drawn, looks, (low, high), scale, view, unit):
@@ -97,7 +97,7 @@ def seconds(groups: Sequence[Group], view: View) -> PlotData | None:
             font={"color": theme.ink},
         )
     chart.update_layout(barmode="stack", bargap=0.3)
-    chart.update_xaxes(range=[0, longest * 1.18], showgrid=False, showticklabels=False)
+    chart.update_xaxes(range=[0, longest * (1.35 if view.narrow else 1.18)], showgrid=False, showticklabels=False)
     chart.update_yaxes(showgrid=False, tickfont={"size": 12, "color": theme.ink})
     for group, _ in bars:
         chart.add_annotation(
