@@ -155,10 +155,11 @@ def _waits(chart: Any, drawn: Sequence[tuple[Group, Line]], scale: float, view: 
         )  # fmt: skip
         text = say("compare.waits", view.language, name=group.label, seconds=f"{seconds:.0f}")
         chart.add_annotation(
-            x=start - seconds / 2,
+            x=start,
             y=level,
             text=text,
             showarrow=False,
+            xanchor="right",
             yanchor="top",
             yshift=-4,
             font={"color": theme.warm, "size": 12},
