@@ -108,3 +108,17 @@ def test_runs_are_filtered_ticked_compared_told_apart_and_deleted(visit, study, 
     expect(page.locator("#many-message")).to_contain_text("2 runs were deleted")
     assert [run for run in store.runs() if run.algorithm == "dpo"] == []
     assert {run.state for run in store.runs()} == {RunState.FINISHED}
+
+
+def test_several_runs_become_a_study_from_the_form(visit, study, store):
+    page = visit("/?tab=train")
+    page.locator("#several button").first.click()
+    page.locator("#study-name textarea, #study-name input").first.fill("sweep")
+    page.locator("#study-seeds textarea, #study-seeds input").first.fill("1, 2")
+    page.locator("#study-field input").click()
+    page.get_by_role("option", name="Steps", exact=True).click()
+    page.locator("#study-values textarea, #study-values input").first.fill("3, 4")
+    page.locator("#start-study").click()
+    expect(page.locator("#study-message")).to_contain_text("4 of 4")
+    made = [run.recipe for run in store.runs() if "sweep" in run.name]
+    assert sorted((recipe["steps"], recipe["seed"]) for recipe in made) == [(3, 1), (3, 2), (4, 1), (4, 2)]

@@ -167,14 +167,14 @@ class CompareTab:
         try:
             selected = self._read(asked, language_of(request))
         except LabError:
-            return {}
+            return {self.curves: gr.skip()}
         return self._curves(_writers(selected), asked, language_of(request))
 
     @requires(Access.VIEWER)
     def opened_from(self, event: gr.EventData) -> Updates:
         """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones."""
         if event._data.get("act") != "compare":
-            return {}
+            return {self.runs: gr.skip()}
         titles = run_titles(self.store)
         wanted = event._data.get("runs")
         runs = [str(run) for run in wanted if str(run) in titles][:MOST_RUNS] if isinstance(wanted, list) else []

@@ -68,7 +68,7 @@ class ManyRuns:
     def told_apart(self, request: gr.Request, event: gr.EventData) -> Updates:
         """What differs between the recipes of the runs that are ticked."""
         if event._data.get("act") != "differences":
-            return {}
+            return {self.message: gr.skip()}
         return {self.message: self._table(self._runs(event._data.get("runs")), language_of(request))}
 
     @requires(Access.OWNER)

@@ -17,7 +17,7 @@ from lab.core.varied import parse_seeds, parse_values, varied
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
 from lab.store.studies import load_study, save_study, study_names
-from lab.ui.draft import SENT
+from lab.ui.draft import with_draft
 from lab.ui.handlers import LIGHT, SLOW, Updates, words_errors
 from lab.ui.notice import notice
 from lab.words import form, say
@@ -63,10 +63,12 @@ class StudyFromForm:
     def wire(self, draft: Any, form_recipe: FormRecipe) -> None:
         """Connect the events."""
         self._form_recipe = form_recipe
-        self.box.expand(self.offered, [draft, self.field], [self.field, self.shipped], js=SENT, **LIGHT)
-        self.field.focus(self.offered, [draft, self.field], [self.field, self.shipped], js=SENT, **LIGHT)
+        self.box.expand(self.offered, [draft, self.field], [self.field, self.shipped], js=with_draft("field"), **LIGHT)
+        self.field.focus(self.offered, [draft, self.field], [self.field, self.shipped], js=with_draft("field"), **LIGHT)
         inputs = [draft, self.name, self.seeds, self.field, self.values]
-        self.start.click(self.study_started, inputs, [self.message], js=SENT, **SLOW)
+        self.start.click(
+            self.study_started, inputs, [self.message], js=with_draft("name", "seeds", "field", "values"), **SLOW
+        )
         self.start_shipped.click(self.shipped_started, [self.shipped], [self.message], **SLOW)
 
     @requires(Access.VIEWER)
