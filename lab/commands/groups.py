@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
         raise StateError("run_has_no_groups", run=record.name, step=which, known=f"{steps[0]}–{steps[-1]}")
     updates = folder.token_lines(step, wanted[0]["group"])
-    if arguments.tokens is not None and (updates or "token_megabytes" in record.recipe):
+    if arguments.tokens is not None and updates:
         print_loss_tokens(record, wanted[0], arguments.tokens, updates, as_json=arguments.json)
     elif arguments.tokens is not None:
         print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
