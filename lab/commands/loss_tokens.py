@@ -9,30 +9,34 @@ from typing import Any
 
 from lab.commands.group_tokens import piece_shown
 from lab.commands.printing import number, print_json, print_table, shorten
-from lab.errors import StateError
+from lab.errors import InputError, StateError
 from lab.store.lines import Line
 from lab.store.runs import Run
 from lab.words import say, system_locale
 
 
 def print_loss_tokens(run: Run, group: Line, at: int, updates: list[Line], *, as_json: bool = False) -> None:
-    """Print completion ``at`` (from 0) of a group at its last update. StateError where its tokens were not kept."""
-    known = [(line, told) for line in updates for told in line["completions"] if told["index"] == at]
+    """Print completion ``at`` (from 1) of a group at its last update. StateError where its tokens were not kept, InputError where
+    there is no such one."""
+    if not 1 <= at <= len(group["completions"]):
+        raise InputError("group_has_no_completion", number=at, last=len(group["completions"]))
+    known = [(line, told) for line in updates for told in line["completions"] if told["index"] == at - 1]
     if not known:
-        raise StateError("tokens_not_kept", run=run.name, step=group["step"], group=group["group"], number=at)
+        raise StateError("tokens_not_kept", run=run.name, step=group["step"], group=group["group"] + 1, number=at)
     line, told = known[-1]
-    place = {
-        "step": group["step"],
-        "group": group["group"],
-        "completion": at,
-        "at": line["at"],
-        "update": line["update"],
-    }
+    place = {"step": group["step"], "at": line["at"], "update": line["update"]}
     if as_json:
-        print_json({**place, **{name: value for name, value in told.items() if name != "index"}})
+        print_json(
+            {
+                **place,
+                "group": group["group"],
+                "completion": at - 1,
+                **{name: value for name, value in told.items() if name != "index"},
+            }
+        )
         return
     locale = system_locale()
-    print(say("loss_tokens.place", locale, **place))
+    print(say("loss_tokens.place", locale, **place, group=group["group"] + 1, completion=at))
     print(say("loss_tokens.prompt", locale, prompt=shorten(str(group.get("prompt", "")), 100)) + "\n")
     columns = {
         name: told[key]

@@ -24,6 +24,7 @@ from lab.sandbox.rewards import check_uses, weighed
 from lab.server.answers import json_answer
 from lab.server.rule_bench import Bench, SentRule, datasets, groups_of, score_bench
 from lab.server.scoring import Scoring
+from lab.store.recordings import grouped
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store
@@ -145,7 +146,7 @@ def _add_what_if(application: FastAPI, store: Store, scoring: Scoring) -> None:
 
 def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> dict[str, Any]:
     """The summary of all groups, and those in full that change most."""
-    store.run(sent.run)
+    folder = grouped(store, sent.run)
     rules = None
     if sent.rules is not None:
         uses = [rule.use() for rule in sent.rules]
@@ -153,7 +154,7 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
             raise wrong[0]
         rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
-    rescored = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
+    rescored = rescore(folder, rules, sent.first, sent.last, change, until=until)
     groups = [{**group.as_json(), "changed": _changed(group)} for group in rescored.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
     missed, of = rescored.summary["not_run"], rescored.summary["completions"]

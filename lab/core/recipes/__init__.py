@@ -5,7 +5,7 @@ are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or
 """
 
 from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
-from lab.core.recipes.common import EQUATIONS, Device, MeasuredOn, Precision, Recipe, Schedule
+from lab.core.recipes.common import EQUATIONS, Device, MeasuredOn, Precision, Recipe, Schedule, Tracker
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
 from lab.core.recipes.grpo import GrpoRecipe, RatioLevel, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
@@ -38,6 +38,7 @@ __all__ = [
     "Section",
     "SftRecipe",
     "Threshold",
+    "Tracker",
     "Training",
     "micro_batch",
     "parse",
