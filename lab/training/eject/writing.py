@@ -22,8 +22,8 @@ from lab.store.models import ModelRef, resolve, reward_adapter
 from lab.store.run_folder import RunFolder
 from lab.training.eject.compose import script
 from lab.training.models.base import choose_device, choose_dtype, default_optimizer, load_tokens
-from lab.training.models.checks import context_of
 from lab.training.models.length_filter import fit
+from lab.training.models.ruler import context_of
 from lab.training.models.tokens import Tokens
 from lab.training.out.base_of import BESIDE, Base, base_of, root_of
 from lab.training.out.card import TITLES, without_paths
