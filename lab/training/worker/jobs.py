@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.core.chats import ChatSpec
 from lab.core.jobs import Kind, PreflightSpec, SampleSpec, ScoreSpec
 from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.data.prompts import asked_prompts
@@ -33,6 +34,7 @@ def work_job(path: Path) -> int:
         Kind.SCORE: _score,
         Kind.OUT: _out,
         Kind.EJECT: _eject,
+        Kind.CHAT: _chat,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -95,6 +97,12 @@ def _eject(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str, Any]
 
     listen()
     return write_script(spec, home, reporter)
+
+
+def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.chat_job import chat
+
+    return chat(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:
