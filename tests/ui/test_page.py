@@ -37,6 +37,10 @@ OWNERS = {
     "to_training",
     "fetch_asked",
     "fetch_ended",
+    "show_leaving",
+    "hide_leaving",
+    "written",
+    "ejected",
 }
 
 
