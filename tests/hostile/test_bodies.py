@@ -66,7 +66,13 @@ def test_a_body_of_gradio_s_that_cannot_be_used_is_one_sentence(lab: Lab, path: 
 
 VALUES: tuple[Any, ...] = (None, True, -1, 1.5, "", "x" * 300_000, [], {}, [[]], "\ud800", "\x00", 2**70)
 FIELDS = ("id", "pair", "collection", "choice", "strength", "reason", "milliseconds", "edited", "revealed")
-MAY_BE = {"strength": (None,), "reason": ("", "\x00"), "milliseconds": (None,), "edited": (None, "\x00"), "revealed": (True,)}
+MAY_BE = {
+    "strength": (None,),
+    "reason": ("", "\x00"),
+    "milliseconds": (None,),
+    "edited": (None, "\x00"),
+    "revealed": (True,),
+}
 
 
 @dataclass
