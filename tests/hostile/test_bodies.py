@@ -168,7 +168,7 @@ def test_a_guest_s_text_has_a_budget_and_clicks_do_not(shown: Shown) -> None:
     for _ in range(300):  # as fast as the limit of writing lets them
         answers.append(
             client.post(
-                "/api/annotate/judgements", json=a_pair(client, shown) | {"edited": "é" * 1900, "reason": "r" * 500}
+                "/api/annotate/judgements", json=a_pair(client, shown) | {"edited": "漢" * 1900, "reason": "理" * 500}
             )
         )
         if answers[-1].status_code == 429:
