@@ -23,15 +23,15 @@ from lab.words import LOCALES, word
 RUN = "20260101-000000-aaaa"
 
 
-def archive(target: Path, files: dict[str, bytes], **changes: Any) -> Path:
+def archive(target: Path, members: dict[str, bytes], **changes: Any) -> Path:
     """A backup with these files, whose manifest says what ``changes`` say."""
     entries = [
         {"path": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
+        for name, content in members.items()
     ]
     manifest = {"version": 1, "home": "/x", "runs": 0, "listed": [], "files": entries} | changes
     with tarfile.open(target, "w") as tar:
-        for name, content in {"manifest.json": json.dumps(manifest).encode(), **files}.items():
+        for name, content in {"manifest.json": json.dumps(manifest).encode(), **members}.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
