@@ -43,6 +43,7 @@ def run(settings: Settings) -> None:
     from lab.store.runs import Store
     from lab.ui.judge_page import JudgePage
     from lab.ui.page import build as build_page
+    from lab.ui.wall_page import WallPage
 
     rewards.by_name()  # a trusted file that cannot be used is said before anything starts
     listener = listen(settings)  # then: where the port is taken, nothing else happens
@@ -52,7 +53,7 @@ def run(settings: Settings) -> None:
         backup.restore()
     supervisor = Supervisor(store, launcher=StandbyLauncher(store.home) if settings.spare_worker else None)
     page = build_page(settings, store, supervisor)
-    application = build(settings, store, supervisor, page, JudgePage(), backup)
+    application = build(settings, store, supervisor, page, JudgePage(), WallPage(), backup)
     try:
         if backup is not None:
             supervisor.changes.backup = backup.standing

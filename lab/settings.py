@@ -32,6 +32,7 @@ environment (a flag wins over it):
   LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
   LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
   LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
+  LAB_OPEN=class                 the same, and they submit rule sets and start tiny runs within a quota (docs/class.md)
   LAB_TRUSTED_RULES              the same as --trusted-rules
   LAB_SPARE_WORKER=0             keep no worker waiting: saves 0.5 GB, and each run starts some seconds later
   LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
@@ -43,7 +44,7 @@ environment (a flag wins over it):
 On a Hugging Face Space with hf_oauth: true, people sign in with their Hub account; the Space's author is the owner.
 See docs/hosting.md.
 
-On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file
+On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN, or an owner in its password file
 (python -m lab users add NAME --access owner).
 
 The lab then stands at http://HOST:PORT; Ctrl-C closes it, and runs in progress go on without it.
@@ -71,7 +72,9 @@ class Settings:
     home: Path = Path("lab_home")
     password: str | None = field(default=None, repr=False)
     guests: bool = False
-    """``LAB_OPEN=annotate``: visitors may come in as annotators, under a name of their choice."""
+    """``LAB_OPEN=annotate`` or ``class``: visitors may come in as annotators, under a name of their choice."""
+    classroom: bool = False
+    """``LAB_OPEN=class``: guests may also submit rule sets and start tiny presets within a quota (``lab/classroom``)."""
     registered: bool = False
     """Whether the home's password file names somebody; only ``lab/store/users.py`` looks."""
     trusted_rules: Path | None = None
@@ -150,7 +153,8 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
         port=_port(port, port_from),
         home=_home(home, home_from),
         password=environment.get("LAB_PASSWORD") or None,
-        guests=_open("LAB_OPEN", environment),
+        guests=_open("LAB_OPEN", environment) != "",
+        classroom=_open("LAB_OPEN", environment) == "class",
         trusted_rules=_file(trusted, trusted_from) if trusted else None,
         allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
         spare_worker=_switch("LAB_SPARE_WORKER", environment, "1"),
@@ -264,8 +268,8 @@ def _switch(name: str, environment: Mapping[str, str], default: str = "") -> boo
     raise InputError("setting_switch", source=name, value=environment[name])
 
 
-def _open(name: str, environment: Mapping[str, str]) -> bool:
+def _open(name: str, environment: Mapping[str, str]) -> str:
     word = environment.get(name, "").strip().lower()
-    if word not in ("", "annotate"):
+    if word not in ("", "annotate", "class"):
         raise InputError("setting_open", source=name, value=environment[name])
-    return word == "annotate"
+    return word

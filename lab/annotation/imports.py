@@ -25,8 +25,9 @@ from lab.store.runs import Store
 class PairImports:
     """The ways in which pairs are imported."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, usual: CollectionSettings | None = None) -> None:
+        """``usual``: the settings of a new collection for which none are given."""
+        self.store, self.usual = store, usual or CollectionSettings()
 
     def pairs_file(
         self,
@@ -135,6 +136,10 @@ class PairImports:
         both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
         return self._take(_numbered(pairs), name or both[:120], settings, into)
 
+    def import_pairs(self, pairs: Sequence[Pair], *, name: str, settings: CollectionSettings | None = None) -> Imported:
+        """Pairs that were made already, into a new collection. Raises DatasetError where there are none."""
+        return self._take(_numbered(pairs), name, settings, None)
+
     def import_jobs(
         self,
         job_id: str,
@@ -161,7 +166,7 @@ class PairImports:
     def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
         if into is not None:
             return self._collection(into).settings
-        settings = settings or CollectionSettings()
+        settings = settings or self.usual
         return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
 
     def _take(

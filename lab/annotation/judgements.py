@@ -37,6 +37,8 @@ MOST_OF_A_PAIR = 50
 """Events of one person on one pair: judging and undoing without end would fill the disk."""
 LONGER_BY, LONGER_TIMES = 2000, 4
 """An edit may have so many characters more than the longer response, and be so many times as long."""
+TAKEN_BACK = UUID("b2f5d0f6-17c1-4c43-9a40-6a3b56a9a7e2")
+"""The id of an undo that the owner makes of somebody's judgement follows from the judgement."""
 SHOWN_AGAIN = UUID("5b0f2a4e-6a3c-4b57-9a55-1d6d7f0c0a11")
 """The showing that an undo makes has an id that follows from the undo's, so that a retry of it gets the same."""
 
@@ -175,6 +177,17 @@ def events(connection: Connection, collection_id: str, through: int | None = Non
     if through is not None:
         statement = statement.where(judgements_table.c.number <= through)
     return connection.execute(statement.order_by(judgements_table.c.number))
+
+
+def take_back_all(connection: Connection, collection_id: str, annotator: User) -> int:
+    """Take back everything that somebody judged in a collection, an undo each, so that it stays on record; how many there were."""
+    current = select(_j.judgement).where(_j.collection == collection_id, _j.annotator == annotator.id)
+    taken = list(connection.execute(current).scalars())
+    for judgement in taken:
+        undo(connection, annotator, uuid5(TAKEN_BACK, judgement), UUID(judgement))
+    claims = (_s.collection == collection_id, _s.annotator == annotator.id)
+    connection.execute(update(showings_table).where(*claims).values(expires=0.0))
+    return len(taken)
 
 
 def judgement_of(row: Any) -> Judgement:

@@ -14,6 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 from zlib import crc32
 
+from sqlalchemy import func, select
+
+from lab.annotation.tables import judgements_table
 from lab.store.runs import RunState, Store
 
 
@@ -24,6 +27,8 @@ class Topic(StrEnum):
     PROGRESS = "progress"  # how far the running ones are
     JOBS = "jobs"  # samples, scores and measurements, and how far they are
     BACKUP = "backup"  # how far the work is kept on the Hub; only where LAB_BACKUP is set
+    JUDGEMENTS = "judgements"  # what people chose
+    CLASS = "class"  # who is in the class, and what its owner has chosen
     ANSWERS = "answers"  # what this app has asked of a process of its own: estimates, previews, downloads
 
 
@@ -36,6 +41,8 @@ class Changes:
         self._answers = 0
         self.backup: Callable[[], object] | None = None
         """What says how far the backup is (``hub_backup.py``)."""
+        self.class_mark: Callable[[], str] = lambda: ""
+        """The mark of the class, from the room that knows it (``lab/classroom``)."""
 
     def answered(self) -> None:
         """An estimate, a preview or a download came further, or failed."""
@@ -58,8 +65,15 @@ class Changes:
             Topic.RUNS: _short(runs),
             Topic.PROGRESS: _short(folders),
             Topic.JOBS: jobs_mark(self._store.home),
+            Topic.JUDGEMENTS: self.judgements(),
+            Topic.CLASS: self.class_mark(),
             Topic.ANSWERS: f"{os.getpid()}-{answers}",  # another start of the app counts anew
         }
+
+    def judgements(self) -> str:
+        """The present mark of what people chose: the number of the last event."""
+        with self._store.reading() as connection:
+            return str(connection.execute(select(func.max(judgements_table.c.number))).scalar() or 0)
 
 
 def jobs_mark(home: Path) -> str:

@@ -29,6 +29,8 @@ from lab.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SIGN_IN_PATH = "/sign-in"
+PLACE = re.compile(r"/\?[A-Za-z0-9_=&.-]{1,150}")
+"""An address that names a place of the page, ``/?tab=rules``: whoever has to sign in first gets there afterwards."""
 LOOK_AGAIN = 2.0
 """Seconds after which a stream asks again who reads it."""
 
@@ -112,7 +114,8 @@ class Gate:
         if user.access >= door.access:
             return None
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
-            back = f"?to={quote(path)}" if path.startswith("/judge") else ""
+            asked = f"/?{scope.get('query_string', b'').decode('latin-1')}" if path == "/" else path
+            back = f"?to={quote(asked)}" if path.startswith("/judge") or PLACE.fullmatch(asked) else ""
             return RedirectResponse(root_of(scope) + SIGN_IN_PATH + back, status_code=303)
         status = 401 if user.access == Access.NOBODY else 403
         return refused(scope, status, "access_needed", needed=door.access.word, has=user.access.word)

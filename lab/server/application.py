@@ -28,9 +28,14 @@ from starlette.routing import Mount
 
 from lab import __version__
 from lab.annotation.collections import Annotation
+from lab.annotation.pairs import usual_settings
+from lab.classroom.classroom import Classroom
+from lab.classroom.turns import ClassTurns
 from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
+from lab.runs.chats import Chats
 from lab.runs.hub_backup import HubBackup
+from lab.runs.lessons import Lessons
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
@@ -38,6 +43,9 @@ from lab.server.answers import refused
 from lab.server.assets import add_assets
 from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
+from lab.server.chat_streams import ChatStreams
+from lab.server.classroom import Guests, add_class
+from lab.server.compare import add_compare
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
@@ -46,12 +54,17 @@ from lab.server.headers import Headers
 from lab.server.hub_sign_in import add_hub_sign_in
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
+from lab.server.language import Language
+from lab.server.learn import add_learn
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
+from lab.server.out import add_out
+from lab.server.play import add_play
 from lab.server.rules import add_rules
-from lab.server.runs import add_runs, add_warnings
+from lab.server.runs import add_recordings, add_runs, add_warnings
 from lab.server.session import Sessions
-from lab.server.sign_in import add_me, add_sign_in
+from lab.server.sign_in import add_me, add_sign_in, anybody
 from lab.server.upload_cache import UploadCache
+from lab.server.wall import ByView, WallPage, add_wall
 from lab.settings import Settings
 from lab.store.runs import Store
 
@@ -75,39 +88,55 @@ def build(
     supervisor: Supervisor,
     blocks: gr.Blocks,
     judge_page: JudgePage | None = None,
+    wall_page: WallPage | None = None,
     backup: HubBackup | None = None,
 ) -> FastAPI:
     """The application, ready to serve; StartError names any route or function without a declared access.
 
     What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
     dictionary ``blocks.page_options`` where the Blocks have one. ``judge_page`` draws the page that only judges; without it there
-    is none.
+    is none; ``wall_page`` the projector's of a class.
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
-    application = _layers(settings, sessions, doors, (watches, streams), blocks)
+    annotation = Annotation(store, usual_settings(class_comes=settings.guests))
+    room = _classroom(settings, store, supervisor, annotation, sessions) if settings.guests else None
+    chats = Chats(store, supervisor.jobs)
+    chat_streams = ChatStreams(chats)
+    lessons = Lessons(store.home)
+    application = _layers(settings, sessions, doors, (watches, streams, chat_streams), blocks, room, lessons)
     application.state.sessions = sessions
+    application.state.room = room
     _add_health(application)
     add_me(application, settings)
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_compare(application, store)
+    add_recordings(application, store)
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
-    annotation = Annotation(store)
+    add_out(application, supervisor.jobs)
     add_annotate(application, annotation)
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)
     add_preflight(application, store, annotation)
+    add_play(application, store, chats, annotation, chat_streams)
     add_warnings(application, store, annotation)
     add_rules(application, store)
+    add_learn(application, lessons)
     add_backup(application, backup)
     if settings.hub is not None:
         add_hub_sign_in(application, sessions)  # before the one-time link, which would take its address for a token
+    if room is not None:
+        add_class(application, settings, room)
+        if wall_page is not None:
+            add_wall(application, settings, wall_page)
     if settings.sign_in:
-        add_sign_in(application, sessions, functools.partial(landing, annotation if judge_page is not None else None))
+        place_of = functools.partial(landing, annotation if judge_page is not None else None)
+        add_sign_in(application, sessions, place_of, room.let_in if room is not None else anybody)
     _mount(application, settings, blocks)
     doors.extend(declared_doors(application))
     return application
@@ -117,10 +146,13 @@ def _layers(
     settings: Settings,
     sessions: Sessions,
     doors: list[Door],
-    ended: tuple[Watches, ChangeStreams],
+    ended: tuple[Watches, ChangeStreams, ChatStreams],
     blocks: gr.Blocks,
+    room: Classroom | None,
+    lessons: Lessons,
 ) -> FastAPI:
-    """The application without routes: what a request passes, and how errors are answered. ``ended`` are the streams that end with it."""
+    """The application without routes: what a request passes, and how errors are answered. ``ended`` are the streams that end with it, ``lessons`` the
+    model of the lessons."""
     sweeper = UploadCache(settings.home / "cache" / "gradio")
 
     @contextlib.asynccontextmanager
@@ -130,6 +162,7 @@ def _layers(
         task.cancel()
         for streams in ended:
             await streams.close()
+        lessons.close()
 
     return FastAPI(
         title="Alignment Lab",
@@ -140,7 +173,10 @@ def _layers(
         middleware=[
             Middleware(Headers, settings=settings),
             Middleware(Forwarded, settings=settings),
+            Middleware(Language, settings=settings),
+            Middleware(ByView),
             Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
+            *([Middleware(Guests, room=room)] if room is not None else []),
             Middleware(Limits, writes=writes(), home=settings.home),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
             Middleware(GradioResults, functions=blocks.fns),
@@ -152,6 +188,17 @@ def _layers(
             RequestValidationError: _value_error,
         },
     )
+
+
+def _classroom(
+    settings: Settings, store: Store, supervisor: Supervisor, annotation: Annotation, sessions: Sessions
+) -> Classroom:
+    turns = ClassTurns(store)
+    supervisor.take_turns(turns)
+    room = Classroom(store, supervisor, turns, annotation, does_things=settings.classroom)
+    sessions.guests_since = lambda: room.now.since
+    sessions.asks_code = lambda: room.now.ask_code
+    return room
 
 
 def _add_health(application: FastAPI) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import stat
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,10 @@ class Sessions:
         # Keyed: a stamp in a cookie must not be a hash to guess the password by.
         self._owner_stamp = hmac.new(key.encode(), (settings.password or "").encode(), "sha256").hexdigest()[:16]
         self._links: set[str] = set()
+        self.guests_since: Callable[[], float] = lambda: 0.0
+        """Seconds since 1970: a guest who came in before is a stranger (``lab/classroom``)."""
+        self.asks_code: Callable[[], bool] = lambda: False
+        """Whether a guest who comes in has to type the code of the class."""
         self._lock = threading.Lock()
 
     # ---- proofs
@@ -132,6 +137,8 @@ class Sessions:
             if session in self.ended:
                 return NOBODY
             if user_id.startswith("g-"):
+                if made.timestamp() < math.floor(self.guests_since()):
+                    return NOBODY
                 return self._known_guest(str(values["name"]), session, user_id)
             if made.timestamp() + (HUB_LASTS_SECONDS if user_id.startswith(HUB) else LASTS_SECONDS) < time.time():
                 return NOBODY

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import RedirectResponse, Response
 
 from lab.core.access import Access, User, requires, user_of
-from lab.errors import LabError
+from lab.errors import AccessError, LabError
 from lab.server.access import SIGN_IN_PATH
 from lab.server.forwarded import root_of
 from lab.server.limits import Rate, caller
@@ -39,6 +39,9 @@ class Attempts:
     def __init__(self) -> None:
         self.each = Rate(burst=10, per_second=1 / 6)
         self.guests = Rate(burst=100, per_second=1)
+        self.codes = Rate(
+            burst=30, per_second=0.5
+        )  # a class behind one address mistypes, and nobody guesses a code of four letters
         self.hashing = CapacityLimiter(2)  # a hash takes 64 MB while it is worked out
         self._turns: dict[str, asyncio.Lock] = {}
         self._waiting: Counter[str] = Counter()
@@ -74,9 +77,19 @@ class Attempts:
                 self._turns.pop(address, None)
 
 
-def add_sign_in(application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
+LetIn = Callable[[str], None]
+"""Raises LabError where no guest may come in now with that code."""
+
+
+def anybody(code: str) -> None:
+    """Lets every guest in."""
+
+
+def add_sign_in(
+    application: FastAPI, sessions: Sessions, landing: Callable[[User, str], str], let_in: LetIn = anybody
+) -> None:
     """Register the routes; only where sign-in is on. ``landing`` says where who goes that asked for which path (``?to=``)."""
-    entrance = _Entrance(sessions, landing)
+    entrance = _Entrance(sessions, landing, let_in)
 
     @application.get(SIGN_IN_PATH)
     @requires(Access.NOBODY)
@@ -112,8 +125,8 @@ def add_me(application: FastAPI, settings: Settings) -> None:
 class _Entrance:
     """What every way in has: the page, how often it may be tried, and where it leads."""
 
-    def __init__(self, sessions: Sessions, landing: Callable[[User, str], str]) -> None:
-        self.sessions, self.landing = sessions, landing
+    def __init__(self, sessions: Sessions, landing: Callable[[User, str], str], let_in: LetIn) -> None:
+        self.sessions, self.landing, self.let_in = sessions, landing, let_in
         self.attempts, self.page = Attempts(), Page(sessions)
 
     async def welcome(self, request: Request, user: User) -> Response:
@@ -157,14 +170,20 @@ def _add_guest(application: FastAPI, entrance: _Entrance) -> None:
     @application.post(SIGN_IN_PATH + "/guest")
     @requires(Access.NOBODY)
     async def guest(request: Request) -> Response:
-        """Signs a guest in where the lab is open; a form of ``name``. Takes the same ``?to=`` as above."""
+        """Signs a guest in where the lab is open; a form of ``name``, and ``code`` where the class asks for one. Takes the same ``?to=``
+        as above."""
         if not sessions.settings.guests:
             return page.answer(request, status=403)
-        name = (await _fields(request)).get("name", "")
-        if not attempts.guests.allows(caller(request.scope)):
+        fields = await _fields(request)
+        name, code = fields.get("name", ""), fields.get("code", "") or request.query_params.get("code", "")
+        if not attempts.guests.allows(caller(request.scope)) or not attempts.codes.has(caller(request.scope)):
             return page.answer(request, "often", status=429, guest=name)
         try:
+            entrance.let_in(code)
             return await entrance.welcome(request, sessions.guest(name))
+        except AccessError as error:
+            attempts.codes.allows(caller(request.scope))
+            return page.answer(request, error.key, error.params, status=403, guest=name)
         except LabError as error:
             return page.answer(request, error.key, error.params, status=422, guest=name)
 

@@ -25,6 +25,8 @@ WORDS = {
         "lang": "en", "this": "en", "other": "zh", "other_name": "中文", "title": "Alignment Lab",
         "lead": "This lab is shared. Sign in to use it.",
         "lead_guest": "Everybody may annotate here. Choose the name that is shown beside what you do.",
+        "code_name": "Code on the wall", "class_closed": "The class is closed: nobody new comes in now. Ask whoever runs it.",
+        "class_code": "That is not the code. It is the four letters on the wall.",
         "guest_name": "Your name", "come_in": "Come in", "member": "I have a password",
         "keep": "This browser remembers you; another one, or signing out, makes you somebody new.",
         "name": "Name", "password": "Password", "button": "Sign in",
@@ -49,6 +51,8 @@ WORDS = {
         "lang": "zh-CN", "this": "zh", "other": "en", "other_name": "English", "title": "对齐实验室",
         "lead": "这个实验室由多人共用。请先登录。",
         "lead_guest": "这里人人都可以标注。请取一个名字，它会显示在您的标注旁。",
+        "code_name": "大屏幕上的口令", "class_closed": "课堂已关闭，现在不再进人。请问一下主持的老师。",
+        "class_code": "口令不对。请输入大屏幕上的四个字符。",
         "guest_name": "您的名字", "come_in": "进入", "member": "我有密码",
         "keep": "本浏览器会记住您；换一个浏览器或退出登录后，您就是另一个人了。",
         "name": "名字", "password": "密码", "button": "登录",
@@ -98,14 +102,17 @@ class Page:
         words, settings, named = WORDS[language_of(request)], self.sessions.settings, self._named()
         by_password = named or settings.password is not None
         sentence = words.get(problem, "").format(**(params or {}))
-        of_guest = settings.guests and (bool(guest) or problem.startswith("person_name") or not by_password)
+        of_guest = settings.guests and (bool(guest) or problem.startswith(("person_name", "class_")) or not by_password)
         at_guest = settings.guests and (of_guest or not sentence)
         in_frame = request.headers.get("sec-fetch-dest") == "iframe"
-        to = request.query_params.get("to", "")[:100]
+        to, code = request.query_params.get("to", "")[:200], request.query_params.get("code", "")[:4]
         filled = {
             **words,
             "root": root_of(request.scope),
             "to": f"&to={quote(to)}" if to else "",
+            "code": f"&code={quote(code)}" if code else "",
+            "given_code": code,
+            "hide_code": "" if self.sessions.asks_code() else "hidden",
             "lead": words["lead_guest" if settings.guests else "lead" if by_password else "by_link"],
             "guest_problem": sentence if of_guest else "",
             "problem": "" if of_guest else sentence,

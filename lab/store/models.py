@@ -15,6 +15,7 @@ from typing import Any
 from lab.core.recipes import Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
+from lab.store.moved_bases import moved_base
 
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
@@ -213,7 +214,7 @@ def _folder(name: str, path: Path, home: Path) -> ModelRef:
     adapter = path / "adapter_config.json"
     if adapter.is_file():
         base = str(config_of(adapter).get("base_model_name_or_path") or "")
-        return ModelRef(name, _base(name, base, home), str(path))
+        return ModelRef(name, _base(name, base, path, home), str(path))
     if not (path / "config.json").is_file():
         raise ModelError("model_not_a_model", value=str(path), missing="config.json")
     if not any(path.glob("*.safetensors")):
@@ -223,10 +224,12 @@ def _folder(name: str, path: Path, home: Path) -> ModelRef:
     return ModelRef(name, str(path))
 
 
-def _base(name: str, base: str, home: Path) -> str:
+def _base(name: str, base: str, adapter: Path, home: Path) -> str:
     """The folder of an adapter's base, which its configuration names by folder or by hub id."""
     if "\0" not in base and Path(base).is_dir():
         return base
+    if (moved := moved_base(base, adapter, home, SHIPPED)) is not None:
+        return str(moved)
     if not HUB_ID.fullmatch(base):
         raise ModelError("model_base_missing", value=name, base=base)
     if (here := fetched(base, home)) is None:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from lab.ui.wall_page import WallPage
 
 from lab.runs.supervisor import Supervisor
 from lab.server.access import access_of
@@ -56,7 +57,7 @@ def application(home: Path) -> FastAPI:
     hub = HubSignIn("client", "secret", author="org")
     settings = Settings(home=home, host="0.0.0.0", password=PASSWORD, guests=True, hub=hub)
     store = Store(home, allow_unsafe_disk=True)
-    return build(settings, store, Supervisor(store), small_page(), JudgePage())
+    return build(settings, store, Supervisor(store), small_page(), JudgePage(), WallPage())
 
 
 if __name__ == "__main__":

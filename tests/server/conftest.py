@@ -123,10 +123,12 @@ def _maker(folder: Path) -> Iterator[Make]:
             from lab.ui.page import build as build_page
 
             blocks = build_page(settings, store, supervisor)
+        from lab.ui.wall_page import WallPage
+
         from lab.ui.judge_page import JudgePage
 
         blocks = blocks or small_page()
-        return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage()), blocks)
+        return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage(), WallPage()), blocks)
 
     yield make
     for store in stores:
