@@ -222,10 +222,9 @@ LINES = (b"5\n", b"[]\n", b'"x"\n', b"null\n", b"{}\n", b'{"step": "x"}\n', b'{"
 
 @pytest.mark.parametrize("name", ["metrics", "groups"])
 @pytest.mark.parametrize("number", range(len(LINES)))
-def test_one_line_of_another_form_leaves_the_run_readable(make_lab: Any, name: str, number: int) -> None:
+def test_one_line_of_another_form_leaves_the_run_readable(lab: Any, name: str, number: int) -> None:
     from tests.server.conftest import a_run, add_step
 
-    lab = make_lab()
     run, folder = a_run(lab.store)
     with (folder.path / f"{name}.jsonl").open("ab") as file:
         file.write(LINES[number])
