@@ -23,6 +23,7 @@ from lab.errors import InputError, LabError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.store.presets import load_preset, preset_names
 from lab.store.runs import Run, RunState, Store
+from lab.words import say, table
 
 MODEL = "tiny/"
 NOT_OFFERED = frozenset({"tiny/pretrain-base"})
@@ -43,6 +44,16 @@ def offered() -> dict[str, Recipe]:
             except LabError:
                 continue  # a broken file; the Train tab says which
     return recipes
+
+
+def preset_title(preset: str, language: str) -> str:
+    """``tiny/grpo`` as a run is called: *GRPO*, *GRPO · reward hacking*."""
+    recipe = offered().get(preset)
+    if recipe is None:
+        return preset
+    stem = preset.removeprefix(MODEL).removeprefix(recipe.algorithm).strip("-")
+    variant = say(f"preset_variant.{stem}", language) if f"preset_variant.{stem}" in table(language) else stem
+    return " · ".join(part for part in (say(f"algorithm.{recipe.algorithm}", language), variant) if part)
 
 
 def within_quota(preset: str, state: ClassState, rules: Sequence[RuleUse] = (), name: str = "") -> Recipe:

@@ -246,11 +246,11 @@ class Views:
         ]
 
     def _wall_run(self) -> Json | None:
-        chosen = self.room.now.show_run
-        runs = self.room.store.runs()
-        run = next((run for run in runs if run.id == chosen), None) or next(
-            (run for run in runs if run.state in (RunState.RUNNING, RunState.FINISHED)), None
-        )
+        """The run that the owner chose; else the newest with groups, which has curves too; else the newest that began."""
+        store, chosen = self.room.store, self.room.now.show_run
+        runs = [run for run in store.runs() if run.state is not RunState.QUEUED]
+        ways = (lambda run: run.id == chosen, lambda run: store.folder(run.id).has_groups(), lambda run: True)
+        run = next((run for way in ways for run in runs if way(run)), None)
         return {"id": run.id, "name": run.name, "algorithm": run.algorithm, "state": run.state} if run else None
 
     def _result(self, run: Run) -> Json:

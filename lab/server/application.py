@@ -38,6 +38,7 @@ from lab.server.assets import add_assets
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.classroom import Guests, add_class
 from lab.server.events import Watches
+from lab.server.first_script import FirstScript
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.headers import Headers
 from lab.server.jobs import add_jobs, add_preflight
@@ -75,8 +76,8 @@ def build(
     """The application, ready to serve; StartError names any route or function without a declared access.
 
     What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
-    dictionary ``blocks.page_options`` where the Blocks have one. ``judge_page`` draws the page that only judges; without it there
-    is none; ``wall_page`` the projector's of a class.
+    dictionary ``blocks.page_options`` where the Blocks have one, and from ``blocks.first_script`` what runs before
+    Gradio. ``judge_page`` draws the page that only judges; without it there is none; ``wall_page`` the projector's of a class.
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
@@ -104,6 +105,7 @@ def build(
             *([Middleware(Guests, room=room)] if room is not None else []),
             Middleware(Limits, writes=writes()),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(FirstScript, script=getattr(blocks, "first_script", "")),
         ],
         exception_handlers={
             LabError: _lab_error,

@@ -26,6 +26,7 @@ from lab.server.annotate import annotator_of
 from lab.server.answers import NO_STORE, json_answer, refusal
 from lab.server.rule_bench import SentRule
 from lab.server.scoring import Scoring
+from lab.server.sign_in_page import language_of
 from lab.settings import Settings
 
 HERE_PATH = "/api/class/here"
@@ -294,7 +295,7 @@ def _add_guests(application: FastAPI, room: Classroom, views: Views) -> None:
     def start(sent: SentStart, request: Request) -> Response:
         """Queues a run within the quota: takes ``{"preset", "title"?}``, answers as ``/api/class/me``."""
         user = annotator_of(request)
-        room.start(user, sent.preset, sent.title)
+        room.start(user, sent.preset, sent.title, language_of(request))
         return json_answer(views.of_guest(user))
 
     @application.post("/api/class/runs/stop")

@@ -63,10 +63,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         groups.wire(blocks, tabs, groups_tab)
     hide_progress(blocks)
     scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
+    blocks.first_script = script(LANGUAGE)
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8"),
-        "head": script(LANGUAGE) + REMEMBER_THEME + "".join(map(script, scripts)),
+        "head": REMEMBER_THEME + "".join(map(script, scripts)),
         "i18n": i18n,
     }
     return blocks

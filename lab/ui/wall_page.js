@@ -110,7 +110,7 @@
     const at = ([x, y]) => `${(1000 * (x - from)) / (to - from || 1)},${285 - (270 * (y - low)) / (high - low || 1)}`;
     line.setAttribute("points", points.map(at).join(" "));
     svg.append(line);
-    return make("div", "chart", make("div", "head", make("span", "", title), make("b", "", figure(ys[ys.length - 1]))), svg);
+    return make("div", "chart", make("div", "head", make("span", "", title), make("b", "", `${figure(ys[0])} → ${figure(ys[ys.length - 1])}`)), svg);
   }
 
   async function curves({ run }) {
@@ -122,6 +122,7 @@
       ["metric_pass", series((line) => line.held_out && line.held_out.pass_at_1)],
       ["metric_loss", series((line) => line.loss)],
     ];
+    if (!wanted.some(([, points]) => points.length > 1)) return make("section", "stage", make("h1", "", frame.run.name), make("p", "empty", word("no_curve")));
     const charts = wanted.filter(([, points]) => points.length > 1).slice(0, 2);
     const { name, step, steps } = frame.run;
     return make("section", "stage", make("h1", "", name), make("p", "quiet", word("step", { step, steps })), make("div", "charts", ...charts.map(([key, points]) => chart(word(String(key)), points))));

@@ -80,7 +80,10 @@ class OwnerPage {
     const kinds = ["join", "votes", "board", "agreement", "curves", "group", "tables"];
     const choice = make("select", { "aria-label": word("on_the_wall") }, ...kinds.map((kind) => make("option", { value: kind, selected: kind === state.show }, word(`show_${kind}`))));
     choice.addEventListener("change", () => this.change({ show: choice.value }));
-    return make("label", { class: "row wall-choice" }, make("span", { class: "quiet" }, word("on_the_wall")), choice);
+    const which = make("select", { "aria-label": word("which_run") }, make("option", { value: "" }, word("newest_run")), ...this.view.runs.map(({ id, name }) => make("option", { value: id, selected: id === state.show_run }, name)));
+    which.addEventListener("change", () => this.change({ show_run: which.value }));
+    conceal(which, !["curves", "group"].includes(state.show));
+    return make("div", { class: "wall-choice" }, make("label", { class: "row" }, make("span", { class: "quiet" }, word("on_the_wall")), choice), which);
   }
 
   people(view) {
