@@ -33,7 +33,7 @@ BENCHES = (
     "preflight",
 )
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
-HEAVY = ("memory",)
+HEAVY = ("memory", "classroom")
 """Those that take minutes and a model: run only when they are named."""
 
 
