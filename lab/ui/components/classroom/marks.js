@@ -16,7 +16,12 @@ function bar(share, kind = "") {
 function card(name, title, ...head) {
   const body = make("div", { class: "body" });
   const heading = make("div", { class: "card-head" }, make("h3", {}, title), ...head);
-  const node = make("section", { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title }, heading, body);
+  const node = make(
+    "section",
+    { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title },
+    heading,
+    body,
+  );
   return { node, body };
 }
 
