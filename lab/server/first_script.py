@@ -33,7 +33,7 @@ class FirstScript:
             if start is not None:
                 found = HEAD in message.get("body", b"") and not done
                 if found:
-                    message = message | {"body": message["body"].replace(HEAD, HEAD + b"\n" + self.script, 1)}
+                    message = {**message, "body": message["body"].replace(HEAD, HEAD + b"\n" + self.script, 1)}
                     done = True
                     headers = MutableHeaders(scope=start)
                     if "content-length" in headers:

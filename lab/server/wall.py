@@ -38,7 +38,7 @@ class ByView:
         if scope["type"] == "http" and scope["path"] == "/" and scope["query_string"]:
             views = parse_qs(scope["query_string"].decode("latin-1")).get("view")
             if views == ["wall"]:
-                scope = scope | {"path": WALL_PATH, "raw_path": WALL_PATH.encode()}
+                scope = {**scope, "path": WALL_PATH, "raw_path": WALL_PATH.encode()}
         await self.app(scope, receive, send)
 
 

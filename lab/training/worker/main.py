@@ -122,10 +122,10 @@ def on_chosen_split(recipe: Recipe, dataset: datasets.Dataset) -> datasets.Datas
     """
     if recipe.measure_on is MeasuredOn.HELD_OUT:
         return dataset
-    split, asked = equations.Split.VALIDATION, {"languages": recipe.task_languages}
+    split, languages = equations.Split.VALIDATION, recipe.task_languages
     count = len(dataset.held_out_pairs)
-    pairs = equations.preferences(split, 0, count, **asked) if count else []
-    return replace(dataset, held_out=equations.prompts(split, seed=0, **asked), held_out_pairs=tuple(pairs))
+    pairs = equations.preferences(split, 0, count, languages=languages) if count else []
+    return replace(dataset, held_out=equations.prompts(split, seed=0, languages=languages), held_out_pairs=tuple(pairs))
 
 
 def algorithm_file(name: str) -> ModuleType:
