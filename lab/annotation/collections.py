@@ -158,6 +158,7 @@ class Annotation(PairImports):
         self, collection_id: str, rule: Derivation | None = None, *, name: str = "", with_gold: bool = False
     ) -> Version:
         """Freeze the present preferences as a version. The same judgements and the same rule give the same version."""
+        self.store.require_space()
         version = versions.freeze(self.store, self.collection(collection_id), rule or Derivation(), name, with_gold)
         exports.version_file(self.store, version.id)
         return version
@@ -184,6 +185,7 @@ class Annotation(PairImports):
 
     def export(self, version_id: str, folder: Path | str) -> Path:
         """Write a version, its pairs and its judgements into a folder that is empty or does not exist."""
+        self.store.require_space()
         return exports.export(self.store, version_id, Path(folder))
 
     def import_export(self, folder: Path | str) -> TakenIn:
@@ -210,6 +212,7 @@ class Annotation(PairImports):
         return exports.push(self.store, version_id, repository, private=private, token=token)
 
     def _store_export(self, exported: imports.Exported) -> TakenIn:
+        self.store.require_space()
         outcome = imports.import_export(self.store, exported)
         exports.version_file(self.store, outcome.version.id)
         return outcome

@@ -82,6 +82,7 @@ class PairImports:
         self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
     ) -> Imported:
         """Store a file that was read to its end and kept: all of it, or nothing if that fails."""
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
@@ -135,6 +136,10 @@ class PairImports:
         both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
         return self._take(_numbered(pairs), name or both[:120], settings, into)
 
+    def import_pairs(self, pairs: Sequence[Pair], *, name: str, settings: CollectionSettings | None = None) -> Imported:
+        """Pairs that were made already, into a new collection. Raises DatasetError where there are none."""
+        return self._take(_numbered(pairs), name, settings, None)
+
     def import_jobs(
         self,
         job_id: str,
@@ -175,6 +180,7 @@ class PairImports:
         """Put pairs into a collection, or return the one that was made of ``origin``. Raises DatasetError where there are no pairs."""
         if not new_pairs.pairs:
             raise DatasetError("pairs_none_new", count=len(new_pairs.left_out))
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, set[str] | None]:

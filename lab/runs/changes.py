@@ -26,6 +26,7 @@ class Topic(StrEnum):
     RUNS = "runs"  # which runs there are, their names and states
     PROGRESS = "progress"  # how far the running ones are
     JOBS = "jobs"  # samples, scores and measurements, and how far they are
+    BACKUP = "backup"  # how far the work is kept on the Hub; only where LAB_BACKUP is set
     JUDGEMENTS = "judgements"  # what people chose
     CLASS = "class"  # who is in the class, and what its owner has chosen
     ANSWERS = "answers"  # what this app has asked of a process of its own: estimates, previews, downloads
@@ -38,6 +39,8 @@ class Changes:
         self._store = store
         self._lock = threading.Lock()
         self._answers = 0
+        self.backup: Callable[[], object] | None = None
+        """What says how far the backup is (``hub_backup.py``)."""
         self.class_mark: Callable[[], str] = lambda: ""
         """The mark of the class, from the room that knows it (``lab/classroom``)."""
 
@@ -57,7 +60,8 @@ class Changes:
         folders = [_changed(self._store.home / "runs" / run_id) for run_id in running]
         with self._lock:
             answers = self._answers
-        return {
+        backup = {} if self.backup is None else {Topic.BACKUP: _short(self.backup())}
+        return backup | {
             Topic.RUNS: _short(runs),
             Topic.PROGRESS: _short(folders),
             Topic.JOBS: jobs_mark(self._store.home),

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.machine import machine_memory
 from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, lower_priority, worker_environment
+from lab.store.lines import read_json
 from lab.store.locks import Lock
 from lab.store.worker_folder import WorkerFolder
 
@@ -47,7 +48,7 @@ class StandbyLauncher(LocalLauncher):
         if standby is not None:
             with standby:
                 suits = standby.environment == self._environment(threads)
-                if suits and standby.process.poll() is None and standby.take(folder, slot):
+                if suits and not _reports(folder) and standby.process.poll() is None and standby.take(folder, slot):
                     return LocalWorker.of(standby.process)
                 standby.end()
         return super().launch(folder, slot, threads=threads)
@@ -65,6 +66,12 @@ class StandbyLauncher(LocalLauncher):
 
     def _environment(self, threads: int | None = None) -> dict[str, str]:
         return worker_environment(self._home, os.environ, threads or self.threads)
+
+
+def _reports(folder: WorkerFolder) -> bool:
+    """Whether a run reports to a tracker, which must be known before the libraries are loaded."""
+    stored = read_json(folder.path / "recipe.json") or {}
+    return bool((stored.get("recipe") or {}).get("report_to"))
 
 
 class _Standby:

@@ -17,11 +17,11 @@ from lab.errors import StartError
 from lab.machine import machine_memory
 from lab.runs import checks
 from lab.runs.changes import Changes
-from lab.runs.job_work import JobQueue
+from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
 from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
-from lab.runs.slots import SLOTS, holder, note_holder, slot_path, supervisor_path
+from lab.runs.slots import BESIDE, SLOTS, holder, note_holder, slot_path, supervisor_path
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
@@ -54,11 +54,14 @@ class Supervisor:
         jobs = JobStore(store.home)
         self._running_runs = WatchList(self._run_queue, self._launcher, store.home)
         self._running_jobs = WatchList(JobQueue(jobs), self._launcher, store.home)
+        self._running_beside = WatchList(JobQueue(jobs, BESIDE), self._launcher, store.home)
         self._duties: tuple[tuple[str, Callable[[], None]], ...] = (
             ("find the workers of runs", self._running_runs.adopt),
             ("watch the runs", self._running_runs.watch),
             ("find the workers of jobs", self._running_jobs.adopt),
             ("watch the jobs", self._running_jobs.watch),
+            ("find the workers of chats", self._running_beside.adopt),
+            ("watch the chats", self._running_beside.watch),
         )
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
@@ -149,6 +152,7 @@ class Supervisor:
             for name, duty in self._duties:
                 self._try(name, duty)
             self._try("start what is next", self._start_next)
+            self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
             self._wake.wait(GLANCE)
             self._wake.clear()
@@ -185,6 +189,8 @@ class Supervisor:
             slot = self._slot(light)
             if slot is not None:  # else a worker has it, ours or not
                 watch_list.start(work, slot, LIGHT_THREADS if light else None)
+            elif self._busy:
+                self._make_room()
             return
 
     def _slot(self, light: bool) -> Lock | None:
@@ -200,6 +206,20 @@ class Supervisor:
     def _only_light(self) -> bool:
         running = self._running_runs.watched
         return not self._running_jobs.busy and all(self._turns.is_light(work.id) for work in running)
+
+    def _make_room(self) -> None:
+        """A chat that holds the slot ends after its present answer, once something waits."""
+        for work in self._running_jobs.queue.running():
+            if isinstance(work, JobWork):
+                work.give_way()
+
+    def _start_beside(self) -> None:
+        """Start a chat that is to answer on the CPU, whatever holds the machine's slot."""
+        if self._running_beside.busy or (work := self._running_beside.queue.next()) is None:
+            return
+        slot = try_lock(slot_path(self._store.home, BESIDE))
+        if slot is not None:  # else a worker has it, ours or not
+            self._running_beside.start(work, slot)
 
     def _prepare(self) -> None:
         """Prepare the next worker once nothing has run or waited for a while; and while light runs wait for light ones."""

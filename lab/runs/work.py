@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.launcher import Launcher, Worker, is_worker_of
 from lab.runs.processes import Identity, identity_of
-from lab.runs.slots import SLOTS, slot_path
+from lab.runs.slots import BESIDE, MACHINE, SLOTS, slot_path
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import RunState
 from lab.store.worker_folder import WorkerFolder
@@ -70,6 +70,8 @@ class Work(ABC):
     keys: ClassVar[ErrorKeys]
     stops_at_step: ClassVar[bool]
     """Whether it can be stopped at the end of a step; else a stop ends its worker at once."""
+    slot: int = MACHINE
+    """The slot that its worker holds (``slots.py``)."""
 
     def __init__(self, work_id: str, folder: WorkerFolder, named: dict[str, str]) -> None:
         """``named`` is the parameter by which errors name it."""
@@ -296,7 +298,7 @@ def find_worker(work: Work, home: Path) -> Identity | None:
 
     Where nobody holds the slot there is no worker: the work has ended if it left a result, and else goes back to the queue.
     """
-    if not any_slot_taken(home):
+    if not any_slot_taken(home, beside=work.slot == BESIDE):
         if work.folder.result() is not None:
             work.end(work.ending(None), of=None)
         else:
@@ -308,9 +310,9 @@ def find_worker(work: Work, home: Path) -> Identity | None:
     return identity if work.note(identity) else None
 
 
-def any_slot_taken(home: Path) -> bool:
-    """Whether a worker, ours or not, holds one of the home's slots."""
-    for number in range(SLOTS):
+def any_slot_taken(home: Path, *, beside: bool) -> bool:
+    """Whether a worker, ours or not, holds one of the home's slots; ``beside``: that of a chat, else those of runs and jobs."""
+    for number in (BESIDE,) if beside else range(SLOTS):
         lock = try_lock(slot_path(home, number))
         if lock is None:
             return True

@@ -9,6 +9,8 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.server.forwarded import route_path
+
 HEAD = b"<head>"
 
 
@@ -19,7 +21,7 @@ class FirstScript:
         self.app, self.script = app, script.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/" or not self.script:
+        if scope["type"] != "http" or route_path(scope) != "/" or not self.script:
             await self.app(scope, receive, send)
             return
         start: Message | None = None
