@@ -96,8 +96,13 @@ class Training:
 
     def of(self, person: str) -> list[Run]:
         """The runs of a guest, the newest first."""
-        owners = self.turns.owners
-        return [run for run in self._store.runs() if owners.get(run.id) == person]
+        theirs = [run_id for run_id, owner in self.turns.owners.items() if owner == person]
+        return sorted((self._store.run(run_id) for run_id in self._there(theirs)), key=lambda run: -run.created)
+
+    def _there(self, run_ids: Sequence[str]) -> list[str]:
+        """Those that the owner has not deleted."""
+        there = {run_id for run_id, *_ in self._store.states()}
+        return [run_id for run_id in run_ids if run_id in there]
 
     def stop(self, user: User, run_id: str) -> None:
         """Stop a guest's own run. Raises StateError ``no_such_run`` for another one's."""

@@ -18,7 +18,14 @@ def values(**more: Any) -> dict[str, Any]:
     entries = [
         {"name": "sft", "label": words, "preset": "tiny/sft"},
         {"name": "rm", "label": words, "preset": "tiny/rm", "start": "sft"},
-        {"name": "ppo", "label": words, "preset": "tiny/ppo", "start": "sft", "reward_model": "rm", "changes": {"steps": 7}},
+        {
+            "name": "ppo",
+            "label": words,
+            "preset": "tiny/ppo",
+            "start": "sft",
+            "reward_model": "rm",
+            "changes": {"steps": 7},
+        },
     ]
     return {"name": "mine", "title": words, "about": words, "entries": entries, "seeds": [1, 2], **more}
 
@@ -39,11 +46,19 @@ def entry(**more: Any) -> dict[str, Any]:
         ({"color": "red"}, "study_unknown_key", {"field": "color"}),
         ({"entries": [entry(), entry()]}, "study_entry_twice", {"entry": "one"}),
         ({"entries": [entry(name="A b")]}, "study_entry_name", {"value": "A b"}),
-        ({"entries": [entry(start="later"), entry(name="later")]}, "study_entry_needs", {"entry": "one", "value": "later"}),
+        (
+            {"entries": [entry(start="later"), entry(name="later")]},
+            "study_entry_needs",
+            {"entry": "one", "value": "later"},
+        ),
         ({"entries": [entry(start="one")]}, "study_entry_needs", {"value": "one"}),
         ({"entries": [entry(changes={"seed": 3})]}, "study_change", {"field": "seed"}),
         ({"entries": [entry(changes={"model": "tiny"})]}, "study_change", {"field": "model"}),
-        ({"entries": [{"name": "one", "label": {"en": "x", "zh": "x"}}]}, "study_missing_key", {"field": "entries.0.preset"}),
+        (
+            {"entries": [{"name": "one", "label": {"en": "x", "zh": "x"}}]},
+            "study_missing_key",
+            {"field": "entries.0.preset"},
+        ),
         ({"entries": [entry(stat="sft")]}, "study_unknown_key", {"field": "entries.0.stat"}),
     ],
 )
