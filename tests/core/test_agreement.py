@@ -13,6 +13,7 @@ from lab.core.agreement import (
     alpha_interval,
     cohens_kappa,
     gold_accuracy,
+    krippendorffs_alpha,
     least_seconds,
     left_rate,
     raw_agreement,
