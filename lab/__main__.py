@@ -31,6 +31,8 @@ COMMANDS = (
     "models",
     "data",
     "preview",
+    "out",
+    "eject",
     "users",
     "export",
     "backup",

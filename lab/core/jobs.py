@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.chats import ChatSpec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
 from lab.core.recipes.fields import Strict
 from lab.errors import InputError, RecipeError
@@ -36,6 +37,10 @@ class Kind(StrEnum):
     """What a reward model gives the responses that people judged."""
     CHAT = "chat"
     """Models that stand ready and answer what is asked of them, until nobody asks."""
+    OUT = "out"
+    """A run's model, written as others read it."""
+    EJECT = "eject"
+    """A run as a script that needs no lab."""
 
 
 class Part(StrEnum):
@@ -160,11 +165,13 @@ class ScoreSpec(Strict):
         return 0
 
 
-Spec = SampleSpec | PreflightSpec | ScoreSpec | ChatSpec
-SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec] | type[ScoreSpec] | type[ChatSpec]] = {
+Spec = SampleSpec | PreflightSpec | ScoreSpec | OutSpec | EjectSpec | ChatSpec
+SPECS: dict[Kind, type[Spec]] = {
     Kind.SAMPLE: SampleSpec,
     Kind.PREFLIGHT: PreflightSpec,
     Kind.SCORE: ScoreSpec,
+    Kind.OUT: OutSpec,
+    Kind.EJECT: EjectSpec,
     Kind.CHAT: ChatSpec,
 }
 """One line a kind registers it."""

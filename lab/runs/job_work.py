@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from lab.annotation.rewarded_pairs import decided_in
 from lab.core.chats import ChatSpec
 from lab.core.jobs import Kind, SampleSpec, ScoreSpec, Spec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
 from lab.errors import DatasetError, ModelError
 from lab.runs import checks
+from lab.runs.leaving import check_leaving
 from lab.runs.processes import Identity
 from lab.runs.slots import BESIDE, MACHINE
 from lab.runs.work import Ending, ErrorKeys, Work
@@ -106,6 +108,9 @@ def check_job(spec: Spec, store: Store) -> None:
         reward_model_run(spec.reward_model, store.home)
         checks.check_model(spec.reward_model, store)
         decided_in(store, spec.collection)
+        return
+    if isinstance(spec, OutSpec | EjectSpec):
+        check_leaving(spec, store)
         return
     _check_writer(spec.model, store)
     if isinstance(spec, SampleSpec):

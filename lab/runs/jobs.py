@@ -28,6 +28,7 @@ class Jobs:
 
     def submit(self, spec: Spec, by: str = "") -> Job:
         """Check a spec and put a job of it into the queue; ``by`` names who asked. Raises LabError."""
+        self._store.require_space()
         check_job(spec, self._store)
         job = self._jobs.create(spec, by)
         self._wake()

@@ -109,10 +109,10 @@ def _add_bench(application: FastAPI, store: Store, scoring: Scoring) -> None:
         Takes ``{"rules": [{"name", "weight", "fallback", "pins", and of a written one "source", "description", "low", "high"}…], "rows": [{"prompt",
         "completion", "answer", "group" (0)}…], "fraction": 0.2}``. Rows of one prompt, answer and ``group`` are a group. Answers ``{"rules":
         [{"name", "problems": [{"key", "params": {"line"?…}}…], "pins": [{"score", "passed"}…]}…], "completions": [{"scores": [value | {"error"}…],
-        "shares": [weight × score…], "reward"}…], "groups": [{"rows": [numbers], "mean", "std", "advantages", "thresholds": {"all" | "above_mean" |
-        "top_fraction": {"kept", "why_dropped"}}, "tie_at_cut"}…], "seconds"}``, scores, shares and pins in the order of the request. A rule
-        with problems is not run: its fallback stands in. A rule whose time was over has the problem ``rule_time_over``, and ``{"error": "not
-        run: time over"}`` for the scores that are missing.
+        "shares": [weight × score…], "reward"}…], "groups": [{"rows": [numbers], "mean", "std", "advantages", "differences": [reward − mean…],
+        "thresholds": {"all" | "above_mean" | "top_fraction": {"kept", "why_dropped"}}, "tie_at_cut"}…], "seconds"}``, scores, shares and pins in
+        the order of the request. A rule with problems is not run: its fallback stands in. A rule whose time was over has the problem
+        ``rule_time_over``, and ``{"error": "not run: time over"}`` for the scores that are missing.
         """
         trusting = _trusts(request)
         return await scoring.answer(request, BENCH_SECONDS, lambda until: score_bench(sent, until, trusting=trusting))

@@ -82,19 +82,26 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def groups(run_id: str, since: Offset = 0) -> Response:
         """The index of a run's groups: ``{"cursor", "reset", "prompts": ["…"], "rows": [[step, group, prompt_number, mean, std, kept,
-        size], …]}``, rows in the order of step and group.
+        size], …]}``, rows in the order of step and group. Of a DPO run they are the pairs of pairs.jsonl, here as in the lines.
         """
-        page = grouped(store, run_id).groups_index(since)
+        page = grouped(store, run_id).shown_index(since)
         return json_answer({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
 
     @application.get("/api/runs/{run_id}/groups/lines")
     @requires(Access.VIEWER)
     def group_lines(run_id: str, first: Step, last: Step) -> Response:
-        """The groups of some steps: ``{"lines": [objects of groups.jsonl…]}``; both ends included, at most 64 steps."""
+        """The groups of some steps: ``{"lines": [objects of groups.jsonl, or of pairs.jsonl…]}``; both ends included, at most 64 steps."""
         if last < first or last - first >= STEPS_AT_ONCE:
             raise InputError("steps_asked", first=first, last=last, most=STEPS_AT_ONCE)
-        lines = grouped(store, run_id).group_lines_raw(first, last)
+        lines = grouped(store, run_id).shown_lines_raw(first, last)
         return Response(b'{"lines":[' + b",".join(lines) + b"]}", media_type="application/json")
+
+    @application.get("/api/runs/{run_id}/groups/tokens")
+    @requires(Access.VIEWER)
+    def group_tokens(run_id: str, step: Step, group: Step) -> Response:
+        """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
+        store.run(run_id)
+        return json_answer({"lines": store.folder(run_id).token_lines(step, group)})
 
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)

@@ -26,6 +26,7 @@ from lab.training.measure.agreement import Agreement
 from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.models.tokens import Tokens
 from lab.training.worker.reporter import Reporter
+from lab.training.worker.tracking import tracking
 from lab.training.worker.watch import Watch
 
 MEASURE_SEED = 20_000
@@ -219,7 +220,7 @@ class Task:
             "logging_steps": 1,
             "save_strategy": "steps",
             "save_steps": recipe.save_every,
-            "report_to": [],
+            **tracking(recipe, self.folder.path),
             "disable_tqdm": True,
             "use_cpu": device.type == "cpu",
             "bf16": dtype is torch.bfloat16,

@@ -43,6 +43,15 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Tracker(StrEnum):
+    """An experiment tracker that gets a copy of a run's metrics; the value is the package's name."""
+
+    NONE = ""
+    TRACKIO = "trackio"
+    WANDB = "wandb"
+    TENSORBOARD = "tensorboard"
+
+
 class MeasuredOn(StrEnum):
     """Which problems a run is measured on: those that are reported, or those that settings are chosen by."""
 
@@ -196,6 +205,20 @@ class Recipe(Strict):
         Section.MACHINE,
         ("Precision", "Number format; auto is bf16 on CUDA and fp32 elsewhere."),
         ("精度", "数值格式；auto 在 CUDA 上为 bf16，其他为 fp32。"),
+        advanced=True,
+    )
+
+    report_to: Tracker = setting(
+        Tracker.NONE,
+        Section.MACHINE,
+        (
+            "Report to",
+            "Send each step's metrics to a tracker as well: `trackio`, `wandb` or `tensorboard`, which must be installed. Empty: none.",
+        ),
+        (
+            "同时上报到",
+            "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。",
+        ),
         advanced=True,
     )
 

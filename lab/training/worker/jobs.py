@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.core.chats import ChatSpec
 from lab.core.jobs import Kind, PreflightSpec, SampleSpec, ScoreSpec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.data.prompts import asked_prompts
 from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
@@ -32,6 +33,8 @@ def work_job(path: Path) -> int:
         Kind.PREFLIGHT: _preflight,
         Kind.SCORE: _score,
         Kind.CHAT: _chat,
+        Kind.OUT: _out,
+        Kind.EJECT: _eject,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -86,6 +89,20 @@ def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     from lab.training.worker.chat_job import chat
 
     return chat(spec, home, reporter)
+
+
+def _out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.out.writing import write_out
+
+    listen()
+    return write_out(spec, home, reporter)
+
+
+def _eject(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.eject.writing import write_script
+
+    listen()
+    return write_script(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:

@@ -21,6 +21,7 @@ from lab.tasks import equations
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
 from lab.training.worker.reporter import Reporter, memory_bytes
+from lab.training.worker.tracking import hide_trackers
 
 if TYPE_CHECKING:
     from lab.training.worker.outcome import StartWeights
@@ -33,6 +34,7 @@ def work(path: Path) -> int:
     listen()
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
+    hide_trackers(recipe.report_to)
     with Reporter(folder, recipe.steps) as reporter:
         try:
             return _run(recipe, folder, reporter)

@@ -86,6 +86,14 @@ class Reporter:
         """Append one group."""
         self.folder.append("groups", line)
 
+    def tokens(self, line: dict[str, Any]) -> None:
+        """Append the tokens of one group at one update."""
+        self.folder.append("tokens", line)
+
+    def pair(self, line: dict[str, Any]) -> None:
+        """Append one pair of preferences, in the form of a group of two."""
+        self.folder.append("pairs", line)
+
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
         """Write result.json, whatever the run came to."""
         content = {
@@ -170,4 +178,6 @@ def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
     shown = ("reward", "kept_share", "loss", "accuracy", "margin", "token_accuracy", "learning_rate")
     parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
     note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
+    if thrown_away := values.get("groups_thrown_away"):
+        note += f"  {values['groups_drawn']} groups drawn, {thrown_away} without spread thrown away"
     return f"step {step}/{steps}  " + "  ".join(parts) + note

@@ -82,7 +82,7 @@ def collections(found: Sequence[Collection], language: str) -> str:
     names = ("name", "pairs", "gold", "overlap", "judgements", "people", "open")
     rows = [
         (
-            one.name, _count(one.pairs), _count(one.gold), str(one.settings.overlap), _count(one.judgements),
+            one.name, _count(one.pairs), _count(one.gold), _overlap(one, language), _count(one.judgements),
             str(one.annotators), _count(one.open),
         )
         for one in found
@@ -93,6 +93,11 @@ def collections(found: Sequence[Collection], language: str) -> str:
         if one.beyond
     )
     return table([say(f"annotate_column.{name}", language) for name in names], rows) + exceeded
+
+
+def _overlap(one: Collection, language: str) -> str:
+    wanted = one.settings.wanted
+    return say("annotate_setting.of_everyone", language) if wanted is None else str(wanted)
 
 
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -250,7 +255,14 @@ def _people(people: Iterable[OfAnnotator], language: str) -> str:
         figures = [_count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate)]
         name = say("annotate.imported", language, name=one.name) if one.id.startswith(IMPORTED) else one.name
         rows.append([name, *figures, *([_count(one.revealed)] if not_blind else [])])
-    return table([say(f"annotate_column.{name}", language) for name in names], rows)
+    lines = [one.line for one in people if one.line is not None]
+    note = ""
+    if lines:
+        low, high = min(low for low, _ in lines), max(high for _, high in lines)
+        key = "fast_line" if f"{low:.1f}" == f"{high:.1f}" else "fast_lines"
+        note = html.escape(say(f"annotate.{key}", language, low=f"{low:.1f}", high=f"{high:.1f}"))
+        note = f'<p class="quiet">{note}</p>'
+    return table([say(f"annotate_column.{name}", language) for name in names], rows) + note
 
 
 def _reasons(counts: dict[WhyNotDerived, int], language: str) -> str:

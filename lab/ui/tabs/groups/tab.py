@@ -10,6 +10,7 @@ import gradio as gr
 
 from lab.core.access import Access, requires
 from lab.store.recordings import Recording, Recordings
+from lab.store.recordings import grouped as grouped_folder
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.handlers import LIGHT, Updates
@@ -86,20 +87,25 @@ class GroupsTab:
         return {self.tabs: gr.Tabs(selected="train")}
 
     def show(self, run_id: str, language: str, step: int | None = None) -> Updates:
-        """Updates for ``everything``; without that run, the newest that has groups."""
+        """Updates for ``everything``; without that run, the newest that has groups, else pairs."""
         runs: list[Run | Recording] = [*self._runs(run_id), *Recordings(self.store).all()]
         visible = {part: gr.update(visible=bool(runs)) for part in (self.chooser, self.shown)}
         visible[self.empty] = gr.update(visible=not runs)
         if not runs:
             return {self.inspector: "{}", **visible}
-        run = next((run for run in runs if run.id == run_id), runs[0])
+        grouped = next((run for run in runs if grouped_folder(self.store, run.id).has_groups()), runs[0])
+        run = next((run for run in runs if run.id == run_id), grouped)
         value = {"run": run.id} if step is None else {"run": run.id, "step": step}
         chosen = gr.update(choices=self._choices(runs, language), value=run.id)
         return {self.run: chosen, self.inspector: json.dumps(value), **visible}
 
     def _runs(self, wanted: str = "") -> list[Run]:
-        """Runs with groups, newest first; the wanted one even before its first group."""
-        return [run for run in self.store.runs() if run.id == wanted or self.store.folder(run.id).has_groups()]
+        """Runs with groups or pairs, newest first; the wanted one even before its first."""
+        return [run for run in self.store.runs() if run.id == wanted or self._has_any(run)]
+
+    def _has_any(self, run: Run) -> bool:
+        folder = self.store.folder(run.id)
+        return folder.has_groups() or folder.has_pairs()
 
     def _choices(self, runs: Sequence[Run | Recording], language: str) -> list[tuple[str, str]]:
         """Runs by name, with a dot where they go on; recordings with the tool that wrote them."""
