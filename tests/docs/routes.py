@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from lab.ui.wall_page import WallPage
 
 from lab.runs.supervisor import Supervisor
 from lab.server.access import access_of
@@ -21,6 +20,7 @@ from lab.server.application import build
 from lab.settings import HubSignIn, Settings
 from lab.store.runs import Store
 from lab.ui.judge_page import JudgePage
+from lab.ui.wall_page import WallPage
 from tests.server.conftest import PASSWORD, small_page
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "routes.md"

@@ -123,9 +123,8 @@ def _maker(folder: Path) -> Iterator[Make]:
             from lab.ui.page import build as build_page
 
             blocks = build_page(settings, store, supervisor)
-        from lab.ui.wall_page import WallPage
-
         from lab.ui.judge_page import JudgePage
+        from lab.ui.wall_page import WallPage
 
         blocks = blocks or small_page()
         return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage(), WallPage()), blocks)
