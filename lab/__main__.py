@@ -22,6 +22,8 @@ COMMANDS = (
     "resume",
     "stop",
     "tour",
+    "study",
+    "report",
     "estimate",
     "score",
     "sample",

@@ -35,12 +35,12 @@ class Kind(StrEnum):
     """Would a recipe's rules teach its start model anything?"""
     SCORE = "score"
     """What a reward model gives the responses that people judged."""
-    CHAT = "chat"
-    """Models that stand ready and answer what is asked of them, until nobody asks."""
     OUT = "out"
     """A run's model, written as others read it."""
     EJECT = "eject"
     """A run as a script that needs no lab."""
+    CHAT = "chat"
+    """Models that stand ready and answer what is asked of them, until nobody asks."""
 
 
 class Part(StrEnum):

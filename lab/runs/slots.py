@@ -15,9 +15,10 @@ from pathlib import Path
 from lab.store.locks import Lock
 
 SLOTS = 2
-"""Of runs and jobs. The second one is for light work alone, beside other light work."""
+"""Slots of runs and jobs. The second one is for light work alone, beside other light work."""
+
 MACHINE, BESIDE = 0, SLOTS
-"""The first slot of runs and jobs, and that of a chat beside them all."""
+"""The slot of runs and jobs, and that of a chat beside them."""
 
 
 def slot_path(home: Path, slot: int = MACHINE) -> Path:

@@ -189,22 +189,9 @@ class Supervisor:
             slot = self._slot(light)
             if slot is not None:  # else a worker has it, ours or not
                 watch_list.start(work, slot, LIGHT_THREADS if light else None)
-            else:
+            elif self._busy:
                 self._make_room()
             return
-
-    def _make_room(self) -> None:
-        """A chat that holds the slot ends after its present answer, once something waits."""
-        for work in self._running_jobs.queue.running():
-            if isinstance(work, JobWork):
-                work.give_way()
-
-    def _start_beside(self) -> None:
-        """Start a chat that is to answer on the CPU, whatever holds the machine's slots."""
-        if not self._running_beside.busy and (work := self._running_beside.queue.next()) is not None:
-            slot = try_lock(slot_path(self._store.home, BESIDE))
-            if slot is not None:  # else a command's chat has it
-                self._running_beside.start(work, slot)
 
     def _slot(self, light: bool) -> Lock | None:
         """A slot for work that is next. Light work may run beside other light work, where the memory allows it."""
@@ -219,6 +206,20 @@ class Supervisor:
     def _only_light(self) -> bool:
         running = self._running_runs.watched
         return not self._running_jobs.busy and all(self._turns.is_light(work.id) for work in running)
+
+    def _make_room(self) -> None:
+        """A chat that holds the slot ends after its present answer, once something waits."""
+        for work in self._running_jobs.queue.running():
+            if isinstance(work, JobWork):
+                work.give_way()
+
+    def _start_beside(self) -> None:
+        """Start a chat that is to answer on the CPU, whatever holds the machine's slot."""
+        if self._running_beside.busy or (work := self._running_beside.queue.next()) is None:
+            return
+        slot = try_lock(slot_path(self._store.home, BESIDE))
+        if slot is not None:  # else a worker has it, ours or not
+            self._running_beside.start(work, slot)
 
     def _prepare(self) -> None:
         """Prepare the next worker once nothing has run or waited for a while; and while light runs wait for light ones."""

@@ -298,7 +298,7 @@ def find_worker(work: Work, home: Path) -> Identity | None:
 
     Where nobody holds the slot there is no worker: the work has ended if it left a result, and else goes back to the queue.
     """
-    if not any_slot_taken(home, work.slot):
+    if not any_slot_taken(home, beside=work.slot == BESIDE):
         if work.folder.result() is not None:
             work.end(work.ending(None), of=None)
         else:
@@ -310,9 +310,9 @@ def find_worker(work: Work, home: Path) -> Identity | None:
     return identity if work.note(identity) else None
 
 
-def any_slot_taken(home: Path, slot: int = MACHINE) -> bool:
-    """Whether a worker, ours or not, holds one of the home's slots for such work: a chat beside it has a slot of its own."""
-    for number in (BESIDE,) if slot == BESIDE else range(SLOTS):
+def any_slot_taken(home: Path, *, beside: bool) -> bool:
+    """Whether a worker, ours or not, holds one of the home's slots; ``beside``: that of a chat, else those of runs and jobs."""
+    for number in (BESIDE,) if beside else range(SLOTS):
         lock = try_lock(slot_path(home, number))
         if lock is None:
             return True

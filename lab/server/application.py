@@ -35,6 +35,7 @@ from lab.core.access import Access, requires
 from lab.errors import AccessError, InputError, LabError, MachineError, StateError
 from lab.runs.chats import Chats
 from lab.runs.hub_backup import HubBackup
+from lab.runs.lessons import Lessons
 from lab.runs.supervisor import Supervisor
 from lab.server.access import Door, Gate, user_id
 from lab.server.annotate import add_annotate
@@ -44,6 +45,7 @@ from lab.server.backup import add_backup
 from lab.server.changes import ChangeStreams, add_changes
 from lab.server.chat_streams import ChatStreams
 from lab.server.classroom import Guests, add_class
+from lab.server.compare import add_compare
 from lab.server.events import Watches
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
@@ -53,6 +55,7 @@ from lab.server.hub_sign_in import add_hub_sign_in
 from lab.server.jobs import add_jobs, add_preflight
 from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.language import Language
+from lab.server.learn import add_learn
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
 from lab.server.out import add_out
 from lab.server.play import add_play
@@ -97,11 +100,12 @@ def build(
     sessions = Sessions(settings)
     doors: list[Door] = []
     watches, streams = Watches(store), ChangeStreams(supervisor.changes)
-    chats = Chats(store, supervisor.jobs)
-    chat_streams = ChatStreams(chats)
     annotation = Annotation(store, usual_settings(class_comes=settings.guests))
     room = _classroom(settings, store, supervisor, annotation, sessions) if settings.guests else None
-    application = _layers(settings, sessions, doors, (watches, streams, chat_streams), blocks, room)
+    chats = Chats(store, supervisor.jobs)
+    chat_streams = ChatStreams(chats)
+    lessons = Lessons(store.home)
+    application = _layers(settings, sessions, doors, (watches, streams, chat_streams), blocks, room, lessons)
     application.state.sessions = sessions
     application.state.room = room
     _add_health(application)
@@ -109,6 +113,7 @@ def build(
     add_assets(application)
     application.state.watches = watches
     add_runs(application, store, watches)
+    add_compare(application, store)
     add_recordings(application, store)
     application.state.streams = streams
     add_changes(application, streams)
@@ -121,6 +126,7 @@ def build(
     add_play(application, store, chats, annotation, chat_streams)
     add_warnings(application, store, annotation)
     add_rules(application, store)
+    add_learn(application, lessons)
     add_backup(application, backup)
     if settings.hub is not None:
         add_hub_sign_in(application, sessions)  # before the one-time link, which would take its address for a token
@@ -143,8 +149,10 @@ def _layers(
     ended: tuple[Watches, ChangeStreams, ChatStreams],
     blocks: gr.Blocks,
     room: Classroom | None,
+    lessons: Lessons,
 ) -> FastAPI:
-    """The application without routes: what a request passes, and how errors are answered. ``ended`` are the streams that end with it."""
+    """The application without routes: what a request passes, and how errors are answered. ``ended`` are the streams that end with it, ``lessons`` the
+    model of the lessons."""
     sweeper = UploadCache(settings.home / "cache" / "gradio")
 
     @contextlib.asynccontextmanager
@@ -154,6 +162,7 @@ def _layers(
         task.cancel()
         for streams in ended:
             await streams.close()
+        lessons.close()
 
     return FastAPI(
         title="Alignment Lab",

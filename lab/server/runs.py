@@ -21,6 +21,7 @@ from lab.runs.warnings import to_judge
 from lab.server.answers import event_stream, json_answer
 from lab.server.events import Watches
 from lab.store.recordings import PREFIX, Recordings, grouped
+from lab.store.run_titles import run_titles
 from lab.store.runs import RunState, Store
 
 STEPS_AT_ONCE = 64
@@ -43,9 +44,13 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         A summary is ``{"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left" | null,
         "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
         "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
-        (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches}``.
+        (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches, "title": the
+        name and what tells the run apart from others of that name (in this list alone)}``.
         """
-        return json_answer({"runs": [summary(run, store) for run in store.runs()]})
+        titles = run_titles(store)
+        return json_answer(
+            {"runs": [{**summary(run, store), "title": titles.get(run.id, run.name)} for run in store.runs()]}
+        )
 
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)

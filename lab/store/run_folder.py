@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
+from lab.store.group_index import KEPT_EVERY, GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 from lab.store.token_lines import TOKENS, token_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
@@ -55,6 +55,7 @@ class RunFolder(WorkerFolder):
         super().__init__(path)
         self._groups = GroupIndex(self.path / "groups.jsonl")
         self._pairs = GroupIndex(self.path / PAIRS)
+        self._appended = 0
         self._recent: tuple[tuple[int, int], list[Line]] = ((0, 0), [])
 
     # ---- paths
@@ -68,6 +69,14 @@ class RunFolder(WorkerFolder):
         """Where the checkpoint of ``step`` belongs. It counts once it holds a file named ``complete``."""
         return self.path / "checkpoints" / f"step-{step}"
 
+    def append(self, name: str, line: Line) -> None:
+        """Append one line to ``<name>.jsonl``; of groups, the index beside them is kept up now and then."""
+        super().append(name, line)
+        if name == "groups":
+            self._appended += 1
+            if self._appended % KEPT_EVERY == 0:
+                self._groups.page()
+
     # ---- what the run is and became
 
     def recipe(self) -> Any:
@@ -77,6 +86,10 @@ class RunFolder(WorkerFolder):
     def estimate(self) -> Any:
         """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
         return self._read(ESTIMATE)
+
+    def before(self) -> Any:
+        """before.json: the held-out measurement before the first step, which a run has before it has a result; or None."""
+        return self._read("before.json")
 
     def notes(self) -> list[Line]:
         """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""

@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--time", type=Path, metavar="HOME", help="time the parts of a recipe on stdin, as JSON")
     parser.add_argument("--wait", type=int, metavar="SOCKET", help="load everything, then be told over this socket")
+    parser.add_argument("--lessons", type=Path, metavar="HOME", help="answer the Learn tab's questions, a line each")
     options = parser.parse_args(arguments)
     if options.doctor:
         from lab.training.worker.doctor import report
@@ -46,6 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
         from lab.training.worker.standby import wait_and_work
 
         return wait_and_work(options.wait)
+    if options.lessons:
+        from lab.training.worker.lessons import main as answer_lessons
+
+        return answer_lessons(options.lessons)
     if options.import_gguf:
         return _answer(_import_gguf, *options.import_gguf)
     if options.preview:

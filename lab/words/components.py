@@ -8,6 +8,8 @@ from lab.words import LOCALES, table
 Words = dict[str, dict[str, str]]
 JUDGING_REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
 """The errors that the annotator's routes answer with, by how their keys begin: a page carries no others for it."""
+LEARN_REFUSALS = ("lesson_", "request_", "access_", "body_", "too_many_", "rule_time_over")
+"""The same for the Learn tab's."""
 
 
 def error_words() -> Words:
@@ -26,8 +28,17 @@ def note_words() -> Words:
 
 def judging_error_words() -> Words:
     """Those that a judgement can be refused with."""
+    return _that_begin(JUDGING_REFUSALS)
+
+
+def learn_error_words() -> Words:
+    """Those that a question of the Learn tab can be refused with."""
+    return _that_begin(LEARN_REFUSALS)
+
+
+def _that_begin(begins: tuple[str, ...]) -> Words:
     return {
-        locale: {key: text for key, text in words.items() if key.startswith(JUDGING_REFUSALS)}
+        locale: {key: text for key, text in words.items() if key.startswith(begins)}
         for locale, words in error_words().items()
     }
 

@@ -193,6 +193,42 @@ class Recipe(Strict):
         ),
         advanced=True,
     )
+    max_seconds: float = setting(
+        0.0,
+        Section.MACHINE,
+        (
+            "End after seconds",
+            "The run takes no further step once it has worked so long, and is measured then; 0 takes all steps.",
+        ),
+        ("最多用时（秒）", "运行用时达到此秒数后不再训练，随即测量；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=1e9,
+    )
+    max_tokens_trained: int = setting(
+        0,
+        Section.MACHINE,
+        (
+            "End after tokens trained",
+            "The run takes no further step once so many tokens have trained; 0 takes all steps.",
+        ),
+        ("最多训练词元数", "训练过的词元达到此数后不再训练；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=10**12,
+    )
+    max_tokens_generated: int = setting(
+        0,
+        Section.MACHINE,
+        (
+            "End after tokens generated",
+            "The run takes no further step once it has written so many tokens; 0 takes all steps.",
+        ),
+        ("最多生成词元数", "生成的词元达到此数后不再训练；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=10**12,
+    )
     device: Device = setting(
         Device.AUTO,
         Section.MACHINE,
@@ -221,6 +257,16 @@ class Recipe(Strict):
         ),
         advanced=True,
     )
+
+    @property
+    def spending_limits(self) -> dict[str, float]:
+        """What the run may spend, by the names in result.json; empty where only its steps bound it."""
+        limits = {
+            "seconds": self.max_seconds,
+            "tokens_trained": self.max_tokens_trained,
+            "tokens_generated": self.max_tokens_generated,
+        }
+        return {name: limit for name, limit in limits.items() if limit}
 
     # What others ask of any recipe; the recipes that have such settings answer from them.
 

@@ -32,9 +32,9 @@ def work_job(path: Path) -> int:
         Kind.SAMPLE: _sample,
         Kind.PREFLIGHT: _preflight,
         Kind.SCORE: _score,
-        Kind.CHAT: _chat,
         Kind.OUT: _out,
         Kind.EJECT: _eject,
+        Kind.CHAT: _chat,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -85,12 +85,6 @@ def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]
     return score_pairs(spec, home, reporter)
 
 
-def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
-    from lab.training.worker.chat_job import chat
-
-    return chat(spec, home, reporter)
-
-
 def _out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     from lab.training.out.writing import write_out
 
@@ -103,6 +97,12 @@ def _eject(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str, Any]
 
     listen()
     return write_script(spec, home, reporter)
+
+
+def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.chat_job import chat
+
+    return chat(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:

@@ -179,7 +179,7 @@ class Sources {
     if (!found) return void (this.runs = null);
     this.runs = found.runs.filter((run) => run.has_groups);
     this.run.replaceChildren(
-      ...this.runs.map((run) => make("option", { value: run.id }, `${run.name || run.id} · ${run.id}`)),
+      ...this.runs.map((run) => make("option", { value: run.id }, run.title || run.name || run.id)),
     );
     for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
     if (!this.runs.length) return this.tell(word("no_groups_yet"));

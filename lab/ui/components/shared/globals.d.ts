@@ -10,6 +10,7 @@ interface Window {
   gradio_config?: { root?: string; username?: string };
   labEarly?: any;
   labChanges?: any;
+  labDraft?: any;
   labTextDisplay?: {
     chosen: boolean;
     render: ((text: string) => DocumentFragment) | null;

@@ -17,6 +17,7 @@ from lab.annotation.sources import Imported
 from lab.core.access import Access, requires, user_of
 from lab.errors import LabError
 from lab.runs.jobs import Jobs
+from lab.store.run_titles import run_titles
 from lab.store.runs import Store
 from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
@@ -152,7 +153,8 @@ class AddPairs:
     def runs_offered(self) -> Any:
         """The runs that have groups, the newest first."""
         runs = [run for run in self.store.runs() if self.store.folder(run.id).has_groups()]
-        return gr.update(choices=[(f"{run.name} · {run.id}", run.id) for run in runs])
+        titles = run_titles(self.store)
+        return gr.update(choices=[(titles[run.id], run.id) for run in runs])
 
     @requires(Access.OWNER)
     def to_export(self, path: Any) -> Updates:

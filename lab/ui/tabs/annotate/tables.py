@@ -17,6 +17,7 @@ from lab.annotation.versions.importing import Exported
 from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
 from lab.core.derivation import Derived, EditFate
+from lab.core.intervals import FEW, wilson
 from lab.core.preferences import IMPORTED, Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
 from lab.ui.notice import notice
@@ -213,8 +214,14 @@ def _measure(name: str, measure: Measure, language: str) -> str:
         why = html.escape(say(f"why_undefined.{measure.why}", language))
         return f'<div class="tile undefined"><span>{label}</span><p>{why}</p></div>'
     value = f"{measure.value:.0%}" if name in ("raw", "left_rate") else _figure(measure.value)
-    of = html.escape(say(f"annotate.of_{'judgements' if name == 'left_rate' else 'pairs'}", language, n=measure.count))
-    return f'<div class="tile"><span>{label}</span><b>{value}</b><p>{of}</p></div>'
+    of = say(f"annotate.of_{'judgements' if name == 'left_rate' else 'pairs'}", language, n=measure.count)
+    if name in ("raw", "left_rate"):
+        low, high = wilson(measure.value * measure.count, measure.count)
+        of += say("shares.interval", language, low=f"{low:.0%}", high=f"{high:.0%}")
+    few = measure.count < FEW
+    of += say("shares.too_few", language) if few else ""
+    kind = "tile few" if few else "tile"
+    return f'<div class="{kind}"><span>{label}</span><b>{value}</b><p>{html.escape(of)}</p></div>'
 
 
 def _comparisons(compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.store.recordings import Recording, Recordings
-from lab.store.recordings import grouped as grouped_folder
+from lab.data.recordings import Recording
+from lab.store.recordings import Recordings
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.handlers import LIGHT, Updates
@@ -93,7 +94,7 @@ class GroupsTab:
         visible[self.empty] = gr.update(visible=not runs)
         if not runs:
             return {self.inspector: "{}", **visible}
-        grouped = next((run for run in runs if grouped_folder(self.store, run.id).has_groups()), runs[0])
+        grouped = next((run for run in runs if self.store.folder(run.id).has_groups()), runs[0])
         run = next((run for run in runs if run.id == run_id), grouped)
         value = {"run": run.id} if step is None else {"run": run.id, "step": step}
         chosen = gr.update(choices=self._choices(runs, language), value=run.id)
@@ -110,8 +111,10 @@ class GroupsTab:
     def _choices(self, runs: Sequence[Run | Recording], language: str) -> list[tuple[str, str]]:
         """Runs by name, with a dot where they go on; recordings with the tool that wrote them."""
         live = say("groups.live", language)
+        titles = run_titles(self.store)
+        names = {run.id: titles.get(run.id, run.name) for run in runs}
         marks = [
             f" · {run.tool}" if isinstance(run, Recording) else "" if run.state.ended else f" · ● {live}"
             for run in runs
         ]
-        return [(f"{run.name} · {run.id}{mark}", run.id) for run, mark in zip(runs, marks, strict=True)]
+        return [(names[run.id] + mark, run.id) for run, mark in zip(runs, marks, strict=True)]

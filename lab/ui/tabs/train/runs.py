@@ -17,6 +17,7 @@ from lab.core.access import Access, requires
 from lab.core.algorithms import ALGORITHMS
 from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
@@ -232,7 +233,7 @@ class TrainRuns:
             self.list: json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
             self.watch: json.dumps({"run": run.id, "state": run.state}),
             self.panel: gr.update(visible=True),
-            self.title: f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
+            self.title: self._titled(run),
             self.message: message,
             **{row: gr.update(visible=False) for row in self.rows},
             **{button: gr.update(visible=visible) for button, visible in self._makes_sense(run).items()},
@@ -240,6 +241,11 @@ class TrainRuns:
         if curves:
             updates[self.curves] = json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})})
         return updates
+
+    def _titled(self, run: Run) -> str:
+        """The run's name, and beside it what tells it apart from others of that name; its id is there to be copied."""
+        apart = run_titles(self.store).get(run.id, run.name).removeprefix(run.name).removeprefix(" · ")
+        return f'<h2 title="{html.escape(run.id)}">{html.escape(run.name)}</h2><span>{html.escape(apart)}</span>'
 
     def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
         """Which buttons do something for a run as it is now."""

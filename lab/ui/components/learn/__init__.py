@@ -1,0 +1,5 @@
+"""The Learn tab's steps."""
+
+from lab.ui.components.learn.component import learn
+
+__all__ = ["learn"]

@@ -1,0 +1,41 @@
+"""The Learn tab's eight steps as a Gradio component; what they show and do stands in the scripts beside it.
+
+Its value is not used. "Now do it for real" fires ``select`` with ``{"tab": id}``; a form to be filled is filled in the browser (``draft.js``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lab.ui.components.shared.assemble import assemble
+
+FOLDER = Path(__file__).parent
+SCRIPTS = (
+    *("../group_inspector/threshold.js", "arithmetic.js", "formula.js", "parts.js", "clip_plot.js"),
+    *("reward.js", "sft.js", "preference.js", "ppo.js", "dpo.js"),
+    *("group_state.js", "group_pages.js", "group_loss.js", "closing.js", "steps.js", "view.js"),
+)
+
+
+def learn(
+    value: str = "{}",
+    *,
+    rules: Mapping[str, Mapping[str, str]],
+    errors: Mapping[str, Mapping[str, str]],
+    lang: str = "",
+    **options: Any,
+) -> gr.HTML:
+    """The eight steps. ``rules``: the rules' labels by language; ``errors``: the sentences of errors by language; ``lang`` overrides the
+    browser's language; ``options`` go to ``gr.HTML``."""
+    parts = assemble(FOLDER, "learn", *SCRIPTS)
+    given = {
+        "rules": json.dumps(rules, ensure_ascii=False),
+        "errors": json.dumps(errors, ensure_ascii=False),
+        "recorded": (FOLDER / "recorded.json").read_text("utf-8"),
+    }
+    return gr.HTML(value, lang=lang, **given, **parts, **options)

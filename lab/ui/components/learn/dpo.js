@@ -1,0 +1,158 @@
+// Step 5: DPO. The two log-ratios of one pair from the tiny model, β as a slider, and the weight of the gradient; real
+// steps on the pair move log π away from the reference.
+
+function dpoStep() {
+  const { prompt } = worked();
+  const pair = { chosen: "3x = 15 → x = 5", rejected: word("worked_none") };
+  let beta = 0.5;
+  let steps = 0;
+  /** @type {{ chosen: number, rejected: number, ref_chosen: number, ref_rejected: number } | null} */
+  let now = null;
+  const rows = Object.fromEntries(
+    ["chosen", "rejected"].map((name) => [
+      name,
+      { policy: make("td"), reference: make("td"), ratio: make("td", { class: "strong" }), bar: make("td") },
+    ]),
+  );
+  const written = formula(true, "0");
+  const weighted = formula(true, "0");
+  const tiles = { margin: make("span"), loss: make("span"), weight: make("span") };
+  const meter = make("i");
+  const taken = make("p", { class: "finding", role: "status" });
+
+  const show = () => {
+    if (!now) return;
+    const ratios = { chosen: now.chosen - now.ref_chosen, rejected: now.rejected - now.ref_rejected };
+    const reach = Math.max(Math.abs(ratios.chosen), Math.abs(ratios.rejected), 0.5);
+    for (const name of ["chosen", "rejected"]) {
+      const row = rows[name];
+      say(row.policy, figure(now[name], 3));
+      say(row.reference, figure(now["ref_" + name], 3));
+      say(row.ratio, signed(ratios[name], 3));
+      row.bar.replaceChildren(bar(ratios[name], reach));
+    }
+    const { margin, loss, weight } = dpoPair(ratios.chosen, ratios.rejected, beta);
+    say(tiles.margin, signed(margin, 3));
+    say(tiles.loss, figure(loss, 3));
+    say(tiles.weight, figure(weight, 3));
+    meter.style.width = weight * 100 + "%";
+    refill(
+      written,
+      "ℒ = −log σ(β [",
+      `${figure(ratios.chosen, 3)} − (${figure(ratios.rejected, 3)})`,
+      `]) = −log σ(${figure(beta)} × ${figure(ratios.chosen - ratios.rejected, 3)}) = ${figure(loss, 3)}`,
+    );
+    refill(weighted, "σ(−", `${figure(margin, 3)}`, ") =", figure(weight, 3));
+    say(taken, word(steps ? "dpo_taken" : "dpo_start", { steps }));
+  };
+  const ask = async () => {
+    now = await askModel({ kind: "prefer", prompt, ...pair, beta, steps });
+    show();
+  };
+  const step = asking(word("dpo_step"), async () => {
+    steps = Math.min(20, steps + 2);
+    await ask();
+  });
+  const again = make(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        steps = 0;
+        first.run();
+      },
+    },
+    word("undo"),
+  );
+  const first = asking("", ask); // what is shown before any step; its button is not
+  step.node.append(again, first.status);
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      make("p", { class: "question" }, make("b", {}, prompt)),
+      make(
+        "div",
+        { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") },
+        formula(true, "ℒ = −log σ( β [", logRatio("w"), "−", logRatio("l"), "] )"),
+      ),
+      make(
+        "div",
+        { class: "card scroll", tabindex: 0, role: "group", "aria-label": word("dpo_table") },
+        make(
+          "table",
+          {},
+          make(
+            "thead",
+            {},
+            make(
+              "tr",
+              {},
+              ...["dpo_answer", "dpo_policy", "dpo_reference", "dpo_ratio", "dpo_side"].map((key) =>
+                make("th", { scope: "col" }, ...richWord(key)),
+              ),
+            ),
+          ),
+          make(
+            "tbody",
+            {},
+            ...["chosen", "rejected"].map((name) =>
+              make(
+                "tr",
+                {},
+                make(
+                  "th",
+                  { scope: "row" },
+                  make("bdi", {}, pair[name]),
+                  make("span", { class: name === "chosen" ? "chip kept" : "chip dropped" }, word("dpo_" + name)),
+                ),
+                rows[name].policy,
+                rows[name].reference,
+                rows[name].ratio,
+                rows[name].bar,
+              ),
+            ),
+          ),
+        ),
+      ),
+      slider("β", { label: word("beta_label"), min: 0.05, max: 5, step: 0.05, value: beta }, (value) => {
+        beta = value;
+        show();
+      }),
+      make(
+        "div",
+        { class: "tiles" },
+        tile(word("dpo_margin"), tiles.margin),
+        tile(word("dpo_loss"), tiles.loss),
+        make(
+          "div",
+          { class: "tile" },
+          make("span", {}, ...richWord("dpo_weight")),
+          make("b", {}, tiles.weight),
+          make("span", { class: "meter", "aria-hidden": "true" }, meter),
+        ),
+      ),
+      make(
+        "div",
+        { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") },
+        written,
+        weighted,
+      ),
+      step.node,
+      taken,
+    ),
+    warm: true,
+    shown: () => now || first.run(),
+  };
+}
+
+/** log π_θ/π_ref of one of the two answers. @param {string} which */
+const logRatio = (which) =>
+  mathRow(
+    "log",
+    fraction(
+      mathRow(sub("π", "θ"), "(", sub("y", which), "|x)"),
+      mathRow(sub("π", "ref"), "(", sub("y", which), "|x)"),
+    ),
+  );

@@ -1,0 +1,313 @@
+// Step 6, page 5: the loss in both forms with its numbers filled in, a row for each answer whose ρ is dragged along its
+// own plot, and a real optimiser step with log π before and after. The sums are group_state.js's.
+
+/** @param {LearnGroup} group @returns {LearnPage} */
+function lossPage(group) {
+  const top = make("div", { class: "columns forms" });
+  const rows = make("div", { class: "answer-rows", role: "list", tabindex: 0, "aria-label": word("loss_rows") });
+  const total = make("div", { class: "card loss-total" });
+  const tiles = make("div", { class: "tiles" });
+  const step = stepCard(group);
+  /** @type {{ show: () => void }[]} */
+  let drawn = [];
+  const sums = () => {
+    const { members, clipped, course } = group.loss;
+    top.replaceChildren(clippedForm(group, members, clipped), courseForm(group, members, course));
+    total.replaceChildren(
+      make("span", {}, word("loss_sum", { count: members.length })),
+      make(
+        "b",
+        { class: "big", "data-testid": "learn-loss" },
+        clipped === null ? word("loss_none") : figure(clipped, 3),
+      ),
+    );
+    for (const row of drawn) row.show();
+    step.sums(clipped);
+  };
+  const draw = () => {
+    const { mean, std, kept } = group.verdict;
+    tiles.replaceChildren(
+      tile("[[mean|μ]]", figure(mean)),
+      tile("[[std|σ]]", figure(std, 4)),
+      tile(word("kept_tile"), `${kept.filter(Boolean).length} / ${kept.length}`),
+    );
+    drawn = group.answers.map((_, at) => answerRow(group, at, sums));
+    rows.replaceChildren(.../** @type {any[]} */ (drawn).map(({ node }) => node));
+    sums();
+    step.draw();
+  };
+  const ready = withRewards(group, async () => {
+    draw();
+    if (group.logps) return;
+    try {
+      await group.ask();
+    } catch (error) {
+      return say(ready.status, requestWords(error));
+    }
+    draw();
+  });
+  const scale = segmented(
+    word("scale"),
+    [
+      [false, "A = r − μ"],
+      [true, "A = (r − μ) / σ"],
+    ],
+    group.scaled,
+    (scaled) => {
+      group.choose({ scaled });
+      draw();
+    },
+  );
+  const level = make(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        group.ratios = group.ratios.map(() => 1);
+        sums();
+      },
+    },
+    word("ratios_level"),
+  );
+  return {
+    node: make(
+      "div",
+      { class: "stack loss-page" },
+      make("div", { class: "row between" }, groupQuestion(group), tiles),
+      top,
+      make("div", { class: "row" }, scale, thresholdChoice(group, draw), level),
+      rows,
+      total,
+      ready.status,
+      step.node,
+    ),
+    shown: ready.shown,
+  };
+}
+
+/** @param {LearnGroup} group @param {LearnGroup["loss"]["members"]} members @param {number | null} sum */
+function clippedForm(group, members, sum) {
+  const general = formula(true, "ℒ = −", fraction("1", "|D|"), sumOver("y ∈ D"), "min(ρ A, clip(ρ, 1 − ε, 1 + ε) A)");
+  const gains = members.map(({ ratio, advantage }) => figure(clippedGain(ratio, advantage, GROUP_EPSILON).gain, 3));
+  const filled = members.length
+    ? formula(
+        true,
+        "ℒ = −",
+        fraction("1", String(members.length)),
+        "(",
+        ...members.flatMap(({ at }, n) => [n ? "+" : "", mathNode("munder", mathRow(gains[n]), answerName(at))]),
+        ") =",
+        figure(sum, 3),
+      )
+    : make("p", { class: "finding" }, word("loss_nobody"));
+  return make(
+    "section",
+    { class: "card form" },
+    make("h3", {}, ...richWord("form_clipped")),
+    scrolling(general),
+    scrolling(filled),
+  );
+}
+
+/** @param {LearnGroup} group @param {LearnGroup["loss"]["members"]} members @param {number | null} sum */
+function courseForm(group, members, sum) {
+  const shares = members.map(({ logp, advantage }) => (isNumber(logp) ? figure(-logp * advantage, 3) : "…"));
+  return make(
+    "section",
+    { class: "card form" },
+    make("h3", {}, word("form_course")),
+    scrolling(formula(true, "ℒ = −", sub("𝔼", "D"), "[ log", sub("π", "θ"), "(y|x) · A ]")),
+    members.length
+      ? scrolling(
+          formula(
+            true,
+            fraction("1", String(members.length)),
+            `( ${shares.join(" + ")} ) =`,
+            isNumber(sum) ? figure(sum, 3) : "…",
+          ),
+        )
+      : null,
+    make("p", { class: "quiet" }, word("form_note")),
+  );
+}
+
+/** One answer with its numbers; where it is kept, the plot whose axis is the slider. @param {LearnGroup} group @param {number} at @param {() => void} changed */
+function answerRow(group, at, changed) {
+  const { mean, std, why, kept, advantages } = group.verdict;
+  const reward = group.rewards[at];
+  const head = make(
+    "div",
+    { class: "answer-name" },
+    make("span", { class: "name" }, formula(false, answerName(at)), " ", make("bdi", {}, group.answers[at])),
+    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], { mean: figure(mean) })),
+  );
+  const advantage = advantages[at];
+  const other = reward - mean;
+  const scaledValue = other / (std + ADVANTAGE_EPSILON);
+  const logp = make("b");
+  const logpWas = make("span", { class: "quiet" });
+  const numbers = make(
+    "dl",
+    { class: "numbers" },
+    pairOf(
+      richWord("head_reward"),
+      make("b", {}, figure(reward)),
+      group.scores[at].map((score) => brief(score)).join(" + "),
+    ),
+    pairOf(
+      richWord("head_advantage"),
+      make("b", { class: advantage < 0 ? "minus" : "plus" }, signed(advantage)),
+      group.scaled ? `r − μ = ${signed(other)}` : `÷ σ = ${signed(scaledValue, 3)}`,
+    ),
+    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, logpWas)),
+  );
+  const node = make(
+    "div",
+    { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 },
+    head,
+    numbers,
+  );
+  if (!kept[at]) {
+    node.append(
+      make("p", { class: "left-out" }, word("left_out_" + why[at], { reward: figure(reward), mean: figure(mean) })),
+    );
+    const show = () => {
+      say(logp, group.logps ? figure(group.logps[at], 3) : "…");
+      say(logpWas, word("looked_at"));
+    };
+    return { node, show };
+  }
+  const value = make("b");
+  const chip = make("span", { class: "chip" });
+  const share = make("b");
+  const count = kept.filter(Boolean).length;
+  const course = make("span", { class: "quiet" });
+  const plot = new ClipPlot({ label: word("ratio_of", { n: at + 1 }), epsilon: GROUP_EPSILON }, (ratio) => {
+    group.drag(at, ratio);
+    changed();
+  });
+  const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
+  node.append(
+    make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
+    make(
+      "div",
+      { class: "choice-of" },
+      branches.node,
+      make("p", { class: "share" }, word("share_of"), " ", share),
+      course,
+    ),
+  );
+  const show = () => {
+    const ratio = group.ratios[at];
+    const gain = clippedGain(ratio, advantage, GROUP_EPSILON);
+    const now = group.logpNow(at);
+    plot.show(ratio, advantage);
+    branches.show(gain);
+    say(value, figure(ratio));
+    const { key, held } = ratioWords(ratio, advantage, GROUP_EPSILON);
+    say(chip, word(key));
+    toggle(chip, "warn", held);
+    say(share, `−${figure(gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`.replace("−−", ""));
+    say(logp, isNumber(now) ? figure(now, 3) : "…");
+    say(logpWas, group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("waits"));
+    say(course, isNumber(now) ? `−log π · A = ${figure(-now * advantage, 3)}` : "");
+  };
+  return { node, show };
+}
+
+/** @param {(Node | string)[]} name @param {Node} value @param {string} below */
+const pairOf = (name, value, below) =>
+  make("div", {}, make("dt", {}, ...name), make("dd", {}, value, make("span", { class: "quiet" }, below)));
+
+/** The real step: its button, and log π before and after. @param {LearnGroup} group */
+function stepCard(group) {
+  const body = make("tbody");
+  const told = make("p", { class: "finding", role: "status" });
+  const lossNow = make("b", {}, "–");
+  const go = asking(word("step_take"), async () => {
+    await group.take(Math.min(10, group.steps + 1));
+    draw();
+  });
+  const undo = make(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        Object.assign(group, { stepped: null, steps: 0 });
+        draw();
+      },
+    },
+    word("undo"),
+  );
+  go.node.prepend(make("span", { class: "loss-now" }, make("span", { class: "quiet" }, word("loss_now")), lossNow));
+  go.node.append(undo);
+  const draw = () => {
+    const { kept } = group.verdict;
+    const done = group.stepped;
+    undo.disabled = !done;
+    go.button.disabled = group.steps >= 10;
+    say(go.button, word(group.steps ? "step_another" : "step_take"));
+    body.replaceChildren(
+      ...group.answers.map((text, at) => {
+        const before = done ? done.before[at] : group.logps && group.logps[at];
+        const after = done ? done.after[at] : null;
+        const change = done ? after - before : null;
+        return make(
+          "tr",
+          { class: kept[at] ? "" : "dropped" },
+          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", {}, text)),
+          make("td", { class: "number" }, isNumber(before) ? figure(before, 3) : "…"),
+          make("td", { class: "number strong" }, done ? figure(after, 3) : "–"),
+          make("td", { class: change < 0 ? "number minus" : "number plus" }, done ? signed(change, 3) : "–"),
+          make("td", { class: "number" }, done ? figure(Math.exp(change), 3) : "–"),
+        );
+      }),
+    );
+    if (!done) say(told, word(kept.some(Boolean) ? "step_none_yet" : "step_nobody"));
+    else if (!done.losses) say(told, word("step_nobody"));
+    else
+      say(
+        told,
+        word("step_done", {
+          steps: group.steps,
+          before: figure(done.losses[0], 3),
+          after: figure(done.losses[1], 3),
+          seconds: figure(done.seconds, 1),
+        }),
+      );
+  };
+  return {
+    node: make(
+      "section",
+      { class: "card step-card" },
+      make("h3", {}, word("step_title")),
+      make("p", { class: "quiet" }, ...richWord("step_about")),
+      scrolling(
+        make(
+          "table",
+          {},
+          make(
+            "thead",
+            {},
+            make(
+              "tr",
+              {},
+              make("th", { scope: "col" }, word("answer")),
+              ...["step_before", "step_after", "step_change", "step_ratio"].map((key) =>
+                make("th", { scope: "col", class: "number" }, word(key)),
+              ),
+            ),
+          ),
+          body,
+        ),
+      ),
+      told,
+      go.node,
+    ),
+    draw,
+    /** @param {number | null} loss */
+    sums: (loss) => say(lossNow, loss === null ? "–" : figure(loss, 3)),
+  };
+}

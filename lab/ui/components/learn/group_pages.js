@@ -1,0 +1,340 @@
+// Step 6, pages 1 to 4: five answers, their rewards with μ and σ, the threshold with a guess, and who is kept.
+
+/** A page is drawn anew when it is opened. @typedef {{ node: HTMLElement, shown?: () => unknown }} LearnPage */
+
+/** @param {LearnGroup} group @returns {LearnPage} */
+function answersPage(group) {
+  const inputs = group.answers.map((text, at) => {
+    const input = make("input", {
+      type: "text",
+      class: "field",
+      maxlength: 200,
+      "aria-label": word("answer_n", { n: at + 1 }),
+    });
+    input.value = text;
+    input.addEventListener("input", () => group.write(at, input.value));
+    return input;
+  });
+  const refresh = () => inputs.forEach((input, at) => (input.value = group.answers[at]));
+  const sample = asking(word("group_sample"), async () => {
+    const seed = Math.floor(Math.random() * 1e6);
+    const { models } = await askModel({
+      kind: "write",
+      models: ["pretrained"],
+      prompts: [group.prompt],
+      completions: 5,
+      seed,
+    });
+    models.pretrained[0].forEach((text, at) => group.write(at, text || "∅"));
+    refresh();
+  });
+  sample.button.className = "plain";
+  sample.node.append(
+    make(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        onclick: () => {
+          group.reset();
+          refresh();
+        },
+      },
+      word("group_reset"),
+    ),
+  );
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      groupQuestion(group),
+      make(
+        "ol",
+        { class: "answers" },
+        ...inputs.map((input, at) => make("li", {}, formula(false, answerName(at)), input)),
+      ),
+      sample.node,
+    ),
+  };
+}
+
+/** @param {LearnGroup} group */
+const groupQuestion = (group) =>
+  make(
+    "p",
+    { class: "question" },
+    make("b", {}, group.prompt),
+    " ",
+    make("span", { class: "quiet" }, word("group_facts", { right: group.right, count: group.answers.length })),
+  );
+
+/** @param {LearnGroup} group @returns {LearnPage} */
+function rewardsPage(group) {
+  const body = make("tbody");
+  const foot = make("div", { class: "stack" });
+  const status = make("p", { class: "status", role: "status" });
+  const head = make("thead");
+  const draw = () => {
+    head.replaceChildren(
+      make(
+        "tr",
+        {},
+        make("th", { scope: "col" }, word("answer")),
+        ...group.rules.map((name) => make("th", { scope: "col", class: "number" }, ruleLabel(name))),
+        make("th", { scope: "col", class: "number" }, ...richWord("head_reward")),
+      ),
+    );
+    body.replaceChildren(
+      ...group.answers.map((text, at) =>
+        make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", {}, text)),
+          ...group.rules.map((_, rule) =>
+            make("td", { class: "number" }, group.rewards ? figure(group.scores[at][rule]) : "…"),
+          ),
+          make("td", { class: "number strong" }, group.rewards ? figure(group.rewards[at]) : "…"),
+        ),
+      ),
+    );
+    if (!group.rewards) return foot.replaceChildren();
+    const { mean, std } = meanAndStd(group.rewards);
+    const count = group.rewards.length;
+    const deviations = group.rewards.flatMap((reward, at) => [at ? "+" : "", squared(figure(reward - mean))]);
+    foot.replaceChildren(
+      scrolling(
+        formula(
+          true,
+          "μ =",
+          fraction(group.rewards.map((r) => figure(r)).join(" + "), String(count)),
+          "=",
+          figure(mean),
+        ),
+      ),
+      scrolling(
+        formula(true, "σ =", mathNode("msqrt", fraction(mathRow(...deviations), `${count} − 1`)), "=", figure(std, 4)),
+      ),
+      make(
+        "p",
+        { class: "finding" },
+        ...richWord(std < NO_SPREAD ? "spread_none" : "spread_some", { mean: figure(mean), std: figure(std, 4) }),
+      ),
+    );
+  };
+  const score = async () => {
+    if (!group.filled) return say(status, word("group_empty"));
+    try {
+      await group.score();
+      say(status, "");
+    } catch (error) {
+      say(status, requestWords(error));
+    }
+    draw();
+  };
+  const toggles = WORKED_RULES.map((name) => {
+    const box = make("input", { type: "checkbox" });
+    box.checked = group.rules.includes(name);
+    box.addEventListener("change", () => {
+      const rules = WORKED_RULES.filter((other) => (other === name ? box.checked : group.rules.includes(other)));
+      if (!rules.length) return void (box.checked = true); // a reward needs a rule
+      group.rules = rules;
+      group.forget();
+      score();
+    });
+    return make("label", { class: "choice" }, box, ruleLabel(name));
+  });
+  draw();
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      groupQuestion(group),
+      make("fieldset", { class: "chips" }, make("legend", { class: "quiet" }, ...richWord("group_rules")), ...toggles),
+      scrolling(make("table", { class: "card" }, head, body)),
+      status,
+      foot,
+    ),
+    shown: score,
+  };
+}
+
+/** @param {string} text */
+const squared = (text) => mathNode("msup", mathRow(`(${text})`), "2");
+
+/** What may be wider than a phone scrolls by itself, by keyboard too. @param {Node} node */
+const scrolling = (node) =>
+  make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": word("scroll_label") }, node);
+
+/** The choice of the threshold. @param {LearnGroup} group @param {() => void} changed */
+function thresholdChoice(group, changed) {
+  const part = slider(
+    "T",
+    { label: word("fraction_label"), min: 0.2, max: 1, step: 0.2, value: group.fraction, digits: 1 },
+    (value) => {
+      group.choose({ fraction: value });
+      changed();
+    },
+  );
+  conceal(part, group.kind !== "top_fraction");
+  const choice = segmented(
+    word("threshold"),
+    [
+      ["all", word("threshold_all")],
+      ["above_mean", word("threshold_hard")],
+      ["top_fraction", word("threshold_soft")],
+    ],
+    group.kind,
+    (kind) => {
+      group.choose({ kind });
+      conceal(part, kind !== "top_fraction");
+      changed();
+    },
+  );
+  return make("div", { class: "row" }, choice, part);
+}
+
+/** @param {LearnGroup} group @returns {LearnPage} */
+function thresholdPage(group) {
+  const list = make("ul", { class: "guesses" });
+  const told = make("p", { class: "finding", role: "status" });
+  let revealed = false;
+  const draw = () => {
+    if (!group.rewards) return;
+    const { mean, kept, why } = group.verdict;
+    list.replaceChildren(
+      ...group.answers.map((text, at) => {
+        const button = make(
+          "button",
+          {
+            type: "button",
+            class: "guess",
+            "aria-pressed": String(group.guess[at]),
+            disabled: revealed,
+            onclick: () => {
+              group.guess[at] = !group.guess[at];
+              mark(button, "aria-pressed", String(group.guess[at]));
+            },
+          },
+          formula(false, answerName(at)),
+          make("bdi", {}, text),
+          make("span", { class: "quiet" }, `r = ${figure(group.rewards[at])}`),
+          revealed
+            ? verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], { mean: figure(mean) }))
+            : null,
+        );
+        return make("li", {}, button);
+      }),
+    );
+    const hits = kept.filter((is, at) => is === group.guess[at]).length;
+    say(told, revealed ? word("guess_hits", { hits, of: kept.length }) : word("guess_hint", { mean: figure(mean) }));
+    say(reveal, word(revealed ? "guess_again" : "guess_reveal"));
+  };
+  const reveal = make("button", {
+    type: "button",
+    class: "primary",
+    onclick: () => {
+      revealed = !revealed;
+      draw();
+    },
+  });
+  const ready = withRewards(group, draw);
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      groupQuestion(group),
+      thresholdChoice(group, () => {
+        revealed = false;
+        draw();
+      }),
+      list,
+      make("div", { class: "asking" }, reveal),
+      told,
+      ready.status,
+    ),
+    shown: ready.shown,
+  };
+}
+
+/** Scores the group where that has not been done, then draws. @param {LearnGroup} group @param {() => void} draw */
+function withRewards(group, draw) {
+  const status = make("p", { class: "status", role: "status" });
+  const shown = async () => {
+    if (!group.filled) return say(status, word("group_empty"));
+    try {
+      if (!group.rewards) await group.score();
+      say(status, "");
+      draw();
+    } catch (error) {
+      say(status, requestWords(error));
+    }
+  };
+  return { status, shown };
+}
+
+/** @param {LearnGroup} group @returns {LearnPage} */
+function keptPage(group) {
+  const halves = make("div", { class: "columns two" });
+  const told = make("div", { class: "stack" });
+  const draw = () => {
+    const { mean, kept, why, advantages } = group.verdict;
+    const half = (wanted) => {
+      const members = group.answers.map((_, at) => at).filter((at) => kept[at] === wanted);
+      return make(
+        "section",
+        { class: wanted ? "card half-kept" : "card half-dropped" },
+        make(
+          "h3",
+          {},
+          (wanted ? "✓ " : "✕ ") + word(wanted ? "kept_count" : "dropped_count", { count: members.length }),
+        ),
+        make(
+          "ul",
+          {},
+          ...members.map((at) =>
+            make(
+              "li",
+              {},
+              formula(false, answerName(at)),
+              make("bdi", {}, group.answers[at]),
+              make(
+                "span",
+                { class: "quiet" },
+                wanted ? `A = ${signed(advantages[at])}` : word("why_" + why[at], { mean: figure(mean) }),
+              ),
+            ),
+          ),
+        ),
+        members.length ? null : make("p", { class: "quiet" }, word(wanted ? "kept_nobody" : "dropped_nobody")),
+      );
+    };
+    halves.replaceChildren(half(true), half(false));
+    const rule =
+      group.kind === "above_mean"
+        ? `r > μ = ${figure(mean)}`
+        : group.kind === "all"
+          ? "1 ≤ i ≤ K"
+          : `⌈T K⌉ = ${topIndices(group.rewards, group.fraction).length}`;
+    const below = group.kind === "top_fraction" && kept.some((is, at) => is && advantages[at] < 0);
+    const tie = group.kind === "top_fraction" ? tieAtCut(group.rewards, why) : [];
+    told.replaceChildren(
+      formula(true, "D = {", sub("y", "i"), ":", rule, "}"),
+      make("p", { class: "finding" }, word("kept_effect")),
+      ...(tie.length ? [make("p", { class: "quiet" }, word("kept_tie"))] : []),
+      ...(below ? [make("p", { class: "quiet" }, word("kept_below"))] : []),
+    );
+  };
+  const ready = withRewards(group, draw);
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      groupQuestion(group),
+      thresholdChoice(group, draw),
+      halves,
+      told,
+      ready.status,
+    ),
+    shown: ready.shown,
+  };
+}

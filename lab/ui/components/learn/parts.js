@@ -1,0 +1,170 @@
+// What the steps are made of: sentences with terms in them, segmented choices, sliders, figures, bars; and how the lab
+// is asked. No step stands here.
+
+const LEARN_KEPT = "lab-learn";
+
+/**
+ * A term that opens the glossary (lab/ui/glossary.js listens to `data-term`).
+ * @param {string} key
+ * @param {string} text
+ */
+const term = (key, text) =>
+  make("button", { type: "button", class: "term", "data-term": key, "aria-haspopup": "dialog" }, text);
+
+/**
+ * A sentence in which [[key|text]] is a term and *text* is bold.
+ * @param {string} sentence
+ * @returns {(Node | string)[]}
+ */
+function rich(sentence) {
+  return sentence.split(/(\[\[[^\]]+\]\]|\*[^*]+\*)/).map((part) => {
+    const marked = /^\[\[(\w+)\|([^\]]+)\]\]$/.exec(part);
+    if (marked) return term(marked[1], marked[2]);
+    const bold = /^\*([^*]+)\*$/.exec(part);
+    return bold ? make("b", {}, bold[1]) : part;
+  });
+}
+
+/**
+ * @param {string} key
+ * @param {Record<string, unknown>} [holes]
+ */
+const richWord = (key, holes) => rich(word(key, holes));
+
+/**
+ * Buttons of which one is pressed.
+ * @template T
+ * @param {string} label
+ * @param {[T, string][]} choices
+ * @param {T} chosen
+ * @param {(value: T) => void} change
+ */
+function segmented(label, choices, chosen, change) {
+  const buttons = choices.map(([value, text]) =>
+    make(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(value === chosen),
+        onclick: () => {
+          buttons.forEach((button, at) => mark(button, "aria-pressed", String(choices[at][0] === value)));
+          change(value);
+        },
+      },
+      text,
+    ),
+  );
+  return make("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons);
+}
+
+/**
+ * A slider with its name and its value in words.
+ * @param {Formula | string} name
+ * @param {{ label: string, min: number, max: number, step: number, value: number, digits?: number }} options
+ * @param {(value: number) => void} change
+ */
+function slider(name, { label, min, max, step, value, digits = 2 }, change) {
+  const shown = make("output", {}, figure(value, digits));
+  const input = make("input", { type: "range", min, max, step, value, "aria-label": label });
+  const fillTo = () => input.style.setProperty("--filled", ((Number(input.value) - min) / (max - min)) * 100 + "%");
+  input.addEventListener("input", () => {
+    say(shown, figure(Number(input.value), digits));
+    fillTo();
+    change(Number(input.value));
+  });
+  fillTo();
+  return make("label", { class: "slider" }, make("span", {}, name), input, shown);
+}
+
+/** @param {string} name @param {Node | string} value */
+function tile(name, value) {
+  return make("div", { class: "tile" }, make("span", {}, ...rich(name)), make("b", {}, value));
+}
+
+/**
+ * A bar from 0, to the right where positive and to the left where negative.
+ * @param {number} value
+ * @param {number} reach of the whole half
+ */
+function bar(value, reach) {
+  const size = Math.min(1, Math.abs(value) / (reach || 1)) * 50;
+  const fill = make("i", { class: value < 0 ? "minus" : "plus" });
+  fill.style.setProperty("--from", (value < 0 ? 50 - size : 50) + "%");
+  fill.style.setProperty("--size", size + "%");
+  return make("span", { class: "bar", "aria-hidden": "true" }, fill);
+}
+
+/** A sign of right or wrong with its words. @param {boolean} right @param {string} text */
+const verdictChip = (right, text) =>
+  make("span", { class: right ? "chip kept" : "chip dropped" }, (right ? "✓ " : "✕ ") + text);
+
+/**
+ * A button that asks for something that takes a moment; it says so, and says what went wrong.
+ * @param {string} text
+ * @param {() => Promise<unknown>} act
+ */
+function asking(text, act) {
+  const status = make("p", { class: "status", role: "status" });
+  const button = make("button", { type: "button", class: "primary" }, text);
+  const run = async () => {
+    if (button.disabled) return;
+    button.disabled = true;
+    say(status, "");
+    const patience = setTimeout(() => say(status, word("waits")), 700);
+    try {
+      await act();
+      clearTimeout(patience);
+      say(status, "");
+    } catch (error) {
+      clearTimeout(patience);
+      say(status, requestWords(error));
+    }
+    button.disabled = false;
+  };
+  button.addEventListener("click", run);
+  return { node: make("div", { class: "asking" }, button, status), button, status, run };
+}
+
+/** Why a request failed, in a sentence. @param {any} error */
+function requestWords(error) {
+  if (error instanceof RequestError) {
+    if (error.reason) return errorWords(error.reason);
+    return word(error.status ? "refused" : "unreachable", { status: error.status });
+  }
+  throw error;
+}
+
+/** Asks the tiny model (POST /api/learn). @param {Record<string, unknown>} question */
+const askModel = (question) => fetchJson("api/learn", { body: question });
+
+/**
+ * The scores and the reward of answers under ready-made rules (POST /api/rules/bench).
+ * @param {string} prompt
+ * @param {string} right
+ * @param {string[]} answers
+ * @param {string[]} rules
+ * @returns {Promise<{ scores: number[], reward: number }[]>}
+ */
+async function scoreAnswers(prompt, right, answers, rules) {
+  const rows = answers.map((completion) => ({ prompt, completion, answer: right, group: 0 }));
+  const sent = rules.map((name) => ({ name, weight: 1, fallback: 0, pins: [] }));
+  const { completions } = await fetchJson("api/rules/bench", { body: { rules: sent, rows, fraction: 0.2 } });
+  return completions.map(({ scores, reward }) => ({
+    scores: scores.map((score) => (isNumber(score) ? score : 0)),
+    reward,
+  }));
+}
+
+/** Calls back `pause` ms after the last call. @param {() => void} callback @param {number} pause */
+function settled(callback, pause) {
+  let timer = null;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(callback, pause);
+  };
+}
+
+/** What was kept of a step in this browser. @param {string} step @param {any} otherwise */
+const keptOf = (step, otherwise) => readKept(localStorage, `${LEARN_KEPT}.${step}`, otherwise);
+/** @param {string} step @param {unknown} value */
+const keepOf = (step, value) => writeKept(localStorage, `${LEARN_KEPT}.${step}`, value);

@@ -1,0 +1,158 @@
+// Step 4: PPO. The four models, value and GAE of one recorded completion token by token, and the clipped ratio with the
+// branch of min() that holds lit. λ and ρ are the reader's; the values and token rewards are a real run's, recorded.
+
+const PPO_EPSILON = 0.2;
+
+function ppoStep() {
+  const recorded = JSON.parse(props.recorded || "{}").tokens;
+  const sample = recorded[chosenLanguage()];
+  return { node: make("div", { class: "stack" }, fourModels(sample), tokenCard(recorded, sample), ratioCard()) };
+}
+
+function fourModels(sample) {
+  const cards = ["policy", "reference", "reward_model", "critic"].map((key) =>
+    make(
+      "section",
+      { class: "card model" },
+      make("h3", {}, term(key, word("model_" + key))),
+      make(
+        "p",
+        { class: key === "policy" || key === "critic" ? "chip kept" : "chip dropped" },
+        word(key === "policy" || key === "critic" ? "trains" : "frozen"),
+      ),
+      make(
+        "p",
+        {},
+        word("model_" + key + "_does", { reward: figure(sample.reward, 1), value: figure(sample.values[0]) }),
+      ),
+    ),
+  );
+  return make("div", { class: "columns four" }, ...cards);
+}
+
+function tokenCard(recorded, sample) {
+  let at = sample.tokens.length - 1;
+  let lam = recorded.gae_lambda;
+  const names = ["value", "reward", "delta", "advantage"];
+  const cells = Object.fromEntries(names.map((name) => [name, make("dd")]));
+  const written = formula(true, "0");
+  const chips = sample.tokens.map((text, index) =>
+    make(
+      "button",
+      { type: "button", class: "token", "aria-pressed": "false", onclick: () => show(index) },
+      make("span", { class: "text" }, visibleText(text)),
+      make("i", { "aria-hidden": "true" }),
+    ),
+  );
+  const show = (index = at) => {
+    at = index;
+    const { deltas, advantages } = gae(sample.rewards, sample.values, recorded.discount, lam);
+    const reach = Math.max(...advantages.map(Math.abs));
+    chips.forEach((chip, n) => {
+      mark(chip, "aria-pressed", String(n === at));
+      const tint = /** @type {HTMLElement} */ (chip.lastElementChild);
+      tint.style.setProperty("--size", String(Math.abs(advantages[n]) / reach));
+      toggle(tint, "minus", advantages[n] < 0);
+      mark(
+        chip,
+        "aria-label",
+        word("token_says", { text: visibleText(sample.tokens[n]), advantage: signed(advantages[n]) }),
+      );
+    });
+    say(cells.value, figure(sample.values[at]));
+    say(cells.reward, signed(sample.rewards[at], 3));
+    say(cells.delta, signed(deltas[at], 3));
+    say(cells.advantage, signed(advantages[at], 3));
+    const next = sample.values[at + 1] ?? 0;
+    const after = advantages[at + 1] ?? 0;
+    refill(
+      written,
+      sub("A", "t"),
+      "=",
+      sub("δ", "t"),
+      `+ γ λ`,
+      sub("A", "t+1"),
+      `= (${figure(sample.rewards[at], 3)} + ${figure(next)} − ${figure(sample.values[at])}) + ${figure(recorded.discount, 0)} × ${figure(lam)} × ${figure(after, 3)} = ${figure(advantages[at], 3)}`,
+    );
+  };
+  show();
+  return make(
+    "section",
+    { class: "card" },
+    make("h3", {}, word("tokens_title")),
+    make(
+      "p",
+      {},
+      ...richWord("tokens_about", {
+        prompt: sample.prompt,
+        text: sample.text,
+        reward: figure(sample.reward, 1),
+        right: sample.answer,
+      }),
+    ),
+    make("div", { class: "tokens", role: "group", "aria-label": word("tokens_title") }, ...chips),
+    make(
+      "dl",
+      { class: "tiles" },
+      ...names.map((name) => make("div", { class: "tile" }, make("dt", {}, ...richWord("token_" + name)), cells[name])),
+    ),
+    make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") }, written),
+    slider("λ", { label: word("lambda_label"), min: 0, max: 1, step: 0.05, value: lam }, (value) => {
+      lam = value;
+      show();
+    }),
+    make(
+      "p",
+      { class: "quiet" },
+      word("recorded", { command: recorded.command }),
+      " ",
+      word("tokens_step", { step: recorded.step }),
+    ),
+  );
+}
+
+/** Blanks as signs, so that nothing of a token is invisible. @param {string} text */
+const visibleText = (text) => text.replace(/ /g, "␣").replace(/\n/g, "⏎") || "◌";
+
+function ratioCard() {
+  let ratio = 1.35;
+  let advantage = 0.7;
+  const value = make("b");
+  const chip = make("span", { class: "chip" });
+  const plot = new ClipPlot({ label: word("ratio_label"), epsilon: PPO_EPSILON }, (now) => {
+    ratio = now;
+    show();
+  });
+  const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
+  const show = () => {
+    plot.show(ratio, advantage);
+    branches.show(clippedGain(ratio, advantage, PPO_EPSILON));
+    say(value, figure(ratio));
+    const { key, held } = ratioWords(ratio, advantage, PPO_EPSILON);
+    say(chip, word(key));
+    toggle(chip, "warn", held);
+  };
+  show();
+  return make(
+    "section",
+    { class: "card ratio" },
+    make("h3", {}, word("ratio_title")),
+    make("p", {}, ...richWord("ratio_about")),
+    formula(true, "ρ =", fraction(mathRow(sub("π", "θ"), "(y|x)"), mathRow(sub("π", "old"), "(y|x)"))),
+    segmented(
+      word("advantage_sign"),
+      [
+        [0.7, "A = +0.70"],
+        [-0.7, "A = −0.70"],
+      ],
+      advantage,
+      (now) => {
+        advantage = now;
+        show();
+      },
+    ),
+    make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip),
+    plot.node,
+    branches.node,
+  );
+}

@@ -1,0 +1,88 @@
+// Step 1: what a reward is. An answer is typed, three rules score it, and their sum is its reward.
+
+const WORKED_RULES = ["integer_answer", "consistent", "equals_answer"];
+
+/** The worked example in the reader's language: the prompt as the tiny model knows it, and its five answers. */
+const worked = () => ({
+  prompt: word("worked_prompt"),
+  right: "5",
+  answers: ["x = 5", "x = 15/3", "x = 5", word("worked_none"), "3x = 15 → x = 5"],
+});
+
+function rewardStep() {
+  const { prompt, right } = worked();
+  const input = make("input", { type: "text", class: "field", maxlength: 200, "aria-label": word("reward_field") });
+  input.value = keptOf("reward", "x = 5");
+  const rows = WORKED_RULES.map((name) => ({ value: make("b", {}, "–"), meter: make("i"), name }));
+  const total = make("b", { class: "big" }, "–");
+  const status = make("p", { class: "status", role: "status" });
+  const note = make("p", { class: "finding", role: "status" });
+  const score = async () => {
+    const text = input.value;
+    keepOf("reward", text);
+    if (!text.trim()) return;
+    try {
+      const [{ scores, reward }] = await scoreAnswers(prompt, right, [text], WORKED_RULES);
+      if (text !== input.value) return;
+      rows.forEach(({ value, meter }, at) => {
+        say(value, figure(scores[at], 2));
+        meter.style.width = Math.max(0, Math.min(1, scores[at])) * 100 + "%";
+      });
+      say(total, figure(reward, 2));
+      say(status, "");
+      const nonsense = reward >= 3 && text.replace(/\s/g, "").length > 14;
+      say(note, word(nonsense ? "reward_note_long" : reward >= 3 ? "reward_note_full" : "reward_note_less"));
+    } catch (error) {
+      say(status, requestWords(error));
+    }
+  };
+  const soon = settled(score, 250);
+  input.addEventListener("input", soon);
+  const tries = ["x = 5", "x = 15/3", "x = 7", word("worked_none"), "3x = 15 → x = 5", word("reward_try_odd")];
+  const chips = tries.map((text) =>
+    make(
+      "button",
+      {
+        type: "button",
+        class: "plain try",
+        onclick: () => {
+          input.value = text;
+          score();
+        },
+      },
+      text,
+    ),
+  );
+  return {
+    node: make(
+      "div",
+      { class: "stack" },
+      make(
+        "p",
+        { class: "question" },
+        make("b", {}, prompt),
+        " ",
+        make("span", { class: "quiet" }, word("right_is", { right })),
+      ),
+      input,
+      make("div", { class: "chips" }, ...chips),
+      make(
+        "div",
+        { class: "card scores" },
+        ...rows.map(({ name, value, meter }) =>
+          make(
+            "div",
+            { class: "score" },
+            make("span", {}, ruleLabel(name)),
+            make("span", { class: "meter", "aria-hidden": "true" }, meter),
+            value,
+          ),
+        ),
+        make("div", { class: "score total" }, make("span", {}, ...richWord("reward_sum")), total),
+      ),
+      note,
+      status,
+    ),
+    shown: score,
+  };
+}
