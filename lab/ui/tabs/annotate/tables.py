@@ -191,7 +191,10 @@ def _pair(pair: Pair, language: str, *, whole: bool = False) -> str:
         for choice in (Choice.FIRST, Choice.SECOND)
     )
     head = html.escape(_short(asked(pair.prompt, language), whole))
-    return f'<article class="one-pair"><div class="asked" tabindex="0">{head}</div><div class="two">{sides}</div></article>'
+    own = say("plan.list", language).join(f"{name} = {_short(str(value), False)}" for name, value in pair.own.items())
+    beside = f'<p class="quiet own">{html.escape(own)}</p>' if own else ""
+    body = f'<div class="asked" tabindex="0">{head}</div><div class="two">{sides}</div>{beside}'
+    return f'<article class="one-pair">{body}</article>'
 
 
 def asked(prompt: Prompt, language: str) -> str:
