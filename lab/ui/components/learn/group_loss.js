@@ -98,7 +98,7 @@ function clippedForm(group, members, sum) {
         "(",
         ...members.flatMap(({ at }, n) => [n ? "+" : "", mathNode("munder", mathRow(gains[n]), answerName(at))]),
         ") =",
-        figure(sum, 3),
+        resultPiece(figure(sum, 3)),
       )
     : make("p", { class: "finding" }, word("loss_nobody"));
   return make(
@@ -124,7 +124,7 @@ function courseForm(group, members, sum) {
             true,
             fraction("1", String(members.length)),
             `( ${shares.join(" + ")} ) =`,
-            isNumber(sum) ? figure(sum, 3) : "…",
+            resultPiece(isNumber(sum) ? figure(sum, 3) : "…"),
           ),
         )
       : null,
@@ -194,7 +194,7 @@ function answerRow(group, at, changed) {
       "div",
       { class: "choice-of" },
       branches.node,
-      make("p", { class: "share" }, word("share_of"), " ", share),
+      make("p", { class: "share" }, make("span", {}, word("share_of")), share),
       course,
     ),
   );
@@ -210,7 +210,7 @@ function answerRow(group, at, changed) {
     toggle(chip, "warn", held);
     say(share, `−${figure(gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`.replace("−−", ""));
     say(logp, isNumber(now) ? figure(now, 3) : "…");
-    say(logpWas, group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("waits"));
+    say(logpWas, group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked"));
     say(course, isNumber(now) ? `−log π · A = ${figure(-now * advantage, 3)}` : "");
   };
   return { node, show };
