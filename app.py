@@ -34,6 +34,7 @@ def run(settings: Settings) -> None:
     from lab.ui.gradio_shims import import_gradio
 
     import_gradio()
+    from lab.runs.hub_backup import HubBackup
     from lab.runs.standby import StandbyLauncher
     from lab.runs.supervisor import Supervisor
     from lab.sandbox import rewards
@@ -42,17 +43,27 @@ def run(settings: Settings) -> None:
     from lab.store.runs import Store
     from lab.ui.judge_page import JudgePage
     from lab.ui.page import build as build_page
+    from lab.ui.wall_page import WallPage
 
     rewards.by_name()  # a trusted file that cannot be used is said before anything starts
     listener = listen(settings)  # then: where the port is taken, nothing else happens
     store = Store(settings.home, allow_unsafe_disk=settings.allow_unsafe_disk)
+    backup = HubBackup(store, settings.backup) if settings.backup else None
+    if backup is not None:
+        backup.restore()
     supervisor = Supervisor(store, launcher=StandbyLauncher(store.home) if settings.spare_worker else None)
-    application = build(settings, store, supervisor, build_page(settings, store, supervisor), JudgePage())
+    page = build_page(settings, store, supervisor)
+    application = build(settings, store, supervisor, page, JudgePage(), WallPage(), backup)
     try:
+        if backup is not None:
+            supervisor.changes.backup = backup.standing
+            backup.start()
         supervisor.start()
         rewards.warm()
         serve(application, settings, listener)
     finally:
+        if backup is not None:
+            backup.close()  # sends what is left
         supervisor.close()  # workers go on; the next start finds them
         store.close()
 

@@ -18,17 +18,23 @@ COMMANDS = (
     "train",
     "runs",
     "groups",
+    "take-in",
     "resume",
     "stop",
     "tour",
+    "study",
+    "report",
     "estimate",
     "score",
     "sample",
+    "chat",
     "preflight",
     "agree",
     "models",
     "data",
     "preview",
+    "out",
+    "eject",
     "users",
     "export",
     "backup",
@@ -36,7 +42,7 @@ COMMANDS = (
     "verify",
     "doctor",
 )
-"""One line registers a command: its name here, and ``lab/commands/<name>.py``."""
+"""One line registers a command: its name here, and ``lab/commands/<name>.py`` (an underscore for a dash)."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = import_module(f"lab.commands.{name}")
+        module = import_module(f"lab.commands.{name.replace('-', '_')}")
         sub = commands.add_parser(
             name,
             help=module.HELP,

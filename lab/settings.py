@@ -9,12 +9,20 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import __version__
 from lab.errors import InputError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+SPACE_PROXIES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7")
+"""Where the proxies of a Space stand: nobody else reaches a Space's container."""
+_ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
@@ -24,15 +32,35 @@ environment (a flag wins over it):
   LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
   LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
   LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
+  LAB_OPEN=class                 the same, and they submit rule sets and start tiny runs within a quota (docs/class.md)
   LAB_TRUSTED_RULES              the same as --trusted-rules
   LAB_SPARE_WORKER=0             keep no worker waiting: saves 0.5 GB, and each run starts some seconds later
   LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
+  LAB_HOSTS=NAME,NAME            names that the lab answers under besides the machine's own; *.example.org fits every name below it
+  LAB_TRUSTED_PROXIES=ADDRESS,…  addresses or networks of proxies whose X-Forwarded-* headers count
+  LAB_ROOT_PATH=/lab             the path that a proxy has put the lab under
+  LAB_BACKUP=ORG/NAME            a private Hub dataset that judgements, versions, rule sets and finished runs are backed up to
 
-On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file
+On a Hugging Face Space with hf_oauth: true, people sign in with their Hub account; the Space's author is the owner.
+See docs/hosting.md.
+
+On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN, or an owner in its password file
 (python -m lab users add NAME --access owner).
 
 The lab then stands at http://HOST:PORT; Ctrl-C closes it, and runs in progress go on without it.
 """
+
+
+@dataclass(frozen=True)
+class HubSignIn:
+    """What a Space is given to sign people in with their Hub account (``hf_oauth: true`` in its README)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    provider: str = "https://huggingface.co"
+    scopes: str = "openid profile"
+    author: str = ""
+    """The user or organisation that the Space belongs to."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +72,9 @@ class Settings:
     home: Path = Path("lab_home")
     password: str | None = field(default=None, repr=False)
     guests: bool = False
-    """``LAB_OPEN=annotate``: visitors may come in as annotators, under a name of their choice."""
+    """``LAB_OPEN=annotate`` or ``class``: visitors may come in as annotators, under a name of their choice."""
+    classroom: bool = False
+    """``LAB_OPEN=class``: guests may also submit rule sets and start tiny presets within a quota (``lab/classroom``)."""
     registered: bool = False
     """Whether the home's password file names somebody; only ``lab/store/users.py`` looks."""
     trusted_rules: Path | None = None
@@ -54,6 +84,16 @@ class Settings:
     """Whether a worker waits with its libraries loaded (``lab/runs/standby.py``)."""
     space_host: str | None = None
     """The public host name on a Hugging Face Space (the page then lives in an iframe); None anywhere else."""
+    hosts: frozenset[str] = frozenset()
+    """``LAB_HOSTS``: names that the lab answers under besides the machine's own."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """``LAB_TRUSTED_PROXIES``: from nobody else do X-Forwarded-* headers count."""
+    root_path: str = ""
+    """``LAB_ROOT_PATH``: the path that a proxy has put the lab under, ``/lab``, or empty."""
+    backup: str | None = None
+    """``LAB_BACKUP``: the Hub dataset that the lab's work is backed up to (``lab/runs/hub_backup.py``)."""
+    hub: HubSignIn | None = None
+    """How people sign in with their Hub account, on a Space that allows it."""
 
     @property
     def loopback(self) -> bool:
@@ -68,7 +108,7 @@ class Settings:
     @property
     def sign_in(self) -> bool:
         """Whether people have to sign in; without it, the one user is the owner."""
-        return self.password is not None or self.guests or self.registered
+        return self.password is not None or self.guests or self.registered or self.hub is not None
 
     @property
     def on_space(self) -> bool:
@@ -113,11 +153,65 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
         port=_port(port, port_from),
         home=_home(home, home_from),
         password=environment.get("LAB_PASSWORD") or None,
-        guests=_open("LAB_OPEN", environment),
+        guests=_open("LAB_OPEN", environment) != "",
+        classroom=_open("LAB_OPEN", environment) == "class",
         trusted_rules=_file(trusted, trusted_from) if trusted else None,
         allow_unsafe_disk=_switch("LAB_ALLOW_UNSAFE_DISK", environment),
         spare_worker=_switch("LAB_SPARE_WORKER", environment, "1"),
         space_host=environment.get("SPACE_HOST", "") if environment.get("SPACE_ID") else None,
+        hosts=frozenset(_host_name(name) for name in _list("LAB_HOSTS", environment)),
+        trusted_proxies=_proxies(environment),
+        root_path=_root_path(environment.get("LAB_ROOT_PATH", "")),
+        backup=_repository(environment.get("LAB_BACKUP", "")),
+        hub=_hub(environment),
+    )
+
+
+def _list(name: str, environment: Mapping[str, str]) -> list[str]:
+    return [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+
+
+def _host_name(name: str) -> str:
+    if not _HOST_NAME.fullmatch(name.lower()):
+        raise InputError("setting_hosts", value=name)
+    return name.lower()
+
+
+def _proxies(environment: Mapping[str, str]) -> tuple[Network, ...]:
+    names = _list("LAB_TRUSTED_PROXIES", environment) or (SPACE_PROXIES if environment.get("SPACE_ID") else ())
+    networks: list[Network] = []
+    for name in names:
+        try:
+            networks.append(ipaddress.ip_network(name))
+        except ValueError as error:
+            raise InputError("setting_proxies", value=name) from error
+    return tuple(networks)
+
+
+def _root_path(value: str) -> str:
+    root = value.strip().rstrip("/")
+    if not _ROOT.fullmatch(root):
+        raise InputError("setting_root_path", value=value)
+    return root
+
+
+def _repository(value: str) -> str | None:
+    if value and not _REPOSITORY.fullmatch(value):
+        raise InputError("setting_backup", value=value)
+    return value or None
+
+
+def _hub(environment: Mapping[str, str]) -> HubSignIn | None:
+    client, secret = environment.get("OAUTH_CLIENT_ID"), environment.get("OAUTH_CLIENT_SECRET")
+    if not (environment.get("SPACE_ID") and client and secret):
+        return None
+    given = HubSignIn(client, secret)
+    return HubSignIn(
+        client,
+        secret,
+        provider=(environment.get("OPENID_PROVIDER_URL") or given.provider).rstrip("/"),
+        scopes=environment.get("OAUTH_SCOPES") or given.scopes,
+        author=environment.get("SPACE_AUTHOR_NAME") or environment["SPACE_ID"].partition("/")[0],
     )
 
 
@@ -174,8 +268,8 @@ def _switch(name: str, environment: Mapping[str, str], default: str = "") -> boo
     raise InputError("setting_switch", source=name, value=environment[name])
 
 
-def _open(name: str, environment: Mapping[str, str]) -> bool:
+def _open(name: str, environment: Mapping[str, str]) -> str:
     word = environment.get(name, "").strip().lower()
-    if word not in ("", "annotate"):
+    if word not in ("", "annotate", "class"):
         raise InputError("setting_open", source=name, value=environment[name])
-    return word == "annotate"
+    return word

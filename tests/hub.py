@@ -1,6 +1,9 @@
 """A hub of this machine: what the hub's client asks and sends, answered from memory and kept there.
 
-It has one model, which is a dataset as well, and can hang up half-way through a file; and it takes the datasets that are uploaded.
+It has one model, which is a dataset as well, and can hang up half-way through a file; and it takes the datasets that are uploaded, and
+gives them out again. ``refuses`` counts the next commits that it answers with 500; ``delay`` seconds go by before a commit is answered;
+``breaks_off`` counts the next commits that it takes and then hangs up on; ``away`` counts the next questions about a dataset that it
+hangs up on.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODEL = "org/name"
@@ -35,6 +40,9 @@ class Hub(ThreadingHTTPServer):
         self.card: dict[str, object] = {}
         self.repositories: dict[str, bool] = {}
         self.uploaded: dict[str, dict[str, bytes]] = {}
+        self.refuses = self.breaks_off = self.away = 0
+        self.delay = 0.0
+        self.commits = 0
 
     @property
     def url(self) -> str:
@@ -74,6 +82,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, send: bool) -> None:
         path = self.path.partition("?")[0]
+        for repository, files in self.server.uploaded.items():
+            if path.startswith(f"/api/datasets/{repository}"):
+                return self._about_uploaded(repository, files)
+            if path.startswith(f"/datasets/{repository}/resolve/"):
+                name = unquote(path.partition("/resolve/")[2].partition("/")[2])
+                return self._file(name, send=send, files=files)
+        if path.startswith("/api/datasets/") and self.server.away:
+            return self._hang_up()
         if path.startswith((f"/api/models/{MODEL}", f"/api/datasets/{MODEL}")):
             return self._about()
         name = path.removeprefix("/datasets").removeprefix(f"/{MODEL}/resolve/{COMMIT}/")
@@ -85,6 +101,20 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self._file(name, send=send)
 
+    def _about_uploaded(self, repository: str, files: dict[str, bytes]) -> None:
+        if self.server.away:
+            return self._hang_up()
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._json({"error": "Repository not found"}, 404)
+        siblings = [{"rfilename": name, "size": len(content)} for name, content in files.items()]
+        private = self.server.repositories.get(repository, True)
+        return self._json({"id": repository, "sha": COMMIT, "private": private, "siblings": siblings})
+
+    def _hang_up(self) -> None:
+        self.server.away -= 1 if self.server.away else 0
+        self.close_connection = True
+        self.connection.shutdown(2)
+
     def _about(self) -> None:
         siblings = [_told(name, content) for name, content in self.server.files.items()]
         card = {"license": "mit"} | self.server.card
@@ -92,14 +122,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, asked: dict[str, str]) -> None:
         name = f"{asked.get('organization') or 'me'}/{asked['name'].split('/')[-1]}"
-        self.server.repositories[name] = asked.get("visibility") == "private"
+        self.server.repositories.setdefault(name, asked.get("visibility") == "private")
+        self.server.uploaded.setdefault(name, {})
         self._json({"url": f"{self.server.url}/datasets/{name}", "name": name})
 
     def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        if self.server.refuses:
+            self.server.refuses -= 1
+            return self._json({"error": "Internal error"}, 500)
+        time.sleep(self.server.delay)
         files = [line["value"] for line in lines if line["key"] == "file"]
-        self.server.uploaded[name] = {one["path"]: base64.b64decode(one["content"]) for one in files}
+        self.server.uploaded.setdefault(name, {}).update(
+            {one["path"]: base64.b64decode(one["content"]) for one in files}
+        )
+        self.server.commits += 1
+        if self.server.breaks_off:  # it has everything, and the sender does not hear of it
+            self.server.breaks_off -= 1
+            return self._hang_up()
         address = f"{self.server.url}/datasets/{name}/commit/{COMMIT}"
-        self._json({"commitUrl": address, "commitOid": COMMIT, "success": True})
+        return self._json({"commitUrl": address, "commitOid": COMMIT, "success": True})
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -119,8 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _file(self, name: str, *, send: bool) -> None:
-        content = self.server.files[name]
+    def _file(self, name: str, *, send: bool, files: dict[str, bytes] | None = None) -> None:
+        content = (self.server.files if files is None else files)[name]
         begin = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
         self.send_response(206 if begin else 200)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')

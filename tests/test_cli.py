@@ -147,7 +147,7 @@ def test_groups(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "step 2" in shown and "解方程 3x + 5 = 20" in shown
     dropped = next(line for line in shown.splitlines() if "无解" in line)
-    assert dropped.split()[:7] == ["2", "0", "error", "0", "−1.764", "✕", "below"]
+    assert dropped.split()[:7] == ["3", "0", "error", "0", "−1.764", "✕", "below"]
     assert cli.main(["groups", run.id, "--step", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"groups": [worked_group(1)]}
     assert cli.main(["groups", run.id, "--step", "9"]) == 1
@@ -163,7 +163,7 @@ def test_a_ppo_completion_token_by_token(store: Store, capsys: pytest.CaptureFix
     new["whitening"] = {"mean": 1.0, "std": 0.5}
     for group in (old, new):
         store.folder(run.id).append("groups", group)
-    assert cli.main(["groups", run.id, "--tokens", "1"]) == 0
+    assert cli.main(["groups", run.id, "--tokens", "2"]) == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     # GAE = advantage · std + mean = .5, 1, 2; δ = GAE − γλ GAE' = .05, .1, 2; r = δ − γV' + V = −.35, 1.325, 1.75
     assert ["0", "␣x", "+0.500", "−0.350", "+0.050", "+0.500", "−1.000"] in shown
@@ -174,7 +174,7 @@ def test_a_ppo_completion_token_by_token(store: Store, capsys: pytest.CaptureFix
     assert ["2", "–", "−0.250", "–", "–", "–", "+2.000"] in [line.split() for line in shown_old.splitlines()]
     assert "earlier version" in shown_old
     assert cli.main(["groups", run.id, "--tokens", "9"]) == 2
-    assert "from 0 to 2" in capsys.readouterr().err
+    assert "from 1 to 3" in capsys.readouterr().err
     grpo = store.create_run(recipe())
     store.folder(grpo.id).append("groups", worked_group(1))
     assert cli.main(["groups", grpo.id, "--tokens"]) == 1

@@ -21,6 +21,7 @@ from lab.annotation.pairs import (
     Collection,
     CollectionSettings,
     change_collection,
+    hide_collection,
     new_collection,
     read_collection,
     read_collections,
@@ -71,14 +72,19 @@ class Annotation(PairImports):
 
     def create(self, name: str, settings: CollectionSettings | None = None) -> Collection:
         """An empty collection."""
-        made = self.store.writing(lambda connection: new_collection(connection, name, settings or CollectionSettings()))
+        made = self.store.writing(lambda connection: new_collection(connection, name, settings or self.usual))
         return self.collection(made)
 
     def change(self, collection_id: str, *, name: str | None = None, **settings: Any) -> Collection:
-        """Other settings (``overlap``, ``gold_rate``, ``strength``, ``reason``), another name. Sides and order stay."""
+        """Other settings (``overlap``, ``everyone``, ``gold_rate``, ``strength``, ``reason``), another name. Sides and order stay."""
         now = self.collection(collection_id)
         then = settings_from(now.settings.model_dump() | settings)
         self.store.writing(lambda connection: change_collection(connection, now.id, name or now.name, then))
+        return self.collection(collection_id)
+
+    def hide(self, collection_id: str, hidden: bool = True) -> Collection:
+        """Hide a collection from everybody but the owner, or show it again."""
+        self.store.writing(lambda connection: hide_collection(connection, collection_id, hidden))
         return self.collection(collection_id)
 
     def delete(self, collection_id: str) -> None:
@@ -99,7 +105,7 @@ class Annotation(PairImports):
     def queue(self, annotator: User) -> list[dict[str, Any]]:
         """Every collection, with this person's progress in it."""
         with self.store.reading() as connection:
-            return pair_queue.queue(connection, annotator.id)
+            return pair_queue.queue(connection, annotator)
 
     def hand_out(
         self, annotator: User, collection_id: str, wanted: int, holding: Sequence[str] = ()
@@ -117,6 +123,14 @@ class Annotation(PairImports):
         """Take a judgement back (``pair_queue.undo``); the pair comes with it."""
         return self.store.writer.submit(
             lambda connection: pair_queue.undo(connection, annotator, undo_id, judgement_id)
+        )
+
+    def take_back_all(self, annotator: User, collection_id: str) -> int:
+        """Take back everything that somebody judged in a collection (``judgements.take_back_all``); how many there were."""
+        return self.store.writing(
+            lambda connection: judgements.take_back_all(
+                connection, read_collection(connection, collection_id).id, annotator
+            )
         )
 
     # ---- quality
@@ -144,6 +158,7 @@ class Annotation(PairImports):
         self, collection_id: str, rule: Derivation | None = None, *, name: str = "", with_gold: bool = False
     ) -> Version:
         """Freeze the present preferences as a version. The same judgements and the same rule give the same version."""
+        self.store.require_space()
         version = versions.freeze(self.store, self.collection(collection_id), rule or Derivation(), name, with_gold)
         exports.version_file(self.store, version.id)
         return version
@@ -170,6 +185,7 @@ class Annotation(PairImports):
 
     def export(self, version_id: str, folder: Path | str) -> Path:
         """Write a version, its pairs and its judgements into a folder that is empty or does not exist."""
+        self.store.require_space()
         return exports.export(self.store, version_id, Path(folder))
 
     def import_export(self, folder: Path | str) -> TakenIn:
@@ -196,6 +212,7 @@ class Annotation(PairImports):
         return exports.push(self.store, version_id, repository, private=private, token=token)
 
     def _store_export(self, exported: imports.Exported) -> TakenIn:
+        self.store.require_space()
         outcome = imports.import_export(self.store, exported)
         exports.version_file(self.store, outcome.version.id)
         return outcome

@@ -25,8 +25,9 @@ from lab.store.runs import Store
 class PairImports:
     """The ways in which pairs are imported."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, usual: CollectionSettings | None = None) -> None:
+        """``usual``: the settings of a new collection for which none are given."""
+        self.store, self.usual = store, usual or CollectionSettings()
 
     def pairs_file(
         self,
@@ -81,6 +82,7 @@ class PairImports:
         self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
     ) -> Imported:
         """Store a file that was read to its end and kept: all of it, or nothing if that fails."""
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, int, list[LeftOut]]:
@@ -134,6 +136,10 @@ class PairImports:
         both = f"{self.store.run(run_id).name} · {self.store.run(other_id).name}"
         return self._take(_numbered(pairs), name or both[:120], settings, into)
 
+    def import_pairs(self, pairs: Sequence[Pair], *, name: str, settings: CollectionSettings | None = None) -> Imported:
+        """Pairs that were made already, into a new collection. Raises DatasetError where there are none."""
+        return self._take(_numbered(pairs), name, settings, None)
+
     def import_jobs(
         self,
         job_id: str,
@@ -160,7 +166,7 @@ class PairImports:
     def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
         if into is not None:
             return self._collection(into).settings
-        settings = settings or CollectionSettings()
+        settings = settings or self.usual
         return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
 
     def _take(
@@ -174,6 +180,7 @@ class PairImports:
         """Put pairs into a collection, or return the one that was made of ``origin``. Raises DatasetError where there are no pairs."""
         if not new_pairs.pairs:
             raise DatasetError("pairs_none_new", count=len(new_pairs.left_out))
+        self.store.require_space()
         wanted = self._seeded(settings, into)
 
         def work(connection: Any) -> tuple[str, set[str] | None]:

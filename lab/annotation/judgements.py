@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from lab.annotation.counters import follow, progress
@@ -33,6 +33,12 @@ from lab.store.fast_statements import Prepared
 JUDGEMENT, UNDO, ADJUDICATION = "judgement", "undo", "adjudication"
 CLAIM_SECONDS = 600.0
 """A pair that was shown and not judged for this long may be shown to others."""
+MOST_OF_A_PAIR = 50
+"""Events of one person on one pair: judging and undoing without end would fill the disk."""
+LONGER_BY, LONGER_TIMES = 2000, 4
+"""An edit may have so many characters more than the longer response, and be so many times as long."""
+TAKEN_BACK = UUID("b2f5d0f6-17c1-4c43-9a40-6a3b56a9a7e2")
+"""The id of an undo that the owner makes of somebody's judgement follows from the judgement."""
 SHOWN_AGAIN = UUID("5b0f2a4e-6a3c-4b57-9a55-1d6d7f0c0a11")
 """The showing that an undo makes has an id that follows from the undo's, so that a retry of it gets the same."""
 
@@ -71,6 +77,7 @@ _showing = Prepared(
     .where(_s.id == bindparam("showing"))
 )
 _event = Prepared(select(judgements_table).where(judgements_table.c.id == bindparam("event")))
+_count_mine = Prepared(select(func.count()).select_from(judgements_table).where(_mine(judgements_table)))
 _add_event = Prepared(
     insert(judgements_table)
     .values({column.name: bindparam(column.name) for column in judgements_table.c if column.name != "number"})
@@ -129,6 +136,7 @@ def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: U
         showing = _showing.first(connection, showing=target)
         if showing.before != target:
             raise StateError("judgement_not_current")
+        _refuse_endless(connection, judged.collection, judged.pair, annotator.id)
         now = time.time()
         event = {"id": uuid, "kind": UNDO, "supersedes": target, "time": now}
         _add_event.run(connection, **_event_row(judged.collection, judged.pair, annotator.id) | event)
@@ -171,6 +179,17 @@ def events(connection: Connection, collection_id: str, through: int | None = Non
     return connection.execute(statement.order_by(judgements_table.c.number))
 
 
+def take_back_all(connection: Connection, collection_id: str, annotator: User) -> int:
+    """Take back everything that somebody judged in a collection, an undo each, so that it stays on record; how many there were."""
+    current = select(_j.judgement).where(_j.collection == collection_id, _j.annotator == annotator.id)
+    taken = list(connection.execute(current).scalars())
+    for judgement in taken:
+        undo(connection, annotator, uuid5(TAKEN_BACK, judgement), UUID(judgement))
+    claims = (_s.collection == collection_id, _s.annotator == annotator.id)
+    connection.execute(update(showings_table).where(*claims).values(expires=0.0))
+    return len(taken)
+
+
 def judgement_of(row: Any) -> Judgement:
     """An event as a judgement; it was validated when it was stored."""
     return Judgement.model_construct(
@@ -192,6 +211,11 @@ def _store(connection: Connection, annotator: User, submission: Submission, show
     left = left_of(annotator.id, submission.pair, showing.seed)
     choice: Choice = choice_at(submission.choice, left) if isinstance(submission.choice, Place) else submission.choice
     edited = submission.edited
+    if showing.before:
+        _refuse_endless(connection, submission.collection, submission.pair, annotator.id)
+    most = LONGER_TIMES * max(len(showing.first), len(showing.second)) + LONGER_BY
+    if edited is not None and len(edited) > most:
+        raise InputError("judgement_edit_long", length=len(edited), most=most)
     if not choice.is_response and (submission.strength is not None or edited is not None):
         raise InputError("judgement_needs_choice")
     if edited is not None and not edited.strip():
@@ -219,6 +243,12 @@ def _store(connection: Connection, annotator: User, submission: Submission, show
     then = Choice(showing.choice_before) if showing.before else None
     follow(connection, annotator, showing, then, choice, seconds=submission.seconds, now=now)
     return choice
+
+
+def _refuse_endless(connection: Connection, collection: str, pair: str, annotator_id: str) -> None:
+    """Raise StateError where this person has judged this pair, and changed their mind, too often."""
+    if _count_mine.first(connection, c=collection, p=pair, a=annotator_id)[0] >= MOST_OF_A_PAIR:
+        raise StateError("judgement_too_often", most=MOST_OF_A_PAIR)
 
 
 def _event_row(collection: str, pair: str, annotator_id: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
 
 AT_ONCE = 500
 """Rows in one statement."""
+EVERYONE = 1_000_000
+"""The overlap that is stored where everyone judges every pair: no pair ever has as many votes, so none is ever closed."""
 
 
 class CollectionSettings(BaseModel):
@@ -34,6 +36,8 @@ class CollectionSettings(BaseModel):
 
     overlap: int = Field(1, ge=1, le=50, strict=True)
     """Judgements wanted of each pair. Gold pairs are for everybody."""
+    everyone: bool = False
+    """Whether everyone judges every pair, however many they are; then ``overlap`` says nothing."""
     gold_rate: float = Field(0.1, ge=0, le=0.5)
     """The share of gold pairs among those that a person is shown, as long as there are any."""
     strength: bool = False
@@ -42,6 +46,21 @@ class CollectionSettings(BaseModel):
     """Whether people are asked why."""
     seed: int | None = Field(None, ge=0, lt=2**31)
     """Of sides and order; drawn where it is not given."""
+
+    @property
+    def wanted(self) -> int | None:
+        """Judgements that decide a pair; None where all of them do."""
+        return None if self.everyone else self.overlap
+
+    def stored(self) -> dict[str, Any]:
+        """As the columns of the table have them, but the seed."""
+        values = self.model_dump(exclude={"seed", "everyone"})
+        return values | ({"overlap": EVERYONE} if self.everyone else {})
+
+
+def usual_settings(*, class_comes: bool) -> CollectionSettings:
+    """The settings of a new collection: where guests are let in, everyone judges every pair."""
+    return CollectionSettings(everyone=class_comes)
 
 
 @dataclass(frozen=True)
@@ -62,6 +81,8 @@ class Collection:
     annotators: int = 0
     beyond: int = 0
     """Judgements beyond the overlap: a claim ran out, somebody else judged, and the first one answered late."""
+    hidden: bool = False
+    """Whether only the owner sees it."""
 
 
 def settings_from(values: dict[str, Any]) -> CollectionSettings:
@@ -90,7 +111,7 @@ def new_collection(connection: Connection, name: str, settings: CollectionSettin
     collection_id = new_run_id(time.time())
     seed = secrets.randbelow(2**31) if settings.seed is None else settings.seed
     counters = {"pairs": 0, "gold": 0, "open": 0, "created": time.time()}
-    values = settings.model_dump() | {"seed": seed, "origin": origin} | counters
+    values = settings.stored() | {"seed": seed, "origin": origin, "hidden": False} | counters
     connection.execute(insert(collections_table).values(id=collection_id, name=collection_name(name), **values))
     return collection_id
 
@@ -138,9 +159,15 @@ def read_collection(connection: Connection, collection_id: str) -> Collection:
 
 def change_collection(connection: Connection, collection_id: str, name: str, settings: CollectionSettings) -> None:
     """Give a collection another name and other settings, but the seed: sides and order stay."""
-    values = settings.model_dump(exclude={"seed"}) | {"name": collection_name(name)}
+    values = settings.stored() | {"name": collection_name(name)}
     connection.execute(update(collections_table).where(collections_table.c.id == collection_id).values(**values))
     recount(connection, collection_id)
+
+
+def hide_collection(connection: Connection, collection_id: str, hidden: bool) -> None:
+    """Hide a collection from everybody but the owner, or show it again. Raises StateError ``no_such_collection``."""
+    collection = read_collection(connection, collection_id)
+    connection.execute(update(collections_table).where(collections_table.c.id == collection.id).values(hidden=hidden))
 
 
 def recount(connection: Connection, collection_id: str) -> None:
@@ -268,8 +295,14 @@ def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
 
 
 def _collection(row: Row[Any], judgements: int, annotators: int, beyond: int) -> Collection:
+    everyone = row.overlap >= EVERYONE
     settings = CollectionSettings(
-        overlap=row.overlap, gold_rate=row.gold_rate, strength=row.strength, reason=row.reason, seed=row.seed
+        overlap=1 if everyone else row.overlap,
+        everyone=everyone,
+        gold_rate=row.gold_rate,
+        strength=row.strength,
+        reason=row.reason,
+        seed=row.seed,
     )
-    counted = (row.pairs, row.gold, row.open, judgements, annotators, beyond)
+    counted = (row.pairs, row.gold, row.open, judgements, annotators, beyond, row.hidden)
     return Collection(row.id, row.name, settings, row.created, *counted)

@@ -24,8 +24,10 @@ from lab.core.agreement import (
     cohens_kappa,
     gold_accuracy,
     krippendorffs_alpha,
+    least_seconds,
     left_rate,
     raw_agreement,
+    reading_length,
     shared,
     too_fast,
     votes,
@@ -55,6 +57,8 @@ class OfAnnotator:
     """Judgements faster than anybody can read."""
     revealed: int = 0
     """Judgements that were made after the sources were shown."""
+    line: tuple[float, float] | None = None
+    """Seconds below which their judgements count as too fast: of the shortest and of the longest pair that they read."""
 
     @property
     def flagged(self) -> bool:
@@ -156,10 +160,11 @@ def _of_annotator(
     votes_of_theirs = [judgement for judgement in judged if judgement.choice is not Choice.SKIP]
     blind = [judgement for judgement in votes_of_theirs if not judgement.revealed]
     timed = [
-        (judgement.duration, len(pairs[judgement.pair_id].first.text) + len(pairs[judgement.pair_id].second.text))
+        (judgement.duration, reading_length(pairs[judgement.pair_id].first.text, pairs[judgement.pair_id].second.text))
         for judgement in blind
         if judgement.duration is not None
     ]
+    lengths = [length for _, length in timed]
     return OfAnnotator(
         id=person,
         name=name,
@@ -168,7 +173,8 @@ def _of_annotator(
         left_rate=left_rate(_seen_here(blind)),
         gold=gold_accuracy(votes(blind), gold, person),
         seconds=median(seconds for seconds, _ in timed) if timed else None,
-        too_fast=sum(too_fast(seconds, characters) for seconds, characters in timed),
+        too_fast=sum(too_fast(seconds, length) for seconds, length in timed),
+        line=(least_seconds(min(lengths)), least_seconds(max(lengths))) if lengths else None,
         revealed=len(votes_of_theirs) - len(blind),
     )
 

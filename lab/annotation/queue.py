@@ -1,6 +1,8 @@
 """Assigns pairs to annotators. A pair is claimed when shown, goes to each annotator once, and to at most ``overlap`` annotators.
 
-A claim without a judgement expires. An annotator who still holds the pair then gets it back, unless somebody else took it. The
+A claim without a judgement expires. An annotator who still holds the pair then gets it back, unless somebody else took it. Where few
+pairs are free, people claim no more than their share of them, and somebody who would have nothing to do takes over the pair that another
+one would come to last. The
 transaction holds the write lock (``lab/store/group_commit.py``), so no two people get pairs at the same moment. ``judgements.py`` stores
 their choices.
 """
@@ -18,7 +20,7 @@ from sqlalchemy import Connection, and_, distinct, func, insert, or_, select, up
 from lab.annotation import judgements
 from lab.annotation.counters import Progress, count, progress
 from lab.annotation.judgements import CLAIM_SECONDS
-from lab.annotation.pairs import prompt_of, read_collections
+from lab.annotation.pairs import EVERYONE, prompt_of, read_collections
 from lab.annotation.tables import (
     annotators_table,
     collections_table,
@@ -26,12 +28,16 @@ from lab.annotation.tables import (
     pairs_table,
     showings_table,
 )
-from lab.core.access import User
+from lab.core.access import Access, User
 from lab.core.preferences import Choice, left_of
 from lab.errors import StateError
 
 MOST_HANDED_OUT = 20
 MOST_HELD = 200
+FEW = 400
+"""With more open pairs than these, nobody's claims keep others waiting."""
+AWAY_SECONDS = 120.0
+"""Whoever has not asked for this long may lose even the pair that is on their screen."""
 
 _p, _s, _j = pairs_table.c, showings_table.c, current_table.c
 
@@ -46,13 +52,15 @@ def hand_out(
     already, no longer needed, or taken by others after the claim expired. Raises StateError ``no_such_collection``.
     """
     collection = connection.execute(select(collections_table).where(collections_table.c.id == collection_id)).first()
-    if collection is None:
+    if collection is None or (collection.hidden and annotator.access < Access.OWNER):
         raise StateError("no_such_collection", collection=collection_id[:64])
     wanted, now = min(max(wanted, 0), MOST_HANDED_OUT), time.time()
     held = list(dict.fromkeys(holding))[:MOST_HELD]
     mine = _still_mine(connection, annotator.id, collection, held, now)
     again = dict([(pair, uuid) for pair, uuid in mine.items() if pair not in held][:wanted])
     fresh = _fresh(connection, annotator.id, collection, wanted - len(again), {*held, *mine}, now)
+    if wanted and not mine and not fresh:
+        fresh = _taken_over(connection, annotator.id, collection, now)
     longer = [uuid for pair, uuid in mine.items() if pair in held or pair in again]
     if longer:
         connection.execute(update(showings_table).where(_s.id.in_(longer)).values(expires=now + CLAIM_SECONDS))
@@ -82,13 +90,15 @@ def show(
     return [_seen(rows[pair], annotator_id, seed, uuid) for pair, uuid in shown.items()]
 
 
-def queue(connection: Connection, annotator_id: str) -> list[dict[str, Any]]:
-    """Every collection, the newest first, with this person's progress in it."""
+def queue(connection: Connection, annotator: User) -> list[dict[str, Any]]:
+    """Every collection that this person may see, the newest first, with their progress in it. ``overlap`` is None where everyone
+    judges every pair."""
     rows = []
-    for collection in read_collections(connection):
-        mine: Progress = progress(connection, annotator_id, collection.id)
+    shown = () if annotator.access >= Access.OWNER else (collections_table.c.hidden.is_(False),)
+    for collection in read_collections(connection, *shown):
+        mine: Progress = progress(connection, annotator.id, collection.id)
         row = {"id": collection.id, "name": collection.name, "pairs": collection.pairs}
-        rows.append(row | {"overlap": collection.settings.overlap, "judged": mine.judged, "left": mine.left})
+        rows.append(row | {"overlap": collection.settings.wanted, "judged": mine.judged, "left": mine.left})
     return rows
 
 
@@ -125,7 +135,10 @@ def _fresh(
     )
     others = _others(annotator_id, now)
     wants_more = (_p.gold.is_(None), _p.votes < collection.overlap, _p.votes + others < collection.overlap)
-    ordinary = list(connection.execute(fresh.where(*wants_more).limit(wanted)).scalars())
+    most = wanted
+    if collection.overlap < EVERYONE and collection.open <= FEW:
+        most = min(wanted, _share(connection, annotator_id, collection, wants_more, now))
+    ordinary = list(connection.execute(fresh.where(*wants_more).limit(most)).scalars())
     if not collection.gold or not collection.gold_rate:
         return ordinary
     if not collection.pairs:  # gold alone: something to practise on
@@ -138,6 +151,40 @@ def _fresh(
     due = [_gold_is_due(collection, annotator_id, (given or 0) + place) for place in range(wanted)]
     gold = list(connection.execute(fresh.where(_p.gold.is_not(None)).limit(sum(due))).scalars()) if any(due) else []
     return _mixed(ordinary, gold, due)
+
+
+def _share(connection: Connection, annotator_id: str, collection: Any, wants_more: Sequence[Any], now: float) -> int:
+    """How many of the free pairs one person may claim at a time, so that those who judge now can all begin; at least one."""
+    free = select(func.count()).select_from(pairs_table).where(_p.collection == collection.id, *wants_more)
+    judging = select(func.count(distinct(_s.annotator))).where(
+        _s.collection == collection.id, _s.expires > now + CLAIM_SECONDS - AWAY_SECONDS, _s.annotator != annotator_id
+    )
+    people = 1 + int(connection.execute(judging).scalar() or 0)
+    return max(1, int(connection.execute(free).scalar() or 0) // people)
+
+
+def _taken_over(connection: Connection, annotator_id: str, collection: Any, now: float) -> list[str]:
+    """For somebody who would have nothing to do: the pair that another one would come to last, of those who hold most. The first
+    pair of each, which is on their screen, stays theirs, unless they have not asked for a while. Ends the other's claim."""
+    if collection.overlap >= EVERYONE or not collection.open:
+        return []
+    of_one = (_s.collection == collection.id, _s.expires > now, _s.annotator != annotator_id)
+    claims = connection.execute(
+        select(_s.id, _s.pair, _s.annotator, _s.expires)
+        .join(pairs_table, (_p.collection == _s.collection) & (_p.id == _s.pair))
+        .where(*of_one, _p.gold.is_(None), _p.votes < collection.overlap, ~_judged(annotator_id))
+        .order_by(_s.time, _s.pair)
+    ).all()
+    held: dict[str, list[Any]] = {}
+    for claim in claims:
+        held.setdefault(claim.annotator, []).append(claim)
+    away = now + CLAIM_SECONDS - AWAY_SECONDS
+    spare = [theirs[-1] for theirs in held.values() if len(theirs) > 1 or max(claim.expires for claim in theirs) < away]
+    if not spare:
+        return []
+    claim = max(spare, key=lambda claim: len(held[claim.annotator]))
+    connection.execute(update(showings_table).where(_s.id == claim.id).values(expires=now))
+    return [str(claim.pair)]
 
 
 def _judged(annotator_id: str) -> Any:

@@ -21,6 +21,7 @@ from lab.data.datasets import VERSION
 from lab.data.turns import last_words
 from lab.errors import LabError, RuleError, StateError
 from lab.sandbox.rewards import Weighed, by_name, reward_batch, weighed
+from lab.sandbox.written import Row
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
 
@@ -61,14 +62,7 @@ def rules_agree(store: Store, collection_id: str, rules: Sequence[Weighed]) -> O
     """How the rules rank what people decided. The answer of a prompt is known where a response comes from a run that asked it."""
     decisions = decided_in(store, collection_id)
     pairs = decisions.pairs
-    answers = _answers(store, pairs)
-    asked_of = [(_words(pair), answers.get(pair.prompt)) for pair in pairs]
-    rows = [
-        (prompt, side.text, answer)
-        for pair, (prompt, answer) in zip(pairs, asked_of, strict=True)
-        for side in (pair.first, pair.second)
-    ]
-    rewards = reward_batch(rules, rows)
+    rewards = reward_batch(rules, rows_of_pairs(store, pairs))
     values = {pair.id: (rewards[2 * n].value, rewards[2 * n + 1].value) for n, pair in enumerate(pairs)}
     failures = []
     for rule in rules:
@@ -94,6 +88,18 @@ def _seen(store: Store, reward_model: str) -> set[str]:
         return set()
     with store.reading() as connection:
         return {str(row["pair_id"]) for row in read_rows(connection, dataset.removeprefix(VERSION))}
+
+
+def rows_of_pairs(store: Store, pairs: Sequence[Pair], known: Mapping[str, str] | None = None) -> list[Row]:
+    """What rules are run on: the first and the second response of each pair, with the prompt's answer where it is known: from a run that
+    asked it, else from ``known``, by prompt."""
+    answers, known = _answers(store, pairs), known or {}
+    rows: list[Row] = []
+    for pair in pairs:
+        words = _words(pair)
+        answer = answers.get(pair.prompt) or known.get(words)
+        rows += [(words, side.text, answer) for side in (pair.first, pair.second)]
+    return rows
 
 
 def _words(pair: Pair) -> str:

@@ -25,7 +25,9 @@ collections_table = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", Text, nullable=False),
-    Column("overlap", Integer, nullable=False),  # judgements wanted of each pair that is not gold
+    Column(
+        "overlap", Integer, nullable=False
+    ),  # judgements wanted of each pair that is not gold; EVERYONE: of everybody
     Column("gold_rate", Float, nullable=False),  # the share of gold pairs among those that a person is shown
     Column("strength", Boolean, nullable=False),  # whether people are asked for it
     Column("reason", Boolean, nullable=False),
@@ -34,6 +36,7 @@ collections_table = Table(
     Column("pairs", Integer, nullable=False),  # without gold ones
     Column("gold", Integer, nullable=False),
     Column("open", Integer, nullable=False),  # the pairs that have fewer votes than the overlap
+    Column("hidden", Boolean, nullable=False, server_default=false()),  # only the owner sees it
     Column("origin", Text),  # what it was made of, where that is taken in once: "jobs:ID ID"
 )
 

@@ -21,12 +21,13 @@ OLDER = "This run is of an earlier version: its groups hold values and advantage
 
 
 def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> None:
-    """Print completion ``at`` (from 0) of a group. StateError where the run has no values, InputError where there is no such one."""
+    """Print completion ``at`` (from 1) of a group. StateError where the run has no values, InputError where there is no such one."""
     completions: list[dict[str, Any]] = group.get("completions") or []
-    if not 0 <= at < len(completions):
-        raise InputError("group_has_no_completion", number=at, last=len(completions) - 1)
+    if not 1 <= at <= len(completions):
+        raise InputError("group_has_no_completion", number=at, last=len(completions))
+    completion = completions[at - 1]
     discount, lam = (float(run.recipe.get(name, 1.0)) for name in ("discount", "gae_lambda"))
-    credits = token_credits(completions[at], group.get("whitening"), discount, lam)
+    credits = token_credits(completion, group.get("whitening"), discount, lam)
     if not credits:
         raise StateError("run_has_no_tokens", run=run.name, algorithm=run.algorithm)
     if as_json:
@@ -34,14 +35,14 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> No
             {
                 "step": group["step"],
                 "group": group.get("group", 0),
-                "completion": at,
+                "completion": at - 1,
                 "tokens": list(map(asdict, credits)),
             }
         )
         return
-    print(f"step {group['step']}  group {group.get('group', 0)}  completion {at} of {len(completions)}")
+    print(f"step {group['step']}  group {group.get('group', 0) + 1}  completion {at} of {len(completions)}")
     print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}")
-    print(f"reward  {number(completions[at].get('reward'))}\n")
+    print(f"reward  {number(completion.get('reward'))}\n")
     head = ["#", "token", "value", "r", "delta", "GAE", "advantage"]
     rows = [[place, _token(credit), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
     print_table(head, rows, right=[0, *range(2, len(head))])

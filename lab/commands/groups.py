@@ -14,6 +14,7 @@ from lab.commands.group_tokens import print_tokens, signed
 from lab.commands.printing import number, print_json, print_table, shorten
 from lab.errors import StateError
 from lab.store.lines import Line
+from lab.store.recordings import PREFIX, Recordings, grouped
 
 HELP = "print a group of a run as a table: scores, reward, advantage, kept or why not"
 EXAMPLES = """\
@@ -26,12 +27,14 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN, and which group."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
-    parser.add_argument("--step", type=int, metavar="N", help="the step (default: the last one)")
-    parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 0 (default: 0)")
     parser.add_argument(
-        "--tokens", type=int, nargs="?", const=0, metavar="N",
-        help="of a PPO run: completion N of the group (default: 0), with value and advantage of each token",
+        "run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it, or a recording's (taken-…)"
+    )
+    parser.add_argument("--step", type=int, metavar="N", help="the step (default: the last one)")
+    parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 1 (default: all)")
+    parser.add_argument(
+        "--tokens", type=int, nargs="?", const=1, metavar="N",
+        help="of a PPO run: completion N of the group, from 1 (default: 1), with value and advantage of each token",
     )  # fmt: skip
     add_home(parser)
     add_json(parser)
@@ -40,18 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or a StateError where there is no such group."""
     store = open_store(arguments)
-    record = store.run(arguments.run)
-    folder = store.folder(record.id)
+    folder = grouped(store, arguments.run)
+    taken_in = arguments.run.startswith(PREFIX)
+    record = None if taken_in else store.run(arguments.run)
+    name = Recordings(store).one(arguments.run).name if record is None else record.name
     steps = sorted({row.step for row in folder.groups_index().rows})
-    if not steps:
+    if record is not None and not steps:
         raise StateError("run_without_groups", run=record.name, algorithm=record.algorithm)
     step = steps[-1] if arguments.step is None else arguments.step
     groups = folder.group_lines(step, step)
-    wanted = [group for group in groups if arguments.group in (None, group.get("group"))]
+    wanted = [group for group in groups if arguments.group in (None, group.get("group", 0) + 1)]
     if not wanted:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
-        raise StateError("run_has_no_groups", run=record.name, step=which, known=f"{steps[0]}–{steps[-1]}")
-    if arguments.tokens is not None:
+        raise StateError("run_has_no_groups", run=name, step=which, known=f"{steps[0]}–{steps[-1]}")
+    if arguments.tokens is not None and record is not None:
         print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
     elif arguments.json:
         print_json({"groups": wanted})
@@ -65,7 +70,7 @@ def _print_group(group: Line, *, of: int) -> None:
     kind = str(threshold.get("kind", "–"))
     if kind == "top_fraction":
         kind += f" {100 * float(threshold.get('fraction', 0)):g} %"
-    print(f"step {group['step']}  group {group.get('group', 0)} of {of}  threshold {kind}")
+    print(f"step {group['step']}  group {group.get('group', 0) + 1} of {of}  threshold {kind}")
     answer = f"  (answer {group['answer']})" if group.get("answer") is not None else ""
     print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}{answer}")
     print(f"mean {number(group.get('mean'))}  std {number(group.get('std'))}")
@@ -84,7 +89,7 @@ def _print_group(group: Line, *, of: int) -> None:
             "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
             shorten(str(completion.get("text", "")), room),
         ]
-        for at, completion in enumerate(completions)
+        for at, completion in enumerate(completions, start=1)
     ]
     print_table(head, rows, right=range(len(rules) + 3))
 

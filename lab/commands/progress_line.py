@@ -12,6 +12,7 @@ from lab.commands.printing import FAILED, STOPPED, StatusLine, bar, complain, du
 from lab.runs.progress import Summary, with_warnings
 from lab.store.runs import Run, RunState, Store
 from lab.words import say, size_text, system_locale, with_mend, word
+from lab.words.shares import measured_share
 
 FAR_ABOVE = 1.15
 """Where an estimate lies further above what was measured than this, it is said what it is made for."""
@@ -75,10 +76,13 @@ def follow(store: Store, arguments: argparse.Namespace, start: Callable[[Progres
 def _print_result(shown: Summary, model: Path, locale: str) -> None:
     result: dict[str, Any] = shown["result"] or {}
     before, after = result.get("before") or {}, result.get("after") or {}
-    for name, label in (("pass_at_1", "pass@1"), ("reward", "reward")):
-        if isinstance(after.get(name), (int, float)):
-            was = f"{before[name]:.3f}" if isinstance(before.get(name), (int, float)) else "–"
-            print(say("cli.measured", locale, name=label, before=was, after=f"{after[name]:.3f}"))
+    for name, label in (("pass_at_1", "pass@1"), ("pair_accuracy", "pairs right")):
+        if share := measured_share(after, name, locale):
+            was = measured_share(before, name, locale) or "–"
+            print(say("cli.measured", locale, name=label, before=was, after=share))
+    if isinstance(after.get("reward"), (int, float)):
+        was = f"{before['reward']:.3f}" if isinstance(before.get("reward"), (int, float)) else "–"
+        print(say("cli.measured", locale, name="reward", before=was, after=f"{after['reward']:.3f}"))
     if (memory := shown["memory"]) is not None:
         print(_memory(memory, locale))
     print(say("cli.finished", locale, seconds=duration(result.get("seconds")), model=model))

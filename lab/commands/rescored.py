@@ -12,6 +12,7 @@ from lab.core.groups import Estimator, ThresholdKind
 from lab.core.what_if import GroupChange, Standing, WhatIf
 from lab.errors import StateError
 from lab.runs.rescoring import Rescored, rescore
+from lab.store.recordings import grouped
 from lab.store.rule_files import read_rules
 from lab.store.runs import Store
 
@@ -21,7 +22,9 @@ LATEST = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``--run`` and what is to be otherwise."""
-    parser.add_argument("--run", metavar="RUN", help="score the recorded groups of this run anew, beside what was")
+    parser.add_argument(
+        "--run", metavar="RUN", help="score the recorded groups of this run (or of a recording, taken-…) anew"
+    )
     parser.add_argument("--steps", type=_steps, metavar="A-B", help=f"which steps of it (default: the last {LATEST})")
     parser.add_argument(
         "--threshold",
@@ -46,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     first, last = arguments.steps or _latest(store, arguments.run)
     rules = None if arguments.rules is None else read_rules(arguments.rules)
     change = WhatIf(arguments.threshold, arguments.fraction, arguments.estimator)
-    rescored = rescore(store.folder(store.run(arguments.run).id), rules, first, last, change)
+    rescored = rescore(grouped(store, arguments.run), rules, first, last, change)
     if not rescored.groups:
         raise StateError(
             "run_has_no_groups",
@@ -62,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _latest(store: Store, run_id: str) -> tuple[int, int]:
-    run = store.run(run_id)
-    steps = [row.step for row in store.folder(run.id).groups_index().rows]
+    steps = [row.step for row in grouped(store, run_id).groups_index().rows]
     if not steps:
+        run = store.run(run_id)
         raise StateError("run_without_groups", run=run.name, algorithm=run.algorithm)
     return max(1, max(steps) - LATEST + 1), max(steps)
 

@@ -6,12 +6,15 @@ import argparse
 import time
 
 from lab.commands.arguments import add_home, add_json, open_store
-from lab.commands.printing import print_json, print_table, shorten
+from lab.commands.printing import print_json, print_table
 from lab.runs.progress import summary
 from lab.runs.run_work import settle_gone
+from lab.store.run_titles import run_titles
 from lab.words import say, system_locale
+from lab.words.shares import measured_share
 
 HELP = "list the runs, the newest first"
+HEAD = ("run", "algorithm", "state", "step", "pass@1, or pairs right", "created", "name")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Always 0."""
     store = open_store(arguments)
     settle_gone(store)
-    summaries = [summary(run, store) for run in store.runs()]
+    titles = run_titles(store)
+    summaries = [{**summary(run, store), "title": titles.get(run.id, run.name)} for run in store.runs()]
     if arguments.json:
         print_json({"runs": summaries})
         return 0
@@ -35,10 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     rows = []
     for shown in summaries:
         after = (shown["result"] or {}).get("after") or {}
-        passed = f"{after['pass_at_1']:.3f}" if isinstance(after.get("pass_at_1"), (int, float)) else "–"
+        shares = (measured_share(after, name, locale) for name in ("pass_at_1", "pair_accuracy"))
+        measured = next((share for share in shares if share), "–")
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(shown["created"]))
         state = say(f"states.{shown['state']}", locale)
         steps = f"{shown['step']}/{shown['steps']}"
-        rows.append([shown["id"], shown["algorithm"], state, steps, passed, created, shorten(shown["name"], 40)])
-    print_table(["run", "algorithm", "state", "step", "pass@1", "created", "name"], rows, right=(3, 4))
+        rows.append([shown["id"], shown["algorithm"], state, steps, measured, created, shown["title"]])
+    print_table(HEAD, rows, right=(3,))
     return 0

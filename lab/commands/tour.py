@@ -17,6 +17,7 @@ from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
 from lab.store.runs import Store
 from lab.words import say, system_locale, word
+from lab.words.shares import measured_share
 
 HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
 EXAMPLES = """\
@@ -111,21 +112,21 @@ def _tour(store: Store, seeds: list[int], legs: list[str], arguments: argparse.N
     if arguments.json:
         print_json([asdict(stage) for stage in stages])
         return 0
-    print_table(HEAD, [_row(stage) for stage in stages], right=range(2, len(HEAD)))
+    print_table(HEAD, [_row(stage, system_locale()) for stage in stages], right=range(2, len(HEAD)))
     print()
-    for line in [*_summary(stages), *_idle(stages, system_locale())]:
+    for line in [*_summary(stages, system_locale()), *_idle(stages, system_locale())]:
         print(line)
     return 0
 
 
-def _row(stage: Stage) -> tuple[object, ...]:
+def _row(stage: Stage, locale: str) -> tuple[object, ...]:
     result: dict[str, Any] = stage.result
     return (
         stage.seed,
         stage.leg,
         f"{stage.seconds:.1f} s",
         _figure(stage.measured("before", "pass_at_1"), ".3f"),
-        _figure(stage.measured("after", "pass_at_1"), ".3f"),
+        measured_share(stage.result["after"] or {}, "pass_at_1", locale) or "–",
         _figure(stage.gain, "+.3f"),
         _figure(stage.measured("before", "reward"), ".2f"),
         _figure(stage.measured("after", "reward"), ".2f"),
@@ -151,7 +152,7 @@ def _figure(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _summary(stages: list[Stage]) -> list[str]:
+def _summary(stages: list[Stage], locale: str) -> list[str]:
     """One line a seed for SFT and GRPO together, and one line for each preset over the seeds."""
     lines = []
     for seed in dict.fromkeys(stage.seed for stage in stages):
@@ -179,6 +180,9 @@ def _summary(stages: list[Stage]) -> list[str]:
             lines.append(f"{leg}: median pass@1 after {statistics.median(passed):.3f}, {rest}")
             continue
         names = sorted(name for name in stages_of_leg[0].result["after"] if "accuracy" in name)
-        worst = {name: min(stage.measured("after", name) or 0.0 for stage in stages_of_leg) for name in names}
-        lines.append(f"{leg}: least " + ", ".join(f"{name} {value:.3f}" for name, value in worst.items()))
+        worst = min(stages_of_leg, key=lambda stage: stage.measured("after", "pair_accuracy") or 0.0)
+        rested = measured_share(worst.result["after"], "pair_accuracy", locale)
+        least = {name: min(stage.measured("after", name) or 0.0 for stage in stages_of_leg) for name in names}
+        parts = [f"{name} {value:.3f}" for name, value in least.items() if name != "pair_accuracy"]
+        lines.append(f"{leg}: least " + ", ".join([f"pair_accuracy {rested}", *parts] if rested else parts))
     return lines

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
+import numpy as np
+
 from lab.core.preferences import Choice, Judgement, Place
 
 Votes = Mapping[str, Mapping[str, Choice]]
@@ -105,6 +107,32 @@ def krippendorffs_alpha(choices: Votes) -> Measure:
     return Measure(1 - observed / expected, len(units))
 
 
+RESAMPLES = 1000
+
+
+def alpha_interval(choices: Votes, *, seed: int = 0) -> tuple[float, float] | None:
+    """A 95 % interval of α: the percentile bootstrap over pairs (Efron and Tibshirani, 1993, chapter 13).
+
+    None where α is undefined, or is in more than a twentieth of the resamples.
+    """
+    units = [Counter(of_pair.values()) for of_pair in shared(choices).values()]
+    if len(units) < 2 or krippendorffs_alpha(choices).value is None:
+        return None
+    counts_P_C = np.array([[unit[choice] for choice in CHOICES] for unit in units], dtype=float)
+    votes_P = counts_P_C.sum(axis=1)
+    apart_P = (votes_P**2 - (counts_P_C**2).sum(axis=1)) / (votes_P - 1)
+    drawn_RP = np.random.default_rng(seed).integers(len(units), size=(RESAMPLES, len(units)))
+    totals_RC = counts_P_C[drawn_RP].sum(axis=1)
+    n_R = totals_RC.sum(axis=1)
+    expected_R = (n_R**2 - (totals_RC**2).sum(axis=1)) / (n_R - 1)
+    defined_R = expected_R > 0
+    if defined_R.mean() < 0.95:
+        return None
+    alphas = 1 - apart_P[drawn_RP].sum(axis=1)[defined_R] / expected_R[defined_R]
+    low, high = np.percentile(alphas, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def _differing_couples(counts: Counter[Choice]) -> int:
     """Ordered couples of votes that differ: Σ_{c ≠ k} n_c n_k."""
     return counts.total() ** 2 - sum(count**2 for count in counts.values())
@@ -129,11 +157,25 @@ def gold_accuracy(choices: Votes, gold: Mapping[str, Choice], annotator: str) ->
 
 
 FASTEST_READER = 100.0
-"""Characters a second. Fluent readers of English skim at about half of that, of Chinese at a third."""
+"""Latin letters a second. Fluent readers skim at about half of that."""
 LEAST_TIME, MOST_TIME = 0.4, 3.0
 """Seconds: no one can see and answer faster than the first; an answer within the second may rest on knowing the texts."""
 
 
-def too_fast(seconds: float, characters: int) -> bool:
-    """Whether the time is too short to read so many characters (of both responses). A hint, not a proof."""
-    return seconds < min(max(characters / FASTEST_READER, LEAST_TIME), MOST_TIME)
+IDEOGRAPH = 3
+"""Latin letters that take as long to read as one Chinese or Japanese character."""
+
+
+def reading_length(*texts: str) -> int:
+    """The length of what was read, in Latin letters."""
+    return sum(IDEOGRAPH if letter >= "\u2e80" else 1 for text in texts for letter in text)
+
+
+def least_seconds(length: int) -> float:
+    """The line below which a judgement is too fast, for so much to read (``reading_length`` of both responses)."""
+    return min(max(length / FASTEST_READER, LEAST_TIME), MOST_TIME)
+
+
+def too_fast(seconds: float, length: int) -> bool:
+    """Whether the time is too short to read so much. A hint, not a proof."""
+    return seconds < least_seconds(length)

@@ -90,6 +90,8 @@ class Algorithm:
     """False where training begins at random weights: there is nothing to resolve, compare with or measure a KL from."""
     writes_groups: bool = False
     """Whether its runs write ``groups.jsonl``."""
+    writes_pairs: bool = False
+    """Whether its runs write ``pairs.jsonl``, which is shown as groups of two."""
     needs_reward_model: bool = False
     """Whether a reward model is usually trained first; its stage is then a part of the chain."""
     has_critic: bool = False
@@ -154,6 +156,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             DataForm.PREFERENCES,
             PAIR_CHARTS,
             divergence=Divergence.LOG_RATIO,
+            writes_pairs=True,
             followed_by="grpo",
         ),
         Algorithm(

@@ -52,6 +52,22 @@ class Estimator(StrEnum):
     LEAVE_ONE_OUT = "leave_one_out"
 
 
+class Baseline(StrEnum):
+    """What a completion's reward is compared with."""
+
+    MEAN = "mean"
+    """The mean of its group, itself included (GRPO)."""
+    LEAVE_ONE_OUT = "leave_one_out"
+    """The mean of the others of its group (RLOO)."""
+
+
+def estimator_of(scale_rewards: bool, baseline: str) -> Estimator:
+    """The estimator that two settings of a recipe name together. A leave-one-out advantage is never divided by σ."""
+    if baseline == Baseline.LEAVE_ONE_OUT:
+        return Estimator.LEAVE_ONE_OUT
+    return Estimator.GROUP_SCALED if scale_rewards else Estimator.UNSCALED
+
+
 @dataclass(frozen=True)
 class Group:
     """What the rewards of one prompt's K completions come to; every sequence has K entries, in the given order."""
@@ -67,6 +83,11 @@ class Group:
     def has_spread(self) -> bool:
         """Whether the group carries any signal at all."""
         return self.std >= NO_SPREAD
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """``r_i − μ`` of each completion, 0 where it could not be scored."""
+        return tuple(reward - self.mean if math.isfinite(reward) else 0.0 for reward in self.rewards)
 
 
 def make_group(

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from lab.core.chats import ChatSpec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
 from lab.core.recipes.fields import Strict
 from lab.errors import InputError, RecipeError
@@ -33,6 +35,12 @@ class Kind(StrEnum):
     """Would a recipe's rules teach its start model anything?"""
     SCORE = "score"
     """What a reward model gives the responses that people judged."""
+    OUT = "out"
+    """A run's model, written as others read it."""
+    EJECT = "eject"
+    """A run as a script that needs no lab."""
+    CHAT = "chat"
+    """Models that stand ready and answer what is asked of them, until nobody asks."""
 
 
 class Part(StrEnum):
@@ -157,11 +165,14 @@ class ScoreSpec(Strict):
         return 0
 
 
-Spec = SampleSpec | PreflightSpec | ScoreSpec
-SPECS: dict[Kind, type[SampleSpec] | type[PreflightSpec] | type[ScoreSpec]] = {
+Spec = SampleSpec | PreflightSpec | ScoreSpec | OutSpec | EjectSpec | ChatSpec
+SPECS: dict[Kind, type[Spec]] = {
     Kind.SAMPLE: SampleSpec,
     Kind.PREFLIGHT: PreflightSpec,
     Kind.SCORE: ScoreSpec,
+    Kind.OUT: OutSpec,
+    Kind.EJECT: EjectSpec,
+    Kind.CHAT: ChatSpec,
 }
 """One line a kind registers it."""
 
@@ -190,6 +201,8 @@ def parse_job(kind: str, values: dict[str, Any]) -> Spec:
         context = problem.get("ctx", {})
         if problem["type"] == "job_too_many":
             raise InputError("job_too_many", **context) from None
+        if problem["type"] == "chat_beside":
+            raise InputError("chat_beside", **context) from None
         if problem["type"] == "job_prompts":
             raise InputError("job_prompts") from None
         where = ".".join(str(part) for part in problem["loc"]) or str(kind)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-Z95 = 1.959964
-"""The normal distribution's 97.5 % point: an interval of 95 %."""
+from lab.core.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,8 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson score interval (Wilson 1927), which stays within 0 and 1 and holds for small counts too."""
-        if not self.of:
-            return 0.0, 1.0
-        p, n, z2 = self.share, self.of, Z95 * Z95
-        middle = p + z2 / (2 * n)
-        width = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-        return max(0.0, (middle - width) / (1 + z2 / n)), min(1.0, (middle + width) / (1 + z2 / n))
+        """The 95 % Wilson score interval, which stays within 0 and 1 and holds for small counts too."""
+        return wilson(self.count, self.of)
 
     def as_json(self) -> dict[str, float]:
         """``{"share", "low", "high", "count", "of"}``."""

@@ -73,6 +73,10 @@ class WhyLeftOut(StrEnum):
     """An answer that is none of the options; the detail is the answer."""
     TWO_SYSTEMS = "two_systems"
     """A system message in the conversation, and another one in the column that the detail names."""
+    NOT_A_NUMBER = "not_a_number"
+    """No number in the column that the detail names, where one is needed."""
+    UNEVEN = "uneven"
+    """A table whose lists have different lengths; the detail has the length of each."""
     NOT_TO_TRAIN = "not_to_train"
     """A message of the assistant is marked as not to be trained (``weight: 0``)."""
 

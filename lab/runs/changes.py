@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from zlib import crc32
 
+from sqlalchemy import func, select
+
+from lab.annotation.tables import judgements_table
 from lab.store.runs import RunState, Store
 
 
@@ -22,6 +26,9 @@ class Topic(StrEnum):
     RUNS = "runs"  # which runs there are, their names and states
     PROGRESS = "progress"  # how far the running ones are
     JOBS = "jobs"  # samples, scores and measurements, and how far they are
+    BACKUP = "backup"  # how far the work is kept on the Hub; only where LAB_BACKUP is set
+    JUDGEMENTS = "judgements"  # what people chose
+    CLASS = "class"  # who is in the class, and what its owner has chosen
     ANSWERS = "answers"  # what this app has asked of a process of its own: estimates, previews, downloads
 
 
@@ -32,6 +39,10 @@ class Changes:
         self._store = store
         self._lock = threading.Lock()
         self._answers = 0
+        self.backup: Callable[[], object] | None = None
+        """What says how far the backup is (``hub_backup.py``)."""
+        self.class_mark: Callable[[], str] = lambda: ""
+        """The mark of the class, from the room that knows it (``lab/classroom``)."""
 
     def answered(self) -> None:
         """An estimate, a preview or a download came further, or failed."""
@@ -49,12 +60,20 @@ class Changes:
         folders = [_changed(self._store.home / "runs" / run_id) for run_id in running]
         with self._lock:
             answers = self._answers
-        return {
+        backup = {} if self.backup is None else {Topic.BACKUP: _short(self.backup())}
+        return backup | {
             Topic.RUNS: _short(runs),
             Topic.PROGRESS: _short(folders),
             Topic.JOBS: jobs_mark(self._store.home),
+            Topic.JUDGEMENTS: self.judgements(),
+            Topic.CLASS: self.class_mark(),
             Topic.ANSWERS: f"{os.getpid()}-{answers}",  # another start of the app counts anew
         }
+
+    def judgements(self) -> str:
+        """The present mark of what people chose: the number of the last event."""
+        with self._store.reading() as connection:
+            return str(connection.execute(select(func.max(judgements_table.c.number))).scalar() or 0)
 
 
 def jobs_mark(home: Path) -> str:

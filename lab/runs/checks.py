@@ -37,6 +37,7 @@ def check(recipe: Recipe, store: Store) -> str:
     if recipe.reward_run:
         reward_adapter(recipe.reward_run, recipe.model, store.home)
     check_four_bits(recipe)
+    check_tracker(recipe)
     check_disk(recipe, store, model)
     check_memory(recipe, model)
     for name in (recipe.dataset, recipe.watched_pairs):
@@ -93,6 +94,12 @@ def check_four_bits(recipe: Recipe) -> None:
     device = Device.MPS if recipe.device is Device.AUTO and apple else recipe.device
     if device is Device.MPS:
         raise MachineError("four_bits_device", device=device.value)
+
+
+def check_tracker(recipe: Recipe) -> None:
+    """Raise MachineError where the tracker that a recipe reports to is not installed. It is looked for, not imported."""
+    if recipe.report_to and find_spec(recipe.report_to.value) is None:
+        raise MachineError("tracker_missing", tracker=recipe.report_to.value)
 
 
 def check_rules(recipe: Recipe) -> None:

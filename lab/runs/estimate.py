@@ -25,6 +25,7 @@ IRRELEVANT = frozenset(
     | {"max_grad_norm", "save_every", "measure_every", "lora_alpha", "epsilon_low", "epsilon_high", "temperature"}
     | {"threshold", "scale_rewards", "skip_no_spread", "kl_coefficient", "discount", "gae_lambda", "value_clip"}
     | {"value_coefficient", "rules", "rules_weight", "reward_model_weight", "loss_type", "iterations"}
+    | {"baseline", "ratio_level", "dynamic_sampling", "token_megabytes"}
     | {"watch_preferences"}  # measured in batches that are smaller than those of an update
 )
 """Settings that change no tensor's size."""

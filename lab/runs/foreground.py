@@ -15,6 +15,7 @@ from lab.core.jobs import Spec
 from lab.core.recipes import Recipe
 from lab.errors import StateError
 from lab.runs import checks, jobs, progress
+from lab.runs.chats import make_room
 from lab.runs.job_work import JobWork, check_job
 from lab.runs.launcher import Launcher, LocalLauncher
 from lab.runs.run_work import RunWork, requeue
@@ -77,6 +78,8 @@ def work_in_foreground(
 def take_slot(store: Store) -> Lock:
     """The machine's slot. Raises StateError ``slot_busy``, naming the run that has it, or ``slot_busy_with_a_job``."""
     slot = try_lock(slot_path(store.home))
+    if slot is None and make_room(store):
+        slot = try_lock(slot_path(store.home))
     if slot is None:
         running = store.in_state(RunState.RUNNING)
         if not running:

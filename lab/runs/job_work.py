@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.annotation.rewarded_pairs import decided_in
-from lab.core.jobs import SampleSpec, ScoreSpec, Spec
+from lab.core.chats import ChatSpec
+from lab.core.jobs import Kind, SampleSpec, ScoreSpec, Spec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.data.datasets import load
 from lab.data.prompts import asked_prompts
 from lab.errors import DatasetError, ModelError
 from lab.runs import checks
+from lab.runs.leaving import check_leaving
 from lab.runs.processes import Identity
+from lab.runs.slots import BESIDE, MACHINE
 from lab.runs.work import Ending, ErrorKeys, Work
 from lab.store.jobs import JobFolder, JobStore
 from lab.store.models import resolve, reward_adapter, reward_model_run, writes
@@ -38,6 +42,7 @@ class JobWork(Work):
 
     def __init__(self, folder: JobFolder) -> None:
         super().__init__(folder.id, folder, {"job": folder.id})
+        self.slot = slot_of(folder)
 
     def state(self) -> RunState:
         return self.folder.job().state
@@ -65,34 +70,49 @@ class JobWork(Work):
         """See ``Work.end``. A job is never resumed, so there is one attempt; what its worker wrote itself stands."""
         self.folder.end(ending.state, ending.error)
 
+    def give_way(self) -> None:
+        """Ask a chat to end after its present answer, since somebody waits for the machine. Other jobs end by themselves."""
+        if self.folder.asked()["kind"] == Kind.CHAT and not self.folder.stop_requested():
+            self.folder.request_stop(now=False)
+
 
 class JobQueue:
-    """The jobs of a home."""
+    """The jobs of a home that need one slot."""
 
-    def __init__(self, jobs: JobStore) -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: JobStore, slot: int = MACHINE) -> None:
+        self._jobs, self._slot = jobs, slot
 
     def running(self) -> Iterator[JobWork]:
         """The jobs that run, with their worker noted or not."""
-        running = (job.id for job in self._jobs.active() if job.state is RunState.RUNNING)
-        return (JobWork(self._jobs.folder(job_id)) for job_id in running)
+        works = (JobWork(self._jobs.folder(job.id)) for job in self._jobs.active() if job.state is RunState.RUNNING)
+        return (work for work in works if work.slot == self._slot)
 
     def next(self) -> JobWork | None:
         """The job whose turn it is."""
-        queue = self._jobs.queue()
-        return JobWork(self._jobs.folder(queue[0].id)) if queue else None
+        works = (JobWork(self._jobs.folder(job.id)) for job in self._jobs.queue())
+        return next((work for work in works if work.slot == self._slot), None)
+
+
+def slot_of(folder: JobFolder) -> int:
+    """The slot that a job needs."""
+    return BESIDE if folder.asked()["spec"].get("beside") else MACHINE
 
 
 def check_job(spec: Spec, store: Store) -> None:
     """Raise the LabError of the first thing that would make the job fail."""
+    if isinstance(spec, ChatSpec):
+        for model in spec.models:
+            _check_writer(model, store)
+        return
     if isinstance(spec, ScoreSpec):
         reward_model_run(spec.reward_model, store.home)
         checks.check_model(spec.reward_model, store)
         decided_in(store, spec.collection)
         return
-    if not writes(resolve(spec.model, store.home)):
-        raise ModelError("model_does_not_write", value=spec.model)
-    checks.check_model(spec.model, store)
+    if isinstance(spec, OutSpec | EjectSpec):
+        check_leaving(spec, store)
+        return
+    _check_writer(spec.model, store)
     if isinstance(spec, SampleSpec):
         prompts = asked_prompts(spec, store.home)
         if not prompts:
@@ -105,3 +125,9 @@ def check_job(spec: Spec, store: Store) -> None:
     if spec.collection:
         decided_in(store, spec.collection)
     load(recipe, store.home)
+
+
+def _check_writer(model: str, store: Store) -> None:
+    if not writes(resolve(model, store.home)):
+        raise ModelError("model_does_not_write", value=model)
+    checks.check_model(model, store)

@@ -12,7 +12,8 @@ from typing import Any
 
 from lab.core.jobs import Spec
 from lab.errors import StateError
-from lab.runs.job_work import JobWork, check_job
+from lab.runs.job_work import JobWork, check_job, slot_of
+from lab.runs.slots import MACHINE
 from lab.store.jobs import Job, JobFolder, JobStore
 from lab.store.runs import RunState, Store
 
@@ -27,6 +28,7 @@ class Jobs:
 
     def submit(self, spec: Spec, by: str = "") -> Job:
         """Check a spec and put a job of it into the queue; ``by`` names who asked. Raises LabError."""
+        self._store.require_space()
         check_job(spec, self._store)
         job = self._jobs.create(spec, by)
         self._wake()
@@ -97,7 +99,10 @@ def _waiting(job: Job, store: Store, jobs: JobStore) -> tuple[dict[str, str] | N
     active = jobs.active()
     ids = [other.id for other in active if other.state is RunState.QUEUED]
     position = ids.index(job.id) + 1 if job.id in ids else None
+    if slot_of(jobs.folder(job.id)) != MACHINE:
+        return None, position
     if running := store.in_state(RunState.RUNNING):
         return {"kind": "run", "id": running[0].id, "name": running[0].name}, position
-    busy = next((other for other in active if other.state is RunState.RUNNING), None)
+    holders = (other for other in active if other.state is RunState.RUNNING and not other.spec.get("beside"))
+    busy = next(holders, None)
     return {"kind": "job", "id": busy.id, "name": busy.kind.value} if busy else None, position

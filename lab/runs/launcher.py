@@ -31,6 +31,7 @@ KEPT = frozenset(
     | {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"}
     | {"HF_HOME", "HF_ENDPOINT", "HF_DATASETS_CACHE", "HF_MODULES_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"}
     | {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TRANSFORMERS_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
+    | {"TRACKIO_DIR", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL"}
     | {"GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"}
 )
 KEPT_PREFIXES = (
@@ -72,14 +73,15 @@ class Worker(Protocol):
 class Launcher(Protocol):
     """Where workers run."""
 
-    def launch(self, folder: WorkerFolder, slot: Lock) -> Worker:
-        """Start a worker for what stands in ``folder``; it holds ``slot`` until it ends. Raises OSError."""
+    def launch(self, folder: WorkerFolder, slot: Lock, *, threads: int = ...) -> Worker:
+        """Start a worker for what stands in ``folder``; it holds ``slot`` until it ends, and computes on so many threads, or on as
+        many as are usual here. Raises OSError."""
 
     def attach(self, identity: Identity) -> Worker:
         """The worker of that identity, which may have ended."""
 
-    def prepare(self) -> None:
-        """Make ready for the next worker; called again and again while nothing is going on."""
+    def prepare(self, threads: int | None = None) -> None:
+        """Make ready for the next worker, on so many threads; called again and again."""
 
     def close(self) -> None:
         """Give back what was made ready."""
@@ -123,7 +125,7 @@ class LocalLauncher:
         self._command = command or worker_command
         self.threads = max(1, cores() - 1) if page else cores()
 
-    def launch(self, folder: WorkerFolder, slot: Lock) -> LocalWorker:
+    def launch(self, folder: WorkerFolder, slot: Lock, *, threads: int | None = None) -> LocalWorker:
         with folder.log_path.open("ab") as log:
             process = subprocess.Popen(
                 self._command(folder.path),
@@ -131,7 +133,7 @@ class LocalLauncher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=worker_environment(folder.path.parent.parent, os.environ, self.threads),
+                env=worker_environment(folder.path.parent.parent, os.environ, threads or self.threads),
                 start_new_session=True,
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
@@ -141,7 +143,7 @@ class LocalLauncher:
     def attach(self, identity: Identity) -> LocalWorker:
         return LocalWorker(identity)
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int | None = None) -> None:
         """Nothing: a worker is started when it is needed."""
 
     def close(self) -> None:

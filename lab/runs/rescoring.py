@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.core.algorithms import ALGORITHMS
-from lab.core.groups import Estimator
+from lab.core.groups import Baseline, estimator_of
 from lab.core.rules import NOT_RUN, Reward, Score
 from lab.core.what_if import GroupChange, Line, WhatIf, summary, what_if
 from lab.errors import InputError
@@ -51,7 +51,7 @@ def rescore(
     recipe = (folder.recipe() or {}).get("recipe") or {}
     algorithm = ALGORITHMS.get(str(recipe.get("algorithm")))
     by_tokens = algorithm is not None and algorithm.has_critic
-    was = Estimator.GROUP_SCALED if recipe.get("scale_rewards", True) else Estimator.UNSCALED
+    was = estimator_of(recipe.get("scale_rewards", True), recipe.get("baseline", Baseline.MEAN))
     skips = bool(recipe.get("skip_no_spread", False))  # PPO, which has no such setting, leaves nothing out
     changes: list[GroupChange] = []
     for lines in _batches(folder.group_lines(first, last)):

@@ -18,6 +18,7 @@ from lab.runs.worker_query import Answers, measure, recipe_key
 IRRELEVANT = frozenset(
     {"name", "about_en", "about_zh", "seed", "steps", "learning_rate", "schedule", "warmup_steps", "weight_decay"}
     | {"max_grad_norm", "save_every", "measure_every", "lora_alpha", "watch_preferences"}
+    | {"max_seconds", "max_tokens_trained", "max_tokens_generated"}
 )
 """Settings that change nothing in how long a step or a measurement takes."""
 

@@ -6,9 +6,9 @@ Not here: the life that runs and jobs share (``work.py``), and the rows themselv
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from lab.core.recipes import parse
 from lab.errors import LabError, StateError
@@ -83,11 +83,32 @@ class RunWork(Work):
         return {"step": checkpoint[0] if checkpoint else 0}
 
 
+class Turns(Protocol):
+    """Whose turn it is, where that is not simply the order of asking (``lab/classroom/turns.py``)."""
+
+    def next(self, queue: Sequence[Run]) -> Run | None:
+        """The queued run that is next, of these in the order of asking; None where all of them have to wait."""
+
+    def is_light(self, run_id: str) -> bool:
+        """Whether a run may go on beside another light one, each on one thread."""
+
+
+class InOrder:
+    """The order of asking; no run is light."""
+
+    def next(self, queue: Sequence[Run]) -> Run | None:
+        return queue[0] if queue else None
+
+    def is_light(self, run_id: str) -> bool:
+        return False
+
+
 class RunQueue:
     """The runs of a home."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.turns: Turns = InOrder()
 
     def running(self) -> Iterator[RunWork]:
         """The runs that run, with their worker noted or not."""
@@ -95,8 +116,8 @@ class RunQueue:
 
     def next(self) -> RunWork | None:
         """The run whose turn it is."""
-        queue = self._store.queue()
-        return RunWork(self._store, queue[0]) if queue else None
+        run = self.turns.next(self._store.queue())
+        return RunWork(self._store, run) if run else None
 
 
 def run_identity(run: Run) -> Identity | None:

@@ -1,4 +1,6 @@
-"""Where the locks of a home stand: one for each slot (a GPU, or the CPU) and one for the supervisor; and who holds one.
+"""Where the locks of a home stand: one for each slot (a GPU, or the CPU), one for the supervisor; and who holds one.
+
+BESIDE is the slot of a chat that answers on the CPU beside whatever holds the machine's own.
 
 Not here: the locks themselves (``lab/store/locks.py``), and who waits for them. A slot's open file is handed on to the worker, so
 the slot stays taken for as long as the worker lives, whatever becomes of the process that started it.
@@ -12,8 +14,14 @@ from pathlib import Path
 
 from lab.store.locks import Lock
 
+SLOTS = 2
+"""Slots of runs and jobs. The second one is for light work alone, beside other light work."""
 
-def slot_path(home: Path, slot: int = 0) -> Path:
+MACHINE, BESIDE = 0, SLOTS
+"""The slot of runs and jobs, and that of a chat beside them."""
+
+
+def slot_path(home: Path, slot: int = MACHINE) -> Path:
     """The lock file of a slot."""
     return home / "slots" / f"{slot}.lock"
 

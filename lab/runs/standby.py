@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.machine import machine_memory
 from lab.runs.launcher import ROOT, WAITING, LocalLauncher, LocalWorker, lower_priority, worker_environment
+from lab.store.lines import read_json
 from lab.store.locks import Lock
 from lab.store.worker_folder import WorkerFolder
 
@@ -34,23 +35,23 @@ class StandbyLauncher(LocalLauncher):
         self._standby: _Standby | None = None
         self._wanted = hasattr(socket, "send_fds")  # not on Windows
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int | None = None) -> None:
         """Have a worker wait, where this machine has the memory. One that ended before its time is not tried again."""
         if self._standby is not None and self._standby.process.poll() is not None:
             self._drop()
             self._wanted = False
         if self._standby is None and self._wanted and machine_memory()[0] >= FREE_MEMORY:
-            self._standby = _start(self._environment())
+            self._standby = _start(self._environment(threads))
 
-    def launch(self, folder: WorkerFolder, slot: Lock) -> LocalWorker:
+    def launch(self, folder: WorkerFolder, slot: Lock, *, threads: int | None = None) -> LocalWorker:
         standby, self._standby = self._standby, None
         if standby is not None:
             with standby:
-                suits = standby.environment == worker_environment(folder.path.parent.parent, os.environ, self.threads)
-                if suits and standby.process.poll() is None and standby.take(folder, slot):
+                suits = standby.environment == self._environment(threads)
+                if suits and not _reports(folder) and standby.process.poll() is None and standby.take(folder, slot):
                     return LocalWorker.of(standby.process)
                 standby.end()
-        return super().launch(folder, slot)
+        return super().launch(folder, slot, threads=threads)
 
     def close(self) -> None:
         """End the worker that waits."""
@@ -63,8 +64,14 @@ class StandbyLauncher(LocalLauncher):
             with standby:
                 standby.end()
 
-    def _environment(self) -> dict[str, str]:
-        return worker_environment(self._home, os.environ, self.threads)
+    def _environment(self, threads: int | None = None) -> dict[str, str]:
+        return worker_environment(self._home, os.environ, threads or self.threads)
+
+
+def _reports(folder: WorkerFolder) -> bool:
+    """Whether a run reports to a tracker, which must be known before the libraries are loaded."""
+    stored = read_json(folder.path / "recipe.json") or {}
+    return bool((stored.get("recipe") or {}).get("report_to"))
 
 
 class _Standby:

@@ -5,7 +5,7 @@ A name says no more than where a model lies; whether a recipe may use it is the 
 
 from __future__ import annotations
 
-from lab.core.algorithms import ALGORITHMS
+from lab.core.algorithms import ALGORITHMS, Head
 from lab.core.recipes import Training
 from lab.errors import LabError
 from lab.store.catalogue import fetched_names
@@ -42,3 +42,27 @@ def base_of(store: Store, model: str) -> str:
             break
         model = str(recipe.get("model", ""))
     return model
+
+
+def talkers(store: Store) -> list[dict[str, str]]:
+    """What one can talk to, as ``{"model", "name"}``: bases, the models of finished runs, and every complete checkpoint, of running runs too."""
+    models = [{"model": name, "name": name} for name in bases_here(store)]
+    writers = {each.name for each in ALGORITHMS.values() if each.writes_text}
+    for run in store.runs():
+        if run.algorithm not in writers:
+            continue
+        folder = store.folder(run.id)
+        if run.state.ended and folder.model_path.is_dir():
+            models.append({"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"})
+        steps = sorted(
+            (int(path.parent.name[5:]) for path in folder.path.glob("checkpoints/step-*/complete")), reverse=True
+        )
+        models += [{"model": f"run:{run.id}@{step}", "name": f"{run.name} · {run.id} @{step}"} for step in steps]
+    return models
+
+
+def reward_models(store: Store) -> list[dict[str, str]]:
+    """The finished runs whose model gives a score, as ``{"model", "name"}``, the newest first."""
+    scorers = {each.name for each in ALGORITHMS.values() if each.head is Head.SCORE}
+    finished = [run for run in store.runs() if run.state is RunState.FINISHED and run.algorithm in scorers]
+    return [{"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"} for run in finished]

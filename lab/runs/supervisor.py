@@ -14,13 +14,14 @@ from collections.abc import Callable
 
 from lab.core.recipes import Recipe
 from lab.errors import StartError
+from lab.machine import machine_memory
 from lab.runs import checks
 from lab.runs.changes import Changes
-from lab.runs.job_work import JobQueue
+from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
-from lab.runs.launcher import Launcher, LocalLauncher
-from lab.runs.run_work import RunQueue, cancel, requeue, stop
-from lab.runs.slots import holder, note_holder, slot_path, supervisor_path
+from lab.runs.launcher import Launcher, LocalLauncher, cores
+from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
+from lab.runs.slots import BESIDE, SLOTS, holder, note_holder, slot_path, supervisor_path
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 CLOSE_WAIT = 10.0
 LOCK_WAIT = 1.0
 IDLE = 3.0
+LIGHT_THREADS = 1
+FREE_MEMORY = 2 << 30
+"""Bytes that have to be free before a second light run starts beside the first."""
 
 
 class Supervisor:
@@ -43,16 +47,21 @@ class Supervisor:
         check: Callable[[Recipe, Store], str] = checks.check,
     ) -> None:
         self._store = store
+        self._turns: Turns = InOrder()
+        self._run_queue = RunQueue(store)
         self._launcher = launcher or LocalLauncher()
         self._check = check
         jobs = JobStore(store.home)
-        self._running_runs = WatchList(RunQueue(store), self._launcher, store.home)
+        self._running_runs = WatchList(self._run_queue, self._launcher, store.home)
         self._running_jobs = WatchList(JobQueue(jobs), self._launcher, store.home)
+        self._running_beside = WatchList(JobQueue(jobs, BESIDE), self._launcher, store.home)
         self._duties: tuple[tuple[str, Callable[[], None]], ...] = (
             ("find the workers of runs", self._running_runs.adopt),
             ("watch the runs", self._running_runs.watch),
             ("find the workers of jobs", self._running_jobs.adopt),
             ("watch the jobs", self._running_jobs.watch),
+            ("find the workers of chats", self._running_beside.adopt),
+            ("watch the chats", self._running_beside.watch),
         )
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
@@ -62,6 +71,7 @@ class Supervisor:
         self.changes = Changes(store)
         self._closing = threading.Event()
         self._resuming = threading.Lock()
+        self._submitting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     # ---- life
@@ -94,11 +104,19 @@ class Supervisor:
             self._lock.release()
             self._lock = None
 
+    def take_turns(self, turns: Turns) -> None:
+        """From now on whose turn it is follows from these."""
+        self._turns = turns
+        self._run_queue.turns = turns
+
     # ---- what a person asks for
 
-    def submit(self, recipe: Recipe) -> Run:
-        """Check the recipe and put it into the queue. Raises LabError."""
-        run = self._store.create_run(recipe, dataset_hash=self._check(recipe, self._store))
+    def submit(self, recipe: Recipe, noted: Callable[[Run], None] = lambda run: None) -> Run:
+        """Check the recipe and put it into the queue. Raises LabError. ``noted`` is called with the run before it is looked at."""
+        data_hash = self._check(recipe, self._store)
+        with self._submitting:
+            run = self._store.create_run(recipe, dataset_hash=data_hash)
+            noted(run)
         self._wake.set()
         return run
 
@@ -119,6 +137,10 @@ class Supervisor:
         self._wake.set()
         return run
 
+    def wake(self) -> None:
+        """Look at the queue at once: whose turn it is may have changed."""
+        self._wake.set()
+
     def delete(self, run_id: str) -> None:
         """Delete an ended run and its folder."""
         self._store.delete_run(run_id)
@@ -130,6 +152,7 @@ class Supervisor:
             for name, duty in self._duties:
                 self._try(name, duty)
             self._try("start what is next", self._start_next)
+            self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
             self._wake.wait(GLANCE)
             self._wake.clear()
@@ -150,20 +173,61 @@ class Supervisor:
         return self._running_runs.busy or self._running_jobs.busy
 
     def _start_next(self) -> None:
-        if self._busy:
-            return
+        if not self._submitting.acquire(blocking=False):
+            return  # it is not known yet whose run that is; the next look starts it
+        try:
+            self._start()
+        finally:
+            self._submitting.release()
+
+    def _start(self) -> None:
         for watch_list in (self._running_jobs, self._running_runs):  # a job goes before runs
             work = watch_list.queue.next()
-            if work is not None:
-                slot = try_lock(slot_path(self._store.home))
-                if slot is not None:  # else a worker has it, ours or not
-                    watch_list.start(work, slot)
-                return
+            if work is None:
+                continue
+            light = watch_list is self._running_runs and self._turns.is_light(work.id)
+            slot = self._slot(light)
+            if slot is not None:  # else a worker has it, ours or not
+                watch_list.start(work, slot, LIGHT_THREADS if light else None)
+            elif self._busy:
+                self._make_room()
+            return
+
+    def _slot(self, light: bool) -> Lock | None:
+        """A slot for work that is next. Light work may run beside other light work, where the memory allows it."""
+        if not self._busy:
+            return try_lock(slot_path(self._store.home))
+        if not light or not self._only_light or machine_memory()[0] < FREE_MEMORY:
+            return None
+        slots = (try_lock(slot_path(self._store.home, number)) for number in range(min(SLOTS, cores())))
+        return next((slot for slot in slots if slot is not None), None)
+
+    @property
+    def _only_light(self) -> bool:
+        running = self._running_runs.watched
+        return not self._running_jobs.busy and all(self._turns.is_light(work.id) for work in running)
+
+    def _make_room(self) -> None:
+        """A chat that holds the slot ends after its present answer, once something waits."""
+        for work in self._running_jobs.queue.running():
+            if isinstance(work, JobWork):
+                work.give_way()
+
+    def _start_beside(self) -> None:
+        """Start a chat that is to answer on the CPU, whatever holds the machine's slot."""
+        if self._running_beside.busy or (work := self._running_beside.queue.next()) is None:
+            return
+        slot = try_lock(slot_path(self._store.home, BESIDE))
+        if slot is not None:  # else a worker has it, ours or not
+            self._running_beside.start(work, slot)
 
     def _prepare(self) -> None:
-        """Prepare the next worker once nothing has run or waited for a while."""
+        """Prepare the next worker once nothing has run or waited for a while; and while light runs wait for light ones."""
         now = time.monotonic()
-        if self._busy or self._store.queue():
+        if self._busy and self._only_light and (run := self._turns.next(self._store.queue())):
+            if self._turns.is_light(run.id):
+                self._launcher.prepare(LIGHT_THREADS)
+        elif self._busy or self._store.queue():
             self._idle_since = now
         elif now - self._idle_since > IDLE:
             self._launcher.prepare()

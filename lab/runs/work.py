@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.launcher import Launcher, Worker, is_worker_of
 from lab.runs.processes import Identity, identity_of
-from lab.runs.slots import slot_path
+from lab.runs.slots import BESIDE, MACHINE, SLOTS, slot_path
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import RunState
 from lab.store.worker_folder import WorkerFolder
@@ -70,6 +70,8 @@ class Work(ABC):
     keys: ClassVar[ErrorKeys]
     stops_at_step: ClassVar[bool]
     """Whether it can be stopped at the end of a step; else a stop ends its worker at once."""
+    slot: int = MACHINE
+    """The slot that its worker holds (``slots.py``)."""
 
     def __init__(self, work_id: str, folder: WorkerFolder, named: dict[str, str]) -> None:
         """``named`` is the parameter by which errors name it."""
@@ -258,15 +260,21 @@ class WatchList:
                 watched.settle(ending)
                 del self._watched[work_id]
 
-    def start(self, work: Work, slot: Lock) -> None:
-        """Start the work in the slot."""
-        watched = launch(work, self._launcher, slot)
+    @property
+    def watched(self) -> tuple[Work, ...]:
+        """The work whose workers are watched."""
+        return tuple(watched.work for watched in self._watched.values())
+
+    def start(self, work: Work, slot: Lock, threads: int | None = None) -> None:
+        """Start the work in the slot; ``threads`` as in ``launch``."""
+        watched = launch(work, self._launcher, slot, threads)
         if watched is not None:
             self._watched[work.id] = watched
 
 
-def launch(work: Work, launcher: Launcher, slot: Lock) -> Watched | None:
-    """Start the worker of queued work in the slot. None where it was cancelled meanwhile, or could not be started.
+def launch(work: Work, launcher: Launcher, slot: Lock, threads: int | None = None) -> Watched | None:
+    """Start the worker of queued work in the slot, on so many threads, or on as many as the launcher gives where none are named.
+    None where it was cancelled meanwhile, or could not be started.
 
     Work says *running* before there is a process, so that a crash in between never starts it twice; ``find_worker`` sorts that case
     out. The slot is released whatever happens: from then on the worker alone holds it.
@@ -275,7 +283,7 @@ def launch(work: Work, launcher: Launcher, slot: Lock) -> Watched | None:
         try:
             if not work.begin():
                 return None
-            worker = launcher.launch(work.folder, slot)
+            worker = launcher.launch(work.folder, slot, **({"threads": threads} if threads else {}))
         except OSError as error:
             work.end(work.failed_start(error), of=None)
             return None
@@ -290,17 +298,26 @@ def find_worker(work: Work, home: Path) -> Identity | None:
 
     Where nobody holds the slot there is no worker: the work has ended if it left a result, and else goes back to the queue.
     """
-    with try_lock(slot_path(home)) or Lock(None) as slot:
-        if slot.file is not None:
-            if work.folder.result() is not None:
-                work.end(work.ending(None), of=None)
-            else:
-                work.return_to_queue()
-            return None
+    if not any_slot_taken(home, beside=work.slot == BESIDE):
+        if work.folder.result() is not None:
+            work.end(work.ending(None), of=None)
+        else:
+            work.return_to_queue()
+        return None
     identity = identity_of(int((work.folder.heartbeat() or {}).get("pid") or 0))
     if identity is None or not is_worker_of(identity, work.folder):
         return None  # it has not come so far yet, or belongs to a command, which will note the pid itself
     return identity if work.note(identity) else None
+
+
+def any_slot_taken(home: Path, *, beside: bool) -> bool:
+    """Whether a worker, ours or not, holds one of the home's slots; ``beside``: that of a chat, else those of runs and jobs."""
+    for number in (BESIDE,) if beside else range(SLOTS):
+        lock = try_lock(slot_path(home, number))
+        if lock is None:
+            return True
+        lock.release()
+    return False
 
 
 def disk_is_full(folder: WorkerFolder) -> bool:

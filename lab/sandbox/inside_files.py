@@ -3,7 +3,7 @@
 Started by ``files.py`` as a program, never imported by the lab. ``lab/data`` interprets the file's columns. It has a limit of
 memory where the system has one, and everywhere a budget: rows, columns, and characters of text that the file unpacks to.
 
-One request on standard input: ``{"task": "pairs" | "records" | "shape", "path", "most_bytes", "budget": {"rows", "columns", "characters"},
+One request on standard input: ``{"task": "pairs" | "records" | "shape" | "rollouts", "path", "most_bytes", "budget": {"rows", "columns", "characters"},
 …}``. Then one line a batch, and at the end
 ``{"done": true}`` or ``{"error": {"kind", "key", "params"}}``. Every line may have ``rows`` (read so far) and ``share`` (of the file's bytes).
 """
@@ -188,6 +188,23 @@ def shape(request: dict[str, Any], tell: Tell) -> None:
     )
 
 
+def rollouts(request: dict[str, Any], tell: Tell) -> None:
+    """The rollouts that another tool recorded, and the rows that are none."""
+    from dataclasses import asdict
+
+    from lab.data.rollouts import RolloutFinder
+    from lab.data.rows import read_batches
+
+    budget, finder = Budget(request), RolloutFinder(request["rewards"])
+    for rows in read_batches(budget.path, most_bytes=request["most_bytes"]):
+        budget.spend(rows, tell)
+        found = finder.find(rows)
+        left_out = [[row.line, row.why.value, row.detail] for row in found.left_out]
+        tell({"tool": found.tool.value, "left_out": left_out, "passed_over": list(found.passed_over)})
+        for some in _in_lines([asdict(rollout) for rollout in found.rollouts]):
+            tell({"rollouts": some, **budget.progress()})
+
+
 def _in_lines(entries: list[Any]) -> Iterator[list[Any]]:
     """The entries in parts, each small enough for one line of the answer."""
     some: list[Any] = []
@@ -202,7 +219,12 @@ def _in_lines(entries: list[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-TASKS: dict[str, Callable[[dict[str, Any], Tell], None]] = {"records": records, "pairs": pairs, "shape": shape}
+TASKS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+    "records": records,
+    "pairs": pairs,
+    "shape": shape,
+    "rollouts": rollouts,
+}
 
 
 if __name__ == "__main__":

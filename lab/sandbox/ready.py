@@ -16,22 +16,25 @@ from lab.rules import RULES
 from lab.rules.equality import FORMULAS, IN_MATHEMATICS_WORKER
 from lab.rules.mathematics import equals_answer
 from lab.rules.syntax import IN_SANDBOX
-from lab.sandbox.worker import Worker
+from lab.sandbox.worker import OF_GUEST, Worker
 
 LONGEST_MATHEMATICS = 1.5
 """Seconds after which the worker of mathematics is killed, where its own alarm after 1 s was not heard."""
 
 
-@cache
 def worker() -> Worker:
-    """The one worker of this process for syntax; it starts with its first call."""
-    return Worker()
+    """The worker of this process for syntax; guests have one of their own. It starts with its first call."""
+    return _workers(OF_GUEST.get())[0]
+
+
+def mathematics_worker() -> Worker:
+    """The worker of this process for mathematics; guests have one of their own. It starts with its first call, which takes some seconds."""
+    return _workers(OF_GUEST.get())[1]
 
 
 @cache
-def mathematics_worker() -> Worker:
-    """The one worker of this process for mathematics; it starts with its first call, which takes some seconds."""
-    return Worker(LONGEST_MATHEMATICS, "inside_mathematics.py")
+def _workers(_of_guests: bool) -> tuple[Worker, Worker]:
+    return Worker(), Worker(LONGEST_MATHEMATICS, "inside_mathematics.py")
 
 
 def formulas_equal_in_worker(first: str, second: str) -> bool:

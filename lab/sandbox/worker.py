@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 
 from lab.errors import MachineError
@@ -86,10 +87,20 @@ class Worker:
 
     def ask(self, request: Mapping[str, object]) -> dict[str, object]:
         """The program's reply to one request. Raises TimeoutError or ChildProcessError as ``apply`` does, MachineError where it
-        does not start."""
+        does not start.
+
+        A process that was there before may have been killed from outside a moment ago. Only the death of a new one is
+        this request's doing, so the request is sent once more."""
         line = json.dumps(request) + "\n"
         with self._lock:
-            return self._exchange(self._running(), line, self.longest_call)
+            before = self._process
+            process = self._running()
+            try:
+                return self._exchange(process, line, self.longest_call)
+            except ChildProcessError:
+                if process is not before:
+                    raise
+                return self._exchange(self._running(), line, self.longest_call)
 
     def start(self) -> tuple[str, ...]:
         """Start it now, and say which layers of hardening are active."""
@@ -164,8 +175,15 @@ def end(process: subprocess.Popen[str]) -> None:
                 pipe.close()
 
 
+OF_GUEST: ContextVar[bool] = ContextVar("of_guest", default=False)
+"""Whether what is worked on now was sent by a guest. Guests' rules never hold every worker (``Workers``, ``ready.py``)."""
+
+
 class Workers:
-    """Workers of one program behind one door: a call takes one that is free, or waits for the next. One, until it is widened."""
+    """Workers of one program behind one door: a call takes one that is free, or waits for the next. One, until it is widened.
+
+    Of several, one stays free of guests: however many of their rules loop, the owner's and the registered users' are scored at once.
+    """
 
     def __init__(self, longest_call: float, program: str) -> None:
         self._make = lambda: Worker(longest_call, program)
@@ -184,7 +202,8 @@ class Workers:
     def ask(self, request: Mapping[str, object]) -> dict[str, object]:
         """One worker's reply to one request. Raises what ``Worker.ask`` raises."""
         with self._changed:
-            while not self._free:
+            kept = 1 if OF_GUEST.get() and len(self.all) > 1 else 0
+            while len(self._free) <= kept:
                 self._changed.wait()
             taken = self._free.pop(0)
         try:
@@ -192,7 +211,7 @@ class Workers:
         finally:
             with self._changed:
                 self._free.insert(0, taken)  # it is warm
-                self._changed.notify()
+                self._changed.notify_all()  # the first who waits may be a guest, for whom this one is not enough
 
     def start(self) -> tuple[str, ...]:
         """Start all of them now, and say which layers of hardening are active."""

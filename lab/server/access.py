@@ -21,13 +21,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User, user_of
-from lab.server.answers import refusal
+from lab.server.answers import refused
+from lab.server.forwarded import IS_FORWARDED, root_of, route_path
+from lab.server.hosts import Hosts
 from lab.server.session import COOKIE, OWNER_HERE, Sessions
 from lab.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-HERE = frozenset({"127.0.0.1", "localhost", "[::1]"})
 SIGN_IN_PATH = "/sign-in"
+PLACE = re.compile(r"/\?[A-Za-z0-9_=&.-]{1,150}")
+"""An address that names a place of the page, ``/?tab=rules``: whoever has to sign in first gets there afterwards."""
 LOOK_AGAIN = 2.0
 """Seconds after which a stream asks again who reads it."""
 
@@ -62,7 +65,7 @@ class Gate:
         self.settings = settings
         self.sessions = sessions
         self.doors = doors  # a list that start-up fills once every route stands
-        self.hosts = HERE | {f"[{settings.host}]" if ":" in settings.host else settings.host}
+        self.hosts = Hosts(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -71,8 +74,8 @@ class Gate:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # nothing here speaks WebSocket
             return
-        refusal = self._refuse(scope)
-        await (refusal or self.app)(scope, receive, send if refusal else self._while_it_lasts(scope, send))
+        answer = self._refuse(scope)
+        await (answer or self.app)(scope, receive, send if answer else self._while_it_lasts(scope, send))
 
     def _while_it_lasts(self, scope: Scope, send: Send) -> Send:
         """Ends an answer that goes on for long (a stream) once its reader's access has become less than it was."""
@@ -93,32 +96,34 @@ class Gate:
     def _refuse(self, scope: Scope) -> Response | None:
         """The answer for a request that may not go on; None, and its user noted in the scope, for one that may."""
         headers = Headers(scope=scope)
-        if self.settings.loopback and not self._host_is_ours(headers):
-            return refusal(403, "request_host", host=headers.get("host", ""))
+        if not self._host_is_ours(headers, bool(scope.get(IS_FORWARDED))):
+            return refused(scope, 403, "request_host", host=headers.get("host", ""))
         if not self._origin_is_ours(scope["method"], headers):
-            return refusal(403, "request_origin", origin=headers.get("origin", ""))
+            origin = headers.get("origin") or headers.get("sec-fetch-site", "")
+            return refused(scope, 403, "request_origin", origin=origin, host=headers.get("host", ""))
         user = self._user(headers)
         scope[USER] = user
-        path, method = scope["path"], scope["method"]
+        path, method = route_path(scope), scope["method"]
         door = next((door for door in self.doors if door.fits(method, path)), None)
         if door is None:
             door = next((door for door in self.doors if door.pattern.match(path)), None)
             if door is not None and door.access is not None:
-                return refusal(405, "request_method", method=method)
+                return refused(scope, 405, "request_method", method=method)
         if door is None or door.access is None:
-            return refusal(404, "request_path", path=path)
+            return refused(scope, 404, "request_path", path=path)
         if user.access >= door.access:
             return None
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
-            back = f"?to={quote(path)}" if path.startswith("/judge") else ""
-            return RedirectResponse(SIGN_IN_PATH + back, status_code=303)
+            asked = f"/?{scope.get('query_string', b'').decode('latin-1')}" if path == "/" else path
+            back = f"?to={quote(asked)}" if path.startswith("/judge") or PLACE.fullmatch(asked) else ""
+            return RedirectResponse(root_of(scope) + SIGN_IN_PATH + back, status_code=303)
         status = 401 if user.access == Access.NOBODY else 403
-        return refusal(status, "access_needed", needed=door.access.word, has=user.access.word)
+        return refused(scope, status, "access_needed", needed=door.access.word, has=user.access.word)
 
-    def _host_is_ours(self, headers: Headers) -> bool:
-        """A foreign name that was made to point at 127.0.0.1 (DNS rebinding) would carry that name here."""
+    def _host_is_ours(self, headers: Headers, forwarded: bool) -> bool:
+        """A foreign name that was made to point at this machine (DNS rebinding) would carry that name here."""
         hosts = headers.getlist("host")
-        return len(hosts) == 1 and re.sub(r":\d*$", "", hosts[0].lower()) in self.hosts
+        return len(hosts) == 1 and self.hosts.holds(hosts[0], forwarded=forwarded)
 
     def _origin_is_ours(self, method: str, headers: Headers) -> bool:
         """No other site's page may make somebody's browser act here, or read from here without navigating here."""

@@ -21,8 +21,10 @@ from lab.annotation.judgements import Submission
 from lab.annotation.queue import MOST_HANDED_OUT
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
+from lab.errors import MachineError
 from lab.server.answers import json_answer, refusal
-from lab.server.limits import may_write
+from lab.server.limits import may_write, texts
+from lab.store.space import is_short
 
 CHOICES: dict[str, Place | Choice] = {
     "a": Place.LEFT,
@@ -63,6 +65,7 @@ class SentUndo(_Body):
 
 def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     """Register the routes."""
+    allowed = texts()
 
     @application.get("/api/annotate/collections")
     @requires(Access.ANNOTATOR)
@@ -98,6 +101,10 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
         null}``. The same ``id`` again is stored once and answered alike. Another ``shown`` of the same pair replaces the earlier judgement
         (both stay on record). A judgement after its claim ran out is still taken.
         """
+        if not allowed.allows(request, (sent.edited or "") + sent.reason):
+            return refusal(429, "too_much_text")
+        if (sent.edited or sent.reason) and is_short(annotation.store.home):
+            raise MachineError("disk_floor_text")
         seconds = None if sent.milliseconds is None else sent.milliseconds / 1000
         values = sent.model_dump(exclude={"choice", "milliseconds"}) | {
             "choice": CHOICES[sent.choice],

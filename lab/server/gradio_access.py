@@ -56,8 +56,8 @@ OPEN: dict[str, Access] = {
     f"{API}/cancel": Access.VIEWER,
     f"{API}/reset": Access.VIEWER,
     f"{API}/reset/": Access.VIEWER,
-    # Files that Gradio itself put into its cache for this page; LAB_HOME's own are blocked in application.py.
-    f"{API}/file={{path_or_url:path}}": Access.VIEWER,
+    # Files of Gradio's cache, which only owners fill (uploads); LAB_HOME's own are blocked in application.py.
+    f"{API}/file={{path_or_url:path}}": Access.OWNER,
     f"{API}/upload": Access.OWNER,
     f"{API}/upload_progress": Access.OWNER,
 }

@@ -34,7 +34,10 @@ def content_policy(settings: Settings) -> str:
 
 
 def _ancestors(settings: Settings) -> str:
-    return "'self' https://huggingface.co" if settings.on_space else "'self'"
+    if not settings.on_space:
+        return "'self'"
+    provider = settings.hub.provider if settings.hub is not None else "https://huggingface.co"
+    return f"'self' {provider}"
 
 
 def narrow_policy(settings: Settings, nonce: str) -> str:

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, User, requires
 from lab.errors import StateError
+from lab.server.access import PLACE
 from lab.server.annotate import annotator_of
 from lab.server.answers import refusal
 from lab.server.headers import NARROWER, narrow_policy
@@ -93,10 +94,12 @@ async def first_pairs(annotation: Annotation, reader: User, wanted: str | None) 
 
 
 def landing(annotation: Annotation | None, user: User, wanted: str = "") -> str:
-    """Where somebody goes who has just signed in: to the judging page that they asked for, or that is all there is to do.
+    """Where somebody goes who has just signed in: to the place that they asked for, or to the judging page where that is all to do.
 
     ``annotation`` is None where there is no such page.
     """
+    if PLACE.fullmatch(wanted):
+        return wanted
     if annotation is None:
         return "/"
     if user.access >= Access.ANNOTATOR and OURS.fullmatch(wanted):

@@ -6,20 +6,27 @@ What writes by its method is counted here; a GET that writes all the same asks `
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.core.access import NOBODY, USER, Access, User
 from lab.sandbox.files import MOST_FILE_BYTES
 from lab.server.access import SAFE_METHODS
 from lab.server.answers import refusal
+from lab.server.forwarded import route_path
+from lab.store.space import is_short
 
 BODY_BYTES = 1024 * 1024
 UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES
@@ -27,6 +34,8 @@ UPLOAD_BYTES = MOST_FILE_BYTES + BODY_BYTES
 UPLOAD_PATH = "/gradio_api/upload"
 WRITES = "lab.writes"
 """Where the limits of writing stand in a request's scope."""
+BODY_SECONDS, SILENT_SECONDS = 60.0, 20.0
+"""What the body of a request may take as a whole (an upload may take longer), and without a byte."""
 SIGN_IN_BYTES = 4096
 """A stranger may send this much, to sign in with."""
 
@@ -44,27 +53,31 @@ class Rate:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def allows(self, key: str) -> bool:
-        """Take one token of ``key``; False where none is left."""
-        return self._take(key, 1)
+    def allows(self, key: str, tokens: float = 1) -> bool:
+        """Take a token of ``key``, or so many; False, and nothing is taken, where fewer are left."""
+        return self._take(key, tokens)
 
     def has(self, key: str) -> bool:
         """Whether ``allows`` would say yes; for what is only charged when it fails."""
         return self._take(key, 0)
 
-    def _take(self, key: str, tokens: int) -> bool:
+    def _take(self, key: str, tokens: float) -> bool:
         with self._lock:
             now = self.clock()
             left, before = self._left.pop(key, (self.burst, now))
             left = min(self.burst, left + (now - before) * self.per_second)
-            self._left[key] = (left - tokens if left >= 1 else left, now)
+            enough = left >= max(tokens, 1)
+            self._left[key] = (left - tokens if enough else left, now)
             while len(self._left) > self.keys:
                 self._left.popitem(last=False)
-            return left >= 1
+            return enough
 
 
-class _TooLarge(BaseException):
-    """Raised inside ``receive``; no handler's ``except Exception`` may swallow it."""
+class _Stopped(BaseException):
+    """Raised inside ``receive``; no handler's ``except Exception`` may swallow it. Holds the answer."""
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
 
 
 @dataclass(frozen=True)
@@ -100,11 +113,13 @@ def may_write(request: HTTPConnection) -> bool:
 
 
 class Limits:
-    """ASGI middleware: 413 for a body that grows over its cap, 429 for too many writes."""
+    """ASGI middleware: 413 for a body that grows over its cap, 408 for one that does not come, 429 for too many writes, 507 for an
+    upload where the disk is nearly full."""
 
-    def __init__(self, app: ASGIApp, writes: Writes) -> None:
+    def __init__(self, app: ASGIApp, writes: Writes, home: Path | None = None) -> None:
         self.app = app
         self.writes = writes
+        self.home = home
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,6 +127,9 @@ class Limits:
             return
         if scope["method"] not in SAFE_METHODS and not self.writes.allows(scope):
             await refusal(429, "too_many_requests")(scope, receive, send)
+            return
+        if self.home is not None and route_path(scope) == UPLOAD_PATH and is_short(self.home):
+            await refusal(507, "disk_floor_upload")(scope, receive, send)
             return
         scope[WRITES] = self.writes
         await self._capped(scope, receive, send, _cap(scope))
@@ -121,18 +139,27 @@ class Limits:
         if declared.isdigit() and int(declared) > cap:
             await refusal(413, "body_too_large", limit=cap)(scope, receive, send)
             return
-        seen = 0
-        started = False
+        seen, started, whole = 0, False, False
+        until = time.monotonic() + (math.inf if cap == UPLOAD_BYTES else BODY_SECONDS)
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen <= cap:
-                return message
+            nonlocal seen, whole
+            if whole:  # what comes now is only that the reader went away
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), min(SILENT_SECONDS, max(until - time.monotonic(), 0.01)))
+            except TimeoutError:
+                message = None
+            if message is not None:
+                seen += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+                if seen <= cap:
+                    return message
             if started:
                 return {"type": "http.disconnect"}
-            raise _TooLarge
+            raise _Stopped(
+                refusal(408, "body_too_slow") if message is None else refusal(413, "body_too_large", limit=cap)
+            )
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -141,18 +168,44 @@ class Limits:
 
         try:
             await self.app(scope, counted, noted)
-        except _TooLarge:
+        except _Stopped as stopped:
             if not started:
-                await refusal(413, "body_too_large", limit=cap)(scope, receive, send)
+                await stopped.answer(scope, receive, send)
 
 
 def _cap(scope: Scope) -> int:
     if scope.get(USER, NOBODY) == NOBODY:
         return SIGN_IN_BYTES
-    return UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else BODY_BYTES
+    return UPLOAD_BYTES if route_path(scope) == UPLOAD_PATH else BODY_BYTES
 
 
 def caller(scope: Scope) -> str:
-    """The address that a request came from."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+    """The address that a request came from, as limits count it: of IPv6 the network of 64 bits, which one machine has to itself."""
+    address = str(scope["client"][0]) if scope.get("client") else ""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How much text guests may have kept: edits and reasons, each person and all of an address. A click alone costs nothing here."""
+
+    guests: Rate
+    addresses: Rate
+
+    def allows(self, request: HTTPConnection, text: str) -> bool:
+        """Take the bytes of a text from whoever sent this request; people with a password have no such limit."""
+        user, size = request.scope.get(USER, NOBODY), len(text.encode("utf-8", "replace"))
+        if not user.guest or not size:
+            return True
+        return self.guests.allows(user.id, size) and self.addresses.allows(caller(request.scope), size)
+
+
+def texts() -> Texts:
+    """What the lab allows: a person types five characters a second; thirty of them sit behind one address."""
+    return Texts(guests=Rate(burst=1 << 20, per_second=200), addresses=Rate(burst=20 << 20, per_second=4000))

@@ -205,6 +205,7 @@ def _group(numbers: list[int], rewards: Sequence[float], fraction: float) -> dic
         "mean": group.mean,
         "std": group.std,
         "advantages": group.advantages,
+        "differences": group.differences,
         "thresholds": {kind: {"kept": each.kept, "why_dropped": each.why_dropped} for kind, each in groups.items()},
         "tie_at_cut": group.has_spread and tie_at_cut(chosen, fraction),
     }

@@ -24,6 +24,7 @@ from lab.sandbox.rewards import check_uses, weighed
 from lab.server.answers import json_answer
 from lab.server.rule_bench import Bench, SentRule, datasets, groups_of, score_bench
 from lab.server.scoring import Scoring
+from lab.store.recordings import grouped
 from lab.store.rule_files import as_rule_set, parse_entries, write_entries
 from lab.store.rule_sets import RuleSets, RuleSetVersion
 from lab.store.runs import Store
@@ -108,10 +109,10 @@ def _add_bench(application: FastAPI, store: Store, scoring: Scoring) -> None:
         Takes ``{"rules": [{"name", "weight", "fallback", "pins", and of a written one "source", "description", "low", "high"}…], "rows": [{"prompt",
         "completion", "answer", "group" (0)}…], "fraction": 0.2}``. Rows of one prompt, answer and ``group`` are a group. Answers ``{"rules":
         [{"name", "problems": [{"key", "params": {"line"?…}}…], "pins": [{"score", "passed"}…]}…], "completions": [{"scores": [value | {"error"}…],
-        "shares": [weight × score…], "reward"}…], "groups": [{"rows": [numbers], "mean", "std", "advantages", "thresholds": {"all" | "above_mean" |
-        "top_fraction": {"kept", "why_dropped"}}, "tie_at_cut"}…], "seconds"}``, scores, shares and pins in the order of the request. A rule
-        with problems is not run: its fallback stands in. A rule whose time was over has the problem ``rule_time_over``, and ``{"error": "not
-        run: time over"}`` for the scores that are missing.
+        "shares": [weight × score…], "reward"}…], "groups": [{"rows": [numbers], "mean", "std", "advantages", "differences": [reward − mean…],
+        "thresholds": {"all" | "above_mean" | "top_fraction": {"kept", "why_dropped"}}, "tie_at_cut"}…], "seconds"}``, scores, shares and pins in
+        the order of the request. A rule with problems is not run: its fallback stands in. A rule whose time was over has the problem
+        ``rule_time_over``, and ``{"error": "not run: time over"}`` for the scores that are missing.
         """
         trusting = _trusts(request)
         return await scoring.answer(request, BENCH_SECONDS, lambda until: score_bench(sent, until, trusting=trusting))
@@ -145,7 +146,7 @@ def _add_what_if(application: FastAPI, store: Store, scoring: Scoring) -> None:
 
 def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> dict[str, Any]:
     """The summary of all groups, and those in full that change most."""
-    store.run(sent.run)
+    folder = grouped(store, sent.run)
     rules = None
     if sent.rules is not None:
         uses = [rule.use() for rule in sent.rules]
@@ -153,7 +154,7 @@ def _rescored(store: Store, sent: SentWhatIf, until: float, trusting: bool) -> d
             raise wrong[0]
         rules = weighed(uses, trusting=trusting)
     change = WhatIf(sent.threshold, sent.fraction, sent.estimator)
-    rescored = rescore(store.folder(sent.run), rules, sent.first, sent.last, change, until=until)
+    rescored = rescore(folder, rules, sent.first, sent.last, change, until=until)
     groups = [{**group.as_json(), "changed": _changed(group)} for group in rescored.groups]
     groups.sort(key=lambda group: -int(group["changed"]))
     missed, of = rescored.summary["not_run"], rescored.summary["completions"]

@@ -20,7 +20,9 @@ from lab.runs.progress import summary, with_warnings
 from lab.runs.warnings import to_judge
 from lab.server.answers import event_stream, json_answer
 from lab.server.events import Watches
-from lab.store.runs import Store
+from lab.store.recordings import PREFIX, Recordings, grouped
+from lab.store.run_titles import run_titles
+from lab.store.runs import RunState, Store
 
 STEPS_AT_ONCE = 64
 NAME_LENGTH = 80
@@ -42,14 +44,21 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         A summary is ``{"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left" | null,
         "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
         "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
-        (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches}``.
+        (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches, "title": the
+        name and what tells the run apart from others of that name (in this list alone)}``.
         """
-        return json_answer({"runs": [summary(run, store) for run in store.runs()]})
+        titles = run_titles(store)
+        return json_answer(
+            {"runs": [{**summary(run, store), "title": titles.get(run.id, run.name)} for run in store.runs()]}
+        )
 
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
-        """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line)."""
+        """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line). A recording of another
+        tool (``taken-…``) is answered in the same shape, as far as it is known, and as ``"recording"``."""
+        if run_id.startswith(PREFIX):
+            return json_answer(recorded_summary(run_id, store))
         record = store.run(run_id)
         return json_answer(
             {**with_warnings(record, store), "recipe": record.recipe, "command": command_line(record.recipe)}
@@ -78,21 +87,26 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def groups(run_id: str, since: Offset = 0) -> Response:
         """The index of a run's groups: ``{"cursor", "reset", "prompts": ["…"], "rows": [[step, group, prompt_number, mean, std, kept,
-        size], …]}``, rows in the order of step and group.
+        size], …]}``, rows in the order of step and group. Of a DPO run they are the pairs of pairs.jsonl, here as in the lines.
         """
-        store.run(run_id)
-        page = store.folder(run_id).groups_index(since)
+        page = grouped(store, run_id).shown_index(since)
         return json_answer({"cursor": page.cursor, "reset": page.reset, "prompts": page.prompts, "rows": page.rows})
 
     @application.get("/api/runs/{run_id}/groups/lines")
     @requires(Access.VIEWER)
     def group_lines(run_id: str, first: Step, last: Step) -> Response:
-        """The groups of some steps: ``{"lines": [objects of groups.jsonl…]}``; both ends included, at most 64 steps."""
+        """The groups of some steps: ``{"lines": [objects of groups.jsonl, or of pairs.jsonl…]}``; both ends included, at most 64 steps."""
         if last < first or last - first >= STEPS_AT_ONCE:
             raise InputError("steps_asked", first=first, last=last, most=STEPS_AT_ONCE)
-        store.run(run_id)
-        lines = store.folder(run_id).group_lines_raw(first, last)
+        lines = grouped(store, run_id).shown_lines_raw(first, last)
         return Response(b'{"lines":[' + b",".join(lines) + b"]}", media_type="application/json")
+
+    @application.get("/api/runs/{run_id}/groups/tokens")
+    @requires(Access.VIEWER)
+    def group_tokens(run_id: str, step: Step, group: Step) -> Response:
+        """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
+        store.run(run_id)
+        return json_answer({"lines": store.folder(run_id).token_lines(step, group)})
 
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)
@@ -101,6 +115,33 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         store.run(run_id)
         page = store.folder(run_id).log(since)
         return json_answer({"cursor": page.cursor, "text": page.text})
+
+
+def add_recordings(application: FastAPI, store: Store) -> None:
+    """Register the route."""
+
+    @application.get("/api/recordings")
+    @requires(Access.VIEWER)
+    def recordings() -> Response:
+        """Groups that were taken in from other tools, newest first: ``{"recordings": [recording.json…]}``. They are read by the routes of runs."""
+        return json_answer({"recordings": [recording.as_json() for recording in Recordings(store).all()]})
+
+
+def recorded_summary(recording_id: str, store: Store) -> dict[str, Any]:
+    """What is known of a recording, as a run's summary has it. Raises StateError ``no_such_recording``."""
+    recording = Recordings(store).one(recording_id)
+    return {
+        "id": recording.id,
+        "name": recording.name,
+        "algorithm": recording.tool,
+        "state": RunState.FINISHED.value,
+        "created": recording.created,
+        "steps": recording.steps,
+        "has_groups": True,
+        "warnings": [],
+        "recipe": {"rules": [{"name": name, "weight": weight} for name, weight in recording.weights.items()]},
+        "recording": recording.as_json(),
+    }
 
 
 def add_warnings(application: FastAPI, store: Store, annotation: Annotation) -> None:

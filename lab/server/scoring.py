@@ -16,6 +16,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from lab.core.access import User, user_of
+from lab.sandbox.worker import OF_GUEST
 from lab.server.answers import json_answer, refusal
 from lab.server.limits import Rate, caller, person_of
 
@@ -46,11 +47,13 @@ class Scoring:
             return refusal(429, "too_many_requests")
         keys = [key for key, *_ in counted]
         self.busy.update(keys)
+        guests = OF_GUEST.set(user.guest)  # the thread below takes it over
         try:
             result = await anyio.to_thread.run_sync(
                 lambda: work(time.monotonic() + seconds), limiter=self.guest_places if user.guest else self.places
             )
         finally:
+            OF_GUEST.reset(guests)
             self.busy.subtract(keys)
             self.busy += Counter()  # drops those that are at zero
         return json_answer(result)

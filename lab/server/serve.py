@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from lab.errors import StartError
+from lab.server.connections import MOST_CONNECTIONS, protocol
 from lab.settings import Settings
 
 CLOSE_SECONDS = 2
-CONNECTIONS = 1000  # thirty people take about a hundred
 
 
 def serve(application: FastAPI, settings: Settings, listener: socket.socket | None = None) -> None:
@@ -38,9 +38,9 @@ def server_config(application: FastAPI, settings: Settings) -> uvicorn.Config:
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,
-        limit_concurrency=CONNECTIONS,
-        # On a Space the proxy in front is not this machine; elsewhere uvicorn trusts one on this machine only.
-        forwarded_allow_ips="*" if settings.on_space else None,
+        limit_concurrency=MOST_CONNECTIONS,
+        http=protocol(settings),
+        proxy_headers=False,  # it would believe the leftmost address; forwarded.py counts trusted hops
     )
 
 

@@ -7,27 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import stat
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.responses import Response
+from starlette.types import Scope
 
 from lab.core.access import NOBODY, Access, User
 from lab.core.names import clean_name, likeness
-from lab.errors import LabError, MachineError, StateError
+from lab.errors import AccessError, LabError, MachineError, StateError
+from lab.server.forwarded import root_of
 from lab.settings import Settings
+from lab.store.ended_sessions import EndedSessions
 from lab.store.users import Registered, Users
 
 COOKIE = "lab_session"
 LASTS_SECONDS = 14 * 24 * 3600
 GUEST_LASTS_SECONDS = 180 * 24 * 3600
 """A guest's cookie is all that makes them the same person again, and it opens little."""
+HUB = "h-"
+"""How the ids of people begin who came in with their account on the Hub."""
+HUB_LASTS_SECONDS = 24 * 3600
+"""Who owns a Space may change; each day the Hub is asked anew."""
 KEY_FILE = "secret_key"
 OWNER_HERE = User("owner", Access.OWNER, id="owner")
 """The one user of a lab that only this machine can reach."""
@@ -64,11 +74,17 @@ class Sessions:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.users = Users(settings.home)
+        self.ended = EndedSessions(settings.home)
         key = secret_key(settings.home) if settings.sign_in else secrets.token_hex(32)
+        self._key = key
         self._signer = URLSafeTimedSerializer(key, salt=b"lab.session")
         # Keyed: a stamp in a cookie must not be a hash to guess the password by.
         self._owner_stamp = hmac.new(key.encode(), (settings.password or "").encode(), "sha256").hexdigest()[:16]
         self._links: set[str] = set()
+        self.guests_since: Callable[[], float] = lambda: 0.0
+        """Seconds since 1970: a guest who came in before is a stranger (``lab/classroom``)."""
+        self.asks_code: Callable[[], bool] = lambda: False
+        """Whether a guest who comes in has to type the code of the class."""
         self._lock = threading.Lock()
 
     # ---- proofs
@@ -118,10 +134,16 @@ class Sessions:
         try:
             values, made = self._signer.loads(cookie, max_age=GUEST_LASTS_SECONDS, return_timestamp=True)
             user_id, session, stamp = str(values["id"]), str(values["session"]), str(values["stamp"])
-            if user_id.startswith("g-"):
-                return self._known_guest(str(values["name"]), session, user_id)
-            if made.timestamp() + LASTS_SECONDS < time.time():
+            if session in self.ended:
                 return NOBODY
+            if user_id.startswith("g-"):
+                if made.timestamp() < math.floor(self.guests_since()):
+                    return NOBODY
+                return self._known_guest(str(values["name"]), session, user_id)
+            if made.timestamp() + (HUB_LASTS_SECONDS if user_id.startswith(HUB) else LASTS_SECONDS) < time.time():
+                return NOBODY
+            if user_id.startswith(HUB):
+                return self._known_of_hub(str(values["name"]), session, user_id, stamp)
             if user_id == OWNER_HERE.id:
                 fits = hmac.compare_digest(stamp.encode(), self._owner_stamp.encode())
                 return replace(OWNER_HERE, session=session) if fits else NOBODY
@@ -130,17 +152,16 @@ class Sessions:
         except (BadSignature, KeyError, TypeError, ValueError, LabError):
             return NOBODY  # a password file that cannot be read lets nobody in
 
-    def sign_in(self, response: Response, user: User) -> None:
-        """Put the session cookie of ``user`` on a response."""
-        values = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
-        lasts = LASTS_SECONDS
-        if user.guest:
-            values["name"], lasts = user.name, GUEST_LASTS_SECONDS
-        response.raw_headers.append((b"set-cookie", self._cookie(str(self._signer.dumps(values)), lasts)))
+    def sign_in(self, response: Response, user: User, scope: Scope | None = None) -> None:
+        """Put the session cookie of ``user`` on a response to a request with this ``scope``."""
+        lasts = HUB_LASTS_SECONDS if user.id.startswith(HUB) else GUEST_LASTS_SECONDS if user.guest else LASTS_SECONDS
+        response.raw_headers.append((b"set-cookie", self._cookie(self.cookie_of(user), lasts, scope)))
 
-    def sign_out(self, response: Response) -> None:
-        """Take the session cookie back."""
-        response.raw_headers.append((b"set-cookie", self._cookie("", 0)))
+    def sign_out(self, response: Response, user: User = NOBODY, scope: Scope | None = None) -> None:
+        """Take the session cookie back, and end its session: a copy of the cookie opens nothing any more."""
+        if user.session:
+            self.ended.end(user.session, time.time() + (GUEST_LASTS_SECONDS if user.guest else LASTS_SECONDS))
+        response.raw_headers.append((b"set-cookie", self._cookie("", 0, scope)))
 
     # ---- inside
 
@@ -165,7 +186,22 @@ class Sessions:
             name += " (guest)"
         return User(name, Access.ANNOTATOR, session, user_id, guest=True)
 
+    def _known_of_hub(self, name: str, session: str, user_id: str, stamp: str) -> User:
+        if self.settings.hub is None:
+            return NOBODY
+        if hmac.compare_digest(stamp.encode(), self._hub_stamp(Access.OWNER, user_id).encode()):
+            return User(name, Access.OWNER, session, user_id)
+        fits = hmac.compare_digest(stamp.encode(), self._hub_stamp(Access.ANNOTATOR, user_id).encode())
+        return User(name, Access.ANNOTATOR, session, user_id, guest=True) if fits and self.settings.guests else NOBODY
+
+    def _hub_stamp(self, access: Access, user_id: str) -> str:
+        """Says that the Hub called them the owner of this Space, or did not; another author of the Space makes it void."""
+        author = self.settings.hub.author if self.settings.hub else ""
+        return hmac.new(self._key.encode(), f"{access.word} {author} {user_id}".encode(), "sha256").hexdigest()[:16]
+
     def _stamp(self, user: User) -> str:
+        if user.id.startswith(HUB):
+            return self._hub_stamp(user.access, user.id)
         if user.guest:
             return ""
         if user.id == OWNER_HERE.id:
@@ -173,8 +209,45 @@ class Sessions:
         registered = self.users.by_id(user.id)
         return registered.stamp if registered else ""
 
-    def _cookie(self, value: str, seconds: int) -> bytes:
+    # ---- for signing in by the Hub (``hub_sign_in.py``)
+
+    def of_hub(self, claims: Mapping[str, Any], *, owner: bool) -> User:
+        """Whom the Hub's claims prove. Raises AccessError where the lab is not open to others than its owner."""
+        name = str(claims.get("preferred_username") or claims.get("name") or claims["sub"])[:40]
+        if owner:
+            return User(name, Access.OWNER, secrets.token_urlsafe(9), HUB + str(claims["sub"]))
+        if not self.settings.guests:
+            raise AccessError("hub_sign_in_not_open", name=name)
+        return User(name, Access.ANNOTATOR, secrets.token_urlsafe(9), HUB + str(claims["sub"]), guest=True)
+
+    def cookie_of(self, user: User) -> str:
+        """The value of the session cookie of ``user``."""
+        values: dict[str, object] = {"id": user.id, "session": user.session, "stamp": self._stamp(user)}
+        if user.guest or user.id.startswith(HUB):
+            values["name"] = user.name
+        return str(self._signer.dumps(values))
+
+    def sealed(self, purpose: str, values: Mapping[str, Any]) -> str:
+        """Values that a browser keeps for a while and cannot change."""
+        return str(URLSafeTimedSerializer(self._key, salt=f"lab.{purpose}").dumps(dict(values)))
+
+    def opened(self, purpose: str, text: str, seconds: int) -> dict[str, Any] | None:
+        """What was sealed for that purpose, so many seconds ago at most; None for anything else."""
+        try:
+            values = URLSafeTimedSerializer(self._key, salt=f"lab.{purpose}").loads(text, max_age=seconds)
+        except BadSignature:
+            return None
+        return values if isinstance(values, dict) else None
+
+    def put_cookie(self, response: Response, name: str, value: str, seconds: int, scope: Scope) -> None:
+        """Another cookie of the lab's, with the same limits as that of the session."""
+        cookie = self._cookie(value, seconds, scope).replace(COOKIE.encode(), name.encode(), 1)
+        response.raw_headers.append((b"set-cookie", cookie))
+
+    def _cookie(self, value: str, seconds: int, scope: Scope | None) -> bytes:
         # A Space shows the page inside an iframe of another site: the cookie must cross that border, and is then
         # kept apart for each embedding site. Everywhere else it never leaves its own site.
-        border = "SameSite=None; Secure; Partitioned" if self.settings.on_space else "SameSite=Lax"
-        return f"{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; {border}".encode("ascii")
+        encrypted = "; Secure" if scope is not None and scope.get("scheme") == "https" else ""
+        border = "SameSite=None; Secure; Partitioned" if self.settings.on_space else f"SameSite=Lax{encrypted}"
+        root = (root_of(scope) if scope is not None else "") or "/"
+        return f"{COOKIE}={value}; Path={root}; Max-Age={seconds}; HttpOnly; {border}".encode("ascii")

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from lab.store.lines import dump
 MANIFEST = "manifest.json"
 VERSION = 1
 BLOCK = 1 << 20
+MOST_MANIFEST_BYTES = 256 << 20
+_BELONGS = re.compile(r"lab\.db|users\.toml|runs/\d{8}-\d{6}-[a-z0-9]{4}/.+|(exports|models|data)/.+")
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,16 @@ class Archive:
             self.entries = [
                 Entry(str(file["path"]), int(file["size"]), str(file["sha256"])) for file in self.manifest["files"]
             ]
-            if self.manifest["version"] != VERSION or not all(_plain(entry.path) for entry in self.entries):
+            if self.manifest["version"] != VERSION or not all(_belongs(entry.path) for entry in self.entries):
                 raise ValueError
-        except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+            if len({entry.path for entry in self.entries}) < len(self.entries):
+                raise ValueError
+            about = (self.manifest["home"], self.manifest["runs"], self.manifest["listed"])
+            if [type(value) for value in about] != [str, int, list] or not about[0].isprintable():
+                raise ValueError
+            if not all(isinstance(name, str) and name.isprintable() for name in about[2]):
+                raise ValueError
+        except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             self.close()
             raise InputError("backup_unreadable", path=path) from error
 
@@ -87,7 +97,8 @@ class Archive:
         """The content of a file. Raises OSError or KeyError where it is not there."""
         if self._tar is None:
             path = self.path / name
-            if path.is_symlink():
+            # Neither a link, nor below one, nor a pipe, which would never end.
+            if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
                 raise FileNotFoundError(path)
             with path.open("rb") as file:
                 yield file
@@ -100,9 +111,12 @@ class Archive:
             yield content
 
     def read(self, name: str) -> bytes:
-        """The whole content of a small file."""
+        """The whole content of a small file. Raises ValueError where it is none."""
         with self.open(name) as file:
-            return file.read()
+            content = file.read(MOST_MANIFEST_BYTES + 1)
+        if len(content) > MOST_MANIFEST_BYTES:
+            raise ValueError(name)
+        return content
 
     def copy(self, entry: Entry, target: Path | None) -> bool:
         """Copy a file to ``target`` (None: nowhere); whether it is what the manifest says. Raises MachineError ``disk_full``."""
@@ -201,11 +215,12 @@ class _Hashed:
         return block
 
 
-def _plain(name: str) -> bool:
+def _belongs(name: str) -> bool:
+    """Whether a backup may hold a file of this name: the database, the password file, and what lies in the folders of a home that
+    are copied. Nothing else is ever written by a restore, and so no key, no cache, no lock; and nothing that a terminal would obey."""
     path = PurePosixPath(name)
-    return (
-        bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and name != MANIFEST
-    )
+    plain = name.isprintable() and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    return plain and path.as_posix() == name and _BELONGS.fullmatch(name) is not None
 
 
 def _remove(path: Path) -> None:

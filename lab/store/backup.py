@@ -49,7 +49,7 @@ def backup(home: Path, target: Path, *, fetched: bool = False) -> Copied:
         runs = _snapshot(home / DATABASE, database)
         _add(out, DATABASE, database)
         # Only the runs of that moment: a folder of a later one would have no row.
-        for folder in [*(home / "runs" / run for run in runs), home / "exports"]:
+        for folder in [*(home / "runs" / run for run in runs), home / "exports", home / "recordings"]:
             _add_folder(out, home, folder)
         _add(out, USERS_FILE, home / USERS_FILE)
         there = [path.relative_to(home).as_posix() for name in FETCHED for path in sorted((home / name).glob("*/"))]

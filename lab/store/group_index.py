@@ -1,8 +1,8 @@
 """Where each group stands in ``groups.jsonl``, so that a page can scrub through steps without reading the file again.
 
-Not here: the groups themselves, which stay on disk. The index grows with the file and is made anew when the file is
-another one (path, inode, size). A line that is JSON but no group is passed over, as one that is no JSON: one bad line must not
-make the run unreadable.
+Not here: the groups themselves, which stay on disk. The index grows with the file and is made anew when the file is another one (path,
+inode, size). What was read is kept beside the file (``kept_index.py``), so that a long run opens without a scan. A line that is JSON but no
+group is passed over, as one that is no JSON: one bad line must not make the run unreadable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from lab.store.kept_index import Kept, read_kept, write_kept
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 
 
@@ -49,6 +50,11 @@ class _Known:
     places: list[tuple[int, int]] = field(default_factory=list)  # (start, end) of each row
     prompts: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    unkept: int = 0  # rows since the index was last kept beside the file
+
+
+KEPT_EVERY = 1000
+"""Groups that are read before the index is kept again; at most so many are read where a run is opened."""
 
 
 class GroupIndex:
@@ -89,12 +95,33 @@ class GroupIndex:
             self._known = _Known()
             return self._known
         if status.st_ino != self._known.inode or status.st_size < self._known.offset:
-            self._known = _Known(inode=status.st_ino)
+            self._known = _from_kept(read_kept(self._path), status.st_ino)
         if status.st_size > self._known.offset:
             for start, end, line in read_lines(self._path, self._known.offset):
                 _take(self._known, start, end, line)
                 self._known.offset = end
+            if self._known.unkept >= KEPT_EVERY:
+                write_kept(self._path, _to_keep(self._known))
+                self._known.unkept = 0
         return self._known
+
+
+def _from_kept(kept: Kept | None, inode: int) -> _Known:
+    """What was known when the index was kept; nothing where there is none."""
+    if kept is None:
+        return _Known(inode=inode)
+    columns = kept.columns
+    rows = list(map(GroupRow._make, zip(*(columns[name] for name in GroupRow._fields), strict=True)))
+    places = list(zip(columns["start"], columns["end"], strict=True))
+    numbers = {prompt: number for number, prompt in enumerate(kept.prompts)}
+    return _Known(inode, kept.offset, kept.last_resume, rows, places, kept.prompts, numbers)
+
+
+def _to_keep(known: _Known) -> Kept:
+    fields = zip(*known.rows, strict=True) if known.rows else ([] for _ in GroupRow._fields)
+    columns = {name: list(values) for name, values in zip(GroupRow._fields, fields, strict=True)}
+    starts, ends = zip(*known.places, strict=True) if known.places else ((), ())
+    return Kept(known.offset, known.last_resume, known.prompts, {**columns, "start": list(starts), "end": list(ends)})
 
 
 def _step(row: GroupRow) -> int:
@@ -123,3 +150,4 @@ def _take(known: _Known, start: int, end: int, line: Line) -> None:
     row = GroupRow(int(line["step"]), int(line.get("group", 0)), number, mean, std, kept, len(completions))
     known.rows.append(row)
     known.places.append((start, end))
+    known.unkept += 1

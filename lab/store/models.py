@@ -10,10 +10,12 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.core.recipes import Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
+from lab.store.moved_bases import moved_base
 
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
@@ -30,6 +32,7 @@ PLAIN_TEMPLATE = (
 Shapes = dict[str, tuple[int, ...]]
 
 LONGEST_HEADER = 100_000_000
+LONGEST_CONFIG = 16_000_000
 """The format's own bound."""
 
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
@@ -88,7 +91,7 @@ def reward_adapter(reward_model: str, policy: str, home: Path) -> Path:
 
 def _scores(adapter: Path) -> bool:
     """Whether an adapter was trained with a head of one output."""
-    return bool(json.loads((adapter / "adapter_config.json").read_text("utf-8")).get("task_type") == "SEQ_CLS")
+    return config_of(adapter / "adapter_config.json").get("task_type") == "SEQ_CLS"
 
 
 def tokenizer_place(ref: ModelRef) -> str:
@@ -111,7 +114,7 @@ def _template_in(folder: str) -> str:
     for name in ("chat_template.json", "tokenizer_config.json"):
         try:
             value = json.loads((Path(folder) / name).read_text("utf-8")).get("chat_template")
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             continue
         if value:
             return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
@@ -135,8 +138,23 @@ def writes(ref: ModelRef) -> bool:
     if ref.adapter is not None:
         return not _scores(Path(ref.adapter))
     config = Path(ref.base) / "config.json"
-    kinds = json.loads(config.read_text("utf-8")).get("architectures") if config.is_file() else None
-    return not any(str(kind).endswith("ForSequenceClassification") for kind in kinds or ())
+    kinds = config_of(config).get("architectures") if config.is_file() else None
+    return not any(
+        str(kind).endswith("ForSequenceClassification") for kind in (kinds if isinstance(kinds, list) else ())
+    )
+
+
+def config_of(path: Path) -> dict[str, Any]:
+    """The values of a model's JSON file, which anybody may have written. Raises ModelError ``model_config_broken``."""
+    try:
+        if path.stat().st_size > LONGEST_CONFIG:
+            raise ValueError("too long")
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError("model_config_broken", value=path.parent) from error
+    return config
 
 
 def reward_model_run(reward_model: str, home: Path) -> ModelRef:
@@ -158,7 +176,7 @@ def shapes_of(folder: Path) -> Shapes:
             shapes |= {
                 name: tuple(int(n) for n in entry["shape"]) for name, entry in header.items() if name != "__metadata__"
             }
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             continue  # the loader has the better words for a broken file
     return shapes
 
@@ -195,8 +213,8 @@ def _folder(name: str, path: Path, home: Path) -> ModelRef:
     """A full model (config.json and safetensors) or a peft adapter (adapter_config.json names its base)."""
     adapter = path / "adapter_config.json"
     if adapter.is_file():
-        base = str(json.loads(adapter.read_text("utf-8")).get("base_model_name_or_path") or "")
-        return ModelRef(name, _base(name, base, home), str(path))
+        base = str(config_of(adapter).get("base_model_name_or_path") or "")
+        return ModelRef(name, _base(name, base, path, home), str(path))
     if not (path / "config.json").is_file():
         raise ModelError("model_not_a_model", value=str(path), missing="config.json")
     if not any(path.glob("*.safetensors")):
@@ -206,10 +224,12 @@ def _folder(name: str, path: Path, home: Path) -> ModelRef:
     return ModelRef(name, str(path))
 
 
-def _base(name: str, base: str, home: Path) -> str:
+def _base(name: str, base: str, adapter: Path, home: Path) -> str:
     """The folder of an adapter's base, which its configuration names by folder or by hub id."""
-    if Path(base).is_dir():
+    if "\0" not in base and Path(base).is_dir():
         return base
+    if (moved := moved_base(base, adapter, home, SHIPPED)) is not None:
+        return str(moved)
     if not HUB_ID.fullmatch(base):
         raise ModelError("model_base_missing", value=name, base=base)
     if (here := fetched(base, home)) is None:

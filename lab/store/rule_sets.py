@@ -70,6 +70,7 @@ class RuleSets:
 
         Raises RuleError for the first rule that cannot be used, InputError for the name.
         """
+        self._store.require_space()
         title = clean_name(name)
         rule_set = as_rule_set({"rules": [entry.model_dump(mode="json") for entry in entries]}, title)
         if wrong := check_uses(rule_set.rules):

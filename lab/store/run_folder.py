@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.store.group_index import GroupIndex, GroupRow, GroupsPage
+from lab.store.group_index import KEPT_EVERY, GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
+from lab.store.token_lines import TOKENS, token_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
 
 RECENT_BYTES = 64 * 1024
 ESTIMATE = "estimate.json"
 EARLIER = "earlier.json"
 NOTES = "notes.json"
+PAIRS = "pairs.jsonl"
+"""Pairs of preferences as DPO saw them, in the form of groups of two."""
 SPENT = ("seconds", "tokens_generated", "tokens_trained")
 """What a run takes, over all its attempts, by their names in the heartbeat and in result.json."""
 _FRAME_CURSOR = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})")
@@ -51,6 +54,8 @@ class RunFolder(WorkerFolder):
     def __init__(self, path: Path | str) -> None:
         super().__init__(path)
         self._groups = GroupIndex(self.path / "groups.jsonl")
+        self._pairs = GroupIndex(self.path / PAIRS)
+        self._appended = 0
         self._recent: tuple[tuple[int, int], list[Line]] = ((0, 0), [])
 
     # ---- paths
@@ -64,6 +69,14 @@ class RunFolder(WorkerFolder):
         """Where the checkpoint of ``step`` belongs. It counts once it holds a file named ``complete``."""
         return self.path / "checkpoints" / f"step-{step}"
 
+    def append(self, name: str, line: Line) -> None:
+        """Append one line to ``<name>.jsonl``; of groups, the index beside them is kept up now and then."""
+        super().append(name, line)
+        if name == "groups":
+            self._appended += 1
+            if self._appended % KEPT_EVERY == 0:
+                self._groups.page()
+
     # ---- what the run is and became
 
     def recipe(self) -> Any:
@@ -73,6 +86,10 @@ class RunFolder(WorkerFolder):
     def estimate(self) -> Any:
         """estimate.json: what its memory was estimated to be before it started, where that was known, or None."""
         return self._read(ESTIMATE)
+
+    def before(self) -> Any:
+        """before.json: the held-out measurement before the first step, which a run has before it has a result; or None."""
+        return self._read("before.json")
 
     def notes(self) -> list[Line]:
         """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""
@@ -99,6 +116,10 @@ class RunFolder(WorkerFolder):
         except OSError:
             return False
 
+    def has_pairs(self) -> bool:
+        """Whether any pair of preferences was written (DPO)."""
+        return _size(self.path / PAIRS) > 0
+
     # ---- followers
 
     def metrics(self, since: int = 0) -> LinesPage:
@@ -118,18 +139,33 @@ class RunFolder(WorkerFolder):
         """The groups of the steps ``first`` to ``last``, both included."""
         return [json.loads(line) for line in self._groups.raw(first, last)]
 
-    def group_lines_raw(self, first: int, last: int) -> list[bytes]:
-        """The same as they stand on disk, one JSON text a group, for whoever only passes them on."""
-        return self._groups.raw(first, last)
+    def shown_index(self, since: int = 0) -> GroupsPage:
+        """Index rows of what the inspector shows: the groups, or the pairs of a run that has pairs and no groups."""
+        return self._shown.page(since)
+
+    def shown_lines_raw(self, first: int, last: int) -> list[bytes]:
+        """Those groups or pairs as they stand on disk, one JSON text each, for whoever only passes them on."""
+        return self._shown.raw(first, last)
+
+    @property
+    def _shown(self) -> GroupIndex:
+        return self._pairs if self.has_pairs() and not self.has_groups() else self._groups
+
+    def token_lines(self, step: int, group: int) -> list[Line]:
+        """What each update made of the tokens of one group, in the order of the updates; none where they were not written.
+
+        ``step`` is the one under which groups.jsonl has the group.
+        """
+        return token_lines(self.path / TOKENS, step, group)
 
     def frame(self, since: str = "") -> Frame:
         """Metrics, groups and log after one cursor, for a follower of the whole run."""
         match = _FRAME_CURSOR.fullmatch(since)
         metrics_since, groups_since, log_since = (int(part) for part in match.groups()) if match else (0, 0, 0)
-        metrics, groups = self.metrics(metrics_since), self.groups_index(groups_since)
+        metrics, groups = self.metrics(metrics_since), self.shown_index(groups_since)
         reset = metrics.reset or groups.reset
         if reset:
-            metrics, groups, log_since = self.metrics(), self.groups_index(), 0
+            metrics, groups, log_since = self.metrics(), self.shown_index(), 0
         log = self.log(log_since)
         cursor = f"{metrics.cursor}.{groups.cursor}.{log.cursor}"
         return Frame(cursor, reset, metrics.lines, groups.rows, groups.prompts, log.text)
@@ -155,7 +191,7 @@ class RunFolder(WorkerFolder):
 
     def note_resume(self, step: int) -> None:
         """Written by a worker that goes on from ``step``: what lies beyond it no longer counts."""
-        for name in ("metrics", "groups"):
+        for name in ("metrics", "groups", "pairs", "tokens"):
             if _size(self.path / f"{name}.jsonl"):
                 self.append(name, {"resumed_from": step})
 

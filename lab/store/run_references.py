@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.lines import read_json
+from lab.store.moved_bases import path_in_home
 
 _NAMED = re.compile(r"(?:run|groups):(\d{8}-\d{6}-[a-z0-9]{4})(?:@\d+)?")
 
@@ -29,7 +30,10 @@ def stands_on(folder: Path, base: Path) -> bool:
 def _base_of(adapter: Path, base: Path) -> bool:
     config = read_json(adapter / "adapter_config.json")
     named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-    return bool(named) and Path(str(named)).resolve().is_relative_to(base.resolve())
+    if not named:
+        return False
+    within = path_in_home(str(named)) or ""  # what it says where the home has moved since
+    return Path(str(named)).resolve().is_relative_to(base.resolve()) or within.startswith(f"runs/{base.name}/")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -27,6 +27,7 @@ from lab.store.database import open_database, runs_table
 from lab.store.group_commit import GroupCommit, Work, keep_reserve
 from lab.store.run_folder import RunFolder
 from lab.store.run_references import named_runs, stands_on
+from lab.store.space import require_space
 
 RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy")
 FOLDERS_IN_MEMORY = 64
@@ -120,6 +121,10 @@ class Store:
         """A connection that sees one moment of the database and takes no lock."""
         return self._reader.begin()
 
+    def require_space(self) -> None:
+        """Raise MachineError ``disk_floor`` where so little space is left that only judgements are taken."""
+        require_space(self.home)
+
     def writing(self, work: Work[T]) -> T:
         """The answer of ``work`` once it is committed (``group_commit.py``)."""
         return self.writer.submit(work).result()
@@ -172,6 +177,7 @@ class Store:
         if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
             parent = model[4:]
         now = time.time()
+        require_space(self.home)
         keep_reserve(self.home)
         run_id, path = self._new_folder(now)
         try:

@@ -123,6 +123,7 @@ class Uploads:
 
     def keep(self, path: Path, name: str, columns: Mapping[str, str], rows: int) -> Upload:
         """Copy a file that was looked at into the lab. Raises DatasetError for what is no file, InputError for the name, MachineError."""
+        self._store.require_space()
         ordinary_file(path)
         suffix = next(
             (each for each in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(each)), None

@@ -24,14 +24,18 @@ from lab.store.run_folder import RunFolder
 from lab.training.measure import heldout as measure
 from lab.training.measure.agreement import Agreement
 from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
+from lab.training.models.roles import acting_as
 from lab.training.models.tokens import Tokens
 from lab.training.worker.reporter import Reporter
+from lab.training.worker.tracking import tracking
 from lab.training.worker.watch import Watch
 
 MEASURE_SEED = 20_000
 """Held-out sampling is seeded apart from training, and alike for every run."""
 
 MID_RUN_SAMPLES = 256
+MID_RUN_KL_SAMPLES = 128
+KL_SAMPLES = measure.KL_SAMPLES
 
 SCHEDULES = {Schedule.CONSTANT: "constant_with_warmup"}
 """Their names in transformers, where they differ: its ``constant`` ignores the warm-up."""
@@ -139,17 +143,24 @@ class Task:
     def measure_at(self, step: int) -> None:
         """Measure in mid-run, on a sample that does not hold the run up, and write it down."""
         if (measured := self.measure(min(MID_RUN_SAMPLES, self.recipe.measure_samples))) is not None:
+            if self.start_is_at_hand and (kl := self.kl_from_start(MID_RUN_KL_SAMPLES)) is not None:
+                measured = {**measured, "kl_from_start": kl}
             self.reporter.held_out(step, measured)
 
-    def kl_from_start(self) -> float | None:
+    @property
+    def start_is_at_hand(self) -> bool:
+        """Whether the start is the model with its adapter off, so that a KL from it costs no second model in memory."""
+        return self.loaded is not None and self.loaded.fresh_adapter and hasattr(self.model, "disable_adapter")
+
+    def kl_from_start(self, most_samples: int = KL_SAMPLES) -> float | None:
         """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
         if not self.measures or not self.dataset.held_out or not algorithm_of(self.recipe).measures_kl:
             return None
         policy = self.model
-        if hasattr(policy, "disable_adapter") and self.loaded is not None and self.loaded.fresh_adapter:
+        if self.start_is_at_hand:
 
             def start(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-                with policy.disable_adapter():
+                with acting_as(policy, None):  # in mid-run too: it freezes nothing that trains
                     return measure.token_logps(policy, ids, mask)
 
         else:
@@ -165,7 +176,7 @@ class Task:
             self.dataset.held_out,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
-            samples=min(measure.KL_SAMPLES, self.recipe.measure_samples),
+            samples=min(most_samples, self.recipe.measure_samples),
             as_trained=self.asks_as_trained,
         )
 
@@ -219,7 +230,7 @@ class Task:
             "logging_steps": 1,
             "save_strategy": "steps",
             "save_steps": recipe.save_every,
-            "report_to": [],
+            **tracking(recipe, self.folder.path),
             "disable_tqdm": True,
             "use_cpu": device.type == "cpu",
             "bf16": dtype is torch.bfloat16,

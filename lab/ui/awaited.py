@@ -18,9 +18,14 @@ from lab.words import say
 
 WAITS = """
 let end = () => {};
+const fired = {};
 const look = () => {
   end();
-  end = window.labChanges.wait(JSON.parse(props.value || "{}"), () => trigger("select", {}));
+  end = window.labChanges.wait(JSON.parse(props.value || "{}"), changed, fired);
+};
+const changed = () => {
+  trigger("select", {});
+  look(); // the answer may leave the value as it is, which `watch` does not tell
 };
 watch("value", look);
 look();

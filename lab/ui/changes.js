@@ -62,12 +62,17 @@ window.labChanges = (() => {
       listeners.add(callback);
       return () => listeners.delete(callback);
     },
-    // Calls back once, when a mark is no longer the one that is waited for; gives a function that ends the wait.
-    wait(told, callback) {
+    // Calls back once, when a mark is no longer the one that is waited for; gives a function that ends the wait. The
+    // marks that were told may be newer than the stream's. Who waits again gives the same `fired`, an object of its own:
+    // then marks that called back once do not do so again.
+    wait(told, callback, fired = {}) {
       const topics = Object.keys(told || {});
       if (!topics.length) return () => {};
       const look = () => {
         if (!topics.some((topic) => topic in marks && marks[topic] !== told[topic])) return;
+        const now = JSON.stringify(topics.map((topic) => [topic, marks[topic]]));
+        if (fired.marks === now) return;
+        fired.marks = now;
         listeners.delete(look);
         callback();
       };

@@ -16,6 +16,7 @@ window.labDraft = (() => {
   let preview = false; // whether the rows are looked at
   let ask = () => {};
   let endWait = () => {};
+  const fired = {}; // the marks that made the page look last
   let timer = null;
 
   try {
@@ -64,7 +65,7 @@ window.labDraft = (() => {
       if (document.hidden) document.addEventListener("visibilitychange", look, { once: true });
       else changed("look");
     };
-    endWait = window.labChanges.wait(waits, look);
+    endWait = window.labChanges.wait(waits, look, fired);
     if (seconds) timer = setTimeout(look, seconds * 1000);
   };
 

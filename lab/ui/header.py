@@ -21,6 +21,8 @@ stroke-width="2" stroke-linecap="round"><path d="M3 20h18"/><path d="M5 15h2M10.
 HALF_MOON = """<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><circle cx="12" cy="12" r="8" fill="none"
 stroke="currentColor" stroke-width="2"/><path d="M12 4a8 8 0 0 1 0 16z" fill="currentColor"/></svg>"""
 
+LANGUAGES = '<a hreflang="zh" lang="zh-CN" href="?lang=zh">中文</a><a hreflang="en" lang="en" href="?lang=en">EN</a>'
+
 SCRIPT = """
 const head = element.querySelector(".lab-head");
 head.querySelector(".lab-theme").addEventListener("click", () => {
@@ -30,6 +32,16 @@ head.querySelector(".lab-theme").addEventListener("click", () => {
 });
 const language = (navigator.language || "en").toLowerCase().startsWith("zh") ? "zh" : "en";
 const words = JSON.parse(head.dataset.words)[language];
+for (const choice of head.querySelectorAll(".lab-language a")) {
+  if (choice.hreflang === language) choice.setAttribute("aria-current", "true");
+  const aim = () => {
+    const address = new URL(location.href);
+    address.searchParams.set("lang", choice.hreflang);
+    choice.href = address.search + address.hash;
+  };
+  aim();
+  choice.addEventListener("click", aim); // the address may have changed since
+}
 head.querySelector("h1").textContent = words.lab;
 const greet = (me) => {
   document.body.dataset.access = me.access;
@@ -61,6 +73,7 @@ def draw(words: dict[str, dict[str, str]]) -> None:
         f'<div class="lab-head" data-words="{html.escape(json.dumps(own, ensure_ascii=False))}">{MARK}<h1>{TITLE}</h1>'
         '<span class="lab-who" data-testid="who" hidden><b class="lab-name"></b><span class="lab-access"></span></span>'
         '<form method="post" action="sign-out" hidden><button type="submit" class="lab-leave"></button></form>'
+        f'<nav class="lab-language" aria-label="中文 / English">{LANGUAGES}</nav>'
         f'<button type="button" class="lab-theme" aria-label="{label}" title="{label}">{HALF_MOON}</button></div>',
         js_on_load=SCRIPT,
         elem_id="head",

@@ -10,26 +10,46 @@ from pathlib import Path
 
 import gradio as gr
 
+from lab.annotation.pairs import usual_settings
 from lab.runs.supervisor import Supervisor
 from lab.settings import Settings
 from lab.store.presets import PRESETS
 from lab.store.runs import Store
-from lab.ui import header
+from lab.ui import backup_line, header
 from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.glossary import SCRIPT as GLOSSARY
 from lab.ui.gradio_shims import hide_progress
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
+from lab.ui.tabs.classroom.tab import ClassTab
+from lab.ui.tabs.compare.tab import STYLE as COMPARE_STYLE
+from lab.ui.tabs.compare.tab import CompareTab
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.learn.tab import LearnTab
+from lab.ui.tabs.play.tab import PlayTab
 from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
 
-ON_THE_PAGE = ("annotate", "agree.", "page.", "train.", "upload.", "groups.", "section.", "algorithm.", "choice.")
+ON_THE_PAGE = (
+    "annotate",
+    "backup.",
+    "agree.",
+    "page.",
+    "train.",
+    "upload.",
+    "groups.",
+    "compare.",
+    "section.",
+    "algorithm.",
+    "choice.",
+)
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
-OPENING_TAB, CHANGES = (Path(__file__).with_name(name).read_text("utf-8") for name in ("opening_tab.js", "changes.js"))
+LANGUAGE, OPENING_TAB, CHANGES, PRESENCE = (
+    Path(__file__).with_name(name).read_text("utf-8")
+    for name in ("language.js", "opening_tab.js", "changes.js", "presence.js")
+)
 
 
 def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks:
@@ -39,11 +59,13 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     i18n = gr.I18n(**words)
     with gr.Blocks(title=header.TITLE, analytics_enabled=False, fill_width=True) as blocks:
         header.draw(words)
+        if settings.backup is not None:
+            backup_line.draw(words)
         with gr.Tabs(elem_id="tabs", selected="train") as tabs:
             with gr.Tab(i18n("page.learn"), id="learn"):
                 learn = LearnTab()
             with gr.Tab(i18n("page.annotate"), id="annotate"):
-                annotate = AnnotateTab(store, supervisor, presets, i18n)
+                annotate = AnnotateTab(store, supervisor, presets, i18n, usual_settings(class_comes=settings.guests))
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(
                     presets, trusting=not settings.sign_in
@@ -52,17 +74,26 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 train = TrainTab(store, supervisor, presets, i18n)
             with gr.Tab(i18n("page.groups"), id="groups") as groups_tab:
                 groups = GroupsTab(store, i18n)
+            with gr.Tab(i18n("page.compare"), id="compare"):
+                compare = CompareTab(store, supervisor, presets, i18n)
+            with gr.Tab(i18n("page.play"), id="play"):
+                PlayTab()
+            if settings.guests:
+                with gr.Tab(i18n("page.class"), id="class"):
+                    ClassTab()
         train.form.draft.render()
         learn.wire(tabs)
         annotate.wire(blocks, tabs, train)
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
+        compare.wire()
     hide_progress(blocks)
+    scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
     blocks.page_options = {
         "theme": theme(),
-        "css": SHEET.read_text("utf-8"),
-        "head": REMEMBER_THEME + script(OPENING_TAB) + script(CHANGES) + script(DRAFT) + GLOSSARY,
+        "css": SHEET.read_text("utf-8") + COMPARE_STYLE,
+        "head": script(LANGUAGE) + REMEMBER_THEME + "".join(map(script, scripts)) + GLOSSARY,
         "i18n": i18n,
     }
     return blocks

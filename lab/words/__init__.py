@@ -10,6 +10,7 @@ languages equal.
 from __future__ import annotations
 
 import os
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from typing import Any
 from lab.errors import LabError
 
 LOCALES = ("en", "zh")
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters and those that turn the order of letters: somebody typed them to be shown to somebody else."""
 
 
 @cache
@@ -51,13 +54,13 @@ def word(error: LabError | Mapping[str, Any], locale: str = "en") -> str:
 
 
 def _worded(value: object, locale: str) -> object:
-    """A parameter of an error; one that is itself a sentence, ``{"say": key, …}``, or a list of them, as words."""
+    """A parameter of an error, without what a terminal would obey; one that is itself a sentence, ``{"say": key, …}``, or a list of them, as words."""
     if isinstance(value, Mapping) and "say" in value:
         sentence = say(str(value["say"]), locale, **{str(name): part for name, part in value.items() if name != "say"})
         return f"{value['count']} × {sentence}" if "count" in value else sentence
     if isinstance(value, list) and value and all(isinstance(part, Mapping) and "say" in part for part in value):
         return ("；" if locale.lower().startswith("zh") else "; ").join(str(_worded(part, locale)) for part in value)
-    return value
+    return _OBEYED.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def word_note(note: Mapping[str, Any], locale: str = "en") -> str:

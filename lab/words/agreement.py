@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lab.core.derivation import EditFate
+from lab.core.intervals import FEW
 from lab.core.reward_agreement import Failure, RewardAgreement
 from lab.core.shares import Share
 from lab.words import say
@@ -24,7 +25,8 @@ def share_words(share: Share, language: str) -> str:
     if not share.of:
         return say("agree.none", language)
     low, high = share.interval
-    return say("agree.share", language, share=percent(share.share), low=percent(low), high=percent(high), n=share.of)
+    key = "agree.share_few" if share.of < FEW else "agree.share"
+    return say(key, language, share=percent(share.share), low=percent(low), high=percent(high), n=share.of)
 
 
 def left_out(agreement: RewardAgreement, language: str) -> str:

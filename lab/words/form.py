@@ -27,6 +27,7 @@ FRONT = (
 
 ONLY_IF: Mapping[str, tuple[str, str]] = {
     "threshold.fraction": ("threshold.kind", "top_fraction"),
+    "scale_rewards": ("baseline", "mean"),
     "lora_rank": ("training", "lora"),
     "lora_alpha": ("training", "lora"),
     "load_in_4bit": ("training", "lora"),

@@ -8,15 +8,19 @@ from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import func, select, update
 
 from lab.annotation.collections import Annotation
-from lab.annotation.judgements import current_judgements
+from lab.annotation.judgements import CLAIM_SECONDS, current_judgements
+from lab.annotation.queue import AWAY_SECONDS
 from lab.annotation.tables import (
     current_table,
     showings_table,
 )
+from lab.core.access import Access, User
 from lab.core.preferences import Choice, Derivation, Place
+from lab.errors import StateError
 from lab.store.runs import Store
 from tests.annotation.annotating import (
     ANNA,
@@ -95,11 +99,11 @@ def test_two_processes_hand_out_at_once(annotation: Annotation) -> None:
 
 
 def test_an_abandoned_claim_comes_back_to_others(annotation: Annotation) -> None:
-    collection = sums(annotation, 2, overlap=1)
-    left, kept = given(annotation, ANNA, collection, 2)
+    collection = sums(annotation, 1, overlap=1)
+    (kept,) = given(annotation, ANNA, collection, 2)
     assert given(annotation, BEN, collection, 2) == []
     run_out(annotation)
-    assert {pair["pair"] for pair in given(annotation, BEN, collection, 2)} == {left["pair"], kept["pair"]}
+    assert [pair["pair"] for pair in given(annotation, BEN, collection, 2)] == [kept["pair"]]
     assert says(annotation, ANNA, collection, kept, Place.LEFT)["saved"]  # late, and stored all the same
     assert len(stored(annotation)) == 1
 
@@ -126,7 +130,9 @@ def test_a_claim_that_ran_out_comes_back_where_the_pair_is_free_and_else_is_gone
     free = [pair for pair in mine if pair != taken]
     answer = annotation.hand_out(ANNA, collection, 0, mine).result()
     assert (answer["gone"], answer["pairs"]) == ([taken], [])
-    assert given(annotation, CHEN, collection, 3) == []  # they are Anna's again
+    last = [pair for pair in mine if pair in free][-1]
+    # They are Anna's again; Chen, who would have nothing to do, takes over the one that she would come to last.
+    assert [pair["pair"] for pair in given(annotation, CHEN, collection, 3)] == [last]
     run_out(annotation)
     assert {pair["pair"] for pair in given(annotation, CHEN, collection, 3, [taken])} == set(free)
     assert annotation.hand_out(ANNA, collection, 3, free).result()["gone"] == free
@@ -286,3 +292,74 @@ def test_everything_is_judged_in_the_end(annotation: Annotation) -> None:
     assert annotation.collection(collection).open == 0
     mine = next(row for row in annotation.queue(ANNA) if row["id"] == collection)
     assert (mine["judged"], mine["left"], mine["pairs"], mine["overlap"]) == (9, 0, 9, 2)
+
+
+def people(count: int) -> list[User]:
+    return [User(f"guest {n}", Access.ANNOTATOR, id=f"g-{n}", guest=True) for n in range(count)]
+
+
+def test_a_class_of_ten_begins_at_once_on_few_pairs_and_nobody_waits_while_one_is_open(annotation: Annotation) -> None:
+    """24 pairs, ten guests who hold up to six pairs each, overlap 1: as the page asks, one judges after the other."""
+    collection = sums(annotation, 24, overlap=1)
+    guests = people(10)
+    hands = {guest.id: given(annotation, guest, collection, 6) for guest in guests}
+    assert all(hands.values())
+    while any(hands.values()):
+        for guest in guests:
+            hand = hands[guest.id]
+            if hand:
+                says(annotation, guest, collection, hand.pop(0), Place.LEFT)
+            answer = annotation.hand_out(guest, collection, 6 - len(hand), [pair["pair"] for pair in hand]).result()
+            hand[:] = [pair for pair in hand if pair["pair"] not in answer["gone"]] + answer["pairs"]
+            spare = [held for held in hands.values() if len(held) > 1]
+            assert hand or not spare  # who has nothing waits only where each other has one pair at most
+    found = annotation.collection(collection)
+    assert (found.open, found.judgements, found.beyond) == (0, 24, 0)
+
+
+def test_who_has_nothing_takes_over_the_last_pair_of_who_holds_most_but_not_the_one_on_screen(
+    annotation: Annotation,
+) -> None:
+    collection = sums(annotation, 3, overlap=1)
+    mine = given(annotation, ANNA, collection, 3)
+    assert [pair["pair"] for pair in given(annotation, BEN, collection, 6)] == [mine[2]["pair"]]
+    assert [pair["pair"] for pair in given(annotation, CHEN, collection, 6)] == [mine[1]["pair"]]
+    (fourth,) = people(1)
+    assert given(annotation, fourth, collection, 6) == []  # each has the one on their screen
+    held = [pair["pair"] for pair in mine]
+    assert annotation.hand_out(ANNA, collection, 6, held).result()["gone"] == held[1:]
+
+
+def test_who_went_away_loses_even_the_pair_on_their_screen(annotation: Annotation) -> None:
+    collection = sums(annotation, 1, overlap=1)
+    (pair,) = given(annotation, ANNA, collection)
+    assert given(annotation, BEN, collection) == []
+    heard = time.time() + CLAIM_SECONDS - AWAY_SECONDS - 1
+    annotation.store.writing(lambda connection: connection.execute(update(showings_table).values(expires=heard)))
+    assert [one["pair"] for one in given(annotation, BEN, collection)] == [pair["pair"]]
+
+
+def test_where_everyone_judges_every_pair_none_is_ever_closed(annotation: Annotation) -> None:
+    collection = sums(annotation, 4, everyone=True)
+    everybody = people(7)
+    for guest in everybody:
+        assert judge_all(annotation, guest, collection) == 4
+        assert annotation.queue(guest)[0] | {"judged": 4, "left": 0, "overlap": None} == annotation.queue(guest)[0]
+    found = annotation.collection(collection)
+    assert (found.settings.everyone, found.settings.wanted, found.open, found.beyond) == (True, None, 4, 0)
+    derived = annotation.derived(collection, Derivation())
+    assert {len(preference.annotators) for preference in derived.preferences} == {7}  # no vote is cut
+    changed = annotation.change(collection, everyone=False, overlap=3)
+    assert (changed.settings.wanted, changed.open) == (3, 0)
+
+
+def test_a_hidden_collection_is_the_owners_alone(annotation: Annotation) -> None:
+    collection = sums(annotation, 2)
+    owner = User("owner", Access.OWNER, id="owner")
+    assert annotation.hide(collection).hidden
+    assert [row["id"] for row in annotation.queue(owner)] == [collection]
+    assert annotation.queue(ANNA) == []
+    with pytest.raises(StateError, match="no_such_collection"):
+        given(annotation, ANNA, collection)
+    assert not annotation.hide(collection, False).hidden
+    assert given(annotation, ANNA, collection)

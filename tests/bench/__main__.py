@@ -27,6 +27,8 @@ BENCHES = (
     "annotators",
     "imports",
     "kills",
+    "kills_all",
+    "load",
     "rules",
     "rules_page",
     "kept",

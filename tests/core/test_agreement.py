@@ -12,8 +12,10 @@ from lab.core.agreement import (
     WhyUndefined,
     cohens_kappa,
     gold_accuracy,
+    least_seconds,
     left_rate,
     raw_agreement,
+    reading_length,
     too_fast,
     votes,
 )
@@ -96,3 +98,13 @@ def test_nobody_reads_that_fast() -> None:
     assert too_fast(0.1, 10) and not too_fast(0.5, 10)
     assert too_fast(1.9, 200) and not too_fast(2.1, 200)
     assert not too_fast(3.0, 100_000)  # whoever takes their time may have known the texts
+
+
+def test_the_line_follows_what_was_read_and_a_chinese_character_takes_longer_than_a_letter():
+    assert reading_length("x = 5", "所以") == 5 + 6
+    assert [least_seconds(reading_length(text)) for text in ("x" * 10, "x" * 150, "字" * 50, "x" * 999)] == [
+        0.4,
+        1.5,
+        1.5,
+        3,
+    ]

@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from lab.ui.wall_page import WallPage
 
 from lab.runs.supervisor import Supervisor
 from lab.server.access import access_of
 from lab.server.application import build
-from lab.settings import Settings
+from lab.settings import HubSignIn, Settings
 from lab.store.runs import Store
 from lab.ui.judge_page import JudgePage
 from tests.server.conftest import PASSWORD, small_page
@@ -52,10 +53,11 @@ def _section(module: str, routes: list[APIRoute]) -> Iterator[str]:
 
 
 def application(home: Path) -> FastAPI:
-    """The lab on a home, open to guests, so that every route is there."""
-    settings = Settings(home=home, host="0.0.0.0", password=PASSWORD, guests=True)
+    """The lab on a home, open to guests and to accounts of the Hub, so that every route is there."""
+    hub = HubSignIn("client", "secret", author="org")
+    settings = Settings(home=home, host="0.0.0.0", password=PASSWORD, guests=True, hub=hub)
     store = Store(home, allow_unsafe_disk=True)
-    return build(settings, store, Supervisor(store), small_page(), JudgePage())
+    return build(settings, store, Supervisor(store), small_page(), JudgePage(), WallPage())
 
 
 if __name__ == "__main__":

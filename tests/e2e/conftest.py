@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,17 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
     No worker waits where a file does not ask for it: most files train nothing.
     """
-    home = tmp_path_factory.mktemp("lab") / "home"
-    port, log = _free_port(), home.parent / "app.txt"
+    with running_lab(tmp_path_factory.mktemp("lab"), **getattr(request.module, "ENVIRONMENT", {})) as started:
+        yield started
+
+
+@contextmanager
+def running_lab(folder: Path, **more: str) -> Iterator[RunningLab]:
+    """The app with its home in a folder, and more in its environment; ended afterwards."""
+    home = folder / "home"
+    port, log = _free_port(), folder / "app.txt"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")}
-    environment |= {"LAB_ALLOW_UNSAFE_DISK": "1", "LAB_SPARE_WORKER": "0", **getattr(request.module, "ENVIRONMENT", {})}
+    environment |= {"LAB_ALLOW_UNSAFE_DISK": "1", "LAB_SPARE_WORKER": "0", **more}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), "--home", str(home)],

@@ -81,9 +81,6 @@ def test_winners_become_judgements_of_a_named_annotator(visit, annotation, tmp_p
     expect(page.get_by_text("the arena (imported)").first).to_be_visible()
 
 
-@pytest.mark.xfail(
-    reason="the bar of a file that is read is there, but Chromium does not count it as visible: not yet mended"
-)
 def test_a_large_file_shows_how_far_it_is_and_is_cancelled(visit, annotation, tmp_path):
     path = tmp_path / "large.jsonl"
     with path.open("w") as file:

@@ -104,7 +104,9 @@ def test_an_open_page_asks_for_nothing(fresh: Any, tab: str) -> None:
     """After 55 minutes with nothing running a page made 5 requests a second."""
     page, requests = fresh(f"/?tab={tab}", clock=True)
     page.get_by_role("tab", name=tab.capitalize(), exact=True).wait_for()
-    page.locator("#plan p").first.wait_for(state="attached")
+    if tab == "train":  # what stands in a tab that was not opened is not in the page
+        page.locator("#plan p").first.wait_for()
+    quiet(page, requests)
     page.clock.fast_forward(BEFORE_MEASURING + 1_000)
     quiet(page, requests)
     before = len(requests.urls)

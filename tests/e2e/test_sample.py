@@ -51,6 +51,7 @@ def test_it_can_be_cancelled_and_what_is_asked_amiss_is_said(visit, annotation):
     ask(page, 0)
     expect(page.locator("#add-message")).to_contain_text("count")
     ask(page, 2000)
+    expect(page.locator("#add-message progress")).to_be_visible()
     expect(page.locator("#add-message")).to_contain_text("completions")
     page.locator("#sample-cancel").click()
     expect(page.locator("#add-message")).to_contain_text("Cancelled; no pairs were added.")

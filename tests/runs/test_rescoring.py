@@ -59,6 +59,13 @@ def test_a_runs_own_estimator_stays(recorded) -> None:
     assert [one.new.advantage for one in found.groups[0].completions] == pytest.approx([0.7, 0.2, 0.7, -2.3, 0.7])
 
 
+def test_a_run_that_left_one_out_does_so_anew(recorded) -> None:
+    groups = rescore(recorded(scale_rewards=False, baseline="leave_one_out"), None, 1, 1).groups
+    others = [sum(REWARDS[:n] + REWARDS[n + 1 :]) / 4 for n in range(5)]
+    expected = [reward - other for reward, other in zip(REWARDS, others, strict=True)]
+    assert [one.new.advantage for one in groups[0].completions] == pytest.approx(expected)
+
+
 def test_what_a_reward_model_said_keeps_its_part(recorded) -> None:
     recipe = {"algorithm": "ppo", "reward_model": "run:x", "reward_model_weight": 0.1, "rules_weight": 2.0}
     found = rescore(recorded(**recipe), weighed(SHORT), 1, 1)

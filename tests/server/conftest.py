@@ -115,7 +115,7 @@ def _maker(folder: Path) -> Iterator[Make]:
     stores: list[Store] = []
 
     def make(blocks: gr.Blocks | None = None, whole: bool = False, **changes: object) -> Lab:
-        settings = replace(Settings(home=folder / "home"), **changes)  # type: ignore[arg-type]
+        settings = replace(Settings(home=folder / "home", hosts=frozenset({"lab.example"})), **changes)  # type: ignore[arg-type]
         store = Store(settings.home, allow_unsafe_disk=True)
         stores.append(store)
         supervisor = Supervisor(store)  # not started: what is submitted stays in the queue
@@ -123,10 +123,12 @@ def _maker(folder: Path) -> Iterator[Make]:
             from lab.ui.page import build as build_page
 
             blocks = build_page(settings, store, supervisor)
+        from lab.ui.wall_page import WallPage
+
         from lab.ui.judge_page import JudgePage
 
         blocks = blocks or small_page()
-        return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage()), blocks)
+        return Lab(settings, store, build(settings, store, supervisor, blocks, JudgePage(), WallPage()), blocks)
 
     yield make
     for store in stores:

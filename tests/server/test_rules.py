@@ -46,6 +46,7 @@ def test_the_worked_example_has_exactly_the_numbers_of_the_course(lab: Lab) -> N
     assert round(group["std"], 4) == 1.3038
     expected = [(reward - 2.3) / (group["std"] + ADVANTAGE_EPSILON) for reward in (3, 2.5, 3, 0, 3)]
     assert group["advantages"] == pytest.approx(expected)
+    assert group["differences"] == pytest.approx([0.7, 0.2, 0.7, -2.3, 0.7])
     assert group["thresholds"]["all"]["kept"] == [True] * 5
     assert group["thresholds"]["above_mean"]["kept"] == [True, True, True, False, True]
     assert group["thresholds"]["top_fraction"]["kept"] == [True, False, False, False, False]

@@ -18,6 +18,7 @@ from lab.annotation import tables as annotation_tables  # noqa: F401  (register 
 from lab.annotation.judgements import current_judgements
 from lab.annotation.pairs import read_collection
 from lab.annotation.versions.freeze import read_frozen, read_version
+from lab.classroom import tables as class_tables  # noqa: F401  (register their tables)
 from lab.errors import StartError
 from lab.store import rule_sets  # noqa: F401  (register their tables)
 from lab.store.database import metadata

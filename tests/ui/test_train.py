@@ -83,7 +83,7 @@ class TestStarts:
         sft = finished(store, "sft", "my SFT", {"after": {"pass_at_1": 0.5}})
         rm = finished(store, "rm", "my judge", {"after": {"pair_accuracy": 0.875}})
         starts = StartChoices(store, presets)
-        models = {value: label for label, value in starts.models()}
+        models = {value: label for label, value in starts.models("en")}
         assert "tiny" in models and f"run:{rm}" not in models
         assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0%")
         rewards = starts.reward_models("en", "tiny")

@@ -71,6 +71,12 @@ class TestCombinations:
         assert not form.visible(share, form.entered(GRPO))
         assert form.visible(share, {**form.entered(GRPO), "threshold.kind": "top_fraction"})
 
+    def test_leaving_one_out_in_the_form_is_never_divided_by_sigma(self):
+        recipe = form.recipe_from(GRPO, {"baseline": "leave_one_out"}, "tiny/grpo")
+        assert recipe.estimator == "leave_one_out" and not recipe.scale_rewards
+        line = form.command("tiny/grpo", GRPO, {"baseline": "leave_one_out"})
+        assert "scale_rewards=false" in line, "the same line on the command line is valid too"
+
     def test_a_hidden_field_has_no_say(self):
         four_bits = with_values(GRPO, {"load_in_4bit": True})
         assert form.recipe_from(four_bits, {"training": "full"}, "a preset").load_in_4bit is False

@@ -52,6 +52,11 @@ EDITS = {
 }
 
 
+def _wanted(collection: Frozen) -> str:
+    wanted = collection.settings.wanted
+    return "was a judgement by everyone" if wanted is None else f"were {wanted} judgement(s)"
+
+
 def card(version: Version, collection: Frozen, quality: Quality, edits: Mapping[EditFate, int]) -> str:
     """The text of the card."""
     rule = version.rule
@@ -62,7 +67,7 @@ def card(version: Version, collection: Frozen, quality: Quality, edits: Mapping[
     share = f"at least {100 * rule.least_agreement:g} % of them for the chosen response"
     blind = (
         "People saw two responses side by side, without knowing where they came from; which stood on the left was drawn anew for "
-        f"each person and pair. Wanted were {collection.settings.overlap} judgement(s) of each pair.\n"
+        f"each person and pair. Wanted {_wanted(collection)} of each pair.\n"
     )
     made = (
         f"A preference is what more than half of a pair's votes say: {least}, {share}. Skips are no votes, and judgements made after "

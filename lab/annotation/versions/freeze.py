@@ -75,7 +75,7 @@ class Frozen:
 def derived(connection: Connection, collection: Collection, rule: Derivation, with_gold: bool) -> Derived:
     """What the rule gives now. Gold pairs are there to measure people by, and give preferences only where asked for."""
     pairs, all_events = read_pairs(connection, collection.id), list(events(connection, collection.id))
-    return derive_from(pairs, all_events, rule, with_gold, collection.settings.overlap)
+    return derive_from(pairs, all_events, rule, with_gold, collection.settings.wanted)
 
 
 def derive_from(
@@ -105,7 +105,7 @@ def freeze(store: Store, collection: Collection, rule: Derivation, name: str, wi
         through = connection.execute(last).scalar() or 0
         pairs = read_pairs(connection, collection.id)
         all_events = list(events(connection, collection.id))
-        result = derive_from(pairs, all_events, rule, with_gold, collection.settings.overlap)
+        result = derive_from(pairs, all_events, rule, with_gold, collection.settings.wanted)
     rows = rows_of(result)
     if not rows:
         raise StateError("freeze_nothing", collection=collection.name, judgements=collection.judgements)
@@ -173,7 +173,7 @@ def edits_of(connection: Connection, version: Version) -> Mapping[EditFate, int]
     """What became of the edited responses when a version was frozen: how many of each fate."""
     frozen = read_frozen(connection, version)
     all_events = list(events(connection, version.collection, version.through))
-    return derive_from(frozen.pairs, all_events, version.rule, version.with_gold, frozen.settings.overlap).edits
+    return derive_from(frozen.pairs, all_events, version.rule, version.with_gold, frozen.settings.wanted).edits
 
 
 def read_rows(connection: Connection, version_id: str) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def _exported(about: dict[str, Any], pairs: list[Pair], events: list[Event], nam
         about.get("content_hash"),
     )
     # An older lab lost pairs that had more judgements than were wanted: its versions are derived without the overlap.
-    ways = (versions.derive_from(pairs, events, rule, with_gold, overlap) for overlap in (settings.overlap, None))
+    ways = (versions.derive_from(pairs, events, rule, with_gold, overlap) for overlap in (settings.wanted, None))
     derived = next((candidate for candidate in ways if content_hash(versions.rows_of(candidate)) == wanted), None)
     if derived is None:
         raise InputError("export_changed", folder=name)

@@ -5,9 +5,9 @@ are derived from it. Nothing here reads files (``lab/store/presets.py`` does) or
 """
 
 from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
-from lab.core.recipes.common import EQUATIONS, Device, MeasuredOn, Precision, Recipe, Schedule
+from lab.core.recipes.common import EQUATIONS, Device, MeasuredOn, Precision, Recipe, Schedule, Tracker
 from lab.core.recipes.fields import Section, micro_batch, snap_to_multiple
-from lab.core.recipes.grpo import GrpoRecipe, Threshold
+from lab.core.recipes.grpo import GrpoRecipe, RatioLevel, Threshold
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.parsing import RECIPES, parse, with_values
 from lab.core.recipes.ppo import Critic, PpoRecipe
@@ -28,6 +28,7 @@ __all__ = [
     "PpoRecipe",
     "Precision",
     "PretrainRecipe",
+    "RatioLevel",
     "Recipe",
     "RmRecipe",
     "RowsRecipe",
@@ -37,6 +38,7 @@ __all__ = [
     "Section",
     "SftRecipe",
     "Threshold",
+    "Tracker",
     "Training",
     "micro_batch",
     "parse",

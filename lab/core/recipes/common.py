@@ -43,6 +43,15 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+class Tracker(StrEnum):
+    """An experiment tracker that gets a copy of a run's metrics; the value is the package's name."""
+
+    NONE = ""
+    TRACKIO = "trackio"
+    WANDB = "wandb"
+    TENSORBOARD = "tensorboard"
+
+
 class MeasuredOn(StrEnum):
     """Which problems a run is measured on: those that are reported, or those that settings are chosen by."""
 
@@ -184,6 +193,42 @@ class Recipe(Strict):
         ),
         advanced=True,
     )
+    max_seconds: float = setting(
+        0.0,
+        Section.MACHINE,
+        (
+            "End after seconds",
+            "The run takes no further step once it has worked so long, and is measured then; 0 takes all steps.",
+        ),
+        ("最多用时（秒）", "运行用时达到此秒数后不再训练，随即测量；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=1e9,
+    )
+    max_tokens_trained: int = setting(
+        0,
+        Section.MACHINE,
+        (
+            "End after tokens trained",
+            "The run takes no further step once so many tokens have trained; 0 takes all steps.",
+        ),
+        ("最多训练词元数", "训练过的词元达到此数后不再训练；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=10**12,
+    )
+    max_tokens_generated: int = setting(
+        0,
+        Section.MACHINE,
+        (
+            "End after tokens generated",
+            "The run takes no further step once it has written so many tokens; 0 takes all steps.",
+        ),
+        ("最多生成词元数", "生成的词元达到此数后不再训练；0 表示做完全部步数。"),
+        advanced=True,
+        ge=0,
+        le=10**12,
+    )
     device: Device = setting(
         Device.AUTO,
         Section.MACHINE,
@@ -198,6 +243,30 @@ class Recipe(Strict):
         ("精度", "数值格式；auto 在 CUDA 上为 bf16，其他为 fp32。"),
         advanced=True,
     )
+
+    report_to: Tracker = setting(
+        Tracker.NONE,
+        Section.MACHINE,
+        (
+            "Report to",
+            "Send each step's metrics to a tracker as well: `trackio`, `wandb` or `tensorboard`, which must be installed. Empty: none.",
+        ),
+        (
+            "同时上报到",
+            "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。",
+        ),
+        advanced=True,
+    )
+
+    @property
+    def spending_limits(self) -> dict[str, float]:
+        """What the run may spend, by the names in result.json; empty where only its steps bound it."""
+        limits = {
+            "seconds": self.max_seconds,
+            "tokens_trained": self.max_tokens_trained,
+            "tokens_generated": self.max_tokens_generated,
+        }
+        return {name: limit for name, limit in limits.items() if limit}
 
     # What others ask of any recipe; the recipes that have such settings answer from them.
 

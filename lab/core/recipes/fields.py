@@ -35,6 +35,25 @@ def setting(
     return Field(default, description=en[1], json_schema_extra=extra, **bounds)
 
 
+def token_room() -> Any:
+    """How many megabytes of a run's folder the numbers of single tokens may take (``tokens.jsonl``)."""
+    return setting(
+        8.0,
+        Section.MEASURE,
+        (
+            "Tokens kept (MB)",
+            "Room in the run's folder for log π, entropy and share of single tokens, of groups or pairs chosen at random. 0 keeps none.",
+        ),
+        (
+            "保存词元数据（MB）",
+            "运行文件夹中用于保存逐词元 log π、熵和份额的空间；所保存的组或偏好对随机选取。0 表示不保存。",
+        ),
+        advanced=True,
+        ge=0,
+        le=1024,
+    )
+
+
 def other_default(model: type[BaseModel], name: str, default: Any) -> Any:
     """The same field, words and bounds as ``model`` has, with another default."""
     field = copy(model.model_fields[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.adapted import RowsRecipe
-from lab.core.recipes.fields import Section, micro_batch, other_default, setting
+from lab.core.recipes.fields import Section, micro_batch, other_default, setting, token_room
 
 
 class PairsRecipe(RowsRecipe):
@@ -90,6 +90,8 @@ class DpoRecipe(PairsRecipe):
         ge=0,
         le=1000,
     )
+
+    token_megabytes: float = token_room()
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from lab.training.algorithms import losses
 from lab.training.measure.agreement import Agreement, share_won
 from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task
+from lab.training.trainers.pair_journal import PairJournal
 from lab.training.trainers.rows import compared_pair
 from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
 
@@ -39,6 +40,9 @@ SCORES_AT_ONCE = 1 << 26
 
 class PreferenceTrainer(StepTrainer, DPOTrainer):
     """trl's loop with the loss below."""
+
+    journal: PairJournal | None = None
+    """Where some pairs are written; None: nowhere."""
 
 
 def prepare(task: Task) -> Loaded:
@@ -84,6 +88,10 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
         start = log_probs(reference, batch, mask)
     logps, ref_logps = policy.log_probs.sum(1), start.log_probs.sum(1)  # Σ_t over the completion's tokens
 
+    if trainer.journal is not None:
+        logged = {"logps": policy.log_probs, "ref_logps": start.log_probs, "entropies": policy.entropy}
+        trainer.journal.note(trainer.state.global_step + 1, batch, beta, **logged)
+
     chosen, rejected = losses.implicit_reward(logps, ref_logps, beta).chunk(2)
     pair_losses = losses.dpo(chosen, rejected)
 
@@ -101,7 +109,10 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 
 def train(task: Task) -> None:
     """Train the model in place."""
-    task.run(build_trainer(task))
+    trainer = build_trainer(task)
+    if room := task.recipe.token_megabytes:
+        trainer.journal = PairJournal(task.reporter, task.tokenizer, room, task.recipe.steps)
+    task.run(trainer)
 
 
 class HeldOutPairs(Agreement):

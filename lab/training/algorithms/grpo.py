@@ -6,6 +6,10 @@ Loss (DeepSeekMath, arXiv 2402.03300, eq. 3; token normalisation of DAPO, arXiv 
     L   = − (1 / Σ kept tokens) · Σ_kept Σ_t [ min(ρ_t A, clip(ρ_t, 1 − ε_low, 1 + ε_high) A) − β · ρ_t · KL_t ]
     KL_t = π_ref/π − log(π_ref/π) − 1, times ρ_t so that its gradient is unbiased (DeepSeek-V3.2, arXiv 2512.02556)
 
+Its family, by fields of the recipe: ``scale_rewards`` off with ``loss_type = "dr_grpo"`` (Dr. GRPO, arXiv 2503.20783); ``baseline =
+"leave_one_out"`` (RLOO, arXiv 2402.14740); ``ratio_level = "sequence"`` (GSPO, arXiv 2507.18071: ρ = (π(y) / π_old(y))^(1/|y|)); ``epsilon_high``
+above ``epsilon_low`` and ``dynamic_sampling`` (DAPO, arXiv 2503.14476, sections 3.1 and 3.2).
+
 trl's GRPOTrainer gives the loop, generation and log-probabilities (``lab/training/trainers/group_trainer.py``). Departures from it:
 
 1. Rewards, advantages and who is kept come from ``lab/core/groups.py``; a rule that fails is recorded, never NaN.
@@ -18,6 +22,7 @@ trl's GRPOTrainer gives the loop, generation and log-probabilities (``lab/traini
 7. ``clip_ratio``, ``kl`` and ``entropy`` are means over the step's tokens, not means of its micro-batches' means.
 8. A stop between two updates of one rollout saves it; trl asks the prompts again.
 9. Where there are fewer prompts than a rollout takes, they are repeated; trl takes no step.
+10. Dynamic sampling asks other prompts in place of groups without spread (``trainers/dynamic_sampling.py``); trl has none.
 """
 
 from __future__ import annotations
@@ -28,7 +33,6 @@ import torch
 from trl import GRPOConfig
 from trl.trainer.utils import add_fused_lm_head
 
-from lab.core.groups import Estimator
 from lab.core.recipes import GrpoRecipe, Training
 from lab.training.algorithms import losses
 from lab.training.models.base import Loaded, load, load_start
@@ -64,14 +68,14 @@ def build_trainer(task: Task) -> GroupTrainer:
 
 
 def score(trainer: GroupTrainer, batch: Batch) -> Batch:
-    """A_i = (r_i − μ) / (σ + 1e-4) within each group, shape (B,), and who trains: both by ``lab/core/groups.py``."""
+    """A_i within each group by the recipe's estimator, shape (B,), and who trains: both by ``lab/core/groups.py``."""
     recipe: GrpoRecipe = trainer.recipe
     assert trainer.rollout is not None
     groups = trainer.make_groups(
         [reward.value for reward in trainer.rollout.rewards],
         recipe.threshold.kind,
         recipe.threshold.fraction,
-        estimator=Estimator.GROUP_SCALED if recipe.scale_rewards else Estimator.UNSCALED,
+        estimator=recipe.estimator,
         skip_no_spread=recipe.skip_no_spread,
     )
     device = batch["index"].device
@@ -88,23 +92,26 @@ def loss(trainer: GroupTrainer, model: Any, batch: Batch) -> torch.Tensor:
 
     logps, entropies = trainer.log_probs(batch, model, entropy=True)
     old = batch.setdefault("old_per_token_logps", logps.detach())  # of the policy that wrote them: the first update's
-    ratio = losses.ratio(logps, old, mask)
+    ratio = losses.ratio(logps, old, mask, trainer.recipe.ratio_level)  # (B, T), of a sequence (B, 1)
     gain = losses.clipped_surrogate(ratio, advantages, low, high)
     if beta:
         kl = ratio * losses.kl_k3(logps, batch["ref_per_token_logps"])
         gain = gain - beta * kl
         trainer.metrics.mean("kl", kl, mask)
 
-    trainer.metrics.mean("clip_ratio", losses.is_clipped(ratio, advantages, low, high), mask)
-    trainer.metrics.mean("entropy", entropies, mask)
-    return losses.over_step(
-        -gain,
+    clipped = losses.is_clipped(ratio, advantages, low, high)
+    parts = -gain * losses.token_weights(  # (B, T): each token's part of L
         mask,
         trainer.loss_type,
         tokens=batch["step_tokens"],
         rows=batch["step_rows"],
         longest=trainer.max_completion_length,
     )
+
+    trainer.metrics.mean("clip_ratio", clipped, mask)
+    trainer.metrics.mean("entropy", entropies, mask)
+    trainer.note_tokens(batch, logps=logps, entropies=entropies, ratios=ratio, clipped=clipped, parts=parts)
+    return parts.sum()
 
 
 def train(task: Task) -> None:

@@ -105,30 +105,34 @@ def kl_k3(logps_B_T: Tensor, reference_B_T: Tensor) -> Tensor:
     return log_ratio_B_T.exp() - log_ratio_B_T - 1
 
 
-def over_step(
-    values_B_T: Tensor, mask_B_T: Tensor, loss_type: str, *, tokens: Count, rows: Count, longest: int
-) -> Tensor:
-    """Token losses as one number; the parts of a step's micro-batches add up to the step's.
+def token_weights(mask_B_T: Tensor, loss_type: str, *, tokens: Count, rows: Count, longest: int) -> Tensor:
+    """What each token counts in the loss of its step, shape (B, T); 0 where the mask is 0.
 
-    ========= ============================================= =============================================
-    loss_type formula                                       source
-    ========= ============================================= =============================================
-    dapo      ``Σ_i Σ_t x / tokens``                        DAPO, arXiv 2503.14476, eq. 8
-    bnpo      the same                                      (a mean over each micro-batch in trl)
-    grpo      ``(1/rows) Σ_i (1/|y_i|) Σ_t x``              DeepSeekMath, arXiv 2402.03300, eq. 3
-    dr_grpo   ``Σ_i Σ_t x / (rows · longest)``              Dr. GRPO, arXiv 2503.20783, section 3
-    ========= ============================================= =============================================
+    ========= ============================= =============================================
+    loss_type weight of a token of row i    source
+    ========= ============================= =============================================
+    dapo      ``1 / tokens``                DAPO, arXiv 2503.14476, eq. 8
+    bnpo      the same                      (a mean over each micro-batch in trl)
+    grpo      ``1 / (rows · |y_i|)``        DeepSeekMath, arXiv 2402.03300, eq. 3
+    dr_grpo   ``1 / (rows · longest)``      Dr. GRPO, arXiv 2503.20783, section 3
+    ========= ============================= =============================================
 
     ``tokens`` and ``rows``: of the whole step; ``longest``: the most tokens that a completion may have.
     """
-    sums_B = (values_B_T * mask_B_T).sum(1)
     if loss_type in ("dapo", "bnpo"):
-        return sums_B.sum() / tokens
+        return mask_B_T / tokens
     if loss_type == "grpo":
-        return (sums_B / mask_B_T.sum(1).clamp(min=1)).sum() / rows
+        return mask_B_T / (mask_B_T.sum(1, keepdim=True).clamp(min=1) * rows)
     if loss_type == "dr_grpo":
-        return sums_B.sum() / (rows * longest)
+        return mask_B_T / (rows * longest)
     raise ValueError(f"no such loss type: {loss_type!r}")
+
+
+def over_step(
+    values_B_T: Tensor, mask_B_T: Tensor, loss_type: str, *, tokens: Count, rows: Count, longest: int
+) -> Tensor:
+    """Token losses as one number, ``Σ_i Σ_t weight · x``; the parts of a step's micro-batches add up to the step's."""
+    return (values_B_T * token_weights(mask_B_T, loss_type, tokens=tokens, rows=rows, longest=longest)).sum()
 
 
 # ---- values: ppo

@@ -29,8 +29,10 @@ from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
+from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
 from lab.training.trainers.rollout import Rollout
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
+from lab.training.trainers.token_journal import TokenJournal
 from lab.training.worker.divergence import finite_scores
 
 ROLLOUT = "rollout.safetensors"
@@ -59,22 +61,33 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
+        self._reward_seconds = 0.0
+        self.journal: TokenJournal | None = None
+        """Where the tokens of some groups are written; None: nowhere."""
 
     # ---- rollout: generate, score, keep
 
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
-        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
-        texts = [self.tokens.text(ids) for ids in completion_ids]
-        self.rollout = self._rewarded(inputs, texts, completion_ids)
-        self.metrics.tokens_generated += sum(self.rollout.tokens)
+        self._reward_seconds = 0.0
+        sampled = self._ask(list(inputs))
+        draws = self._with_spread(sampled)
+        self.rollout = self._rollout_of(sampled)
+        self.rollout.draws = draws
+        texts = sampled.texts
         batch: Batch = {}
-        for name, ids, side in (("prompt", prompt_ids, "left"), ("completion", completion_ids, "right")):
+        for name, ids, side in (
+            ("prompt", sampled.prompt_ids, "left"),
+            ("completion", sampled.completion_ids, "right"),
+        ):
             padded, mask = self.tokens.padded(ids, side)
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
-        return self._score(self, batch)
+        batch = self._score(self, batch)
+        if self.journal is not None:
+            batch["told"] = self.journal.choose(self.rollout, self.num_iterations).to(batch["kept"].device)
+        return batch
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
         return [self.tokens.asked(prompt) for prompt in prompts], None, {}
@@ -83,18 +96,35 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         with finite_scores(self.accelerator.unwrap_model(self.model)):
             return super()._generate_single_turn(*args, **kwargs)
 
-    def _rewarded(self, inputs: Any, texts: list[str], completion_ids: Sequence[Sequence[int]]) -> Rollout:
-        """What was asked and written, with the rules' rewards."""
+    def _ask(self, rows: list[Any]) -> Sampled:
+        """One completion for each row, with the rules' rewards."""
+        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
+        self.metrics.tokens_generated += sum(len(ids) for ids in completion_ids)
         started = time.perf_counter()
-        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in inputs]
+        texts = [self.tokens.text(ids) for ids in completion_ids]
+        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
         rewards = reward_batch(
             self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
         )
         self._health = self._health.after(rewards)
-        rollout = Rollout(inputs, texts, [len(ids) for ids in completion_ids], rewards)
-        rollout.reward_seconds = time.perf_counter() - started
+        self._reward_seconds += time.perf_counter() - started
+        return Sampled(rows, prompt_ids, completion_ids, texts, rewards)
+
+    def _with_spread(self, sampled: Sampled) -> Draws | None:
+        """Other prompts in place of groups without spread, where the recipe asks for that (GRPO's ``dynamic_sampling``)."""
+        rounds = getattr(self.recipe, "dynamic_sampling", 0)
+        if not rounds:
+            return None
+        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step)
+        return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
+
+    def _rollout_of(self, sampled: Sampled) -> Rollout:
+        """What was asked and written, for the journal."""
+        lengths = [len(ids) for ids in sampled.completion_ids]
+        rollout = Rollout(sampled.rows, sampled.texts, lengths, sampled.rewards)
+        rollout.reward_seconds = self._reward_seconds
         rollout.step = self.state.global_step + 1
-        rollout.truncated = [not self.tokens.has_ended(ids) for ids in completion_ids]
+        rollout.truncated = [not self.tokens.has_ended(ids) for ids in sampled.completion_ids]
         return rollout
 
     def make_groups(self, rewards: list[float], kind: ThresholdKind, fraction: float = 1.0, **how: Any) -> list[Group]:
@@ -162,7 +192,15 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             if self.on_rollout:
                 self.on_rollout(self.rollout)
             self.rollout = None
+        if self._step % self.args.steps_per_generation == 0 and self.journal is not None:
+            update = (self._step // self.args.steps_per_generation - 1) % self.num_iterations + 1
+            self.journal.write(self.state.global_step + 1, update)
         return loss
+
+    def note_tokens(self, batch: Batch, **values: torch.Tensor) -> None:
+        """What a sibling's loss made of each token of a micro-batch, shape (B, T) or (B, 1), for the groups whose tokens are written."""
+        if self.journal is not None and "told" in batch:
+            self.journal.note(batch, values, self.num_generations)
 
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sibling's; the first update of a rollout says how likely its completions were when they were written."""
@@ -269,10 +307,12 @@ def prompt_rows(task: Task) -> Dataset:
 
 
 def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
-    """Let the trainer's rollouts go to the run's folder, a line a group."""
+    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for."""
 
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):
             task.reporter.group(line)
 
     trainer.on_rollout = on_rollout
+    if room := getattr(task.recipe, "token_megabytes", 0):
+        trainer.journal = TokenJournal(task.reporter, trainer.processing_class, room, task.recipe.steps)

@@ -14,6 +14,7 @@ from lab.core.groups import Group
 from lab.core.rules import Reward
 from lab.core.text_health import text_health
 from lab.data.turns import Turns, last_words
+from lab.training.trainers.dynamic_sampling import Draws
 from lab.training.trainers.token_texts import Piece
 
 DECIMALS = 4
@@ -39,6 +40,7 @@ class Rollout:
         self.model_scores: list[float] = []
         self.step = 0
         self.reward_seconds = 0.0
+        self.draws: Draws | None = None
 
     def note_logps(self, part: dict[str, Any], logps: torch.Tensor) -> None:
         """Sums over a completion's tokens, for the rows of one micro-batch."""
@@ -132,6 +134,11 @@ class Rollout:
             "reward_seconds": self.reward_seconds,
             "group_std": sum(g.std for g in self.groups) / len(self.groups),
         }
+        if self.draws is not None:
+            # trl's own figures are of all that was sampled, also of what was thrown away
+            values["groups_drawn"], values["groups_thrown_away"] = self.draws.drawn, self.draws.thrown_away
+            values["completion_tokens"] = sum(self.tokens) / completions
+            values["truncated_share"] = sum(self.truncated) / completions
         size = completions // len(self.groups)
         values |= text_health(self.texts, [at // size for at in range(completions)])
         if self.model_scores:

@@ -31,7 +31,7 @@ class JobReporter:
         self._heartbeat.stop()
 
     def enter_stage(self, stage: str) -> None:
-        """One of loading, sampling, scoring."""
+        """One of loading, sampling, scoring; of a chat also ready and answering."""
         self.stage = stage
         if stage == "sampling":
             self._sampling_since = time.perf_counter()

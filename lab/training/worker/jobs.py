@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.core.chats import ChatSpec
 from lab.core.jobs import Kind, PreflightSpec, SampleSpec, ScoreSpec
+from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.data.prompts import asked_prompts
 from lab.errors import LabError, MachineError
 from lab.store.jobs import JobFolder
@@ -30,6 +32,9 @@ def work_job(path: Path) -> int:
         Kind.SAMPLE: _sample,
         Kind.PREFLIGHT: _preflight,
         Kind.SCORE: _score,
+        Kind.OUT: _out,
+        Kind.EJECT: _eject,
+        Kind.CHAT: _chat,
     }
     with JobReporter(folder, spec.total) as reporter:
         try:
@@ -78,6 +83,26 @@ def _score(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]
 
     listen()
     return score_pairs(spec, home, reporter)
+
+
+def _out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.out.writing import write_out
+
+    listen()
+    return write_out(spec, home, reporter)
+
+
+def _eject(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.eject.writing import write_script
+
+    listen()
+    return write_script(spec, home, reporter)
+
+
+def _chat(spec: ChatSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
+    from lab.training.worker.chat_job import chat
+
+    return chat(spec, home, reporter)
 
 
 def _unexpected(error: Exception) -> LabError:

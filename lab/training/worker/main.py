@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from lab.core.algorithms import algorithm_of
+from lab.core.notes import Note
 from lab.core.recipes import MeasuredOn, Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
@@ -21,6 +22,7 @@ from lab.tasks import equations
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
 from lab.training.worker.reporter import Reporter, memory_bytes
+from lab.training.worker.tracking import hide_trackers
 
 if TYPE_CHECKING:
     from lab.training.worker.outcome import StartWeights
@@ -33,6 +35,7 @@ def work(path: Path) -> int:
     listen()
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
+    hide_trackers(recipe.report_to)
     with Reporter(folder, recipe.steps) as reporter:
         try:
             return _run(recipe, folder, reporter)
@@ -95,10 +98,15 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     from lab.training.worker.outcome import outcome, require_all_steps
 
     reporter = task.reporter
-    if not task.watch.stopped:
+    if not task.watch.stopped and task.watch.spent is None:
         require_all_steps(task.recipe, task.dataset, reporter.step)
     lines = task.folder.metrics().lines
     values, end_notes = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
+    if task.watch.spent is not None:
+        name, limit = task.watch.spent
+        end_notes.append(
+            Note(f"ended_after_{name}", {"limit": f"{limit:g}", "step": reporter.step, "steps": task.recipe.steps})
+        )
     tell(end_notes, task.folder)
     if task.watch.stopped:
         reporter.enter_stage("saving")
@@ -110,7 +118,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     reporter.enter_stage("measuring_after")
     after = task.measure()
     if after is not None:
-        reporter.held_out(task.recipe.steps, after)
+        reporter.held_out(reporter.step, after)
     reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start(), **values)
     return FINISHED
 

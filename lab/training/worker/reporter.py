@@ -67,6 +67,7 @@ class Reporter:
             "time": time.time(),
             "seconds": seconds,
             "tokens_per_second": self.tokens_per_second,
+            **self._tokens_spent(),
             **values,
         }
         if "reward_seconds" in values and seconds > 0:
@@ -77,7 +78,8 @@ class Reporter:
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
         """Append a held-out measurement as a line of its own."""
         seconds = time.perf_counter() - self._step_started
-        self.folder.append("metrics", {"step": step, "time": time.time(), "seconds": seconds, "held_out": measured})
+        line = {"step": step, "time": time.time(), "seconds": seconds, **self._tokens_spent(), "held_out": measured}
+        self.folder.append("metrics", line)
         self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
         parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
         print(f"held out: {', '.join(parts)}", flush=True)
@@ -85,6 +87,14 @@ class Reporter:
     def group(self, line: dict[str, Any]) -> None:
         """Append one group."""
         self.folder.append("groups", line)
+
+    def tokens(self, line: dict[str, Any]) -> None:
+        """Append the tokens of one group at one update."""
+        self.folder.append("tokens", line)
+
+    def pair(self, line: dict[str, Any]) -> None:
+        """Append one pair of preferences, in the form of a group of two."""
+        self.folder.append("pairs", line)
 
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
         """Write result.json, whatever the run came to."""
@@ -97,18 +107,18 @@ class Reporter:
             "steps": self.step,
             "peak_memory_bytes": peak_memory_bytes(),
             "libraries_bytes": self.libraries_bytes,
-            **self._spent(),
+            **self.spent(),
             **values,
         }
         self.folder.write("result.json", content)
 
-    def _spent(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
         """What the run has taken, its earlier attempts included, as ``steps`` includes theirs."""
-        now = {
-            "seconds": time.time() - self.started,
-            "tokens_generated": self.tokens_generated,
-            "tokens_trained": self.tokens_trained,
-        }
+        return {"seconds": self._before["seconds"] + time.time() - self.started, **self._tokens_spent()}
+
+    def _tokens_spent(self) -> dict[str, float]:
+        """The tokens among it."""
+        now = {"tokens_generated": self.tokens_generated, "tokens_trained": self.tokens_trained}
         return {name: self._before[name] + value for name, value in now.items()}
 
     @property
@@ -126,7 +136,7 @@ class Reporter:
             "steps": self.steps,
             "tokens_per_second": self.tokens_per_second,
             **self.step_progress.told(),
-            **self._spent(),
+            **self.spent(),
         }
         self.folder.write("heartbeat", beat, durable=False)
 
@@ -170,4 +180,6 @@ def _journal(step: int, steps: int, values: dict[str, Any]) -> str:
     shown = ("reward", "kept_share", "loss", "accuracy", "margin", "token_accuracy", "learning_rate")
     parts = [f"{name} {values[name]:.4g}" for name in shown if isinstance(values.get(name), (int, float))]
     note = "" if values.get("optimizer_step", 1) else "  nothing kept: no optimiser step"
+    if thrown_away := values.get("groups_thrown_away"):
+        note += f"  {values['groups_drawn']} groups drawn, {thrown_away} without spread thrown away"
     return f"step {step}/{steps}  " + "  ".join(parts) + note

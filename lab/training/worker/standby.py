@@ -50,6 +50,9 @@ def _listen(channel: int, folders: list[Path]) -> None:
 def _load() -> None:
     """What every run needs, whatever its algorithm."""
     from lab.core.algorithms import ALGORITHMS
+    from lab.training.worker.tracking import hide_trackers
+
+    hide_trackers()  # a run that reports to one gets a worker of its own
     from lab.training.worker import preflight  # noqa: F401
     from lab.training.worker.library_notes import listen
     from lab.training.worker.main import algorithm_file

@@ -39,6 +39,8 @@ class Watch(TrainerCallback):
         self.more: Callable[[], dict[str, Any]] = dict
         """Asked for the step's own metrics at each line (``step_trainer.py``)."""
         self.stopped = False
+        self.spent: tuple[str, float] | None = None
+        """The limit of the recipe that ended the run before its last step, and its value."""
         self.divergence = Divergence(recipe)
         self.reporter.step_progress = StepProgress(recipe.updates_per_rollout)
         self._generates = algorithm_of(recipe).writes_groups
@@ -90,6 +92,11 @@ class Watch(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
 
+    def _limit_reached(self) -> tuple[str, float] | None:
+        spent = self.reporter.spent()
+        limits = self.recipe.spending_limits.items()
+        return next(((name, limit) for name, limit in limits if spent[name] >= limit), None)
+
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **more: Any
     ) -> None:
@@ -100,6 +107,10 @@ class Watch(TrainerCallback):
         values |= self.more()
         self.reporter.metrics(state.global_step, values)
         self.divergence.look(state.global_step, values, _vocabulary(more.get("model")), skips_infinite=bool(args.fp16))
+        if state.global_step < self.recipe.steps and (limit := self._limit_reached()) is not None:
+            self.spent = limit
+            control.should_training_stop = True
+            return  # what is measured next is the end
         every = self.recipe.measure_every
         if self.measure and every and state.global_step % every == 0 and state.global_step < self.recipe.steps:
             self.measure(state.global_step)

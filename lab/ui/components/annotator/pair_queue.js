@@ -5,6 +5,7 @@ const QUEUED = 6;
 const REMEMBERED = 30;
 const KEPT = 10; // of these through a reload: they are written anew at each judgement, texts and all
 const LOOK_AGAIN = 15000;
+const FREED_SOON = 2000; // while others hold the last pairs: one of them may be skipped or given up
 const JUST_ASKED = 3000; // milliseconds; whoever comes back sooner has missed nothing
 const ANSWER_PATIENCE = 2000;
 // Milliseconds for which the lab keeps a pair for this person (lab/annotation/judgements.py); then others may have it.
@@ -202,7 +203,7 @@ class PairQueue {
     const fresh = answer.pairs.filter(({ pair }) => !known.includes(pair));
     this.pairs.push(...fresh);
     this.finished = !this.pairs.length && !answer.pairs.length && !gone.length;
-    if (this.finished) this.later(LOOK_AGAIN);
+    if (this.finished) this.later(this.progress.left > 0 ? FREED_SOON : LOOK_AGAIN);
     this.keepSoon();
     return gone.length > 0;
   }

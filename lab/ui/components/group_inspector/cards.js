@@ -29,24 +29,14 @@ class Card {
       copyIcon(),
     );
     this.copy.addEventListener("click", () => this.toClipboard());
-    const tokens = {
-      "aria-label": word("tokens_open", { n: index + 1 }),
-      title: word("tokens_open", { n: index + 1 }),
-    };
     this.open = make(
       "button",
-      {
-        type: "button",
-        class: "plain small",
-        "aria-expanded": "false",
-        "aria-keyshortcuts": "T",
-        hidden: true,
-        ...tokens,
-      },
+      { type: "button", class: "plain small", "aria-expanded": "false", "aria-keyshortcuts": "T", hidden: true },
       word("tokens_short"),
     );
     this.open.addEventListener("click", () => onTokens(this));
     this.reward = make("span", { class: "reward" });
+    this.rewardName = make("span", { class: "quiet" });
     this.advantage = make("span", { class: "advantage" });
     this.lean = make("span", { class: "lean" });
     this.shares = make("div", { class: "shares", "aria-hidden": "true" });
@@ -67,14 +57,7 @@ class Card {
       "li",
       { class: "card", "data-testid": "completion-card", "data-index": index },
       make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.open),
-      make(
-        "div",
-        { class: "score" },
-        this.reward,
-        make("span", { class: "quiet" }, word("reward")),
-        make("span", { class: "push" }),
-        this.advantage,
-      ),
+      make("div", { class: "score" }, this.reward, this.rewardName, make("span", { class: "push" }), this.advantage),
       make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
@@ -100,12 +83,19 @@ class Card {
     mark(this.node, "data-advantage", completion.advantage ?? "");
     toggle(this.node, "dropped", !kept);
     say(this.badge, kept ? "✓ " + word("kept") : "✕ " + word("why_" + why));
+    if (completion.side) say(this.badge, word("side_" + completion.side));
+    say(this.rewardName, word(completion.side ? "implicit_reward" : "reward"));
     say(this.tokens, word(completion.truncated ? "tokens_cut" : "tokens", { n: completion.tokens ?? "–" }));
     toggle(this.tokens, "cut", completion.truncated);
     mark(this.tokens, "title", completion.truncated ? word("truncated_help") : null);
-    conceal(this.open, !isCredited(completion));
+    const credited = isCredited(completion);
+    conceal(this.open, !credited && toldOf(context.tokens, this.index) === undefined);
+    const about = word(credited ? "tokens_open" : "tokens_open_loss", { n: this.index + 1 });
+    mark(this.open, "aria-label", about);
+    mark(this.open, "title", about);
     say(this.reward, figure(completion.reward));
     this.showAdvantage(completion.advantage, context.reach);
+    mark(this.advantage, "title", word("advantage_" + context.estimator));
     this.showShares(completion.scores || {}, context);
     this.showText(completion);
   }
@@ -204,7 +194,8 @@ class Cards {
   constructor(display) {
     this.display = display;
     this.node = make("ol", { class: "cards", "aria-label": word("cards") });
-    this.panel = new TokenPanel();
+    this.credit = new TokenPanel();
+    this.loss = new LossPanel();
     this.recipe = null;
     this.cards = [];
     this.order = "";
@@ -215,7 +206,7 @@ class Cards {
     this.line = line;
     while (this.cards.length < completions.length)
       this.cards.push(new Card(this.cards.length, this.display, (card) => this.showTokens(card)));
-    const context = this.context(line, weights);
+    const context = { ...this.context(line, weights), tokens: line.tokens, estimator: estimatorOf(this.recipe) };
     completions.forEach((completion, index) => this.cards[index].show(completion, verdict.why[index], context));
     const order = completions.map((_, index) => index);
     if (byReward)
@@ -223,15 +214,20 @@ class Cards {
     const name = order.join();
     if (name !== this.order) {
       this.node.replaceChildren(...order.map((index) => this.cards[index].node));
-      if (this.panel.card && order.includes(this.panel.card.index)) this.panel.place();
-      else this.panel.close(false);
+      for (const panel of [this.credit, this.loss]) {
+        if (panel.card && order.includes(panel.card.index)) panel.place();
+        else panel.close(false);
+      }
     }
     this.order = name;
-    this.panel.follow(line, this.recipe);
+    for (const panel of [this.credit, this.loss]) panel.follow(line, this.recipe);
   }
 
   showTokens(card) {
-    this.panel.show(card, this.line, this.recipe);
+    const credited = isCredited(this.line.completions[card.index]);
+    const [panel, other] = credited ? [this.credit, this.loss] : [this.loss, this.credit];
+    other.close(false);
+    panel.show(card, this.line, this.recipe);
   }
 
   // T: the tokens of the card that has the focus, else of the one that is open, else of the first.
@@ -247,7 +243,9 @@ class Cards {
     )
       return;
     const holder = target.closest("[data-testid=completion-card]");
-    const card = holder ? this.cards[Number(holder.dataset.index)] : this.panel.card || this.cards[0];
+    const card = holder
+      ? this.cards[Number(holder.dataset.index)]
+      : this.credit.card || this.loss.card || this.cards[0];
     if (!card || card.open.hidden) return;
     event.preventDefault();
     this.showTokens(card);

@@ -17,7 +17,7 @@ from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     *("threshold.js", "steps.js", "answer.js", "credit.js", "strip.js", "value_line.js", "tokens.js"),
-    *("cards.js", "controls.js", "group.js", "view.js"),
+    *("update.js", "loss_tokens.js", "cards.js", "controls.js", "group.js", "view.js"),
 )
 
 
@@ -32,6 +32,8 @@ def group_inspector(
     parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS, displays_text=True)
     given = {
         "rules": json.dumps(rules or {}, ensure_ascii=False),
-        "writes_groups": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups]),
+        "writes_groups": json.dumps(
+            [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups or algorithm.writes_pairs]
+        ),
     }
     return gr.HTML(value, lang=lang, **given, **parts, **options)

@@ -79,7 +79,7 @@ class GroupChooser {
   }
 
   // Rows of the index: coloured by mean reward between low and high, dashed where the rewards do not differ.
-  show(rows, chosen, low, high) {
+  show(rows, chosen, low, high, pairs = false) {
     while (this.buttons.length < rows.length) this.addButton();
     this.buttons.forEach((button, place) => {
       conceal(button, place >= rows.length);
@@ -87,11 +87,12 @@ class GroupChooser {
       const { group, mean, std, kept, size } = rows[place];
       this.numbers[place] = group;
       say(button, String(group + 1));
-      toggle(button, "flat", std < NO_SPREAD);
+      const flat = std < NO_SPREAD && !pairs;
+      toggle(button, "flat", flat);
       mark(button, "aria-pressed", group === chosen);
       const warmth = Math.round(Math.max(0, Math.min(1, (mean - low) / (high - low || 1))) * 9);
       mark(button, "data-warmth", warmth);
-      const text = word(std < NO_SPREAD ? "group_flat" : "group_about", {
+      const text = word(pairs ? "pair_about" : flat ? "group_flat" : "group_about", {
         n: group + 1,
         mean: figure(mean),
         kept,

@@ -19,15 +19,18 @@ class GroupView {
     this.answerLabel = make("span");
     this.answer = make("bdi");
     this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
-    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl"].map((name) => [name, make("dd")]));
+    this.tiles = Object.fromEntries(["mean", "std", "kept", "kl", "margin"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
       make(
         "div",
-        { class: "tile", title: word("tile_" + name + "_help") },
+        { class: "tile", title: name === "std" ? null : word("tile_" + name + "_help") },
         make("dt", {}, term(name, word("tile_" + name))),
         value,
       ),
     );
+    this.std = tiles[1];
+    this.ofGroup = tiles.slice(0, 3);
+    this.margin = tiles[4];
     this.kl = tiles[3];
     this.head = make(
       "div",
@@ -36,6 +39,7 @@ class GroupView {
       make("dl", { class: "tiles" }, ...tiles),
     );
     this.verdict = make("p", { class: "verdict" });
+    this.update = make("p", { class: "update quiet", "data-testid": "update-sentence" });
     this.notes = make("ul", { class: "notes" });
     this.strip = new Strip(
       (index, on) => this.cards.light(index, on),
@@ -56,7 +60,7 @@ class GroupView {
     this.summary = make(
       "div",
       { class: "summary" },
-      make("div", {}, this.verdict, this.notes),
+      make("div", {}, this.verdict, this.update, this.notes),
       make("div", { class: "looks" }, this.form, this.sort),
     );
     this.byReward = false;
@@ -113,10 +117,25 @@ class GroupView {
     const kl = divergence(line);
     conceal(this.kl, kl === null);
     if (kl !== null) say(this.tiles.kl, figure(kl, 3));
+    const { recipe } = this.cards;
+    mark(this.std, "title", word("tile_std_help_" + estimatorOf(recipe)));
+    say(this.update, updateSentences(line, recipe, line.tokens));
     this.showVerdict(line, verdict);
+    this.showPair(line);
     const reach = [...weights.values()].reduce((sum, use) => sum + Math.max(0, use.weight), 0);
     this.strip.show(line, verdict, Math.min(0, low), Math.max(reach, high));
     this.cards.show(line, verdict, weights, this.byReward);
+  }
+
+  // A pair of preferences has a margin in place of mean, spread and threshold.
+  showPair(line) {
+    const pair = isPair(line);
+    for (const node of this.ofGroup) conceal(node, pair);
+    for (const node of [this.known, this.strip.node, this.sort]) conceal(node, pair);
+    conceal(this.margin, !pair);
+    if (!pair) return;
+    say(this.tiles.margin, signed(line.margin));
+    say(this.verdict, word(line.margin > 0 ? "verdict_pair_won" : "verdict_pair", { margin: signed(line.margin) }));
   }
 
   showVerdict(line, verdict) {
@@ -130,6 +149,7 @@ class GroupView {
     const notes = [];
     const unscored = verdict.why.filter((why) => why === "unscored").length;
     if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
+    else if (line.std < NO_SPREAD && line.completions.some(isCredited)) notes.push(word("note_no_spread_ppo"));
     if (verdict.tie.length)
       notes.push(
         word("note_tie", {

@@ -101,6 +101,18 @@ class Steps {
     }
   }
 
+  // Asks for the tokens of a group, once: resolves to true when they came. A group of a run that is going on is asked again, since a later
+  // update of it may be under way.
+  async fetchTokens(line, again) {
+    if (line.tokens !== undefined && !(again && !line.settled)) return false;
+    line.settled = !again;
+    const path = `api/runs/${encodeURIComponent(this.run)}/groups/tokens?step=${line.step}&group=${line.group}`;
+    const { lines } = await fetchJson(path);
+    if (line.tokens !== undefined && line.tokens.length === lines.length) return false;
+    line.tokens = lines;
+    return true;
+  }
+
   keep(line) {
     if (!Array.isArray(line.completions)) return;
     if (!this.lines.has(line.step)) this.lines.set(line.step, new Map());

@@ -16,14 +16,14 @@ class TokenPanel {
   recipe;
   /** @type {any} */
   card;
-  /** @type {TokenCredit[]} */
+  /** @type {any[]} */
   credits;
   /** @type {HTMLElement[]} */
   list;
   /** @type {number} */
   at;
 
-  constructor() {
+  constructor(names = ["value", "reward", "delta", "estimate", "advantage"]) {
     this.name = "tokens-" + Math.random().toString(36).slice(2);
     this.heading = make("h4", {});
     this.about = make("p", { class: "quiet about" });
@@ -37,9 +37,7 @@ class TokenPanel {
     });
     this.told = make("b", { class: "told-token" });
     this.which = make("span", { class: "quiet" });
-    this.numbers = Object.fromEntries(
-      ["value", "reward", "delta", "estimate", "advantage"].map((name) => [name, make("dd")]),
-    );
+    this.numbers = Object.fromEntries(names.map((name) => [name, make("dd")]));
     this.tiles = Object.entries(this.numbers).map(([name, value]) =>
       make(
         "div",
@@ -55,7 +53,7 @@ class TokenPanel {
       "✕ " + word("tokens_close"),
     );
     shut.addEventListener("click", () => this.close(true));
-    const scale = make(
+    this.scale = make(
       "span",
       { class: "tint-scale", "aria-hidden": "true" },
       "▼ −" + FULL_TINT,
@@ -71,7 +69,7 @@ class TokenPanel {
         this.heading,
         make("span", { class: "quiet keys" }, word("tokens_keys")),
         make("span", { class: "push" }),
-        scale,
+        this.scale,
         shut,
       ),
       this.about,
@@ -146,16 +144,21 @@ class TokenPanel {
 
   // Another group came on screen: what is open is drawn for it once the scrub rests, or closes where there are no
   // tokens.
-  follow(line, recipe) {
-    if (!this.card || (line === this.line && recipe === this.recipe)) return;
+  follow(line, recipe, anew = false) {
+    if (!this.card || (!anew && line === this.line && recipe === this.recipe)) return;
     Object.assign(this, { line, recipe });
     clearTimeout(this.timer);
     toggle(this.node, "stale", true);
     this.timer = setTimeout(() => {
-      const completion = this.line.completions[this.card.index];
-      if (completion && isCredited(completion)) this.draw();
+      if (this.card && this.knows()) this.draw();
       else this.close(false);
     }, REST);
+  }
+
+  // Whether there are tokens of the open card in the group that is on screen now.
+  knows() {
+    const completion = this.line.completions[this.card.index];
+    return Boolean(completion) && isCredited(completion);
   }
 
   draw() {
@@ -170,29 +173,54 @@ class TokenPanel {
     say(this.older, word(explained ? "tokens_without_text" : "tokens_older"));
     conceal(this.older, whole && explained);
     for (const tile of this.tiles) conceal(tile, !explained && !["value", "advantage"].includes(tile.dataset.name));
+    this.curve.show(this.credits);
+    this.fill();
+  }
+
+  // Draws the chips of `credits`, and chooses one.
+  fill() {
     mark(this.chips, "aria-label", word("tokens_list", { n: this.card.index + 1 }));
     this.chips.replaceChildren(...this.credits.flatMap((credit, at) => this.chip(credit, at)));
     this.list = /** @type {HTMLElement[]} */ ([...this.chips.querySelectorAll(".chip")]);
-    this.curve.show(this.credits);
     toggle(this.node, "stale", false);
     this.choose(Math.min(this.at, this.credits.length - 1));
   }
 
-  chip({ piece, advantage }, at) {
+  // The colour of a token, −1 to 1.
+  tinted({ advantage }, _at) {
+    return isNumber(advantage) ? Math.max(-1, Math.min(1, advantage / FULL_TINT)) : 0;
+  }
+
+  labelled(text, { advantage, value }) {
+    return word("token_label", { text, advantage: signed(advantage), value: figure(value) });
+  }
+
+  /**
+   * What the tiles say of a token, by their names.
+   * @returns {Record<string, string>}
+   */
+  numbersOf(credit) {
+    /** @type {Record<string, string>} */
+    const said = { value: figure(credit.value), reward: signed(credit.reward, 3) };
+    for (const name of ["delta", "estimate", "advantage"]) said[name] = signed(credit[name], 2);
+    return said;
+  }
+
+  chip(credit, at) {
+    const { piece } = credit;
     const text = piece === null ? String(at + 1) : visibleToken(piece);
     const chip = make(
       "span",
       { class: "chip", role: "option", id: `${this.name}-${at}`, "data-at": at, "aria-selected": "false" },
       text,
     );
-    const size = isNumber(advantage) ? Math.min(1, Math.abs(advantage) / FULL_TINT) : 0;
-    chip.style.setProperty("--size", size.toFixed(3));
-    if (advantage < 0) chip.classList.add("minus");
+    const tint = this.tinted(credit, at);
+    chip.style.setProperty("--size", Math.abs(tint).toFixed(3));
+    if (tint < 0) chip.classList.add("minus");
+    if (credit.clipped) chip.classList.add("clipped");
     if (piece !== null && typeof piece === "object") chip.classList.add("special");
     if (piece === "") chip.classList.add("joins");
-    set(chip, {
-      "aria-label": word("token_label", { text, advantage: signed(advantage), value: figure(this.credits[at].value) }),
-    });
+    set(chip, { "aria-label": this.labelled(text, credit) });
     return piece !== null && typeof piece === "string" && piece.includes("\n")
       ? [chip, make("span", { class: "line-end", role: "presentation" })]
       : [chip];
@@ -209,10 +237,9 @@ class TokenPanel {
     mark(this.node, "data-token", at);
     say(this.told, this.wording(at));
     say(this.which, `${at + 1} / ${this.credits.length}`);
-    for (const [name, value] of Object.entries(this.numbers)) {
-      const exact = name === "reward" ? 3 : 2;
-      say(value, name === "value" ? figure(credit.value) : signed(credit[name], exact));
-      toggle(value, "minus", credit[name] < 0 && name === "advantage");
+    for (const [name, text] of Object.entries(this.numbersOf(credit))) {
+      say(this.numbers[name], text);
+      toggle(this.numbers[name], "minus", credit[name] < 0 && name === "advantage");
     }
     this.curve.point(at);
   }

@@ -281,7 +281,9 @@ class Inspector {
     );
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh);
+    const pairs = Boolean(this.summary && this.summary.algorithm === "dpo");
+    conceal(this.threshold.node, pairs);
+    this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh, pairs);
     const line = this.steps.line(entry.step, row.group);
     mark(this.root, "aria-busy", line ? null : "true");
     if (line) this.showLine(line, row.group);
@@ -308,10 +310,20 @@ class Inspector {
         if (steps !== this.steps) return;
         if (came && this.root.getAttribute("aria-busy")) this.showStep();
         if (position !== this.position) return;
+        if (!away) await this.fetchTokens();
       }
     } catch {
       setTimeout(() => steps === this.steps && this.fetchSoon(), 3000);
     }
+  }
+
+  // The tokens of the group on screen, where the run keeps any (a group of PPO has them in its line).
+  async fetchTokens() {
+    const { steps, line } = this;
+    const recipe = this.summary && this.summary.recipe;
+    if (!line || !recipe || !recipe.token_megabytes || this.playing) return;
+    const came = await steps.fetchTokens(line, ACTIVE.includes(this.summary.state));
+    if (came && steps === this.steps && line === this.line) this.showLine(line, line.group);
   }
 
   scrubbed(position) {

@@ -85,10 +85,15 @@ class Status {
     if (!active && isNumber(took)) facts.push(word("took", { time: spell(took) }));
     const before = result && result.before && result.before.pass_at_1;
     const after = result && result.after && result.after.pass_at_1;
-    const percent = (share) => figure(share * 100, 1);
+    const n = result && result.after && result.after.samples;
     if (isNumber(after) && isNumber(before))
-      facts.push(word("learned", { before: percent(before), after: percent(after) }));
-    else if (isNumber(after)) facts.push(word("measured", { after: percent(after) }));
+      facts.push(word("learned", { before: shareWords(before, null), after: shareWords(after, n) }));
+    else if (isNumber(after)) facts.push(word("measured", { after: shareWords(after, n) }));
+    const right = result && result.after && result.after.pair_accuracy;
+    const pairs = result && result.after && (isNumber(result.after.pairs) ? result.after.pairs : n);
+    if (isNumber(right)) facts.push(word("pairs_right", { after: shareWords(right, pairs) }));
+    const agreed = result && result.after && result.after.agreement;
+    if (isNumber(agreed)) facts.push(word("agreed", { after: shareWords(agreed, result.after.agreement_pairs) }));
     if (run.memory) facts.push(...this.memory(run.memory));
     else if (result && isNumber(result.peak_memory_bytes))
       facts.push(word("memory", { n: figure(result.peak_memory_bytes / 1e9, 2) }));

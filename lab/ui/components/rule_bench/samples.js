@@ -3,6 +3,7 @@
 
 const WORKED = JSON.parse(props.worked || "{}");
 const MOST_SAMPLES = 64;
+const SIZES = Array.from({ length: 15 }, (_, at) => at + 2); // K of 2 to 16; the course's is 5
 
 const sample = (text) => ({ text });
 const asGroup = ({ prompt, answer, completions }) => ({
@@ -25,13 +26,15 @@ function freshDraft() {
   };
 }
 
-// An example brings its rules, and takes those of the other along; what somebody wrote or chose besides stays.
+// An example brings its rules only where those of the other stand there as it brought them, or none. Rules that somebody chose stay.
+// Gives whether the rules are the example's now.
 function bringRules(state, kind) {
-  const others = WORKED[kind === "code" ? "equation" : "code"].rules;
-  const kept = state.rules.filter((rule) => rule.source !== null || !others.includes(rule.name));
-  const missing = WORKED[kind].rules.filter((each) => !kept.some((rule) => rule.name === each));
-  state.rules = [...kept, ...missing.map(readyMade)];
-  state.chosen = Math.min(state.chosen, state.rules.length - 1);
+  const untouched = (example) => JSON.stringify(state.rules) === JSON.stringify(WORKED[example].rules.map(readyMade));
+  if (untouched(kind)) return true;
+  if (state.rules.length && !untouched(kind === "code" ? "equation" : "code")) return false;
+  state.rules = WORKED[kind].rules.map(readyMade);
+  state.chosen = 0;
+  return true;
 }
 
 class Sources {
@@ -64,9 +67,9 @@ class Sources {
     this.size = make(
       "select",
       { class: "plain", "aria-label": word("how_many") },
-      ...options([4, 8, 16].map((n) => [n, word("n_completions", { n })])),
+      ...options(SIZES.map((n) => [n, word("n_completions", { n })])),
     );
-    this.size.value = "8";
+    this.size.value = "5";
     this.sampleNow = make(
       "button",
       { type: "button", class: "plain strong", "data-testid": "bench-sample" },
@@ -103,11 +106,13 @@ class Sources {
     const { bench } = this;
     this.opened = null;
     if (kind === "equation" || kind === "code") {
-      return bench.draft.change((state) => {
+      let brought = true;
+      bench.draft.change((state) => {
         state.groups = WORKED[kind].groups.map(asGroup);
         state.source = { kind };
-        bringRules(state, kind);
+        brought = bringRules(state, kind);
       });
+      return brought ? undefined : this.tell(word("rules_stay"));
     }
     if (kind === "typed") {
       const empty = [asGroup({ prompt: "", answer: "", completions: ["", "", "", ""] })];
@@ -174,7 +179,7 @@ class Sources {
     if (!found) return void (this.runs = null);
     this.runs = found.runs.filter((run) => run.has_groups);
     this.run.replaceChildren(
-      ...this.runs.map((run) => make("option", { value: run.id }, `${run.name || run.id} · ${run.id}`)),
+      ...this.runs.map((run) => make("option", { value: run.id }, run.title || run.name || run.id)),
     );
     for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
     if (!this.runs.length) return this.tell(word("no_groups_yet"));

@@ -78,13 +78,14 @@ class SampleRow {
     this.cells = rules.map((_, rule) => new Cell(group, () => bench.pin(group.place, place, rule)));
     this.reward = make("b", { class: "total" });
     this.shares = make("span", { class: "shares", "aria-hidden": "true" });
+    this.difference = make("td", { class: "difference", "data-label": word("difference") });
     this.advantage = make("td", { class: "advantage", "data-label": word("advantage") });
     this.marks = KINDS.map((kind) => make("td", { class: "kept", "data-kind": kind }));
     const number = make("span", { class: "number", "aria-hidden": "true" }, `${place + 1}`);
     const { stacked } = group;
     const texts = make(
       "th",
-      { scope: "row", class: "writing", colspan: stacked ? rules.length + 6 : 1 },
+      { scope: "row", class: "writing", colspan: stacked ? rules.length + 7 : 1 },
       make("span", { class: "cell" }, number, this.text, this.remove),
     );
     this.above = stacked ? make("tr", { class: "text-row" }, texts) : null;
@@ -94,10 +95,11 @@ class SampleRow {
       stacked ? make("td", { class: "lead" }) : texts,
       ...this.cells.map((cell) => cell.node),
       make("td", { class: "reward" }, this.reward, this.shares),
+      this.difference,
       this.advantage,
       ...this.marks,
     );
-    this.errors = make("td", { colspan: rules.length + 6 });
+    this.errors = make("td", { colspan: rules.length + 7 });
     this.failed = make("tr", { class: "failures", hidden: true }, this.errors);
   }
 
@@ -118,6 +120,8 @@ class SampleRow {
     );
     say(this.reward, found ? figure(found.reward) : "·");
     mark(this.node, "data-reward", found ? found.reward : null);
+    say(this.difference, judged ? signed(judged.differences[at]) : "·");
+    mark(this.node, "data-difference", judged ? judged.differences[at] : null);
     const advantage = judged && judged.advantages[at];
     say(this.advantage, judged ? signed(advantage) : "·");
     toggle(this.advantage, "minus", judged && advantage < -0.005);
@@ -269,6 +273,7 @@ class GroupTable {
           return make("th", { scope: "col", class: "score" }, swatch, label);
         }),
         column("reward", "reward"),
+        make("th", { scope: "col", class: "difference", title: word("difference_help") }, word("difference")),
         make(
           "th",
           { scope: "col", class: "advantage", title: word("advantage_help") },

@@ -72,10 +72,10 @@ class WhatIfPanel {
 
   async opened() {
     try {
-      const { runs } = await fetchJson("api/runs");
-      const recorded = runs.filter((run) => run.has_groups);
+      const [{ runs }, { recordings }] = await Promise.all([fetchJson("api/runs"), fetchJson("api/recordings")]);
+      const recorded = [...runs.filter((run) => run.has_groups), ...recordings];
       const before = this.run.value;
-      this.run.replaceChildren(...options(recorded.map((run) => [run.id, `${run.name || run.id} · ${run.id}`])));
+      this.run.replaceChildren(...options(recorded.map((run) => [run.id, run.title || run.name || run.id])));
       if (recorded.some((run) => run.id === before)) this.run.value = before;
       conceal(this.asking, !recorded.length);
       this.tell(recorded.length ? "" : word("no_groups_yet"));

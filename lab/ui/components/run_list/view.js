@@ -5,6 +5,9 @@
 const LIST_PAUSE = 3000; // at most so often, however fast a run is
 const LIST_FOLLOWS = ["runs", "progress"];
 
+// The pairs behind a pair accuracy: a preference run has their number, a reward model's are its samples.
+const pairsOf = (measured) => (isNumber(measured.pairs) ? measured.pairs : measured.samples);
+
 class Row {
   constructor(onSelect) {
     this.name = make("span", { class: "name" });
@@ -13,6 +16,7 @@ class Row {
     this.fill = make("span", { class: "fill" });
     this.bar = make("span", { class: "bar", "aria-hidden": "true" }, this.fill);
     this.facts = make("span", { class: "facts" });
+    this.learned = make("span", { class: "learned" });
     this.age = make("span", { class: "age" });
     this.button = make(
       "button",
@@ -20,6 +24,7 @@ class Row {
       make("span", { class: "line" }, this.name, this.algorithm),
       make("span", { class: "line" }, this.state, make("span", { class: "push" }), this.age),
       this.facts,
+      this.learned,
       this.bar,
     );
     this.button.addEventListener("click", () => onSelect(this.button.dataset.run));
@@ -30,11 +35,13 @@ class Row {
     mark(this.button, "data-run", run.id);
     mark(this.button, "data-state", run.state);
     mark(this.button, "aria-current", run.id === selected ? "true" : null);
-    say(this.name, run.name || run.id);
+    say(this.name, run.title || run.name || run.id);
+    mark(this.name, "title", run.title || run.name || run.id);
     say(this.algorithm, (run.algorithm || "").toUpperCase());
     say(this.state, `${ICONS[run.state] || "·"}\uFE0E ${word("state_" + run.state)}`);
     say(this.facts, this.describe(run));
     conceal(this.facts, !this.facts.said);
+    conceal(this.learned, !this.learned.said);
     const created = moment(run.created);
     say(this.age, created === null ? "" : ago(created));
     conceal(this.bar, run.state !== "running");
@@ -53,17 +60,23 @@ class Row {
     const to = moment(run.ended);
     if (from !== null && to !== null) facts.push(spell((to - from) / 1000));
     const change = result && this.change(result);
-    if (change) facts.push(change);
+    say(this.learned, change || "");
+    toggle(this.learned, "few", Boolean(change) && this.restsOnFew(result.after));
     return facts.join(" · ");
+  }
+
+  restsOnFew(after) {
+    const n = isNumber(after.pass_at_1) ? after.samples : isNumber(after.pair_accuracy) ? pairsOf(after) : null;
+    return isNumber(n) && n < FEW_SAMPLES;
   }
 
   change({ before, after }) {
     if (!after) return "";
     if (isNumber(after.pass_at_1)) {
       const was = before && isNumber(before.pass_at_1) ? figure(before.pass_at_1 * 100, 1) + " → " : "";
-      return `pass@1 ${was}${figure(after.pass_at_1 * 100, 1)} %`;
+      return `pass@1 ${was}${shareWords(after.pass_at_1, after.samples)}`;
     }
-    if (isNumber(after.pair_accuracy)) return word("pairs", { after: figure(after.pair_accuracy * 100, 1) });
+    if (isNumber(after.pair_accuracy)) return word("pairs", { after: shareWords(after.pair_accuracy, pairsOf(after)) });
     if (!isNumber(after.reward)) return "";
     return word("reward", {
       change: (before && isNumber(before.reward) ? figure(before.reward) + " → " : "") + figure(after.reward),

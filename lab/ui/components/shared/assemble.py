@@ -22,9 +22,9 @@ DISPLAY_SCRIPTS = ("markdown.js", "text_display.js")
 
 
 def read_words(folder: Path) -> dict[str, dict[str, str]]:
-    """The component's own words, by language."""
-    words: dict[str, dict[str, str]] = tomllib.loads((folder / "text.toml").read_text(encoding="utf-8"))
-    return words
+    """The component's own words beside those that all components share, by language."""
+    own, shared = (tomllib.loads((place / "text.toml").read_text(encoding="utf-8")) for place in (folder, SHARED))
+    return {language: {**shared[language], **words} for language, words in own.items()}
 
 
 def assemble(folder: Path, testid: str, *scripts: str, displays_text: bool = False) -> dict[str, Any]:

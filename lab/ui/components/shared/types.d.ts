@@ -41,6 +41,7 @@ interface Completion {
   ref_logp: number | null;
   values?: number[];
   token_advantages?: number[];
+  side?: "chosen" | "rejected";
   token_rewards?: number[];
   token_texts?: TokenText[];
 }
@@ -56,6 +57,11 @@ interface GroupLine {
   threshold: Threshold;
   completions: Completion[];
   whitening?: { mean: number; std: number };
+  /** Of a pair of preferences: the difference of the implicit rewards. */
+  margin?: number;
+  /** Lines of tokens.jsonl, once they were asked for. */
+  tokens?: any[];
+  settled?: boolean;
 }
 
 interface TokenCredit {

@@ -143,3 +143,32 @@ function errorWords(error) {
 function ruleErrorWords(error) {
   return error.replace(/ \(line (\d+)\)$/, (_, line) => word("at_line", { line }));
 }
+
+// Under so many samples a share is shown grey, and says that it rests on few (`lab/core/intervals.py` has the same).
+const FEW_SAMPLES = 30;
+
+/**
+ * The 95 % Wilson score interval of a share over n samples.
+ * @param {number} share
+ * @param {number} n
+ * @returns {[number, number]}
+ */
+function wilson(share, n) {
+  const z2 = 1.959964 ** 2;
+  const middle = share + z2 / (2 * n);
+  const width = Math.sqrt(z2 * ((share * (1 - share)) / n + z2 / (4 * n * n)));
+  return [Math.max(0, (middle - width) / (1 + z2 / n)), Math.min(1, (middle + width) / (1 + z2 / n))];
+}
+
+/**
+ * A share with its interval and its number of samples.
+ * @param {number} share
+ * @param {unknown} n
+ */
+function shareWords(share, n) {
+  const percent = (part) => figure(part * 100, 1);
+  if (!isNumber(n) || n < 1) return word("share_alone", { share: percent(share) });
+  const [low, high] = wilson(share, n).map(percent);
+  const key = n < FEW_SAMPLES ? "share_few" : "share_rests";
+  return word(key, { share: percent(share), low, high, n: n.toLocaleString("en-US") });
+}

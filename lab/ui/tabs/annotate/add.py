@@ -17,11 +17,12 @@ from lab.annotation.sources import Imported
 from lab.core.access import Access, requires, user_of
 from lab.errors import LabError
 from lab.runs.jobs import Jobs
+from lab.store.run_titles import run_titles
 from lab.store.runs import Store
 from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.file import FileWay
-from lab.ui.tabs.annotate.pairs import Collections, choices_of, settings_fields
+from lab.ui.tabs.annotate.pairs import SETTINGS, Collections, choices_of, settings_fields
 from lab.ui.tabs.annotate.sample import SampleNow
 from lab.ui.tabs.annotate.tables import left_out
 from lab.ui.tabs.annotate.take_in import TakeIn
@@ -90,7 +91,7 @@ class AddPairs:
             self.into = gr.Dropdown(new, value="", label=self.i18n("annotate.into"), interactive=True, elem_id="into")
             self.name = gr.Textbox(label=self.i18n("annotate.name"), max_length=120, elem_id="collection-name")
         with gr.Accordion(self.i18n("annotate.settings"), open=False, elem_classes="more") as self.settings_box:
-            self.settings = settings_fields(self.i18n, "new")
+            self.settings = settings_fields(self.i18n, "new", self.annotation.usual)
 
     # ---- events
 
@@ -152,7 +153,8 @@ class AddPairs:
     def runs_offered(self) -> Any:
         """The runs that have groups, the newest first."""
         runs = [run for run in self.store.runs() if self.store.folder(run.id).has_groups()]
-        return gr.update(choices=[(f"{run.name} · {run.id}", run.id) for run in runs])
+        titles = run_titles(self.store)
+        return gr.update(choices=[(titles[run.id], run.id) for run in runs])
 
     @requires(Access.OWNER)
     def to_export(self, path: Any) -> Updates:
@@ -227,8 +229,7 @@ def _target(sent: dict[str, Any]) -> dict[str, Any]:
     """Where the pairs go: into a collection, or into a new one of this name and with these settings. Raises InputError."""
     if sent["into"]:
         return {"into": str(sent["into"])}
-    overlap, gold_rate, strength, reason = _numbered(sent, "setting_")
-    values = {"overlap": overlap, "gold_rate": gold_rate, "strength": strength, "reason": reason}
+    values = dict(zip(SETTINGS, _numbered(sent, "setting_"), strict=True))
     return {"name": str(sent["name"] or ""), "settings": settings_from(values)}
 
 

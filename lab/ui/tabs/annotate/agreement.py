@@ -9,6 +9,7 @@ import html
 from collections.abc import Sequence
 
 from lab.annotation.rewarded_pairs import Failure
+from lab.core.intervals import FEW
 from lab.core.reward_agreement import Ranked, RewardAgreement
 from lab.ui.tabs.annotate.tables import asked, table
 from lab.words import say
@@ -29,7 +30,8 @@ def _head(found: RewardAgreement, language: str) -> str:
         return ""
     low, high = found.agree.interval
     holes = {"low": percent(low), "high": percent(high), "n": found.agree.of}
-    told = html.escape(say("agree.interval", language, **holes))
+    told = html.escape(say("agree.interval_few" if found.agree.of < FEW else "agree.interval", language, **holes))
+    few = " few" if found.agree.of < FEW else ""
     label, said = html.escape(say("agree.agree", language)), html.escape(verdict(found.agree, language))
     bar = (
         f'<svg class="interval" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
@@ -37,7 +39,7 @@ def _head(found: RewardAgreement, language: str) -> str:
         f'<line class="at" x1="{100 * found.agree.share:.1f}" x2="{100 * found.agree.share:.1f}" y1="1" y2="9"/></svg>'
     )
     return (
-        f'<div class="tile agree-tile"><span>{label}</span><b>{percent(found.agree.share)}</b>{bar}'
+        f'<div class="tile agree-tile{few}"><span>{label}</span><b>{percent(found.agree.share)}</b>{bar}'
         f"<p>{told}</p><p>{said}</p></div>"
     )
 

@@ -21,11 +21,18 @@ from lab.ui.tabs.annotate.tables import collections
 from lab.words import say
 from lab.words.sentences import language_of
 
+SETTINGS = ("everyone", "overlap", "gold_rate", "strength", "reason")
+"""In the order of ``settings_fields``."""
 
-def settings_fields(i18n: gr.I18n, prefix: str) -> list[Any]:
-    """Overlap, gold rate, strength and reason: how a collection is judged."""
-    usual = CollectionSettings()
+
+def settings_fields(i18n: gr.I18n, prefix: str, usual: CollectionSettings | None = None) -> list[Any]:
+    """Everyone, overlap, gold rate, strength and reason: how a collection is judged."""
+    usual = usual or CollectionSettings()
     common: dict[str, Any] = {"interactive": True, "min_width": 140}
+    everyone = gr.Checkbox(
+        usual.everyone, label=i18n("annotate_setting.everyone"), info=i18n("annotate_setting.everyone_help"),
+        elem_id=f"{prefix}-everyone", **common,
+    )  # fmt: skip
     with gr.Row(elem_classes="side-by-side"):
         overlap = gr.Number(
             usual.overlap, precision=0, step=1, label=i18n("annotate_setting.overlap"),
@@ -44,7 +51,7 @@ def settings_fields(i18n: gr.I18n, prefix: str) -> list[Any]:
             usual.reason, label=i18n("annotate_setting.reason"), info=i18n("annotate_setting.reason_help"),
             elem_id=f"{prefix}-reason", **common,
         )  # fmt: skip
-    return [overlap, gold, strength, reason]
+    return [everyone, overlap, gold, strength, reason]
 
 
 class Collections:
@@ -92,10 +99,7 @@ class Collections:
     def saved(self, request: gr.Request, chosen: Any, name: Any, *settings: Any) -> Updates:
         """Other settings, another name."""
         language = language_of(request)
-        overlap, gold_rate, strength, reason = settings
-        collection = self.annotation.change(
-            str(chosen), name=str(name), overlap=overlap, gold_rate=gold_rate, strength=strength, reason=reason
-        )
+        collection = self.annotation.change(str(chosen), name=str(name), **dict(zip(SETTINGS, settings, strict=True)))
         message = notice(say("annotate.settings_saved", language, name=collection.name))
         return self.show(collection.id, language, message)
 
@@ -127,7 +131,7 @@ class Collections:
         if chosen is None:
             return updates
         settings = chosen.settings
-        values = (settings.overlap, settings.gold_rate, settings.strength, settings.reason)
+        values = [getattr(settings, name) for name in SETTINGS]
         return updates | {
             self.chosen: gr.update(choices=choices_of(there), value=chosen.id),
             self.name: chosen.name,

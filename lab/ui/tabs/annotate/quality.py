@@ -23,6 +23,25 @@ from lab.words.sentences import language_of
 DECISIONS = (Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD)
 
 
+JUDGED = """
+const PAUSE = 1500;
+let mark = window.labChanges.marks.judgements;
+let timer = null;
+const seen = () => element.offsetParent !== null && !document.hidden;
+const look = () => {
+  timer = null;
+  if (!seen() || window.labChanges.marks.judgements === mark) return;
+  mark = window.labChanges.marks.judgements;
+  trigger("select", {});
+};
+window.labChanges.listen(() => {
+  if (mark === undefined) mark = window.labChanges.marks.judgements;
+  if (timer === null && window.labChanges.marks.judgements !== mark) timer = setTimeout(look, PAUSE);
+});
+"""
+"""While the tab is in sight and the page's event stream says that somebody has judged: fires, at most once in a while."""
+
+
 class QualityPart:
     """Draws the figures where it is made; ``wire`` connects them."""
 
@@ -45,11 +64,13 @@ class QualityPart:
                 self.back = gr.Button(i18n("annotate.previous"), size="sm", elem_id="disagreement-back")
                 self.on = gr.Button(i18n("annotate.next"), size="sm", elem_id="disagreement-next")
         self.message = gr.HTML(elem_id="quality-message")
+        self.judged = gr.HTML("{}", html_template="<i></i>", js_on_load=JUDGED, elem_id="quality-judged")
 
     def wire(self, tab: gr.Tab) -> None:
         """Connect the events."""
         here = [self.chosen, self.pair]
         tab.select(self.looked, here, self.everything, **LIGHT)
+        self.judged.select(self.looked, here, self.everything, **LIGHT)
         self.chosen.input(self.chose, [self.chosen], self.everything, **LIGHT)
         self.back.click(self.went_back, here, self.everything, **LIGHT)
         self.on.click(self.went_on, here, self.everything, **LIGHT)
@@ -63,7 +84,7 @@ class QualityPart:
 
     @requires(Access.OWNER)
     def looked(self, request: gr.Request, chosen: Any, pair: Any) -> Updates:
-        """The tab was opened: the figures of now."""
+        """The tab was opened, or somebody has judged while it is: the figures of now."""
         return self.show(str(chosen or ""), str(pair), language_of(request))
 
     @requires(Access.OWNER)

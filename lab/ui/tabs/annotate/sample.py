@@ -113,15 +113,16 @@ class SampleNow:
         }
 
     @requires(Access.OWNER)
-    def models_offered(self) -> Updates:
+    def models_offered(self, request: gr.Request) -> Updates:
         """The models that are here."""
-        return {self.model: gr.update(choices=self.starts.models())}
+        return {self.model: gr.update(choices=self.starts.models(language_of(request)))}
 
     @requires(Access.OWNER)
     def others_offered(self, request: gr.Request) -> Updates:
         """The same model once more, or another one."""
-        same = say("annotate.sample_same", language_of(request))
-        return {self.other: gr.update(choices=[(same, ""), *self.starts.models()])}
+        language = language_of(request)
+        same = say("annotate.sample_same", language)
+        return {self.other: gr.update(choices=[(same, ""), *self.starts.models(language)])}
 
     @requires(Access.OWNER)
     def data_offered(self, request: gr.Request) -> Updates:

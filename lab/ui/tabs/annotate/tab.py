@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from lab.annotation.collections import Annotation
+from lab.annotation.pairs import CollectionSettings
 from lab.core.access import Access, requires, user_of
 from lab.runs.scored_pairs import ScoredPairs
 from lab.runs.supervisor import Supervisor
@@ -33,8 +34,16 @@ from lab.words.components import judging_error_words
 class AnnotateTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self, store: Store, supervisor: Supervisor, presets: Presets, i18n: gr.I18n) -> None:
-        self.store, self.annotation = store, Annotation(store)
+    def __init__(
+        self,
+        store: Store,
+        supervisor: Supervisor,
+        presets: Presets,
+        i18n: gr.I18n,
+        usual: CollectionSettings | None = None,
+    ) -> None:
+        """``usual``: the settings of a new collection, as long as the owner chooses no others."""
+        self.store, self.annotation = store, Annotation(store, usual)
         with gr.Tabs(elem_id="annotate-tabs") as self.parts:
             with gr.Tab(i18n("annotate.judge"), id="judge"):
                 self.annotator = annotator(errors=judging_error_words(), elem_id="annotator")
@@ -77,7 +86,8 @@ class AnnotateTab:
         user = user_of(request)
         owner = user.access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
-        here = collection or user.access == Access.ANNOTATOR
+        elsewhere = "run" in request.query_params or request.query_params.get("tab", "annotate") != "annotate"
+        here = collection or (user.access == Access.ANNOTATOR and not elsewhere)
         value = {"owner": owner} | ({"collection": collection} if collection else {})
         updates: Updates = {part: gr.update(visible=owner) for part in self.owners_parts}
         updates[self.annotator] = json.dumps(value)

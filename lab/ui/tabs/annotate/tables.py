@@ -17,6 +17,7 @@ from lab.annotation.versions.importing import Exported
 from lab.core.agreement import Measure
 from lab.core.comparison import Comparison
 from lab.core.derivation import Derived, EditFate
+from lab.core.intervals import FEW, wilson
 from lab.core.preferences import IMPORTED, Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
 from lab.ui.notice import notice
@@ -82,7 +83,7 @@ def collections(found: Sequence[Collection], language: str) -> str:
     names = ("name", "pairs", "gold", "overlap", "judgements", "people", "open")
     rows = [
         (
-            one.name, _count(one.pairs), _count(one.gold), str(one.settings.overlap), _count(one.judgements),
+            one.name, _count(one.pairs), _count(one.gold), _overlap(one, language), _count(one.judgements),
             str(one.annotators), _count(one.open),
         )
         for one in found
@@ -93,6 +94,11 @@ def collections(found: Sequence[Collection], language: str) -> str:
         if one.beyond
     )
     return table([say(f"annotate_column.{name}", language) for name in names], rows) + exceeded
+
+
+def _overlap(one: Collection, language: str) -> str:
+    wanted = one.settings.wanted
+    return say("annotate_setting.of_everyone", language) if wanted is None else str(wanted)
 
 
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -201,12 +207,20 @@ def _short(text: str, whole: bool) -> str:
 
 def _measure(name: str, measure: Measure, language: str) -> str:
     label = html.escape(say(f"annotate_measure.{name}", language))
+    if name in ("alpha", "kappa"):  # a term of the glossary
+        label = f'<button type="button" class="term" data-term="kappa" aria-haspopup="dialog">{label}</button>'
     if measure.value is None:
         why = html.escape(say(f"why_undefined.{measure.why}", language))
         return f'<div class="tile undefined"><span>{label}</span><p>{why}</p></div>'
     value = f"{measure.value:.0%}" if name in ("raw", "left_rate") else _figure(measure.value)
-    of = html.escape(say(f"annotate.of_{'judgements' if name == 'left_rate' else 'pairs'}", language, n=measure.count))
-    return f'<div class="tile"><span>{label}</span><b>{value}</b><p>{of}</p></div>'
+    of = say(f"annotate.of_{'judgements' if name == 'left_rate' else 'pairs'}", language, n=measure.count)
+    if name in ("raw", "left_rate"):
+        low, high = wilson(measure.value * measure.count, measure.count)
+        of += say("shares.interval", language, low=f"{low:.0%}", high=f"{high:.0%}")
+    few = measure.count < FEW
+    of += say("shares.too_few", language) if few else ""
+    kind = "tile few" if few else "tile"
+    return f'<div class="{kind}"><span>{label}</span><b>{value}</b><p>{html.escape(of)}</p></div>'
 
 
 def _comparisons(compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
@@ -247,7 +261,14 @@ def _people(people: Iterable[OfAnnotator], language: str) -> str:
         figures = [_count(one.judged), _count(one.skipped), seconds, flag, _share(one.gold), _share(one.left_rate)]
         name = say("annotate.imported", language, name=one.name) if one.id.startswith(IMPORTED) else one.name
         rows.append([name, *figures, *([_count(one.revealed)] if not_blind else [])])
-    return table([say(f"annotate_column.{name}", language) for name in names], rows)
+    lines = [one.line for one in people if one.line is not None]
+    note = ""
+    if lines:
+        low, high = min(low for low, _ in lines), max(high for _, high in lines)
+        key = "fast_line" if f"{low:.1f}" == f"{high:.1f}" else "fast_lines"
+        note = html.escape(say(f"annotate.{key}", language, low=f"{low:.1f}", high=f"{high:.1f}"))
+        note = f'<p class="quiet">{note}</p>'
+    return table([say(f"annotate_column.{name}", language) for name in names], rows) + note
 
 
 def _reasons(counts: dict[WhyNotDerived, int], language: str) -> str:

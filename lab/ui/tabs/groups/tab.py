@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from lab.core.access import Access, requires
+from lab.store.recordings import Recording, Recordings
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
 from lab.ui.handlers import LIGHT, Updates
+from lab.ui.tabs.groups.take_in import TakeIn
 from lab.words import say
 from lab.words.components import rule_words
 from lab.words.sentences import language_of
@@ -26,6 +30,7 @@ class GroupsTab:
         with gr.Column(visible=True, elem_classes="nothing-yet") as self.empty:
             gr.HTML(i18n("groups.empty"), elem_id="groups-empty")
             self.to_train = gr.Button(i18n("groups.to_train"), variant="primary", min_width=140)
+        self.take_in = TakeIn(store, i18n)
         with gr.Column(visible=False) as self.shown:
             self.inspector = group_inspector(rules=rule_words(), elem_id="inspector")
 
@@ -37,6 +42,7 @@ class GroupsTab:
         self.run.focus(self.offered, None, [self.run], **LIGHT)
         self.run.input(self.chosen, [self.run], [self.inspector], **LIGHT)
         self.to_train.click(self.go_to_train, None, [tabs], **LIGHT)
+        self.take_in.wire(self)
 
     @property
     def everything(self) -> list[Any]:
@@ -64,7 +70,11 @@ class GroupsTab:
     @requires(Access.VIEWER)
     def offered(self, request: gr.Request) -> Updates:
         """The runs to choose from, as they are now."""
-        return {self.run: gr.update(choices=self._choices(self._runs(), language_of(request)))}
+        return {
+            self.run: gr.update(
+                choices=self._choices([*self._runs(), *Recordings(self.store).all()], language_of(request))
+            )
+        }
 
     @requires(Access.VIEWER)
     def chosen(self, run_id: Any) -> Updates:
@@ -77,21 +87,33 @@ class GroupsTab:
         return {self.tabs: gr.Tabs(selected="train")}
 
     def show(self, run_id: str, language: str, step: int | None = None) -> Updates:
-        """Updates for ``everything``; without that run, the newest that has groups."""
-        runs = self._runs(run_id)
+        """Updates for ``everything``; without that run, the newest that has groups, else pairs."""
+        runs: list[Run | Recording] = [*self._runs(run_id), *Recordings(self.store).all()]
         visible = {part: gr.update(visible=bool(runs)) for part in (self.chooser, self.shown)}
         visible[self.empty] = gr.update(visible=not runs)
         if not runs:
             return {self.inspector: "{}", **visible}
-        run = next((run for run in runs if run.id == run_id), runs[0])
+        grouped = next((run for run in runs if self.store.folder(run.id).has_groups()), runs[0])
+        run = next((run for run in runs if run.id == run_id), grouped)
         value = {"run": run.id} if step is None else {"run": run.id, "step": step}
         chosen = gr.update(choices=self._choices(runs, language), value=run.id)
         return {self.run: chosen, self.inspector: json.dumps(value), **visible}
 
     def _runs(self, wanted: str = "") -> list[Run]:
-        """Runs with groups, newest first; the wanted one even before its first group."""
-        return [run for run in self.store.runs() if run.id == wanted or self.store.folder(run.id).has_groups()]
+        """Runs with groups or pairs, newest first; the wanted one even before its first."""
+        return [run for run in self.store.runs() if run.id == wanted or self._has_any(run)]
 
-    def _choices(self, runs: list[Run], language: str) -> list[tuple[str, str]]:
+    def _has_any(self, run: Run) -> bool:
+        folder = self.store.folder(run.id)
+        return folder.has_groups() or folder.has_pairs()
+
+    def _choices(self, runs: Sequence[Run | Recording], language: str) -> list[tuple[str, str]]:
+        """Runs by name, with a dot where they go on; recordings with the tool that wrote them."""
         live = say("groups.live", language)
-        return [(f"{run.name} · {run.id}" + ("" if run.state.ended else f" · ● {live}"), run.id) for run in runs]
+        titles = run_titles(self.store)
+        names = {run.id: titles.get(run.id, run.name) for run in runs}
+        marks = [
+            f" · {run.tool}" if isinstance(run, Recording) else "" if run.state.ended else f" · ● {live}"
+            for run in runs
+        ]
+        return [(names[run.id] + mark, run.id) for run, mark in zip(runs, marks, strict=True)]

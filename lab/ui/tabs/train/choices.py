@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lab.annotation.collections import Annotation
@@ -12,10 +13,12 @@ from lab.data.hub_rows import source_of
 from lab.rules import RULES
 from lab.runs.start_models import base_of, bases_here, finished_writers
 from lab.store.rule_sets import RuleSets
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, RunState, Store
 from lab.store.uploads import Uploads
 from lab.ui.presets import Presets
 from lab.words import form, say
+from lab.words.shares import measured_share
 
 Choices = list[tuple[str, str]]
 
@@ -28,18 +31,22 @@ class StartChoices:
         self._annotation = Annotation(store)
         self._uploads = Uploads(store)
 
-    def models(self) -> Choices:
+    def models(self, language: str) -> Choices:
         """The models that are here, and finished runs whose model writes text."""
-        runs = [(self._label(run), f"run:{run.id}") for run in finished_writers(self._store)]
+        titles = run_titles(self._store)
+        runs = [(self._label(run, titles, language), f"run:{run.id}") for run in finished_writers(self._store)]
         return [*((name, name) for name in bases_here(self._store)), *runs]
 
     def reward_models(self, language: str, model: str) -> Choices:
         """None, and the finished reward-model runs on the base that ``model`` stands on: another one's cannot score its policy."""
-        base = base_of(self._store, model)
+        base, titles = base_of(self._store, model), run_titles(self._store)
         finished = [run for run in self._store.runs() if run.state is RunState.FINISHED]
         runs = [run for run in finished if not ALGORITHMS[run.algorithm].writes_text]
         runs = [run for run in runs if base_of(self._store, str(run.recipe.get("model", ""))) == base]
-        return [(say("train.no_reward_model", language), ""), *((self._label(run), f"run:{run.id}") for run in runs)]
+        return [
+            (say("train.no_reward_model", language), ""),
+            *((self._label(run, titles, language), f"run:{run.id}") for run in runs),
+        ]
 
     def data(self, algorithm: str, language: str) -> Choices:
         """The lab's own, the presets', what was fetched and what earlier runs used; for pairs also frozen versions and runs' groups."""
@@ -49,9 +56,10 @@ class StartChoices:
         if needs.trains_on_pairs or needs.needs_reward_model:
             labels |= {value: label for label, value in self._versions(language)}
         if needs.trains_on_pairs:
+            titles = run_titles(self._store)
             for run in runs:
                 if ALGORITHMS[run.algorithm].writes_groups and run.state.ended:
-                    labels[GROUPS + run.id] = say("train.data_groups", language, name=f"{run.name} · {run.id}")
+                    labels[GROUPS + run.id] = say("train.data_groups", language, name=titles[run.id])
         for upload in self._uploads.all():
             labels[upload.dataset] = say("train.data_upload", language, name=upload.name)
         notes = [source_of(folder) for folder in sorted((self._store.home / "data").glob("*"))]
@@ -74,14 +82,12 @@ class StartChoices:
             for version in self._annotation.versions()
         ]
 
-    def _label(self, run: Run) -> str:
+    def _label(self, run: Run, titles: Mapping[str, str], language: str) -> str:
         result: dict[str, Any] = self._store.folder(run.id).result() or {}
         after = result.get("after") or {}
-        accuracy, score = after.get("pair_accuracy"), after.get("pass_at_1")
-        shown = f" · {accuracy:.1%}" if isinstance(accuracy, int | float) else ""
-        if isinstance(score, int | float):
-            shown = f" · pass@1 {score:.1%}"
-        return f"{run.name}{shown} · {run.id}"
+        score, accuracy = (measured_share(after, name, language) for name in ("pass_at_1", "pair_accuracy"))
+        shown = f" · pass@1 {score}" if score else f" · {accuracy}" if accuracy else ""
+        return f"{titles[run.id]}{shown}"
 
 
 class RuleSetChoices:

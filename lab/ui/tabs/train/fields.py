@@ -130,7 +130,7 @@ class RecipeFields:
         if path == form.RULES:
             return self.rule_sets.choices(algorithm, language, str(value))
         if path == "model":
-            choices = self.starts.models()
+            choices = self.starts.models(language)
         elif path == "reward_model":
             choices = self.starts.reward_models(language, str(model))
         elif path == "watch_preferences":

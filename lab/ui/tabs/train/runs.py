@@ -17,11 +17,13 @@ from lab.core.access import Access, requires
 from lab.core.algorithms import ALGORITHMS
 from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
+from lab.store.run_titles import run_titles
 from lab.store.runs import Run, RunState, Store
 from lab.ui.components.live_curves import live_curves
 from lab.ui.components.run_list import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
+from lab.ui.tabs.train.leave import LeaveLab
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
 from lab.words.sentences import language_of
@@ -66,6 +68,7 @@ class TrainRuns:
                 self.resume = _button(i18n, "resume", classes=OWNER_ONLY)
                 self.go_on = _button(i18n, "continue_run", classes=OWNER_ONLY)
                 self.ppo = _button(i18n, "ppo_with", classes=OWNER_ONLY)
+                self.out = _button(i18n, "take_out", classes=OWNER_ONLY)
                 self.load = _button(i18n, "load")
                 self.rename = _button(i18n, "rename", classes=OWNER_ONLY)
                 self.delete = _button(i18n, "delete", variant="stop", classes=OWNER_ONLY)
@@ -77,6 +80,7 @@ class TrainRuns:
                 self.sure = gr.HTML(elem_id="sure")
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
+            self.leave = LeaveLab(store, supervisor.jobs, i18n)
             self.message = gr.HTML(elem_id="run-message")
             self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
@@ -99,6 +103,7 @@ class TrainRuns:
             [self.save_name.click, self.name.submit],
             self.renamed, [self.selected, self.name], self.everything, **LIGHT,
         )  # fmt: skip
+        self.leave.wire(blocks, self.out, self.selected)
         self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
         self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
         gr.on(
@@ -127,6 +132,7 @@ class TrainRuns:
             self.resume,
             self.go_on,
             self.ppo,
+            self.out,
             self.load,
             self.delete,
         ]
@@ -227,7 +233,7 @@ class TrainRuns:
             self.list: json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
             self.watch: json.dumps({"run": run.id, "state": run.state}),
             self.panel: gr.update(visible=True),
-            self.title: f"<h2>{html.escape(run.name)}</h2><span>{html.escape(run.id)}</span>",
+            self.title: self._titled(run),
             self.message: message,
             **{row: gr.update(visible=False) for row in self.rows},
             **{button: gr.update(visible=visible) for button, visible in self._makes_sense(run).items()},
@@ -235,6 +241,11 @@ class TrainRuns:
         if curves:
             updates[self.curves] = json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})})
         return updates
+
+    def _titled(self, run: Run) -> str:
+        """The run's name, and beside it what tells it apart from others of that name; its id is there to be copied."""
+        apart = run_titles(self.store).get(run.id, run.name).removeprefix(run.name).removeprefix(" · ")
+        return f'<h2 title="{html.escape(run.id)}">{html.escape(run.name)}</h2><span>{html.escape(apart)}</span>'
 
     def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
         """Which buttons do something for a run as it is now."""
@@ -248,6 +259,7 @@ class TrainRuns:
             self.resume: run.state.resumable,
             self.go_on: has_model and bool(algorithm.followed_by),
             self.ppo: has_model and not algorithm.writes_text,
+            self.out: has_model,
             self.load: True,
             self.delete: run.state.ended,
         }

@@ -1,0 +1,97 @@
+"""``python -m lab take-in FILE``: rollouts that another tool recorded, as groups of this lab, to look at and to ask What if."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.printing import complain, print_json, print_table
+from lab.store.recordings import Recording, Recordings, RolloutFiles
+from lab.store.runs import Store
+from lab.words import say, system_locale
+from lab.words.recordings import left_out_sentences, note_sentences
+
+HELP = "take in rollouts that trl, verl, ms-swift, verifiers or prime-rl recorded, as groups to look at"
+EXAMPLES = """\
+examples:
+  python -m lab take-in outputs/completions                 trl's completions_00001.parquet … (log_completions=True)
+  python -m lab take-in rollouts/1.jsonl rollouts/2.jsonl   verl's (trainer.rollout_data_dir)
+  python -m lab take-in output/completions.jsonl            ms-swift's (--log_completions true)
+  python -m lab take-in outputs/evals/my-env--model/ab12/results.jsonl     verifiers' (-s)
+  python -m lab take-in outputs/rollouts                    prime-rl's traces.jsonl of every step
+  python -m lab take-in                                     lists what was taken in
+  python -m lab groups taken-20261122-154501-k3f9
+  python -m lab score --run taken-20261122-154501-k3f9 --threshold top_fraction --fraction 0.25
+
+A folder is read with all .jsonl, .json and .parquet files in it. Which tool wrote them is known by their columns; they make one recording.
+Where a file names no group, rows of one step and prompt are one. The Groups tab shows it, and has a button that does the same.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The files, and what they are called."""
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help="files of one tool, or a folder of them")
+    parser.add_argument("--name", metavar="NAME", default="", help="what it is called (default: the tool and the file)")
+    parser.add_argument(
+        "--rewards",
+        metavar="A,B",
+        default="",
+        help="trl and ms-swift: the columns that are reward functions (default: every column of numbers)",
+    )
+    parser.add_argument("--delete", metavar="ID", help="delete a recording")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0; DatasetError where a file cannot be read or is no tool's, StateError where there is no such recording."""
+    store = open_store(arguments)
+    if arguments.delete:
+        Recordings(store).delete(arguments.delete)
+        print(arguments.delete)
+        return 0
+    if not arguments.files:
+        return _list(Recordings(store).all(), as_json=arguments.json)
+    recording = _take_in(arguments.files, arguments.rewards, arguments.name, store)
+    if arguments.json:
+        print_json(recording.as_json())
+        return 0
+    locale = system_locale()
+    for sentence in (*note_sentences(recording, locale), *left_out_sentences(recording, locale)):
+        complain(sentence)
+    counts = {"groups": recording.groups, "completions": recording.completions, "steps": recording.steps}
+    print(say("recordings.taken_in", locale, name=recording.name, id=recording.id, tool=recording.tool, **counts))
+    return 0
+
+
+def _take_in(files: Sequence[Path], rewards: str, name: str, store: Store) -> Recording:
+    named = [column.strip() for column in rewards.split(",") if column.strip()]
+    with RolloutFiles(files, named) as reading:
+        for progress in reading.read():
+            if sys.stderr.isatty():
+                print(f"\r\x1b[2K{progress.rows:,}  {progress.share or 0:.0%}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+        return reading.keep(store, name)
+
+
+def _list(recordings: Sequence[Recording], *, as_json: bool) -> int:
+    if as_json:
+        print_json({"recordings": [recording.as_json() for recording in recordings]})
+    elif not recordings:
+        print(say("recordings.none", system_locale()))
+    else:
+        rows = [
+            [each.id, each.tool, each.steps, each.groups, each.completions, _day(each.created), each.name]
+            for each in recordings
+        ]
+        print_table(["id", "tool", "steps", "groups", "completions", "taken in", "name"], rows, right=(2, 3, 4))
+    return 0
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -1,0 +1,143 @@
+"""What somebody chose to compare: a recorded study, a study of this home, or some runs; and its runs, read once while nothing changes.
+
+Not here: the numbers (``runs.py``), what they say (``verdict.py``), how it is chosen (``lab/ui/tabs/compare``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lab.compare.members import member_runs, members
+from lab.compare.recorded import RecordedStudy, recorded_studies
+from lab.compare.runs import ComparedRun, Shelf, compared
+from lab.core.studies import Study
+from lab.errors import InputError
+from lab.store.run_titles import run_titles
+from lab.store.runs import Store
+from lab.store.studies import load_study, study_names
+
+MOST_RUNS = 8
+"""Runs that are chosen by hand."""
+KEPT = 6
+Kind = Literal["recorded", "study", "runs"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One choice. ``text`` is what a chooser sends: ``recorded:tiny/course``, ``study:tiny/course`` or ``runs:``."""
+
+    kind: Kind
+    study: str = ""
+    runs: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The value of the chooser."""
+        return f"{self.kind}:{self.study}"
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The runs of a choice, and where they stand."""
+
+    selection: Selection
+    runs: tuple[ComparedRun, ...]
+    shelf: Shelf
+    study: Study | None = None
+    recorded: RecordedStudy | None = None
+    wanted: int = 0
+    """How many runs the study has in all."""
+
+    @property
+    def going_on(self) -> bool:
+        """Whether any of its runs waits or runs, so that there is something to wait for."""
+        return any(not run.state.ended for run in self.runs)
+
+    def narrowed(self, seeds: Sequence[int] = (), entries: Sequence[str] = ()) -> Selected:
+        """Only these seeds and entries (labels where there is no study); none given means all."""
+        runs = [run for run in self.runs if not seeds or run.seed in seeds]
+        runs = [run for run in runs if not entries or entry_of(run) in entries]
+        return replace(self, runs=tuple(runs))
+
+    def worded(self, language: str) -> Selected:
+        """The same with the labels of the study in a language."""
+        if self.study is None:
+            return self
+        labels = {entry.name: entry.label.of(language) for entry in self.study.entries}
+        return replace(self, runs=tuple(replace(run, label=labels.get(run.entry, run.label)) for run in self.runs))
+
+
+def entry_of(run: ComparedRun) -> str:
+    """By what a run is left out or put back: its study's entry, else the run itself."""
+    return run.entry or run.run
+
+
+def parse_selection(text: str, runs: Sequence[str] = ()) -> Selection:
+    """A choice as the page sends it. Raises InputError ``compare_choice`` and ``compare_too_many``."""
+    kind, _, study = text.partition(":")
+    if kind == "recorded" or kind == "study":
+        return Selection(kind, study)
+    if kind != "runs":
+        raise InputError("compare_choice", value=text[:80])
+    if len(runs) > MOST_RUNS:
+        raise InputError("compare_too_many", count=len(runs), most=MOST_RUNS)
+    return Selection("runs", runs=tuple(dict.fromkeys(runs)))
+
+
+class Selections:
+    """Reads choices of one home. A choice is read anew only where ``mark`` differs: what the page knows of changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[Selection, str], Selected] = {}
+        self._recorded: dict[str, RecordedStudy] = {}
+
+    def offered(self) -> list[Selection]:
+        """What there is to choose: recorded studies first, since they can be looked at before anything is trained."""
+        recorded = [Selection("recorded", name) for name in recorded_studies()]
+        own = [Selection("study", name) for name in study_names(self._store.home)]
+        return [*recorded, *own, Selection("runs")]
+
+    def read(self, selection: Selection, mark: str) -> Selected:
+        """The runs of a choice. Raises LabError where the study or a run is not there, or does not validate."""
+        key = (selection, "" if selection.kind == "recorded" else mark)
+        with self._lock:
+            if key in self._kept:
+                return self._kept[key]
+        selected = self._read(selection)
+        with self._lock:
+            self._kept[key] = selected
+            while len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
+        return selected
+
+    def _read(self, selection: Selection) -> Selected:
+        if selection.kind == "recorded":
+            return self._read_recorded(selection)
+        if selection.kind == "study":
+            study = load_study(selection.study, self._store.home)
+            every = members(study, self._store)
+            ids, entries = member_runs(every)
+            runs = compared(self._store, ids, study=study.name, entries=entries)
+            return Selected(selection, tuple(runs), self._store, study, wanted=len(every))
+        titles = run_titles(self._store)
+        entries = {run_id: ("", titles.get(run_id, "")) for run_id in selection.runs}
+        runs = compared(self._store, selection.runs, entries=entries)
+        return Selected(selection, tuple(runs), self._store, wanted=len(runs))
+
+    def _read_recorded(self, selection: Selection) -> Selected:
+        places = recorded_studies()
+        if selection.study not in places:
+            raise InputError("compare_choice", value=selection.text[:80])
+        with self._lock:
+            recorded = self._recorded.get(selection.study)
+        if recorded is None:
+            recorded = RecordedStudy(places[selection.study])
+            with self._lock:
+                self._recorded[selection.study] = recorded
+        runs = tuple(recorded.compared())
+        return Selected(selection, runs, recorded, recorded.study, recorded, wanted=len(runs))

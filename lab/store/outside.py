@@ -1,0 +1,325 @@
+"""The lab's work as files that are never changed: written so that they can be kept elsewhere, and taken in again from them alone.
+
+One *parcel* holds the rows that came since the parcel before (gzipped JSON lines, ``{"table", "row"}``), and small tables whole, so that what
+was deleted is known. One *record* is an ended run: a .tar of its folder and its row, without checkpoints, and with its model only where
+that is small. Rows that come twice count once. A *life* is one disk of a lab; its parcels are numbered, and the lives come in the
+order of their beginning.
+
+Not here: where the files are kept (``lab/runs/hub_backup.py``). Backups that a person makes are ``backup.py``'s.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import secrets
+import sqlite3
+import tarfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lab.errors import InputError
+from lab.store.lines import read_json, write_json
+from lab.store.runs import Store, new_run_id, valid_run_id
+
+STATE = "outside.json"
+WHOLE = ("collections", "annotators", "preference_versions", "rule_sets", "rule_set_versions")
+"""Small tables that are sent whole whenever one of their rows has changed."""
+ADDED = {
+    "pairs": ("collection", "id"),
+    "showings": ("id",),
+    "judgements": ("id",),
+    "version_rows": ("version", "number"),
+}
+"""Tables whose rows are only added, and sent once, with what names a row; followed by SQLite's row number."""
+ORDER = (
+    "collections",
+    "pairs",
+    "annotators",
+    "showings",
+    "judgements",
+    "preference_versions",
+    "version_rows",
+    "rule_sets",
+    "rule_set_versions",
+)
+ENDED = ("finished", "stopped", "failed", "lost")
+LEFT_OUT = ("checkpoints", "model")
+MOST_MODEL_BYTES = 64 << 20
+MOST_UNPACKED_BYTES = 4 << 30
+NAME = re.compile(
+    r"(rows/(?P<life>\d{8}-\d{6}-[a-z0-9]{4})/\d{6}-[a-z0-9]{8}\.jsonl\.gz)|(runs/(?P<run>\d{8}-\d{6}-[a-z0-9]{4})-[a-z0-9]{8}\.tar)"
+)
+"""The names of files that are taken in; no others are looked at."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What has been sent of this life."""
+
+    life: str
+    parcels: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    """The highest row number sent, by table."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """What the whole tables were when they were sent."""
+    runs: dict[str, float] = field(default_factory=dict)
+    """The runs whose records were sent, and when they had ended."""
+    last: float | None = None
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Files to send, and what has been sent once they are."""
+
+    files: dict[str, Path]
+    then: Progress
+
+
+def progress(store: Store) -> Progress:
+    """What was sent before, of this disk; a new life where nothing was."""
+    stored = read_json(store.home / STATE)
+    try:
+        return Progress(**stored)
+    except TypeError:
+        return Progress(life=new_run_id(time.time()))
+
+
+def note(store: Store, sent: Progress) -> None:
+    """Remember what was sent."""
+    write_json(store.home / STATE, asdict(sent))
+
+
+def waiting(store: Store, sent: Progress) -> int:
+    """Judgements that are saved here and not yet sent."""
+    with closing(_reading(store)) as connection:
+        return int(
+            connection.execute(
+                "SELECT count(*) FROM judgements WHERE rowid > ?", (sent.rows.get("judgements", 0),)
+            ).fetchone()[0]
+        )
+
+
+def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
+    """Write what is new into files of ``folder``; None where nothing is."""
+    files: dict[str, Path] = {}
+    rows, marks = dict(sent.rows), dict(sent.marks)
+    parcel = folder / "parcel.jsonl.gz"
+    with closing(_reading(store)) as connection, gzip.open(parcel, "wt", encoding="utf-8") as out:
+        connection.execute("BEGIN")  # all tables as of one moment
+        count = sum(_add_new(connection, table, rows, marks, out) for table in ADDED)
+        count += sum(_add_whole(connection, table, marks, out) for table in WHOLE)
+        ended = dict(connection.execute(f"SELECT id, coalesce(ended, 0) FROM runs WHERE state IN {ENDED}"))
+    number = sent.parcels + bool(count)
+    if count:
+        files[f"rows/{sent.life}/{number:06d}-{secrets.token_hex(4)}.jsonl.gz"] = parcel
+    runs = dict(sent.runs)
+    for run, when in ended.items():
+        if runs.get(run) != when and (store.home / "runs" / run).is_dir():
+            files[f"runs/{run}-{secrets.token_hex(4)}.tar"] = _record(store, run, folder / f"{run}.tar")
+            runs[run] = when
+    if not files:
+        return None
+    return Sending(files, replace(sent, parcels=number, rows=rows, marks=marks, runs=runs, last=time.time()))
+
+
+def after_taking_in(everything: Progress) -> Progress:
+    """What was sent, as far as this disk goes, once all was taken in: nothing of it goes out again, and nothing was sent by this life."""
+    return replace(everything, parcels=0)
+
+
+def is_new(store: Store) -> bool:
+    """Whether the home holds no work yet, and so may be made of what was sent from another disk."""
+    with closing(_reading(store)) as connection:
+        return not any(
+            connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+            for table in ("runs", "collections", "rule_sets")
+        )
+
+
+def take_in(store: Store, files: Iterable[tuple[str, Path]]) -> tuple[int, int]:
+    """Make a new home of files that were sent, given in any order; the numbers of judgements and of runs that it then has.
+
+    Raises InputError ``outside_broken`` for a file that is not what was sent, and then stores nothing of the rows.
+    """
+    named = sorted((name, path) for name, path in files if NAME.fullmatch(name))
+    parcels = [(name, path) for name, path in named if name.startswith("rows/")]
+    records = {NAME.fullmatch(name)["run"]: (name, path) for name, path in named if name.startswith("runs/")}  # type: ignore[index]
+    with closing(sqlite3.connect(store.home / "lab.db", timeout=30, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for name, path in parcels:
+                _put_parcel(connection, name, path)
+            _drop_orphans(connection)
+            for run, (name, path) in records.items():
+                _put_record(connection, store, run, name, path)
+            if wrong := connection.execute("PRAGMA foreign_key_check").fetchone():
+                raise InputError("outside_broken", file="rows", why=str(wrong))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("judgements", "runs")]
+    return int(counts[0]), int(counts[1])
+
+
+# ---- writing
+
+
+def _reading(store: Store) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{(store.home / 'lab.db').as_uri()}?mode=ro", uri=True, timeout=30, isolation_level=None
+    )
+    connection.row_factory = None
+    return connection
+
+
+def _rows(connection: sqlite3.Connection, statement: str, *values: object) -> Iterator[dict[str, Any]]:
+    cursor = connection.execute(statement, values)
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _add_new(connection: sqlite3.Connection, table: str, rows: dict[str, int], marks: dict[str, str], out: Any) -> int:
+    """The rows of a growing table beyond the last one that was sent; how many.
+
+    Row numbers are used again once the last rows were deleted: where the last one sent is not the same any more, all go once more.
+    """
+    statement = f"SELECT rowid AS _row, * FROM {table} WHERE rowid "
+    last = next(_rows(connection, statement + "= ?", rows.get(table, 0)), None)
+    if last is None or _name(table, last) != marks.get(table):
+        rows[table] = 0
+    count = 0
+    for row in _rows(connection, statement + "> ? ORDER BY rowid", rows[table]):
+        rows[table], marks[table] = row.pop("_row"), _name(table, row)
+        out.write(json.dumps({"table": table, "row": row}) + "\n")
+        count += 1
+    return count
+
+
+def _name(table: str, row: dict[str, Any]) -> str:
+    return " ".join(str(row[column]) for column in ADDED[table])
+
+
+def _add_whole(connection: sqlite3.Connection, table: str, marks: dict[str, str], out: Any) -> int:
+    """The whole of a small table where it has changed; how many lines."""
+    content = [json.dumps(row, sort_keys=True) for row in _rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2")]
+    mark = f"{len(content)}-{hash_of(content)}"
+    if marks.get(table, "0-" + hash_of([])) == mark:
+        return 0
+    marks[table] = mark
+    out.write(json.dumps({"table": table, "whole": True}) + "\n")
+    for line in content:
+        out.write(f'{{"table": "{table}", "row": {line}}}\n')
+    return len(content) + 1
+
+
+def hash_of(lines: Iterable[str]) -> str:
+    """A short mark of some lines."""
+    from hashlib import sha256
+
+    digest = sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _record(store: Store, run: str, target: Path) -> Path:
+    folder = store.home / "runs" / run
+    model = [path for path in (folder / "model").rglob("*") if path.is_file() and not path.is_symlink()]
+    with_model = sum(path.stat().st_size for path in model) <= MOST_MODEL_BYTES
+    with closing(_reading(store)) as connection, tarfile.open(target, "w:", format=tarfile.PAX_FORMAT) as tar:
+        row = next(_rows(connection, "SELECT * FROM runs WHERE id = ?", run))
+        about = json.dumps(row | {"pid": None, "pid_started": None, "boot_id": None}).encode()
+        member = tarfile.TarInfo("row.json")
+        member.size = len(about)
+        tar.addfile(member, io.BytesIO(about))
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if (
+                path.is_file()
+                and not path.is_symlink()
+                and (name.parts[0] not in LEFT_OUT or (with_model and name.parts[0] == "model"))
+            ):
+                tar.add(path, f"folder/{name.as_posix()}", recursive=False)
+    return target
+
+
+# ---- taking in
+
+
+def _put_parcel(connection: sqlite3.Connection, name: str, path: Path) -> None:
+    columns = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in ORDER}
+    size = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                size += len(line)
+                if size > MOST_UNPACKED_BYTES:
+                    raise ValueError("it unpacks to too much")
+                said = json.loads(line)
+                table = said["table"]
+                if table not in columns:
+                    continue  # a later lab's
+                if said.get("whole"):
+                    connection.execute(f"DELETE FROM {table}")
+                else:
+                    _put_row(connection, table, {key: said["row"][key] for key in columns[table] if key in said["row"]})
+    except (OSError, EOFError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
+        raise InputError("outside_broken", file=name, why=str(error)[:200]) from error
+
+
+def _put_row(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    if table == "judgements":
+        there = connection.execute("SELECT id FROM judgements WHERE number = ?", (row["number"],)).fetchone()
+        if there is not None and there[0] != row["id"]:  # two disks of the lab were at work at the same time
+            del row["number"]
+    marks = ", ".join("?" for _ in row)
+    names = ", ".join(f'"{key}"' for key in row)
+    kind = "IGNORE" if table in ("judgements", "showings") else "REPLACE"
+    connection.execute(f"INSERT OR {kind} INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+
+
+def _drop_orphans(connection: sqlite3.Connection) -> None:
+    """Rows of collections and versions that were deleted; then what follows from the events."""
+    for table in ("pairs", "showings", "judgements", "annotators", "preference_versions"):
+        connection.execute(f"DELETE FROM {table} WHERE collection NOT IN (SELECT id FROM collections)")
+    connection.execute("DELETE FROM version_rows WHERE version NOT IN (SELECT id FROM preference_versions)")
+
+
+def _put_record(connection: sqlite3.Connection, store: Store, run: str, name: str, path: Path) -> None:
+    folder = store.home / "runs" / run
+    try:
+        with tarfile.open(path, "r:") as tar:
+            content = tar.extractfile("row.json")
+            row = json.loads(content.read(1 << 24)) if content is not None else {}
+            if row.get("id") != run or not valid_run_id(run):
+                raise ValueError("it is another run's")
+            for member in tar:
+                if member.name != "row.json":
+                    _unpack(tar, member, folder)
+        columns = [column[1] for column in connection.execute("PRAGMA table_info(runs)")]
+        _put_row(connection, "runs", {key: row[key] for key in columns if key in row})
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
+        raise InputError("outside_broken", file=name, why=str(error)[:200]) from error
+
+
+def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    parts = PurePosixPath(member.name).parts
+    if not member.isfile() or parts[0] != "folder" or ".." in parts or len(parts) < 2 or not member.name.isprintable():
+        raise ValueError(f"{member.name!r} is no file of a run")
+    target = folder.joinpath(*parts[1:])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None
+    with target.open("wb") as out:
+        while block := content.read(1 << 20):
+            out.write(block)

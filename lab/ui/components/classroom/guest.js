@@ -1,0 +1,143 @@
+// A guest's page: the vote, judging, a rule set for the board, a run.
+
+class GuestPage {
+  /** @param {(view: any) => void} took */
+  constructor(took) {
+    this.took = took;
+    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
+    this.node = make("div", { class: "guest" });
+    /** @type {Map<string, number>} the rules that are chosen, with their weights */
+    this.weights = new Map([["equals_answer", 1]]);
+    this.title = "";
+    /** @type {Set<number>} */
+    this.chosen = new Set();
+    this.asked = "";
+    this.preset = "tiny/grpo";
+    this.rules = "";
+  }
+
+  async act(path, body = {}) {
+    try {
+      this.took(await fetchJson(`api/class/${path}`, { body }));
+      conceal(this.problem, true);
+    } catch (error) {
+      say(this.problem, error.reason ? errorWords(error.reason) : word("unreachable"));
+      conceal(this.problem, false);
+    }
+  }
+
+  show(view) {
+    this.view = view;
+    if (view.question.id !== this.asked) {
+      this.asked = view.question.id;
+      this.chosen = new Set(view.question.mine || []);
+    }
+    if (this.node.contains(document.activeElement) && /** @type {any} */ (document.activeElement).matches("input[type=text], select")) {
+      this.later = true; // what somebody types in is not drawn anew under their hands
+      return;
+    }
+    const parts = [this.judging(view), this.vote(view), view.may.rules ? this.rulesForm(view) : null, view.may.train ? this.training(view) : null, this.board(view)];
+    const held = view.paused ? make("p", { class: "held", role: "status" }, "❚❚ " + word("held")) : null;
+    this.node.replaceChildren(...[make("h2", {}, word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean));
+    this.node.classList.toggle("paused", view.paused);
+  }
+
+  judging({ collections, may }) {
+    const { node, body } = card("judging", word("your_judgements"));
+    if (!may.judge || !collections.length) {
+      body.append(make("p", { class: "quiet" }, word("nothing_to_judge")));
+      return node;
+    }
+    const line = ({ id, name, judged, left }) => make("li", {}, make("b", {}, name), bar(judged + left ? judged / (judged + left) : 0, left ? "" : "done"), make("span", { class: "count" }, `${judged} / ${judged + left}`), make("a", { class: "plain primary", href: address(`judge/${encodeURIComponent(id)}`) }, word(left ? "judge_now" : "look")));
+    body.append(make("ul", { class: "to-judge" }, ...collections.map(line)));
+    return node;
+  }
+
+  vote({ question }) {
+    const { node, body } = card("votes", word("who_kept_title"), make("span", { class: "quiet" }, word("threshold")));
+    body.append(questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })));
+    return node;
+  }
+
+  rulesForm({ mine }) {
+    const { node, body } = card("rules", word("your_rules"), make("span", { class: "quiet" }, word("your_rules_help")));
+    const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
+    const line = (name) => {
+      const input = make("input", { type: "checkbox" });
+      input.checked = this.weights.has(name);
+      const weight = make("select", { "aria-label": word("weight_of", { rule: labels[name] }) }, ...[0.5, 1, 2].map((value) => make("option", { value, selected: value === (this.weights.get(name) || 1) }, `× ${value}`)));
+      conceal(weight, !input.checked);
+      const keep = () => {
+        if (input.checked) this.weights.set(name, Number(weight.value));
+        else this.weights.delete(name);
+        conceal(weight, !input.checked);
+      };
+      input.addEventListener("change", keep);
+      weight.addEventListener("change", keep);
+      return make("li", {}, make("label", {}, input, labels[name]), weight);
+    };
+    const names = Object.keys(labels).filter((name) => name !== "reward_model");
+    const title = make("input", { type: "text", maxlength: 60, placeholder: word("title"), "aria-label": word("title"), value: this.title });
+    title.addEventListener("input", () => (this.title = title.value));
+    const send = () => {
+      const rules = [...this.weights].map(([name, weight]) => ({ name, weight }));
+      if (!rules.length) return this.tell(word("no_rules"));
+      if (!this.title.trim()) return this.tell(word("no_title"));
+      return this.act("rules", { title: this.title.trim(), rules });
+    };
+    body.append(make("ul", { class: "rules" }, ...names.map(line)), make("div", { class: "row" }, title, button(word("submit"), send, "primary")), make("p", { class: "quiet" }, mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")));
+    return node;
+  }
+
+  tell(sentence) {
+    say(this.problem, sentence);
+    conceal(this.problem, false);
+  }
+
+  training(view) {
+    const { node, body } = card("training", word("your_runs"), make("span", { class: "quiet" }, word("quota", { runs: view.most_runs, steps: view.steps })));
+    for (const run of view.runs) body.append(runLine(run, () => this.act("runs/stop", { run: run.id })));
+    const waits = view.runs.some(({ state }) => ACTIVE.includes(state));
+    const had = view.runs.filter(({ state }) => state !== "stopped").length >= view.most_runs;
+    if (waits || had) {
+      if (!waits) body.append(make("p", { class: "quiet" }, word("had_runs", { runs: view.most_runs })));
+      return node;
+    }
+    const presets = make("select", { "aria-label": word("preset") }, ...view.presets.map((name) => make("option", { value: name, selected: name === this.preset }, word("preset_steps", { preset: presetTitle(name), steps: view.preset_steps[name] }))));
+    const rules = make("select", { "aria-label": word("rules_of_run") }, make("option", { value: "" }, word("presets_own_rules")), ...view.mine.map((title) => make("option", { value: title, selected: title === this.rules }, title)));
+    const fit = () => {
+      this.preset = presets.value;
+      this.rules = rules.value;
+      conceal(rules, !view.takes_rules.includes(presets.value) || !view.mine.length);
+    };
+    presets.addEventListener("change", fit);
+    rules.addEventListener("change", fit);
+    conceal(rules, !view.takes_rules.includes(presets.value) || !view.mine.length);
+    const start = () => this.act("runs", { preset: presets.value, title: (!rules.hidden && rules.value) || null });
+    body.append(make("div", { class: "row" }, presets, rules, button(word("start"), start, "primary")));
+    return node;
+  }
+
+  board({ board }) {
+    const { node, body } = card("board", word("board"), make("span", { class: "quiet" }, word("board_help")));
+    body.append(boardList(board));
+    return node;
+  }
+}
+
+function runLine(run, stop) {
+  const active = ACTIVE.includes(run.state);
+  const told = run.state === "queued" ? word("starts_in", { time: clock(run.starts_in) }) : run.state === "running" ? word("left", { time: clock(run.seconds_left) }) : word(`state_${run.state}`);
+  return make(
+    "div",
+    { class: "run-line", "data-testid": "class-run", "data-state": run.state },
+    make("span", { "aria-hidden": "true" }, ICONS[run.state] || "?"),
+    make("b", {}, run.name),
+    bar(run.steps ? run.step / run.steps : 0, run.state === "finished" ? "done" : ""),
+    make("span", {}, `${run.step} / ${run.steps}`),
+    make("span", { class: "quiet", role: "status" }, told),
+    make("a", { class: "plain small", href: address(`?run=${run.id}`) }, word("look")),
+    active ? button(word("stop"), stop, "small") : null,
+    run.error ? make("p", { class: "problem" }, errorWords(run.error)) : null,
+  );
+}

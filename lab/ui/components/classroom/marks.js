@@ -1,0 +1,53 @@
+// Small drawings that several parts of the class share: a bar, a card, a switch, a button, an amount of time.
+
+/** @param {number} share 0 to 1 @param {string} [kind] a class of the bar */
+function bar(share, kind = "") {
+  const fill = make("span", { class: "fill" });
+  fill.style.width = `${Math.round(1000 * Math.min(1, Math.max(0, share))) / 10}%`;
+  return make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, fill);
+}
+
+/**
+ * A part of the page with a title.
+ * @param {string} name of the part, for its style and for tests
+ * @param {string} title
+ * @param {...(Node | string | null | undefined)} head what stands beside the title
+ */
+function card(name, title, ...head) {
+  const body = make("div", { class: "body" });
+  const heading = make("div", { class: "card-head" }, make("h3", {}, title), ...head);
+  const node = make("section", { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title }, heading, body);
+  return { node, body };
+}
+
+/** @param {string} label @param {() => void} act @param {string} [kind] @param {Record<string, any>} [more] */
+function button(label, act, kind = "", more = {}) {
+  return make("button", { type: "button", class: `plain ${kind}`, onclick: act, ...more }, label);
+}
+
+/** @param {string} label @param {boolean} on @param {(on: boolean) => void} act @param {boolean} [off] whether it cannot be used */
+function toggleOf(label, on, act, off = false) {
+  const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
+  input.checked = on;
+  input.addEventListener("change", () => act(input.checked));
+  return make("label", { class: "switch" }, input, make("span", { class: "track", "aria-hidden": "true" }), label);
+}
+
+const percent = (share) => (isNumber(share) ? `${Math.round(100 * share)} %` : "–");
+
+/** @param {number | null} seconds as 1:05 */
+function clock(seconds) {
+  if (!isNumber(seconds)) return "–";
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function presetTitle(name) {
+  const titles = JSON.parse(props.presets || "{}")[chosenLanguage()] || {};
+  return titles[name] || name;
+}
+
+// y₁ as the course writes it.
+function answerName(place) {
+  return make("span", { class: "answer-name" }, "y", make("sub", {}, String(place + 1)));
+}

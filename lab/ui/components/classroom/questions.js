@@ -1,0 +1,54 @@
+// The live vote: who of the group is kept?
+
+/** The votes of everybody as bars, for the owner. */
+function questionBars(question) {
+  const most = Math.max(1, question.voted);
+  return make(
+    "ol",
+    { class: "answers" },
+    ...question.answers.map((answer, place) =>
+      make(
+        "li",
+        { class: question.revealed ? (answer.kept ? "kept" : "dropped") : "" },
+        answerName(place),
+        make("span", { class: "text" }, answer.text),
+        bar(answer.votes / most),
+        make("b", { class: "count" }, String(answer.votes)),
+      ),
+    ),
+  );
+}
+
+/**
+ * The question as a guest answers it.
+ * @param {any} question
+ * @param {Set<number>} chosen
+ * @param {() => void} send
+ */
+function questionForm(question, chosen, send) {
+  const locked = question.revealed;
+  const choice = (answer, place) => {
+    const input = make("input", { type: "checkbox", disabled: locked });
+    input.checked = chosen.has(place);
+    input.addEventListener("change", () => (input.checked ? chosen.add(place) : chosen.delete(place)));
+    const verdict = locked ? make("b", { class: answer.kept ? "kept" : "dropped" }, answer.kept ? "✓ " + word("kept") : "✕ " + word("dropped")) : null;
+    return make(
+      "li",
+      {},
+      make("label", {}, input, answerName(place), make("span", { class: "text" }, answer.text), make("span", { class: "quiet" }, `r = ${figure(answer.reward, 1)}`), verdict),
+    );
+  };
+  const right = locked && question.mine && question.answers.every((answer, place) => answer.kept === question.mine.includes(place));
+  const told = locked
+    ? word(question.mine ? (right ? "vote_right" : "vote_wrong") : "vote_missed", { mean: figure(question.mean) })
+    : question.mine
+      ? word("voted")
+      : "";
+  return make(
+    "div",
+    { "data-testid": "class-vote" },
+    make("p", { class: "prompt" }, question.prompt),
+    make("ol", { class: "answers choices" }, ...question.answers.map(choice)),
+    make("div", { class: "row" }, locked ? null : button(word(question.mine ? "vote_again" : "vote"), send, "primary"), make("span", { role: "status" }, told)),
+  );
+}

@@ -1,0 +1,144 @@
+"""Below the buttons of a run: taking its model, or a script of it, out of the lab. Each is a job; what it has written is offered as one file.
+
+What is waited for stands in the browser, so that a reload goes on waiting. Not here: what is written (``lab/training/out``,
+``lab/training/eject``), and the command line's door to the same (``lab/commands/out.py``).
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from lab.core.access import Access, requires, user_of
+from lab.core.jobs import Kind, parse_job
+from lab.core.out_jobs import Gguf
+from lab.errors import LabError
+from lab.runs.changes import Topic, jobs_mark
+from lab.runs.jobs import Jobs
+from lab.store.runs import RunState, Store
+from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.handlers import LIGHT, Updates, error_notice
+from lab.words import say
+from lab.words.sentences import language_of
+
+
+class LeaveLab:
+    """Draws the row where it is made; ``wire`` connects it to the button that opens it."""
+
+    def __init__(self, store: Store, jobs: Jobs, i18n: gr.I18n) -> None:
+        self.store, self.jobs = store, jobs
+        with gr.Column(visible=False, elem_id="leave", elem_classes="owner-only") as self.row:
+            gr.HTML(i18n("train.out_hint"), elem_classes="quiet")
+            with gr.Row(elem_classes="side-by-side"):
+                self.merge = gr.Checkbox(False, label=i18n("train.out_merge"), elem_id="out-merge")
+                formats = [(i18n("train.out_no_gguf"), ""), *((kind.value, kind.value) for kind in Gguf if kind)]
+                self.gguf = gr.Dropdown(formats, value="", label=i18n("train.out_gguf"), elem_id="out-gguf")
+            with gr.Row(elem_classes="actions"):
+                self.write = _button(i18n, "out_write", variant="primary")
+                self.eject = _button(i18n, "out_eject")
+                self.cancel = _button(i18n, "out_cancel", visible=False)
+                self.close = _button(i18n, "out_close")
+        self.told = gr.HTML(elem_id="out-told")
+        self.waiting = gr.BrowserState({}, storage_key="lab-out", secret="alignment-lab")
+        self.awaited = Awaited()
+
+    def wire(self, blocks: gr.Blocks, opens: gr.Button, selected: gr.BrowserState) -> None:
+        """Connect the events."""
+        opens.click(self.opened, None, [self.row], **LIGHT)
+        self.close.click(self.closed, None, [self.row, self.told], **LIGHT)
+        self.write.click(self.written, [selected, self.merge, self.gguf], self.outputs, **LIGHT)
+        self.eject.click(self.ejected, [selected], self.outputs, **LIGHT)
+        self.cancel.click(self.cancelled, [self.waiting], None, **LIGHT)
+        blocks.load(self.looked, [self.waiting], self.outputs, **LIGHT)
+        self.awaited.changed(self.looked, [self.waiting], self.outputs, **LIGHT)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What waiting changes."""
+        return [self.told, self.waiting, self.awaited.component, self.cancel]
+
+    @requires(Access.OWNER)
+    def opened(self) -> Updates:
+        """Show the row."""
+        return {self.row: gr.update(visible=True)}
+
+    @requires(Access.OWNER)
+    def closed(self) -> Updates:
+        """Hide the row; what is being written goes on."""
+        return {self.row: gr.update(visible=False), self.told: ""}
+
+    @requires(Access.OWNER)
+    def written(self, request: gr.Request, selected: Any, merge: Any, gguf: Any) -> Updates:
+        """Ask for the model of the selected run."""
+        return self._asked(request, Kind.OUT, {"run": str(selected), "merge": bool(merge), "gguf": gguf or ""})
+
+    @requires(Access.OWNER)
+    def ejected(self, request: gr.Request, selected: Any) -> Updates:
+        """Ask for a script of the selected run."""
+        return self._asked(request, Kind.EJECT, {"run": str(selected)})
+
+    @requires(Access.OWNER)
+    def cancelled(self, waiting: Any) -> None:
+        """End the job; the next look says so."""
+        if isinstance(waiting, dict) and waiting.get("job"):
+            self.jobs.cancel(str(waiting["job"]))
+
+    @requires(Access.VIEWER)
+    def looked(self, request: gr.Request, waiting: Any) -> Updates:
+        """How far the job is that this browser waits for."""
+        job_id = str(waiting.get("job", "")) if isinstance(waiting, dict) else ""
+        if not job_id:
+            return self._waits("")
+        language = language_of(request)
+        try:
+            job = self.jobs.summary(job_id)
+        except LabError:
+            return self._waits("")
+        if job["state"] == RunState.FINISHED:
+            return self._waits("", self._done(job_id, language))
+        if RunState(job["state"]).ended:
+            stopped = job["state"] == RunState.STOPPED
+            return self._waits("", quiet(say("train.out_stopped", language)) if stopped else failure(job, language))
+        return self._waits(job_id, progress(job, language, "train.out_working"))
+
+    def _asked(self, request: gr.Request, kind: Kind, values: dict[str, Any]) -> Updates:
+        try:
+            job = self.jobs.submit(parse_job(kind, values), by=user_of(request).name)
+        except LabError as error:
+            return self._waits("", error_notice(error, request))
+        return self._waits(job.id, progress(self.jobs.summary(job.id), language_of(request), "train.out_working"))
+
+    def _waits(self, job_id: str, told: str = "") -> Updates:
+        marks: dict[str, str] = {Topic.JOBS: jobs_mark(self.store.home)} if job_id else {}
+        if job_id and self.jobs.job(job_id).state.ended:  # meanwhile: look again at once
+            marks = {Topic.JOBS: ""}
+        return {
+            self.told: told,
+            self.waiting: {"job": job_id} if job_id else {},
+            self.awaited.component: Awaited.waits(marks),
+            self.cancel: gr.update(visible=bool(job_id)),
+        }
+
+    def _done(self, job_id: str, language: str) -> str:
+        """A link to what was written, and the line that does the same."""
+        job = self.jobs.job(job_id)
+        spec, run_id = job.spec, str(job.spec["run"])
+        result = job.result or {}
+        flags = (" --merge" if spec.get("merge") else "") + (f" --gguf {spec['gguf']}" if spec.get("gguf") else "")
+        line = html.escape(f"python -m lab {job.kind.value} {run_id} DIR{flags}")
+        key = "train.out_done" if job.kind is Kind.OUT else "train.out_ejected"
+        sentence = html.escape(
+            say(key, language, files=len(result.get("files") or []), **(result.get("checked") or {}))
+        )
+        link = html.escape(say("train.out_download", language))
+        address = f"api/jobs/{html.escape(job_id, quote=True)}/out.tar"
+        return (
+            f'<div class="note" role="status"><p>{sentence} <a href="{address}" download>{link}</a></p>'
+            f"<p>{html.escape(say('train.command', language))}: <code>{line}</code></p></div>"
+        )
+
+
+def _button(i18n: gr.I18n, word: str, **more: Any) -> gr.Button:
+    return gr.Button(i18n(f"train.{word}"), size="sm", min_width=60, elem_id=word.replace("_", "-"), **more)
