@@ -64,7 +64,9 @@ class Lessons:
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and with it a question that it is working on."""
+        if (process := self._process) is not None:
+            process.kill()
         with self._lock:
             self._stop_timer()
             self._end()
@@ -115,9 +117,15 @@ class Lessons:
             )
 
     def _start_timer(self) -> None:
-        self._timer = threading.Timer(self._idle, self.close)
+        self._timer = threading.Timer(self._idle, self._end_idle)
         self._timer.daemon = True
         self._timer.start()
+
+    def _end_idle(self) -> None:
+        """In the timer's own thread: end the process, unless a question came meanwhile."""
+        with self._lock:
+            if threading.current_thread() is self._timer:
+                self._end()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
