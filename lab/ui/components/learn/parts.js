@@ -4,7 +4,7 @@
 const LEARN_KEPT = "lab-learn";
 
 /**
- * A sentence in which [[key|text]] is a term and *text* is bold.
+ * A sentence in which [[advantage|advantages]] is a term and *text* is bold.
  * @param {string} sentence
  * @returns {(Node | string)[]}
  */
