@@ -5,6 +5,7 @@
 function lossPage(group) {
   const top = make("div", { class: "columns forms" });
   const rows = make("div", { class: "answer-rows", role: "list", tabindex: 0, "aria-label": word("loss_rows") });
+  const jump = make("div", { class: "jump", role: "group", "aria-label": word("loss_rows") });
   const total = make("div", { class: "card loss-total" });
   const tiles = make("div", { class: "tiles" });
   const step = stepCard(group);
@@ -33,6 +34,7 @@ function lossPage(group) {
     );
     drawn = group.answers.map((_, at) => answerRow(group, at, sums));
     rows.replaceChildren(.../** @type {any[]} */ (drawn).map(({ node }) => node));
+    jump.replaceChildren(...kept.map((is, at) => jumpTo(rows, at, is)));
     sums();
     step.draw();
   };
@@ -77,6 +79,7 @@ function lossPage(group) {
       make("div", { class: "row between" }, groupQuestion(group), tiles),
       top,
       make("div", { class: "row" }, scale, thresholdChoice(group, draw), level),
+      jump,
       rows,
       total,
       ready.status,
@@ -85,6 +88,23 @@ function lossPage(group) {
     shown: ready.shown,
   };
 }
+
+/** On a phone, where the answers are cards side by side: brings one of them in sight. @param {HTMLElement} rows @param {number} at @param {boolean} kept */
+const jumpTo = (rows, at, kept) =>
+  make(
+    "button",
+    {
+      type: "button",
+      class: kept ? "plain" : "plain dropped",
+      "aria-label": word("answer_n", { n: at + 1 }),
+      onclick: () => {
+        const card = rows.children[at];
+        if (card instanceof HTMLElement) rows.scrollTo({ left: card.offsetLeft - rows.offsetLeft, behavior: "smooth" });
+      },
+    },
+    formula(false, answerName(at)),
+    kept ? "" : " ✕",
+  );
 
 /** @param {LearnGroup} group @param {LearnGroup["loss"]["members"]} members @param {number | null} sum */
 function clippedForm(group, members, sum) {
