@@ -50,7 +50,7 @@ function answersPage(group) {
       groupQuestion(group),
       make(
         "ol",
-        { class: "answers" },
+        { class: "own-answers" },
         ...inputs.map((input, at) => make("li", {}, formula(false, answerName(at)), input)),
       ),
       sample.node,
