@@ -154,86 +154,97 @@ function courseForm(group, members, sum) {
 
 /** One answer with its numbers; where it is kept, the plot whose axis is the slider. @param {LearnGroup} group @param {number} at @param {() => void} changed */
 function answerRow(group, at, changed) {
-  const { mean, std, why, kept, advantages } = group.verdict;
-  const reward = group.rewards[at];
+  const { mean, why, kept } = group.verdict;
+  const holes = { reward: figure(group.rewards[at]), mean: figure(mean) };
   const head = make(
     "div",
     { class: "answer-name" },
     make("span", { class: "name" }, formula(false, answerName(at)), " ", make("bdi", {}, group.answers[at])),
-    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], { mean: figure(mean) })),
+    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], holes)),
   );
-  const advantage = advantages[at];
-  const other = reward - mean;
-  const scaledValue = other / (std + ADVANTAGE_EPSILON);
+  const numbers = answerNumbers(group, at);
+  const about = { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 };
+  if (!kept[at]) {
+    const left = make("p", { class: "left-out" }, word("left_out_" + why[at], holes));
+    const known = () => (group.logps ? figure(group.logps[at], 3) : "…");
+    return { node: make("div", about, head, numbers.node, left), show: () => numbers.show(known(), word("looked_at")) };
+  }
+  const part = keptPart(group, at, changed);
+  const show = () => {
+    const now = group.logpNow(at);
+    const was = group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked");
+    numbers.show(isNumber(now) ? figure(now, 3) : "…", was);
+    part.show(now);
+  };
+  return { node: make("div", about, head, numbers.node, ...part.nodes), show };
+}
+
+/** Reward, advantage and log π of an answer. @param {LearnGroup} group @param {number} at */
+function answerNumbers(group, at) {
+  const { mean, std, advantages } = group.verdict;
+  const difference = group.rewards[at] - mean;
+  const scaled = difference / (std + ADVANTAGE_EPSILON);
   const logp = make("b");
-  const logpWas = make("span", { class: "quiet" });
-  const numbers = make(
+  const below = make("span", { class: "quiet" });
+  const node = make(
     "dl",
     { class: "numbers" },
     pairOf(
       richWord("head_reward"),
-      make("b", {}, figure(reward)),
+      make("b", {}, figure(group.rewards[at])),
       group.scores[at].map((score) => brief(score)).join(" + "),
     ),
     pairOf(
       richWord("head_advantage"),
-      make("b", { class: advantage < 0 ? "minus" : "plus" }, signed(advantage)),
-      group.scaled ? `r − μ = ${signed(other)}` : `÷ σ = ${signed(scaledValue, 3)}`,
+      make("b", { class: advantages[at] < 0 ? "minus" : "plus" }, signed(advantages[at])),
+      group.scaled ? `r − μ = ${signed(difference)}` : `÷ σ = ${signed(scaled, 3)}`,
     ),
-    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, logpWas)),
+    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, below)),
   );
-  const node = make(
-    "div",
-    { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 },
-    head,
-    numbers,
-  );
-  if (!kept[at]) {
-    node.append(
-      make("p", { class: "left-out" }, word("left_out_" + why[at], { reward: figure(reward), mean: figure(mean) })),
-    );
-    const show = () => {
-      say(logp, group.logps ? figure(group.logps[at], 3) : "…");
-      say(logpWas, word("looked_at"));
-    };
-    return { node, show };
-  }
+  return {
+    node,
+    /** @param {string} now @param {string} was */
+    show(now, was) {
+      say(logp, now);
+      say(below, was);
+    },
+  };
+}
+
+/** A kept answer's plot, its branches and its share of the loss. @param {LearnGroup} group @param {number} at @param {() => void} changed */
+function keptPart(group, at, changed) {
+  const { kept, advantages } = group.verdict;
+  const advantage = advantages[at];
+  const count = kept.filter(Boolean).length;
   const value = make("b");
   const chip = make("span", { class: "chip" });
   const share = make("b");
-  const count = kept.filter(Boolean).length;
   const course = make("span", { class: "quiet" });
   const plot = new ClipPlot({ label: word("ratio_of", { n: at + 1 }), epsilon: GROUP_EPSILON }, (ratio) => {
     group.drag(at, ratio);
     changed();
   });
   const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
-  node.append(
-    make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
-    make(
-      "div",
-      { class: "choice-of" },
-      branches.node,
-      make("p", { class: "share" }, make("span", {}, word("share_of")), share),
-      course,
-    ),
-  );
-  const show = () => {
-    const ratio = group.ratios[at];
-    const gain = clippedGain(ratio, advantage, GROUP_EPSILON);
-    const now = group.logpNow(at);
-    plot.show(ratio, advantage);
-    branches.show(gain);
-    say(value, figure(ratio));
-    const { key, held } = ratioWords(ratio, advantage, GROUP_EPSILON);
-    say(chip, word(key));
-    toggle(chip, "warn", held);
-    say(share, `−${figure(gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`.replace("−−", ""));
-    say(logp, isNumber(now) ? figure(now, 3) : "…");
-    say(logpWas, group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked"));
-    say(course, isNumber(now) ? `−log π · A = ${figure(-now * advantage, 3)}` : "");
+  const shared = make("p", { class: "share" }, make("span", {}, word("share_of")), share);
+  return {
+    nodes: [
+      make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
+      make("div", { class: "choice-of" }, branches.node, shared, course),
+    ],
+    /** @param {number | null} logp */
+    show(logp) {
+      const ratio = group.ratios[at];
+      const gain = clippedGain(ratio, advantage, GROUP_EPSILON);
+      const { key, held } = ratioWords(ratio, advantage, GROUP_EPSILON);
+      plot.show(ratio, advantage);
+      branches.show(gain);
+      say(value, figure(ratio));
+      say(chip, word(key));
+      toggle(chip, "warn", held);
+      say(share, `${figure(-gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`);
+      say(course, isNumber(logp) ? `−log π · A = ${figure(-logp * advantage, 3)}` : "");
+    },
   };
-  return { node, show };
 }
 
 /** @param {(Node | string)[]} name @param {Node} value @param {string} below */
