@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.printing import complain, print_json, print_table
-from lab.store.recordings import Recording, Recordings, RolloutFiles
+from lab.data.recordings import Recording
+from lab.store.recordings import Recordings, RolloutFiles
 from lab.store.runs import Store
 from lab.words import say, system_locale
 from lab.words.recordings import left_out_sentences, note_sentences

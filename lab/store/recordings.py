@@ -10,13 +10,13 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 from lab.core.recorded import Recorded, Rollout, recorded
 from lab.data.left_out import LeftOut, WhyLeftOut
+from lab.data.recordings import Note, Recording
 from lab.errors import DatasetError, MachineError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading
 from lab.store.lines import dump, read_json
@@ -29,38 +29,6 @@ ABOUT = "recording.json"
 SUFFIXES = (".jsonl", ".parquet", ".json", ".jsonl.gz")
 MOST_FILES = 2_000
 _ID = re.compile(r"taken-\d{8}-\d{6}-[a-z0-9]{4}")
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that the files do not say, and what was assumed: a key of the words, with its parameters."""
-
-    key: str
-    params: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What was taken in."""
-
-    id: str
-    name: str
-    tool: str
-    created: float
-    files: int
-    steps: int
-    groups: int
-    completions: int
-    weights: dict[str, float]
-    """Of each reward function."""
-    notes: tuple[Note, ...]
-    left_out: tuple[tuple[str, LeftOut], ...]
-    """Rows that are not in it: the file's name, and the line with the reason."""
-
-    def as_json(self) -> dict[str, Any]:
-        """recording.json."""
-        rows = [[file, row.line, row.why.value, row.detail] for file, row in self.left_out]
-        return {**vars(self), "notes": [vars(note) for note in self.notes], "left_out": rows}
 
 
 class RolloutFiles:

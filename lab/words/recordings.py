@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.store.recordings import Recording
+from lab.data.recordings import Recording
 from lab.words import say
 
 LISTED = 5

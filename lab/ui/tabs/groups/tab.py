@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from lab.core.access import Access, requires
-from lab.store.recordings import Recording, Recordings
+from lab.data.recordings import Recording
+from lab.store.recordings import Recordings
 from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector

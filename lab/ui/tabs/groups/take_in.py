@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lab.core.access import Access, requires
+from lab.data.recordings import Recording
 from lab.errors import LabError
-from lab.store.recordings import Recording, RolloutFiles
+from lab.store.recordings import RolloutFiles
 from lab.store.runs import Store
 from lab.ui.file_reading import Readings, progress_bar, session_of
 from lab.ui.handlers import LIGHT, READING, Updates, error_notice
