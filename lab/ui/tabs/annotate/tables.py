@@ -210,6 +210,8 @@ def _short(text: str, whole: bool) -> str:
 
 def _measure(name: str, measure: Measure, language: str) -> str:
     label = html.escape(say(f"annotate_measure.{name}", language))
+    if name in ("alpha", "kappa"):  # a term of the glossary
+        label = f'<button type="button" class="term" data-term="kappa" aria-haspopup="dialog">{label}</button>'
     if measure.value is None:
         why = html.escape(say(f"why_undefined.{measure.why}", language))
         return f'<div class="tile undefined"><span>{label}</span><p>{why}</p></div>'
