@@ -87,7 +87,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         rules.wire(tabs, train.form)
         train.wire(blocks, tabs, groups)
         groups.wire(blocks, tabs, groups_tab)
-        compare.wire()
+        compare.wire(tabs, train.runs.list)
     hide_progress(blocks)
     scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
     blocks.first_script = script(LANGUAGE)

@@ -33,6 +33,8 @@ BENCHES = (
     "rules_page",
     "kept",
     "preflight",
+    "many_groups",
+    "compare",
 )
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
 HEAVY = ("memory", "classroom")

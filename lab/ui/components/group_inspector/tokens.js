@@ -238,6 +238,11 @@ class TokenPanel {
       say(this.numbers[name], text);
       toggle(this.numbers[name], "minus", credit[name] < 0 && name === "advantage");
     }
+    this.pointed(at);
+  }
+
+  // Another token was chosen.
+  pointed(at) {
     this.curve.point(at);
   }
 
