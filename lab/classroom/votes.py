@@ -63,7 +63,7 @@ def next_place(store: Store, run: str, now: Place) -> Place:
     """The next recorded group of a run whose rewards differ, after the present question; the worked example after the last one."""
     if not run:
         return Place()
-    rows = [row for row in store.folder(run).groups_index().rows if row.std > 0]
+    rows = [row for row in store.folder(run).groups_index().rows if row.std]
     at = (now.step, now.group) if now.run == run else (-1, -1)
     later = next((row for row in rows if (row.step, row.group) > at), None)
     return Place(run=run, step=later.step, group=later.group) if later else Place()

@@ -60,7 +60,7 @@ class Changes:
         folders = [_changed(self._store.home / "runs" / run_id) for run_id in running]
         with self._lock:
             answers = self._answers
-        backup = {} if self.backup is None else {Topic.BACKUP: _short(self.backup())}
+        backup: dict[str, str] = {} if self.backup is None else {Topic.BACKUP: _short(self.backup())}
         return backup | {
             Topic.RUNS: _short(runs),
             Topic.PROGRESS: _short(folders),
