@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.commands.arguments import add_home, home_flag, open_store
 from lab.compare.members import member_runs, members
-from lab.compare.phrases import Phrase
+from lab.compare.phrases import Phrase, in_both
 from lab.compare.recorded import RecordedStudy, recorded_studies
 from lab.compare.report import Source, csv_of, report_html
 from lab.compare.runs import ComparedRun, compared
@@ -68,8 +68,8 @@ def _runs(store: Store, names: list[str], *, recorded: bool, home: str) -> tuple
     if name not in study_names(store.home) and not Path(name).is_file():
         raise StateError("report_unknown", value=name[:80])
     study = load_study(name, store.home)
-    title = Phrase("report.in_both", {"en": study.title.en, "zh": study.title.zh})
-    about = Phrase("report.in_both", {"en": study.about.en, "zh": study.about.zh})
+    title = in_both(study.title.en, study.title.zh)
+    about = in_both(study.about.en, study.about.zh)
     if recorded:
         place = recorded_studies().get(study.name)
         if place is None:

@@ -103,6 +103,7 @@ class _Teller:
     def __init__(self, store: Store, study: Study) -> None:
         self._store, self._locale = store, system_locale()
         self._all, self._number = len(study.entries) * len(study.seeds), 0
+        self._last = ("", -1)
         self._line: ProgressLine | None = None
 
     def event(self, event: Event) -> None:
@@ -112,9 +113,10 @@ class _Teller:
             self._line = None
         if event.did is Did.FINISHED:
             return
-        if event.did is not Did.FAILED:
-            self._number += 1
         member = event.member
+        if (member.entry.name, member.seed) != self._last:
+            self._last = (member.entry.name, member.seed)
+            self._number += 1
         label = member.entry.label.of(self._locale)
         named = say("study.member", self._locale, label=label, seed=member.seed)
         complain(f"[{self._number}/{self._all}] {named}: {self._what(event)}")
@@ -137,6 +139,8 @@ class _Teller:
             params["needs"] = event.member.waits_for
         elif event.did is Did.FAILED:
             params["why"] = word(event.why or {}, self._locale)
+        elif event.did is Did.WAITS:
+            return say("study.waits_for_machine", self._locale)
         return say(f"study.{event.did}", self._locale, **params)
 
 
@@ -157,7 +161,7 @@ def _train(study: Study, store: Store, arguments: argparse.Namespace) -> int:
     seconds = duration(time.monotonic() - started)
     done, trained = sum(member.finished for member in outcome.members), len(outcome.trained)
     params = {"study": study.name, "done": done, "all": len(outcome.members), "trained": trained, "seconds": seconds}
-    complain(say("study.ended" if trained else "study.nothing_missing", locale, **params))
+    complain(say("study.ended" if trained or not outcome.complete else "study.nothing_missing", locale, **params))
     if outcome.complete:
         return 0
     unfinished = [_named(member, locale) for member in outcome.members if not member.finished]

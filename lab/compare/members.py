@@ -23,7 +23,7 @@ from lab.store.models import content_hash, resolve
 from lab.store.runs import Run, RunState, Store
 from lab.store.studies import preset_of
 
-NOT_TRAINED_BY = frozenset({"name", "about_en", "about_zh", "save_every"})
+NOT_TRAINED_BY = frozenset({"name", "about_en", "about_zh", "save_every", "token_megabytes"})
 """Settings that change nothing in what a run trains and measures."""
 BEST_FIRST = (RunState.FINISHED, RunState.RUNNING, RunState.QUEUED, RunState.STOPPED, RunState.LOST, RunState.FAILED)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from lab.words import say
 
+IN_BOTH = "report.in_both"
+"""The key of a phrase that has its own words in both languages: a title out of a file, the label of a rule."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -23,12 +25,19 @@ class Phrase:
 
     def say(self, locale: str) -> str:
         """Its words in a language."""
+        if self.key == IN_BOTH:
+            return str(self.params["zh" if locale.lower().startswith("zh") else "en"])
         return say(self.key, locale, **{name: _worded(value, locale) for name, value in self.params.items()})
 
 
 def plain(text: str) -> Phrase:
     """A text that is the same in every language: a figure, a name that a person gave."""
     return Phrase("compared.plain", {"text": text})
+
+
+def in_both(en: str, zh: str) -> Phrase:
+    """A text that stands in a file in both languages."""
+    return Phrase(IN_BOTH, {"en": en, "zh": zh})
 
 
 def sentences(phrases: Sequence[Phrase], locale: str) -> str:

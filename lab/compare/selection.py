@@ -15,7 +15,7 @@ from lab.compare.recorded import RecordedStudy, recorded_studies
 from lab.compare.runs import ComparedRun, Shelf, compared
 from lab.core.studies import Study
 from lab.errors import InputError
-from lab.store.run_titles import run_titles
+from lab.store.run_titles import titles_but_for_seeds
 from lab.store.runs import Store
 from lab.store.studies import load_study, study_names
 
@@ -78,8 +78,10 @@ def entry_of(run: ComparedRun) -> str:
 def parse_selection(text: str, runs: Sequence[str] = ()) -> Selection:
     """A choice as the page sends it. Raises InputError ``compare_choice`` and ``compare_too_many``."""
     kind, _, study = text.partition(":")
-    if kind == "recorded" or kind == "study":
-        return Selection(kind, study)
+    if kind == "recorded":
+        return Selection("recorded", study)
+    if kind == "study":
+        return Selection("study", study)
     if kind != "runs":
         raise InputError("compare_choice", value=text[:80])
     if len(runs) > MOST_RUNS:
@@ -88,12 +90,12 @@ def parse_selection(text: str, runs: Sequence[str] = ()) -> Selection:
 
 
 class Selections:
-    """Reads choices of one home. A choice is read anew only where ``mark`` differs: what the page knows of changes."""
+    """Reads choices of one home, each only once while nothing changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._kept: dict[tuple[Selection, str], Selected] = {}
+        self._kept: dict[Selection, tuple[Selected, str, str]] = {}
         self._recorded: dict[str, RecordedStudy] = {}
 
     def offered(self) -> list[Selection]:
@@ -102,15 +104,22 @@ class Selections:
         own = [Selection("study", name) for name in study_names(self._store.home)]
         return [*recorded, *own, Selection("runs")]
 
-    def read(self, selection: Selection, mark: str) -> Selected:
-        """The runs of a choice. Raises LabError where the study or a run is not there, or does not validate."""
-        key = (selection, "" if selection.kind == "recorded" else mark)
+    def read(self, selection: Selection, runs: str, progress: str = "") -> Selected:
+        """The runs of a choice. Raises LabError where the study or a run is not there, or does not validate.
+
+        ``runs`` and ``progress`` are the marks that hold now (``lab/runs/changes.py``): a choice is read anew where the first one differs,
+        and while any of its runs goes on, where the second one does.
+        """
         with self._lock:
-            if key in self._kept:
-                return self._kept[key]
+            kept = self._kept.get(selection)
+        if kept is not None and (
+            selection.kind == "recorded" or (kept[1] == runs and (kept[2] == progress or not kept[0].going_on))
+        ):
+            return kept[0]
         selected = self._read(selection)
         with self._lock:
-            self._kept[key] = selected
+            self._kept.pop(selection, None)
+            self._kept[selection] = (selected, runs, progress)
             while len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
         return selected
@@ -124,8 +133,8 @@ class Selections:
             ids, entries = member_runs(every)
             runs = compared(self._store, ids, study=study.name, entries=entries)
             return Selected(selection, tuple(runs), self._store, study, wanted=len(every))
-        titles = run_titles(self._store)
-        entries = {run_id: ("", titles.get(run_id, "")) for run_id in selection.runs}
+        titles = titles_but_for_seeds([self._store.run(run_id) for run_id in selection.runs])
+        entries = {run_id: ("", title) for run_id, title in titles.items()}
         runs = compared(self._store, selection.runs, entries=entries)
         return Selected(selection, tuple(runs), self._store, wanted=len(runs))
 

@@ -7,6 +7,7 @@ here: which run is which member (``lab/compare/members.py``).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from lab.store.runs import Run, RunState, Store
 
 GLANCE = 0.5
 """Seconds between two looks at a run that somebody else drives."""
+BUSY = ("slot_busy", "slot_busy_with_a_job")
+"""Errors of a machine that somebody else's run or job has for now."""
 ACTIVE = "studies-active.json"
 
 
@@ -68,6 +71,13 @@ class Outcome:
     def complete(self) -> bool:
         """Whether every member has finished."""
         return all(member.finished for member in self.members)
+
+
+class StudyRefused(LabError):
+    """A study of which no member could begin, by the error of the first."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error["key"]), **(error.get("params") or {}))
 
 
 class StudyStopped(StateError):
@@ -118,13 +128,21 @@ def _settle(
     try:
         if run is None:
             on_event(Event(member, Did.TRAINS))
-            run = train_in_foreground(member.recipe, store, on_progress, launcher=launcher)
+            recipe = member.recipe
+            run = _once_free(
+                lambda: train_in_foreground(recipe, store, on_progress, launcher=launcher), member, on_event
+            )
         elif run.state.ended or (run.state is RunState.QUEUED and _left_in_queue(run, store)):
             on_event(Event(member, Did.GOES_ON, run))
-            run = resume_in_foreground(run.id, store, on_progress, launcher=launcher)
+            run_id = run.id
+            run = _once_free(
+                lambda: resume_in_foreground(run_id, store, on_progress, launcher=launcher), member, on_event
+            )
         else:
             on_event(Event(member, Did.WAITS, run))
             run = _wait_for(run, store)
+    except StudyStopped:
+        raise
     except LabError as error:
         return Event(member, Did.FAILED, run, error.as_dict())
     if run.state is RunState.STOPPED:
@@ -132,6 +150,24 @@ def _settle(
     if run.state is not RunState.FINISHED:
         return Event(member, Did.FAILED, run, run.error or {"key": "worker_left_no_result", "params": {}})
     return Event(member, Did.FINISHED, run)
+
+
+def _once_free(start: Callable[[], Run], member: Member, on_event: Callable[[Event], None]) -> Run:
+    """Start once nobody else has the machine's slot. Raises StudyStopped at Ctrl-C while it waits."""
+    told = False
+    with interrupts() as pressed:
+        while True:
+            try:
+                return start()
+            except StateError as error:
+                if error.key not in BUSY:
+                    raise
+            if not told:
+                on_event(Event(member, Did.WAITS))
+                told = True
+            if pressed:
+                raise StudyStopped("study_stopped", run="")
+            time.sleep(GLANCE)
 
 
 def _left_in_queue(run: Run, store: Store) -> bool:
@@ -163,25 +199,31 @@ class Studies:
 
     def __init__(self, store: Store, submit: Callable[[Recipe], Run], resume: Callable[[str], Run]) -> None:
         self._store, self._submit, self._resume = store, submit, resume
-        self._seen: tuple[tuple[str, str, str], ...] = ()
+        self._seen: tuple[tuple[str, str, str], ...] | None = None
+        self._lock = threading.RLock()  # a page starts a study while the supervisor goes on with others
         self.errors: dict[str, dict[str, Any]] = {}
         """Why a study could not go on, by its name: ``{"key", "params"}``."""
 
     def start(self, study: Study) -> list[Member]:
         """Train what is missing of a study, also what failed or was stopped before. Returns its members. Raises LabError."""
         check_study(study)
-        for member in members(study, self._store):
-            if member.run is not None and member.run.state.resumable:
-                self._resume(member.run.id)
-        self._write([*(other for other in self.active() if other.name != study.name), study])
-        self._seen = ()
-        self.errors.pop(study.name, None)
-        self.advance()
+        with self._lock:
+            for member in members(study, self._store):
+                if member.run is not None and member.run.state.resumable:
+                    self._resume(member.run.id)
+            self._write([*(other for other in self.active() if other.name != study.name), study])
+            self._seen = None
+            self.errors.pop(study.name, None)
+            self.advance()
+        if study.name in self.errors:
+            self.stop(study.name)
+            raise StudyRefused(self.errors[study.name])
         return members(study, self._store)
 
     def stop(self, name: str) -> None:
         """Queue nothing more of a study; a run of it that is going on goes on."""
-        self._write([study for study in self.active() if study.name != name])
+        with self._lock:
+            self._write([study for study in self.active() if study.name != name])
 
     def active(self) -> list[Study]:
         """The studies that are not complete, in the order in which they were started."""
@@ -191,21 +233,23 @@ class Studies:
 
     def advance(self) -> None:
         """Queue the members that can begin. Looks at nothing while no run has changed its state."""
-        states = tuple(self._store.states())
-        if states == self._seen or not self._place.exists():
-            return
-        going_on = []
-        for study in self.active():
-            try:
-                unfinished = self._advance(study)
-            except LabError as error:  # its data or its base is gone
-                self.errors[study.name] = error.as_dict()
-                continue
-            if unfinished:
-                going_on.append(study)
-        if going_on != self.active():
-            self._write(going_on)
-        self._seen = tuple(self._store.states())
+        with self._lock:
+            states = tuple(self._store.states())
+            if states == self._seen or not self._place.exists():
+                return
+            active = self.active()
+            going_on = [study for study in active if self._goes_on(study)]
+            if going_on != active:
+                self._write(going_on)
+            self._seen = tuple(self._store.states())
+
+    def _goes_on(self, study: Study) -> bool:
+        """Queue what can begin; whether anything of the study is still to come. One that cannot go on leaves its error."""
+        try:
+            return self._advance(study)
+        except LabError as error:  # its data or its base is gone
+            self.errors[study.name] = error.as_dict()
+            return False
 
     def _advance(self, study: Study) -> bool:
         """Queue what can begin; whether anything of the study is queued or runs afterwards."""

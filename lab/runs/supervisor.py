@@ -22,6 +22,7 @@ from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
 from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
 from lab.runs.slots import BESIDE, SLOTS, holder, note_holder, slot_path, supervisor_path
+from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
@@ -69,6 +70,7 @@ class Supervisor:
         self._wake = threading.Event()
         self.jobs = Jobs(store, jobs, self._wake.set)
         self.changes = Changes(store)
+        self.studies = Studies(store, self.submit, self.resume)
         self._closing = threading.Event()
         self._resuming = threading.Lock()
         self._submitting = threading.Lock()
@@ -151,6 +153,7 @@ class Supervisor:
         while not self._closing.is_set():
             for name, duty in self._duties:
                 self._try(name, duty)
+            self._try("go on with the studies", self.studies.advance)
             self._try("start what is next", self._start_next)
             self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
-from lab.compare.phrases import Phrase
+from lab.compare.phrases import Phrase, in_both
 from lab.compare.report import Source, csv_of, report_html
 from lab.compare.selection import Selected, Selections, parse_selection
 from lab.core.access import Access, requires
@@ -60,8 +60,7 @@ def _source(selected: Selected) -> Source:
         return Source(
             selected.shelf, title, command=f"python -m lab report {' '.join(run.run for run in selected.runs)}"
         )
-    title = Phrase("report.in_both", {"en": study.title.en, "zh": study.title.zh})
-    about = Phrase("report.in_both", {"en": study.about.en, "zh": study.about.zh})
+    title, about = in_both(study.title.en, study.title.zh), in_both(study.about.en, study.about.zh)
     if recorded is not None:
         return Source(selected.shelf, title, about, recorded.command, recorded=True, machine=recorded.machine)
     return Source(selected.shelf, title, about, f"python -m lab study {study.name}")

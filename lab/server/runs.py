@@ -6,6 +6,7 @@ Starting, stopping and deleting are the page's (Gradio) and the command line's; 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
@@ -21,8 +22,9 @@ from lab.runs.warnings import to_judge
 from lab.server.answers import event_stream, json_answer
 from lab.server.events import Watches
 from lab.store.recordings import PREFIX, Recordings, grouped
+from lab.store.run_cards import read_card
 from lab.store.run_titles import run_titles
-from lab.store.runs import RunState, Store
+from lab.store.runs import Run, RunState, Store
 
 STEPS_AT_ONCE = 64
 NAME_LENGTH = 80
@@ -45,12 +47,10 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
         "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
         (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches, "title": the
-        name and what tells the run apart from others of that name (in this list alone)}``.
+        name and what tells the run apart from others of that name, "tags", "note": what people wrote on it (these three in this list alone)}``.
         """
         titles = run_titles(store)
-        return json_answer(
-            {"runs": [{**summary(run, store), "title": titles.get(run.id, run.name)} for run in store.runs()]}
-        )
+        return json_answer({"runs": [{**summary(run, store), **_said_of(run, store, titles)} for run in store.runs()]})
 
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)
@@ -105,8 +105,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def group_tokens(run_id: str, step: Step, group: Step) -> Response:
         """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
-        store.run(run_id)
-        return json_answer({"lines": store.folder(run_id).token_lines(step, group)})
+        return json_answer({"lines": grouped(store, run_id).token_lines(step, group)})
 
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)
@@ -115,6 +114,12 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
         store.run(run_id)
         page = store.folder(run_id).log(since)
         return json_answer({"cursor": page.cursor, "text": page.text})
+
+
+def _said_of(run: Run, store: Store, titles: Mapping[str, str]) -> dict[str, Any]:
+    """What the list tells besides the summary: how a run is called among the others, and what people wrote on it."""
+    card = read_card(store.folder(run.id))
+    return {"title": titles.get(run.id, run.name), "tags": card.tags, "note": card.note}
 
 
 def add_recordings(application: FastAPI, store: Store) -> None:

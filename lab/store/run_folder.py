@@ -96,6 +96,10 @@ class RunFolder(WorkerFolder):
         notes = self._read(NOTES)
         return notes if is_list_of_objects(notes) else []
 
+    def card(self) -> Any:
+        """card.json: the tags and the note that people wrote on it (``run_cards.py``), or None."""
+        return self._read("card.json")
+
     def write_notes(self, notes: list[Line]) -> None:
         """Replace notes.json."""
         self.write(NOTES, notes)

@@ -33,9 +33,11 @@ BENCHES = (
     "rules_page",
     "kept",
     "preflight",
+    "many_groups",
+    "compare",
 )
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
-HEAVY = ("memory",)
+HEAVY = ("memory", "classroom")
 """Those that take minutes and a model: run only when they are named."""
 
 

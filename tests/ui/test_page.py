@@ -37,6 +37,12 @@ OWNERS = {
     "to_training",
     "fetch_asked",
     "fetch_ended",
+    "deleted_many",
+    "card_saved",
+    "study_started",
+    "shipped_started",
+    "asked",
+    "to_judge",
     "show_leaving",
     "hide_leaving",
     "written",
@@ -121,7 +127,11 @@ class TestPage:
     def test_only_tabs_that_work_stand_in_the_bar(self, blocks):
         bar = next(block for block in blocks.blocks.values() if isinstance(block, gr.Tabs) and block.elem_id == "tabs")
         stand = [tab.id for tab in bar.children]
-        assert stand == [name for name in ("annotate", "rules", "train", "groups") if name in stand]
+        assert stand == [
+            name
+            for name in ("learn", "annotate", "rules", "train", "groups", "compare", "play", "class")
+            if name in stand
+        ]
         assert {"rules", "train", "groups"} <= set(stand)
 
 

@@ -108,6 +108,8 @@ class LossPanel extends TokenPanel {
     this.buttons.forEach((button, place) => mark(button, "aria-pressed", TINTS[place] === this.tint));
   }
 
+  pointed() {} // there is no line of values
+
   tinted(token, at) {
     return this.sizes[at];
   }

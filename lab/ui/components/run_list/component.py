@@ -3,6 +3,9 @@
 Its value is a JSON string, ``{"selected": id}`` or ``{}``. When a person selects a run it fires ``select`` with ``{"run": id}``:
 
     runs.select(on_select, outputs=…)      # def on_select(event: gr.EventData): event.run
+
+Runs that are ticked are told by ``input`` with ``{"act": "differences" | "compare"}`` and by ``submit`` with ``{"act": "delete"}``, both
+with ``{"runs": [ids]}``.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import gradio as gr
 
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("view.js",)
+SCRIPTS = ("sorting.js", "view.js")
 
 
 def run_list(value: str = "{}", *, refresh: int = 0, lang: str = "", **options: Any) -> gr.HTML:

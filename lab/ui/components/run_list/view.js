@@ -1,6 +1,7 @@
 // The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream says
 // that runs came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells Python
-// (event `select`, data {run}).
+// (event `select`, data {run}). A filter and a sorting stand above it (`sorting.js`), and once runs are ticked, what can be
+// done with them: events `input` and `submit`.
 
 const LIST_PAUSE = 3000; // at most so often, however fast a run is
 const LIST_FOLLOWS = ["runs", "progress"];
@@ -9,8 +10,9 @@ const LIST_FOLLOWS = ["runs", "progress"];
 const pairsOf = (measured) => (isNumber(measured.pairs) ? measured.pairs : measured.samples);
 
 class Row {
-  constructor(onSelect) {
+  constructor(onSelect, onTick) {
     this.name = make("span", { class: "name" });
+    this.tags = make("span", { class: "tags" });
     this.algorithm = make("span", { class: "algorithm" });
     this.state = make("span", { class: "state" });
     this.fill = make("span", { class: "fill" });
@@ -22,21 +24,26 @@ class Row {
       "button",
       { type: "button", class: "row", "data-testid": "run-row" },
       make("span", { class: "line" }, this.name, this.algorithm),
-      make("span", { class: "line" }, this.state, make("span", { class: "push" }), this.age),
+      make("span", { class: "line" }, this.state, this.tags, make("span", { class: "push" }), this.age),
       this.facts,
       this.learned,
       this.bar,
     );
     this.button.addEventListener("click", () => onSelect(this.button.dataset.run));
-    this.node = make("li", {}, this.button);
+    this.tick = make("input", { type: "checkbox", class: "tick" });
+    this.tick.addEventListener("change", () => onTick(this.button.dataset.run, this.tick.checked));
+    this.node = make("li", {}, this.tick, this.button);
   }
 
-  show(run, selected) {
+  show(run, selected, ticked) {
+    this.tick.checked = ticked;
+    mark(this.tick, "aria-label", word("tick", { name: run.title || run.name }));
+    say(this.tags, (run.tags || []).map((tag) => "#" + tag).join(" "));
+    mark(this.button, "title", run.note || null);
     mark(this.button, "data-run", run.id);
     mark(this.button, "data-state", run.state);
     mark(this.button, "aria-current", run.id === selected ? "true" : null);
     say(this.name, run.title || run.name || run.id);
-    mark(this.name, "title", run.title || run.name || run.id);
     say(this.algorithm, (run.algorithm || "").toUpperCase());
     say(this.state, `${ICONS[run.state] || "·"}\uFE0E ${word("state_" + run.state)}`);
     say(this.facts, this.describe(run));
@@ -89,6 +96,10 @@ class RunList {
     this.root = root;
     this.rows = [];
     this.runs = null;
+    this.typed = "";
+    this.sort = SORTS[0];
+    /** @type {Set<string>} */
+    this.ticked = new Set();
     this.build();
     this.askSoon = spaced(() => this.visible && this.ask(), LIST_PAUSE);
     this.endWait = () => {};
@@ -113,7 +124,55 @@ class RunList {
     this.rows = [];
     this.list = make("ul", { class: "runs", "aria-label": word("runs") });
     this.empty = make("div", { class: "empty", role: "status" });
-    this.root.replaceChildren(this.empty, this.list);
+    this.root.replaceChildren(this.empty, this.bar(), this.list);
+    this.show();
+  }
+
+  // The filter, the sorting, and what can be done with the runs that are ticked.
+  bar() {
+    this.filter = make("input", {
+      type: "search",
+      class: "filter",
+      placeholder: word("filter"),
+      "aria-label": word("filter"),
+    });
+    this.filter.value = this.typed;
+    this.filter.addEventListener("input", () => {
+      this.typed = this.filter.value;
+      this.show();
+    });
+    const options = SORTS.map((sort) => make("option", { value: sort }, word("sort_" + sort)));
+    this.sorts = make("select", { class: "sort", "aria-label": word("sort") }, ...options);
+    this.sorts.value = this.sort;
+    this.sorts.addEventListener("change", () => {
+      this.sort = this.sorts.value;
+      this.show();
+    });
+    const does = (act, event, least) => {
+      const button = make("button", { type: "button", class: "plain " + act, "data-least": least });
+      button.addEventListener("click", () => trigger(event, { act, runs: [...this.ticked] }));
+      return button;
+    };
+    this.acts = [does("compare", "input", 1), does("differences", "input", 2), does("delete", "submit", 1)];
+    this.many = make("div", { class: "many" }, make("span", { role: "status" }), ...this.acts);
+    this.tools = make("div", { class: "tools" }, this.filter, this.sorts, this.many);
+    return this.tools;
+  }
+
+  showBar(shown) {
+    conceal(this.tools, !(this.runs || []).length);
+    conceal(this.many, !this.ticked.size);
+    say(this.many.firstChild, word("ticked", { n: this.ticked.size }));
+    for (const act of this.acts) {
+      say(act, word("act_" + act.classList[1]));
+      act.disabled = this.ticked.size < Number(act.dataset.least);
+    }
+    mark(this.list, "data-shown", shown);
+  }
+
+  tick(run, on) {
+    if (on) this.ticked.add(run);
+    else this.ticked.delete(run);
     this.show();
   }
 
@@ -134,17 +193,31 @@ class RunList {
   }
 
   show() {
-    const runs = this.runs || [];
+    const known = this.runs || [];
+    const there = new Set(known.map(({ id }) => id));
+    for (const run of this.ticked) if (!there.has(run)) this.ticked.delete(run);
+    const runs = arranged(known, this.typed, this.sort);
+    this.showBar(runs.length);
     conceal(this.list, !runs.length);
     conceal(this.empty, runs.length > 0);
+    if (known.length && !runs.length) {
+      this.empty.replaceChildren(make("strong", {}, word("no_match")), word("no_match_next"));
+      return;
+    }
     if (!runs.length) {
       const key = this.failed ? "unreachable" : this.runs ? "none" : "loading";
       this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
       return;
     }
     const { selected } = given();
-    while (this.rows.length < runs.length) this.rows.push(new Row((run) => this.select(run)));
-    runs.forEach((run, place) => this.rows[place].show(run, selected));
+    while (this.rows.length < runs.length)
+      this.rows.push(
+        new Row(
+          (run) => this.select(run),
+          (run, on) => this.tick(run, on),
+        ),
+      );
+    runs.forEach((run, place) => this.rows[place].show(run, selected, this.ticked.has(run.id)));
     if (this.list.childNodes.length !== runs.length)
       this.list.replaceChildren(...this.rows.slice(0, runs.length).map((row) => row.node));
   }

@@ -12,6 +12,7 @@ from gradio.processing_utils import save_file_to_cache
 
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires
+from lab.core.names import told_apart
 from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.ui.draft import with_draft
@@ -194,7 +195,8 @@ class DatasetPart:
         chosen = chosen_of(there, collection_id)
         frozen = self.annotation.versions(chosen.id) if chosen else []
         version = next((each for each in frozen if each.id == version_id), next(iter(frozen), None))
-        named = [(f"{each.name} · {each.preferences} · {each.id}", each.id) for each in frozen]
+        names = told_apart({each.id: each.name for each in frozen})
+        named = [(f"{names[each.id]} · {each.preferences}", each.id) for each in frozen]
         return {
             self.chosen: gr.update(choices=choices_of(there), value=chosen.id if chosen else None),
             self.counts: self._counts(chosen.id if chosen else "", rule, request),

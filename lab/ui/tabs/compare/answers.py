@@ -47,7 +47,7 @@ def cards(found: Sequence[Answers], number: int, language: str) -> str:
         variant = variants.get(each.answerer.algorithm, 0)
         variants[each.answerer.algorithm] = variant + 1
         shown.append(_card(each, baseline, number, variant, language))
-    return f'<div class="answers" role="list" tabindex="0">{"".join(shown)}</div>'
+    return f'<div class="answers" tabindex="0">{"".join(shown)}</div>'
 
 
 def _card(each: Answers, baseline: Answers | None, number: int, variant: int, language: str) -> str:
@@ -57,7 +57,7 @@ def _card(each: Answers, baseline: Answers | None, number: int, variant: int, la
     )
     step = say("compare.at_step", language, step=who.step) if who.step else say("compare.not_trained", language)
     top = f"<header>{mark}<b>{text(who.label)}</b><span>{text(step if who.step is not None else '')}</span></header>"
-    return f'<article class="answer" role="listitem">{top}{_inside(each, baseline, number, language)}</article>'
+    return f'<article class="answer">{top}{_inside(each, baseline, number, language)}</article>'
 
 
 def _inside(each: Answers, baseline: Answers | None, number: int, language: str) -> str:

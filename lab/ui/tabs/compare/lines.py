@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +57,6 @@ def span(lines: Sequence[Line]) -> tuple[float, float]:
     high = max(float(line.high.max()) for line in lines)
     room = 0.08 * (high - low or abs(high) or 1.0)
     return low - room, high + room
-
-
-def common_steps(curves: Sequence[Curve]) -> Floats:
-    """The steps that all curves have."""
-    return reduce(np.intersect1d, [curve.step for curve in curves])
 
 
 def _known(curve: Curve, axis: str) -> tuple[Floats, Floats, Floats]:

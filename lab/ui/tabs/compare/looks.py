@@ -62,11 +62,13 @@ class Theme:
     line: str
     ground: str
     warm: str
+    veil: str
+    """Behind a label that lies on a line."""
 
 
 THEMES = {
-    False: Theme("#1f2328", "#4c5560", "#d8dee4", "#ffffff", "#8a2c3c"),
-    True: Theme("#eef1f4", "#a3adb8", "#30363d", "#0f1011", "#ff9b90"),
+    False: Theme("#1f2328", "#4c5560", "#d8dee4", "#ffffff", "#8a2c3c", "rgba(255,255,255,0.75)"),
+    True: Theme("#eef1f4", "#a3adb8", "#30363d", "#0f1011", "#ff9b90", "rgba(22,27,34,0.75)"),
 }
 
 

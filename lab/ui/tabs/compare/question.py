@@ -160,7 +160,7 @@ class Question:
     def _selected(self, question: _Question, language: str) -> Selected:
         marks = self.supervisor.changes.marks()
         selection = parse_selection(question.study, question.runs)
-        return self.selections.read(selection, f"{marks[Topic.RUNS]} {marks[Topic.PROGRESS]}").worded(language)
+        return self.selections.read(selection, marks[Topic.RUNS], marks[Topic.PROGRESS]).worded(language)
 
     def _answers(self, selected: Selected, question: _Question) -> list[Answers]:
         who = answerers(selected, self.store, question.seed, question.moment)

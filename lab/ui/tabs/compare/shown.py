@@ -9,7 +9,7 @@ import html
 import time
 from collections.abc import Mapping, Sequence
 
-from lab.compare.phrases import MINUS, Phrase, points
+from lab.compare.phrases import MINUS, points
 from lab.compare.selection import Selected
 from lab.compare.tables import Cell, Mark, Row, Table, differing
 from lab.compare.verdict import Difference, Standing, rests_on, verdict
@@ -168,8 +168,3 @@ def _difference(each: Difference, language: str) -> str:
         f'<div class="rests-row"><span class="of">{text(names)}</span><b>{points(interval.mean, signed=True)}</b>'
         f'<span class="ends">{ends}</span><span class="pill {kind}">{sign} {text(each.sentence.say(language))}</span></div>'
     )
-
-
-def one_line(phrases: Sequence[Phrase], language: str) -> str:
-    """Sentences in a row."""
-    return " ".join(phrase.say(language) for phrase in phrases)

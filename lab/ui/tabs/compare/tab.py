@@ -34,6 +34,7 @@ from lab.words.sentences import language_of
 AXES = ("step", "seconds", "tokens", "kl")
 CURVES = ("pass_at_1", "reward", "kl_from_start", "train_reward", "kl", "length", "entropy", "loss")
 ALL = "all"
+STARTS = ("sft", "pretrain")
 SCRIPT = Path(__file__).with_name("tab.js").read_text("utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 VIEW = """(...values) => [...values.slice(0, -1), JSON.stringify({
@@ -114,8 +115,10 @@ class CompareTab:
 
     # ---- events
 
-    def wire(self) -> None:
-        """Connect the events."""
+    def wire(self, tabs: gr.Tabs, listed: gr.HTML) -> None:
+        """Connect the events; ``listed`` is the list of runs, whose ticked runs can be sent here."""
+        self.tabs = tabs
+        listed.input(self.opened_from, None, [tabs, self.study, self.runs], **LIGHT)
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
         self.live.select(self.looked, inputs, self.everything, **whole, **SLOW)
@@ -164,8 +167,21 @@ class CompareTab:
         try:
             selected = self._read(asked, language_of(request))
         except LabError:
-            return {}
+            return {self.curves: gr.skip()}
         return self._curves(_writers(selected), asked, language_of(request))
+
+    @requires(Access.VIEWER)
+    def opened_from(self, event: gr.EventData) -> Updates:
+        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones."""
+        if event._data.get("act") != "compare":
+            return {self.runs: gr.skip()}
+        titles = run_titles(self.store)
+        wanted = event._data.get("runs")
+        runs = [str(run) for run in wanted if str(run) in titles][:MOST_RUNS] if isinstance(wanted, list) else []
+        chosen = gr.update(choices=[(title, run) for run, title in titles.items()], value=runs, visible=True)
+        offered = [(_offer(each, "en"), each.text) for each in self.selections.offered()]
+        study = gr.update(choices=offered, value="runs:")
+        return {self.tabs: gr.Tabs(selected="compare"), self.study: study, self.runs: chosen}
 
     @requires(Access.VIEWER)
     def runs_offered(self, request: gr.Request) -> Updates:
@@ -176,12 +192,12 @@ class CompareTab:
     # ---- what is shown
 
     def _read(self, asked: _Asked, language: str, *, anew: bool = False) -> Selected:
-        selected = self.selections.read(asked.selection, self._mark()).worded(language)
+        selected = self.selections.read(asked.selection, *self._marks()).worded(language)
         return selected if anew else selected.narrowed(asked.seeds, asked.entries)
 
-    def _mark(self) -> str:
+    def _marks(self) -> tuple[str, str]:
         marks = self.supervisor.changes.marks()
-        return f"{marks[Topic.RUNS]} {marks[Topic.PROGRESS]}"
+        return marks[Topic.RUNS], marks[Topic.PROGRESS]
 
     def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
         """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
@@ -195,7 +211,7 @@ class CompareTab:
         }
         first = not values[0]
         try:
-            whole = self.selections.read(asked.selection, self._mark()).worded(language)
+            whole = self.selections.read(asked.selection, *self._marks()).worded(language)
         except LabError as error:
             return updates | {
                 self.message: error_notice(error, request),
@@ -209,7 +225,8 @@ class CompareTab:
         updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole)}
         if not selected.runs:
             return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
-        return updates | self._body(selected, asked, language)
+        offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
+        return {**updates, **offers, **self._body(selected, asked, language)}
 
     def _narrowing(self, whole: Selected, asked: _Asked, language: str, *, anew: bool) -> Updates:
         """The seeds and the entries that can be shown; all of them where the choice is another one."""
@@ -236,17 +253,20 @@ class CompareTab:
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
+        from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
 
         groups, view = _writers(selected), asked.view(language)
-        looks = looks_of(groups, asked.dark)
-        found = differences(groups)
-        front, seconds, forest = figures.front(groups, view), figures.seconds(groups, view), figures.forest(found, view)
+        looks, ends = looks_of(groups, asked.dark), _ends(groups)
+        found = differences(ends)
+        front, seconds, forest = (
+            at_end.front(ends, looks, view),
+            figures.seconds(groups, view),
+            at_end.forest(found, view),
+        )
         tables = course_tables(selected.runs)
-        offers = self.question.offered(selected, language)
         return {
             **self._curves(groups, asked, language),
-            **offers,
             self.body: gr.update(visible=True),
             self.verdict: shown.head(selected, language),
             self.curve_note: shown.quiet("curves_note", language),
@@ -313,7 +333,7 @@ class _Asked:
 
     def view(self, language: str) -> Any:
         """How a figure is drawn for this page."""
-        from lab.ui.tabs.compare.figures import View
+        from lab.ui.tabs.compare.drawing import View
 
         return View(language, self.dark, self.narrow)
 
@@ -322,6 +342,11 @@ def _writers(selected: Selected) -> list[Group]:
     """The groups that are drawn: a reward model has no answers, and is a stage of those that use it."""
     groups = groups_of(selected.runs)
     return policies(groups) or groups
+
+
+def _ends(groups: list[Group]) -> list[Group]:
+    """Those that end a chain: what they all start from is no rival of theirs."""
+    return [group for group in groups if group.algorithm not in STARTS] or groups
 
 
 def _offer(selection: Selection, language: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.annotation.collections import Annotation
 from lab.core.algorithms import ALGORITHMS
+from lab.core.names import told_apart
 from lab.data.datasets import VERSION
 from lab.data.group_pairs import GROUPS
 from lab.data.hub_rows import source_of
@@ -74,12 +75,14 @@ class StartChoices:
         return [(say("train.no_watched", language), ""), *self._versions(language)]
 
     def _versions(self, language: str) -> Choices:
+        versions = self._annotation.versions()
+        names = told_apart({version.id: version.name for version in versions})
         return [
             (
-                say("train.data_version", language, name=version.name, count=version.preferences, id=version.id),
+                say("train.data_version", language, name=names[version.id], count=version.preferences),
                 VERSION + version.id,
             )
-            for version in self._annotation.versions()
+            for version in versions
         ]
 
     def _label(self, run: Run, titles: Mapping[str, str], language: str) -> str:

@@ -182,6 +182,12 @@ class TrainForm:
         edits = {**draft.of(draft.preset), form.RULES: text}
         return self.answer(draft.replaced(edits), request, told, chosen=True)
 
+    def standing(self, sent: Any) -> tuple[str, Recipe, Recipe]:
+        """What stands in the form: the preset, its recipe, and the recipe that was made of it. Raises LabError."""
+        draft = read_draft(sent, self.presets.names)
+        made = self._recipe_in(draft)
+        return draft.preset, self.presets.recipe(draft.preset), made
+
     def submitted(self, sent: Any) -> Run:
         """Start what stands in the form; the run. Raises LabError."""
         return self.supervisor.submit(self._recipe_in(read_draft(sent, self.presets.names)))

@@ -24,6 +24,7 @@ from lab.ui.components.run_list import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.tabs.train.leave import LeaveLab
+from lab.ui.tabs.train.many_runs import ManyRuns
 from lab.words import say
 from lab.words.components import error_words, note_words, rule_words
 from lab.words.sentences import language_of
@@ -82,6 +83,7 @@ class TrainRuns:
                 self.keep = _button(i18n, "keep")
             self.leave = LeaveLab(store, supervisor.jobs, i18n)
             self.message = gr.HTML(elem_id="run-message")
+            self.many = ManyRuns(store, supervisor, i18n)
             self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
@@ -103,6 +105,7 @@ class TrainRuns:
             [self.save_name.click, self.name.submit],
             self.renamed, [self.selected, self.name], self.everything, **LIGHT,
         )  # fmt: skip
+        self.many.wire(self, self._shown_again, self.everything)
         self.leave.wire(blocks, self.out, self.selected)
         self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
         self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
@@ -204,6 +207,10 @@ class TrainRuns:
             self.rename_row: gr.update(visible=run is not None),
             self.delete_row: gr.update(visible=False),
         }
+
+    def _shown_again(self, request: gr.Request, selected: Any) -> Updates:
+        """The list after runs are gone."""
+        return self.show(str(selected or ""))
 
     # ---- what is shown
 

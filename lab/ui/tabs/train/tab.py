@@ -17,6 +17,7 @@ from lab.ui.presets import Presets
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.train.form import TrainForm
 from lab.ui.tabs.train.runs import TrainRuns
+from lab.ui.tabs.train.study import StudyFromForm
 from lab.ui.tabs.train.upload import TrainUpload
 from lab.words import say
 from lab.words.sentences import language_of
@@ -29,6 +30,7 @@ class TrainTab:
         with gr.Row(elem_classes="halves"):
             with gr.Column(scale=5, min_width=320, elem_id="recipe"):
                 self.form = TrainForm(store, supervisor, presets, i18n)
+                self.study = StudyFromForm(store, supervisor, i18n)
                 self.upload = TrainUpload(store, i18n)
             with gr.Column(scale=6, min_width=320, elem_id="runs-half"):
                 self.runs = TrainRuns(store, supervisor, i18n)
@@ -39,6 +41,7 @@ class TrainTab:
         form.wire()
         runs.wire(blocks)
         self.upload.wire()
+        self.study.wire(form.draft, form.standing)
         form.start.click(self.started, [form.draft], [form.message, *runs.everything], js=SENT, **LIGHT)
         of_run = [form.draft, runs.selected]
         for button, fill in ((runs.load, form.loaded), (runs.go_on, form.after), (runs.ppo, form.ppo_with)):

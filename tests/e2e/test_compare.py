@@ -1,0 +1,124 @@
+"""The Compare tab in a real browser, over a study whose runs stand on disk: what it says, and how it looks wherever it is looked at."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lab.compare.members import members
+from lab.core.studies import parse_study
+from lab.store.runs import RunState, Store
+from lab.store.studies import save_study
+from tests.compare.made import make_member
+from tests.e2e.conftest import RunningLab, serious_findings
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+ENTRIES = ("sft", "rm", "dpo", "ppo", "grpo")
+
+
+@pytest.fixture(scope="module")
+def study(lab: RunningLab) -> str:
+    """A study of the course for two seeds, all finished."""
+    store = Store(lab.home, allow_unsafe_disk=True)
+    entry = {
+        name: {"name": name, "label": {"en": name.upper(), "zh": name.upper()}, "preset": f"tiny/{name}"}
+        for name in ENTRIES
+    }
+    for name in ENTRIES[1:]:
+        entry[name]["start"] = "sft"
+    entry["ppo"] |= {"reward_model": "rm", "changes": {"rules_weight": 0.0}}
+    about = {"en": "the course", "zh": "课程"}
+    made = parse_study(
+        {"name": "walk", "title": about, "about": about, "seeds": [1, 2], "entries": list(entry.values())}, "test"
+    )
+    save_study(made, store.home)
+    while todo := [member for member in members(made, store) if member.recipe is not None and member.run is None]:
+        for member in todo:
+            make_member(store, member)
+    store.close()
+    return "study:walk"
+
+
+def choose(page: Page, study: str) -> None:
+    page.locator("#compare-study input").click()
+    page.get_by_role("option", name=study.partition(":")[2], exact=True).click()
+    expect(page.locator("#compare-figures .xtitle").first).to_be_attached()
+    expect(page.locator("#verdict")).to_contain_text("GRPO")
+
+
+@pytest.mark.parametrize(
+    ("width", "locale", "scheme"),
+    [
+        (1440, "en-US", "light"),
+        (1440, "zh-CN", "dark"),
+        (1024, "zh-CN", "light"),
+        (1024, "en-US", "dark"),
+        (390, "zh-CN", "light"),
+        (390, "en-US", "dark"),
+    ],
+)
+def test_it_fits_speaks_and_is_accessible(visit, study, width, locale, scheme):
+    page = visit("/?tab=compare", ready="#compare-study", width=width, locale=locale, color_scheme=scheme)
+    choose(page, study)
+    words = {"en-US": "The course’s two tables, measured", "zh-CN": "课程的两张表"}[locale]
+    expect(page.locator("#course-tables")).to_contain_text(words)
+    expect(page.locator("#compare-forest .main-svg").first).to_be_attached()
+    assert page.evaluate("document.querySelector('#compare').scrollWidth") <= width
+    text = page.locator("#compare").inner_text()
+    assert not re.search(r"\{[a-z_]+\}|compared?\.[a-z]", text), "a hole or a key is shown"
+    assert serious_findings(page, "#compare") == []
+
+
+def test_one_follows_from_curves_to_answers_and_takes_it_along(visit, study):
+    page = visit("/?tab=compare", ready="#compare-study")
+    choose(page, study)
+    expect(page.locator("#compare-curves")).to_contain_text("seconds of the whole chain")
+    page.locator("#compare-axis").get_by_text("KL", exact=True).click()
+    expect(page.locator("#compare-curves")).to_contain_text("nats from the start")
+    page.locator("#compare-seeds").get_by_text("2", exact=True).click()
+    expect(page.locator("#compare-verdict")).to_contain_text("one seed")
+    expect(page.locator("#question-cards")).to_contain_text("Ask every algorithm")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    rows = download.value.path().read_text("utf-8").splitlines()
+    assert len(rows) == 1 + 2 * len(ENTRIES)
+    page.get_by_role("button", name="Wall view").click()
+    expect(page.locator("#course-tables")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator("#course-tables")).to_be_visible()
+
+
+def test_runs_are_filtered_ticked_compared_told_apart_and_deleted(visit, study, store):
+    page = visit("/?tab=train", ready="[data-testid=run-row]")
+    filter_field = page.get_by_label("Filter: name, algorithm, state, #tag")
+    filter_field.fill("dpo")
+    expect(page.get_by_test_id("run-row")).to_have_count(2)
+    for tick in page.locator("input.tick").all():
+        tick.check()
+    page.get_by_role("button", name="What differs").click()
+    expect(page.locator("#many-message")).to_contain_text("seed")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator("#verdict")).to_contain_text("DPO")
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_role("button", name="Delete…").first.click()
+    expect(page.locator("#many-sure")).to_contain_text("2 runs")
+    page.locator("#many-delete").click()
+    expect(page.locator("#many-message")).to_contain_text("2 runs were deleted")
+    assert [run for run in store.runs() if run.algorithm == "dpo"] == []
+    assert {run.state for run in store.runs()} == {RunState.FINISHED}
+
+
+def test_several_runs_become_a_study_from_the_form(visit, study, store):
+    page = visit("/?tab=train")
+    page.locator("#several button").first.click()
+    page.locator("#study-name textarea, #study-name input").first.fill("sweep")
+    page.locator("#study-seeds textarea, #study-seeds input").first.fill("1, 2")
+    page.locator("#study-field input").click()
+    page.get_by_role("option", name="Steps", exact=True).click()
+    page.locator("#study-values textarea, #study-values input").first.fill("3, 4")
+    page.locator("#start-study").click()
+    expect(page.locator("#study-message")).to_contain_text("4 of 4")
+    made = [run.recipe for run in store.runs() if "sweep" in run.name]
+    assert sorted((recipe["steps"], recipe["seed"]) for recipe in made) == [(3, 1), (3, 2), (4, 1), (4, 2)]
