@@ -29,12 +29,11 @@ class LeaveLab:
 
     def __init__(self, store: Store, jobs: Jobs, i18n: gr.I18n) -> None:
         self.store, self.jobs = store, jobs
-        with gr.Column(visible=False, elem_id="leave", elem_classes="owner-only") as self.row:
+        with gr.Column(visible=False, min_width=0, elem_id="leave", elem_classes="owner-only") as self.row:
             gr.HTML(i18n("train.out_hint"), elem_classes="quiet")
-            with gr.Row(elem_classes="side-by-side"):
-                self.merge = gr.Checkbox(False, label=i18n("train.out_merge"), elem_id="out-merge")
-                formats = [(i18n("train.out_no_gguf"), ""), *((kind.value, kind.value) for kind in Gguf if kind)]
-                self.gguf = gr.Dropdown(formats, value="", label=i18n("train.out_gguf"), elem_id="out-gguf")
+            self.merge = gr.Checkbox(False, label=i18n("train.out_merge"), min_width=0, elem_id="out-merge")
+            formats = [(i18n("train.out_no_gguf"), ""), *((kind.value, kind.value) for kind in Gguf if kind)]
+            self.gguf = gr.Dropdown(formats, value="", label=i18n("train.out_gguf"), min_width=0, elem_id="out-gguf")
             with gr.Row(elem_classes="actions"):
                 self.write = _button(i18n, "out_write", variant="primary")
                 self.eject = _button(i18n, "out_eject")
