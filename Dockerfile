@@ -1,7 +1,7 @@
 # The lab in a container, one page on port 7860; docs/hosting.md has the commands. It listens for others there, so it wants
 # LAB_PASSWORD, LAB_OPEN=annotate, or an owner in its password file (python -m lab users add NAME --access owner).
-#   docker build -t alignment-lab .                          (CPU, about 2.4 GB)
-#   docker build -t alignment-lab --build-arg TORCH=cuda .   (NVIDIA GPUs, about 7 GB)
+#   docker build -t alignment-lab .                          (CPU, about 2 GB)
+#   docker build -t alignment-lab --build-arg TORCH=cuda .   (NVIDIA GPUs, several GB more)
 FROM python:3.11.14-slim-bookworm AS build
 
 ARG TORCH=cpu

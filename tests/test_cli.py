@@ -181,6 +181,24 @@ def test_a_ppo_completion_token_by_token(store: Store, capsys: pytest.CaptureFix
     assert "grpo trains no critic" in capsys.readouterr().err
 
 
+def test_a_grpo_completion_token_by_token_at_its_last_update(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = store.create_run(recipe())
+    store.folder(run.id).append("groups", worked_group(1))
+    told = {"index": 1, "token_texts": [" x", {"special": "<|end|>"}], "token_ids": [4, 1], "logps": [-0.5, -0.25]}
+    told |= {"entropies": [1.5, 0.0], "clipped": [True, False], "parts": [-0.125, 0.0625]}
+    for update, ratios in ((1, [1.0, 1.0]), (2, [1.25, 0.75])):
+        place = {"version": 1, "step": 1, "group": 0, "at": update, "update": update}
+        store.folder(run.id).append("tokens", place | {"completions": [told | {"ratios": ratios}]})
+    assert cli.main(["groups", run.id, "--tokens", "2"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["0", "␣x", "−0.5", "+1.5", "+1.25", "−0.125", "✂"] in shown
+    assert ["1", "<|end|>", "−0.25", "+0", "+0.75", "+0.0625"] in shown
+    assert cli.main(["groups", run.id, "--tokens", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ratios"] == [1.25, 0.75]
+    assert cli.main(["groups", run.id, "--tokens", "1"]) == 1
+    assert "completion 1 in group 1 of step 1 were not kept" in capsys.readouterr().err
+
+
 def test_stop_takes_a_queued_run_out(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     run = store.create_run(recipe())
     assert cli.main(["stop", run.id]) == 0

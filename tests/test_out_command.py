@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_empty_is_refused_before_anything_is_done(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
     for command in ("out", "eject"):
-        assert cli.main([command, run, str(tmp_path / "full")]) == 1
+        assert cli.main([command, run, str(tmp_path / "full")]) == 2  # what was typed is wrong
         assert "not an empty folder" in capsys.readouterr().err
     assert not list((lab_home / "jobs").glob("2*")) and (tmp_path / "full" / "mine.txt").read_text() == "keep"
 
@@ -88,7 +88,7 @@ def test_pushing_needs_a_token_and_says_so(
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    assert cli.main(["out", run, str(tmp_path / "model"), "--push", "me/model"]) == 1
+    assert cli.main(["out", run, str(tmp_path / "model"), "--push", "me/model"]) == 2
     assert "HF_TOKEN" in capsys.readouterr().err
     assert not (tmp_path / "model").exists(), "it is known before the work"
 

@@ -96,3 +96,30 @@ def test_trusted_rules_are_a_file_that_is_there(tmp_path: Path) -> None:
         read_settings(["--trusted-rules", str(file)], {})
     file.touch()
     assert read_settings([], {"LAB_TRUSTED_RULES": str(file)}).trusted_rules == file
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "key"),
+    [
+        *[("LAB_HOSTS", value, "setting_hosts") for value in ("http://x", "x:80", "a b", "*", "x/y", "<x>")],
+        *[
+            ("LAB_TRUSTED_PROXIES", value, "setting_proxies")
+            for value in ("proxy.example", "10.0.0.1/8", "10.0.0.0/40", "*")
+        ],
+        *[("LAB_ROOT_PATH", value, "setting_root_path") for value in ("lab", "//x", "/a b", "/<x>", "http://x/lab")],
+        *[("LAB_BACKUP", value, "setting_backup") for value in ("name", "a/b/c", "../x", "org/ name", "https://x/y")],
+    ],
+)
+def test_what_hosting_needs_is_checked(name: str, value: str, key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_settings([], {name: value})
+    assert caught.value.key == key and caught.value.params["value"] in value
+
+
+def test_what_hosting_needs() -> None:
+    given = {"LAB_HOSTS": "Lab.example.org, *.example.net", "LAB_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8"}
+    settings = read_settings([], given | {"LAB_ROOT_PATH": "/lab/", "LAB_BACKUP": "org/name"})
+    assert settings.hosts == {"lab.example.org", "*.example.net"}
+    assert [str(network) for network in settings.trusted_proxies] == ["127.0.0.1/32", "10.0.0.0/8"]
+    assert (settings.root_path, settings.backup) == ("/lab", "org/name")
+    assert read_settings([], {}).trusted_proxies == ()

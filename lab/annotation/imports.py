@@ -36,10 +36,12 @@ class PairImports:
         columns: Mapping[str, str] | None = None,
         known: Known = Known.RESPONSES,
         votes: str = "",
+        own: Sequence[str] = (),
         keep: bool = False,
     ) -> PairsFile:
-        """A file to read while its progress is shown; with ``keep``, it can be stored afterwards (``take_file``)."""
-        return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None)
+        """A file to read while its progress is shown; with ``keep``, it can be stored afterwards (``take_file``). ``own`` names columns that are
+        kept beside each pair; the file's own id of a pair and its ``category`` always are."""
+        return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None, tuple(own))
 
     def preview_file(
         self,
@@ -68,13 +70,14 @@ class PairImports:
         columns: Mapping[str, str] | None = None,
         known: Known = Known.RESPONSES,
         votes: str = "",
+        own: Sequence[str] = (),
     ) -> Imported:
         """Import the pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says how the chosen response of a preference is read. With
-        ``votes``, a name, the choices in the file become judgements of that annotator.
+        ``votes``, a name, the choices in the file become judgements of that annotator. ``own`` as in ``pairs_file``.
 
         Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
         """
-        with self.pairs_file(path, columns=columns, known=known, votes=votes, keep=True) as file:
+        with self.pairs_file(path, columns=columns, known=known, votes=votes, own=own, keep=True) as file:
             _to_the_end(file)
             return self.take_file(file, name=name, settings=settings, into=into)
 

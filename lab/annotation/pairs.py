@@ -212,6 +212,7 @@ class StoredPair(NamedTuple):
     second: str
     second_source: str | None
     gold: str | None
+    own: dict[str, Any] = {}  # noqa: RUF012 (a NamedTuple's default, which nobody changes)
 
 
 _add_pair = Prepared(
@@ -263,6 +264,7 @@ def pair_of(row: Row[Any]) -> Pair:
         first=Response.model_construct(text=row.first, source=row.first_source),
         second=Response.model_construct(text=row.second, source=row.second_source),
         gold=Choice(row.gold) if row.gold else None,  # type: ignore[arg-type]
+        own=json.loads(row.own) if row.own else {},
     )
 
 
@@ -275,7 +277,7 @@ def prompt_of(stored: str) -> str | tuple[Message, ...]:
 def _stored(pair: Pair) -> StoredPair:
     prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
     sides = (pair.first.text, pair.first.source, pair.second.text, pair.second.source)
-    return StoredPair(pair.id, prompt, *sides, pair.gold.value if pair.gold else None)
+    return StoredPair(pair.id, prompt, *sides, pair.gold.value if pair.gold else None, pair.own)
 
 
 def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
@@ -291,6 +293,7 @@ def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:
         "second_source": pair.second_source,
         "gold": pair.gold,
         "votes": 0,
+        "own": json.dumps(pair.own, ensure_ascii=False) if pair.own else None,
     }
 
 

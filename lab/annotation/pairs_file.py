@@ -65,6 +65,8 @@ class PairsFile:
     votes: str = ""
     folder: Path | None = None
     """Where batches are laid aside, to be stored; None where only a preview is wanted."""
+    own: tuple[str, ...] = ()
+    """The file's columns that are kept beside each pair, besides its id and category."""
 
     found_columns: tuple[str, ...] = ()
     """The file's columns; known even where the file is refused."""
@@ -86,6 +88,7 @@ class PairsFile:
             columns=dict(self.columns or {}),
             known=self.known.value,
             votes=self.votes,
+            own=list(self.own),
         )
 
     def __enter__(self) -> Self:
@@ -221,7 +224,7 @@ def _writable(values: list[Any]) -> bool:
 
 def _pair(entry: list[Any]) -> Pair:
     """The pair that an entry of the answer is."""
-    _, _, prompt, first, first_source, second, second_source, gold = entry
+    _, _, prompt, first, first_source, second, second_source, gold, own = entry
     content = prompt if isinstance(prompt, str) else tuple(Message.model_validate(message) for message in prompt)
     sides = (Response(text=first, source=first_source), Response(text=second, source=second_source))
-    return make_pair(content, *sides, {"first": sides[0], "second": sides[1]}.get(gold))
+    return make_pair(content, *sides, {"first": sides[0], "second": sides[1]}.get(gold), own)

@@ -53,6 +53,7 @@ pairs_table = Table(
     Column("second_source", Text),
     Column("gold", String(8)),  # the known right choice
     Column("votes", Integer, nullable=False),  # current judgements that are no skip
+    Column("own", Text),  # JSON of what its file says of it besides: its own id, category, chosen columns
     Index("pairs_queue", "collection", "gold", "votes", "rank"),
 )
 

@@ -17,7 +17,7 @@ from lab.classroom import votes as voting
 from lab.classroom.board import Board
 from lab.classroom.people import People
 from lab.classroom.state import ClassState, Show, StateFile, new_code
-from lab.classroom.training import Training
+from lab.classroom.training import Training, preset_title
 from lab.classroom.turns import ClassTurns
 from lab.classroom.votes import Question, Votes, next_place, question_of
 from lab.core.access import Access, User
@@ -86,12 +86,13 @@ class Classroom:
         self.board.submit(user, title, uses, self.recorded(), collection.id if collection else "")
         self._changed()
 
-    def start(self, user: User, preset: str, title: str | None = None) -> Run:
-        """Queue a run of a guest within the quota; with the rules that they submitted under ``title``."""
+    def start(self, user: User, preset: str, title: str | None = None, language: str = "en") -> Run:
+        """Queue a run of a guest within the quota; with the rules that they submitted under ``title``. Its name is in their language."""
         self.may(user, "train")
         rules = self.board.uses(user.id, title) if title else []
         label = self.people.label(user.id) or user.name
-        run = self.training.start(user, preset, self.now, rules, f"{label} · {title or preset}"[:NAME_OF_A_RUN])
+        name = f"{label} · {title or preset_title(preset, language)}"[:NAME_OF_A_RUN]
+        run = self.training.start(user, preset, self.now, rules, name)
         self._changed()
         return run
 

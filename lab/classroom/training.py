@@ -23,6 +23,7 @@ from lab.errors import InputError, LabError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.store.presets import load_preset, preset_names
 from lab.store.runs import Run, RunState, Store
+from lab.words import say, table
 
 MODEL = "tiny/"
 NOT_OFFERED = frozenset({"tiny/pretrain-base"})
@@ -43,6 +44,16 @@ def offered() -> dict[str, Recipe]:
             except LabError:
                 continue  # a broken file; the Train tab says which
     return recipes
+
+
+def preset_title(preset: str, language: str) -> str:
+    """``tiny/grpo`` as a run is called: *GRPO*, *GRPO · reward hacking*."""
+    recipe = offered().get(preset)
+    if recipe is None:
+        return preset
+    stem = preset.removeprefix(MODEL).removeprefix(recipe.algorithm).strip("-")
+    variant = say(f"preset_variant.{stem}", language) if f"preset_variant.{stem}" in table(language) else stem
+    return " · ".join(part for part in (say(f"algorithm.{recipe.algorithm}", language), variant) if part)
 
 
 def within_quota(preset: str, state: ClassState, rules: Sequence[RuleUse] = (), name: str = "") -> Recipe:
@@ -85,8 +96,13 @@ class Training:
 
     def of(self, person: str) -> list[Run]:
         """The runs of a guest, the newest first."""
-        owners = self.turns.owners
-        return [run for run in self._store.runs() if owners.get(run.id) == person]
+        theirs = [run_id for run_id, owner in self.turns.owners.items() if owner == person]
+        return sorted((self._store.run(run_id) for run_id in self._there(theirs)), key=lambda run: -run.created)
+
+    def _there(self, run_ids: Sequence[str]) -> list[str]:
+        """Those that the owner has not deleted."""
+        there = {run_id for run_id, *_ in self._store.states()}
+        return [run_id for run_id in run_ids if run_id in there]
 
     def stop(self, user: User, run_id: str) -> None:
         """Stop a guest's own run. Raises StateError ``no_such_run`` for another one's."""

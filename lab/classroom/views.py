@@ -20,7 +20,7 @@ from lab.annotation.tables import annotators_table, pairs_table
 from lab.classroom import votes as voting
 from lab.classroom.board import Entry
 from lab.classroom.classroom import Classroom
-from lab.classroom.training import offered, within_quota
+from lab.classroom.training import offered
 from lab.core.access import User
 from lab.core.agreement import alpha_interval, krippendorffs_alpha, raw_agreement, votes
 from lab.core.preferences import Choice
@@ -93,7 +93,7 @@ class Views:
             "board": board,
             "mine": [entry["title"] for entry in board if entry["person"] == user.id],
             "presets": list(offered()),
-            "preset_steps": {name: within_quota(name, state).steps for name in offered()},
+            "preset_steps": {name: min(recipe.steps, state.steps) for name, recipe in offered().items()},
             "takes_rules": [name for name, recipe in offered().items() if recipe.algorithm in ("grpo", "ppo")],
             "runs": self._runs_of(user),
         }
@@ -138,11 +138,21 @@ class Views:
         ]
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives, as it was made last unless something has changed since."""
-        mark = f"{self.room.mark()} {self.room.supervisor.changes.judgements()}"
+        """What ``make`` gives, as it was made last unless somebody has judged or something has changed since."""
+        return self._shared(
+            name, f"{self.room.mark()} {self.room.supervisor.changes.judgements()}", FRESH_SECONDS, make
+        )
+
+    def _queue(self) -> Json:
+        """The queue of this second."""
+        mark = f"{self.room.mark()} {int(time.monotonic())}"
+        return dict(self._shared("queue", mark, 0.0, self._queue_now))
+
+    def _shared(self, name: str, mark: str, fresh: float, make: Callable[[], Any]) -> Any:
+        """What ``make`` gave last, for all who look; made anew under another mark, but not within ``fresh`` seconds."""
         with self._lock:
             kept, at, value = self._kept.get(name, ("", 0.0, None))
-            if kept != mark and time.monotonic() - at > FRESH_SECONDS:
+            if kept != mark and time.monotonic() - at >= fresh:
                 value = make()
                 self._kept[name] = (mark, time.monotonic(), value)
             return value
@@ -208,7 +218,7 @@ class Views:
         run = self.room.recorded()
         return {"id": run, "name": self.room.store.run(run).name} if run else None
 
-    def _queue(self) -> Json:
+    def _queue_now(self) -> Json:
         """The runs of guests: those that run, those that wait in their order with the time until each starts, and how many are done."""
         room = self.room
         owners = room.training.turns.owners
@@ -237,20 +247,23 @@ class Views:
         }
 
     def _runs_of(self, user: User) -> list[Json]:
+        theirs = self.room.training.of(user.id)
+        if not theirs:
+            return []
         waits = {one["id"]: one["starts_in"] for one in self._queue()["waiting"]}
         names = ("id", "name", "state", "step", "steps", "seconds_left", "stage", "error")
         return [
             {name: value for name, value in summary(run, self.room.store).items() if name in names}
             | {"starts_in": waits.get(run.id)}
-            for run in self.room.training.of(user.id)
+            for run in theirs
         ]
 
     def _wall_run(self) -> Json | None:
-        chosen = self.room.now.show_run
-        runs = self.room.store.runs()
-        run = next((run for run in runs if run.id == chosen), None) or next(
-            (run for run in runs if run.state in (RunState.RUNNING, RunState.FINISHED)), None
-        )
+        """The run that the owner chose; else the newest with groups, which has curves too; else the newest that began."""
+        store, chosen = self.room.store, self.room.now.show_run
+        runs = [run for run in store.runs() if run.state is not RunState.QUEUED]
+        ways = (lambda run: run.id == chosen, lambda run: store.folder(run.id).has_groups(), lambda run: True)
+        run = next((run for way in ways for run in runs if way(run)), None)
         return {"id": run.id, "name": run.name, "algorithm": run.algorithm, "state": run.state} if run else None
 
     def _result(self, run: Run) -> Json:

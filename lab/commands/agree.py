@@ -71,6 +71,8 @@ def _print(agreement: RewardAgreement, failures: Sequence[Failure]) -> None:
     for name in ("longer", "left"):
         people, reward = (share_words(getattr(agreement, f"{who}_{name}"), locale) for who in ("people", "reward"))
         print(say(f"agree.number_{name}", locale, people=people, reward=reward))
+    for category, share in agreement.by_category.items():
+        print(f"  {say('agree.of_category', locale, category=category)}: {share_words(share, locale)}")
     for unity, share in agreement.by_unity.items():
         print(f"  {say(f'agree.{unity}', locale)}: {share_words(share, locale)}")
     if sentence := seen(agreement, locale):

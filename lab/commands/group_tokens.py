@@ -44,7 +44,7 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> No
     print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}")
     print(f"reward  {number(completion.get('reward'))}\n")
     head = ["#", "token", "value", "r", "delta", "GAE", "advantage"]
-    rows = [[place, _token(credit), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
+    rows = [[place, piece_shown(credit.piece), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
     print_table(head, rows, right=[0, *range(2, len(head))])
     print()
     print(LEGEND.format(discount=discount, lam=lam))
@@ -62,11 +62,11 @@ def _numbers(credit: TokenCredit) -> list[float | None]:
     return [credit.value, credit.reward, credit.delta, credit.estimate, credit.advantage]
 
 
-def _token(credit: TokenCredit) -> str:
-    """What the token wrote, spaces and line ends as signs."""
-    if credit.piece is None:
+def piece_shown(piece: str | dict[str, str] | None) -> str:
+    """What a token wrote, spaces and line ends as signs; a dash where it is not known."""
+    if piece is None:
         return "–"
-    if isinstance(credit.piece, dict):
-        return credit.piece["special"]
-    shown = credit.piece.replace(" ", "␣").replace("\n", "⏎") or "(part of a character)"
+    if isinstance(piece, dict):
+        return piece["special"]
+    shown = piece.replace(" ", "␣").replace("\n", "⏎") or "(part of a character)"
     return "".join(letter if letter.isprintable() else "�" for letter in shown)

@@ -1,16 +1,18 @@
 """``python -m lab groups RUN``: one group as a table, with each rule's score, the reward, the advantage and why.
 
-With ``--tokens`` one completion of a PPO run, token by token (``group_tokens.py``).
+With ``--tokens`` one completion token by token: of PPO (``group_tokens.py``), of GRPO and DPO (``loss_tokens.py``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from typing import Any
 
 from lab.commands.arguments import add_home, add_json, open_store
 from lab.commands.group_tokens import print_tokens, signed
+from lab.commands.loss_tokens import print_loss_tokens
 from lab.commands.printing import number, print_json, print_table, shorten
 from lab.errors import StateError
 from lab.store.lines import Line
@@ -34,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 1 (default: all)")
     parser.add_argument(
         "--tokens", type=int, nargs="?", const=1, metavar="N",
-        help="of a PPO run: completion N of the group, from 1 (default: 1), with value and advantage of each token",
+        help="completion N of the group, from 1 (default: 1), token by token: value and advantage (PPO), log π, ratio and share of the "
+        "loss (GRPO, DPO)",
     )  # fmt: skip
     add_home(parser)
     add_json(parser)
@@ -47,16 +50,20 @@ def run(arguments: argparse.Namespace) -> int:
     taken_in = arguments.run.startswith(PREFIX)
     record = None if taken_in else store.run(arguments.run)
     name = Recordings(store).one(arguments.run).name if record is None else record.name
-    steps = sorted({row.step for row in folder.groups_index().rows})
+    steps = sorted({row.step for row in folder.shown_index().rows})
     if record is not None and not steps:
         raise StateError("run_without_groups", run=record.name, algorithm=record.algorithm)
     step = steps[-1] if arguments.step is None else arguments.step
-    groups = folder.group_lines(step, step)
+    groups = [json.loads(line) for line in folder.shown_lines_raw(step, step)]
     wanted = [group for group in groups if arguments.group in (None, group.get("group", 0) + 1)]
     if not wanted:
         which = f"{step}" if arguments.group is None else f"{step}/{arguments.group}"
         raise StateError("run_has_no_groups", run=name, step=which, known=f"{steps[0]}–{steps[-1]}")
     if arguments.tokens is not None and record is not None:
+        updates = folder.token_lines(step, wanted[0].get("group", 0))
+        if updates:
+            print_loss_tokens(record, wanted[0], arguments.tokens, updates, as_json=arguments.json)
+            return 0
         print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
     elif arguments.json:
         print_json({"groups": wanted})

@@ -13,9 +13,11 @@ Not here: thinning for a screen (the page does it for its own width).
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,16 +81,16 @@ def curves_of(folder: RunFolder, *, seconds_before: float = 0.0) -> dict[str, Cu
         tokens = _tokens(line)
         if not isinstance(held_out := line.get("held_out"), dict):
             for name, curve in STEP_NAMES.items():
-                if is_number(line.get(name)):
-                    rows[curve].append((step, float(line[name]), seconds, tokens, np.nan, np.nan))
+                if not math.isnan(value := number_or_nan(line.get(name))):
+                    rows[curve].append((step, value, seconds, tokens, np.nan, np.nan))
             continue
         kl = held_out.get("kl_from_start", 0.0 if step == 0 else final_kl if step == last_step else None)
         values = {**held_out, "kl_from_start": kl}
-        position = float(kl) if is_number(kl) else np.nan
-        n = float(held_out["samples"]) if is_number(held_out.get("samples")) else np.nan
+        position = number_or_nan(kl)
+        n = number_or_nan(held_out.get("samples"))
         for name in HELD_OUT_NAMES:
-            if is_number(values.get(name)):
-                rows[name].append((step, float(values[name]), seconds, tokens, position, n))
+            if not math.isnan(value := number_or_nan(values.get(name))):
+                rows[name].append((step, value, seconds, tokens, position, n))
     return {name: Curve(*np.array(table, dtype=np.float64).T) for name, table in rows.items()}
 
 
@@ -97,24 +99,28 @@ def started(folder: RunFolder) -> float | None:
     beat = folder.heartbeat()
     if not isinstance(beat, dict) or any(folder.spent_before().values()):
         return None
-    time, seconds = beat.get("time"), beat.get("seconds")
-    return float(time) - float(seconds) if is_number(time) and is_number(seconds) else None
+    start = number_or_nan(beat.get("time")) - number_or_nan(beat.get("seconds"))
+    return None if math.isnan(start) else start
 
 
 def with_elapsed(lines: Iterable[Line], start: float | None) -> Iterable[tuple[Line, float]]:
     """Each line with the seconds that the run had worked when it was written; pauses between two attempts do not count."""
     elapsed, last = 0.0, start
     for position, line in enumerate(lines):
-        own = float(line["seconds"]) if is_number(line.get("seconds")) else 0.0
-        now = line.get("time")
-        gap = float(now) - last if last is not None and is_number(now) else own
+        own = max(0.0, number_or_nan(line.get("seconds"), 0.0))
+        now = number_or_nan(line.get("time"))
+        gap = own if last is None or math.isnan(now) else now - last
         first = position == 0  # before it a model is loaded, which may take long
         worked = gap >= 0 and (first or gap <= own + PAUSE)
         elapsed += gap if worked else own
-        last = float(now) if is_number(now) else None
+        last = None if math.isnan(now) else now
         yield line, elapsed
 
 
+def number_or_nan(value: Any, otherwise: float = math.nan) -> float:
+    """A finite number of a line as it is; NaN, or ``otherwise``, for anything else."""
+    return float(value) if is_number(value) else otherwise
+
+
 def _tokens(line: Line) -> float:
-    counts = [line.get(name) for name in ("tokens_generated", "tokens_trained")]
-    return float(sum(counts)) if all(map(is_number, counts)) else np.nan  # type: ignore[arg-type]
+    return sum(number_or_nan(line.get(name)) for name in ("tokens_generated", "tokens_trained"))

@@ -136,8 +136,8 @@ class ComparedRun:
     @property
     def peak_of_chain(self) -> int | None:
         """The most memory that any process of the chain held, in bytes; None where none is known."""
-        known = [each.peak_memory_bytes for each in (*self.chain, self) if each.peak_memory_bytes is not None]
-        return max(known, default=None)
+        peaks = [*(stage.peak_memory_bytes for stage in self.chain), self.peak_memory_bytes]
+        return max((peak for peak in peaks if peak is not None), default=None)
 
     @property
     def samples(self) -> int:

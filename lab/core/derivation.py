@@ -6,7 +6,7 @@ The rules themselves are described in ``preferences.py``; ``lab/annotation/versi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -151,6 +151,7 @@ def _derive_one(
         source_rejected=rejected.source,
         edited_by=edited_by,
         adjudicated_by=word.by if word is not None else None,
+        own=pair.own,
     )
 
 
@@ -176,12 +177,36 @@ def _edit(behind: Sequence[Judgement]) -> tuple[str | None, str | None]:
 def as_rows(preferences: Iterable[Preference], dataset_version: str) -> list[dict[str, Any]]:
     """Preferences as they are exported, in trl's form: all as text, or, where any prompt is a conversation, all as messages.
 
-    ``adjudicated_by`` is a column only where any was adjudicated: without, the rows (and their hash) are those of every older lab.
+    ``adjudicated_by`` is a column only where any was adjudicated, and the pairs' own columns only where any has some: without, the rows
+    (and their hash) are those of every older lab.
     """
     rows = list(preferences)
     messages = any(not isinstance(preference.prompt, str) for preference in rows)
-    without = set() if any(preference.adjudicated_by for preference in rows) else {"adjudicated_by"}
-    return [_row(preference, messages, without) | {"dataset_version": dataset_version} for preference in rows]
+    without = {"own"} | (set() if any(preference.adjudicated_by for preference in rows) else {"adjudicated_by"})
+    own = _own_columns(rows)
+    return [
+        _row(preference, messages, without)
+        | {name: convert(preference.own.get(name)) for name, convert in own.items()}
+        | {"dataset_version": dataset_version}
+        for preference in rows
+    ]
+
+
+def _own_columns(preferences: Sequence[Preference]) -> dict[str, Callable[[Any], Any]]:
+    """The pairs' own columns, and how a value of each is written: as it is, or as text where some rows have text and others numbers."""
+    kinds: dict[str, set[type]] = {}
+    for preference in preferences:
+        for name, value in preference.own.items():
+            kinds.setdefault(name, set()).add(float if type(value) is int else type(value))
+    return {name: _plain if len(types) == 1 else _as_text for name, types in kinds.items()}
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _row(preference: Preference, messages: bool, without: set[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ MOST_ANSWERS = 8
 """Answers of one group: a question is answered while somebody waits."""
 LONGEST = 200
 """Characters of a prompt or an answer."""
-EPSILON, LEARNING_RATE = 0.2, 2e-3
+EPSILON, LEARNING_RATE = 0.2, 5e-4
 """The clip, and the step size, of the worked example."""
 
 

@@ -21,6 +21,11 @@ LONGEST_REASON = 2_000
 LONGEST_TEXT = 200_000
 LONGEST_DURATION = 7 * 86_400.0
 
+OWN_ID, CATEGORY = "own_id", "category"
+"""The names under which a file's own id of a pair and its category are kept."""
+MOST_OWN, LONGEST_OWN = 32, 2_000
+"""Columns that are kept beside a pair, and characters of one."""
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 
@@ -55,6 +60,10 @@ class Place(StrEnum):
     RIGHT = "right"
 
 
+Own = dict[Name, Annotated[str, StringConstraints(max_length=LONGEST_OWN)] | bool | int | float]
+"""Columns of a file by their names."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -84,6 +93,8 @@ class Pair(_Frozen):
     first: Response
     second: Response
     gold: Which | None = None
+    own: Own = Field(default_factory=dict, max_length=MOST_OWN)
+    """What its file says of it besides: ``own_id``, ``category`` and the columns that were chosen to be kept. It is shown to nobody who judges."""
 
     @model_validator(mode="after")
     def _two_that_differ(self) -> Self:
@@ -169,6 +180,8 @@ class Preference(_Frozen):
     edited_by: str | None = None
     adjudicated_by: str | None = None
     """Whose word decided it, against or beside the votes."""
+    own: Own = Field(default_factory=dict)
+    """The pair's own columns."""
 
 
 class WhyNotDerived(StrEnum):
@@ -219,9 +232,11 @@ def choice_at(place: Place, left: Which) -> Which:
     return left if place is Place.LEFT else other
 
 
-def make_pair(prompt: Prompt, one: Response, other: Response, better: Response | None = None) -> Pair:
+def make_pair(
+    prompt: Prompt, one: Response, other: Response, better: Response | None = None, own: Own | None = None
+) -> Pair:
     """A pair whose id and whose first come from the texts alone, not from which of the two was given first; a gold pair
-    where the ``better`` of the two is known.
+    where the ``better`` of the two is known. ``own`` are the columns that its file has of it.
 
     So the same pair, imported twice, is one; and *first* means nothing: were it always the chosen one of a file, agreement by
     chance would be so likely that κ and α would say little.
@@ -232,7 +247,12 @@ def make_pair(prompt: Prompt, one: Response, other: Response, better: Response |
     if better is not None:
         gold = Choice.FIRST if better == first else Choice.SECOND
     return Pair(
-        id=_hash([plain, first.text, second.text]).hex()[:20], prompt=prompt, first=first, second=second, gold=gold
+        id=_hash([plain, first.text, second.text]).hex()[:20],
+        prompt=prompt,
+        first=first,
+        second=second,
+        gold=gold,
+        own=own or {},
     )
 
 

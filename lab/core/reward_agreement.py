@@ -17,7 +17,7 @@ from typing import Any
 
 from lab.core.derivation import derive
 from lab.core.groups import NO_SPREAD
-from lab.core.preferences import Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived
+from lab.core.preferences import CATEGORY, Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived
 from lab.core.shares import Share
 
 Rewards = Mapping[str, tuple[float, float]]
@@ -106,6 +106,8 @@ class RewardAgreement:
     reward_left: Share
     """Of the same: in what share of them the reward prefers the one that stood there. It sees no sides, so this is chance."""
     by_unity: Mapping[Unity, Share]
+    by_category: Mapping[str, Share]
+    """Of the pairs whose file gave them a category: ranked as people did, by category."""
     left_out: Mapping[WhyNotDerived, int]
     """Judged pairs that people did not decide."""
     gold: int
@@ -131,6 +133,7 @@ class RewardAgreement:
             "pairs": len(self.ranked),
             "ties": self.ties,
             "by_unity": {unity.value: share.as_json() for unity, share in self.by_unity.items()},
+            "by_category": {category: share.as_json() for category, share in self.by_category.items()},
             "left_out": {why.value: count for why, count in self.left_out.items()},
             "gold": self.gold,
             "unscored": self.unscored,
@@ -204,11 +207,20 @@ def reward_agreement(decided_pairs: Decided, rewards: Rewards, seen: Collection[
             for unity in Unity
             if any(ranked_pair.unity is unity for ranked_pair in ranked)
         },
+        by_category=_by_category(ranked),
         left_out=decided_pairs.left_out,
         gold=decided_pairs.gold,
         unscored=len(decided_pairs.choices) - len(ranked),
         unseen=_share(ranked_pair.agrees for ranked_pair in ranked if ranked_pair.pair.id not in seen),
     )
+
+
+def _by_category(ranked: Sequence[Ranked]) -> dict[str, Share]:
+    categories = sorted({str(each.pair.own[CATEGORY]) for each in ranked if CATEGORY in each.pair.own})
+    return {
+        category: _share(each.agrees for each in ranked if str(each.pair.own.get(CATEGORY)) == category)
+        for category in categories
+    }
 
 
 def longer_of(pair: Pair) -> Which | None:

@@ -189,5 +189,6 @@ def _first_problem(error: ValidationError, source: str) -> RecipeError:
 
 
 def _known_keys(place: tuple[Any, ...]) -> str:
-    model = {"entries": Entry, "budget": Budget, "title": Words, "about": Words}.get(str(place[0]), Study)
-    return ", ".join((model if len(place) > 1 else Study).model_fields)
+    models: dict[str, type[Strict]] = {"entries": Entry, "budget": Budget, "title": Words, "about": Words}
+    model = models.get(str(place[0]), Study) if len(place) > 1 else Study
+    return ", ".join(model.model_fields)

@@ -189,16 +189,21 @@ def _version(dataset: str, home: Path | None) -> Rows:
 def _equations(recipe: Recipe) -> Dataset:
     """The lab's own rows in the form that the algorithm reads: as many as the run can use, within bounds."""
     form, wanted = algorithm_of(recipe).data, recipe.steps * recipe.rows_per_step
-    held_out = equations.prompts(equations.Split.HELD_OUT, seed=0)
+    languages = recipe.task_languages
+    held_out = equations.prompts(equations.Split.HELD_OUT, seed=0, languages=languages)
     train: list[Row] = []
     pairs: list[Row] = []
     if form is DataForm.DEMONSTRATIONS:
-        train = equations.demonstrations(equations.Split.TRAIN, recipe.seed, min(MOST_DEMONSTRATIONS, wanted))
+        train = equations.demonstrations(
+            equations.Split.TRAIN, recipe.seed, min(MOST_DEMONSTRATIONS, wanted), languages=languages
+        )
     elif form is DataForm.PREFERENCES:
-        train = equations.preferences(equations.Split.TRAIN, recipe.seed, min(MOST_PREFERENCES, wanted))
-        pairs = equations.preferences(equations.Split.HELD_OUT, 0, HELD_OUT_PAIRS)
+        train = equations.preferences(
+            equations.Split.TRAIN, recipe.seed, min(MOST_PREFERENCES, wanted), languages=languages
+        )
+        pairs = equations.preferences(equations.Split.HELD_OUT, 0, HELD_OUT_PAIRS, languages=languages)
     elif form is DataForm.PROMPTS:
-        train = equations.prompts(equations.Split.TRAIN, recipe.seed)
+        train = equations.prompts(equations.Split.TRAIN, recipe.seed, languages=languages)
     return Dataset(train, held_out, content_hash(train or held_out), tuple(pairs))
 
 

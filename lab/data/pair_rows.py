@@ -6,13 +6,28 @@ Nothing is stored (``lab/annotation/pairs.py``). A pair's id comes from its text
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from lab.core.preferences import LONGEST_TEXT, Choice, Message, Pair, Prompt, Response, make_pair
+from lab.core.preferences import (
+    CATEGORY,
+    LONGEST_OWN,
+    LONGEST_TEXT,
+    MOST_OWN,
+    OWN_ID,
+    Choice,
+    Message,
+    Own,
+    Pair,
+    Prompt,
+    Response,
+    make_pair,
+)
 from lab.data.columns import with_columns
 from lab.data.forms import detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut
@@ -27,7 +42,14 @@ from lab.data.vote_rows import Voted
 from lab.errors import DatasetError
 
 PREFERENCES_ONLY = tuple(form for form in PREFERENCE_FORMS if form is not Form.VOTES)
-IDS = ("pair_id", "id")
+IDS = ("own_id", "pair_id", "id")
+"""Columns that may hold a file's own id of a pair; the first that is there counts."""
+RESERVED = frozenset(
+    {"prompt", "chosen", "rejected", "pair_id", "annotators", "n_votes", "agreement", "strength", "source_chosen"}
+) | {
+    *("source_rejected", "edited_by", "adjudicated_by", "dataset_version", "messages", "own"),
+}
+"""The lab's own columns of a preference: one of a file with such a name is kept as ``own_NAME``."""
 LONGEST_SOURCE = 400
 
 
@@ -90,6 +112,7 @@ def pair_batches(
     *,
     columns: Mapping[str, str] | None = None,
     known: Known = Known.RESPONSES,
+    own: Sequence[str] = (),
     most_bytes: int = MOST_BYTES,
     on_rows: Callable[[Rows], None] = lambda rows: None,
 ) -> Iterator[FoundPairs]:
@@ -98,7 +121,7 @@ def pair_batches(
     ``on_rows`` sees each batch of rows before it is looked at. Raises as ``read_rows`` and ``find_pairs`` do, while it is read; at the
     end where the file has no pair at all. Completions that are marked one a row (KTO) are paired within a batch.
     """
-    finder = PairFinder(columns, known)
+    finder = PairFinder(columns, known, own)
     rows = None
     left_out: list[LeftOut] = []
     for rows in read_batches(path, most_bytes=most_bytes):
@@ -113,8 +136,11 @@ def pair_batches(
 class PairFinder:
     """Finds the pairs of a file in one batch of its rows after the other: each pair once, each id of the file's own for one pair."""
 
-    def __init__(self, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES) -> None:
-        self.columns = columns
+    def __init__(
+        self, columns: Mapping[str, str] | None = None, known: Known = Known.RESPONSES, own: Sequence[str] = ()
+    ) -> None:
+        """``own`` names the file's columns that are kept beside each pair; its id and its ``category`` always are."""
+        self.columns, self.own = columns, tuple(own)
         self.known = known
         self.lines: dict[str, int] = {}
         """The id of each pair, and the line on which it stood first."""
@@ -122,6 +148,8 @@ class PairFinder:
 
     def find(self, rows: Rows) -> FoundPairs:
         """The pairs of these rows that were in none before. Raises DatasetError as ``find_pairs`` does."""
+        theirs = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
+        columns = rows.columns
         rows = with_columns(rows, self.columns) if self.columns else rows
         by_line = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
         if detect_form(rows) in PREFERENCES_ONLY:
@@ -144,9 +172,10 @@ class PairFinder:
             elif reason is not None:
                 left_out.append(reason)
             if new and reason is None:
-                pairs.append((line, pair))
-        unread = tuple(name for name in (*IDS, "category") if name in rows.columns and name not in shaped.passed_over)
-        passed_over = (*shaped.passed_over, *unread)
+                pairs.append((line, pair.model_copy(update={"own": own_columns(theirs[line], self.own)})))
+        kept = {*self.own, "category", *[name for name in IDS if name in columns][:1]}
+        unread = [name for name in IDS if name in columns and name not in shaped.passed_over]
+        passed_over = tuple(name for name in (*shaped.passed_over, *unread) if name not in kept)
         report = sorted(left_out, key=lambda row: row.line)
         return FoundPairs(shaped.form, pairs, report, tuple(votes), passed_over, shaped.notes)
 
@@ -159,6 +188,27 @@ class PairFinder:
             return LeftOut(line, WhyLeftOut.ID_TWICE, theirs[:80])
         self.lines[pair.id] = line
         return None
+
+
+def own_columns(row: Mapping[str, Any], chosen: Sequence[str] = ()) -> Own:
+    """What is kept of a row beside its pair: its own id, its category, and the chosen columns that hold text, a number or yes and no.
+
+    A longer text is cut at LONGEST_OWN; what is none of these (a list, a table) is kept as JSON.
+    """
+    own: dict[str, Any] = {}
+    if identity := next((name for column in IDS if (name := text(row.get(column)).strip())), ""):
+        own[OWN_ID] = identity[:LONGEST_OWN]
+    if category := text(row.get("category")).strip():
+        own[CATEGORY] = category[:LONGEST_OWN]
+    for name in chosen[: MOST_OWN - len(own)]:
+        value = row.get(name)
+        if name in ("category", *IDS) or value is None or (isinstance(value, float) and not math.isfinite(value)):
+            continue
+        plain = (
+            value if isinstance(value, str | bool | int | float) else json.dumps(value, ensure_ascii=False, default=str)
+        )
+        own[f"own_{name}" if name in RESERVED else name] = plain[:LONGEST_OWN] if isinstance(plain, str) else plain
+    return own
 
 
 Made = Iterator[tuple[int, Pair | LeftOut, Voted | None]]

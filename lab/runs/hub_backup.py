@@ -123,6 +123,7 @@ class HubBackup:
         while not self._closing:
             self._wake.wait(pause)
             pause = self._every if self.send() else min(pause * 2, LONGEST_PAUSE)
+        self.send()  # what came while the last commit was on its way
 
     def _hub(self) -> Any:
         os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", ANSWER_SECONDS)

@@ -19,12 +19,12 @@ from typing import Any
 from lab.core.lessons import Question
 from lab.errors import MachineError, ToldError
 from lab.machine import machine_memory
-from lab.runs.launcher import ROOT, lower_priority, worker_environment
+from lab.runs.launcher import ROOT, worker_environment
 
 IDLE = 180.0
 """Seconds without a question after which the process ends."""
-PATIENCE = 90.0
-"""Seconds for one answer, the loading of the libraries with it."""
+PATIENCE = 240.0
+"""Seconds for one answer, the loading of the libraries with it: ten on a machine at rest, minutes on one that is overloaded."""
 MEMORY = 1 << 30
 """Bytes that have to be free: the process holds about half of it."""
 
@@ -64,7 +64,9 @@ class Lessons:
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and with it a question that it is working on."""
+        if (process := self._process) is not None:
+            process.kill()
         with self._lock:
             self._stop_timer()
             self._end()
@@ -99,10 +101,11 @@ class Lessons:
         return self._process
 
     def _start(self) -> subprocess.Popen[str]:
-        """The process ends by itself when its standard input does: with the lab, however that ends."""
+        """The process ends by itself when its standard input does: with the lab, however that ends. Somebody waits for each of its
+        answers, so it keeps the priority of the page, and computes with one thread."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "lab.training", "--lessons", str(self._home.absolute())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -112,13 +115,17 @@ class Lessons:
                 text=True,
                 encoding="utf-8",
             )
-        lower_priority(process.pid)
-        return process
 
     def _start_timer(self) -> None:
-        self._timer = threading.Timer(self._idle, self.close)
+        self._timer = threading.Timer(self._idle, self._end_idle)
         self._timer.daemon = True
         self._timer.start()
+
+    def _end_idle(self) -> None:
+        """In the timer's own thread: end the process, unless a question came meanwhile."""
+        with self._lock:
+            if threading.current_thread() is self._timer:
+                self._end()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -121,6 +121,7 @@ def pairs(request: dict[str, Any], tell: Tell) -> None:
         budget.path,
         columns=request["columns"] or None,
         known=Known.GOLD if request["votes"] else Known(request["known"]),
+        own=request.get("own", ()),
         most_bytes=request["most_bytes"],
         on_rows=lambda rows: budget.spend(rows, tell),
     )
@@ -140,7 +141,8 @@ def _tell_pairs(batch: FoundPairs, with_votes: bool, budget: Budget, tell: Tell)
         gold = pair.gold.value if pair.gold else None
         if of_gold and gold:
             votes.append([pair.id, gold, None, ""])
-        entries.append([line, pair.id, prompt, *sides, None if with_votes and (of_gold or batch.votes) else gold])
+        gold = None if with_votes and (of_gold or batch.votes) else gold
+        entries.append([line, pair.id, prompt, *sides, gold, pair.own])
     head = {
         "form": batch.form.value,
         "left_out": [[row.line, row.why.value, row.detail] for row in batch.left_out],

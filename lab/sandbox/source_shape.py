@@ -29,7 +29,7 @@ class Sharing(Enum):
     NOTHING = "nothing"
 
 
-TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval", "iter"})
+TELLING = frozenset({"random", "decimal", "id", "hash", "repr", "exec", "eval", "iter", "asyncio"})
 """Names by which code can tell what a session did before. The text of an object without a text of its own holds where it lies, which
 grows within a session: an iterator has none, and an instance of a class that makes none (see ``_textless``)."""
 
@@ -71,7 +71,7 @@ def sharing(source: str) -> Sharing:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Sharing.NOTHING
     nodes = list(ast.walk(tree))
-    if any(_tells(node) for node in nodes) or _makes_classes(nodes):
+    if any(_tells(node) for node in nodes) or _makes_classes(nodes) or _counts_depth(nodes):
         return Sharing.NOTHING
     if all(map(_declares, tree.body)) and not any(map(_may_change, nodes)):
         return Sharing.SOURCE
@@ -82,6 +82,8 @@ def _tells(node: ast.AST) -> bool:
     """Whether it names something of TELLING, or makes a class whose instances tell where they lie."""
     if isinstance(node, ast.ClassDef):
         return _textless(node)
+    if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+        return True  # the text of a coroutine holds where it lies
     if isinstance(node, ast.Name):
         return node.id in TELLING
     if isinstance(node, ast.Import):
@@ -95,6 +97,43 @@ def _textless(made: ast.ClassDef) -> bool:
     return not written and not any(
         isinstance(node, ast.Name) and node.id == "dataclass" for node in made.decorator_list
     )
+
+
+CATCH_DEPTH = frozenset({"RecursionError", "RuntimeError", "Exception", "BaseException"})
+
+
+def _counts_depth(nodes: Sequence[ast.AST]) -> bool:
+    """Whether it may call itself until that is refused, and go on: how deep that is depends on what ran before."""
+    handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
+    if not any(handler.type is None or _names(handler.type) & CATCH_DEPTH for handler in handlers):
+        return False
+    functions = [node for node in nodes if isinstance(node, Function | ast.Lambda)]
+    if any(_calls_what_it_is_given(function) for function in functions):
+        return True
+    uses = {function.name: _names(function) for function in functions if isinstance(function, Function)}
+    for name in uses:
+        reached, waiting = set[str](), [name]
+        while waiting:
+            for used in uses[waiting.pop()] & uses.keys() - reached:
+                if used == name:
+                    return True
+                reached.add(used)
+                waiting.append(used)
+    return False
+
+
+def _names(node: ast.AST) -> set[str]:
+    """Every name and attribute that is read in a part of the source."""
+    inside = list(ast.walk(node))
+    return {part.id for part in inside if isinstance(part, ast.Name)} | {
+        part.attr for part in inside if isinstance(part, ast.Attribute)
+    }
+
+
+def _calls_what_it_is_given(function: Function | ast.Lambda) -> bool:
+    given = {argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+    calls = (node.func for node in ast.walk(function) if isinstance(node, ast.Call))
+    return any(isinstance(called, ast.Name) and called.id in given for called in calls)
 
 
 def _makes_classes(nodes: Sequence[ast.AST]) -> bool:

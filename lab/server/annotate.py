@@ -70,7 +70,8 @@ def add_annotate(application: FastAPI, annotation: Annotation) -> None:
     @application.get("/api/annotate/collections")
     @requires(Access.ANNOTATOR)
     def collections(request: Request) -> Response:
-        """``{"collections": [{"id", "name", "pairs", "overlap", "judged", "left"}]}``, the last two for this person."""
+        """``{"collections": [{"id", "name", "pairs", "overlap" | null, "judged", "left"}]}``, the last two for this person; no
+        overlap where everyone judges every pair."""
         return json_answer({"collections": annotation.queue(annotator_of(request))})
 
     @application.get("/api/annotate/collections/{collection_id}/pairs")

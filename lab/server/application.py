@@ -47,6 +47,7 @@ from lab.server.chat_streams import ChatStreams
 from lab.server.classroom import Guests, add_class
 from lab.server.compare import add_compare
 from lab.server.events import Watches
+from lab.server.first_script import FirstScript
 from lab.server.forwarded import Forwarded, route_path
 from lab.server.gradio_access import SERVER_FUNCTIONS, declared_doors, guard_functions, guarded_server_functions
 from lab.server.gradio_results import GradioResults
@@ -94,8 +95,8 @@ def build(
     """The application, ready to serve; StartError names any route or function without a declared access.
 
     What Gradio 6 takes when it mounts rather than on ``gr.Blocks`` (theme, css, js, head, i18n …) is read from a
-    dictionary ``blocks.page_options`` where the Blocks have one. ``judge_page`` draws the page that only judges; without it there
-    is none; ``wall_page`` the projector's of a class.
+    dictionary ``blocks.page_options`` where the Blocks have one, and from ``blocks.first_script`` what runs before
+    Gradio. ``judge_page`` draws the page that only judges; without it there is none; ``wall_page`` the projector's of a class.
     """
     sessions = Sessions(settings)
     doors: list[Door] = []
@@ -179,6 +180,7 @@ def _layers(
             *([Middleware(Guests, room=room)] if room is not None else []),
             Middleware(Limits, writes=writes(), home=settings.home),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(FirstScript, script=getattr(blocks, "first_script", "")),
             Middleware(GradioResults, functions=blocks.fns),
         ],
         exception_handlers={

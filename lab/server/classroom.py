@@ -24,8 +24,10 @@ from lab.errors import LabError, MachineError
 from lab.server.access import SAFE_METHODS, SIGN_IN_PATH
 from lab.server.annotate import annotator_of
 from lab.server.answers import NO_STORE, json_answer, refusal
+from lab.server.forwarded import root_of, route_path
 from lab.server.rule_bench import SentRule
 from lab.server.scoring import Scoring
+from lab.server.sign_in_page import language_of
 from lab.settings import Settings
 
 HERE_PATH = "/api/class/here"
@@ -122,7 +124,7 @@ class Guests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         user: User = scope.get(USER, NOBODY) if scope["type"] == "http" else NOBODY
         if user.guest:
-            path: str = scope["path"]
+            path = route_path(scope)
             judging = path.startswith(JUDGING)
             self.room.people.note(user, "judge" if judging else "")
             acts = scope["method"] not in SAFE_METHODS and path not in (HERE_PATH, "/sign-out")
@@ -159,7 +161,7 @@ def _owner_view(request: Request, settings: Settings, room: Classroom, views: Vi
 
 
 def _address(request: Request, settings: Settings) -> str:
-    return address_of(settings, request.headers.get("host", ""), request.url.scheme)
+    return address_of(settings, request.headers.get("host", ""), request.url.scheme) + root_of(request.scope)
 
 
 def join_link(address: str, room: Classroom) -> str:
@@ -294,7 +296,7 @@ def _add_guests(application: FastAPI, room: Classroom, views: Views) -> None:
     def start(sent: SentStart, request: Request) -> Response:
         """Queues a run within the quota: takes ``{"preset", "title"?}``, answers as ``/api/class/me``."""
         user = annotator_of(request)
-        room.start(user, sent.preset, sent.title)
+        room.start(user, sent.preset, sent.title, language_of(request))
         return json_answer(views.of_guest(user))
 
     @application.post("/api/class/runs/stop")

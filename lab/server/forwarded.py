@@ -76,7 +76,8 @@ class Forwarded:
             others = [pair for pair in scope["headers"] if pair[0] != b"host"]
             scope["headers"] = [*others, (b"host", host.lower().encode("ascii"))]
         prefix = _last(headers.get("x-forwarded-prefix"))
-        return prefix.rstrip("/") if _PREFIX.fullmatch(prefix) else ""
+        is_path = _PREFIX.fullmatch(prefix) and not {".", ".."} & set(prefix.split("/"))
+        return prefix.rstrip("/") if is_path else ""
 
     def _caller(self, hops: str) -> str:
         """The rightmost address that no trusted proxy has; what stands left of it anybody may have written."""

@@ -36,7 +36,7 @@ class Language:
         chosen = asked or _kept(scope)
         if chosen:
             others = [(name, value) for name, value in scope["headers"] if name != ASKED]
-            scope = scope | {"headers": [*others, (ASKED, chosen.encode())]}
+            scope = {**scope, "headers": [*others, (ASKED, chosen.encode())]}
 
         async def keeps(message: Message) -> None:
             if message["type"] == "http.response.start":

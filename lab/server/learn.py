@@ -33,7 +33,7 @@ def add_learn(application: FastAPI, lessons: Lessons) -> None:
         [[[text, log π]…]…]}``, ``{"kind": "step", "prompt", "answers", "rewards", "threshold": "all" | "above_mean" | "top_fraction", "fraction",
         "scaled", "steps" (1–10)}`` → ``{"before", "after": [log π…], "losses": [before, after] | null, "advantages", "kept", "mean", "std",
         "seconds"}``, ``{"kind": "prefer", "prompt", "chosen", "rejected", "beta", "steps" (0–20)}`` → ``{"chosen", "rejected", "ref_chosen",
-        "ref_rejected", "losses", "seconds"}``, ``{"kind": "write", "prompts", "completions", "seed"}`` → ``{"models": {"empty" | "pretrained" |
+        "ref_rejected", "losses", "seconds"}``, ``{"kind": "write", "models", "prompts", "completions", "seed"}`` → ``{"models": {"empty" | "pretrained" |
         "tuned": [[text…]…]}, "sft": {"steps", "rows", "seconds"}}``. The first answer waits for the libraries.
         """
         question = parse_question(asked)

@@ -105,8 +105,7 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def group_tokens(run_id: str, step: Step, group: Step) -> Response:
         """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
-        store.run(run_id)
-        return json_answer({"lines": store.folder(run_id).token_lines(step, group)})
+        return json_answer({"lines": grouped(store, run_id).token_lines(step, group)})
 
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)

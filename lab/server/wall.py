@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lab.core.access import Access, requires
+from lab.server.forwarded import route_path
 from lab.server.headers import NARROWER, narrow_policy
 from lab.server.sign_in_page import language_of
 from lab.settings import Settings
@@ -35,10 +36,11 @@ class ByView:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/" and scope["query_string"]:
+        if scope["type"] == "http" and route_path(scope) == "/" and scope["query_string"]:
             views = parse_qs(scope["query_string"].decode("latin-1")).get("view")
             if views == ["wall"]:
-                scope = scope | {"path": WALL_PATH, "raw_path": WALL_PATH.encode()}
+                path = str(scope.get("root_path", "")) + WALL_PATH
+                scope = {**scope, "path": path, "raw_path": path.encode()}
         await self.app(scope, receive, send)
 
 

@@ -83,8 +83,8 @@ class Archive:
                 raise ValueError
             if len({entry.path for entry in self.entries}) < len(self.entries):
                 raise ValueError
-            about = (self.manifest["home"], self.manifest["runs"], self.manifest["listed"])
-            if [type(value) for value in about] != [str, int, list] or not about[0].isprintable():
+            about = (self.manifest["home"], self.manifest["runs"], self.manifest["listed"], self.manifest["files"])
+            if [type(value) for value in about] != [str, int, list, list] or not about[0].isprintable():
                 raise ValueError
             if not all(isinstance(name, str) and name.isprintable() for name in about[2]):
                 raise ValueError

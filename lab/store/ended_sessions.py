@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 FILE = "ended_sessions"
 
@@ -29,11 +30,12 @@ class EndedSessions:
                 draft.replace(self._path)
 
     def __contains__(self, session: str) -> bool:
-        return session in self._ended
+        return quote(session) in self._ended
 
     def end(self, session: str, until: float) -> None:
         """End a session whose cookie lasts ``until``. Where the disk is full it is ended until the lab is started anew."""
-        if not session or any(letter.isspace() for letter in session):
+        session = quote(session)
+        if not session:
             return
         with self._lock:
             if session in self._ended:

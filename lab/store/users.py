@@ -176,7 +176,8 @@ def with_users(settings: Settings) -> Settings:
     """Settings that know whether somebody is registered. Raises StartError where others could reach a lab without sign-in."""
     users = Users(settings.home).all()
     settings = replace(settings, registered=bool(users))
-    owner_can_come = settings.password is not None or any(user.access is Access.OWNER for user in users)
+    owners = any(user.access is Access.OWNER for user in users)
+    owner_can_come = settings.password is not None or settings.hub is not None or owners
     if not settings.loopback and not owner_can_come and not settings.guests:
         raise StartError("start_without_sign_in", host=settings.host)
     return settings

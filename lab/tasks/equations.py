@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -115,26 +115,33 @@ def problems(split: Split) -> tuple[Problem, ...]:
     return tuple(p for p in everything if p.right >= 1 and p.split is split)
 
 
-def prompts(split: Split, seed: int, count: int | None = None) -> list[dict[str, str]]:
-    """``prompt, answer`` rows in both languages, shuffled by the seed; ``count`` cuts them off."""
+BOTH: tuple[str, ...] = tuple(Language)
+
+
+def prompts(split: Split, seed: int, count: int | None = None, languages: Sequence[str] = BOTH) -> list[dict[str, str]]:
+    """``prompt, answer`` rows in these languages, shuffled by the seed; ``count`` cuts them off."""
     rows = [
         {"prompt": problem.prompt(language), "answer": str(problem.x)}
         for problem in problems(split)
-        for language in Language
+        for language in map(Language, languages)
     ]
     random.Random(f"prompts-{seed}").shuffle(rows)
     return rows[:count]
 
 
 def demonstrations(
-    split: Split, seed: int, count: int, styles: Mapping[Style, float] = DEMONSTRATION_STYLES
+    split: Split,
+    seed: int,
+    count: int,
+    styles: Mapping[Style, float] = DEMONSTRATION_STYLES,
+    languages: Sequence[str] = BOTH,
 ) -> list[dict[str, str]]:
     """``prompt, completion, answer`` rows in a mix of styles, drawn with the seed."""
     rng = random.Random(f"demonstrations-{seed}")
     pool, names, weights = problems(split), list(styles), list(styles.values())
     rows = []
     for _ in range(count):
-        problem, language = rng.choice(pool), rng.choice(list(Language))
+        problem, language = rng.choice(pool), Language(rng.choice(languages))
         style = rng.choices(names, weights)[0]
         completion = problem.completion(style, language, rng)
         rows.append({"prompt": problem.prompt(language), "completion": completion, "answer": str(problem.x)})
@@ -146,14 +153,18 @@ PAIR_CATEGORIES: Mapping[str, float] = {"content": 0.7, "style": 0.15, "format":
 
 
 def preferences(
-    split: Split, seed: int, count: int, categories: Mapping[str, float] = PAIR_CATEGORIES
+    split: Split,
+    seed: int,
+    count: int,
+    categories: Mapping[str, float] = PAIR_CATEGORIES,
+    languages: Sequence[str] = BOTH,
 ) -> list[dict[str, str]]:
     """``prompt, chosen, rejected, category`` rows of pairs that the lab judges itself, drawn with the seed."""
     rng = random.Random(f"preferences-{seed}")
     pool, names, weights = problems(split), list(categories), list(categories.values())
     rows = []
     for _ in range(count):
-        problem, language = rng.choice(pool), rng.choice(list(Language))
+        problem, language = rng.choice(pool), Language(rng.choice(languages))
         category = rng.choices(names, weights)[0]
         chosen, rejected = _pair(problem, language, category, rng)
         rows.append({"prompt": problem.prompt(language), "chosen": chosen, "rejected": rejected, "category": category})

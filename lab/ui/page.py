@@ -90,10 +90,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         compare.wire(tabs, train.runs.list)
     hide_progress(blocks)
     scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
+    blocks.first_script = script(LANGUAGE)
     blocks.page_options = {
         "theme": theme(),
         "css": SHEET.read_text("utf-8") + COMPARE_STYLE,
-        "head": script(LANGUAGE) + REMEMBER_THEME + "".join(map(script, scripts)) + GLOSSARY,
+        "head": REMEMBER_THEME + "".join(map(script, scripts)) + GLOSSARY,
         "i18n": i18n,
     }
     return blocks

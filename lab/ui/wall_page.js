@@ -41,13 +41,36 @@
 
   function side(view) {
     const code = view.code ? [make("p", "quiet", word("and_type")), make("p", "code", view.code)] : [];
-    const here = view.show === "votes" ? word("here_voted", { n: "", voted: view.question.voted }) : word("here", { n: "" });
-    return make("aside", "side", make("h2", "", word("join")), qr(view, ""), make("p", "quiet", word("or_open")), make("p", "address", bare(view.address)), ...code, make("p", "here", make("b", "", String(view.here)), " ", here.trim().replace(/^,\s*/, "")));
+    const here =
+      view.show === "votes" ? word("here_voted", { n: "", voted: view.question.voted }) : word("here", { n: "" });
+    return make(
+      "aside",
+      "side",
+      make("h2", "", word("join")),
+      qr(view, ""),
+      make("p", "quiet", word("or_open")),
+      make("p", "address", bare(view.address)),
+      ...code,
+      make("p", "here", make("b", "", String(view.here)), " ", here.trim().replace(/^,\s*/, "")),
+    );
   }
 
   function join(view) {
     const code = view.code ? [make("p", "quiet", word("and_type")), make("p", "code", view.code)] : [];
-    return make("section", "join", qr(view, "qr"), make("div", "", make("h1", "", word("join")), make("p", "quiet", word("or_open")), make("p", "address", bare(view.address)), ...code, make("p", "here", word(view.open ? "here" : "closed", { n: view.here }))));
+    return make(
+      "section",
+      "join",
+      qr(view, "qr"),
+      make(
+        "div",
+        "",
+        make("h1", "", word("join")),
+        make("p", "quiet", word("or_open")),
+        make("p", "address", bare(view.address)),
+        ...code,
+        make("p", "here", word(view.open ? "here" : "closed", { n: view.here })),
+      ),
+    );
   }
 
   function answerName(place) {
@@ -57,46 +80,113 @@
   function votes({ question, here }) {
     const most = Math.max(1, question.voted);
     const line = (answer, place) => {
-      const verdict = question.revealed ? make("span", "verdict", answer.kept ? ` ✓ ${word("kept")}` : ` ✕ ${word("dropped")}`) : null;
-      return make("li", question.revealed ? (answer.kept ? "kept" : "dropped") : "", answerName(place), make("span", "text", make("b", "", answer.text), make("span", "quiet", `r = ${figure(answer.reward, 1)}`), verdict), bar(answer.votes / most), make("span", "votes", String(answer.votes)));
+      const verdict = question.revealed
+        ? make("span", "verdict", answer.kept ? ` ✓ ${word("kept")}` : ` ✕ ${word("dropped")}`)
+        : null;
+      return make(
+        "li",
+        question.revealed ? (answer.kept ? "kept" : "dropped") : "",
+        answerName(place),
+        make(
+          "span",
+          "text",
+          make("b", "", answer.text),
+          make("span", "quiet", `r = ${figure(answer.reward, 1)}`),
+          verdict,
+        ),
+        bar(answer.votes / most),
+        make("span", "votes", String(answer.votes)),
+      );
     };
     const out = Math.max(0, here - question.voted);
     const told = question.revealed
-      ? make("div", "secret told", make("div", "", make("b", "", word("answer", { mean: figure(question.mean) })), make("div", "quiet", word("right", { right: question.all_right, voted: question.voted }))), make("span", "mu", `μ = ${figure(question.mean)}`))
-      : make("div", "secret", make("div", "", make("b", "", word("hidden")), make("div", "quiet", word("still_out", { n: out }))), make("span", "mu", "μ = ?"));
-    return make("section", "stage", make("div", "head", make("span", "", word("kept_when")), make("span", "", word("guesses"))), make("h1", "", word("who")), make("p", "sub", question.prompt), make("ol", "answers", ...question.answers.map(line)), told);
+      ? make(
+          "div",
+          "secret told",
+          make(
+            "div",
+            "",
+            make("b", "", word("answer", { mean: figure(question.mean) })),
+            make("div", "quiet", word("right", { right: question.all_right, voted: question.voted })),
+          ),
+          make("span", "mu", `μ = ${figure(question.mean)}`),
+        )
+      : make(
+          "div",
+          "secret",
+          make("div", "", make("b", "", word("hidden")), make("div", "quiet", word("still_out", { n: out }))),
+          make("span", "mu", "μ = ?"),
+        );
+    return make(
+      "section",
+      "stage",
+      make("div", "head", make("span", "", word("kept_when")), make("span", "", word("guesses"))),
+      make("h1", "", word("who")),
+      make("p", "sub", question.prompt),
+      make("ol", "answers", ...question.answers.map(line)),
+      told,
+    );
   }
 
-  const cells = (tag, values, names = []) => values.map((value, place) => {
-    const cell = make(tag, names[place] || "");
-    cell.append(value);
-    return cell;
-  });
+  const cells = (tag, values, names = []) =>
+    values.map((value, place) => {
+      const cell = make(tag, names[place] || "");
+      cell.append(value);
+      return cell;
+    });
 
   function board({ board }) {
     const head = make("tr", "", ...cells("th", ["", word("score"), word("agree")]));
     const rows = board.slice(0, 8).map((entry) => {
       const who = make("span", "", entry.title, make("small", "", entry.name));
-      return make("tr", entry.hacked ? "hacked" : "", ...cells("td", [who, percent(entry.score), (entry.hacked ? "▼ " : "") + percent(entry.agree)], ["", "high", "agree"]));
+      return make(
+        "tr",
+        entry.hacked ? "hacked" : "",
+        ...cells(
+          "td",
+          [who, percent(entry.score), (entry.hacked ? "▼ " : "") + percent(entry.agree)],
+          ["", "high", "agree"],
+        ),
+      );
     });
     const hacked = board.some((entry) => entry.hacked) ? make("p", "warning", word("hacked")) : null;
     const table = rows.length ? make("table", "", head, ...rows) : make("p", "empty", word("board_empty"));
-    return make("section", "stage", make("h1", "", word("board")), make("p", "quiet", word("board_sub")), table, hacked);
+    return make(
+      "section",
+      "stage",
+      make("h1", "", word("board")),
+      make("p", "quiet", word("board_sub")),
+      table,
+      hacked,
+    );
   }
 
   function agreement({ agreement }) {
-    if (!agreement || !isNumber(agreement.alpha)) return make("section", "stage", make("h1", "", word("agreement")), make("p", "empty", word("nobody_judged")));
+    if (!agreement || !isNumber(agreement.alpha))
+      return make("section", "stage", make("h1", "", word("agreement")), make("p", "empty", word("nobody_judged")));
     const [low, high] = agreement.interval || [];
     const line = ({ number, first, second }) => {
       const both = make("span", "both");
-      for (const [name, count] of [["first", first], ["second", second]]) {
+      for (const [name, count] of [
+        ["first", first],
+        ["second", second],
+      ]) {
         const part = make("i", String(name));
         part.style.flexGrow = String(count);
         both.append(part);
       }
       return make("li", "", make("span", "", word("pair", { number })), both, make("span", "", `${first} : ${second}`));
     };
-    return make("section", "stage", make("h1", "", word("agreement")), make("p", "alpha", `α ${figure(agreement.alpha)}`), make("p", "quiet", isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : ""), make("p", "sub", word("raw", { share: Math.round(100 * agreement.raw) })), make("p", "quiet", word("divided")), make("ul", "divided", ...agreement.divided.map(line)));
+    return make(
+      "section",
+      "stage",
+      make("h1", "", word("agreement")),
+      make("p", "alpha", `α ${figure(agreement.alpha)}`),
+      make("p", "quiet", isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : ""),
+      make("p", "sub", word("raw", { share: Math.round(100 * agreement.raw) })),
+      make("p", "quiet", word("divided")),
+      make("ul", "divided", ...agreement.divided.map(line)),
+    );
   }
 
   function chart(title, points) {
@@ -110,40 +200,101 @@
     const at = ([x, y]) => `${(1000 * (x - from)) / (to - from || 1)},${285 - (270 * (y - low)) / (high - low || 1)}`;
     line.setAttribute("points", points.map(at).join(" "));
     svg.append(line);
-    return make("div", "chart", make("div", "head", make("span", "", title), make("b", "", figure(ys[ys.length - 1]))), svg);
+    return make(
+      "div",
+      "chart",
+      make("div", "head", make("span", "", title), make("b", "", `${figure(ys[0])} → ${figure(ys[ys.length - 1])}`)),
+      svg,
+    );
   }
 
   async function curves({ run }) {
     if (!run) return make("section", "stage", make("h1", "", word("curves")), make("p", "empty", word("no_run")));
     const frame = await get(`api/runs/${encodeURIComponent(asked.get("run") || run.id)}/events`);
-    const series = (pick) => frame.metrics.map((line) => [line.step, pick(line)]).filter(([step, value]) => isNumber(step) && isNumber(value));
+    const series = (pick) =>
+      frame.metrics.map((line) => [line.step, pick(line)]).filter(([step, value]) => isNumber(step) && isNumber(value));
     const wanted = [
       ["metric_reward", series((line) => line.reward)],
       ["metric_pass", series((line) => line.held_out && line.held_out.pass_at_1)],
       ["metric_loss", series((line) => line.loss)],
     ];
+    if (!wanted.some(([, points]) => points.length > 1))
+      return make("section", "stage", make("h1", "", frame.run.name), make("p", "empty", word("no_curve")));
     const charts = wanted.filter(([, points]) => points.length > 1).slice(0, 2);
     const { name, step, steps } = frame.run;
-    return make("section", "stage", make("h1", "", name), make("p", "quiet", word("step", { step, steps })), make("div", "charts", ...charts.map(([key, points]) => chart(word(String(key)), points))));
+    return make(
+      "section",
+      "stage",
+      make("h1", "", name),
+      make("p", "quiet", word("step", { step, steps })),
+      make("div", "charts", ...charts.map(([key, points]) => chart(word(String(key)), points))),
+    );
   }
 
   async function group({ run }) {
     const id = asked.get("run") || (run && run.id);
     const rows = id ? (await get(`api/runs/${encodeURIComponent(id)}/groups`)).rows : [];
-    if (!rows.length) return make("section", "stage", make("h1", "", run ? run.name : word("curves")), make("p", "empty", word(run ? "no_groups" : "no_run")));
+    if (!rows.length)
+      return make(
+        "section",
+        "stage",
+        make("h1", "", run ? run.name : word("curves")),
+        make("p", "empty", word(run ? "no_groups" : "no_run")),
+      );
     const steps = rows.map(([step]) => step);
     const wanted = Number(asked.get("step")) || steps[steps.length - 1];
     const step = steps.includes(wanted) ? wanted : steps[steps.length - 1];
     const { lines } = await get(`api/runs/${encodeURIComponent(id)}/groups/lines?first=${step}&last=${step}`);
     const line = lines.find(({ std }) => std > 0) || lines[0];
-    const one = (completion) => make("li", completion.kept ? "kept" : "dropped", make("b", "", completion.text), make("span", "", `${completion.kept ? "✓" : "✕"} r = ${figure(completion.reward)} · A = ${figure(completion.advantage)}`));
-    return make("section", "stage", make("div", "head", make("span", "", word("group", { step })), make("span", "", `μ = ${figure(line.mean)} · σ = ${figure(line.std)}`)), make("p", "sub", line.prompt), make("ul", "group", ...line.completions.map(one)));
+    const one = (completion) =>
+      make(
+        "li",
+        completion.kept ? "kept" : "dropped",
+        make("b", "", completion.text),
+        make(
+          "span",
+          "",
+          `${completion.kept ? "✓" : "✕"} r = ${figure(completion.reward)} · A = ${figure(completion.advantage)}`,
+        ),
+      );
+    return make(
+      "section",
+      "stage",
+      make(
+        "div",
+        "head",
+        make("span", "", word("group", { step })),
+        make("span", "", `μ = ${figure(line.mean)} · σ = ${figure(line.std)}`),
+      ),
+      make("p", "sub", line.prompt),
+      make("ul", "group", ...line.completions.map(one)),
+    );
   }
 
   function tables({ table }) {
     const memory = (bytes) => (isNumber(bytes) ? `${(bytes / 1e9).toFixed(1)} GB` : "–");
-    const head = make("tr", "", ...cells("th", [word("run"), word("before"), word("after"), word("seconds"), word("memory")]));
-    const rows = table.map((run) => make("tr", "", ...cells("td", [make("span", "", run.name, make("small", "", run.algorithm.toUpperCase())), percent(run.before), percent(run.after), isNumber(run.seconds) ? `${Math.round(run.seconds)} s` : "–", memory(run.memory)], ["", "", "high"])));
+    const head = make(
+      "tr",
+      "",
+      ...cells("th", [word("run"), word("before"), word("after"), word("seconds"), word("memory")]),
+    );
+    const rows = table.map((run) =>
+      make(
+        "tr",
+        "",
+        ...cells(
+          "td",
+          [
+            make("span", "", run.name, make("small", "", run.algorithm.toUpperCase())),
+            percent(run.before),
+            percent(run.after),
+            isNumber(run.seconds) ? `${Math.round(run.seconds)} s` : "–",
+            memory(run.memory),
+          ],
+          ["", "", "high"],
+        ),
+      ),
+    );
     const body = rows.length ? make("table", "", head, ...rows) : make("p", "empty", word("no_finished"));
     return make("section", "stage", make("h1", "", word("tables")), make("p", "quiet", word("pass_at_1")), body);
   }

@@ -36,6 +36,15 @@ def learn_error_words() -> Words:
     return _that_begin(LEARN_REFUSALS)
 
 
+def claim_words() -> Words:
+    """What the course's two tables claim, and the names of their columns."""
+    begins = ("compared.claim.", "compared.column.")
+    return {
+        locale: {key.removeprefix("compared."): text for key, text in table(locale).items() if key.startswith(begins)}
+        for locale in LOCALES
+    }
+
+
 def _that_begin(begins: tuple[str, ...]) -> Words:
     return {
         locale: {key: text for key, text in words.items() if key.startswith(begins)}

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from lab.core.agreement import (
     WhyUndefined,
+    alpha_interval,
     cohens_kappa,
     gold_accuracy,
+    krippendorffs_alpha,
     least_seconds,
     left_rate,
     raw_agreement,
@@ -108,3 +110,19 @@ def test_the_line_follows_what_was_read_and_a_chinese_character_takes_longer_tha
         1.5,
         3,
     ]
+
+
+def test_the_interval_of_alpha_holds_it_and_is_narrower_with_more_pairs():
+    def judged(pairs):
+        return {
+            str(n): {a: FIRST if (n % 2 == 0) ^ ((n + k) % 7 == 0) else SECOND for k, a in enumerate("abcd")}
+            for n in range(pairs)
+        }
+
+    few, many = judged(14), judged(140)
+    for votes_of_pairs in (few, many):
+        low, high = alpha_interval(votes_of_pairs)
+        assert low < krippendorffs_alpha(votes_of_pairs).value < high
+    width = [high - low for low, high in (alpha_interval(few), alpha_interval(many))]
+    assert width[1] < width[0] / 2
+    assert alpha_interval({"1": {"a": FIRST, "b": FIRST}, "2": {"a": FIRST, "b": FIRST}}) is None

@@ -161,8 +161,9 @@ def test_a_table_is_text_as_it_stands() -> None:
     assert table in (pair.first.text, pair.second.text)
 
 
-def test_ids_and_categories_of_the_file_are_named_as_not_kept() -> None:
+def test_ids_and_categories_of_the_file_stand_beside_the_pair() -> None:
     found = find_pairs(
         rows({"id": "ticket-1", "category": "colour", "prompt": "Tea?", "first": "Brown.", "second": "Blue."})
     )
-    assert set(found.passed_over) == {"id", "category"}
+    assert found.passed_over == ()
+    assert found.pairs[0][1].own == {"own_id": "ticket-1", "category": "colour"}

@@ -215,6 +215,11 @@ STATE = [
     Attack("object-text", "state", body("class A: pass", "return len(repr(A())) / 1000"), STEADY),
     Attack("clock", "state", gives("time.time() % 1 + time.perf_counter() % 1", "import time"), STEADY),
     Attack("today", "state", gives("datetime.datetime.now().microsecond / 10 ** 6", "import datetime"), STEADY),
+    Attack("coroutine-text", "state", gives("len(str(asyncio.sleep(0))) / 1000", "import asyncio"), STEADY),
+    Attack("coroutine-of-its-own", "state", "async def c(): pass\n" + gives("float(sum(map(ord, str(c()))) % 997) / 997"), STEADY),
+    Attack("depth", "state", "def f(n):\n    try:\n        return f(n + 1)\n    except RecursionError:\n        return n\n" + gives("f(0) / 1000"), STEADY),
+    Attack("depth-of-two", "state", "def f(n):\n    try:\n        return g(n + 1)\n    except Exception:\n        return n\ndef g(n):\n    return f(n)\n" + gives("f(0) / 1000"), STEADY),
+    Attack("depth-of-lambdas", "state", body("f = lambda f, n: f(f, n + 1)", "try:", "    return f(f, 0)", "except:", "    return 0.5"), STEADY),
     Attack("set-order", "state", gives("float(list({'a', 'b', 'c', 'd'})[0] == 'a')"), STEADY),
     Attack("hash", "state", gives("hash('x') % 997 / 997"), STEADY),
 ]  # fmt: skip

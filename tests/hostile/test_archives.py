@@ -23,15 +23,15 @@ from lab.words import LOCALES, word
 RUN = "20260101-000000-aaaa"
 
 
-def archive(target: Path, files: dict[str, bytes], **changes: Any) -> Path:
+def archive(target: Path, members: dict[str, bytes], **changes: Any) -> Path:
     """A backup with these files, whose manifest says what ``changes`` say."""
     entries = [
         {"path": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in files.items()
+        for name, content in members.items()
     ]
     manifest = {"version": 1, "home": "/x", "runs": 0, "listed": [], "files": entries} | changes
     with tarfile.open(target, "w") as tar:
-        for name, content in {"manifest.json": json.dumps(manifest).encode(), **files}.items():
+        for name, content in {"manifest.json": json.dumps(manifest).encode(), **members}.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -222,10 +222,9 @@ LINES = (b"5\n", b"[]\n", b'"x"\n', b"null\n", b"{}\n", b'{"step": "x"}\n', b'{"
 
 @pytest.mark.parametrize("name", ["metrics", "groups"])
 @pytest.mark.parametrize("number", range(len(LINES)))
-def test_one_line_of_another_form_leaves_the_run_readable(make_lab: Any, name: str, number: int) -> None:
+def test_one_line_of_another_form_leaves_the_run_readable(lab: Any, name: str, number: int) -> None:
     from tests.server.conftest import a_run, add_step
 
-    lab = make_lab()
     run, folder = a_run(lab.store)
     with (folder.path / f"{name}.jsonl").open("ab") as file:
         file.write(LINES[number])

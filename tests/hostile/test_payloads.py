@@ -19,7 +19,13 @@ from lab.store.runs import clean_name as run_name
 from lab.ui.judge_page import inline_json
 from lab.words import LOCALES, word
 from tests.annotation.annotating import ANNA, judge_all, sums
-from tests.server.conftest import AWAY, PASSWORD, Make
+from tests.server.conftest import AWAY, PASSWORD, Lab, Make
+
+
+@pytest.fixture(scope="module")
+def open_lab(make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return make_module_lab(host="0.0.0.0", guests=True, password=PASSWORD, home=tmp_path_factory.mktemp("open"))
+
 
 MARKUP = (
     *(
@@ -73,8 +79,8 @@ FORMULAS = (
 
 
 @pytest.mark.parametrize("payload", MARKUP)
-def test_a_name_on_the_sign_in_page_is_text(make_lab: Make, payload: str) -> None:
-    client = make_lab(host="0.0.0.0", guests=True, password=PASSWORD).client(origin=AWAY)
+def test_a_name_on_the_sign_in_page_is_text(open_lab: Lab, payload: str) -> None:
+    client = open_lab.client(origin=AWAY)
     for path, data in (("/sign-in/guest", {"name": payload}), ("/sign-in", {"name": payload, "password": payload})):
         page = client.post(path, data=data, params={"to": payload})
         assert page.status_code in (303, 401, 422)
@@ -93,8 +99,8 @@ def test_a_pair_in_the_judging_page_s_script_ends_nothing(payload: str) -> None:
 
 
 @pytest.mark.parametrize("payload", MARKUP)
-def test_a_card_of_a_version_shows_text(make_lab: Make, tmp_path: Path, payload: str) -> None:
-    annotation = Annotation(make_lab().store)
+def test_a_card_of_a_version_shows_text(lab: Lab, tmp_path: Path, payload: str) -> None:
+    annotation = Annotation(lab.store)
     collection = sums(annotation, 3)
     annotation.change(collection, name=payload[:80])
     judge_all(annotation, ANNA, collection)
@@ -118,13 +124,9 @@ def test_a_name_holds_nothing_that_a_terminal_obeys(kind: str, payload: str) -> 
 
 
 @pytest.mark.parametrize("payload", TERMINAL)
-def test_a_sentence_of_an_error_says_it_without_obeying(payload: str, make_lab: Make) -> None:
+def test_a_sentence_of_an_error_says_it_without_obeying(payload: str, open_lab: Lab) -> None:
     """On a terminal and on a page; the words are filled with what was typed."""
-    answer = (
-        make_lab(password=PASSWORD, host="0.0.0.0")
-        .client(Access.VIEWER)
-        .get("/api/runs/" + payload.replace("\x00", ""))
-    )
+    answer = open_lab.client(Access.VIEWER).get("/api/runs/" + payload.replace("\x00", ""))
     assert answer.status_code in (404, 422, 401)
     for locale in LOCALES:
         sentence = word(StateError("no_such_run", run=payload), locale)

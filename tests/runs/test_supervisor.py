@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from lab.runs.run_work import NO_WORKER, RunWork, requeue, settle_gone
 from lab.runs.slots import slot_path
 from lab.runs.supervisor import Supervisor
 from lab.store.locks import try_lock
-from lab.store.runs import RunState, Store
+from lab.store.runs import Run, RunState, Store
 from tests.runs.conftest import NOBODY, fake_command, recipe, wait_for, wait_state, wait_step
 
 
@@ -284,3 +285,43 @@ def test_it_starts_beside_a_database_that_is_locked(store: Store, monkeypatch: p
         wait_state(store, queued, RunState.FINISHED)
     finally:
         supervisor.close()
+
+
+class OfGuests:
+    """Every run whose name begins with "fake 1" is a guest's."""
+
+    def next(self, queue: Sequence[Run]) -> Run | None:
+        return queue[0] if queue else None
+
+    def is_light(self, run_id: str) -> bool:
+        return run_id in self.light
+
+    def __init__(self) -> None:
+        self.light: set[str] = set()
+
+
+def test_two_light_runs_go_on_at_once_and_nothing_beside_a_heavy_one(
+    store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.runs.supervisor.cores", lambda: 2)
+    monkeypatch.setattr("lab.runs.supervisor.machine_memory", lambda: (8 << 30, 8 << 30))
+    turns = OfGuests()
+    supervisor.take_turns(turns)
+    light = [supervisor.submit(recipe(40, seconds=0.05), noted=lambda run: turns.light.add(run.id)) for _ in range(3)]
+    heavy = supervisor.submit(recipe(3))
+    wait_for(lambda: len(store.in_state(RunState.RUNNING)) == 2)
+    assert {run.id for run in store.in_state(RunState.RUNNING)} == {light[0].id, light[1].id}
+    ended = [wait_state(store, run, RunState.FINISHED) for run in (*light, heavy)]
+    assert ended[3].started and all(run.ended and run.ended <= ended[3].started for run in ended[:3])
+
+
+def test_where_the_memory_is_short_light_runs_go_one_by_one(
+    store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.runs.supervisor.cores", lambda: 2)
+    monkeypatch.setattr("lab.runs.supervisor.machine_memory", lambda: (1 << 30, 8 << 30))
+    turns = OfGuests()
+    supervisor.take_turns(turns)
+    light = [supervisor.submit(recipe(4), noted=lambda run: turns.light.add(run.id)) for _ in range(2)]
+    first, second = [wait_state(store, run, RunState.FINISHED) for run in light]
+    assert first.ended and second.started and second.started >= first.ended

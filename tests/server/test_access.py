@@ -52,7 +52,9 @@ def whole_lab(make_module_lab: Make, tmp_path_factory: pytest.TempPathFactory) -
     """With the page that people see, open to guests, and with everything that the application registers for it."""
     home = tmp_path_factory.mktemp("whole")
     hub = HubSignIn("client", "secret", provider="http://127.0.0.1:9", author="org")  # nobody answers there
-    return make_module_lab(whole=True, host="0.0.0.0", password=PASSWORD, guests=True, hub=hub, home=home)
+    return make_module_lab(
+        whole=True, host="0.0.0.0", password=PASSWORD, guests=True, classroom=True, hub=hub, home=home
+    )
 
 
 def test_every_route_is_tried_at_every_level(whole_lab: Lab) -> None:

@@ -18,6 +18,12 @@ def room(make_lab: Make) -> Lab:
     return make_lab(host="0.0.0.0", password=PASSWORD, guests=True, classroom=True)
 
 
+@pytest.fixture(scope="module")
+def standing_room(make_module_lab: Make) -> Lab:
+    """The same for tests that leave it as it was, but for who came in."""
+    return make_module_lab(host="0.0.0.0", password=PASSWORD, guests=True, classroom=True)
+
+
 def guest(lab: Lab, name: str = "Ana", **fields: str) -> TestClient:
     client = lab.client(origin=AWAY)
     answer = client.post("/sign-in/guest", data={"name": name, **fields})
@@ -40,17 +46,19 @@ GUESTS = ["here", "rules", "runs", "runs/stop", "votes"]
 
 
 @pytest.mark.parametrize("path", OWNERS)
-def test_what_the_owner_chooses_is_no_guests(room: Lab, path: str) -> None:
-    assert guest(room).post(f"/api/class/{path}", json={}).status_code == 403
-    assert room.client(Access.ANNOTATOR, origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 403
-    assert room.client(origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 401
+def test_what_the_owner_chooses_is_no_guests(standing_room: Lab, path: str) -> None:
+    assert guest(standing_room).post(f"/api/class/{path}", json={}).status_code == 403
+    assert standing_room.client(Access.ANNOTATOR, origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 403
+    assert standing_room.client(origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 401
 
 
 @pytest.mark.parametrize("path", GUESTS)
-def test_what_guests_do_is_no_viewers(room: Lab, path: str) -> None:
-    assert room.client(Access.VIEWER, origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 403
-    assert room.client(origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 401
-    assert guest(room).post(f"/api/class/{path}", json={}).status_code == 422  # theirs; only the values are missing
+def test_what_guests_do_is_no_viewers(standing_room: Lab, path: str) -> None:
+    assert standing_room.client(Access.VIEWER, origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 403
+    assert standing_room.client(origin=AWAY).post(f"/api/class/{path}", json={}).status_code == 401
+    assert (
+        guest(standing_room).post(f"/api/class/{path}", json={}).status_code == 422
+    )  # theirs; only the values are missing
 
 
 def test_a_lab_that_is_only_open_to_annotate_lets_nobody_submit_or_train(make_lab: Make) -> None:
@@ -67,12 +75,12 @@ def test_a_closed_lab_has_no_class(shared_lab: Lab) -> None:
     assert shared_lab.client(Access.OWNER).get("/api/class").status_code == 404
 
 
-def test_two_of_one_name_are_told_apart_by_a_number(room: Lab) -> None:
-    one, other = guest(room, "李明"), guest(room, "李明")
+def test_two_of_one_name_are_told_apart_by_a_number(standing_room: Lab) -> None:
+    one, other = guest(standing_room, "李明"), guest(standing_room, "李明")
     names = [client.get("/api/class/me").json()["me"]["name"] for client in (one, other)]
     assert names == ["李明", "李明 2"]
     one.post("/api/class/here", json={"tab": "learn", "step": 5})
-    people = {person["name"]: person for person in owner(room).get("/api/class").json()["people"]}
+    people = {person["name"]: person for person in owner(standing_room).get("/api/class").json()["people"]}
     assert (people["李明"]["place"], people["李明"]["step"]) == ("learn", 5)
 
 
@@ -159,39 +167,39 @@ def test_taking_back_and_hiding(room: Lab) -> None:
     assert ana.get(f"/api/annotate/collections/{collection}/pairs").status_code == 404
 
 
-def test_new_collections_of_an_open_lab_are_for_everyone(room: Lab) -> None:
+def test_new_collections_of_an_open_lab_are_for_everyone(standing_room: Lab) -> None:
     rows = [{"prompt": "1 + 1", "first": "2", "second": "3"}]
-    annotation = room.application.state.room.annotation
+    annotation = standing_room.application.state.room.annotation
     assert annotation.import_rows(rows, name="sums").collection.settings.everyone
 
 
 @pytest.mark.parametrize("place", ["/?tab=rules", "/?tab=learn&step=5", "/?view=wall"])
-def test_an_address_is_opened_after_signing_in(room: Lab, place: str) -> None:
-    client = room.client(origin=AWAY, accept="text/html")
+def test_an_address_is_opened_after_signing_in(standing_room: Lab, place: str) -> None:
+    client = standing_room.client(origin=AWAY, accept="text/html")
     asked = client.get(place)
     assert asked.status_code == 303
     page = client.get(asked.headers["location"]).text
-    action = page.split('action="')[1].split('"')[0].replace("&amp;", "&")
+    action = "/sign-in/guest" + page.split('action="/sign-in/guest')[1].split('"')[0].replace("&amp;", "&")
     assert client.post(action, data={"name": "Ana"}).headers["location"] == place
 
 
-def test_no_other_place_than_the_labs_is_opened_after_signing_in(room: Lab) -> None:
+def test_no_other_place_than_the_labs_is_opened_after_signing_in(standing_room: Lab) -> None:
     for place in ("//evil.example/?tab=x", "/?tab=//evil", "https://evil.example", "/?a=b%0d%0ax"):
-        client = room.client(origin=AWAY)
+        client = standing_room.client(origin=AWAY)
         assert client.post("/sign-in/guest", data={"name": "Ana"}, params={"to": place}).headers["location"] == "/"
 
 
-def test_the_wall_and_the_code_to_scan(room: Lab) -> None:
-    ana = guest(room)
+def test_the_wall_and_the_code_to_scan(standing_room: Lab) -> None:
+    ana = guest(standing_room)
     page = ana.get("/?view=wall")
     assert page.status_code == 200 and 'data-testid="wall"' in page.text and "<button" not in page.text
     assert "nonce-" in page.headers["content-security-policy"]
-    assert room.client(accept="text/html").get("/?view=wall").status_code == 303
+    assert standing_room.client(accept="text/html").get("/?view=wall").status_code == 303
     svg = ana.get("/api/class/qr.svg")
     assert svg.headers["content-type"] == "image/svg+xml" and svg.text.startswith("<svg")
     assert ana.get("/api/class/wall").json()["address"] == AWAY
 
 
-def test_a_value_that_cannot_be_is_named(room: Lab) -> None:
-    answer = owner(room).post("/api/class/change", json={"steps": 0})
+def test_a_value_that_cannot_be_is_named(standing_room: Lab) -> None:
+    answer = owner(standing_room).post("/api/class/change", json={"steps": 0})
     assert (answer.status_code, answer.json()["error"]["params"]["field"]) == (422, "steps")

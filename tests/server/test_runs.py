@@ -8,6 +8,7 @@ import pytest
 
 from lab.annotation.collections import Annotation
 from lab.core.access import Access
+from lab.core.recipes import parse
 from lab.store.runs import RunState
 from tests.core.test_hacking import run_of
 from tests.runs.test_warnings import written
@@ -42,6 +43,28 @@ def test_the_groups_of_a_run(lab: Lab) -> None:
     assert client.get(f"/api/runs/{run.id}/groups/lines", params={"first": 7, "last": 9}).json() == {"lines": []}
 
 
+def test_the_tokens_of_a_group(lab: Lab) -> None:
+    run, folder = a_run(lab.store)
+    line = {"version": 1, "step": 2, "group": 0, "at": 2, "update": 1, "completions": [{"index": 0, "logps": [-0.5]}]}
+    folder.append("tokens", line)
+    path = f"/api/runs/{run.id}/groups/tokens"
+    assert lab.client().get(path, params={"step": 2, "group": 0}).json() == {"lines": [line]}
+    assert lab.client().get(path, params={"step": 2, "group": 1}).json() == {"lines": []}
+    assert lab.client().get(path, params={"step": 2}).status_code == 422
+
+
+def test_the_pairs_of_a_run_stand_where_groups_would(lab: Lab) -> None:
+    run = lab.store.create_run(parse({"algorithm": "dpo"}))
+    folder = lab.store.folder(run.id)
+    sides = [{"text": "x", "reward": 0.1, "kept": True}, {"text": "y", "reward": -0.1, "kept": True}]
+    pair = {"version": 1, "step": 3, "group": 0, "prompt": "p", "mean": 0.0, "std": 0.1, "completions": sides}
+    folder.append("pairs", pair)
+    assert lab.client().get(f"/api/runs/{run.id}/groups").json()["rows"] == [[3, 0, 0, 0.0, 0.1, 2, 2]]
+    assert lab.client().get(f"/api/runs/{run.id}/groups/lines?first=3&last=3").json() == {"lines": [pair]}
+    assert lab.client().get(f"/api/runs/{run.id}").json()["has_groups"] is False
+    assert folder.groups_index().rows == [], "nothing that reads groups takes a pair for one"
+
+
 def test_the_log_of_a_run(lab: Lab) -> None:
     run, folder = a_run(lab.store)
     first = lab.client().get(f"/api/runs/{run.id}/log").json()
@@ -71,7 +94,7 @@ def test_numbers_from_outside_are_checked(lab: Lab, value: str) -> None:
     "run_id", ["nothing", "20260101-000000-abcd", "..%2f..%2fetc", "..", "%2e%2e", "%00", "a/../b", "x" * 5000, "run:1"]
 )
 def test_a_run_that_is_not_there(lab: Lab, run_id: str) -> None:
-    for path in ("", "/events", "/groups", "/groups/lines?first=1&last=2", "/log"):
+    for path in ("", "/events", "/groups", "/groups/lines?first=1&last=2", "/groups/tokens?step=1&group=0", "/log"):
         answer = lab.client().get(f"/api/runs/{run_id}{path}")
         assert answer.status_code == 404
         assert answer.json()["error"]["key"] in ("no_such_run", "request_path")

@@ -44,7 +44,7 @@ def written(folder: Path, count: int) -> Path:
 def test_rows_and_the_share_of_the_file_are_shown(
     way: FileWay, tmp_path: Path, language: str, rows: str, done: str
 ) -> None:
-    steps = list(way.given(page(language=language), str(written(tmp_path, 6000)), "responses", "", *[None] * 6))
+    steps = list(way.given(page(language=language), str(written(tmp_path, 6000)), "responses", "", [], *[None] * 6))
     begins, first, *_, last = (str(step[way.preview]) for step in steps)
     assert "<progress" in begins and "value" not in begins
     assert rows in first and 'max="1" value="0.' in first
@@ -55,7 +55,7 @@ def test_rows_and_the_share_of_the_file_are_shown(
 
 def test_cancel_ends_the_reading_of_its_own_page(way: FileWay, tmp_path: Path) -> None:
     path = str(written(tmp_path, 20_000))
-    steps = way.given(page("one"), path, "responses", "", *[None] * 6)
+    steps = way.given(page("one"), path, "responses", "", [], *[None] * 6)
     next(steps), next(steps)
     way.cancelled(page("another"))
     assert "<progress" in next(steps)[way.preview]

@@ -16,7 +16,9 @@ from lab.ui.components.run_list import run_list
 from lab.ui.components.shared.assemble import read_words
 
 COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"
-FOLDERS = [COMPONENTS / name for name in ("annotator", "group_inspector", "live_curves", "run_list", "rule_bench")]
+FOLDERS = [
+    COMPONENTS / name for name in ("annotator", "classroom", "group_inspector", "live_curves", "run_list", "rule_bench")
+]
 SCRIPTS = sorted(COMPONENTS.glob("*/*.js"))
 STYLES = sorted(COMPONENTS.glob("*/*.css"))
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}

@@ -43,6 +43,10 @@ OWNERS = {
     "shipped_started",
     "asked",
     "to_judge",
+    "show_leaving",
+    "hide_leaving",
+    "written",
+    "ejected",
 }
 
 

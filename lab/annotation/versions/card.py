@@ -41,6 +41,9 @@ COLUMNS = """| column | meaning |
 """
 
 
+OWN = "| {names} | the file's own, as they were imported beside each pair |\n"
+
+
 ADJUDICATED = "| `adjudicated_by` | who decided the pair, by id, where somebody did; such a word is no vote |\n"
 
 
@@ -95,10 +98,16 @@ def card(version: Version, collection: Frozen, quality: Quality, edits: Mapping[
         "## Left out\n",
         f"| reason | pairs |\n|---|---|\n{left_out}" if left_out else "No pair was left out.\n",
         "## Columns\n",
-        COLUMNS + (ADJUDICATED if quality.adjudicated and rule.use_adjudications else ""),
+        COLUMNS + (ADJUDICATED if quality.adjudicated and rule.use_adjudications else "") + _own(collection),
         "`judgements.jsonl` holds every event behind it, undone ones too; `pairs.jsonl` all pairs, also those left out.\n",
     ]
     return "\n".join(parts)
+
+
+def _own(collection: Frozen) -> str:
+    """The line of the columns that came with the pairs, where there are any."""
+    names = dict.fromkeys(name for pair in collection.pairs for name in pair.own)
+    return OWN.format(names=", ".join(f"`{name}`" for name in names)) if names else ""
 
 
 def _edited(version: Version, edits: Mapping[EditFate, int]) -> str:

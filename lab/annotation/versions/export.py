@@ -147,6 +147,7 @@ def _pair_row(pair: Pair) -> dict[str, Any]:
         "first_source": pair.first.source,
         "second_source": pair.second.source,
         "gold": pair.gold.value if pair.gold else None,
+        **({"own": pair.own} if pair.own else {}),
     }
 
 

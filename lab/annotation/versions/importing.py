@@ -247,8 +247,9 @@ def _pair(row: dict[str, Any]) -> Pair:
     """A row of ``pairs.jsonl``, as it was. Raises KeyError, TypeError, ValueError where it is none, or another pair has its id."""
     first, second = (Response(text=row[side], source=row[f"{side}_source"]) for side in ("first", "second"))
     values = {"id": row["pair_id"], "prompt": row["prompt"], "first": first, "second": second, "gold": row["gold"]}
+    values |= {"own": own} if (own := row.get("own")) else {}
     pair = Pair.model_validate(values)
-    if pair != make_pair(pair.prompt, first, second, pair.response(pair.gold) if pair.gold else None):
+    if pair != make_pair(pair.prompt, first, second, pair.response(pair.gold) if pair.gold else None, pair.own):
         raise ValueError(f"{PAIRS}: pair_id {pair.id[:40]}")
     return pair
 

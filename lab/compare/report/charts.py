@@ -54,7 +54,8 @@ def line_of(group: Group, name: str, axis: str, variant: int, *, marked: bool = 
         return None
     if axis == "kl":
         rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    return Line(group.label, group.algorithm, variant, *rows.T, marked)
+    x, mean, low, high = rows.T
+    return Line(group.label, group.algorithm, variant, x, mean, low, high, marked)
 
 
 def _by_step(curves: Sequence[Curve], axis: str) -> Floats:
@@ -102,8 +103,9 @@ class Scale:
         return [step * k for k in range(first, math.floor(self.high / step) + 1)]
 
 
-def line_chart(lines: Sequence[Line], *, percent: bool = False, title: str = "", width: int = WIDTH) -> Markup:
-    """Curves over one axis, each named at its end. ``percent``: values are shares of 0 to 1; ``width`` of the drawing in pixels."""
+def line_chart(lines: Sequence[Line], *, percent: bool = False, heading: str = "", width: int = WIDTH) -> Markup:
+    """Curves over one axis, each named at its end. ``percent``: values are shares of 0 to 1; ``width`` of the drawing in pixels; ``heading``
+    is the id of the heading that names it."""
     if not lines:
         return Markup("")
     xs, ys = np.concatenate([line.x for line in lines]), np.concatenate([[*line.low, *line.high] for line in lines])
@@ -122,7 +124,7 @@ def line_chart(lines: Sequence[Line], *, percent: bool = False, title: str = "",
         parts.append(
             _text(min(left, width - RIGHT + 10), place + 4, f"{line.label} {value}", f"end c-{line.algorithm}")
         )
-    return _svg(parts, title, width=width)
+    return _svg(parts, heading, width=width)
 
 
 def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]]) -> Markup:
@@ -145,7 +147,7 @@ def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]]) -
                 parts.append(_text((left + right) / 2, top + 13, f"{seconds:.0f}", "in-bar", anchor="middle"))
             done += seconds
         parts.append(_text(x.at(done) + 6, top + 14, f"{done:.0f} s", "total"))
-    return _svg(parts, "", height)
+    return _svg(parts, "seconds", height)
 
 
 def forest(differences: Sequence[Difference]) -> Markup:
@@ -172,7 +174,7 @@ def forest(differences: Sequence[Difference]) -> Markup:
         parts.append(
             Markup('<circle class="mean {}" cx="{:.1f}" cy="{}" r="5"/>').format(kind, x.at(interval.mean), place)
         )
-    return _svg(parts, "", height)
+    return _svg(parts, "rest", height)
 
 
 def variants(groups: Sequence[Group]) -> dict[str, int]:
@@ -255,8 +257,8 @@ def _text(x: float, y: float, text: str, kind: str, *, anchor: str = "start") ->
     )
 
 
-def _svg(parts: Sequence[Markup], title: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:
-    label = Markup(' role="img" aria-label="{}"').format(title) if title else Markup(' role="img"')
+def _svg(parts: Sequence[Markup], heading: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:
+    label = Markup(' role="img" aria-labelledby="{}"').format(heading)
     return Markup('<svg viewBox="0 0 {0} {1}" style="max-width:{0}px"{2}>{3}</svg>').format(
         width, height, label, Markup("").join(parts)
     )

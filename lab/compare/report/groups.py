@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.compare.curves import number_or_nan
 from lab.compare.phrases import MINUS, Phrase, figure, in_both, plain
 from lab.compare.runs import ComparedRun
 from lab.rules import RULES
@@ -74,7 +75,7 @@ def sample_of_groups(folder: RunFolder, run: ComparedRun, most: int = GROUPS_A_S
     steps = {there[0], there[-1]} | {max(step for step in there if step <= at) for at in measured if at >= there[0]}
     weights = {str(use.get("name")): float(use.get("weight", 1.0)) for use in run.recipe.get("rules") or []}
     factor = run.recipe.get("rules_weight")
-    weights = {name: weight * (float(factor) if is_number(factor) else 1.0) for name, weight in weights.items()}
+    weights = {name: weight * (number_or_nan(factor, 1.0)) for name, weight in weights.items()}
     return [_group(line, weights) for step in sorted(steps) for line in folder.group_lines(step, step)[:most]]
 
 
@@ -100,7 +101,7 @@ def _card(number: int, completion: Mapping[str, Any], weights: Mapping[str, floa
         why=Phrase(f"report.why.{why}") if why in WHY else plain(""),
         reward=_figure(completion.get("reward")),
         advantage=f"{advantage:+.2f}".replace("-", MINUS) if is_number(advantage) else "–",
-        minus=is_number(advantage) and float(advantage) < 0,
+        minus=number_or_nan(advantage) < 0,
         tokens=int(completion.get("tokens") or 0),
         truncated=bool(completion.get("truncated")),
         parts=_parts(completion.get("scores") or {}, weights),

@@ -27,6 +27,8 @@ HERE = Path(__file__).parent
 AXES = ("seconds", "step", "tokens", "kl")
 TRAINING_CHARTS = ("train_reward", "kl", "length", "entropy")
 RUNS_WITH_GROUPS = 24
+HEADINGS = {"pass_at_1": "pass", "reward": "front"}
+"""The headings of the first two drawings, by the curve; others have ``curve-NAME``."""
 NARROW, MIDDLE = 430, 540
 """Widths of drawings, in pixels."""
 
@@ -90,7 +92,12 @@ def _curve(
 ) -> Markup:
     numbers = charts.variants(groups)
     lines = [charts.line_of(group, name, axis, numbers[group.label], marked=marked) for group in groups]
-    return charts.line_chart([line for line in lines if line is not None], percent=percent, title=name, width=width)
+    return charts.line_chart(
+        [line for line in lines if line is not None],
+        percent=percent,
+        heading=HEADINGS.get(name, f"curve-{name}"),
+        width=width,
+    )
 
 
 def _groups_of_runs(shelf: Shelf, runs: Sequence[ComparedRun]) -> list[tuple[ComparedRun, list[ShownGroup]]]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.common import Recipe
+from lab.core.recipes.common import EQUATIONS, Recipe
 from lab.core.recipes.fields import Section, setting
 from lab.core.row_lengths import SHORTEST
 
@@ -19,8 +19,24 @@ class Training(StrEnum):
     LORA = "lora"
 
 
+class TasksIn(StrEnum):
+    """The language of the lab's own equations."""
+
+    BOTH = "both"
+    CHINESE = "zh"
+    ENGLISH = "en"
+
+
 class AdaptedRecipe(Recipe):
     """Recipes that train a given model, fully or through a LoRA adapter."""
+
+    tasks_in: TasksIn = setting(
+        TasksIn.BOTH,
+        Section.WHAT,
+        ("Tasks in", "The lab's equations in both languages, or in one alone: to train on and to measure on."),
+        ("题目语言", "自带的方程题用两种语言，还是只用一种：训练和测量都如此。"),
+        advanced=True,
+    )
 
     training: Training = setting(
         Training.LORA,
@@ -84,6 +100,17 @@ class AdaptedRecipe(Recipe):
     @property
     def moves_system_text(self) -> bool:
         return self.system_in_first_turn
+
+    @model_validator(mode="after")
+    def _only_equations_have_a_language(self) -> AdaptedRecipe:
+        if self.tasks_in is not TasksIn.BOTH and self.dataset != EQUATIONS:
+            context = {"dataset": self.dataset, "language": self.tasks_in.value}
+            raise PydanticCustomError("recipe_tasks_in", "only the equations have a language to choose", context)
+        return self
+
+    @property
+    def task_languages(self) -> tuple[str, ...]:
+        return ("en", "zh") if self.tasks_in is TasksIn.BOTH else (self.tasks_in.value,)
 
     @model_validator(mode="after")
     def _four_bits_need_lora(self) -> AdaptedRecipe:

@@ -355,6 +355,11 @@ class Recipe(Strict):
         """One, and a second where all weights are trained and compared with their start."""
         return 2 if self.trains_all_weights and "reference" in self.roles else 1
 
+    @property
+    def task_languages(self) -> tuple[str, ...]:
+        """The languages of the lab's own tasks that are trained and measured on."""
+        return ("en", "zh")
+
     @model_validator(mode="after")
     def _only_equations_have_a_validation_split(self) -> Recipe:
         if self.measure_on is MeasuredOn.VALIDATION and self.dataset != EQUATIONS:

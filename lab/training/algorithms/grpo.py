@@ -100,18 +100,13 @@ def loss(trainer: GroupTrainer, model: Any, batch: Batch) -> torch.Tensor:
         trainer.metrics.mean("kl", kl, mask)
 
     clipped = losses.is_clipped(ratio, advantages, low, high)
-    parts = -gain * losses.token_weights(  # (B, T): each token's part of L
-        mask,
-        trainer.loss_type,
-        tokens=batch["step_tokens"],
-        rows=batch["step_rows"],
-        longest=trainer.max_completion_length,
-    )
+    counts = {"tokens": batch["step_tokens"], "rows": batch["step_rows"], "longest": trainer.max_completion_length}
 
     trainer.metrics.mean("clip_ratio", clipped, mask)
     trainer.metrics.mean("entropy", entropies, mask)
+    parts = -gain * losses.token_weights(mask, trainer.loss_type, **counts)  # each token's part of L, for the journal
     trainer.note_tokens(batch, logps=logps, entropies=entropies, ratios=ratio, clipped=clipped, parts=parts)
-    return parts.sum()
+    return losses.over_step(-gain, mask, trainer.loss_type, **counts)
 
 
 def train(task: Task) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.core.algorithms import algorithm_of
 from lab.core.out_jobs import EjectSpec
-from lab.core.recipes import Recipe, SampledRecipe, parse
+from lab.core.recipes import GrpoRecipe, Recipe, SampledRecipe, parse
 from lab.data.datasets import load
 from lab.errors import DatasetError, RecipeError
 from lab.rules.export import NEEDS, as_python
@@ -22,8 +22,8 @@ from lab.store.models import ModelRef, resolve, reward_adapter
 from lab.store.run_folder import RunFolder
 from lab.training.eject.compose import script
 from lab.training.models.base import choose_device, choose_dtype, default_optimizer, load_tokens
-from lab.training.models.checks import context_of
 from lab.training.models.length_filter import fit
+from lab.training.models.ruler import context_of
 from lab.training.models.tokens import Tokens
 from lab.training.out.base_of import BESIDE, Base, base_of, root_of
 from lab.training.out.card import TITLES, without_paths
@@ -51,6 +51,8 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     recipe = parse(stored.get("recipe") or {}, source=spec.run)
     if recipe.algorithm not in SCRIPTS:
         raise RecipeError("eject_algorithm", value=recipe.algorithm, known=", ".join(SCRIPTS))
+    if isinstance(recipe, GrpoRecipe) and recipe.dynamic_sampling:
+        raise RecipeError("eject_setting", field="dynamic_sampling", value=recipe.dynamic_sampling)
     dataset = load(recipe, home)
     if stored.get("dataset_hash") not in (None, dataset.content_hash):
         raise DatasetError("eject_data_changed", path=recipe.dataset)
@@ -114,8 +116,9 @@ def settings_of(recipe: Any, ref: ModelRef, base: Base, tokens: Tokens) -> dict[
     values |= {name: getattr(recipe, name) for name in OF_SAMPLING if hasattr(recipe, name)}
     if hasattr(recipe, "loss_type"):
         values["loss_type"] = recipe.loss_type.value
-    if hasattr(recipe, "threshold"):
+    if isinstance(recipe, GrpoRecipe):
         values |= {"threshold": recipe.threshold.kind.value, "fraction": recipe.threshold.fraction}
+        values |= {"estimator": recipe.estimator.value, "ratio_level": recipe.ratio_level.value}
     if algorithm_of(recipe).has_critic:
         values |= {"critic": recipe.critic.value, "context": context_of(ref.base)}
         values |= {"reward_model": REWARD_MODEL if recipe.reward_run else ""}
@@ -176,6 +179,8 @@ def _readme(run_id: str, recipe: Recipe, base: Base, licence: str, run: RunFolde
         if (run.path / "earlier.json").exists()
         else ""
     )
+    if recipe.spending_limits:
+        resumed += "\nThe run had limits on what it may spend, which the script has not: it takes all its steps.\n"
     return f"""# Run {run_id}: {TITLES[recipe.algorithm]}
 
 A training script of one file on transformers, trl and peft, ejected from the Alignment Lab. It needs no lab.

@@ -76,12 +76,11 @@ class _Answering:
     def _answer(self, ask: Ask) -> None:
         self.reporter.enter_stage(ANSWERING)
         answers = [_Answer(self.lanes.lanes[asked.lane], asked, ask, self.chat) for asked in ask.lanes]
-        writing = list(answers)
-        while writing:
-            self._look()
-            if ask.id in self._stopped:
-                break
-            writing = [answer for answer in writing if answer.go_on()]
+        writing = deque(answers)
+        while writing and not self._is_stopped(ask):
+            answer = writing.popleft()
+            if answer.go_on():
+                writing.append(answer)
         for answer in answers:
             answer.end(stopped=answer in writing)
             self.reporter.done += len(answer.texts)
@@ -89,6 +88,11 @@ class _Answering:
         self._score(ask, answers)
         self.chat.tell({"turn": ask.id, "ended": True, "stopped": ask.id in self._stopped})
         self.reporter.enter_stage(READY)
+
+    def _is_stopped(self, ask: Ask) -> bool:
+        """Looked at before each token of each lane, so that a stop waits for one pass of one model at most."""
+        self._look()
+        return ask.id in self._stopped
 
     def _score(self, ask: Ask, answers: list[_Answer]) -> None:
         """A line of scores for each lane; a lane that failed has none. A scorer that fails is told once for each lane."""

@@ -29,6 +29,7 @@ from transformers import AutoModelForCausalLM
 from lab.core.groups import Estimator, make_group
 from lab.core.jobs import Asked, SampleSpec
 from lab.core.lessons import EPSILON, LEARNING_RATE, Logps, Prefer, Question, Step, Warm, Write, parse_question
+from lab.core.recipes import Device
 from lab.errors import LabError
 from lab.tasks.equations import Split, Style, demonstrations
 from lab.training.algorithms import losses
@@ -46,7 +47,7 @@ class Tutor:
     """The tiny model, loaded once, and what is made of it."""
 
     def __init__(self, home: Path) -> None:
-        self.speaker = load_speaker(SampleSpec(prompts=(Asked(prompt="?"),)), home)
+        self.speaker = load_speaker(SampleSpec(prompts=(Asked(prompt="?"),), device=Device.CPU), home)
         self.pieces = TokenPieces(self.speaker.tokens.tokenizer)
         self._writers: dict[str, Any] = {"pretrained": self.speaker.model}
         self._sft_seconds = 0.0

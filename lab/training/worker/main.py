@@ -130,9 +130,10 @@ def on_chosen_split(recipe: Recipe, dataset: datasets.Dataset) -> datasets.Datas
     """
     if recipe.measure_on is MeasuredOn.HELD_OUT:
         return dataset
-    split = equations.Split.VALIDATION
-    pairs = equations.preferences(split, 0, len(dataset.held_out_pairs)) if dataset.held_out_pairs else []
-    return replace(dataset, held_out=equations.prompts(split, seed=0), held_out_pairs=tuple(pairs))
+    split, languages = equations.Split.VALIDATION, recipe.task_languages
+    count = len(dataset.held_out_pairs)
+    pairs = equations.preferences(split, 0, count, languages=languages) if count else []
+    return replace(dataset, held_out=equations.prompts(split, seed=0, languages=languages), held_out_pairs=tuple(pairs))
 
 
 def algorithm_file(name: str) -> ModuleType:

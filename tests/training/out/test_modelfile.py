@@ -42,7 +42,7 @@ def as_ollama(text: str, turns: list[dict[str, str]]) -> str:
     led = re.fullmatch(r'\{\{ if ne \(index \.Messages 0\)\.Role "system" \}\}(.*)\{\{ end \}\}', head, re.S)
     if led:
         head = led[1] if turns[0]["role"] != "system" else ""
-    cases = dict(re.findall(r'\{\{ (?:else )?if eq \.Role "(\w+)" \}\}(.*?)(?=\{\{ else if|$)', loop, re.S))
+    cases = dict(re.findall(r'\{\{ (?:else )?if eq \.Role "(\w+)" \}\}(.*?)(?=\{\{ else if|\Z)', loop, re.S))
     return head + "".join(cases[turn["role"]].replace("{{ .Content }}", turn["content"]) for turn in turns) + asking
 
 

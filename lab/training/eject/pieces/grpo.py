@@ -23,7 +23,7 @@ class GroupTrainer(RolloutTrainer):
                 rewards[at : at + RUN["group_size"]],
                 ThresholdKind(RUN["threshold"]),
                 RUN["fraction"],
-                estimator=Estimator.GROUP_SCALED if RUN["scale_rewards"] else Estimator.UNSCALED,
+                estimator=Estimator(RUN["estimator"]),
                 skip_no_spread=RUN["skip_no_spread"],
             )
             for at in range(0, len(rewards), RUN["group_size"])
@@ -38,7 +38,7 @@ class GroupTrainer(RolloutTrainer):
         mask, advantages = batch["completion_mask"], batch["advantages"].unsqueeze(1)
         logps = self.log_probs(batch, model)
         old = batch.setdefault("old_per_token_logps", logps.detach())
-        ratios = ratio(logps, old, mask)
+        ratios = ratio(logps, old, mask, RUN["ratio_level"])  # of a sequence: (B, 1)
         gain = clipped_surrogate(ratios, advantages, self.epsilon_low, self.epsilon_high)
         if self.beta:
             gain = gain - self.beta * ratios * kl_k3(logps, batch["ref_per_token_logps"])

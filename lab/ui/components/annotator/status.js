@@ -56,12 +56,19 @@ class SaveState {
     clearTimeout(this.timer);
     if (state !== "unsaved") return say(this.text, word(state));
     const seconds = retryAt ? Math.max(0, Math.ceil((retryAt - Date.now()) / 1000)) : 0;
-    const why = WAIT_FOR_SIGN_IN.includes(problem.status) ? "unsaved_sign_in" : "unsaved";
+    const why = isPaused(problem)
+      ? "unsaved_paused"
+      : WAIT_FOR_SIGN_IN.includes(problem.status)
+        ? "unsaved_sign_in"
+        : "unsaved";
     say(this.text, [word(why, { n: entries.length, seconds }), ...(unkept ? [word("unkept")] : [])].join(" · "));
     this.timer = setTimeout(() => this.show({ state, entries, problem, retryAt, unkept }), 1000);
     return null;
   }
 }
+
+// The owner of a class holds everybody where they are; it goes on by itself.
+const isPaused = (error) => Boolean(error.reason) && error.reason.key === "class_paused";
 
 class LastLine {
   // `revealed(record)` once somebody looked where the two of a judgement came from.
@@ -113,7 +120,7 @@ class Nothing {
   }
 
   show(key, { owner, holes, unkept }) {
-    const away = ["unreachable", "sign_in"].includes(key);
+    const away = ["unreachable", "sign_in", "paused"].includes(key);
     say(this.title, word(key, holes));
     say(
       this.text,
@@ -127,6 +134,7 @@ class Nothing {
 // Which of the empty states it is.
 function whyNothing({ queue, collections, problem }) {
   const trouble = (queue && queue.problem) || problem;
+  if (trouble && isPaused(trouble)) return "paused";
   if (trouble) return WAIT_FOR_SIGN_IN.includes(trouble.status) ? "sign_in" : "unreachable";
   if (collections && !collections.length) return "no_collections";
   if (!queue || !queue.finished) return "loading";

@@ -22,13 +22,24 @@ function boardLine(entry, place, remove) {
   const agree = isNumber(entry.agree) ? percent(entry.agree) : word("nobody_judged");
   return make(
     "li",
-    { class: entry.hacked ? "line hacked" : "line", "data-testid": "board-line", title: entry.rules.map(ruleLabel).join(" · ") },
+    {
+      class: entry.hacked ? "line hacked" : "line",
+      "data-testid": "board-line",
+      title: entry.rules.map(ruleLabel).join(" · "),
+    },
     make("span", { class: "rank" }, String(place + 1)),
     make("span", { class: "who" }, make("b", {}, entry.title), make("small", {}, entry.name || word("gone"))),
     line,
     make("span", { class: "score" }, make("span", { class: "unseen" }, word("score")), percent(entry.score)),
-    make("span", { class: "agree" }, make("span", { class: "unseen" }, word("agree")), (entry.hacked ? "▼ " : "") + agree),
-    remove ? button("✕", () => remove(entry), "small remove", { "aria-label": word("remove_set", { title: entry.title }) }) : null,
+    make(
+      "span",
+      { class: "agree" },
+      make("span", { class: "unseen" }, word("agree")),
+      (entry.hacked ? "▼ " : "") + agree,
+    ),
+    remove
+      ? button("✕", () => remove(entry), "small remove", { "aria-label": word("remove_set", { title: entry.title }) })
+      : null,
   );
 }
 

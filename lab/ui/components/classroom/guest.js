@@ -32,13 +32,24 @@ class GuestPage {
       this.asked = view.question.id;
       this.chosen = new Set(view.question.mine || []);
     }
-    if (this.node.contains(document.activeElement) && /** @type {any} */ (document.activeElement).matches("input[type=text], select")) {
+    if (
+      this.node.contains(document.activeElement) &&
+      /** @type {any} */ (document.activeElement).matches("input[type=text], select")
+    ) {
       this.later = true; // what somebody types in is not drawn anew under their hands
       return;
     }
-    const parts = [this.judging(view), this.vote(view), view.may.rules ? this.rulesForm(view) : null, view.may.train ? this.training(view) : null, this.board(view)];
+    const parts = [
+      this.judging(view),
+      this.vote(view),
+      view.may.rules ? this.rulesForm(view) : null,
+      view.may.train ? this.training(view) : null,
+      this.board(view),
+    ];
     const held = view.paused ? make("p", { class: "held", role: "status" }, "❚❚ " + word("held")) : null;
-    this.node.replaceChildren(...[make("h2", {}, word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean));
+    this.node.replaceChildren(
+      ...[make("h2", {}, word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean),
+    );
     this.node.classList.toggle("paused", view.paused);
   }
 
@@ -48,14 +59,28 @@ class GuestPage {
       body.append(make("p", { class: "quiet" }, word("nothing_to_judge")));
       return node;
     }
-    const line = ({ id, name, judged, left }) => make("li", {}, make("b", {}, name), bar(judged + left ? judged / (judged + left) : 0, left ? "" : "done"), make("span", { class: "count" }, `${judged} / ${judged + left}`), make("a", { class: "plain primary", href: address(`judge/${encodeURIComponent(id)}`) }, word(left ? "judge_now" : "look")));
+    const line = ({ id, name, judged, left }) =>
+      make(
+        "li",
+        {},
+        make("b", {}, name),
+        bar(judged + left ? judged / (judged + left) : 0, left ? "" : "done"),
+        make("span", { class: "count" }, `${judged} / ${judged + left}`),
+        make(
+          "a",
+          { class: "plain primary", href: address(`judge/${encodeURIComponent(id)}`) },
+          word(left ? "judge_now" : "look"),
+        ),
+      );
     body.append(make("ul", { class: "to-judge" }, ...collections.map(line)));
     return node;
   }
 
   vote({ question }) {
     const { node, body } = card("votes", word("who_kept_title"), make("span", { class: "quiet" }, word("threshold")));
-    body.append(questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })));
+    body.append(
+      questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })),
+    );
     return node;
   }
 
@@ -65,7 +90,13 @@ class GuestPage {
     const line = (name) => {
       const input = make("input", { type: "checkbox" });
       input.checked = this.weights.has(name);
-      const weight = make("select", { "aria-label": word("weight_of", { rule: labels[name] }) }, ...[0.5, 1, 2].map((value) => make("option", { value, selected: value === (this.weights.get(name) || 1) }, `× ${value}`)));
+      const weight = make(
+        "select",
+        { "aria-label": word("weight_of", { rule: labels[name] }) },
+        ...[0.5, 1, 2].map((value) =>
+          make("option", { value, selected: value === (this.weights.get(name) || 1) }, `× ${value}`),
+        ),
+      );
       conceal(weight, !input.checked);
       const keep = () => {
         if (input.checked) this.weights.set(name, Number(weight.value));
@@ -77,7 +108,13 @@ class GuestPage {
       return make("li", {}, make("label", {}, input, labels[name]), weight);
     };
     const names = Object.keys(labels).filter((name) => name !== "reward_model");
-    const title = make("input", { type: "text", maxlength: 60, placeholder: word("title"), "aria-label": word("title"), value: this.title });
+    const title = make("input", {
+      type: "text",
+      maxlength: 60,
+      placeholder: word("title"),
+      "aria-label": word("title"),
+      value: this.title,
+    });
     title.addEventListener("input", () => (this.title = title.value));
     const send = () => {
       const rules = [...this.weights].map(([name, weight]) => ({ name, weight }));
@@ -85,7 +122,11 @@ class GuestPage {
       if (!this.title.trim()) return this.tell(word("no_title"));
       return this.act("rules", { title: this.title.trim(), rules });
     };
-    body.append(make("ul", { class: "rules" }, ...names.map(line)), make("div", { class: "row" }, title, button(word("submit"), send, "primary")), make("p", { class: "quiet" }, mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")));
+    body.append(
+      make("ul", { class: "rules" }, ...names.map(line)),
+      make("div", { class: "row" }, title, button(word("submit"), send, "primary")),
+      make("p", { class: "quiet" }, mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
+    );
     return node;
   }
 
@@ -95,7 +136,11 @@ class GuestPage {
   }
 
   training(view) {
-    const { node, body } = card("training", word("your_runs"), make("span", { class: "quiet" }, word("quota", { runs: view.most_runs, steps: view.steps })));
+    const { node, body } = card(
+      "training",
+      word("your_runs"),
+      make("span", { class: "quiet" }, word("quota", { runs: view.most_runs, steps: view.steps })),
+    );
     for (const run of view.runs) body.append(runLine(run, () => this.act("runs/stop", { run: run.id })));
     const waits = view.runs.some(({ state }) => ACTIVE.includes(state));
     const had = view.runs.filter(({ state }) => state !== "stopped").length >= view.most_runs;
@@ -103,8 +148,23 @@ class GuestPage {
       if (!waits) body.append(make("p", { class: "quiet" }, word("had_runs", { runs: view.most_runs })));
       return node;
     }
-    const presets = make("select", { "aria-label": word("preset") }, ...view.presets.map((name) => make("option", { value: name, selected: name === this.preset }, word("preset_steps", { preset: presetTitle(name), steps: view.preset_steps[name] }))));
-    const rules = make("select", { "aria-label": word("rules_of_run") }, make("option", { value: "" }, word("presets_own_rules")), ...view.mine.map((title) => make("option", { value: title, selected: title === this.rules }, title)));
+    const presets = make(
+      "select",
+      { "aria-label": word("preset") },
+      ...view.presets.map((name) =>
+        make(
+          "option",
+          { value: name, selected: name === this.preset },
+          word("preset_steps", { preset: presetTitle(name), steps: view.preset_steps[name] }),
+        ),
+      ),
+    );
+    const rules = make(
+      "select",
+      { "aria-label": word("rules_of_run") },
+      make("option", { value: "" }, word("presets_own_rules")),
+      ...view.mine.map((title) => make("option", { value: title, selected: title === this.rules }, title)),
+    );
     const fit = () => {
       this.preset = presets.value;
       this.rules = rules.value;
@@ -127,7 +187,12 @@ class GuestPage {
 
 function runLine(run, stop) {
   const active = ACTIVE.includes(run.state);
-  const told = run.state === "queued" ? word("starts_in", { time: clock(run.starts_in) }) : run.state === "running" ? word("left", { time: clock(run.seconds_left) }) : word(`state_${run.state}`);
+  const told =
+    run.state === "queued"
+      ? word("starts_in", { time: clock(run.starts_in) })
+      : run.state === "running"
+        ? word("left", { time: clock(run.seconds_left) })
+        : word(`state_${run.state}`);
   return make(
     "div",
     { class: "run-line", "data-testid": "class-run", "data-state": run.state },

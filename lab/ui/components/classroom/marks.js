@@ -16,7 +16,12 @@ function bar(share, kind = "") {
 function card(name, title, ...head) {
   const body = make("div", { class: "body" });
   const heading = make("div", { class: "card-head" }, make("h3", {}, title), ...head);
-  const node = make("section", { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title }, heading, body);
+  const node = make(
+    "section",
+    { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title },
+    heading,
+    body,
+  );
   return { node, body };
 }
 
@@ -25,7 +30,12 @@ function button(label, act, kind = "", more = {}) {
   return make("button", { type: "button", class: `plain ${kind}`, onclick: act, ...more }, label);
 }
 
-/** @param {string} label @param {boolean} on @param {(on: boolean) => void} act @param {boolean} [off] whether it cannot be used */
+/**
+ * @param {string} label
+ * @param {boolean} on
+ * @param {(on: boolean) => void} act
+ * @param {boolean} [off] whether it cannot be used
+ */
 function toggleOf(label, on, act, off = false) {
   const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
   input.checked = on;

@@ -28,7 +28,13 @@ class OwnerPage {
 
   show(view) {
     this.view = view;
-    const grid = make("div", { class: "grid" }, this.people(view), make("div", { class: "column" }, this.votes(view), this.board(view)), make("div", { class: "column" }, this.agreement(view), this.queue(view), this.collections(view)));
+    const grid = make(
+      "div",
+      { class: "grid" },
+      this.people(view),
+      make("div", { class: "column" }, this.votes(view), this.board(view)),
+      make("div", { class: "column" }, this.agreement(view), this.queue(view), this.collections(view)),
+    );
     this.node.replaceChildren(this.head(view), this.problem, grid);
   }
 
@@ -37,24 +43,53 @@ class OwnerPage {
     const here = view.people.filter((person) => !person.away).length;
     const status = state.paused ? "paused" : state.open ? "open" : "closed";
     const address = make("div", { class: "address" }, make("strong", { "data-testid": "class-address" }, view.address));
-    if (state.ask_code) address.append(make("span", { class: "quiet" }, word("code")), make("b", { class: "code" }, state.code));
+    if (state.ask_code)
+      address.append(make("span", { class: "quiet" }, word("code")), make("b", { class: "code" }, state.code));
     address.append(button(word("copy"), () => copyText(view.link), "small"));
     const may = make(
       "div",
       { class: "row may" },
       make("span", { class: "quiet" }, word("guests_may")),
       toggleOf(word("may_judge"), state.judge, (judge) => this.change({ judge })),
-      toggleOf(word("may_rules"), state.rules && view.does_things, (rules) => this.change({ rules }), !view.does_things),
-      toggleOf(word("may_train", { runs: state.runs, steps: state.steps }), state.train && view.does_things, (train) => this.change({ train }), !view.does_things),
+      toggleOf(
+        word("may_rules"),
+        state.rules && view.does_things,
+        (rules) => this.change({ rules }),
+        !view.does_things,
+      ),
+      toggleOf(
+        word("may_train", { runs: state.runs, steps: state.steps }),
+        state.train && view.does_things,
+        (train) => this.change({ train }),
+        !view.does_things,
+      ),
       toggleOf(word("ask_code"), state.ask_code, (ask_code) => this.change({ ask_code })),
     );
-    const qr = make("img", { class: "qr", src: qrAddress(view.link), alt: word("qr", { link: view.link }), width: 150, height: 150 });
+    const qr = make("img", {
+      class: "qr",
+      src: qrAddress(view.link),
+      alt: word("qr", { link: view.link }),
+      width: 150,
+      height: 150,
+    });
     const why = view.reachable ? word("same_network") : word("only_here");
     return make(
       "div",
       { class: "join" },
       qr,
-      make("div", { class: "about" }, make("div", { class: "row" }, make("h2", { "data-testid": "class-here" }, word("here", { n: here })), make("span", { class: `state ${status}`, "data-state": status }, "● " + word(status))), address, make("p", { class: "quiet" }, why + (view.does_things ? "" : " " + word("annotate_only"))), may),
+      make(
+        "div",
+        { class: "about" },
+        make(
+          "div",
+          { class: "row" },
+          make("h2", { "data-testid": "class-here" }, word("here", { n: here })),
+          make("span", { class: `state ${status}`, "data-state": status }, "● " + word(status)),
+        ),
+        address,
+        make("p", { class: "quiet" }, why + (view.does_things ? "" : " " + word("annotate_only"))),
+        may,
+      ),
       this.controls(state),
     );
   }
@@ -63,11 +98,17 @@ class OwnerPage {
     return make(
       "div",
       { class: "controls" },
-      make("a", { class: "plain primary", href: address("?view=wall"), target: "_blank", rel: "noopener" }, word("projector")),
+      make(
+        "a",
+        { class: "plain primary", href: address("?view=wall"), target: "_blank", rel: "noopener" },
+        word("projector"),
+      ),
       make(
         "div",
         { class: "row" },
-        button(word(state.paused ? "go_on" : "pause"), () => this.change({ paused: !state.paused }), "", { "aria-pressed": String(state.paused) }),
+        button(word(state.paused ? "go_on" : "pause"), () => this.change({ paused: !state.paused }), "", {
+          "aria-pressed": String(state.paused),
+        }),
         button(word(state.open ? "close" : "reopen"), () => this.change({ open: !state.open })),
         button(word("reset"), () => confirm(word("reset_sure")) && this.act("reset"), "danger"),
       ),
@@ -78,30 +119,70 @@ class OwnerPage {
 
   onTheWall(state) {
     const kinds = ["join", "votes", "board", "agreement", "curves", "group", "tables"];
-    const choice = make("select", { "aria-label": word("on_the_wall") }, ...kinds.map((kind) => make("option", { value: kind, selected: kind === state.show }, word(`show_${kind}`))));
+    const choice = make(
+      "select",
+      { "aria-label": word("on_the_wall") },
+      ...kinds.map((kind) => make("option", { value: kind, selected: kind === state.show }, word(`show_${kind}`))),
+    );
     choice.addEventListener("change", () => this.change({ show: choice.value }));
-    return make("label", { class: "row wall-choice" }, make("span", { class: "quiet" }, word("on_the_wall")), choice);
+    const which = make(
+      "select",
+      { "aria-label": word("which_run") },
+      make("option", { value: "" }, word("newest_run")),
+      ...this.view.runs.map(({ id, name }) => make("option", { value: id, selected: id === state.show_run }, name)),
+    );
+    which.addEventListener("change", () => this.change({ show_run: which.value }));
+    conceal(which, !["curves", "group"].includes(state.show));
+    return make(
+      "div",
+      { class: "wall-choice" },
+      make("label", { class: "row" }, make("span", { class: "quiet" }, word("on_the_wall")), choice),
+      which,
+    );
   }
 
   people(view) {
     const judged = view.people.reduce((sum, person) => sum + person.judged, 0);
     const all = view.people.reduce((sum, person) => sum + person.of, 0);
-    const { node, body } = card("people", word("people"), make("span", { class: "quiet end" }, word("judgements", { n: judged, of: all })));
-    const takeBack = (person) => confirm(word("take_back_sure", { name: person.name, n: person.judged })) && this.act("take-back", { person: person.id });
+    const { node, body } = card(
+      "people",
+      word("people"),
+      make("span", { class: "quiet end" }, word("judgements", { n: judged, of: all })),
+    );
+    const takeBack = (person) =>
+      confirm(word("take_back_sure", { name: person.name, n: person.judged })) &&
+      this.act("take-back", { person: person.id });
     body.append(peopleList(view.people, takeBack));
     return node;
   }
 
   votes({ question, people }) {
-    const { node, body } = card("votes", word("votes"), make("span", { class: "quiet" }, word("who_is_kept", { prompt: question.prompt })), make("span", { class: "quiet end" }, `${question.voted} / ${people.length}`));
-    const kept = question.answers.flatMap(({ kept }, place) => (kept ? [`y${"₁₂₃₄₅₆₇₈₉"[place] || place + 1}`] : [])).join(" ") || "–";
+    const { node, body } = card(
+      "votes",
+      word("votes"),
+      make("span", { class: "quiet" }, word("who_is_kept", { prompt: question.prompt })),
+      make("span", { class: "quiet end" }, `${question.voted} / ${people.length}`),
+    );
+    const kept =
+      question.answers.flatMap(({ kept }, place) => (kept ? [`y${"₁₂₃₄₅₆₇₈₉"[place] || place + 1}`] : [])).join(" ") ||
+      "–";
     body.append(
       questionBars(question),
-      make("p", { class: "only-you" }, make("b", {}, word("only_you")), " ", word("answer", { mean: figure(question.mean), kept, right: question.all_right, voted: question.voted })),
+      make(
+        "p",
+        { class: "only-you" },
+        make("b", {}, word("only_you")),
+        " ",
+        word("answer", { mean: figure(question.mean), kept, right: question.all_right, voted: question.voted }),
+      ),
       make(
         "div",
         { class: "row" },
-        button(word(question.revealed ? "hide_answer" : "reveal"), () => this.change({ revealed: !question.revealed, show: "votes" }), question.revealed ? "" : "primary"),
+        button(
+          word(question.revealed ? "hide_answer" : "reveal"),
+          () => this.change({ revealed: !question.revealed, show: "votes" }),
+          question.revealed ? "" : "primary",
+        ),
         button(word("clear"), () => this.act("clear-votes")),
         button(word("next_question"), () => this.act("next-question")),
       ),
@@ -110,28 +191,86 @@ class OwnerPage {
   }
 
   board({ board, recorded }) {
-    const { node, body } = card("board", word("board"), make("span", { class: "quiet" }, recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")));
-    const remove = (entry) => confirm(word("remove_set", { title: entry.title }) + "?") && this.act("remove-rules", { person: entry.person, title: entry.title });
-    body.append(boardList(board, remove), make("div", { class: "row" }, button(word("show_on_wall"), () => this.change({ show: "board" }))));
+    const { node, body } = card(
+      "board",
+      word("board"),
+      make("span", { class: "quiet" }, recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
+    );
+    const remove = (entry) =>
+      confirm(word("remove_set", { title: entry.title }) + "?") &&
+      this.act("remove-rules", { person: entry.person, title: entry.title });
+    body.append(
+      boardList(board, remove),
+      make(
+        "div",
+        { class: "row" },
+        button(word("show_on_wall"), () => this.change({ show: "board" })),
+      ),
+    );
     return node;
   }
 
   agreement({ agreement }) {
     const { node, body } = card("agreement", word("agreement"), make("span", { class: "quiet end" }, word("live")));
     if (!agreement) body.append(make("p", { class: "quiet" }, word("no_collection")));
-    else body.append(...agreementParts(agreement), make("div", { class: "row" }, button(word("show_on_wall"), () => this.change({ show: "agreement" }))));
+    else
+      body.append(
+        ...agreementParts(agreement),
+        make(
+          "div",
+          { class: "row" },
+          button(word("show_on_wall"), () => this.change({ show: "agreement" })),
+        ),
+      );
     return node;
   }
 
   queue({ queue, state }) {
-    const { node, body } = card("queue", word("queue"), make("span", { class: "quiet" }, word("fair")), make("span", { class: "quiet end" }, word("done", { n: queue.done })));
-    const line = (run) => make("li", { class: "running" }, make("b", {}, run.name_of_person || word("gone")), bar(run.steps ? run.step / run.steps : 0), make("span", {}, `${run.step} / ${run.steps}`), make("span", { class: "quiet" }, word("left", { time: clock(run.seconds_left) })));
-    const wait = (run) => make("li", {}, make("b", {}, run.name_of_person || word("gone")), make("span", { class: "quiet" }, clock(run.starts_in)));
+    const { node, body } = card(
+      "queue",
+      word("queue"),
+      make("span", { class: "quiet" }, word("fair")),
+      make("span", { class: "quiet end" }, word("done", { n: queue.done })),
+    );
+    const line = (run) =>
+      make(
+        "li",
+        { class: "running" },
+        make("b", {}, run.name_of_person || word("gone")),
+        bar(run.steps ? run.step / run.steps : 0),
+        make("span", {}, `${run.step} / ${run.steps}`),
+        make("span", { class: "quiet" }, word("left", { time: clock(run.seconds_left) })),
+      );
+    const wait = (run) =>
+      make(
+        "li",
+        {},
+        make("b", {}, run.name_of_person || word("gone")),
+        make("span", { class: "quiet" }, clock(run.starts_in)),
+      );
     if (queue.running.length) body.append(make("ul", { class: "runs" }, ...queue.running.map(line)));
-    if (queue.waiting.length) body.append(make("p", { class: "quiet" }, word("next_in_order")), make("ol", { class: "waiting" }, ...queue.waiting.map(wait)));
-    if (!queue.running.length && !queue.waiting.length) body.append(make("p", { class: "quiet" }, word("nobody_trains")));
-    if (isNumber(queue.all_done_in)) body.append(make("p", { class: "quiet" }, word("all_done_in", { time: clock(queue.all_done_in) })));
-    body.append(make("div", { class: "row" }, button(word(state.queue_paused ? "queue_go_on" : "queue_pause"), () => this.change({ queue_paused: !state.queue_paused }), "", { "aria-pressed": String(state.queue_paused) }), button(word("show_on_wall"), () => this.change({ show: "tables" }))));
+    if (queue.waiting.length)
+      body.append(
+        make("p", { class: "quiet" }, word("next_in_order")),
+        make("ol", { class: "waiting" }, ...queue.waiting.map(wait)),
+      );
+    if (!queue.running.length && !queue.waiting.length)
+      body.append(make("p", { class: "quiet" }, word("nobody_trains")));
+    if (isNumber(queue.all_done_in))
+      body.append(make("p", { class: "quiet" }, word("all_done_in", { time: clock(queue.all_done_in) })));
+    body.append(
+      make(
+        "div",
+        { class: "row" },
+        button(
+          word(state.queue_paused ? "queue_go_on" : "queue_pause"),
+          () => this.change({ queue_paused: !state.queue_paused }),
+          "",
+          { "aria-pressed": String(state.queue_paused) },
+        ),
+        button(word("show_on_wall"), () => this.change({ show: "tables" })),
+      ),
+    );
     return node;
   }
 
@@ -142,9 +281,16 @@ class OwnerPage {
       make(
         "li",
         { class: one.hidden ? "hidden-one" : "" },
-        make("label", { class: "chosen" }, radio("class-collection", one.id === collection, () => this.change({ collection: one.id }), one.hidden), make("b", {}, one.name)),
+        make(
+          "label",
+          { class: "chosen" },
+          radio("class-collection", one.id === collection, () => this.change({ collection: one.id }), one.hidden),
+          make("b", {}, one.name),
+        ),
         make("span", { class: "quiet" }, word("pairs", { n: one.pairs })),
-        toggleOf(word("everyone"), one.everyone, (everyone) => this.act("collection", { collection: one.id, everyone })),
+        toggleOf(word("everyone"), one.everyone, (everyone) =>
+          this.act("collection", { collection: one.id, everyone }),
+        ),
         toggleOf(word("shown"), !one.hidden, (shown) => this.act("collection", { collection: one.id, hidden: !shown })),
       );
     body.append(make("ul", { class: "collections" }, ...collections.map(line)));
@@ -171,23 +317,62 @@ async function copyText(text) {
 }
 
 function agreementParts(agreement) {
-  if (!isNumber(agreement.alpha)) return [make("p", { class: "quiet" }, word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
+  if (!isNumber(agreement.alpha))
+    return [make("p", { class: "quiet" }, word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
   const [low, high] = agreement.interval || [null, null];
-  const head = make("p", { class: "alpha" }, make("strong", { "data-testid": "class-alpha" }, `α ${figure(agreement.alpha)}`), make("span", { class: "quiet" }, isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : word("no_interval")));
+  const head = make(
+    "p",
+    { class: "alpha" },
+    make("strong", { "data-testid": "class-alpha" }, `α ${figure(agreement.alpha)}`),
+    make(
+      "span",
+      { class: "quiet" },
+      isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : word("no_interval"),
+    ),
+  );
   const place = (value) => `${100 * Math.min(1, Math.max(0, value))}%`;
   const dot = make("i", { class: "dot" });
   dot.style.left = place(agreement.alpha);
   const span = make("i", { class: "interval" });
-  if (isNumber(low)) Object.assign(span.style, { left: place(low), width: `${100 * (Math.min(1, high) - Math.max(0, low))}%` });
-  const axis = make("div", { class: "axis", "aria-hidden": "true" }, span, dot, make("small", { class: "at-0" }, word("axis_chance")), make("small", { class: "at-two-thirds" }, "0.667"), make("small", { class: "at-080" }, "0.80"), make("small", { class: "at-1" }, "1"));
+  if (isNumber(low))
+    Object.assign(span.style, { left: place(low), width: `${100 * (Math.min(1, high) - Math.max(0, low))}%` });
+  const axis = make(
+    "div",
+    { class: "axis", "aria-hidden": "true" },
+    span,
+    dot,
+    make("small", { class: "at-0" }, word("axis_chance")),
+    make("small", { class: "at-two-thirds" }, "0.667"),
+    make("small", { class: "at-080" }, "0.80"),
+    make("small", { class: "at-1" }, "1"),
+  );
   const divided = agreement.divided.map(({ number, first, second, other }) => {
     const line = make("span", { class: "divided-bar", "aria-hidden": "true" });
-    for (const [kind, votes] of [["first", first], ["second", second], ["other", other]]) {
+    for (const [kind, votes] of [
+      ["first", first],
+      ["second", second],
+      ["other", other],
+    ]) {
       const part = make("i", { class: String(kind) });
       part.style.flexGrow = String(votes);
       line.append(part);
     }
-    return make("li", {}, make("span", {}, word("pair", { number })), line, make("span", {}, word("divided", { first, second }) + (other ? ` · ${other}` : "")));
+    return make(
+      "li",
+      {},
+      make("span", {}, word("pair", { number })),
+      line,
+      make("span", {}, word("divided", { first, second }) + (other ? ` · ${other}` : "")),
+    );
   });
-  return [head, axis, make("p", { class: "quiet" }, word("raw", { share: percent(agreement.raw) }) + (divided.length ? " " + word("most_divided") : "")), make("ul", { class: "divided" }, ...divided)];
+  return [
+    head,
+    axis,
+    make(
+      "p",
+      { class: "quiet" },
+      word("raw", { share: percent(agreement.raw) }) + (divided.length ? " " + word("most_divided") : ""),
+    ),
+    make("ul", { class: "divided" }, ...divided),
+  ];
 }

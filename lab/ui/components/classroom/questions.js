@@ -31,14 +31,29 @@ function questionForm(question, chosen, send) {
     const input = make("input", { type: "checkbox", disabled: locked });
     input.checked = chosen.has(place);
     input.addEventListener("change", () => (input.checked ? chosen.add(place) : chosen.delete(place)));
-    const verdict = locked ? make("b", { class: answer.kept ? "kept" : "dropped" }, answer.kept ? "✓ " + word("kept") : "✕ " + word("dropped")) : null;
+    const verdict = locked
+      ? make(
+          "b",
+          { class: answer.kept ? "kept" : "dropped" },
+          answer.kept ? "✓ " + word("kept") : "✕ " + word("dropped"),
+        )
+      : null;
     return make(
       "li",
       {},
-      make("label", {}, input, answerName(place), make("span", { class: "text" }, answer.text), make("span", { class: "quiet" }, `r = ${figure(answer.reward, 1)}`), verdict),
+      make(
+        "label",
+        {},
+        input,
+        answerName(place),
+        make("span", { class: "text" }, answer.text),
+        make("span", { class: "quiet" }, `r = ${figure(answer.reward, 1)}`),
+        verdict,
+      ),
     );
   };
-  const right = locked && question.mine && question.answers.every((answer, place) => answer.kept === question.mine.includes(place));
+  const right =
+    locked && question.mine && question.answers.every((answer, place) => answer.kept === question.mine.includes(place));
   const told = locked
     ? word(question.mine ? (right ? "vote_right" : "vote_wrong") : "vote_missed", { mean: figure(question.mean) })
     : question.mine
@@ -49,6 +64,11 @@ function questionForm(question, chosen, send) {
     { "data-testid": "class-vote" },
     make("p", { class: "prompt" }, question.prompt),
     make("ol", { class: "answers choices" }, ...question.answers.map(choice)),
-    make("div", { class: "row" }, locked ? null : button(word(question.mine ? "vote_again" : "vote"), send, "primary"), make("span", { role: "status" }, told)),
+    make(
+      "div",
+      { class: "row" },
+      locked ? null : button(word(question.mine ? "vote_again" : "vote"), send, "primary"),
+      make("span", { role: "status" }, told),
+    ),
   );
 }

@@ -24,7 +24,7 @@ class GroupView {
       make(
         "div",
         { class: "tile", title: name === "std" ? null : word("tile_" + name + "_help") },
-        make("dt", {}, word("tile_" + name)),
+        make("dt", {}, term(name, word("tile_" + name))),
         value,
       ),
     );

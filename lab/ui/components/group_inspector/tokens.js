@@ -6,6 +6,9 @@ const FULL_TINT = 2; // advantages are whitened, so one scale serves every step
 const REST = 250; // milliseconds without a change before the panel is drawn anew
 const PHONE = matchMedia("(max-width: 760px)");
 
+// What explains a number of a token: PPO's advantages are the estimates, whitened.
+const TOKEN_TERMS = { value: "value", reward: "kl", delta: "delta", estimate: "gae", advantage: "whitening" };
+
 class TokenPanel {
   /** @type {GroupLine} */
   line;
@@ -39,7 +42,7 @@ class TokenPanel {
       make(
         "div",
         { title: word("token_" + name + "_help"), "data-name": name },
-        make("dt", {}, word("token_" + name)),
+        make("dt", {}, term(TOKEN_TERMS[name], word("token_" + name))),
         value,
       ),
     );

@@ -1,55 +1,32 @@
 // Steps 7 and 8: what the algorithms cost, claimed and measured; and reward hacking, seen happen. Both show recorded
 // runs, marked as such, with the command that makes them.
 
-const COST_ALGORITHMS = ["sft", "rm", "dpo", "ppo", "grpo"];
+const MEASURED_ALGORITHMS = ["sft", "rm", "dpo", "ppo", "grpo"];
+const CLAIMED_ALGORITHMS = ["ppo", "dpo", "grpo"]; // those of the course's two tables
 
 function costStep() {
   const { stages, command, seeds } = JSON.parse(props.recorded || "{}").costs;
-  const table = (caption, columns, cell) =>
-    scrolling(
-      make(
-        "table",
-        { class: "card" },
-        make("caption", {}, word(caption)),
-        make(
-          "thead",
-          {},
-          make(
-            "tr",
-            {},
-            make("th", { scope: "col" }, word("cost_algorithm")),
-            ...columns.map((column) => make("th", { scope: "col" }, ...richWord("cost_" + column))),
-          ),
-        ),
-        make(
-          "tbody",
-          {},
-          ...COST_ALGORITHMS.map((name) =>
-            make(
-              "tr",
-              {},
-              make("th", { scope: "row" }, term(name === "rm" ? "reward_model" : name, word("algorithm_" + name))),
-              ...columns.map((column) => make("td", {}, cell(name, column))),
-            ),
-          ),
-        ),
-      ),
+  const claims = JSON.parse(props.claims || "{}")[chosenLanguage()] || {};
+  const claimed = (caption, columns) =>
+    costTable(
+      word(caption),
+      CLAIMED_ALGORITHMS,
+      columns.map((column) => [claims["column." + column]]),
+      (name, at) => claims[`claim.${name}_${columns[at]}`],
     );
-  const measured = (name, column) => {
-    const of = stages[name];
-    if (column === "roles") return of.roles.map((role) => word("role_" + role)).join(" · ");
-    if (column === "seconds_chain") return word("seconds", { seconds: figure(chainSeconds(stages, name), 0) });
-    if (column === "memory") return `${figure(of.memory_mb, 0)} MB`;
-    if (column === "tokens")
-      return word("cost_tokens_of", { generated: brief(of.generated), trained: brief(of.trained) });
-    return isNumber(of.gain) ? signed(of.gain * 100, 1) + word("points") : "–";
-  };
+  const measured = ["roles", "seconds_chain", "memory", "tokens", "gain"];
   return {
     node: make(
       "div",
       { class: "stack" },
-      table("claimed", ["needs", "objective", "complexity", "fits"], (name, column) => word(`claim_${name}_${column}`)),
-      table("measured", ["roles", "seconds_chain", "memory", "tokens", "gain"], measured),
+      claimed("claimed_key", ["reward_model", "objective", "cost", "fits"]),
+      claimed("claimed_takes", ["stages", "complexity", "data"]),
+      costTable(
+        word("measured"),
+        MEASURED_ALGORITHMS,
+        measured.map((column) => richWord("cost_" + column)),
+        (name, at) => measuredCell(stages, name, measured[at]),
+      ),
       make(
         "p",
         { class: "finding" },
@@ -65,6 +42,45 @@ function costStep() {
   };
 }
 
+/**
+ * @param {string} caption
+ * @param {string[]} names of algorithms
+ * @param {(Node | string)[][]} columns
+ * @param {(name: string, at: number) => string} cell
+ */
+function costTable(caption, names, columns, cell) {
+  const termOf = (name) => term(name === "rm" ? "reward_model" : name, word("algorithm_" + name));
+  const head = [[word("cost_algorithm")], ...columns].map((column) => make("th", { scope: "col" }, ...column));
+  const rows = names.map((name) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, termOf(name)),
+      ...columns.map((_, at) => make("td", {}, cell(name, at))),
+    ),
+  );
+  return scrolling(
+    make(
+      "table",
+      { class: "card" },
+      make("caption", {}, caption),
+      make("thead", {}, make("tr", {}, ...head)),
+      make("tbody", {}, ...rows),
+    ),
+  );
+}
+
+/** What was measured of an algorithm, in words. @param {any} stages @param {string} name @param {string} column */
+function measuredCell(stages, name, column) {
+  const of = stages[name];
+  if (column === "roles") return of.roles.map((role) => word("role_" + role)).join(" · ");
+  if (column === "seconds_chain") return word("seconds", { seconds: figure(chainSeconds(stages, name), 0) });
+  if (column === "memory") return `${figure(of.memory_mb, 0)} MB`;
+  if (column === "tokens")
+    return word("cost_tokens_of", { generated: brief(of.generated), trained: brief(of.trained) });
+  return isNumber(of.gain) ? signed(of.gain * 100, 1) + word("points") : "–";
+}
+
 /** Seconds of the whole chain that an algorithm needs: SFT first, and for PPO the reward model that it waits for. */
 function chainSeconds(stages, name) {
   const before = { sft: [], rm: ["sft"], dpo: ["sft"], ppo: ["sft", "rm"], grpo: ["sft"] }[name];
@@ -74,7 +90,7 @@ function chainSeconds(stages, name) {
 function hackingStep() {
   const record = JSON.parse(props.recorded || "{}").hacked;
   const chart = hackingChart(record);
-  const list = make("ul", { class: "written" });
+  const list = make("ul", { class: "written pairs" });
   const told = make("p", { class: "question" });
   const verdict = make("p", { class: "finding", role: "status" });
   const steps = record.groups.map(({ step }) => step);

@@ -27,15 +27,17 @@ def learn(
     *,
     rules: Mapping[str, Mapping[str, str]],
     errors: Mapping[str, Mapping[str, str]],
+    claims: Mapping[str, Mapping[str, str]],
     lang: str = "",
     **options: Any,
 ) -> gr.HTML:
-    """The eight steps. ``rules``: the rules' labels by language; ``errors``: the sentences of errors by language; ``lang`` overrides the
-    browser's language; ``options`` go to ``gr.HTML``."""
+    """The eight steps. ``rules``: the rules' labels by language; ``errors``: the sentences of errors by language; ``claims``: the course's
+    tables as Compare words them, by language; ``lang`` overrides the browser's language; ``options`` go to ``gr.HTML``."""
     parts = assemble(FOLDER, "learn", *SCRIPTS)
     given = {
         "rules": json.dumps(rules, ensure_ascii=False),
         "errors": json.dumps(errors, ensure_ascii=False),
+        "claims": json.dumps(claims, ensure_ascii=False),
         "recorded": (FOLDER / "recorded.json").read_text("utf-8"),
     }
     return gr.HTML(value, lang=lang, **given, **parts, **options)

@@ -11,7 +11,12 @@ function dpoStep() {
   const rows = Object.fromEntries(
     ["chosen", "rejected"].map((name) => [
       name,
-      { policy: make("td"), reference: make("td"), ratio: make("td", { class: "strong" }), bar: make("td") },
+      {
+        policy: make("td", { class: "number" }),
+        reference: make("td", { class: "number" }),
+        ratio: make("td", { class: "strong" }),
+        bar: make("td"),
+      },
     ]),
   );
   const written = formula(true, "0");
@@ -77,45 +82,7 @@ function dpoStep() {
         { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") },
         formula(true, "ℒ = −log σ( β [", logRatio("w"), "−", logRatio("l"), "] )"),
       ),
-      make(
-        "div",
-        { class: "card scroll", tabindex: 0, role: "group", "aria-label": word("dpo_table") },
-        make(
-          "table",
-          {},
-          make(
-            "thead",
-            {},
-            make(
-              "tr",
-              {},
-              ...["dpo_answer", "dpo_policy", "dpo_reference", "dpo_ratio", "dpo_side"].map((key) =>
-                make("th", { scope: "col" }, ...richWord(key)),
-              ),
-            ),
-          ),
-          make(
-            "tbody",
-            {},
-            ...["chosen", "rejected"].map((name) =>
-              make(
-                "tr",
-                {},
-                make(
-                  "th",
-                  { scope: "row" },
-                  make("bdi", {}, pair[name]),
-                  make("span", { class: name === "chosen" ? "chip kept" : "chip dropped" }, word("dpo_" + name)),
-                ),
-                rows[name].policy,
-                rows[name].reference,
-                rows[name].ratio,
-                rows[name].bar,
-              ),
-            ),
-          ),
-        ),
-      ),
+      dpoTable(pair, rows),
       slider("β", { label: word("beta_label"), min: 0.05, max: 5, step: 0.05, value: beta }, (value) => {
         beta = value;
         show();
@@ -145,6 +112,31 @@ function dpoStep() {
     warm: true,
     shown: () => now || first.run(),
   };
+}
+
+/** Both answers, each with log π, log π_ref and their difference. @param {Record<string, string>} pair @param {Record<string, any>} rows */
+function dpoTable(pair, rows) {
+  const columns = ["dpo_answer", "dpo_policy", "dpo_reference", "dpo_ratio", "dpo_side"];
+  const line = (name) => {
+    const chip = make("span", { class: name === "chosen" ? "chip kept" : "chip dropped" }, word("dpo_" + name));
+    const { policy, reference, ratio, bar: side } = rows[name];
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, make("bdi", {}, pair[name]), " ", chip),
+      ...[policy, reference, ratio, side],
+    );
+  };
+  return make(
+    "div",
+    { class: "card scroll", tabindex: 0, role: "group", "aria-label": word("dpo_table") },
+    make(
+      "table",
+      {},
+      make("thead", {}, make("tr", {}, ...columns.map((key) => make("th", { scope: "col" }, ...richWord(key))))),
+      make("tbody", {}, line("chosen"), line("rejected")),
+    ),
+  );
 }
 
 /** log π_θ/π_ref of one of the two answers. @param {string} which */

@@ -72,3 +72,10 @@ function refill(place, ...parts) {
 
 /** The answer y_i with its number below. @param {number} index from 0 */
 const answerName = (index) => sub("y", String(index + 1));
+
+/** What a formula comes to, set apart. @param {string} text */
+function resultPiece(text) {
+  const piece = mathRow(text);
+  piece.setAttribute("class", "result");
+  return piece;
+}

@@ -5,6 +5,7 @@
 function lossPage(group) {
   const top = make("div", { class: "columns forms" });
   const rows = make("div", { class: "answer-rows", role: "list", tabindex: 0, "aria-label": word("loss_rows") });
+  const jump = make("div", { class: "jump", role: "group", "aria-label": word("loss_rows") });
   const total = make("div", { class: "card loss-total" });
   const tiles = make("div", { class: "tiles" });
   const step = stepCard(group);
@@ -33,6 +34,7 @@ function lossPage(group) {
     );
     drawn = group.answers.map((_, at) => answerRow(group, at, sums));
     rows.replaceChildren(.../** @type {any[]} */ (drawn).map(({ node }) => node));
+    jump.replaceChildren(...kept.map((is, at) => jumpTo(rows, at, is)));
     sums();
     step.draw();
   };
@@ -77,6 +79,7 @@ function lossPage(group) {
       make("div", { class: "row between" }, groupQuestion(group), tiles),
       top,
       make("div", { class: "row" }, scale, thresholdChoice(group, draw), level),
+      jump,
       rows,
       total,
       ready.status,
@@ -85,6 +88,23 @@ function lossPage(group) {
     shown: ready.shown,
   };
 }
+
+/** On a phone, where the answers are cards side by side: brings one of them in sight. @param {HTMLElement} rows @param {number} at @param {boolean} kept */
+const jumpTo = (rows, at, kept) =>
+  make(
+    "button",
+    {
+      type: "button",
+      class: kept ? "plain" : "plain dropped",
+      "aria-label": word("answer_n", { n: at + 1 }),
+      onclick: () => {
+        const card = rows.children[at];
+        if (card instanceof HTMLElement) rows.scrollTo({ left: card.offsetLeft - rows.offsetLeft, behavior: "smooth" });
+      },
+    },
+    formula(false, answerName(at)),
+    kept ? "" : " ✕",
+  );
 
 /** @param {LearnGroup} group @param {LearnGroup["loss"]["members"]} members @param {number | null} sum */
 function clippedForm(group, members, sum) {
@@ -98,7 +118,7 @@ function clippedForm(group, members, sum) {
         "(",
         ...members.flatMap(({ at }, n) => [n ? "+" : "", mathNode("munder", mathRow(gains[n]), answerName(at))]),
         ") =",
-        figure(sum, 3),
+        resultPiece(figure(sum, 3)),
       )
     : make("p", { class: "finding" }, word("loss_nobody"));
   return make(
@@ -124,7 +144,7 @@ function courseForm(group, members, sum) {
             true,
             fraction("1", String(members.length)),
             `( ${shares.join(" + ")} ) =`,
-            isNumber(sum) ? figure(sum, 3) : "…",
+            resultPiece(isNumber(sum) ? figure(sum, 3) : "…"),
           ),
         )
       : null,
@@ -134,86 +154,97 @@ function courseForm(group, members, sum) {
 
 /** One answer with its numbers; where it is kept, the plot whose axis is the slider. @param {LearnGroup} group @param {number} at @param {() => void} changed */
 function answerRow(group, at, changed) {
-  const { mean, std, why, kept, advantages } = group.verdict;
-  const reward = group.rewards[at];
+  const { mean, why, kept } = group.verdict;
+  const holes = { reward: figure(group.rewards[at]), mean: figure(mean) };
   const head = make(
     "div",
     { class: "answer-name" },
     make("span", { class: "name" }, formula(false, answerName(at)), " ", make("bdi", {}, group.answers[at])),
-    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], { mean: figure(mean) })),
+    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], holes)),
   );
-  const advantage = advantages[at];
-  const other = reward - mean;
-  const scaledValue = other / (std + ADVANTAGE_EPSILON);
+  const numbers = answerNumbers(group, at);
+  const about = { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 };
+  if (!kept[at]) {
+    const left = make("p", { class: "left-out" }, word("left_out_" + why[at], holes));
+    const known = () => (group.logps ? figure(group.logps[at], 3) : "…");
+    return { node: make("div", about, head, numbers.node, left), show: () => numbers.show(known(), word("looked_at")) };
+  }
+  const part = keptPart(group, at, changed);
+  const show = () => {
+    const now = group.logpNow(at);
+    const was = group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked");
+    numbers.show(isNumber(now) ? figure(now, 3) : "…", was);
+    part.show(now);
+  };
+  return { node: make("div", about, head, numbers.node, ...part.nodes), show };
+}
+
+/** Reward, advantage and log π of an answer. @param {LearnGroup} group @param {number} at */
+function answerNumbers(group, at) {
+  const { mean, std, advantages } = group.verdict;
+  const difference = group.rewards[at] - mean;
+  const scaled = difference / (std + ADVANTAGE_EPSILON);
   const logp = make("b");
-  const logpWas = make("span", { class: "quiet" });
-  const numbers = make(
+  const below = make("span", { class: "quiet" });
+  const node = make(
     "dl",
     { class: "numbers" },
     pairOf(
       richWord("head_reward"),
-      make("b", {}, figure(reward)),
+      make("b", {}, figure(group.rewards[at])),
       group.scores[at].map((score) => brief(score)).join(" + "),
     ),
     pairOf(
       richWord("head_advantage"),
-      make("b", { class: advantage < 0 ? "minus" : "plus" }, signed(advantage)),
-      group.scaled ? `r − μ = ${signed(other)}` : `÷ σ = ${signed(scaledValue, 3)}`,
+      make("b", { class: advantages[at] < 0 ? "minus" : "plus" }, signed(advantages[at])),
+      group.scaled ? `r − μ = ${signed(difference)}` : `÷ σ = ${signed(scaled, 3)}`,
     ),
-    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, logpWas)),
+    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, below)),
   );
-  const node = make(
-    "div",
-    { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 },
-    head,
-    numbers,
-  );
-  if (!kept[at]) {
-    node.append(
-      make("p", { class: "left-out" }, word("left_out_" + why[at], { reward: figure(reward), mean: figure(mean) })),
-    );
-    const show = () => {
-      say(logp, group.logps ? figure(group.logps[at], 3) : "…");
-      say(logpWas, word("looked_at"));
-    };
-    return { node, show };
-  }
+  return {
+    node,
+    /** @param {string} now @param {string} was */
+    show(now, was) {
+      say(logp, now);
+      say(below, was);
+    },
+  };
+}
+
+/** A kept answer's plot, its branches and its share of the loss. @param {LearnGroup} group @param {number} at @param {() => void} changed */
+function keptPart(group, at, changed) {
+  const { kept, advantages } = group.verdict;
+  const advantage = advantages[at];
+  const count = kept.filter(Boolean).length;
   const value = make("b");
   const chip = make("span", { class: "chip" });
   const share = make("b");
-  const count = kept.filter(Boolean).length;
   const course = make("span", { class: "quiet" });
   const plot = new ClipPlot({ label: word("ratio_of", { n: at + 1 }), epsilon: GROUP_EPSILON }, (ratio) => {
     group.drag(at, ratio);
     changed();
   });
   const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
-  node.append(
-    make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
-    make(
-      "div",
-      { class: "choice-of" },
-      branches.node,
-      make("p", { class: "share" }, word("share_of"), " ", share),
-      course,
-    ),
-  );
-  const show = () => {
-    const ratio = group.ratios[at];
-    const gain = clippedGain(ratio, advantage, GROUP_EPSILON);
-    const now = group.logpNow(at);
-    plot.show(ratio, advantage);
-    branches.show(gain);
-    say(value, figure(ratio));
-    const { key, held } = ratioWords(ratio, advantage, GROUP_EPSILON);
-    say(chip, word(key));
-    toggle(chip, "warn", held);
-    say(share, `−${figure(gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`.replace("−−", ""));
-    say(logp, isNumber(now) ? figure(now, 3) : "…");
-    say(logpWas, group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("waits"));
-    say(course, isNumber(now) ? `−log π · A = ${figure(-now * advantage, 3)}` : "");
+  const shared = make("p", { class: "share" }, make("span", {}, word("share_of")), share);
+  return {
+    nodes: [
+      make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
+      make("div", { class: "choice-of" }, branches.node, shared, course),
+    ],
+    /** @param {number | null} logp */
+    show(logp) {
+      const ratio = group.ratios[at];
+      const gain = clippedGain(ratio, advantage, GROUP_EPSILON);
+      const { key, held } = ratioWords(ratio, advantage, GROUP_EPSILON);
+      plot.show(ratio, advantage);
+      branches.show(gain);
+      say(value, figure(ratio));
+      say(chip, word(key));
+      toggle(chip, "warn", held);
+      say(share, `${figure(-gain.gain, 3)} ÷ ${count} = ${figure(-gain.gain / count, 3)}`);
+      say(course, isNumber(logp) ? `−log π · A = ${figure(-logp * advantage, 3)}` : "");
+    },
   };
-  return { node, show };
 }
 
 /** @param {(Node | string)[]} name @param {Node} value @param {string} below */

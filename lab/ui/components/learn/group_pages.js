@@ -50,7 +50,7 @@ function answersPage(group) {
       groupQuestion(group),
       make(
         "ol",
-        { class: "answers" },
+        { class: "own-answers" },
         ...inputs.map((input, at) => make("li", {}, formula(false, answerName(at)), input)),
       ),
       sample.node,
@@ -112,7 +112,13 @@ function rewardsPage(group) {
         ),
       ),
       scrolling(
-        formula(true, "σ =", mathNode("msqrt", fraction(mathRow(...deviations), `${count} − 1`)), "=", figure(std, 4)),
+        formula(
+          true,
+          mathNode("msup", "σ", "2"),
+          "=",
+          fraction(mathRow(...deviations), `${count} − 1`),
+          `= ${figure(std ** 2, 4)}, σ = ${figure(std, 4)}`,
+        ),
       ),
       make(
         "p",

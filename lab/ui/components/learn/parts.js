@@ -4,15 +4,7 @@
 const LEARN_KEPT = "lab-learn";
 
 /**
- * A term that opens the glossary (lab/ui/glossary.js listens to `data-term`).
- * @param {string} key
- * @param {string} text
- */
-const term = (key, text) =>
-  make("button", { type: "button", class: "term", "data-term": key, "aria-haspopup": "dialog" }, text);
-
-/**
- * A sentence in which [[key|text]] is a term and *text* is bold.
+ * A sentence in which [[advantage|advantages]] is a term and *text* is bold.
  * @param {string} sentence
  * @returns {(Node | string)[]}
  */
@@ -134,8 +126,36 @@ function requestWords(error) {
   throw error;
 }
 
+const MOST_TRIES = 6;
+const RETRY_AFTER = 1500; // ms: the lab answers one question a person at a time, and another browser tab may have asked
+
+/** @type {Record<string, Promise<unknown>>} the last question to each route */
+const lastAsked = {};
+
+/**
+ * Asks the lab one question after the other; told that it is too busy, it asks again.
+ * @param {string} path
+ * @param {Record<string, unknown>} body
+ * @returns {Promise<any>}
+ */
+function inTurn(path, body) {
+  const ask = async () => {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await fetchJson(path, { body });
+      } catch (error) {
+        if (error.status !== 429 || tries === MOST_TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
+      }
+    }
+  };
+  const answer = (lastAsked[path] || Promise.resolve()).then(ask, ask);
+  lastAsked[path] = answer.catch(() => null);
+  return answer;
+}
+
 /** Asks the tiny model (POST /api/learn). @param {Record<string, unknown>} question */
-const askModel = (question) => fetchJson("api/learn", { body: question });
+const askModel = (question) => inTurn("api/learn", question);
 
 /**
  * The scores and the reward of answers under ready-made rules (POST /api/rules/bench).
@@ -148,7 +168,7 @@ const askModel = (question) => fetchJson("api/learn", { body: question });
 async function scoreAnswers(prompt, right, answers, rules) {
   const rows = answers.map((completion) => ({ prompt, completion, answer: right, group: 0 }));
   const sent = rules.map((name) => ({ name, weight: 1, fallback: 0, pins: [] }));
-  const { completions } = await fetchJson("api/rules/bench", { body: { rules: sent, rows, fraction: 0.2 } });
+  const { completions } = await inTurn("api/rules/bench", { rules: sent, rows, fraction: 0.2 });
   return completions.map(({ scores, reward }) => ({
     scores: scores.map((score) => (isNumber(score) ? score : 0)),
     reward,

@@ -21,6 +21,25 @@ function metricWhy(name, algorithm) {
 const metricFigure = (name, value) =>
   SHARES.test(name) && isNumber(value) ? figure(value * 100, 1) + " %" : brief(value);
 
+// The metrics that a term of the glossary explains.
+const METRIC_TERMS = {
+  reward: "reward",
+  pass_at_1: "pass_at_1",
+  kept_share: "kept",
+  reward_std: "std",
+  group_std: "std",
+  kl: "kl",
+  clip_ratio: "clip_ratio",
+  entropy: "entropy",
+  truncated_share: "truncated",
+  loss: "loss",
+  grad_norm: "gradient",
+  learning_rate: "learning_rate",
+  margin: "beta",
+  value_loss: "critic",
+  explained_variance: "critic",
+};
+
 class Chart {
   /** @type {Series} */
   train;
@@ -59,7 +78,16 @@ class Chart {
     this.node = make(
       "figure",
       { class: "chart", "data-metric": name },
-      make("figcaption", {}, make("span", { class: "title" }, metricLabel(name)), this.value),
+      make(
+        "figcaption",
+        {},
+        make(
+          "span",
+          { class: "title" },
+          METRIC_TERMS[name] ? term(METRIC_TERMS[name], metricLabel(name)) : metricLabel(name),
+        ),
+        this.value,
+      ),
       this.svg,
       make("p", { class: "why" }, metricWhy(name, algorithm)),
     );

@@ -116,7 +116,10 @@ class Play {
       if (same) {
         this.beside = choices.chat.spec.beside;
         this.talk.attach(choices.chat);
-      } else if (this.conversation.open && !this.asking) this.endOpen(); // its worker is gone
+      } else {
+        this.beside = this.beside && this.holder !== null; // nothing to stand beside any more
+        if (this.conversation.open && !this.asking) this.endOpen(); // its worker is gone
+      }
       this.showTurns();
       this.showState();
     } catch (error) {

@@ -5,6 +5,9 @@ const STACKED_FROM = 4;
 const LONG_TEXT = 48;
 const KINDS = ["all", "above_mean", "top_fraction"];
 
+// The terms of the glossary that explain a group's tiles.
+const TILE_TERMS = { mean: "mean", std: "std", hard: "threshold", top: "threshold" };
+
 class Cell {
   constructor(group, onPin) {
     this.value = make("span", { class: "value" });
@@ -214,7 +217,7 @@ class GroupTable {
       make(
         "div",
         { class: "tile", title: word("tile_" + each + "_help") },
-        make("dt", {}, word("tile_" + each)),
+        make("dt", {}, term(TILE_TERMS[each], word("tile_" + each))),
         value,
       ),
     );
@@ -271,7 +274,11 @@ class GroupTable {
         }),
         column("reward", "reward"),
         make("th", { scope: "col", class: "difference", title: word("difference_help") }, word("difference")),
-        make("th", { scope: "col", class: "advantage", title: word("advantage_help") }, word("advantage")),
+        make(
+          "th",
+          { scope: "col", class: "advantage", title: word("advantage_help") },
+          term("advantage", word("advantage")),
+        ),
         column("keep_all", "kept"),
         column("keep_above_mean", "kept"),
         this.soft,

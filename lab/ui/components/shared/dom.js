@@ -140,6 +140,14 @@ function watchSight(node, changed) {
   document.addEventListener("visibilitychange", judge);
 }
 
+/**
+ * A word that opens the glossary: `lab/ui/glossary.js` listens to `data-term`.
+ * @param {string} key
+ * @param {string} text
+ */
+const term = (key, text) =>
+  make("button", { type: "button", class: "term", "data-term": key, "aria-haspopup": "dialog" }, text);
+
 // The values that a component was given, as an object; nonsense counts as nothing chosen.
 function given() {
   try {

@@ -65,6 +65,10 @@ def _tables(found: RewardAgreement, language: str) -> str:
     ]
     note = html.escape(say("agree.leaning_note", language))
     minds = [(say(f"agree.{unity}", language), share_words(share, language)) for unity, share in found.by_unity.items()]
+    minds += [
+        (say("agree.of_category", language, category=category), share_words(share, language))
+        for category, share in found.by_category.items()
+    ]
     of_minds = table([say("agree.column_mind", language), say("agree.column_agree", language)], minds)
     return f'{table(head, rows)}<p class="quiet">{note}</p>{of_minds}'
 

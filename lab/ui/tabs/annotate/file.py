@@ -51,6 +51,10 @@ class FileWay:
                         gr.Dropdown([], label=i18n(f"annotate_column.{name}"), interactive=True, elem_id=f"map-{name}")
                         for name in names
                     ]
+            self.own = gr.Dropdown(
+                [], label=i18n("annotate.own"), info=i18n("annotate.own_help"), multiselect=True, interactive=True,
+                elem_id="pairs-own",
+            )  # fmt: skip
         self.columns = drawn
         self.preview = gr.HTML(elem_id="pairs-preview")
         with gr.Row(elem_classes="actions"):
@@ -59,10 +63,10 @@ class FileWay:
 
     def wire(self) -> None:
         """Connect the events; adding is ``AddPairs``'s."""
-        read = [self.file, self.known, self.voter, *self.mapped]
+        read = [self.file, self.known, self.voter, self.own, *self.mapped]
         self.known.input(None, [self.known], [self.voter], js=SHOW_VOTER, **LIGHT)
-        self.file.change(self.given, read, [*self.shown, self.columns, *self.mapped], **READING)
-        changes = [self.known.input, *(chooser.input for chooser in self.mapped)]
+        self.file.change(self.given, read, [*self.shown, self.columns, self.own, *self.mapped], **READING)
+        changes = [self.known.input, self.own.input, *(chooser.input for chooser in self.mapped)]
         gr.on(changes, self.looked_at, read, self.shown, trigger_mode="always_last", **READING)
         self.cancel.click(self.cancelled, None, None, **LIGHT)
 
@@ -75,15 +79,15 @@ class FileWay:
     def fields(self) -> dict[str, Any]:
         """What is sent when pairs are added, by name."""
         mapped = {f"mapped_{place}": column for place, column in enumerate(self.mapped)}
-        return {"file": self.file, "known": self.known, "voter": self.voter, **mapped}
+        return {"file": self.file, "known": self.known, "voter": self.voter, "own": self.own, **mapped}
 
     @requires(Access.OWNER)
-    def given(self, request: gr.Request, path: Any, known: Any, voter: Any, *_: Any) -> Iterator[Updates]:
+    def given(self, request: gr.Request, path: Any, known: Any, voter: Any, _own: Any, *_: Any) -> Iterator[Updates]:
         """A file was given: its columns to choose from, and its first pairs; where it is refused, as its columns are likeliest meant."""
         if not path:
             yield self._ended("") | self._choosers([], [None] * len(self.mapped), unsure=False)
             return
-        file = self._file(path, known, voter, {})
+        file = self._file(path, known, voter, {}, ())
         state: Any = None
         for state in self._read(request, file):
             yield self._shows(state, request)
@@ -94,16 +98,18 @@ class FileWay:
         values = [*places, None, None, None] if guess else [None] * len(self.mapped)
         yield self._shows(state, request) | self._choosers(choices, values, unsure=bool(guess))
         if all(places) and any(name != column for name, column in guess.items()):
-            for state in self._read(request, self._file(path, known, voter, _mapping(known, values))):
+            for state in self._read(request, self._file(path, known, voter, _mapping(known, values), ())):
                 yield self._shows(state, request, values)
 
     @requires(Access.OWNER)
-    def looked_at(self, request: gr.Request, path: Any, known: Any, voter: Any, *mapped: Any) -> Iterator[Updates]:
+    def looked_at(
+        self, request: gr.Request, path: Any, known: Any, voter: Any, own: Any, *mapped: Any
+    ) -> Iterator[Updates]:
         """The same file with another choice of columns, or of what is known."""
         if not path:
             yield self._ended("")
             return
-        for state in self._read(request, self._file(path, known, voter, _mapping(known, mapped))):
+        for state in self._read(request, self._file(path, known, voter, _mapping(known, mapped), own)):
             yield self._shows(state, request)
 
     @requires(Access.OWNER)
@@ -115,16 +121,21 @@ class FileWay:
         """The file that is to be added, and how far reading it is, as HTML. Iterating raises LabError."""
         mapped = [value for name, value in sent.items() if name.startswith("mapped_")]
         columns = _mapping(sent["known"], mapped)
-        file = self._file(sent["file"], sent["known"], sent["voter"], columns, keep=True)
+        file = self._file(sent["file"], sent["known"], sent["voter"], columns, sent["own"], keep=True)
         steps = self.readings.follow(session_of(request), file)
         return file, (progress_bar(progress, language_of(request)) for progress in steps)
 
     # ---- inside
 
-    def _file(self, path: Any, known: Any, voter: Any, columns: dict[str, str], *, keep: bool = False) -> PairsFile:
+    def _file(
+        self, path: Any, known: Any, voter: Any, columns: dict[str, str], own: Any, *, keep: bool = False
+    ) -> PairsFile:
         votes = (str(voter or "").strip() or Path(str(path)).stem[:80]) if known == VOTES else ""
         kind = Known.RESPONSES if known == VOTES else Known(known)
-        return self.annotation.pairs_file(str(path), columns=columns or None, known=kind, votes=votes, keep=keep)
+        kept = [str(name) for name in own or ()]
+        return self.annotation.pairs_file(
+            str(path), columns=columns or None, known=kind, votes=votes, own=kept, keep=keep
+        )
 
     def _read(self, request: gr.Request, file: PairsFile) -> Iterator[Any]:
         """Progress while a file is read, then its preview, or the error that it ended with."""
@@ -156,7 +167,7 @@ class FileWay:
 
     def _choosers(self, choices: list[str], values: list[Any], *, unsure: bool) -> Updates:
         """The columns to choose from and those that are chosen; open where the lab is ``unsure`` of them."""
-        updates: Updates = {self.columns: gr.update(open=unsure)}
+        updates: Updates = {self.columns: gr.update(open=unsure), self.own: gr.update(choices=choices, value=[])}
         for chooser, value in zip(self.mapped, values, strict=True):
             updates[chooser] = gr.update(choices=choices, value=value)
         return updates

@@ -191,7 +191,10 @@ def _pair(pair: Pair, language: str, *, whole: bool = False) -> str:
         for choice in (Choice.FIRST, Choice.SECOND)
     )
     head = html.escape(_short(asked(pair.prompt, language), whole))
-    return f'<article class="one-pair"><div class="asked" tabindex="0">{head}</div><div class="two">{sides}</div></article>'
+    own = say("plan.list", language).join(f"{name} = {_short(str(value), False)}" for name, value in pair.own.items())
+    beside = f'<p class="quiet own">{html.escape(own)}</p>' if own else ""
+    body = f'<div class="asked" tabindex="0">{head}</div><div class="two">{sides}</div>{beside}'
+    return f'<article class="one-pair">{body}</article>'
 
 
 def asked(prompt: Prompt, language: str) -> str:
@@ -207,6 +210,8 @@ def _short(text: str, whole: bool) -> str:
 
 def _measure(name: str, measure: Measure, language: str) -> str:
     label = html.escape(say(f"annotate_measure.{name}", language))
+    if name in ("alpha", "kappa"):  # a term of the glossary
+        label = f'<button type="button" class="term" data-term="kappa" aria-haspopup="dialog">{label}</button>'
     if measure.value is None:
         why = html.escape(say(f"why_undefined.{measure.why}", language))
         return f'<div class="tile undefined"><span>{label}</span><p>{why}</p></div>'

@@ -46,8 +46,8 @@ class LeaveLab:
 
     def wire(self, blocks: gr.Blocks, opens: gr.Button, selected: gr.BrowserState) -> None:
         """Connect the events."""
-        opens.click(self.opened, None, [self.row], **LIGHT)
-        self.close.click(self.closed, None, [self.row, self.told], **LIGHT)
+        opens.click(self.show_leaving, None, [self.row], **LIGHT)
+        self.close.click(self.hide_leaving, None, [self.row, self.told], **LIGHT)
         self.write.click(self.written, [selected, self.merge, self.gguf], self.outputs, **LIGHT)
         self.eject.click(self.ejected, [selected], self.outputs, **LIGHT)
         self.cancel.click(self.cancelled, [self.waiting], None, **LIGHT)
@@ -60,12 +60,12 @@ class LeaveLab:
         return [self.told, self.waiting, self.awaited.component, self.cancel]
 
     @requires(Access.OWNER)
-    def opened(self) -> Updates:
+    def show_leaving(self) -> Updates:
         """Show the row."""
         return {self.row: gr.update(visible=True)}
 
     @requires(Access.OWNER)
-    def closed(self) -> Updates:
+    def hide_leaving(self) -> Updates:
         """Hide the row; what is being written goes on."""
         return {self.row: gr.update(visible=False), self.told: ""}
 
