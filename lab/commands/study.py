@@ -186,10 +186,10 @@ def _row(run: ComparedRun) -> list[object]:
     return [
         shorten(run.label, 24),
         run.seed,
-        _figure(before and before.value, ".3f"),
-        _figure(shown and shown.value, ".3f") + ("" if after or not shown else " pairs"),
+        _figure(before.value if before else None, ".3f"),
+        _figure(shown.value if shown else None, ".3f") + ("" if after or not shown else " pairs"),
         shown.n if shown else "–",
-        _figure(reward and reward.value, ".2f"),
+        _figure(reward.value if reward else None, ".2f"),
         _figure(run.kl_from_start, ".2f"),
         _figure(run.seconds, ".1f"),
         _figure(run.chain_seconds, ".1f"),

@@ -26,7 +26,7 @@ IDLE_SECONDS = 300.0
 """How long a worker waits for a question before it ends, unless somebody says otherwise."""
 
 
-class Standing(Strict):
+class LoadSettings(Strict):
     """How one model of a chat is loaded: what ``lab/training/models/base.py`` asks of a recipe."""
 
     model: str = Field(min_length=1, max_length=400)
@@ -69,10 +69,10 @@ class ChatSpec(Strict):
         """Completions in all: nobody knows how many will be asked for."""
         return 0
 
-    def standing(self, model: str) -> Standing:
+    def load_settings(self, model: str) -> LoadSettings:
         """How one of the models, or the base of one, is loaded."""
         device = Device.CPU if self.beside else self.device
-        return Standing(model=model, device=device, precision=self.precision, load_in_4bit=self.load_in_4bit)
+        return LoadSettings(model=model, device=device, precision=self.precision, load_in_4bit=self.load_in_4bit)
 
 
 class ChatTurn(Strict):

@@ -24,7 +24,12 @@ def add_backup(application: FastAPI, backup: HubBackup | None) -> None:
         if backup is None:
             return json_answer({"on": False})
         now = backup.standing()
-        told = {"on": True, "last": now.last, "waiting": now.waiting, "failing": now.error is not None}
+        told: dict[str, object] = {
+            "on": True,
+            "last": now.last,
+            "waiting": now.waiting,
+            "failing": now.error is not None,
+        }
         if user_of(request).access >= Access.OWNER:
             told |= {"dataset": now.dataset, "why": word(now.error, language_of(request)) if now.error else None}
         return json_answer(told)

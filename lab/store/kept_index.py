@@ -59,7 +59,7 @@ def write_kept(path: Path, kept: Kept) -> None:
         "last_resume": kept.last_resume,
         "prompts": kept.prompts,
     }
-    arrays = {name: np.array(kept.columns[name], dtype=np.int64) for name in WHOLE}
+    arrays: dict[str, Any] = {name: np.array(kept.columns[name], dtype=np.int64) for name in WHOLE}
     arrays |= {name: np.array(kept.columns[name], dtype=np.float64) for name in SHARES}  # None becomes NaN
     draft = path.with_name(f".{NAME}.{os.getpid()}")
     try:

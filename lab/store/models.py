@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core.chats import LoadSettings
 from lab.core.recipes import Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
@@ -181,7 +182,7 @@ def shapes_of(folder: Path) -> Shapes:
     return shapes
 
 
-def too_big(recipe: Recipe, need: int, free: int) -> MachineError:
+def too_big(recipe: Recipe | LoadSettings, need: int, free: int) -> MachineError:
     """The error of a base that needs ``need`` bytes where ``free`` bytes are available, with what can be done."""
     key = "model_too_big_in_4bit" if recipe.four_bit_base else "model_too_big"
     return MachineError(key, value=recipe.model, need=_gigabytes(need), free=_gigabytes(free))

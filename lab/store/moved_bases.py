@@ -26,8 +26,9 @@ def moved_base(named: str, adapter: Path, home: Path, shipped: Mapping[str, Path
     if not adapter.resolve().is_relative_to(home.resolve()):
         return None
     within = path_in_home(named)
-    folder = home / within if within else None
-    return folder if folder is not None and folder.is_dir() else None
+    if not within or not (home / within).is_dir():
+        return None
+    return home / within
 
 
 def path_in_home(named: str) -> str | None:

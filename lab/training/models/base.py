@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from lab.core.budget import weights_at_least
+from lab.core.chats import LoadSettings
 from lab.core.recipes import Device, Precision, Recipe
 from lab.errors import MachineError, ModelError
 from lab.machine import machine_memory
@@ -156,7 +157,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
-def load_start(recipe: Recipe, home: Path) -> Any:
+def load_start(recipe: Recipe | LoadSettings, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
     ref = checked(recipe.model, home)
     base = _load_base(ref.base, recipe, choose_device(recipe.device))
@@ -242,7 +243,7 @@ def four_bit_config(dtype: torch.dtype, device: torch.device) -> BitsAndBytesCon
     )
 
 
-def check_room(place: str, recipe: Recipe, device: torch.device, dtype: torch.dtype) -> None:
+def check_room(place: str, recipe: Recipe | LoadSettings, device: torch.device, dtype: torch.dtype) -> None:
     """Raise MachineError where a base would not fit into what is free on the device now; nothing is read but headers."""
     four_bits = recipe.four_bit_base
     if four_bits and find_spec("bitsandbytes") is None:
@@ -271,7 +272,7 @@ def keep_trainable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _load_base(place: str, recipe: Recipe, device: torch.device, *, scorer: bool = False) -> Any:
+def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, *, scorer: bool = False) -> Any:
     """The base without adapters. Raises ModelError where it is no causal language model, or lacks weights."""
     dtype = choose_dtype(recipe.precision, device)
     config = causal_config(place, scorer=scorer)

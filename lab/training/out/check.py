@@ -82,12 +82,13 @@ def main() -> int:
     model.eval()
     if known["kind"] == "score":
         model.config.pad_token_id = tokenizer.pad_token_id
-        found = scores(model, known["rows"])
-        same = [abs(one - other) <= CLOSE for one, other in zip(found, known["scores"], strict=True)]
+        numbers = scores(model, known["rows"])
+        same = [abs(one - other) <= CLOSE for one, other in zip(numbers, known["scores"], strict=True)]
+        print(json.dumps({"same": sum(same), "of": len(same), "found": numbers}))
     else:
-        found = write(model, tokenizer, known["prompts"], known["max_new_tokens"])
-        same = [one == other for one, other in zip(found, known["texts"], strict=True)]
-    print(json.dumps({"same": sum(same), "of": len(same), "found": found}, ensure_ascii=False))
+        texts = write(model, tokenizer, known["prompts"], known["max_new_tokens"])
+        same = [one == other for one, other in zip(texts, known["texts"], strict=True)]
+        print(json.dumps({"same": sum(same), "of": len(same), "found": texts}, ensure_ascii=False))
     return int(not all(same) and not options.gguf)
 
 

@@ -136,7 +136,8 @@ def _write_special(writer: gguf.GGUFWriter, folder: Path, ids: dict[str, int]) -
     ends = ends if isinstance(ends, list) else [ends]
     named = {name: _content(settings.get(f"{name}_token")) for name in ("bos", "eos", "pad")}
     eos = ids.get(named["eos"] or "", ends[0])
-    writer.add_eos_token_id(eos)
+    if eos is not None:
+        writer.add_eos_token_id(eos)
     other = [end for end in ends if end not in (None, eos)]
     if other:
         writer.add_eot_token_id(int(other[0]))  # llama.cpp stops at this one too

@@ -68,7 +68,7 @@ class TokenJournal:
             for name, tensor in tensors.items()
         }
         for place, index in enumerate(batch["index"][rows].tolist()):
-            told = {name: column[place] for name, column in columns.items()}
+            told: dict[str, Any] = {name: column[place] for name, column in columns.items()}
             told["token_texts"] = self._pieces.of(told["token_ids"])
             self._gathered.setdefault(index // size, {})[index % size] = told
 

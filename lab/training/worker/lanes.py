@@ -97,7 +97,7 @@ class Lanes:
             return self._on_trunk(trunk, reward_model, Path(ref.adapter), tokens, texts)
         if self._scorer is None or self._scorer[0] != reward_model:
             recipe = recipe_of(reward_model, self._home)
-            device = self._spec.standing(reward_model).device
+            device = self._spec.load_settings(reward_model).device
             recipe = recipe.model_copy(update={"device": device})
             self._scorer = (reward_model, load_reward_model(reward_model, recipe, self._home))
         return [float(score) for score in scores(self._scorer[1], tokens, texts, rows=ROWS_AT_ONCE)]
@@ -121,7 +121,7 @@ class Lanes:
         trunk = next((trunk for trunk in self.trunks if trunk.place == place), None)
         if trunk is None:
             with torch.no_grad():
-                trunk = Trunk(place, load_start(self._spec.standing(ref.base), self._home))
+                trunk = Trunk(place, load_start(self._spec.load_settings(ref.base), self._home))
             self.trunks.append(trunk)
         adapter = trunk.adapter(ref.adapter) if ref.adapter is not None else None
         return Lane(ref.name, trunk, adapter, load_tokens(ref))

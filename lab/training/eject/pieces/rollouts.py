@@ -22,6 +22,8 @@ from lab.training.trainers.step_trainer import acting_as_reference
 class RolloutTrainer(GRPOTrainer):
     """A subclass gives ``score(batch, rewards)``, which adds advantages and who is kept, and ``step_loss(model, batch)``."""
 
+    _buffered_inputs: Any
+
     def score(self, batch: dict[str, Any], rewards: list[float]) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -143,7 +143,7 @@ class Question:
 
     def _do(self, request: gr.Request, question: _Question, act: Any) -> Updates:
         language = language_of(request)
-        marks = {Topic.JOBS: self.supervisor.changes.marks()[Topic.JOBS]}
+        marks: dict[str, str] = {Topic.JOBS: self.supervisor.changes.marks()[Topic.JOBS]}
         try:
             told = act(question, request)
             found = self._answers(self._selected(question, language), question)

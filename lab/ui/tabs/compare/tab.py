@@ -163,7 +163,7 @@ class CompareTab:
     @requires(Access.VIEWER)
     def turned(self, request: gr.Request, *values: Any) -> Updates:
         """Another axis or another curve: the curves alone are drawn anew."""
-        asked = _Asked(*values)
+        asked = _Asked("runs:", *values)
         try:
             selected = self._read(asked, language_of(request))
         except LabError:
@@ -203,7 +203,7 @@ class CompareTab:
         """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
         language = language_of(request)
         offered = self.selections.offered()
-        asked = _Asked(*values, usual=offered[0].text)
+        asked = _Asked(offered[0].text, *values)
         updates: Updates = {
             self.study: gr.update(choices=[(_offer(each, language), each.text) for each in offered], value=asked.study),
             self.runs: gr.update(visible=asked.study.startswith("runs:")),
@@ -301,7 +301,7 @@ class _Asked:
     """What the page sends, checked: the choice, what it is narrowed to, the axis, the curve, and how the page looks."""
 
     def __init__(
-        self, study: Any, runs: Any, seed: Any, entries: Any, axis: Any, measure: Any, look: Any, usual: str = "runs:"
+        self, usual: str, study: Any, runs: Any, seed: Any, entries: Any, axis: Any, measure: Any, look: Any
     ) -> None:
         self.study = str(study or usual)
         self.runs = [str(run) for run in runs or []]
