@@ -200,7 +200,14 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "content"), [(name, each) for name, all_of in BROKEN.items() for each in all_of])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param(name, content, id=f"{name.split('/')[0]}-{number}")
+        for name, contents in BROKEN.items()
+        for number, content in enumerate(contents)
+    ],
+)
 def test_a_file_that_is_not_what_was_sent_is_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
     store = Store(tmp_path / "home", allow_unsafe_disk=True)
     path = tmp_path / "file"
