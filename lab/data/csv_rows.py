@@ -30,9 +30,9 @@ HEAD = 2**18
 """Characters of the head."""
 SEPARATOR_LINE = re.compile(r"\"?sep=([^\r\n])\"?\r?\n", re.IGNORECASE)
 
-FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-"""What a spreadsheet may take for the start of a formula; the wide forms too, in East Asian ones."""
-QUOTED_FORMULA = re.compile("'+" + FORMULA.pattern)
+FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
+"""What a spreadsheet may take for the start of a formula, behind blanks too; the wide forms are those of East Asian ones."""
+QUOTED_FORMULA = re.compile(f"'+(?:{FORMULA.pattern})")
 MESSAGES = re.compile(r'\[\s*\{\s*"')
 
 

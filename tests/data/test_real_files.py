@@ -19,7 +19,7 @@ from lab.errors import DatasetError
 from lab.words import say, word
 
 FILES = Path(__file__).with_name("files")
-NAMES = sorted(path.name for path in FILES.iterdir())
+NAMES = sorted(path.name for path in FILES.iterdir() if path.is_file())
 DOCUMENT = Path(__file__).parents[2] / "docs" / "data.md"
 HEAD = "| file | form | preview of | SFT | RM, DPO | GRPO, PPO | Annotate | left out, and why |\n|---|---|---|---|---|---|---|---|\n"
 

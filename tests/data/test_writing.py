@@ -47,7 +47,9 @@ def test_any_text_survives_csv(tmp_path: Path, pairs: list[tuple[str, str]]) -> 
         assert read_rows(path).rows == rows
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "－ A1", "'=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "－ A1", "'=1", " =1", "\u3000+A1"]
+)
 def test_formulas_are_quoted(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 

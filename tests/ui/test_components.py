@@ -91,11 +91,12 @@ def test_what_an_algorithm_has_comes_as_data() -> None:
     assert charts.keys() == ALGORITHMS.keys()
     assert charts["ppo"][:2] == ["reward", "pass_at_1"] and charts["sft"][0] == "loss"
     assert json.loads(group_inspector("{}").props["writes_groups"]) == ["ppo", "grpo"]
+    assert json.loads(group_inspector("{}").props["writes_pairs"]) == ["dpo"]
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in SCRIPTS if path.parent.name != "learn"], ids=name_of)
 def test_no_script_names_an_algorithm(path: Path) -> None:
-    """Its charts, and whether it writes groups, are data of ``lab/core/algorithms.py``."""
+    """Its charts, and whether it writes groups, are data of ``lab/core/algorithms.py``. The lessons are about the algorithms."""
     strings = set(re.findall(r"""["'`]([a-z_]+)["'`]""", path.read_text(encoding="utf-8")))
     assert not strings & ALGORITHMS.keys()
 

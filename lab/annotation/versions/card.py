@@ -5,6 +5,8 @@ Every number in it comes from the version itself. In English, as the Hub's cards
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 
 from lab.annotation.quality import Quality
@@ -107,7 +109,7 @@ def card(version: Version, collection: Frozen, quality: Quality, edits: Mapping[
 def _own(collection: Frozen) -> str:
     """The line of the columns that came with the pairs, where there are any."""
     names = dict.fromkeys(name for pair in collection.pairs for name in pair.own)
-    return OWN.format(names=", ".join(f"`{name}`" for name in names)) if names else ""
+    return OWN.format(names=", ".join(_column(name) for name in names)) if names else ""
 
 
 def _edited(version: Version, edits: Mapping[EditFate, int]) -> str:
@@ -134,5 +136,11 @@ def _value(measure: Measure) -> str:
 
 
 def _line(name: str) -> str:
-    """A name in Markdown, with nothing in it that Markdown reads."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|!~" else letter for letter in name)
+    """A name in Markdown, with nothing in it that Markdown or HTML reads."""
+    escaped = html.escape(name, quote=False)
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]#|!~" else letter for letter in escaped)
+
+
+def _column(name: str) -> str:
+    """The name of a column of somebody's file in a table: as code, where it can be."""
+    return f"`{name}`" if re.fullmatch(r"[\w .-]+", name) else _line(" ".join(name.split()))

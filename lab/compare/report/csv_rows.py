@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.compare.runs import ComparedRun
+from lab.data.csv_rows import FORMULA
 
 PLAIN = (
     *("study", "entry", "label", "run", "name", "algorithm", "seed", "state", "base", "data", "steps", "steps_asked"),
@@ -19,7 +20,6 @@ PLAIN = (
 )
 """Columns that are a run's own attributes."""
 MEASURED = ("pass_at_1", "reward", "pair_accuracy")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(runs: Sequence[ComparedRun]) -> str:
@@ -49,4 +49,4 @@ def _row(run: ComparedRun) -> list[Any]:
 
 
 def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell

@@ -32,8 +32,7 @@ def group_inspector(
     parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS, displays_text=True)
     given = {
         "rules": json.dumps(rules or {}, ensure_ascii=False),
-        "writes_groups": json.dumps(
-            [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups or algorithm.writes_pairs]
-        ),
+        "writes_groups": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups]),
+        "writes_pairs": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_pairs]),
     }
     return gr.HTML(value, lang=lang, **given, **parts, **options)

@@ -1,5 +1,6 @@
-// One completion of a GRPO run token by token: log π, log π_ref, entropy, ratio (clipped ones marked) and the token's share of the
-// loss, at one update. One of the numbers is the colour of the chips. Where the numbers come from stands in docs/formats.md (tokens.jsonl).
+// One completion of a GRPO run token by token: log π, log π_ref, entropy, ratio (clipped ones marked) and the
+// token's share of the loss, at one update. One of the numbers is the colour of the chips. Where the numbers come
+// from stands in docs/formats.md (tokens.jsonl).
 
 const TINTS = ["share", "logp", "entropy", "ratio"];
 
@@ -137,7 +138,8 @@ class LossPanel extends TokenPanel {
 }
 
 /**
- * The colour of a token, −1 to 1: what made it likelier is positive. A loss goes down where a token's share is negative.
+ * The colour of a token, −1 to 1: what made it likelier is positive. A loss goes down where a token's share is
+ * negative.
  * @param {string} name
  * @param {any} token
  * @param {number} most the largest share of the completion

@@ -101,8 +101,8 @@ class Steps {
     }
   }
 
-  // Asks for the tokens of a group, once: resolves to true when they came. A group of a run that is going on is asked again, since a later
-  // update of it may be under way.
+  // Asks for the tokens of a group, once: resolves to true when they came. A group of a run that is going on is
+  // asked again, since a later update of it may be under way.
   async fetchTokens(line, again) {
     if (line.tokens !== undefined && !(again && !line.settled)) return false;
     line.settled = !again;

@@ -1,8 +1,9 @@
-// What an update made of a group, from its line of groups.jsonl and, where they were kept, its tokens (tokens.jsonl): who pushed, who was
-// clipped, who was left out. Pure, but for the words.
+// What an update made of a group, from its line of groups.jsonl and, where they were kept, its tokens
+// (tokens.jsonl): who pushed, who was clipped, who was left out. Pure, but for the words.
 
-/** @typedef {{ index: number, token_ids: number[], token_texts: TokenText[] | null, logps: number[], ref_logps?: number[],
- *   entropies: number[], ratios?: number[], clipped?: boolean[], parts: number[] }} ToldCompletion */
+/** @typedef {{ index: number, token_ids: number[], token_texts: TokenText[] | null, logps: number[],
+ *   ref_logps?: number[], entropies: number[], ratios?: number[], clipped?: boolean[],
+ *   parts: number[] }} ToldCompletion */
 /** @typedef {{ at: number, update: number, completions: ToldCompletion[] }} ToldUpdate */
 
 const MOST_NAMED = 6;
@@ -70,7 +71,7 @@ function clippedSentence(update) {
 // How the advantages of a run are made of rewards: the ending of the words that explain them.
 function estimatorOf(recipe) {
   if (!recipe) return "group_scaled";
-  if (recipe.algorithm === "ppo" || recipe.algorithm === "dpo") return recipe.algorithm;
+  if (!("scale_rewards" in recipe)) return recipe.algorithm; // its advantages are not made of the group's rewards
   if (recipe.baseline === "leave_one_out") return "leave_one_out";
   return recipe.scale_rewards === false ? "unscaled" : "group_scaled";
 }

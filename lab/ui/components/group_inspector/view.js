@@ -4,32 +4,19 @@
 const PLAY_PAUSE = 160;
 
 class Inspector {
-  /** @type {string | null} */
-  run;
-  /** @type {RunSummary | null} */
-  summary;
-  /** @type {RequestError | null} */
-  problem;
-  /** @type {{ step: number, rows: GroupRow[] }[]} */
-  timeline;
-  /** @type {ReturnType<typeof followRun> | null} */
-  feed;
-  /** @type {boolean} */
-  following;
-  /** @type {GroupLine | null} */
-  line;
-  /** @type {number | null} */
-  prompt;
-  /** @type {number} */
-  position;
-  /** @type {number} */
-  group;
-  /** @type {Threshold | null} */
-  choice;
-  /** @type {number | null} */
-  at;
-  /** @type {Steps} */
-  steps;
+  /** @type {string | null} */ run;
+  /** @type {RunSummary | null} */ summary;
+  /** @type {RequestError | null} */ problem;
+  /** @type {{ step: number, rows: GroupRow[] }[]} */ timeline;
+  /** @type {ReturnType<typeof followRun> | null} */ feed;
+  /** @type {boolean} */ following;
+  /** @type {GroupLine | null} */ line;
+  /** @type {number | null} */ prompt;
+  /** @type {number} */ position;
+  /** @type {number} */ group;
+  /** @type {Threshold | null} */ choice;
+  /** @type {number | null} */ at;
+  /** @type {Steps} */ steps;
 
   constructor(root) {
     this.root = root;
@@ -249,26 +236,30 @@ class Inspector {
     this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
   }
 
+  // Whether the run's algorithm is one of those that a property of the component lists.
+  isOf(list) {
+    return Boolean(this.summary) && JSON.parse(props[list] || "[]").includes(this.summary.algorithm);
+  }
+
   mayHaveGroups() {
-    const algorithm = this.summary && this.summary.algorithm;
-    return !algorithm || JSON.parse(props.writes_groups || "[]").includes(algorithm);
+    return !(this.summary && this.summary.algorithm) || this.isOf("writes_groups") || this.isOf("writes_pairs");
   }
 
   showSpark() {
     if (!this.sparkWidth || !this.timeline.length) return;
     const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row.mean, 0) / rows.length);
-    this.meanLow = Math.min(...this.steps.rows.slice(0, 5000).map((row) => row.mean));
-    this.meanHigh = Math.max(...this.steps.rows.slice(-5000).map((row) => row.mean));
+    [this.meanLow, this.meanHigh] = [Infinity, -Infinity]; // of all groups; too many to be arguments of one call
+    for (const { mean } of this.steps.rows) {
+      [this.meanLow, this.meanHigh] = [Math.min(this.meanLow, mean), Math.max(this.meanHigh, mean)];
+    }
     this.spark.show(means, this.sparkWidth, 38);
   }
 
   showStep() {
     const entry = this.timeline[this.position];
     if (!entry) return;
-    const row =
-      entry.rows.find((one) => one.group === this.group) ||
-      entry.rows[Math.min(entry.rows.length - 1, this.group)] ||
-      entry.rows[0];
+    const { rows } = entry;
+    const row = rows.find((one) => one.group === this.group) || rows[Math.min(rows.length - 1, this.group)] || rows[0];
     this.at = entry.step;
     const last = Math.max(this.timeline[this.timeline.length - 1].step, (this.summary && this.summary.steps) || 0);
     mark(this.root, "data-step", entry.step);
@@ -281,7 +272,7 @@ class Inspector {
     );
     mark(this.slider, "aria-valuetext", word("step_of", { step: entry.step, last }));
     this.spark.point(this.position, this.timeline.length);
-    const pairs = Boolean(this.summary && this.summary.algorithm === "dpo");
+    const pairs = this.isOf("writes_pairs");
     conceal(this.threshold.node, pairs);
     this.groups.show(entry.rows, row.group, this.meanLow, this.meanHigh, pairs);
     const line = this.steps.line(entry.step, row.group);

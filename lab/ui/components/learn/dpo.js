@@ -114,7 +114,11 @@ function dpoStep() {
   };
 }
 
-/** Both answers, each with log π, log π_ref and their difference. @param {Record<string, string>} pair @param {Record<string, any>} rows */
+/**
+ * Both answers, each with log π, log π_ref and their difference.
+ * @param {Record<string, string>} pair
+ * @param {Record<string, any>} rows
+ */
 function dpoTable(pair, rows) {
   const columns = ["dpo_answer", "dpo_policy", "dpo_reference", "dpo_ratio", "dpo_side"];
   const line = (name) => {

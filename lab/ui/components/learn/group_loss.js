@@ -89,7 +89,12 @@ function lossPage(group) {
   };
 }
 
-/** On a phone, where the answers are cards side by side: brings one of them in sight. @param {HTMLElement} rows @param {number} at @param {boolean} kept */
+/**
+ * On a phone, where the answers are cards side by side: brings one of them in sight.
+ * @param {HTMLElement} rows
+ * @param {number} at
+ * @param {boolean} kept
+ */
 const jumpTo = (rows, at, kept) =>
   make(
     "button",
@@ -152,7 +157,12 @@ function courseForm(group, members, sum) {
   );
 }
 
-/** One answer with its numbers; where it is kept, the plot whose axis is the slider. @param {LearnGroup} group @param {number} at @param {() => void} changed */
+/**
+ * One answer with its numbers; where it is kept, the plot whose axis is the slider.
+ * @param {LearnGroup} group
+ * @param {number} at
+ * @param {() => void} changed
+ */
 function answerRow(group, at, changed) {
   const { mean, why, kept } = group.verdict;
   const holes = { reward: figure(group.rewards[at]), mean: figure(mean) };
@@ -211,7 +221,12 @@ function answerNumbers(group, at) {
   };
 }
 
-/** A kept answer's plot, its branches and its share of the loss. @param {LearnGroup} group @param {number} at @param {() => void} changed */
+/**
+ * A kept answer's plot, its branches and its share of the loss.
+ * @param {LearnGroup} group
+ * @param {number} at
+ * @param {() => void} changed
+ */
 function keptPart(group, at, changed) {
   const { kept, advantages } = group.verdict;
   const advantage = advantages[at];

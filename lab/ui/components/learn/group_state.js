@@ -107,7 +107,11 @@ class LearnGroup {
     return this.logps ? this.logps[at] + Math.log(this.ratios[at]) : null;
   }
 
-  /** Sets a ratio; answers of one text share one ρ, since π sees the text alone. @param {number} at @param {number} ratio */
+  /**
+   * Sets a ratio; answers of one text share one ρ, since π sees the text alone.
+   * @param {number} at
+   * @param {number} ratio
+   */
   drag(at, ratio) {
     this.answers.forEach((text, other) => {
       if (text === this.answers[at]) this.ratios[other] = ratio;

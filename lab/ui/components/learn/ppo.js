@@ -65,6 +65,8 @@ function tokenCard(recorded, sample) {
     say(cells.advantage, signed(advantages[at], 3));
     const next = sample.values[at + 1] ?? 0;
     const after = advantages[at + 1] ?? 0;
+    const delta = `(${figure(sample.rewards[at], 3)} + ${figure(next)} − ${figure(sample.values[at])})`;
+    const factors = `${figure(recorded.discount, 0)} × ${figure(lam)}`;
     refill(
       written,
       sub("A", "t"),
@@ -72,7 +74,7 @@ function tokenCard(recorded, sample) {
       sub("δ", "t"),
       `+ γ λ`,
       sub("A", "t+1"),
-      `= (${figure(sample.rewards[at], 3)} + ${figure(next)} − ${figure(sample.values[at])}) + ${figure(recorded.discount, 0)} × ${figure(lam)} × ${figure(after, 3)} = ${figure(advantages[at], 3)}`,
+      `= ${delta} + ${factors} × ${figure(after, 3)} = ${figure(advantages[at], 3)}`,
     );
   };
   show();

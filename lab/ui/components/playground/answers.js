@@ -1,5 +1,5 @@
-// The turns on screen: a question, and below it one column a model with what it wrote. Text is only ever set as text, or
-// shown by the sanitised display.
+// The turns on screen: a question, and below it one column a model with what it wrote. Text is only ever set as
+// text, or shown by the sanitised display.
 
 class SampleCard {
   /**

@@ -26,8 +26,8 @@ function freshDraft() {
   };
 }
 
-// An example brings its rules only where those of the other stand there as it brought them, or none. Rules that somebody chose stay.
-// Gives whether the rules are the example's now.
+// An example brings its rules only where those of the other stand there as it brought them, or none. Rules that
+// somebody chose stay. Gives whether the rules are the example's now.
 function bringRules(state, kind) {
   const untouched = (example) => JSON.stringify(state.rules) === JSON.stringify(WORKED[example].rules.map(readyMade));
   if (untouched(kind)) return true;

@@ -1,7 +1,7 @@
-// The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream says
-// that runs came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells Python
-// (event `select`, data {run}). A filter and a sorting stand above it (`sorting.js`), and once runs are ticked, what can be
-// done with them: events `input` and `submit`.
+// The list of runs: what each is doing, what it learned, which is selected. It asks when the page's event stream
+// says that runs came, went or came further (`lab/ui/changes.js`), while it is looked at; selecting a row tells
+// Python (event `select`, data {run}). A filter and a sorting stand above it (`sorting.js`), and once runs are
+// ticked, what can be done with them: events `input` and `submit`.
 
 const LIST_PAUSE = 3000; // at most so often, however fast a run is
 const LIST_FOLLOWS = ["runs", "progress"];
