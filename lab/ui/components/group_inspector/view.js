@@ -248,7 +248,8 @@ class Inspector {
   showSpark() {
     if (!this.sparkWidth || !this.timeline.length) return;
     const means = this.timeline.map(({ rows }) => rows.reduce((sum, row) => sum + row.mean, 0) / rows.length);
-    [this.meanLow, this.meanHigh] = [Infinity, -Infinity]; // of all groups; too many to be arguments of one call
+    this.meanLow = Infinity; // of all groups: too many to be arguments of one call
+    this.meanHigh = -Infinity;
     for (const { mean } of this.steps.rows) {
       [this.meanLow, this.meanHigh] = [Math.min(this.meanLow, mean), Math.max(this.meanHigh, mean)];
     }
