@@ -38,12 +38,17 @@ Json = dict[str, Any]
 
 
 class Views:
-    """The views of one class. Board and agreement are made once for all who look, at most once in ``FRESH_SECONDS``."""
+    """The views of one class. Board and agreement are made once for all who look, at most once in ``FRESH_SECONDS`` (``forget``)."""
 
     def __init__(self, room: Classroom) -> None:
         self.room = room
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, float, Any]] = {}
+
+    def forget(self) -> None:
+        """Make everything anew when it is next asked for: the owner has changed something, and sees that at once."""
+        with self._lock:
+            self._kept.clear()
 
     def of_owner(self) -> Json:
         """Everything, for the owner's page."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,9 @@ class HubBackup:
                 with tempfile.TemporaryDirectory(prefix="lab-backup-") as made:
                     sending = outside.gather(self._store, self._sent, Path(made))
                     if sending is not None:
+                        # Before it goes: it may arrive though its answer is lost, and what is sent next has to come after it.
+                        self._sent = replace(self._sent, parcels=sending.then.parcels)
+                        outside.note(self._store, self._sent)
                         self._commit(sending.files)
                         self._sent = sending.then
                         outside.note(self._store, self._sent)

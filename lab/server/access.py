@@ -31,6 +31,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SIGN_IN_PATH = "/sign-in"
 PLACE = re.compile(r"/\?[A-Za-z0-9_=&.-]{1,150}")
 """An address that names a place of the page, ``/?tab=rules``: whoever has to sign in first gets there afterwards."""
+BY_VIEW = "lab.by_view"
+"""In the scope of a request for ``/?view=…``, which goes to that view's own path (``wall.py``)."""
 LOOK_AGAIN = 2.0
 """Seconds after which a stream asks again who reads it."""
 
@@ -114,7 +116,8 @@ class Gate:
         if user.access >= door.access:
             return None
         if user.access == Access.NOBODY and method in SAFE_METHODS and "text/html" in headers.get("accept", ""):
-            asked = f"/?{scope.get('query_string', b'').decode('latin-1')}" if path == "/" else path
+            by_query = path == "/" or scope.get(BY_VIEW)
+            asked = f"/?{scope.get('query_string', b'').decode('latin-1')}" if by_query else path
             back = f"?to={quote(asked)}" if path.startswith("/judge") or PLACE.fullmatch(asked) else ""
             return RedirectResponse(root_of(scope) + SIGN_IN_PATH + back, status_code=303)
         status = 401 if user.access == Access.NOBODY else 403

@@ -155,6 +155,8 @@ def add_class(application: FastAPI, settings: Settings, room: Classroom) -> None
 
 
 def _owner_view(request: Request, settings: Settings, room: Classroom, views: Views) -> Response:
+    if request.method not in SAFE_METHODS:
+        views.forget()
     address = _address(request, settings)
     about = {"address": address, "reachable": reachable(settings), "link": join_link(address, room)}
     return json_answer(views.of_owner() | about)

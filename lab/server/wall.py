@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lab.core.access import Access, requires
+from lab.server.access import BY_VIEW
 from lab.server.forwarded import route_path
 from lab.server.headers import NARROWER, narrow_policy
 from lab.server.sign_in_page import language_of
@@ -40,7 +41,8 @@ class ByView:
             views = parse_qs(scope["query_string"].decode("latin-1")).get("view")
             if views == ["wall"]:
                 path = str(scope.get("root_path", "")) + WALL_PATH
-                scope = {**scope, "path": path, "raw_path": path.encode()}
+                # In the scope itself, not a copy: the layers outside read there which policy the page has named.
+                scope.update({"path": path, "raw_path": path.encode(), BY_VIEW: True})
         await self.app(scope, receive, send)
 
 

@@ -65,6 +65,7 @@ class Progress:
 
     life: str
     parcels: int = 0
+    """The number of the last parcel that was tried: one that arrived unknown to us is never followed by another of its number."""
     rows: dict[str, int] = field(default_factory=dict)
     """The highest row number sent, by table."""
     marks: dict[str, str] = field(default_factory=dict)
@@ -150,7 +151,8 @@ def take_in(store: Store, files: Iterable[tuple[str, Path]]) -> tuple[int, int]:
     """
     named = sorted((name, path) for name, path in files if NAME.fullmatch(name))
     parcels = [(name, path) for name, path in named if name.startswith("rows/")]
-    records = {NAME.fullmatch(name)["run"]: (name, path) for name, path in named if name.startswith("runs/")}  # type: ignore[index]
+    of_runs = sorted((_ended(path), name, path) for name, path in named if name.startswith("runs/"))
+    records = {NAME.fullmatch(name)["run"]: (name, path) for _, name, path in of_runs}  # type: ignore[index]  # the last of each
     with closing(sqlite3.connect(store.home / "lab.db", timeout=30, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
@@ -293,6 +295,16 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
     for table in ("pairs", "showings", "judgements", "annotators", "preference_versions"):
         connection.execute(f"DELETE FROM {table} WHERE collection NOT IN (SELECT id FROM collections)")
     connection.execute("DELETE FROM version_rows WHERE version NOT IN (SELECT id FROM preference_versions)")
+
+
+def _ended(path: Path) -> float:
+    """When the run of a record had ended (one that is resumed ends more than once); 0 where the record does not say it."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            content = tar.extractfile("row.json")
+            return float(json.loads(content.read(1 << 24))["ended"]) if content is not None else 0.0
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
+        return 0.0
 
 
 def _put_record(connection: sqlite3.Connection, store: Store, run: str, name: str, path: Path) -> None:

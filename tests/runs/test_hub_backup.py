@@ -138,6 +138,22 @@ def test_a_hub_that_refuses_or_breaks_off_loses_nothing(hub: Hub, tmp_path: Path
     other = Store(tmp_path / "second", allow_unsafe_disk=True)
     assert HubBackup(other, DATASET).restore()[0] == 15, "what was sent twice counts once"
     assert picture(other, collection) == before
+    numbers = [name.split("/")[2][:6] for name in hub.uploaded[DATASET] if name.startswith("rows/")]
+    assert len(set(numbers)) == len(numbers), "their names say which came first"
+    other.close()
+
+
+def test_of_a_run_that_ended_twice_the_last_end_comes_back(hub: Hub, tmp_path: Path) -> None:
+    store, _ = worked(tmp_path / "first")
+    backup = HubBackup(store, DATASET)
+    [run] = store.in_state(RunState.FINISHED)
+    for again in range(6):  # the names of its records are drawn by chance
+        store.change(run.id, name=f"end {again}", ended=time.time())
+        assert backup.send()
+    store.close()
+    other = Store(tmp_path / "second", allow_unsafe_disk=True)
+    HubBackup(other, DATASET).restore()
+    assert [one.name for one in other.in_state(RunState.FINISHED)] == ["end 5"]
     other.close()
 
 

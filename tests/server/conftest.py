@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,7 +106,8 @@ class Lab:
         users = self.application.state.sessions.users
         name = name or access.word
         found = users.named(name) or users.add(name, access, USERS_PASSWORD)
-        return User(found.name, found.access, f"session of {found.name}", found.id)
+        session = secrets.token_urlsafe(9)  # each its own, as the server's: signing out ends it for good
+        return User(found.name, found.access, session, found.id)
 
 
 Make = Callable[..., Lab]

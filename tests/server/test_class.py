@@ -186,7 +186,8 @@ def test_an_address_is_opened_after_signing_in(standing_room: Lab, place: str) -
 def test_no_other_place_than_the_labs_is_opened_after_signing_in(standing_room: Lab) -> None:
     for place in ("//evil.example/?tab=x", "/?tab=//evil", "https://evil.example", "/?a=b%0d%0ax"):
         client = standing_room.client(origin=AWAY)
-        assert client.post("/sign-in/guest", data={"name": "Ana"}, params={"to": place}).headers["location"] == "/"
+        answer = client.post("/sign-in/guest", data={"name": "Ana"}, params={"to": place})
+        assert answer.headers["location"] in ("/", "/judge")  # the latter where one collection waits for them
 
 
 def test_the_wall_and_the_code_to_scan(standing_room: Lab) -> None:
