@@ -70,8 +70,8 @@ def as_json(estimated: Estimate) -> dict[str, object]:
     mend, together = estimated.mend, estimated.together
     return {
         "peak_bytes": estimated.cost.peak,
-        "stage": estimated.cost.dearest.stage.value,
-        "parts": {part.value: size for part, size in estimated.cost.dearest.parts.items()},
+        "stage": estimated.cost.peak_stage.stage.value,
+        "parts": {part.value: size for part, size in estimated.cost.peak_stage.parts.items()},
         "stages": {
             stage.stage.value: {part.value: size for part, size in stage.parts.items()}
             for stage in estimated.cost.stages

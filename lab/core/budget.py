@@ -87,13 +87,13 @@ class Cost(Frozen):
     trained_parameters: int
 
     @property
-    def dearest(self) -> StageCost:
+    def peak_stage(self) -> StageCost:
         """The stage that needs most memory."""
         return max(self.stages, key=lambda stage: stage.total)
 
     @property
     def peak(self) -> int:
-        return self.dearest.total
+        return self.peak_stage.total
 
 
 class Memory(Frozen):

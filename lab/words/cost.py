@@ -46,8 +46,8 @@ def spell(seconds: float, language: str) -> str:
 
 
 def parts(estimate: Estimate, language: str) -> str:
-    """The dearest parts of the peak, and the stage that has it."""
-    peak = estimate.cost.dearest
+    """The largest parts of the peak, and the stage that has it."""
+    peak = estimate.cost.peak_stage
     ordered = sorted(peak.parts.items(), key=lambda item: -item[1])
     shown = [f"{part_name(part, language)} {size_text(size)}" for part, size in ordered[:SHOWN]]
     stage = say(f"estimate.stage_{peak.stage.value}", language)

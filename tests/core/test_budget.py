@@ -26,9 +26,9 @@ def an_estimate(free: int, *alternatives: Alternative) -> Estimate:
     return Estimate(cost=cost, memory=memory, alternatives=list(alternatives))
 
 
-def test_the_dearest_stage_is_the_peak_and_libraries_come_on_top():
+def test_the_largest_stage_is_the_peak_and_libraries_come_on_top():
     found = an_estimate(900)
-    assert found.cost.dearest.stage is Stage.UPDATE
+    assert found.cost.peak_stage.stage is Stage.UPDATE
     assert (found.cost.peak, found.need, found.fits) == (400, 900, True)
     assert not an_estimate(899).fits
 
