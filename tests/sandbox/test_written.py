@@ -19,7 +19,7 @@ from lab.core.rules import NOT_RUN, Score
 from lab.errors import MachineError, RuleError
 from lab.sandbox import ready
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.sandbox.worker import Workers
+from lab.sandbox.worker import Worker, Workers
 from lab.sandbox.written import (
     BATCH,
     BATCH_CHARACTERS,
@@ -319,15 +319,29 @@ def test_a_call_that_is_killed_scores_the_fallback(hasty: Workers) -> None:
     assert score_batch(rule, ROWS[:2]) == [Score(0.75, "TimeoutError: took longer than 0.2 s")] * 2
 
 
-def test_a_call_whose_worker_dies_scores_the_fallback(hasty: Workers) -> None:
+def test_a_call_whose_workers_die_scores_the_fallback(hasty: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty.all[0].longest_call = 5.0
+    running = Worker._running
+
+    def doomed(worker: Worker) -> subprocess.Popen[str]:
+        process = running(worker)
+        threading.Timer(0.05, process.kill).start()
+        return process
+
+    monkeypatch.setattr(Worker, "_running", doomed)
+    scores = score_batch(WrittenRule("loops", LOOPS, fallback=0.75), ROWS[:2])
+    assert scores == [Score(0.75, "the sandbox ended while it ran this rule")] * 2
+
+
+def test_a_worker_that_is_killed_from_outside_is_not_the_rules_doing(hasty: Workers) -> None:
     hasty.all[0].longest_call = 5.0
     process = hasty.all[0]._process
     assert process is not None
     killer = threading.Timer(0.05, process.kill)
     killer.start()
-    scores = score_batch(WrittenRule("loops", LOOPS, fallback=0.75), ROWS[:2])
+    scores = score_batch(WrittenRule("loops", LOOPS, fallback=0.75), ROWS[:1])
     killer.join()
-    assert scores == [Score(0.75, "the sandbox ended while it ran this rule")] * 2
+    assert "TimeoutError" in str(scores[0].error), "its own limit, in another process"
 
 
 def test_batches_end_at_their_number_and_at_their_characters() -> None:
