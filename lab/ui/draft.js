@@ -16,7 +16,6 @@ window.labDraft = (() => {
   let preview = false; // whether the rows are looked at
   let ask = () => {};
   let endWait = () => {};
-  const fired = {}; // the marks that made the page look last
   let timer = null;
 
   try {
@@ -65,7 +64,7 @@ window.labDraft = (() => {
       if (document.hidden) document.addEventListener("visibilitychange", look, { once: true });
       else changed("look");
     };
-    endWait = window.labChanges.wait(waits, look, fired);
+    endWait = window.labChanges.wait(waits, look);
     if (seconds) timer = setTimeout(look, seconds * 1000);
   };
 
