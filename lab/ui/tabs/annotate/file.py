@@ -96,10 +96,12 @@ class FileWay:
         places = [guess.get(name) for name in ("prompt", "chosen" if "chosen" in guess else "first")]
         places.append(guess.get("rejected" if "chosen" in guess else "second"))
         values = [*places, None, None, None] if guess else [None] * len(self.mapped)
-        yield self._shows(state, request) | self._choosers(choices, values, unsure=bool(guess))
+        choosers = self._choosers(choices, values, unsure=bool(guess))
+        yield self._shows(state, request) | choosers
         if all(places) and any(name != column for name, column in guess.items()):
             for state in self._read(request, self._file(path, known, voter, _mapping(known, values), ())):
-                yield self._shows(state, request, values)
+                # Once more: of two answers within a frame the browser may draw the later one alone.
+                yield self._shows(state, request, values) | choosers
 
     @requires(Access.OWNER)
     def looked_at(
