@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import gradio as gr
 
 from lab.runs.jobs import Summary
 from lab.store.runs import RunState
+from lab.ui.handlers import LIGHT, Updates
 from lab.ui.notice import notice
 from lab.words import say
 
@@ -38,10 +40,10 @@ class Awaited:
     def __init__(self) -> None:
         self.component = gr.HTML("{}", html_template="<i></i>", js_on_load=WAITS)
 
-    @property
-    def changed(self) -> gr.events.EventListenerCallable:
-        """Fires once after ``waits`` for each of its updates, when a mark is no longer true."""
-        return self.component.select
+    def changed(self, look: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Call ``look`` whenever a mark of ``waits`` is no longer true, once for each change. A change that comes while ``look`` is on
+        its way is looked at after it: with Gradio's own mode it would be dropped, and the wait would never end."""
+        self.component.select(look, list(inputs), list(outputs), trigger_mode="always_last", **LIGHT)
 
     @staticmethod
     def waits(marks: Mapping[str, str]) -> str:

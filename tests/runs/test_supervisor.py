@@ -143,12 +143,15 @@ def test_a_second_supervisor_is_refused(store: Store, supervisor: Supervisor) ->
 def test_the_thread_outlives_an_exception(
     store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    raised: list[bool] = []
+
     def broken() -> list[object]:
+        raised.append(True)
         raise RuntimeError("no database for a moment")
 
     monkeypatch.setattr(store, "queue", broken)
     run = supervisor.submit(recipe(3))
-    wait_for(lambda: True)
+    wait_for(lambda: bool(raised))
     monkeypatch.undo()
     wait_state(store, run, RunState.FINISHED)
 

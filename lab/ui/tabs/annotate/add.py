@@ -109,14 +109,8 @@ class AddPairs:
         self.shown = shown
         self.button.click(self.added, list(self.fields.values()), self.outputs, **SLOW)
         self.sample.wire()
-        gr.on(
-            [self.sample.awaited.changed, tab.select],
-            self.sampled,
-            [self.sample.waiting],
-            self.outputs,
-            trigger_mode="always_last",
-            **LIGHT,
-        )
+        self.sample.awaited.changed(self.sampled, [self.sample.waiting], self.outputs)
+        tab.select(self.sampled, [self.sample.waiting], self.outputs, **LIGHT)
 
     @property
     def outputs(self) -> list[Any]:

@@ -49,7 +49,7 @@ class RewardPart:
         self.chosen.input(self.another, inputs, self.answer, **LIGHT)
         self.compare.click(self.asked, inputs, self.answer, **SLOW)
         self.cancel.click(self.cancelled, inputs, self.answer, **LIGHT)
-        self.awaited.changed(self.another, inputs, self.answer, trigger_mode="always_last", **LIGHT)
+        self.awaited.changed(self.another, inputs, self.answer)
 
     @property
     def answer(self) -> list[Any]:
