@@ -40,10 +40,13 @@ class Awaited:
     def __init__(self) -> None:
         self.component = gr.HTML("{}", html_template="<i></i>", js_on_load=WAITS)
 
-    def changed(self, look: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-        """Call ``look`` whenever a mark of ``waits`` is no longer true, once for each change. A change that comes while ``look`` is on
-        its way is looked at after it: with Gradio's own mode it would be dropped, and the wait would never end."""
-        self.component.select(look, list(inputs), list(outputs), trigger_mode="always_last", **LIGHT)
+    def changed(
+        self, look: Callable[..., Updates], inputs: Sequence[Any], outputs: Sequence[Any], js: str | None = None
+    ) -> None:
+        """Call ``look`` whenever a mark of ``waits`` is no longer true, once for each change; ``js`` prepares the inputs in the browser.
+        A change that comes while ``look`` is on its way is looked at after it: with Gradio's own mode it would be dropped, and the
+        wait would never end."""
+        self.component.select(look, list(inputs), list(outputs), js=js, trigger_mode="always_last", **LIGHT)
 
     @staticmethod
     def waits(marks: Mapping[str, str]) -> str:

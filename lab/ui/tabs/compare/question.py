@@ -104,9 +104,8 @@ class Question:
             self.prompt.submit,
             self.answer.submit,
         ]
-        gr.on(
-            [*again, self.awaited.changed], self.looked, inputs, outputs, js=view, trigger_mode="always_last", **LIGHT
-        )
+        gr.on(again, self.looked, inputs, outputs, js=view, trigger_mode="always_last", **LIGHT)
+        self.awaited.changed(self.looked, inputs, outputs, js=view)
 
     # ---- what was clicked
 

@@ -51,7 +51,7 @@ class LeaveLab:
         self.eject.click(self.ejected, [selected], self.outputs, **LIGHT)
         self.cancel.click(self.cancelled, [self.waiting], None, **LIGHT)
         blocks.load(self.looked, [self.waiting], self.outputs, **LIGHT)
-        self.awaited.changed(self.looked, [self.waiting], self.outputs, trigger_mode="always_last", **LIGHT)
+        self.awaited.changed(self.looked, [self.waiting], self.outputs)
 
     @property
     def outputs(self) -> list[Any]:
