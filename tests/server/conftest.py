@@ -85,10 +85,14 @@ class Lab:
     application: FastAPI
     blocks: gr.Blocks
 
-    def client(self, access: Access | None = None, base: str | None = None, **headers: str) -> TestClient:
-        """A browser; signed in with ``access`` where that is given."""
+    def client(
+        self, access: Access | None = None, base: str | None = None, address: str = "testclient", **headers: str
+    ) -> TestClient:
+        """A browser; signed in with ``access`` where that is given. ``address`` is the one that limits count."""
         base = base or (HERE if self.settings.loopback else AWAY)
-        client = TestClient(self.application, base_url=base, headers=headers, follow_redirects=False)
+        client = TestClient(
+            self.application, base_url=base, headers=headers, follow_redirects=False, client=(address, 50000)
+        )
         if access is not None:
             client.cookies.set(COOKIE, self.cookie(access))
         return client
