@@ -13,28 +13,39 @@ from lab.errors import RecipeError, StateError
 from lab.settings import Settings, read_settings
 from lab.store.presets import load_preset
 from lab.store.runs import Store
+from lab.words import say, system_locale
+
+
+def explained(key: str, **params: object) -> str:
+    """The help of an argument or a command, ``COMMAND.ARGUMENT``, in the language of the terminal (``lab/words/*/help.toml``)."""
+    return say(f"help.{key}", system_locale(), **params)
+
+
+def heads(table: str, *columns: str) -> list[str]:
+    """The head of a table in the language of the terminal, a word for each column (``lab/words/*/tables.toml``)."""
+    return [say(f"table.{table}.{column}", system_locale()) for column in columns]
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
     """``--home DIR``, as every command has it."""
-    parser.add_argument("--home", metavar="DIR", help="the lab's home (default: LAB_HOME, else ./lab_home)")
+    parser.add_argument("--home", metavar="DIR", help=explained("common.home"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, for scripts."""
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output instead of words")
+    parser.add_argument("--json", action="store_true", help=explained("common.json"))
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """PRESET and ``--set``."""
-    parser.add_argument("preset", metavar="PRESET", help="a preset (tiny/grpo) or the path of a .toml file")
+    parser.add_argument("preset", metavar="PRESET", help=explained("common.preset"))
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         dest="changes",
         action="append",
         default=[],
-        help="change a setting of the recipe; may be repeated (--set steps=50 --set threshold.kind=all)",
+        help=explained("common.set"),
     )
 
 
