@@ -38,8 +38,9 @@ STARTS = ("sft", "pretrain")
 SCRIPT = Path(__file__).with_name("tab.js").read_text("utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 VIEW = """(...values) => [...values.slice(0, -1), JSON.stringify({
-  dark: document.body.classList.contains("dark"), narrow: window.innerWidth < 700 })]"""
-"""Every request says how the page looks, for the figures are drawn for it."""
+  dark: document.body.classList.contains("dark"), narrow: window.innerWidth < 700,
+  of: new URLSearchParams(location.search).get("of"), runs: new URLSearchParams(location.search).get("runs") })]"""
+"""Every request says how the page looks, for the figures are drawn for it, and what its address names (``?tab=compare&of=runs:&runs=ID,ID``)."""
 
 
 class CompareTab:
@@ -172,7 +173,7 @@ class CompareTab:
 
     @requires(Access.VIEWER)
     def opened_from(self, event: gr.EventData) -> Updates:
-        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones."""
+        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones, which it says."""
         if event._data.get("act") != "compare":
             return {self.runs: gr.skip()}
         titles = run_titles(self.store)
@@ -210,6 +211,13 @@ class CompareTab:
             self.message: "",
         }
         first = not values[0]
+        if asked.selection_of_address and first:
+            titles = run_titles(self.store)
+            updates[self.runs] = gr.update(
+                choices=[(title, run) for run, title in titles.items()],
+                value=asked.runs,
+                visible=asked.study.startswith("runs:"),
+            )
         try:
             whole = self.selections.read(asked.selection, *self._marks()).worded(language)
         except LabError as error:
@@ -305,6 +313,7 @@ class _Asked:
     ) -> None:
         self.study = str(study or usual)
         self.runs = [str(run) for run in runs or []]
+        self.selection_of_address = False
         self.seed = str(seed or ALL)
         self.entries = tuple(str(entry) for entry in entries or [])
         self.axis = axis if axis in AXES else "seconds"
@@ -315,6 +324,11 @@ class _Asked:
             told = {}
         told = told if isinstance(told, Mapping) else {}
         self.dark, self.narrow = told.get("dark") is True, told.get("narrow") is True
+        named = told.get("of")
+        if not study and isinstance(named, str) and named:  # nothing is chosen yet: what the address names
+            self.study, self.selection_of_address = named, True
+            ids = str(told.get("runs") or "").split(",") if named.startswith("runs:") else []
+            self.runs = [run for run in ids if run]
 
     @property
     def selection(self) -> Selection:
