@@ -90,6 +90,14 @@ def test_one_follows_from_curves_to_answers_and_takes_it_along(visit, study):
     expect(page.locator("#course-tables")).to_be_visible()
 
 
+def test_an_address_opens_the_runs_that_it_names(visit, study, store):
+    runs = [run for run in store.runs() if run.algorithm in ("grpo", "dpo")]
+    ids = ",".join(run.id for run in runs)
+    page = visit(f"/?tab=compare&of=runs:&runs={ids}", ready="#compare-study")
+    expect(page.locator("#verdict")).to_contain_text("GRPO")
+    expect(page.locator("#compare-runs .token")).to_have_count(len(runs))
+
+
 def test_runs_are_filtered_ticked_compared_told_apart_and_deleted(visit, study, store):
     page = visit("/?tab=train", ready="[data-testid=run-row]")
     filter_field = page.get_by_label("Filter: name, algorithm, state, #tag")

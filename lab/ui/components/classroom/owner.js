@@ -288,7 +288,10 @@ class OwnerPage {
   compareLink({ done, finished }) {
     if (!finished.length) return [];
     const query = new URLSearchParams({ tab: "compare", of: "runs:", runs: finished.join(",") });
-    const text = done > finished.length ? word("compare_newest", { n: finished.length, done }) : word("compare_finished", { n: done });
+    const text =
+      done > finished.length
+        ? word("compare_newest", { n: finished.length, done })
+        : word("compare_finished", { n: done });
     return [make("a", { class: "plain", href: address("?" + query), "data-testid": "class-compare" }, text)];
   }
 

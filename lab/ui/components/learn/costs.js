@@ -27,7 +27,10 @@ function costStep() {
     conceal(compare, !told.tables.length);
   };
   const offer = (told) => {
-    const options = told.offered.map(({ of, title }) => [of, word(of.startsWith("recorded:") ? "cost_recorded" : "cost_study", { title: spoken(title) })]);
+    const options = told.offered.map(({ of, title }) => [
+      of,
+      word(of.startsWith("recorded:") ? "cost_recorded" : "cost_study", { title: spoken(title) }),
+    ]);
     if (told.runs.length) options.push([OWN_RUNS, word("cost_own")]);
     choice.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
     choice.value = told.of;
@@ -74,7 +77,9 @@ const spoken = (text) => text[chosenLanguage()];
 
 /** Of each algorithm the newest run. @param {{ run: string, algorithm: string }[]} runs the newest first */
 function newestOfEach(runs) {
-  return runs.filter((run, at) => runs.findIndex(({ algorithm }) => algorithm === run.algorithm) === at).map(({ run }) => run);
+  return runs
+    .filter((run, at) => runs.findIndex(({ algorithm }) => algorithm === run.algorithm) === at)
+    .map(({ run }) => run);
 }
 
 function sourceOf(told) {
@@ -102,7 +107,13 @@ function measuredTable({ name, title, columns, rows }) {
       make("q", {}, spoken(claim)),
       make("b", {}, spoken(measured)),
       make("small", {}, spoken(detail)),
-      make("span", { class: "said " + kind }, make("i", { "aria-hidden": "true" }, CELL_MARKS[kind]), " ", spoken(sentence)),
+      make(
+        "span",
+        { class: "said " + kind },
+        make("i", { "aria-hidden": "true" }, CELL_MARKS[kind]),
+        " ",
+        spoken(sentence),
+      ),
     );
   const head = [word("cost_algorithm"), ...columns.map(spoken)].map((text) => make("th", { scope: "col" }, text));
   const lines = rows.map(({ label, cells }) =>
@@ -114,7 +125,10 @@ function measuredTable({ name, title, columns, rows }) {
 /** What the course says alone, until the measurements are there. */
 function claimedTables() {
   const claims = JSON.parse(props.claims || "{}")[chosenLanguage()] || {};
-  const tables = { claimed_key: ["reward_model", "objective", "cost", "fits"], claimed_takes: ["stages", "complexity", "data"] };
+  const tables = {
+    claimed_key: ["reward_model", "objective", "cost", "fits"],
+    claimed_takes: ["stages", "complexity", "data"],
+  };
   return Object.entries(tables).map(([caption, columns]) => {
     const texts = [word("cost_algorithm"), ...columns.map((column) => claims["column." + column])];
     const head = texts.map((text) => make("th", { scope: "col" }, text));

@@ -16,7 +16,8 @@ function logLine(line) {
   const key = stage && "stage_" + stage[2].replaceAll(" ", "_");
   if (stage && key && hasWord(key)) return "[" + stage[1] + "] " + word(key);
   const step = /^step (\d+)\/(\d+) {2}(.*)$/.exec(line);
-  if (step) return word("log_step", { step: step[1], steps: step[2] }) + "  " + step[3].split("  ").map(logPart).join("  ");
+  if (step)
+    return word("log_step", { step: step[1], steps: step[2] }) + "  " + step[3].split("  ").map(logPart).join("  ");
   const measured = /^held out: (.*)$/.exec(line);
   if (measured) return word("log_held_out", { values: measured[1].split(", ").map(logPart).join(word("log_comma")) });
   const told = /^(note|failed): (.*)$/.exec(line);
