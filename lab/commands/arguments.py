@@ -12,7 +12,7 @@ from lab.core.recipes import Recipe, with_values
 from lab.errors import RecipeError, StateError
 from lab.settings import Settings, read_settings
 from lab.store.presets import load_preset
-from lab.store.runs import Store
+from lab.store.runs import RunState, Store
 from lab.words import say, system_locale
 
 
@@ -70,6 +70,21 @@ def collection_named(store: Store, wanted: str) -> str:
                 return collection.id
     known = ", ".join(collection.name for collection in collections) or "–"
     raise StateError("agree_no_collection", value=wanted[:80], known=known)
+
+
+LAST = "last"
+"""Typed in a run's place: the newest one that has finished."""
+
+
+def run_called(store: Store, text: str) -> str:
+    """The id that somebody typed, ``last`` replaced by that of the newest finished run (``last@50``: its checkpoint). Raises StateError."""
+    name, at, step = text.partition("@")
+    if name.removeprefix("run:") != LAST:
+        return text
+    finished = next((run.id for run in store.runs() if run.state is RunState.FINISHED), None)
+    if finished is None:
+        raise StateError("no_last_run")
+    return f"{finished}{at}{step}"
 
 
 def home_flag(arguments: argparse.Namespace) -> str:

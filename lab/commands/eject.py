@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, add_json, explained, open_store
+from lab.commands.arguments import add_home, add_json, explained, open_store, run_called
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 written, 1 failed, 130 cancelled by Ctrl-C."""
-    spec = parse_job(Kind.EJECT, {"run": run_named(arguments.run)})
-    target = check_target(arguments.folder)
     store = open_store(arguments)
+    spec = parse_job(Kind.EJECT, {"run": run_named(run_called(store, arguments.run))})
+    target = check_target(arguments.folder)
     job = do(spec, store)
     if job.state is not RunState.FINISHED:
         return status(job)

@@ -10,7 +10,7 @@ import json
 import shutil
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store, run_called
 from lab.commands.group_tokens import print_tokens, signed
 from lab.commands.loss_tokens import print_loss_tokens
 from lab.commands.printing import number, print_json, print_table, shorten, width
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or a StateError where there is no such group."""
     store = open_store(arguments)
+    arguments.run = run_called(store, arguments.run)
     folder = grouped(store, arguments.run)
     taken_in = arguments.run.startswith(PREFIX)
     record = None if taken_in else store.run(arguments.run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, open_store
+from lab.commands.arguments import add_home, add_json, explained, open_store, run_called
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
@@ -31,13 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 written, 1 failed, 130 cancelled by Ctrl-C."""
-    spec = parse_job(
-        Kind.OUT, {"run": run_named(arguments.run), "merge": arguments.merge, "gguf": arguments.gguf or ""}
-    )
+    store = open_store(arguments)
+    run_id = run_named(run_called(store, arguments.run))
+    spec = parse_job(Kind.OUT, {"run": run_id, "merge": arguments.merge, "gguf": arguments.gguf or ""})
     target = check_target(arguments.folder)
     if arguments.push:
         hub_token()
-    store = open_store(arguments)
     job = do(spec, store)
     if job.state is not RunState.FINISHED:
         return status(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, explained, home_flag, open_store
+from lab.commands.arguments import add_home, explained, home_flag, open_store, run_called
 from lab.compare.members import member_runs, members
 from lab.compare.phrases import Phrase, in_both
 from lab.compare.recorded import RecordedStudy, recorded_studies
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0; raises StateError where there is nothing to report."""
     store = open_store(arguments)
+    arguments.what = [run_called(store, each) for each in arguments.what]
     name = arguments.what[0]
     runs, source = _runs(store, arguments.what, recorded=arguments.recorded, home=home_flag(arguments))
     text = csv_of(runs) if arguments.csv else report_html(runs, source, locale=system_locale())
