@@ -72,8 +72,8 @@ def _list(users: tuple[Registered, ...], *, as_json: bool) -> None:
         print(say("cli.no_users", system_locale()))
     else:
         locale = system_locale()
-        rows = [(u.name, say(f"page.access_{u.access.word}", locale), _day(u.created), u.id) for u in users]
-        print_table(heads("users", "name", "access", "since", "id"), rows)
+        told = [(u.name, say(f"page.access_{u.access.word}", locale), _day(u.created), u.id) for u in users]
+        print_table(heads("users", "name", "access", "since", "id"), told)
 
 
 def _day(moment: float) -> str:

@@ -59,7 +59,7 @@ def add_compare(application: FastAPI, store: Store) -> None:
         "title", "algorithm"}]}``, each text ``{"en", "zh"}``. Without ``of``, of the first that is offered: a recorded study, or one of which
         runs have finished. ``runs`` are the finished ones that a table has a row for."""
         offered = _offered(selections, store)
-        text = of or (offered[0]["of"] if offered else "runs:")
+        text = of or (str(offered[0]["of"]) if offered else "runs:")
         chosen = [run for run in runs.split(",") if run]
         selected = selections.read(parse_selection(text, chosen), _mark(store))
         labels = (
@@ -71,7 +71,7 @@ def add_compare(application: FastAPI, store: Store) -> None:
 
 def _offered(selections: Selections, store: Store) -> list[dict[str, object]]:
     """What there are tables of: recorded studies, and those of this home with a finished run."""
-    there = []
+    there: list[dict[str, object]] = []
     for selection in selections.offered():
         if selection.kind == "runs" or (selection.kind == "study" and not store.states()):
             continue

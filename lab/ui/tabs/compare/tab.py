@@ -203,7 +203,7 @@ class CompareTab:
     def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
         """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
         language = language_of(request)
-        offered = self.selections.offered()
+        offered, marks = self.selections.offered(), self._marks()  # before anything is read: no change falls between
         asked = _Asked(offered[0].text, *values)
         updates: Updates = {
             self.study: gr.update(choices=[(_offer(each, language), each.text) for each in offered], value=asked.study),
@@ -219,7 +219,7 @@ class CompareTab:
                 visible=asked.study.startswith("runs:"),
             )
         try:
-            whole = self.selections.read(asked.selection, *self._marks()).worded(language)
+            whole = self.selections.read(asked.selection, *marks).worded(language)
         except LabError as error:
             return updates | {
                 self.message: error_notice(error, request),
@@ -230,7 +230,7 @@ class CompareTab:
             asked = asked.whole()
         updates |= self._narrowing(whole, asked, language, anew=anew or first)
         selected = whole.narrowed(asked.seeds, asked.entries)
-        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole)}
+        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks)}
         if not selected.runs:
             return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
         offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
@@ -252,12 +252,11 @@ class CompareTab:
             self.entries: gr.update(choices=entries, value=some, visible=len(entries) > 1),
         }
 
-    def _watch(self, whole: Selected) -> str:
-        """What the browser waits for: the marks that hold now, while any of the runs goes on."""
+    def _watch(self, whole: Selected, marks: tuple[str, str]) -> str:
+        """What the browser waits for: other marks than those that held when the runs were read, while any of them goes on."""
         waits = {}
         if whole.going_on or (whole.selection.kind == "study" and len(whole.runs) < whole.wanted):
-            marks = self.supervisor.changes.marks()
-            waits = {topic: marks[topic] for topic in (Topic.RUNS, Topic.PROGRESS)}
+            waits = dict(zip((Topic.RUNS, Topic.PROGRESS), marks, strict=True))
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
