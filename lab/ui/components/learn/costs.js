@@ -104,7 +104,7 @@ function measuredTable({ name, title, columns, rows }) {
     make(
       "td",
       { "data-mark": kind },
-      make("q", {}, spoken(claim)),
+      make("span", { class: "claim" }, word("cost_quoted", { claim: spoken(claim) })),
       make("b", {}, spoken(measured)),
       make("small", {}, spoken(detail)),
       make(
