@@ -75,7 +75,7 @@ def test_the_tables_are_those_of_compare_and_begin_with_the_recorded_study(lab: 
         assert texts_of(answer["tables"], language) == made and len(made) > 80
     assert (answer["differ"], answer["cells"]) == differing(tables)
     labels = [row["label"]["zh"] for row in answer["tables"][0]["rows"]]
-    assert "GRPO · 高于均值" in labels and [each["of"] for each in answer["offered"]] == ["recorded:tiny/course"]
+    assert "GRPO · 全部" in labels and [each["of"] for each in answer["offered"]] == ["recorded:tiny/course"]
 
 
 def test_the_tables_of_chosen_runs(lab: Lab, runs: list[str]) -> None:

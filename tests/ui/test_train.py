@@ -87,7 +87,7 @@ class TestStarts:
         assert "tiny" in models and f"run:{rm}" not in models
         assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0 % (35.2–64.8, n 40)")
         rewards = starts.reward_models("en", "tiny")
-        assert rewards[0][1] == "" and rewards[1] == (f"my judge · 87.5 % (77.2–93.5, n 64)", f"run:{rm}")
+        assert rewards[0][1] == "" and rewards[1] == ("my judge · 87.5 % (77.2–93.5, n 64)", f"run:{rm}")
         assert len(rewards) == 2
 
     def test_a_reward_model_on_another_base_is_not_offered(self, store: Store, presets: Presets) -> None:

@@ -263,7 +263,9 @@ class CompareTab:
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
         from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
+        from lab.ui.tabs.compare.drawing import load_plotting
 
+        load_plotting()
         groups, view = _writers(selected), asked.view(language)
         looks, ends = looks_of(groups, asked.dark), _ends(groups)
         found = differences(ends)
@@ -293,7 +295,9 @@ class CompareTab:
 
     def _curves(self, groups: Sequence[Group], asked: _Asked, language: str) -> Updates:
         from lab.ui.tabs.compare import figures
+        from lab.ui.tabs.compare.drawing import load_plotting
 
+        load_plotting()
         there = any(asked.measure in run.curves for group in groups for run in group.runs.values())
         side = say(f"compare.axis_title.{asked.axis}", language)
         title = shown.title(f"curve.{asked.measure}", language, side) + (
