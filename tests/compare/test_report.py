@@ -132,7 +132,7 @@ def test_the_labels_of_a_study_are_its_files() -> None:
 
 def test_it_says_where_only_the_first_runs_groups_are_shown(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(lab_home)
-    runs = [made_run(store, "grpo", seed) for seed in (1, 2, 3)]
+    runs = [made_run(store, "grpo", seed=seed) for seed in (1, 2, 3)]
     for run in runs:
         completion = {"text": "x = 5", "tokens": 3, "reward": 1.0, "advantage": 0.5, "kept": True, "scores": {}}
         line = {"version": 1, "step": 40, "group": 0, "prompt": "3x = 15", "answer": "5", "mean": 1.0, "std": 0.5}

@@ -248,7 +248,7 @@ def test_a_file_that_is_not_what_was_sent_is_one_sentence(tmp_path: Path, name: 
 def test_a_class_is_back_from_the_dataset(hub: Hub, tmp_path: Path) -> None:
     """Its choices, its people, board, votes and runs; a run that had not ended is nobody's any more."""
     store, _ = worked(tmp_path / "first")
-    ended, going = store.in_state(RunState.FINISHED)[0].id, store.in_state(RunState.QUEUED)[0].id
+    ended, going = store.in_state(RunState.FINISHED)[0].id, store.in_state(RunState.RUNNING)[0].id
     code = StateFile(store.home).change(paused=True, steps=40).code
     with sqlite3.connect(store.home / "lab.db") as database:
         database.execute("INSERT INTO class_people VALUES ('g-1', 'Lin', 1, 1.0)")

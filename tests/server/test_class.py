@@ -214,7 +214,7 @@ def test_the_queue_names_the_newest_finished_runs_as_many_as_can_be_compared(roo
     mine = []
     for number in range(MOST_RUNS + 2):
         run = room.store.create_run(parse({"algorithm": "sft", "name": f"run {number}"}))
-        room.application.state.room.training.turns.owners[run.id] = ana.get("/api/class/me").json()["me"]["id"]
+        room.application.state.room.training.turns.add(run.id, ana.get("/api/class/me").json()["me"]["id"])
         room.store.change(run.id, state=RunState.FINISHED, started=1.0, ended=2.0 + number)
         mine.append(run.id)
     other = room.store.create_run(parse({"algorithm": "sft", "name": "the owner's"}))

@@ -228,6 +228,8 @@ def test_the_class_and_own_studies_are_in_it(home: Path, tmp_path: Path) -> None
         database.execute("INSERT INTO class_votes VALUES ('q', 'g-1', '[0]', 3.0)")
     (home / "studies").mkdir(exist_ok=True)
     (home / "studies" / "mine.json").write_text("{}")
+    (home / "recordings" / "taken-1").mkdir(parents=True)
+    (home / "recordings" / "taken-1" / "groups.jsonl").write_text("{}\n")
     target = tmp_path / "class.tar"
     backup(home, target)
     assert all(finding.ok for finding in verify_backup(target))
@@ -240,6 +242,7 @@ def test_the_class_and_own_studies_are_in_it(home: Path, tmp_path: Path) -> None
         assert database.execute("SELECT run, person FROM class_runs").fetchall() == [(run, "g-1")]
         assert database.execute("SELECT chosen FROM class_votes").fetchall() == [("[0]",)]
     assert (other / "studies" / "mine.json").read_text() == "{}"
+    assert (other / "recordings" / "taken-1" / "groups.jsonl").read_text() == "{}\n"
 
 
 def test_verify_says_where_a_class_cannot_be_read(home: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys, threading
+from lab.ui.gradio_shims import import_gradio
+import_gradio()
 from lab.ui.tabs.compare.drawing import load_plotting
 assert "plotly" not in sys.modules and "pandas" not in sys.modules
 problems, ready = [], threading.Barrier(6)
