@@ -284,7 +284,7 @@ class OwnerPage {
     return node;
   }
 
-  // Opens Compare with the runs of guests that have finished: all of them, or the newest where they are more than it holds.
+  // Opens Compare with the finished runs of guests: all of them, or the newest where there are more than it holds.
   compareLink({ done, finished }) {
     if (!finished.length) return [];
     const query = new URLSearchParams({ tab: "compare", of: "runs:", runs: finished.join(",") });

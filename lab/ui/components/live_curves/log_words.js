@@ -1,4 +1,4 @@
-// The run's log in the reader's language: the lines that the lab itself prints are worded anew, all others stay as they are.
+// The run's log in the reader's language: lines that the lab itself prints are worded anew, all others stay.
 // log.txt keeps them in English, as scripts and other readers know it; an English page shows them so.
 
 /**
