@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, heads, open_store
 from lab.commands.printing import print_json, print_table
 from lab.runs.progress import summary
 from lab.runs.run_work import settle_gone
@@ -13,8 +13,7 @@ from lab.store.run_titles import run_titles
 from lab.words import say, system_locale
 from lab.words.shares import measured_share
 
-HELP = "list the runs, the newest first"
-HEAD = ("run", "algorithm", "state", "step", "pass@1, or pairs right", "created", "name")
+HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,5 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
         state = say(f"states.{shown['state']}", locale)
         steps = f"{shown['step']}/{shown['steps']}"
         rows.append([shown["id"], shown["algorithm"], state, steps, measured, created, shown["title"]])
-    print_table(HEAD, rows, right=(3,))
+    print_table(heads("runs", *HEAD), rows, right=(3,))
     return 0

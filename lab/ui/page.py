@@ -68,7 +68,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 annotate = AnnotateTab(store, supervisor, presets, i18n, usual_settings(class_comes=settings.guests))
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(
-                    presets, trusting=not settings.sign_in
+                    presets, trusting=not settings.sign_in, classroom=settings.classroom
                 )  # a page for all cannot list what is the owner's
             with gr.Tab(i18n("page.train"), id="train"):
                 train = TrainTab(store, supervisor, presets, i18n)
