@@ -101,6 +101,7 @@ def _plain_ending(text: str) -> str | None:
         or "\\" in text
         or "^" in text
         or text[end : end + 1] in _CHINESE_SCALES
+        or "a" <= text[end : end + 1] <= "z"
         or (not after.replace(" ", "").replace("'", "").isalpha() and after)
     ):
         return None

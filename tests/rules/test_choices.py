@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lab.core.rules import Score, score
-from tests.rules.test_answers import CHOICE, EXACT, is_told
+from lab.rules import RULES
+
+EXACT, CHOICE = RULES["equals_answer"], RULES["multiple_choice"]
 
 QUESTION = "Which?\nA. Paris\nB. Rome\nC. Berlin\nD. Madrid"
 
@@ -57,7 +59,7 @@ def test_chosen(completion: str) -> None:
 )
 def test_an_option_that_is_named_and_not_chosen_is_told(completion: str) -> None:
     for rule in (EXACT, CHOICE):
-        assert is_told(score(rule, QUESTION, completion, "B"))
+        assert (score(rule, QUESTION, completion, "B").error or "").startswith("CannotTell")
 
 
 def test_small_letters_are_options_where_the_prompt_has_options() -> None:
