@@ -163,7 +163,7 @@ def _unit_start(text: str) -> int:
             while at < len(text) and text[at].isascii() and text[at].isalpha():
                 at += 1
             continue
-        if seen and is_unit(text[at:]):
+        if seen and sign > "\x7f" and is_unit(text[at:]):
             return at
         if sign.isdecimal() or sign in "π)}" or sign in CHINESE_NUMERALS:
             seen = True
