@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,6 +58,8 @@ NAME = re.compile(
     r"(rows/(?P<life>\d{8}-\d{6}-[a-z0-9]{4})/\d{6}-[a-z0-9]{8}\.jsonl\.gz)|(runs/(?P<run>\d{8}-\d{6}-[a-z0-9]{4})-[a-z0-9]{8}\.tar)"
 )
 """The names of files that are taken in; no others are looked at."""
+STAMPED, STAMP = "%Y%m%d-%H%M%S", 15
+"""How a life's name says when it began, and how long that part is."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,15 @@ def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
     return Sending(files, replace(sent, parcels=number, rows=rows, marks=marks, runs=runs, last=time.time()))
 
 
-def after_taking_in(everything: Progress) -> Progress:
-    """What was sent, as far as this disk goes, once all was taken in: nothing of it goes out again, and nothing was sent by this life."""
-    return replace(everything, parcels=0)
+def after_taking_in(everything: Progress, names: Iterable[str]) -> Progress:
+    """What was sent, as far as this disk goes, once the files of ``names`` were taken in: nothing of them goes out again, and nothing
+    was sent by this life. It comes after theirs, even if it began in the same second or by a clock that is slow."""
+    lives = [match["life"] for match in map(NAME.fullmatch, names) if match is not None and match["life"]]
+    newest, life = max(lives, default=""), everything.life
+    if life <= newest:
+        after = datetime.strptime(newest[:STAMP], STAMPED) + timedelta(seconds=1)
+        life = after.strftime(STAMPED) + life[STAMP:]
+    return replace(everything, life=life, parcels=0)
 
 
 def is_new(store: Store) -> bool:

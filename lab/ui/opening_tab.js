@@ -2,6 +2,7 @@
 //
 // The page is built once for everybody and opens on Train. Gradio runs this script before it draws, so the script writes another
 // choice into Gradio's configuration. What a handler selects later (`?run=…`, an annotator's first visit) still holds.
+// On a narrow screen the bar of tabs scrolls, so that the selected one is in sight.
 // Where the page opens on Annotate and no pair is kept in the browser, the script fetches the first pairs meanwhile, as the annotator would.
 (() => {
   const kept = "lab-tab";
@@ -41,4 +42,17 @@
     },
     true,
   );
+
+  const showSelected = (bar) => {
+    const tab = bar.querySelector("[aria-selected=true]");
+    if (tab) bar.scrollLeft = tab.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+  };
+  new MutationObserver((_, drawn) => {
+    const bar = document.querySelector("#tabs > .tab-wrapper > [role=tablist]");
+    if (!bar) return;
+    drawn.disconnect();
+    const selected = { subtree: true, childList: true, attributeFilter: ["aria-selected"] };
+    new MutationObserver(() => showSelected(bar)).observe(bar, selected);
+    showSelected(bar);
+  }).observe(document.documentElement, { subtree: true, childList: true });
 })();

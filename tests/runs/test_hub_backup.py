@@ -20,7 +20,7 @@ from lab.runs import hub_backup
 from lab.runs.hub_backup import HubBackup
 from lab.store import outside
 from lab.store.rule_sets import RuleSets
-from lab.store.runs import RunState, Store
+from lab.store.runs import RunState, Store, new_run_id
 from lab.store.verify import verify_home
 from tests.annotation.annotating import ANNA, BEN, CHEN, judge_all, sums
 from tests.hub import TOKEN, Hub, serving
@@ -102,10 +102,16 @@ def test_everything_is_back_from_the_dataset_alone(hub: Hub, tmp_path: Path) -> 
     other.close()
 
 
-def test_a_second_life_goes_on_where_the_first_ended(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [1, 0, -3600], ids=["later", "in the same second", "by a slow clock"])
+def test_a_second_life_goes_on_where_the_first_ended(
+    hub: Hub, tmp_path: Path, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.time()
+    monkeypatch.setattr(outside, "new_run_id", lambda now: new_run_id(start)[:-4] + "zzzz")
     store, collection = worked(tmp_path / "first")
     HubBackup(store, DATASET).send()
     store.close()
+    monkeypatch.setattr(outside, "new_run_id", lambda now: new_run_id(start + seconds)[:-4] + "aaaa")
     second = Store(tmp_path / "second", allow_unsafe_disk=True)
     backup = HubBackup(second, DATASET)
     backup.restore()

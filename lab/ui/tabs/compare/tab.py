@@ -87,7 +87,7 @@ class CompareTab:
                     [(label[axis], axis) for axis in AXES], value="seconds", label=self.i18n("compare.axis"),
                     elem_id="compare-axis", elem_classes="pills",
                 )  # fmt: skip
-            self.origin = gr.HTML(elem_id="compare-origin")
+            self.origin = gr.HTML(self.i18n("compare.reading"), elem_id="compare-origin")
 
     def _draw_figures(self) -> None:
         self.verdict = gr.HTML(elem_id="compare-verdict")
@@ -121,11 +121,12 @@ class CompareTab:
         listed.input(self.opened_from, None, [tabs, self.study, self.runs], **LIGHT)
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
-        self.live.select(self.looked, inputs, self.everything, **whole, **SLOW)
-        self.study.input(self.chosen, inputs, self.everything, **whole, **SLOW)
-        self.runs.change(self.chosen, inputs, self.everything, **whole, **SLOW)
+        reading: dict[str, Any] = {**whole, **SLOW, "show_progress_on": self.origin}
+        self.live.select(self.looked, inputs, self.everything, **reading)
+        self.study.input(self.chosen, inputs, self.everything, **reading)
+        self.runs.change(self.chosen, inputs, self.everything, **reading)
         self.runs.focus(self.runs_offered, None, [self.runs], **LIGHT)
-        gr.on([self.seeds.input, self.entries.input], self.looked, inputs, self.everything, **whole, **SLOW)
+        gr.on([self.seeds.input, self.entries.input], self.looked, inputs, self.everything, **reading)
         gr.on(
             [self.axis.input, self.measure.input],
             self.turned, inputs, [self.curves, self.curve_title], **whole, **LIGHT,
