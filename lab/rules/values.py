@@ -99,10 +99,10 @@ def _same_number(first: Value, second: Value) -> bool:
     if equal_quotients(left, right) and first.unit == second.unit:
         return True
     plain_numbers = left.top.keys() | right.top.keys() <= {ONE}
-    for one, other in () if plain_numbers else ((first, second), (second, first)):
+    for one, beside in () if plain_numbers else ((first, second), (second, first)):
         letter = _lone_letter(one)
-        if letter and letter[1] == other.number:
-            if letter[0] == other.unit:
+        if letter and letter[1] == beside.number:
+            if letter[0] == beside.unit:
                 return True
             raise CannotTell("a letter that may be a unit")
     if first.unit == second.unit == "":
