@@ -134,13 +134,11 @@ class Recognised:
     def view(self, row: Row) -> Row:
         """A row under the lab's names."""
         if self.form is Form.PREFERENCES and self.lists:
-            answers, sides = (
-                row.get(self.lists[0]),
-                {side: row.get(self.names[side]) for side in ("chosen", "rejected")},
-            )
-            known = isinstance(answers, list)
+            answers = row.get(self.lists[0])
+            sides = {side: row.get(self.names[side]) for side in ("chosen", "rejected")}
             return row | {
-                side: answers[at] if known and at in range(len(answers)) else None for side, at in sides.items()
+                side: answers[at] if isinstance(answers, list) and at in range(len(answers)) else None
+                for side, at in sides.items()
             }
         if not self.moved or self.layout is not None:
             return row

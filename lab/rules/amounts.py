@@ -33,7 +33,14 @@ _NO_UNITS = frozenset(
         "than",
     ]
 )
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SCALES: dict[str, int | Fraction] = {
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
 _SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""
