@@ -135,16 +135,18 @@ class Recognised:
         """A row under the lab's names."""
         if self.form is Form.PREFERENCES and self.lists:
             answers = row.get(self.lists[0])
-            sides = {side: row.get(self.names[side]) for side in ("chosen", "rejected")}
-            return row | {
-                side: answers[at] if isinstance(answers, list) and at in range(len(answers)) else None
-                for side, at in sides.items()
-            }
+            return row | {side: _at(answers, row.get(self.names[side])) for side in ("chosen", "rejected")}
         if not self.moved or self.layout is not None:
             return row
         gone = set(self.moved.values()) - set(self.names)
         renamed = {ours: row[theirs] for ours, theirs in self.moved.items() if theirs in row}
         return {name: value for name, value in row.items() if name not in gone} | renamed
+
+
+def _at(answers: object, place: object) -> object:
+    """The answer at a place of a list; None where there is none."""
+    placed = isinstance(answers, list) and type(place) is int and 0 <= place < len(answers)
+    return answers[place] if placed else None  # type: ignore[index, call-overload]
 
 
 def recognise(rows: Rows, forms: Iterable[Form]) -> Recognised | None:
