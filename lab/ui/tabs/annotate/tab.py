@@ -84,20 +84,17 @@ class AnnotateTab:
 
     @requires(Access.VIEWER)
     def opened(self, request: gr.Request) -> Updates:
-        """The page was loaded. An annotator's page opens here; so does an address with ``?collection=ID``, for the owner with
-        ``&part=quality`` on how well that collection is judged."""
-        user = user_of(request)
-        owner = user.access >= Access.OWNER
+        """The page was loaded. An address with ``?collection=ID`` opens here, for the owner with ``&part=quality`` on how well that
+        collection is judged. An annotator's first visit does too (``opening_tab.js``)."""
+        owner = user_of(request).access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
-        elsewhere = "run" in request.query_params or request.query_params.get("tab", "annotate") != "annotate"
-        here = collection or (user.access == Access.ANNOTATOR and not elsewhere)
         value = {"owner": owner} | ({"collection": collection} if collection else {})
         updates: Updates = {part: gr.update(visible=owner) for part in self.owners_parts}
         updates[self.annotator] = json.dumps(value)
         if owner and collection and request.query_params.get("part") == "quality":
             updates[self.parts] = gr.Tabs(selected="quality")
             updates |= self.quality.show(collection, "", language_of(request))
-        return updates | {self.tabs: gr.Tabs(selected="annotate")} if here else updates
+        return updates | {self.tabs: gr.Tabs(selected="annotate")} if collection else updates
 
     @requires(Access.VIEWER)
     def led_on(self, event: gr.EventData) -> Updates:
