@@ -18,33 +18,10 @@ from lab.errors import LabError, exit_status
 from lab.words import system_locale, word
 
 COMMANDS = (
-    "train",
-    "runs",
-    "groups",
-    "take-in",
-    "resume",
-    "stop",
-    "tour",
-    "study",
-    "report",
-    "estimate",
-    "score",
-    "sample",
-    "chat",
-    "preflight",
-    "agree",
-    "models",
-    "data",
-    "preview",
-    "out",
-    "eject",
-    "users",
-    "export",
-    "backup",
-    "restore",
-    "verify",
-    "doctor",
-)
+    "train", "runs", "groups", "take-in", "resume", "stop", "tour", "study", "report", "estimate", "score", "sample",
+    "chat", "preflight", "agree", "models", "data", "preview", "out", "eject", "users", "export", "backup", "restore",
+    "verify", "doctor",
+)  # fmt: skip
 """One line registers a command: its name here, and ``lab/commands/<name>.py`` (an underscore for a dash)."""
 
 

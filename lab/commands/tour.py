@@ -20,21 +20,9 @@ from lab.words import say, system_locale, word
 from lab.words.shares import measured_share
 
 HEAD = (
-    "seed",
-    "stage",
-    "time",
-    "before",
-    "after",
-    "gain",
-    "reward_before",
-    "reward_after",
-    "kl",
-    "generated",
-    "trained",
-    "models",
-    "roles",
-    "memory",
-)
+    "seed", "stage", "time", "before", "after", "gain", "reward_before", "reward_after", "kl", "generated", "trained",
+    "models", "roles", "memory",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

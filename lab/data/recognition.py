@@ -75,16 +75,8 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 """Names that published files use for a column, read as it where it is not there itself; that is said."""
 OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "query", "problem", "stem", "input")
 RANKED_PROMPTS = (
-    "prompt",
-    "question",
-    "instruction",
-    "query",
-    "problem",
-    "conversations",
-    "messages",
-    "context",
-    "input",
-)
+    "prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context", "input",
+)  # fmt: skip
 SCORES_OF_SIDES = tuple(
     pair
     for kind in ("score", "rating", "reward", "avg_rating", "avg-rating")

@@ -11,28 +11,10 @@ from lab.rules.numerals import CHINESE_NUMERALS, chinese_number, english_number
 from lab.rules.polynomials import multiply_quotients, of_number
 from lab.rules.values import Kind, Value
 
-_NO_UNITS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "so",
-        "then",
-        "because",
-        "since",
-        "not",
-        "but",
-        "if",
-        "that",
-        "we",
-        "it",
-        "he",
-        "she",
-        "they",
-        "than",
-    ]
-)
+_NO_UNITS = frozenset([
+    "is", "are", "was", "were", "so", "then", "because", "since", "not", "but", "if", "that", "we", "it", "he", "she",
+    "they", "than",
+])  # fmt: skip
 _SCALES: dict[str, int | Fraction] = {
     "hundred": 100,
     "thousand": 1000,
@@ -44,52 +26,15 @@ _SCALES: dict[str, int | Fraction] = {
 _SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""
-SHORT_WORDS = frozenset(
-    [
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-    ]
-)
+SHORT_WORDS = frozenset([
+    "an", "as", "at", "be", "by", "he", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or", "so", "to", "up",
+    "us", "we",
+])  # fmt: skip
 _WORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FUNCTIONS = (
-    "sin",
-    "cos",
-    "tan",
-    "log",
-    "ln",
-    "exp",
-    "max",
-    "min",
-    "gcd",
-    "lcm",
-    "mod",
-    "begin",
-    "end",
-    "matrix",
-    "pmatrix",
-    "bmatrix",
-    "vmatrix",
-    "array",
-)
+    "sin", "cos", "tan", "log", "ln", "exp", "max", "min", "gcd", "lcm", "mod", "begin", "end", "matrix", "pmatrix",
+    "bmatrix", "vmatrix", "array",
+)  # fmt: skip
 """Names of functions, which are no words."""
 
 

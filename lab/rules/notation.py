@@ -10,19 +10,8 @@ import re
 from fractions import Fraction
 
 _TEXT_COMMANDS = (
-    "text",
-    "mbox",
-    "textbf",
-    "textit",
-    "textrm",
-    "mathrm",
-    "mathbf",
-    "operatorname",
-    "hbox",
-    "boxed",
-    "fbox",
-    "mathit",
-)
+    "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "operatorname", "hbox", "boxed", "fbox", "mathit",
+)  # fmt: skip
 _BARE_COMMANDS = frozenset(["\\boxed", "\\fbox", "\\mathbf", "\\mathit"])
 """Commands whose content is mathematics, so that it stands without quotes."""
 

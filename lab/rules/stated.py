@@ -64,17 +64,8 @@ _DENIALS = (
     ),
 )
 _RETRACTS = (
-    "wait",
-    "actually",
-    "mistake",
-    "correction",
-    "on second thought",
-    "i meant",
-    "更正",
-    "不对",
-    "算错",
-    "应该是",
-)
+    "wait", "actually", "mistake", "correction", "on second thought", "i meant", "更正", "不对", "算错", "应该是",
+)  # fmt: skip
 """Words after a stated answer that may take it back."""
 
 

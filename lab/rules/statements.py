@@ -26,23 +26,10 @@ NO_SOLUTION = (
 )
 """Set phrases, in lower case."""
 
-_CARRIES_ON = frozenset(
-    [
-        "half",
-        "twice",
-        "double",
-        "triple",
-        "times",
-        "plus",
-        "minus",
-        "over",
-        "by",
-        "percent",
-        "dozen",
-        "divided",
-        "multiplied",
-    ]
-)
+_CARRIES_ON = frozenset([
+    "half", "twice", "double", "triple", "times", "plus", "minus", "over", "by", "percent", "dozen", "divided",
+    "multiplied",
+])  # fmt: skip
 """Words before or after an equation that belong to it: the written part alone says something else."""
 _CARRIES_ON_NUMBERS = _CARRIES_ON | frozenset(["of", "than", "from", "to", "hundred", "thousand", "million", "billion"])
 

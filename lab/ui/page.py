@@ -33,18 +33,9 @@ from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = (
-    "annotate",
-    "backup.",
-    "agree.",
-    "page.",
-    "train.",
-    "upload.",
-    "groups.",
-    "compare.",
-    "section.",
-    "algorithm.",
+    "annotate", "backup.", "agree.", "page.", "train.", "upload.", "groups.", "compare.", "section.", "algorithm.",
     "choice.",
-)
+)  # fmt: skip
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 LANGUAGE, OPENING_TAB, CHANGES, PRESENCE = (
     Path(__file__).with_name(name).read_text("utf-8")
