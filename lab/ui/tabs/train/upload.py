@@ -85,11 +85,13 @@ class TrainUpload:
         if not file.columns:
             return
         guess = file.guess(USES[str(use)])
-        yield self._choosers(str(use), file.columns, guess, request)
+        choosers = self._choosers(str(use), file.columns, guess, request)
+        yield self._shows(found, request) | choosers
         mapping = {name: column for name, column in guess.items() if name != column}
         if isinstance(found, DatasetError) and mapping:
             for found in self._read(request, RowsFile(Path(str(path)), str(use), mapping)):
-                yield self._shows(found, request, mapping)
+                # Once more: of two answers within a frame the browser may draw the later one alone.
+                yield self._shows(found, request, mapping) | choosers
 
     @requires(Access.OWNER)
     def looked_at(self, request: gr.Request, use: Any, path: Any, *mapped: Any) -> Iterator[Updates]:
