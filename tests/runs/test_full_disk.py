@@ -12,6 +12,7 @@ import pytest
 
 from lab.core.recipes import with_values
 from lab.runs.supervisor import Supervisor
+from lab.store import space
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 from tests.runs.conftest import wait_for, wait_state
@@ -22,8 +23,9 @@ RECIPE = {"steps": 5000, "save_every": 4, "measure_samples": 0, "batch_size": 16
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 32 MB of this test's own."""
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of 32 MB of this test's own; the floor below which no run begins is out of its way."""
+    monkeypatch.setattr(space, "FLOOR_BYTES", 0)
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
