@@ -174,11 +174,12 @@ def _of_group(group: Group, store: Store, seed: int, moment: Moment | int) -> An
     if moment is Moment.END:
         return end if ended else replace(asked, why="compare.no_model")
     wanted = run.steps_asked / 2 if moment is Moment.MIDDLE else int(moment)
-    steps = [*_kept(folder), *([run.steps] if ended and moment is not Moment.MIDDLE else [])]
+    kept = _kept(folder)
+    steps = [*kept, *([run.steps] if ended and moment is not Moment.MIDDLE else [])]
     if not steps:
         return replace(asked, why="compare.no_checkpoint")
-    step = min(steps, key=lambda kept: abs(kept - wanted))
-    answerer = replace(asked, model=f"run:{run.run}@{step}", step=step) if step in _kept(folder) else end
+    step = min(steps, key=lambda step: abs(step - wanted))
+    answerer = replace(asked, model=f"run:{run.run}@{step}", step=step) if step in kept else end
     return replace(answerer, wanted=int(moment)) if moment is not Moment.MIDDLE and step != int(moment) else answerer
 
 
