@@ -10,7 +10,7 @@ import gradio as gr
 
 from lab.core.access import Access, requires
 from lab.data.recordings import Recording
-from lab.store.recordings import Recordings
+from lab.store.recordings import Recordings, grouped
 from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
 from lab.ui.components.group_inspector import group_inspector
@@ -94,8 +94,8 @@ class GroupsTab:
         visible[self.empty] = gr.update(visible=not runs)
         if not runs:
             return {self.inspector: "{}", **visible}
-        grouped = next((run for run in runs if self.store.folder(run.id).has_groups()), runs[0])
-        run = next((run for run in runs if run.id == run_id), grouped)
+        newest = next((run for run in runs if grouped(self.store, run.id).has_groups()), runs[0])
+        run = next((run for run in runs if run.id == run_id), newest)
         value = {"run": run.id} if step is None else {"run": run.id, "step": step}
         chosen = gr.update(choices=self._choices(runs, language), value=run.id)
         return {self.run: chosen, self.inspector: json.dumps(value), **visible}
