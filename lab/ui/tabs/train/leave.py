@@ -25,10 +25,14 @@ from lab.words.sentences import language_of
 
 
 class LeaveLab:
-    """Draws the row where it is made; ``wire`` connects it to the button that opens it."""
+    """Draws the row where it is made; ``wire`` connects it to the button that opens it.
 
-    def __init__(self, store: Store, jobs: Jobs, i18n: gr.I18n) -> None:
-        self.store, self.jobs = store, jobs
+    ``waiting`` is drawn by the caller, outside whatever may be hidden: Gradio reads a browser's state only where it is drawn, and a
+    panel that is hidden while the page opens would forget the job.
+    """
+
+    def __init__(self, store: Store, jobs: Jobs, waiting: gr.BrowserState, i18n: gr.I18n) -> None:
+        self.store, self.jobs, self.waiting = store, jobs, waiting
         with gr.Column(visible=False, min_width=0, elem_id="leave", elem_classes="owner-only") as self.row:
             gr.HTML(i18n("train.out_hint"), elem_classes="quiet")
             self.merge = gr.Checkbox(False, label=i18n("train.out_merge"), min_width=0, elem_id="out-merge")
@@ -40,7 +44,6 @@ class LeaveLab:
                 self.cancel = _button(i18n, "out_cancel", visible=False)
                 self.close = _button(i18n, "out_close")
         self.told = gr.HTML(elem_id="out-told")
-        self.waiting = gr.BrowserState({}, storage_key="lab-out", secret="alignment-lab")
         self.awaited = Awaited()
 
     def wire(self, blocks: gr.Blocks, opens: gr.Button, selected: gr.BrowserState) -> None:

@@ -57,6 +57,7 @@ class TrainRuns:
     def __init__(self, store: Store, supervisor: Supervisor, i18n: gr.I18n) -> None:
         self.store, self.supervisor = store, supervisor
         self.selected = gr.BrowserState("", storage_key="lab-run", secret="alignment-lab")
+        leaving = gr.BrowserState({}, storage_key="lab-out", secret="alignment-lab")
         gr.HTML(i18n("train.runs"), elem_classes="section")
         self.list = run_list(elem_id="runs")
         with gr.Column(visible=False, elem_id="run") as self.panel:
@@ -81,7 +82,7 @@ class TrainRuns:
                 self.sure = gr.HTML(elem_id="sure")
                 self.delete_yes = _button(i18n, "delete_yes", variant="stop")
                 self.keep = _button(i18n, "keep")
-            self.leave = LeaveLab(store, supervisor.jobs, i18n)
+            self.leave = LeaveLab(store, supervisor.jobs, leaving, i18n)
             self.message = gr.HTML(elem_id="run-message")
             self.many = ManyRuns(store, supervisor, i18n)
             self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
