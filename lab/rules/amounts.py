@@ -7,7 +7,7 @@ from fractions import Fraction
 from lab.rules.expressions import quotient
 from lab.rules.notation import is_unit, unit_name
 from lab.rules.numbers import Unreadable
-from lab.rules.numerals import CHINESE_NUMERALS, chinese_number, english_number
+from lab.rules.numerals import CHINESE_NUMERALS, THOUSANDS, chinese_number, english_number
 from lab.rules.polynomials import multiply_quotients, of_number
 from lab.rules.values import Kind, Value
 
@@ -15,14 +15,7 @@ _NO_UNITS = frozenset([
     "is", "are", "was", "were", "so", "then", "because", "since", "not", "but", "if", "that", "we", "it", "he", "she",
     "they", "than",
 ])  # fmt: skip
-_SCALES: dict[str, int | Fraction] = {
-    "hundred": 100,
-    "thousand": 1000,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "dozen": 12,
-}
+_SCALES: dict[str, int | Fraction] = {**THOUSANDS, "hundred": 100, "dozen": 12}
 _SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""

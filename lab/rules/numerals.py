@@ -22,7 +22,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _PART_NAMES = "third fourth fifth sixth seventh eighth ninth tenth"
 _ENGLISH = {word: value for value, word in enumerate(_UNDER_TWENTY.split())}
 _ENGLISH |= {word: 10 * (place + 2) for place, word in enumerate(_TENS.split())}
-_THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {word: place + 3 for place, word in enumerate(_PART_NAMES.split())}
 _PARTS |= {"half": 2, "halve": 2, "quarter": 4}
 
@@ -103,8 +103,8 @@ def _english_whole(words: list[str]) -> int | None:
             section += value
         elif word == "hundred" and 0 < section < 10:
             section *= 100
-        elif word in _THOUSANDS and section:
-            total, section = total + section * _THOUSANDS[word], 0
+        elif word in THOUSANDS and section:
+            total, section = total + section * THOUSANDS[word], 0
         else:
             return None
     return total + section
