@@ -83,13 +83,17 @@ def test_two_processes_hand_out_at_once(annotation: Annotation) -> None:
     other = Annotation(Store(annotation.store.home, allow_unsafe_disk=True))
     handed: list[str] = []
 
-    def work(which: Annotation, person: Any) -> None:
-        holding: list[str] = []
+    def work(which: Annotation, person: Any, holding: list[str]) -> None:
         while pairs := given(which, person, collection, 2, holding):
             holding += [pair["pair"] for pair in pairs]
         handed.extend(holding)
 
-    threads = [threading.Thread(target=work, args=pair) for pair in ((annotation, ANNA), (other, BEN))]
+    # Both hold pairs before they race: whoever came when all are held would take one over from the other.
+    starts = [
+        (which, person, [pair["pair"] for pair in given(which, person, collection, 2)])
+        for which, person in ((annotation, ANNA), (other, BEN))
+    ]
+    threads = [threading.Thread(target=work, args=start) for start in starts]
     for thread in threads:
         thread.start()
     for thread in threads:

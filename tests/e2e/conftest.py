@@ -169,9 +169,11 @@ def annotation(store: Store) -> Annotation:
 
 
 def serious_findings(page: Page, *inside: str) -> list[str]:
-    """What axe calls serious or critical inside these places, once nothing fades any more: the rule, and where."""
+    """What axe calls serious or critical inside these places, once nothing is waited for or fades any more: the rule, and where."""
     from axe_playwright_python.sync_playwright import Axe
 
+    for place in inside:
+        expect(page.locator(f"{place} .pending")).to_have_count(0, timeout=SLOW)
     page.evaluate(SETTLED)
     found = Axe().run(page, context={"include": [[place] for place in inside]})
     return [

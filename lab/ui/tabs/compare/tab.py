@@ -23,7 +23,7 @@ from lab.runs.changes import Topic
 from lab.runs.supervisor import Supervisor
 from lab.store.run_titles import run_titles
 from lab.store.runs import Store
-from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice
+from lab.ui.handlers import LIGHT, READING, SLOW, Updates, error_notice
 from lab.ui.presets import Presets
 from lab.ui.tabs.compare import shown
 from lab.ui.tabs.compare.looks import looks_of
@@ -123,7 +123,7 @@ class CompareTab:
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
         reading: dict[str, Any] = {**whole, **SLOW, "show_progress_on": self.origin}
-        self.live.select(self.looked, inputs, self.everything, **reading)
+        self.live.select(self.looked, inputs, self.everything, **whole, **READING)  # a watched study does not blink
         self.study.input(self.chosen, inputs, self.everything, **reading)
         self.runs.change(self.chosen, inputs, self.everything, **reading)
         self.runs.focus(self.runs_offered, None, [self.runs], **LIGHT)
