@@ -245,6 +245,9 @@ class Task:
         """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint."""
         assert self.loaded is not None
         self.loaded.widen()
+        trainer.timer = self.reporter.timer
+        if self.loaded.device.type == "cuda":
+            trainer.timer.settle = torch.cuda.synchronize
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)

@@ -24,6 +24,7 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from lab.core.recipes import DpoRecipe, Training
+from lab.core.step_time import Part
 from lab.training.algorithms import losses
 from lab.training.measure.agreement import Agreement, share_won
 from lab.training.models.base import Loaded, load, load_start
@@ -90,7 +91,8 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 
     if trainer.journal is not None:
         logged = {"logps": policy.log_probs, "ref_logps": start.log_probs, "entropies": policy.entropy}
-        trainer.journal.note(trainer.state.global_step + 1, batch, beta, **logged)
+        with trainer.timer.part(Part.WRITING):
+            trainer.journal.note(trainer.state.global_step + 1, batch, beta, **logged)
 
     chosen, rejected = losses.implicit_reward(logps, ref_logps, beta).chunk(2)
     pair_losses = losses.dpo(chosen, rejected)

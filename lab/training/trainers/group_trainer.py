@@ -8,7 +8,6 @@ stops between two updates of one rollout goes on with it. Not here: any formula,
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from trl.trainer.utils import shuffle_sequence_dict
 from lab.core.groups import Group, ThresholdKind, make_group
 from lab.core.recipes import SampledRecipe, micro_batch
 from lab.core.rule_health import RuleHealth
+from lab.core.step_time import Part
 from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
@@ -61,7 +61,6 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
-        self._reward_seconds = 0.0
         self.journal: TokenJournal | None = None
         """Where the tokens of some groups are written; None: nowhere."""
 
@@ -69,7 +68,6 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
-        self._reward_seconds = 0.0
         sampled = self._ask(list(inputs))
         draws = self._with_spread(sampled)
         self.rollout = self._rollout_of(sampled)
@@ -84,7 +82,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
-        batch = self._score(self, batch)
+        with self.timer.part(Part.SCORING):
+            batch = self._score(self, batch)
         if self.journal is not None:
             batch["told"] = self.journal.choose(self.rollout, self.num_iterations).to(batch["kept"].device)
         return batch
@@ -98,16 +97,16 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _ask(self, rows: list[Any]) -> Sampled:
         """One completion for each row, with the rules' rewards."""
-        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
+        with self.timer.part(Part.GENERATION):
+            prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
         self.metrics.tokens_generated += sum(len(ids) for ids in completion_ids)
-        started = time.perf_counter()
-        texts = [self.tokens.text(ids) for ids in completion_ids]
-        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
-        rewards = reward_batch(
-            self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
-        )
-        self._health = self._health.after(rewards)
-        self._reward_seconds += time.perf_counter() - started
+        with self.timer.part(Part.REWARDS):
+            texts = [self.tokens.text(ids) for ids in completion_ids]
+            asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
+            rewards = reward_batch(
+                self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
+            )
+            self._health = self._health.after(rewards)
         return Sampled(rows, prompt_ids, completion_ids, texts, rewards)
 
     def _with_spread(self, sampled: Sampled) -> Draws | None:
@@ -122,7 +121,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         """What was asked and written, for the journal."""
         lengths = [len(ids) for ids in sampled.completion_ids]
         rollout = Rollout(sampled.rows, sampled.texts, lengths, sampled.rewards)
-        rollout.reward_seconds = self._reward_seconds
+        rollout.reward_seconds = self.timer.so_far(Part.REWARDS)
         rollout.step = self.state.global_step + 1
         rollout.truncated = [not self.tokens.has_ended(ids) for ids in sampled.completion_ids]
         return rollout
@@ -190,17 +189,20 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         if self._step % self.args.steps_per_generation == 0 and self.rollout is not None:
             self.metrics.note(self.rollout.metrics())
             if self.on_rollout:
-                self.on_rollout(self.rollout)
+                with self.timer.part(Part.WRITING):
+                    self.on_rollout(self.rollout)
             self.rollout = None
         if self._step % self.args.steps_per_generation == 0 and self.journal is not None:
             update = (self._step // self.args.steps_per_generation - 1) % self.num_iterations + 1
-            self.journal.write(self.state.global_step + 1, update)
+            with self.timer.part(Part.WRITING):
+                self.journal.write(self.state.global_step + 1, update)
         return loss
 
     def note_tokens(self, batch: Batch, **values: torch.Tensor) -> None:
         """What a sibling's loss made of each token of a micro-batch, shape (B, T) or (B, 1), for the groups whose tokens are written."""
         if self.journal is not None and "told" in batch:
-            self.journal.note(batch, values, self.num_generations)
+            with self.timer.part(Part.WRITING):
+                self.journal.note(batch, values, self.num_generations)
 
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sibling's; the first update of a rollout says how likely its completions were when they were written."""

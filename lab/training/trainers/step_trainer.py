@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 from trl.models.utils import disable_gradient_checkpointing
 
+from lab.core.step_time import Part
 from lab.training.models.roles import acting_as
+from lab.training.worker.step_timer import StepTimer
 
 Batch = dict[str, Any]
 Row = dict[str, Any]
@@ -98,8 +100,10 @@ class StepTrainer(Trainer):
         self.metrics = StepMetrics()
         self.of_step: dict[str, Any] = {}
         """The last step's metrics."""
+        self.timer = StepTimer()
         self._in_step: int | None = None
         super().__init__(**kwargs)
+        self.add_callback(_TimedUpdate(self))
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """What trl would tokenise before the first step."""
@@ -126,7 +130,31 @@ class StepTrainer(Trainer):
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """The sibling's."""
-        return self._loss(self, model, inputs)
+        with self.timer.part(Part.FORWARD):
+            return self._loss(self, model, inputs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As the library's. What it does beside the parts that are timed by themselves is the backward pass."""
+        with self.timer.part(Part.BACKWARD):
+            step: torch.Tensor = super().training_step(*args, **kwargs)
+            return step
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        with self.timer.part(Part.WAITING):
+            return super()._prepare_inputs(inputs)
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        with self.timer.part(Part.OPTIMIZER):
+            return self._clipped(model)
+
+    def _clipped(self, model: Any) -> torch.Tensor:
+        """Cut the gradient; returns its norm before."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)
+        return norm
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        with self.timer.part(Part.WRITING):
+            super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the step's metrics to what transformers and trl log (the last call, at the end of training, has none)."""
@@ -134,6 +162,19 @@ class StepTrainer(Trainer):
             self.of_step = self.metrics.take()
             logs |= self.of_step
         super().log(logs, start_time)
+
+
+class _TimedUpdate(TrainerCallback):
+    """Times the optimiser's own step, which the library makes between these two calls."""
+
+    def __init__(self, trainer: StepTrainer) -> None:
+        self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.timer.enter(Part.OPTIMIZER)
+
+    def on_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.timer.leave()
 
 
 def pairs_in(batch: Batch) -> int:
@@ -147,7 +188,8 @@ def acting_as_reference(trainer: Any) -> Iterator[Any]:
 
     That is its ``ref_model`` where all weights train, else the frozen copy ``ref`` of the adapter it began with, or the bare base.
     """
-    with torch.no_grad(), disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+    checkpointing = disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs)
+    with trainer.timer.part(Part.SCORING), torch.no_grad(), checkpointing:
         if trainer.ref_model is not None:
             yield trainer.ref_model
             return

@@ -13,9 +13,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from lab.core.step_time import Part
 from lab.store.run_folder import RunFolder
 from lab.training.worker.heartbeat import Heartbeat
 from lab.training.worker.step_progress import StepProgress
+from lab.training.worker.step_timer import StepTimer
 
 
 class Reporter:
@@ -34,7 +36,8 @@ class Reporter:
         self.tokens_per_second: float | None = None
         self.started = time.time()
         self._before = folder.spent_before()
-        self._step_started = time.perf_counter()
+        self.timer = StepTimer()
+        """Where the time of a step goes; the trainer charges its parts (``Task.run``)."""
         self._tokens_seen = 0
         self.step_progress = StepProgress()
         self._heartbeat = Heartbeat(self._write_heartbeat)
@@ -49,16 +52,16 @@ class Reporter:
     def enter_stage(self, stage: str) -> None:
         """One of loading, measuring_before, training, measuring_after, saving."""
         self.stage, self.stage_fraction = stage, None
-        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        self._begin_step()
         print(f"[{time.strftime('%H:%M:%S')}] {stage.replace('_', ' ')}", flush=True)
         self._write_heartbeat()
         give_back()
 
     def metrics(self, step: int, values: dict[str, Any]) -> None:
         """Append one line for an optimiser step; numbers that are not finite become null."""
-        now = time.perf_counter()
-        seconds, tokens = now - self._step_started, self._tokens - self._tokens_seen
-        self._step_started, self._tokens_seen = now, self._tokens
+        parts = self.timer.take()
+        seconds, tokens = sum(parts.values()), self._tokens - self._tokens_seen
+        self._tokens_seen = self._tokens
         self.step = step
         if seconds > 0 and tokens:
             self.tokens_per_second = tokens / seconds
@@ -69,6 +72,7 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
             **self._tokens_spent(),
             **values,
+            **{part.metric: spent for part, spent in parts.items() if spent or part is Part.WAITING},
         }
         if "reward_seconds" in values and seconds > 0:
             line["reward_share"] = values["reward_seconds"] / seconds
@@ -77,12 +81,16 @@ class Reporter:
 
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
         """Append a held-out measurement as a line of its own."""
-        seconds = time.perf_counter() - self._step_started
+        seconds = sum(self.timer.take().values())
         line = {"step": step, "time": time.time(), "seconds": seconds, **self._tokens_spent(), "held_out": measured}
         self.folder.append("metrics", line)
-        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        self._begin_step()
         parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
         print(f"held out: {', '.join(parts)}", flush=True)
+
+    def _begin_step(self) -> None:
+        self.timer.restart()
+        self._tokens_seen = self._tokens
 
     def group(self, line: dict[str, Any]) -> None:
         """Append one group."""
