@@ -35,7 +35,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """The number format of weights and computation; auto is bf16 on CUDA and fp32 elsewhere."""
+    """The number format of weights and computation; auto is bf16 on CUDA, fp32 on MPS, and on a CPU what a measurement says is faster."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -239,8 +239,11 @@ class Recipe(Strict):
     precision: Precision = setting(
         Precision.AUTO,
         Section.MACHINE,
-        ("Precision", "Number format; auto is bf16 on CUDA and fp32 elsewhere."),
-        ("精度", "数值格式；auto 在 CUDA 上为 bf16，其他为 fp32。"),
+        (
+            "Precision",
+            "Number format; auto is bf16 on CUDA, and on a CPU where it is measured to be faster; else fp32.",
+        ),
+        ("精度", "数值格式；auto 在 CUDA 上为 bf16，在 CPU 上实测更快时也为 bf16，否则为 fp32。"),
         advanced=True,
     )
 

@@ -27,6 +27,7 @@ from lab.training.measure.lengths import lengths_of
 from lab.training.measure.meta_model import MetaModel
 from lab.training.models.base import choose_device, load_tokens
 from lab.training.models.checks import read_config
+from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.models.tiny_llama import llama_config
 from lab.training.worker.notes import notes
@@ -51,11 +52,13 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     memory = memory_of(device)  # before anything is built
     dataset = tokens = None
     row_notes: list[Note] = []
+    if config is None:
+        recipe, row_notes = settled(recipe, home)
     if lengths is None:
         dataset = datasets.load(recipe, home)
         if config is None and algorithm_of(recipe).starts_from_model:
             fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
-            recipe, row_notes = fitted.recipe, notes(fitted, home)
+            recipe, row_notes = fitted.recipe, [*notes(fitted, home), *row_notes]
             tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(changed: Recipe) -> Cost:

@@ -20,6 +20,7 @@ from lab.core.run_time import RunTime
 from lab.data import datasets
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
+from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.task import Task, rule_set
 from lab.training.worker.main import algorithm_file, on_chosen_split
@@ -44,6 +45,7 @@ class ProbeTask(Task):
 
 def run_time(recipe: Recipe, home: Path) -> RunTime:
     """Time the parts of a recipe. Raises LabError where model or data cannot be used, as its run would."""
+    recipe, _ = settled(recipe, home)
     fitted = fit(recipe, on_chosen_split(recipe, datasets.load(recipe, home)), home, look_at=ROWS_LOOKED_AT)
     probe = Probe(fitted.recipe, fitted.dataset, home)
     step, scaled_step = probe.step()

@@ -61,6 +61,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
     listen()
+    from lab.training.models.cpu_format import settled
     from lab.training.models.length_filter import fit
     from lab.training.task import Task, rule_set
     from lab.training.worker.notes import notes, tell
@@ -68,10 +69,11 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
 
     home = folder.path.parents[1]
     fitted = fit(recipe, dataset, home)
-    recipe, dataset = fitted.recipe, fitted.dataset
-    if fitted.from_data:
+    dataset = fitted.dataset
+    recipe, format_notes = settled(fitted.recipe, home)
+    if fitted.from_data or format_notes:
         folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
-    tell(notes(fitted, home), folder)
+    tell([*notes(fitted, home), *format_notes], folder)
     algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=home)
