@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.fields import Section, Strict, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, setting
 
 if TYPE_CHECKING:
     from lab.core.recipes.sampling import RuleUse
@@ -247,6 +247,21 @@ class Recipe(Strict):
         advanced=True,
     )
 
+    processes: int = setting(
+        1,
+        Section.MACHINE,
+        (
+            "Processes",
+            "So many workers share each step's rows: one a GPU, or a part of the CPU's cores each. Groups stay whole; the batch is a multiple of it.",
+        ),
+        (
+            "进程数",
+            "多少个工作进程分担每一步的数据：每个 GPU 一个，或各用一部分 CPU 核心。组不会拆开；批大小须为其倍数。",
+        ),
+        advanced=True,
+        ge=1,
+        le=64,
+    )
     report_to: Tracker = setting(
         Tracker.NONE,
         Section.MACHINE,
@@ -320,8 +335,18 @@ class Recipe(Strict):
 
     @property
     def rows_per_pass(self) -> int:
-        """Rows (completions, preferences, texts) in one forward and backward pass."""
+        """Rows (completions, preferences, texts) in one forward and backward pass of one process."""
         raise NotImplementedError
+
+    @property
+    def rows_per_micro_batch(self) -> int:
+        """Rows in one forward and backward pass of all processes together."""
+        return self.rows_per_pass * self.processes
+
+    @property
+    def rows_together(self) -> int:
+        """Rows that no two processes may share: those of a group, where completions are compared with each other."""
+        return 1
 
     @property
     def group_margin(self) -> float:
@@ -362,6 +387,13 @@ class Recipe(Strict):
     def task_languages(self) -> tuple[str, ...]:
         """The languages of the lab's own tasks that are trained and measured on."""
         return ("en", "zh")
+
+    @model_validator(mode="after")
+    def _processes_share_the_batch(self) -> Recipe:
+        if self.processes > 1:
+            of = "processes" if self.rows_together == 1 else "processes × group_size"
+            check_multiple("batch_size", self.rows_per_step, of, self.processes * self.rows_together)
+        return self
 
     @model_validator(mode="after")
     def _only_equations_have_a_validation_split(self) -> Recipe:

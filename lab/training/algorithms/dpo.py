@@ -32,6 +32,7 @@ from lab.training.task import Task
 from lab.training.trainers.pair_journal import PairJournal
 from lab.training.trainers.rows import compared_pair
 from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
+from lab.training.worker import team
 
 MOST_HELD_OUT = 256
 """Pairs that are measured on at most."""
@@ -57,7 +58,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> PreferenceTrainer:
     """The trainer of a task."""
     recipe: DpoRecipe = task.recipe
-    size = recipe.rows_per_pass
+    size = recipe.rows_per_micro_batch
     arguments = DPOConfig(
         **task.arguments(
             per_device_train_batch_size=size,
@@ -112,7 +113,7 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 def train(task: Task) -> None:
     """Train the model in place."""
     trainer = build_trainer(task)
-    if room := task.recipe.token_megabytes:
+    if (room := task.recipe.token_megabytes) and team.is_leader():
         trainer.journal = PairJournal(task.reporter, task.tokenizer, room, task.recipe.steps)
     task.run(trainer)
 

@@ -31,6 +31,7 @@ from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.models.tiny_llama import llama_config
 from lab.training.worker.notes import notes
+from lab.words import size_text
 
 FEW, SOME = 3, 6
 """Layers at which a deep model is measured."""
@@ -64,7 +65,11 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     def cost(changed: Recipe) -> Cost:
         return cost_of(changed, home, lengths or lengths_of(changed, dataset, tokens), device, config)
 
-    result = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in row_notes])
+    one = cost(recipe)
+    sharing = recipe.processes if device == Device.CPU else 1
+    if sharing > 1:
+        row_notes = [*row_notes, Note("processes_memory", {"processes": sharing, "each": size_text(one.peak)})]
+    result = Estimate(cost=one, memory=memory, notes=[note.as_dict() for note in row_notes], processes=sharing)
     if result.fits:
         return result
     others = []

@@ -22,7 +22,7 @@ from trl import GRPOTrainer
 from trl.trainer.utils import shuffle_sequence_dict
 
 from lab.core.groups import Group, ThresholdKind, make_group
-from lab.core.recipes import SampledRecipe, micro_batch
+from lab.core.recipes import SampledRecipe
 from lab.core.rule_health import RuleHealth
 from lab.core.step_time import Part
 from lab.data.turns import as_conversation
@@ -30,9 +30,10 @@ from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
-from lab.training.trainers.rollout import Rollout
-from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
+from lab.training.trainers.rollout import Rollout, joined
+from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference, own_file
 from lab.training.trainers.token_journal import TokenJournal
+from lab.training.worker import team
 from lab.training.worker.divergence import finite_scores
 
 ROLLOUT = "rollout.safetensors"
@@ -114,7 +115,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         rounds = getattr(self.recipe, "dynamic_sampling", 0)
         if not rounds:
             return None
-        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step)
+        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step, team.rank())
         return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
 
     def _rollout_of(self, sampled: Sampled) -> Rollout:
@@ -151,7 +152,9 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         slices = self.args.steps_per_generation
         if not self._in_mid_rollout or self._buffered_inputs is None:
             batch = shuffle_sequence_dict(self._generate_and_score_completions(generation_batch))
-            self._buffered_inputs = self._micro_batches(keep_only(batch), slices)
+            kept = keep_only(batch)
+            kept["step_tokens"], kept["step_rows"] = team.total(kept["step_tokens"]), team.total(kept["step_rows"])
+            self._buffered_inputs = self._micro_batches(kept, slices)
         return self._buffered_inputs[self._step % slices]
 
     @property
@@ -187,10 +190,11 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             self.metrics.train_on(part["completion_mask"])
             loss = super().training_step(model, part, num_items_in_batch)
         if self._step % self.args.steps_per_generation == 0 and self.rollout is not None:
-            self.metrics.note(self.rollout.metrics())
+            whole_rollout = joined(team.gathered(self.rollout))
+            self.metrics.note(whole_rollout.metrics())
             if self.on_rollout:
                 with self.timer.part(Part.WRITING):
-                    self.on_rollout(self.rollout)
+                    self.on_rollout(whole_rollout)
             self.rollout = None
         if self._step % self.args.steps_per_generation == 0 and self.journal is not None:
             update = (self._step // self.args.steps_per_generation - 1) % self.num_iterations + 1
@@ -213,16 +217,15 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     # ---- a checkpoint in mid-rollout
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+    def _save_own(self, folder: Path) -> None:
+        super()._save_own(folder)
         if self._in_mid_rollout and self._buffered_inputs is not None:
-            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             tensors = {
                 f"{number}.{name}": value.detach().cpu().contiguous().clone()
                 for number, part in enumerate(self._buffered_inputs)
                 for name, value in (part or {}).items()
             }
-            save_file(tensors, folder / ROLLOUT, metadata={"lasting": json.dumps(self.metrics.lasting)})
+            save_file(tensors, folder / own_file(ROLLOUT), metadata={"lasting": json.dumps(self.metrics.lasting)})
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
@@ -230,11 +233,11 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self._step = TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step * slices
         if not self._in_mid_rollout:
             return
-        if not (folder / ROLLOUT).exists():
+        if not (folder / own_file(ROLLOUT)).exists():
             print("this checkpoint holds no rollout: its prompts are asked again", flush=True)
             return
         parts: list[Batch] = [{} for _ in range(slices)]
-        with safe_open(folder / ROLLOUT, framework="pt", device=str(self.accelerator.device)) as file:
+        with safe_open(folder / own_file(ROLLOUT), framework="pt", device=str(self.accelerator.device)) as file:
             self.metrics.lasting = json.loads(file.metadata()["lasting"])
             for key in file.keys():  # noqa: SIM118
                 number, _, name = key.partition(".")
@@ -276,8 +279,8 @@ def _reward_of_rule_set(**_: Any) -> list[float]:
 
 def batch_arguments(recipe: SampledRecipe) -> dict[str, Any]:
     """What trl is told of batches, sampling and clipping, for every algorithm that samples."""
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
-    slices = recipe.batch_size // size
+    size = recipe.rows_per_pass
+    slices = recipe.batch_size // size  # of several processes, each fills its part of them
     return {
         "per_device_train_batch_size": size,
         "gradient_accumulation_steps": slices,
@@ -309,7 +312,12 @@ def prompt_rows(task: Task) -> Dataset:
 
 
 def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
-    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for."""
+    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for.
+
+    Of several processes the leader writes: the groups of all, and tokens of groups of its own.
+    """
+    if not team.is_leader():
+        return
 
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):

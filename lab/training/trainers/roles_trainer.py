@@ -72,6 +72,8 @@ class RolesTrainer(GroupTrainer):
         model.train()  # loading a checkpoint leaves it in eval mode
         part = self._prepare_inputs(inputs)
         loss = super().training_step(model, part, num_items_in_batch)
+        if part is None:  # none of the step's rows in this micro-batch is this process's
+            return loss
         if self.roles.critic is Critic.TRUNK:
             return loss - self._of_critic
         with acting_as(self.model, VALUE):  # until backward ends: gradient checkpointing computes the forward again

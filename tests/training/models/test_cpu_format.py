@@ -50,7 +50,9 @@ def test_a_little_faster_does_not_pay():
     assert ProductSpeed(1.0, PAYS).pays and not ProductSpeed(1.0, PAYS - 0.01).pays
 
 
-@pytest.mark.parametrize("changes", [{"precision": "fp32"}, {"precision": "bf16"}, {"load_in_4bit": True}])
+@pytest.mark.parametrize(
+    "changes", [{"precision": "fp32"}, {"precision": "bf16"}, {"load_in_4bit": True, "training": "lora"}]
+)
 def test_what_is_chosen_and_a_4_bit_base_are_left_alone(large, tmp_path, changes):
     asked = recipe(large, **changes)
     assert settled(asked, tmp_path, never) == (asked, [])

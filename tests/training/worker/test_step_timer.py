@@ -84,16 +84,16 @@ def test_the_parts_of_every_algorithm_add_up_to_the_steps_time(make_task, tmp_pa
 
 @pytest.mark.train
 def test_a_rule_that_sleeps_is_the_part_that_grows(make_task, tmp_path) -> None:  # noqa: F811
-    slow = 0.02
+    slow = 0.2
 
     def sleeps(_prompt: str, completion: str, _answer: str | None) -> float:
         time.sleep(slow)
         return len(completion) % 7
 
-    task: Task = make_task("grpo", steps=3)
+    task: Task = make_task("grpo", steps=2)
     SIBLINGS["grpo"].train(task)
     quick = RunFolder(tmp_path).metrics().lines[-1]
-    task = make_task("grpo", steps=3)
+    task = make_task("grpo", steps=2)
     task.rules = [Weighed(Rule("sleeps", sleeps), 1.0)]
     SIBLINGS["grpo"].train(task)
     slowed = RunFolder(tmp_path).metrics().lines[-1]
