@@ -44,6 +44,8 @@ CASES: dict[str, dict[str, Any]] = {
     "ppo-own": GROUPS | {"critic": "own"},
     "ppo-trunk": GROUPS | {"critic": "trunk"},
 }
+OF_GIVEN_TEXTS = {"completion_tokens", "truncated_share", "reward_share"}
+"""What trl measures while it generates, which is not done here, and the share of a time."""
 NOT_COMPARED = ("time", "seconds", "tokens_per_second", "reward_seconds", "reward_share")
 
 
@@ -52,11 +54,11 @@ def test_two_processes_update_as_one_does(make_task, tmp_path, case):  # noqa: F
     algorithm, changes = case.split("-")[0], SETTINGS | CASES[case]
     alone, both = (trained(make_task, tmp_path / str(count), algorithm, count, changes) for count in (1, 2))
     for one, two in zip(alone.lines, both.lines, strict=True):
-        for name in one.keys() & two.keys() - {
-            name for name in one if name in NOT_COMPARED or name.startswith("time/")
-        }:
+        for name in one.keys() & two.keys():
+            if name in NOT_COMPARED or name.startswith("time/"):
+                continue
             assert two[name] == pytest.approx(one[name], rel=2e-4, abs=2e-6), name
-        assert one.keys() == two.keys() | ({"reward_share"} & one.keys())
+        assert one.keys() ^ two.keys() <= OF_GIVEN_TEXTS
     moved = distance(alone.weights, alone.start)
     assert moved > 0.01, "it trains"
     assert distance(both.weights, alone.weights) < 1e-3 * moved
