@@ -77,7 +77,11 @@ def test_an_epoch_that_ends_in_a_single_row(make_task, tmp_path):  # noqa: F811
 
 def test_a_step_in_which_one_process_keeps_nothing(make_task, tmp_path):  # noqa: F811
     """All that is kept is one process's: the other takes no pass, and both take the same update."""
-    changes = SETTINGS | GROUPS | {"batch_size": 8, "threshold": {"kind": "above_mean"}, "skip_no_spread": True}
+    changes = (
+        SETTINGS
+        | GROUPS
+        | {"batch_size": 8, "iterations": 1, "threshold": {"kind": "above_mean"}, "skip_no_spread": True}
+    )
     alone, both = (
         trained(make_task, tmp_path / str(count), "grpo", count, changes, written=flat_second_half) for count in (1, 2)
     )
