@@ -42,8 +42,6 @@ def test_two_processes_stop_between_two_updates_of_a_rollout_and_go_on(tmp_path:
     assert (path / "model" / "adapter_model.safetensors").exists()
     lines = RunFolder(path).group_lines(1, 4)
     assert [(line["step"], line["group"]) for line in lines] == [(step, group) for step in (1, 3) for group in range(4)]
-    texts = [[each["text"] for each in line["completions"]] for line in lines]
-    assert texts[:2] != texts[2:4], "each process samples for itself"
     log = (path / "log.txt").read_text()
     assert log.count("step 1/4") == 1, "one process tells of what both do"
     assert "Traceback" not in log
