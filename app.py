@@ -9,18 +9,20 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lab.commands.parsing import speak
 from lab.errors import LabError, exit_status
 from lab.settings import Settings, read_settings
 from lab.store.users import with_users
+from lab.words import say, system_locale, word
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C. Exit status: 0 closed, 1 the lab refused to start, 2 a setting that cannot be used."""
     try:
-        run(with_users(read_settings(arguments)))
+        speak(system_locale())
+        settings = read_settings(arguments, explain=lambda key: say(f"help.app.{key}", system_locale()))
+        run(with_users(settings))
     except LabError as error:
-        from lab.words import system_locale, word
-
         print(word(error, system_locale()), file=sys.stderr)
         return exit_status(error)
     return 0

@@ -11,58 +11,41 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lab import __version__
+from lab.commands.arguments import explained
+from lab.commands.parsing import CommandParser, speak
+from lab.commands.terminal import prepare
 from lab.errors import LabError, exit_status
 from lab.words import system_locale, word
 
 COMMANDS = (
-    "train",
-    "runs",
-    "groups",
-    "take-in",
-    "resume",
-    "stop",
-    "tour",
-    "study",
-    "report",
-    "estimate",
-    "score",
-    "sample",
-    "chat",
-    "preflight",
-    "agree",
-    "models",
-    "data",
-    "preview",
-    "out",
-    "eject",
-    "users",
-    "export",
-    "backup",
-    "restore",
-    "verify",
-    "doctor",
-)
+    "train", "runs", "groups", "take-in", "resume", "stop", "tour", "study", "report", "estimate", "score", "sample",
+    "chat", "preflight", "agree", "models", "data", "preview", "out", "eject", "users", "export", "backup", "restore",
+    "verify", "doctor",
+)  # fmt: skip
 """One line registers a command: its name here, and ``lab/commands/<name>.py`` (an underscore for a dash)."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    top = argparse.ArgumentParser(
+    """The parser of all commands, in the language of the terminal."""
+    speak(system_locale())
+    top = CommandParser(
         prog="python -m lab",
-        description="The Alignment Lab on the command line.",
-        epilog="`python -m lab COMMAND --help` tells more of each. The page is started by `python app.py`.",
+        description=explained("common.top"),
+        epilog=explained("common.top_epilog"),
+        allow_abbrev=True,
     )
-    top.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    top.add_argument(
+        "--version", action="version", version=f"Alignment Lab {__version__}", help=explained("common.version")
+    )
+    commands = top.add_subparsers(title=explained("common.commands"), metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = import_module(f"lab.commands.{name.replace('-', '_')}")
+        about = explained(f"{name}.about")
         sub = commands.add_parser(
             name,
-            help=module.HELP,
-            description=f"{module.HELP[0].upper()}{module.HELP[1:]}.",
-            epilog=getattr(module, "EXAMPLES", None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
+            help=about,
+            description=explained("common.description", about=about[0].upper() + about[1:]),
+            epilog=explained(f"{name}.examples"),
         )
         module.add_arguments(sub)
         sub.set_defaults(do=module.run)
@@ -71,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    prepare()
     options = parser().parse_args(arguments)
     try:
         return int(options.do(options))

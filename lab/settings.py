@@ -10,7 +10,7 @@ import argparse
 import ipaddress
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,29 +26,6 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
-
-EPILOG = """\
-environment (a flag wins over it):
-  LAB_HOST, LAB_PORT, LAB_HOME   the same as the flags
-  LAB_PASSWORD                   turns sign-in on: whoever knows it is the owner
-  LAB_OPEN=annotate              visitors may annotate, look, and try rules, under a name of their choice
-  LAB_OPEN=class                 the same, and they submit rule sets and start tiny runs within a quota (docs/class.md)
-  LAB_TRUSTED_RULES              the same as --trusted-rules
-  LAB_SPARE_WORKER=0             keep no worker waiting: saves 0.5 GB, and each run starts some seconds later
-  LAB_ALLOW_UNSAFE_DISK=1        use a LAB_HOME on a network file system all the same
-  LAB_HOSTS=NAME,NAME            names that the lab answers under besides the machine's own; *.example.org fits every name below it
-  LAB_TRUSTED_PROXIES=ADDRESS,…  addresses or networks of proxies whose X-Forwarded-* headers count
-  LAB_ROOT_PATH=/lab             the path that a proxy has put the lab under
-  LAB_BACKUP=ORG/NAME            a private Hub dataset that judgements, versions, rule sets and finished runs are backed up to
-
-On a Hugging Face Space with hf_oauth: true, people sign in with their Hub account; the Space's author is the owner.
-See docs/hosting.md.
-
-On an address that others reach, the lab wants LAB_PASSWORD, LAB_OPEN, or an owner in its password file
-(python -m lab users add NAME --access owner).
-
-The lab then stands at http://HOST:PORT; Ctrl-C closes it, and runs in progress go on without it.
-"""
 
 
 @dataclass(frozen=True)
@@ -121,29 +98,34 @@ class Settings:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The flags of ``python app.py``; without defaults, so that an absent flag leaves the word to the environment."""
+def parser(explain: Callable[[str], str] = str) -> argparse.ArgumentParser:
+    """The flags of ``python app.py``; without defaults, so that an absent flag leaves the word to the environment.
+
+    ``explain`` words what ``--help`` says, by key: this module knows no tables.
+    """
     flags = argparse.ArgumentParser(
         prog="python app.py",
-        description="Start the Alignment Lab's page and its supervisor.",
-        epilog=EPILOG,
+        description=explain("description"),
+        epilog=explain("epilog"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    flags.add_argument("--host", help="address to listen on (default 127.0.0.1: only this machine)")
-    flags.add_argument("--port", help="port to listen on (default 7860)")
-    flags.add_argument("--home", metavar="DIR", help="where the lab keeps runs, models and its database (./lab_home)")
-    flags.add_argument(
-        "--trusted-rules", metavar="FILE.py", help="make the functions of this file rules; it runs outside the sandbox"
-    )
-    flags.add_argument("--version", action="version", version=f"Alignment Lab {__version__}")
+    flags.add_argument("--host", help=explain("host"))
+    flags.add_argument("--port", help=explain("port"))
+    flags.add_argument("--home", metavar="DIR", help=explain("home"))
+    flags.add_argument("--trusted-rules", metavar="FILE.py", help=explain("trusted_rules"))
+    flags.add_argument("--version", action="version", version=f"Alignment Lab {__version__}", help=explain("version"))
     return flags
 
 
-def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    arguments: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    explain: Callable[[str], str] = str,
+) -> Settings:
     """Settings from flags and environment (the process's own where not given); raises InputError."""
     environment = os.environ if environment is None else environment
-    flags = parser().parse_args(arguments)
+    flags = parser(explain).parse_args(arguments)
     host, host_from = _given("--host", flags.host, "LAB_HOST", environment, "127.0.0.1")
     port, port_from = _given("--port", flags.port, "LAB_PORT", environment, "7860")
     home, home_from = _given("--home", flags.home, "LAB_HOME", environment, "lab_home")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
+from lab.commands.arguments import run_called
 from lab.core.recipes import parse
 from lab.runs import foreground
 from lab.runs.launcher import LocalLauncher
@@ -70,7 +71,7 @@ def worked_group(step: int) -> Line:
 def test_every_command_has_help_that_helps(capsys: pytest.CaptureFixture[str]) -> None:
     for name in cli.COMMANDS:
         module = importlib.import_module(f"lab.commands.{name.replace('-', '_')}")
-        assert module.HELP and module.__doc__
+        assert module.__doc__
         with pytest.raises(SystemExit) as caught:
             cli.main([name, "--help"])
         assert caught.value.code == 0
@@ -292,3 +293,15 @@ def _train(preset: Path, how: dict[str, object], steps: int) -> subprocess.Popen
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def test_last_is_the_newest_run_that_has_finished(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["groups", "last"]) == 1
+    assert "No run has finished" in capsys.readouterr().err
+    first, second, _going = (store.create_run(recipe()) for _ in range(3))
+    for run in (first, second):
+        store.change(run.id, state=RunState.FINISHED)
+        store.folder(run.id).append("groups", worked_group(1 if run is first else 7))
+    assert cli.main(["groups", "last"]) == 0
+    assert "step 7" in capsys.readouterr().out
+    assert run_called(store, "last@5") == f"{second.id}@5" and run_called(store, first.id) == first.id

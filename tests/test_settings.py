@@ -8,6 +8,7 @@ import pytest
 
 from lab.errors import InputError, LabError
 from lab.settings import Settings, parser, read_settings
+from lab.words import say
 
 
 def test_plain_start_listens_on_this_machine_only() -> None:
@@ -84,7 +85,7 @@ def test_a_space_is_recognised() -> None:
 
 
 def test_help_tells_of_flags_and_environment() -> None:
-    text = parser().format_help()
+    text = parser(lambda key: say(f"help.app.{key}")).format_help()
     for word in ("--host", "--port", "--home", "LAB_PASSWORD", "LAB_OPEN", "LAB_ALLOW_UNSAFE_DISK", "LAB_HOME"):
         assert word in text
 

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.errors import InputError
+from lab.store.backup import CLASS_FILE
 
-FILE = "class.json"
 CODE_LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that are mistaken for each other
 CODE_LENGTH = 4
 
@@ -88,7 +88,7 @@ class StateFile:
     """Reads and changes the file. Thread-safe; one for the life of the app."""
 
     def __init__(self, home: Path) -> None:
-        self.path = home / FILE
+        self.path = home / CLASS_FILE
         self._lock = threading.Lock()
         self._state = self._read()
         self._number = 0

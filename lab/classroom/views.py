@@ -21,6 +21,7 @@ from lab.classroom import votes as voting
 from lab.classroom.board import Entry
 from lab.classroom.classroom import Classroom
 from lab.classroom.training import offered
+from lab.compare.selection import MOST_RUNS
 from lab.core.access import User
 from lab.core.agreement import alpha_interval, krippendorffs_alpha, raw_agreement, votes
 from lab.core.preferences import Choice
@@ -224,7 +225,8 @@ class Views:
         return {"id": run, "name": self.room.store.run(run).name} if run else None
 
     def _queue_now(self) -> Json:
-        """The runs of guests: those that run, those that wait in their order with the time until each starts, and how many are done."""
+        """The runs of guests: those that run, those that wait in their order with the time until each starts, how many are done,
+        and the newest of these, as many as can be compared."""
         room = self.room
         owners = room.training.turns.owners
         running = [
@@ -248,6 +250,7 @@ class Views:
                 for run, at in zip([*waiting, *held], [*starts, *[None] * len(held)], strict=True)
             ],
             "done": len(ended),
+            "finished": [run.id for run in ended[:MOST_RUNS]],
             "all_done_in": starts[-1] + mean if starts and starts[-1] is not None and mean else None,
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.annotation.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
-from lab.commands.arguments import add_home, add_json, collection_named, open_store
+from lab.commands.arguments import add_home, add_json, collection_named, explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import complain, print_json, print_table, shorten
 from lab.core.jobs import ScoreSpec
@@ -18,25 +18,15 @@ from lab.store.runs import RunState
 from lab.words import say, system_locale
 from lab.words.agreement import failed, left_out, number, seen, share_words, verdict
 
-HELP = "compare rules or a reward model with the people who judged a collection: how often they rank its pairs alike"
-EXAMPLES = """\
-examples:
-  python -m lab agree dpo_en_demo --rules rules.toml
-  python -m lab agree dpo_en_demo --rules no_repetition
-  python -m lab agree dpo_en_demo --reward-model run:20261122-154501-k3f9 --json
-
-COLLECTION is the name or the id of a collection; of several with one name, the newest. --rules takes a file of rules, the name of a
-saved rule set, or a ready-made rule.
-"""
 TEXT_ROOM, MOST_LISTED = 48, 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """COLLECTION, and rules or a reward model."""
-    parser.add_argument("collection", metavar="COLLECTION", help="a collection of judged pairs, by its name or id")
+    parser.add_argument("collection", metavar="COLLECTION", help=explained("agree.collection"))
     reward = parser.add_mutually_exclusive_group(required=True)
-    reward.add_argument("--rules", metavar="RULES", help="a .toml file, a saved rule set or a ready-made rule")
-    reward.add_argument("--reward-model", metavar="run:ID", help="a reward-model run")
+    reward.add_argument("--rules", metavar="RULES", help=explained("agree.rules"))
+    reward.add_argument("--reward-model", metavar="run:ID", help=explained("agree.reward_model"))
     add_home(parser)
     add_json(parser)
 

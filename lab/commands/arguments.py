@@ -12,29 +12,40 @@ from lab.core.recipes import Recipe, with_values
 from lab.errors import RecipeError, StateError
 from lab.settings import Settings, read_settings
 from lab.store.presets import load_preset
-from lab.store.runs import Store
+from lab.store.runs import RunState, Store
+from lab.words import say, system_locale
+
+
+def explained(key: str, **params: object) -> str:
+    """The help of an argument or a command, ``COMMAND.ARGUMENT``, in the language of the terminal (``lab/words/*/help.toml``)."""
+    return say(f"help.{key}", system_locale(), **params)
+
+
+def heads(table: str, *columns: str) -> list[str]:
+    """The head of a table in the language of the terminal, a word for each column (``lab/words/*/tables.toml``)."""
+    return [say(f"table.{table}.{column}", system_locale()) for column in columns]
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
     """``--home DIR``, as every command has it."""
-    parser.add_argument("--home", metavar="DIR", help="the lab's home (default: LAB_HOME, else ./lab_home)")
+    parser.add_argument("--home", metavar="DIR", help=explained("common.home"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``, for scripts."""
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output instead of words")
+    parser.add_argument("--json", action="store_true", help=explained("common.json"))
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """PRESET and ``--set``."""
-    parser.add_argument("preset", metavar="PRESET", help="a preset (tiny/grpo) or the path of a .toml file")
+    parser.add_argument("preset", metavar="PRESET", help=explained("common.preset"))
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         dest="changes",
         action="append",
         default=[],
-        help="change a setting of the recipe; may be repeated (--set steps=50 --set threshold.kind=all)",
+        help=explained("common.set"),
     )
 
 
@@ -59,6 +70,21 @@ def collection_named(store: Store, wanted: str) -> str:
                 return collection.id
     known = ", ".join(collection.name for collection in collections) or "–"
     raise StateError("agree_no_collection", value=wanted[:80], known=known)
+
+
+LAST = "last"
+"""Typed in a run's place: the newest one that has finished."""
+
+
+def run_called(store: Store, text: str) -> str:
+    """The id that somebody typed, ``last`` replaced by that of the newest finished run (``last@50``: its checkpoint). Raises StateError."""
+    name, at, step = text.partition("@")
+    if name.removeprefix("run:") != LAST:
+        return text
+    finished = next((run.id for run in store.runs() if run.state is RunState.FINISHED), None)
+    if finished is None:
+        raise StateError("no_last_run")
+    return f"{finished}{at}{step}"
 
 
 def home_flag(arguments: argparse.Namespace) -> str:

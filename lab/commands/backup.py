@@ -5,26 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.arguments import add_home, add_json, explained, settings_of
 from lab.commands.printing import print_json
 from lab.store.backup import Copied, backup
 from lab.words import say, size_text, system_locale
 
-HELP = "write a backup of the lab's home, while it is in use if need be"
-EXAMPLES = """\
-examples:
-  python -m lab backup lab-monday.tar          one file
-  python -m lab backup lab-monday              a folder
-  python -m lab backup lab.tar --models        fetched models and data too, which are else only listed
-  python -m lab verify lab-monday.tar          is it whole?
-  python -m lab restore lab-monday.tar --home DIR
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to."""
-    parser.add_argument("target", metavar="TARGET", help="a new file whose name ends in .tar, or a new folder")
-    parser.add_argument("--models", action="store_true", help="copy fetched models and data too")
+    parser.add_argument("target", metavar="TARGET", help=explained("backup.target"))
+    parser.add_argument("--models", action="store_true", help=explained("backup.models"))
     add_home(parser)
     add_json(parser)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, open_store
 from lab.commands.printing import FAILED, STOPPED, complain, number, print_json
 from lab.core.chats import IDLE_SECONDS, ChatSpec, parse_ask
 from lab.core.jobs import Kind, parse_job
@@ -23,39 +23,24 @@ from lab.store.lines import Line
 from lab.store.rule_files import read_entries
 from lab.words import say, system_locale, word
 
-HELP = "talk to a model, or to up to three at once: a base, a run (run:ID) or a checkpoint (run:ID@STEP)"
-EXAMPLES = """\
-examples:
-  python -m lab chat tiny
-  python -m lab chat smollm2-135m run:20261122-154501-k3f9 --system "Answer in one sentence."
-  python -m lab chat run:20261122-154501-k3f9@50 --rules rules.toml --answer 5 -k 4
-  echo "Solve 3x + 5 = 20" | python -m lab chat tiny --json
-
-Models of one base hold one copy of its weights. In the conversation: /again asks the last question anew, /new forgets the
-conversation, /quit (or Ctrl-D) ends; Ctrl-C stops an answer. While a run holds the machine, --beside answers on the CPU.
-"""
 NAP = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The models, and how they answer."""
-    parser.add_argument(
-        "models", metavar="MODEL", nargs="+", help="tiny, run:ID, run:ID@STEP, a model folder or a hub id"
-    )
-    parser.add_argument("--system", metavar="TEXT", default="", help="the system message of the conversation")
-    parser.add_argument("-k", metavar="K", type=int, default=1, help="completions of each question (default: 1)")
-    parser.add_argument("--temperature", metavar="T", type=float, default=0.7, help="0: the likeliest (default: 0.7)")
-    parser.add_argument("--max-tokens", metavar="N", type=int, default=256, help="longest answer (default: 256)")
-    parser.add_argument(
-        "--seed", metavar="S", type=int, default=1, help="the first question's; each further one adds 1"
-    )
-    parser.add_argument("--own-seeds", action="store_true", help="each model draws with a seed of its own")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=explained("chat.models"))
+    parser.add_argument("--system", metavar="TEXT", default="", help=explained("chat.system"))
+    parser.add_argument("-k", metavar="K", type=int, default=1, help=explained("chat.k"))
+    parser.add_argument("--temperature", metavar="T", type=float, default=0.7, help=explained("chat.temperature"))
+    parser.add_argument("--max-tokens", metavar="N", type=int, default=256, help=explained("chat.max_tokens"))
+    parser.add_argument("--seed", metavar="S", type=int, default=1, help=explained("chat.seed"))
+    parser.add_argument("--own-seeds", action="store_true", help=explained("chat.own_seeds"))
     scorer = parser.add_mutually_exclusive_group()
-    scorer.add_argument("--rules", metavar="RULES.toml", type=Path, help="score each completion by a rule set")
-    scorer.add_argument("--reward-model", metavar="run:ID", default="", help="score each completion by a reward model")
-    parser.add_argument("--answer", metavar="TEXT", help="the right answer, for rules that ask for it")
-    parser.add_argument("--beside", action="store_true", help="on the CPU, beside a run that holds the machine")
-    parser.add_argument("--four-bits", action="store_true", help="load the base in NF4")
+    scorer.add_argument("--rules", metavar="RULES.toml", type=Path, help=explained("chat.rules"))
+    scorer.add_argument("--reward-model", metavar="run:ID", default="", help=explained("chat.reward_model"))
+    parser.add_argument("--answer", metavar="TEXT", help=explained("chat.answer"))
+    parser.add_argument("--beside", action="store_true", help=explained("chat.beside"))
+    parser.add_argument("--four-bits", action="store_true", help=explained("chat.four_bits"))
     add_home(parser)
     add_json(parser)
 

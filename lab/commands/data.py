@@ -5,26 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.models import ProgressLine
 from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table
 from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
 from lab.runs.fetch.hub_data import get_data
 from lab.words import say, system_locale
 
-HELP = "list the hub's datasets that are here, and get one"
-EXAMPLES = """\
-examples:
-  python -m lab data get hub:openai/gsm8k/main@train   fetch it into LAB_HOME/data (a second call goes on where one broke off)
-  python -m lab data                                   what is here
-  python -m lab train tiny/sft --set "dataset=hub:org/name@train?prompt=question_text,completion=reply"   columns renamed
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which dataset."""
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "get"), help="default: list")
-    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="hub:org/name/config@split")
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "get"), help=explained("data.action"))
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help=explained("data.dataset"))
     add_home(parser)
     add_json(parser)
 
@@ -60,5 +52,7 @@ def _list(home: Path, *, as_json: bool) -> int:
     if as_json:
         print_json({"datasets": [{**notes, "path": str(folder)} for folder, notes in datasets]})
     else:
-        print_table(["name", "licence", "here"], [[n["from"], n["licence"], folder] for folder, n in datasets])
+        print_table(
+            heads("data", "name", "licence", "here"), [[n["from"], n["licence"], folder] for folder, n in datasets]
+        )
     return 0

@@ -9,13 +9,15 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from lab import __version__
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, heads, open_store
 from lab.commands.printing import print_json, print_table
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
@@ -23,11 +25,24 @@ from lab.sandbox import trusted, written
 from lab.store.database import file_system
 from lab.store.models import SHIPPED
 from lab.store.runs import versions
-from lab.words import size_text, system_locale, word
+from lab.words import say, size_text, system_locale, word
 
-HELP = "show the device, the versions, and what will and won't work here and why"
 PATIENCE = 120.0
-Finding = tuple[bool, str, str]  # works, what, why
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether something works here: what, and why, as keys of ``[doctor]``; ``text`` is the why that is no sentence of ours."""
+
+    works: bool
+    what: str
+    why: str = ""
+    params: Mapping[str, object] = field(default_factory=dict)
+    text: str = ""
+
+    def says(self, locale: str) -> tuple[str, str]:
+        """What was looked at, and what there is to say of it."""
+        return say(f"doctor.what_{self.what}", locale), self.text or say(f"doctor.{self.why}", locale, **self.params)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,31 +53,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 where a run could start here, else 1."""
-    facts = _facts()
+    facts = _facts("en" if arguments.json else system_locale())
     worker, problem = _ask_worker()
     facts |= {key: value for key, value in worker.items() if key not in ("versions", "cuda")}
     packages = versions() | {name: version for name, version in (worker.get("versions") or {}).items() if version}
     findings = [*_home(arguments), *_training(worker, problem), *_layers(), *_sandbox()]
-    ready = all(works for works, what, _why in findings if what in ("home", "training"))
+    ready = all(finding.works for finding in findings if finding.what in ("home", "training"))
+    locale = "en" if arguments.json else system_locale()
+    shown = [(finding.works, *finding.says(locale)) for finding in findings]
     if arguments.json:
-        shown = [{"works": works, "what": what, "why": why} for works, what, why in findings]
+        told = [{"works": works, "what": what, "why": why} for works, what, why in shown]
         print_json(
-            {"ready": ready, "machine": facts, "cuda": worker.get("cuda"), "versions": packages, "findings": shown}
+            {"ready": ready, "machine": facts, "cuda": worker.get("cuda"), "versions": packages, "findings": told}
         )
         return 0 if ready else 1
-    cuda = worker.get("cuda") or []
-    facts |= {
-        f"cuda {number}": f"{gpu.get('name')}, {size_text(gpu.get('memory_bytes'))}" for number, gpu in enumerate(cuda)
-    }
-    print_table(["machine", ""], list(facts.items()))
-    print()
-    print_table(["package", "version"], sorted(packages.items()))
-    print()
-    print_table(["", "what", "why"], [["✓" if works else "✕", what, why] for works, what, why in findings])
+    _print(facts, worker.get("cuda") or [], packages, shown, locale)
     return 0 if ready else 1
 
 
-def _facts() -> dict[str, Any]:
+def _print(
+    facts: dict[str, Any],
+    cuda: list[dict[str, Any]],
+    packages: Mapping[str, str],
+    findings: list[tuple[bool, str, str]],
+    locale: str,
+) -> None:
+    named = {say(f"doctor.fact_{name}", locale) if name in FACTS else name: value for name, value in facts.items()}
+    named |= {
+        f"cuda {number}": f"{gpu.get('name')}, {size_text(gpu.get('memory_bytes'))}" for number, gpu in enumerate(cuda)
+    }
+    print_table([*heads("doctor", "machine"), ""], list(named.items()))
+    print()
+    print_table(heads("doctor", "package", "version"), sorted(packages.items()))
+    print()
+    rows = [["✓" if works else "✕", what, why] for works, what, why in findings]
+    print_table(["", *heads("doctor", "what", "why")], rows)
+
+
+FACTS = ("python", "system", "processor", "cores", "memory", "lab", "device")
+
+
+def _facts(locale: str) -> dict[str, Any]:
     memory = psutil.virtual_memory()
     return {
         "lab": __version__,
@@ -70,7 +101,7 @@ def _facts() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": platform.machine(),
         "cores": cores(),
-        "memory": f"{size_text(memory.total)}, {size_text(memory.available)} free",
+        "memory": say("doctor.free", locale, size=size_text(memory.total), free=size_text(memory.available)),
     }
 
 
@@ -82,74 +113,52 @@ def _ask_worker() -> tuple[dict[str, Any], str]:
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
         return dict(json.loads(process.stdout.strip().splitlines()[-1])), ""
     except subprocess.TimeoutExpired:
-        return {}, f"the worker did not answer within {PATIENCE:.0f} seconds"
+        return {}, say("doctor.worker_silent", system_locale(), seconds=round(PATIENCE))
     except (OSError, ValueError, IndexError):
         last = [line for line in process.stderr.splitlines() if line.strip()] if process else []
-        return {}, last[-1] if last else "the worker could not be started"
+        return {}, last[-1] if last else say("doctor.worker_failed", system_locale())
 
 
 def _home(arguments: argparse.Namespace) -> list[Finding]:
     try:
         home = open_store(arguments).home
     except LabError as error:
-        return [(False, "home", word(error, system_locale()))]
-    free = shutil.disk_usage(home).free
-    return [(True, "home", f"{home} on {file_system(home) or 'a local disk'}, {size_text(free)} free")]
+        return [_refused("home", error)]
+    free, disk = shutil.disk_usage(home).free, file_system(home)
+    key = "home_on" if disk else "home_local"
+    return [Finding(True, "home", key, {"home": home, "disk": disk, "free": size_text(free)})]
 
 
 def _training(worker: dict[str, Any], problem: str) -> list[Finding]:
     if not worker:
-        why = problem
         if sys.platform == "darwin" and platform.machine() == "x86_64":
-            why = "PyTorch makes no packages for Intel Macs any more: use another machine, or a Space"
-        return [(False, "training", why)]
+            return [Finding(False, "training", "intel_mac")]
+        return [Finding(False, "training", text=problem)]
     device = str(worker.get("device", "cpu"))
-    cuda = device == "cuda"
-    tiny = (SHIPPED["tiny"] / "config.json").is_file()
-    nf4 = bool(worker.get("nf4"))
-    qlora = "on the GPU" if cuda else "on the CPU: saves memory, costs time; fast only on CUDA"
+    cuda, tiny = device == "cuda", (SHIPPED["tiny"] / "config.json").is_file()
+    nf4, bf16 = bool(worker.get("nf4")), bool(worker.get("bf16"))
+    qlora = "on_gpu" if cuda else "qlora_cpu"
     return [
-        (True, "training", f"on {device}"),
-        (tiny, "tiny model", "shipped" if tiny else f"{SHIPPED['tiny']} is missing: get the whole repository"),
-        (nf4, "QLoRA (4 bit)", qlora if nf4 else "bitsandbytes is not installed: pip install bitsandbytes"),
-        (
-            bool(worker.get("bf16")),
-            "bf16",
-            "supported" if worker.get("bf16") else f"not on this {device}; fp32 is used",
-        ),
-        (cuda, "models beyond 1 B", "fit on a GPU" if cuda else "too slow without a CUDA GPU; tiny and 135 M work"),
+        Finding(True, "training", "on_device", {"device": device}),
+        Finding(tiny, "tiny", "shipped" if tiny else "tiny_missing", {"path": SHIPPED["tiny"]}),
+        Finding(nf4, "qlora", qlora if nf4 else "no_bitsandbytes"),
+        Finding(bf16, "bf16", "supported" if bf16 else "no_bf16", {"device": device}),
+        Finding(cuda, "large", "fit_gpu" if cuda else "too_slow"),
     ]
 
 
 def _layers() -> list[Finding]:
     linux, posix = sys.platform == "linux", os.name == "posix"
+    boot_id = Path("/proc/sys/kernel/random/boot_id").exists()
     return [
-        (
-            posix,
-            "slot lock handed to workers",
-            "flock" if posix else "not on Windows: do not start two labs on one home",
-        ),
-        (
-            posix,
-            "whole process group is stopped",
-            "sessions" if posix else "on Windows only the children that are found",
-        ),
-        (linux, "worker goes first when memory ends", "oom_score_adj" if linux else "only on Linux"),
-        (
-            Path("/proc/sys/kernel/random/boot_id").exists(),
-            "re-attach is exact",
-            "boot id" if linux else "by boot time",
-        ),
+        Finding(posix, "slot_lock", text="flock") if posix else Finding(False, "slot_lock", "no_flock"),
+        Finding(posix, "process_group", "sessions" if posix else "no_sessions"),
+        Finding(linux, "oom", text="oom_score_adj") if linux else Finding(False, "oom", "only_linux"),
+        Finding(boot_id, "attach", "boot_id" if linux else "boot_time"),
     ]
 
 
-HARDENING = {
-    "no_new_privs": "rules gain no privileges",
-    "parent_death": "rules end with the lab",
-    "address_space": "rules' memory is limited",
-    "no_core_dumps": "rules leave no core dumps",
-    "no_file_growth": "rules write no files",
-}
+HARDENING = ("no_new_privs", "parent_death", "address_space", "no_core_dumps", "no_file_growth")
 """The layers around the workers of written rules, as those name them; the interpreter in them has no files and no network anywhere."""
 
 
@@ -158,20 +167,21 @@ def _sandbox() -> list[Finding]:
     try:
         layers = written.worker().start()
     except (LabError, ChildProcessError, TimeoutError, OSError) as error:
-        why = word(error, system_locale()) if isinstance(error, LabError) else str(error)
-        return [(False, "written rules", why)]
+        return [_refused("written", error)]
     finally:
         written.worker().close()
-    findings: list[Finding] = [
-        (True, "written rules", "run in a small Python of their own, in a process that can be killed")
-    ]
-    system = sys.platform
-    findings += [
-        (name in layers, what, name if name in layers else f"not on {system}") for name, what in HARDENING.items()
-    ]
+    findings = [Finding(True, "written", "own_python")]
+    for name in HARDENING:
+        there = Finding(True, name, text=name)
+        findings.append(there if name in layers else Finding(False, name, "not_on", {"system": sys.platform}))
     try:
         if names := list(trusted.rules()):
-            findings.append((True, "trusted rules", f"{', '.join(names)} from {trusted.path()}"))
+            where = {"names": ", ".join(names), "path": trusted.path()}
+            findings.append(Finding(True, "trusted", "trusted_from", where))
     except LabError as error:
-        findings.append((False, "trusted rules", word(error, system_locale())))
+        findings.append(_refused("trusted", error))
     return findings
+
+
+def _refused(what: str, error: Exception) -> Finding:
+    return Finding(False, what, text=word(error, system_locale()) if isinstance(error, LabError) else str(error))

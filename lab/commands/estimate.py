@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, explained, open_store
 from lab.commands.printing import print_json, print_table
 from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.core.recipes import Recipe
@@ -16,21 +16,11 @@ from lab.runs.run_time import run_time
 from lab.words import say, size_text, system_locale, with_mend
 from lab.words.cost import cost, cost_change, how_long, part_name
 
-HELP = "tell what a recipe will cost in memory, by part, and in time, and what would help where it does not fit"
-EXAMPLES = """\
-examples:
-  python -m lab estimate tiny/grpo
-  python -m lab estimate smollm2-135m/ppo --set micro_batch_size=2
-  python -m lab estimate smollm2-135m/sft --shape their-model/config.json    (a model of which only the shape is here)
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET, what changes it, and a shape in the model's place."""
     add_recipe(parser)
-    parser.add_argument(
-        "--shape", type=Path, metavar="CONFIG.json", help="estimate for a model of this shape; no weights are needed"
-    )
+    parser.add_argument("--shape", type=Path, metavar="CONFIG.json", help=explained("estimate.shape"))
     add_home(parser)
     add_json(parser)
 

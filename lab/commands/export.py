@@ -9,29 +9,19 @@ from typing import Any
 from lab.annotation.collections import Annotation
 from lab.annotation.versions.freeze import Version
 from lab.annotation.versions.importing import TakenIn
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table, shorten
 from lab.words import say, system_locale
 from lab.words.agreement import edit_sentences
 
-HELP = "list the data sets frozen from judgements, and write one into a folder or to the Hub"
-EXAMPLES = """\
-examples:
-  python -m lab export                                      what there is
-  python -m lab export 20261122-154501-k3f9 sums            into the folder sums: JSONL, Parquet, judgements, card
-  python -m lab export 20261122-154501-k3f9 --push me/sums  to the Hub, private; needs HF_TOKEN
-  python -m lab export --take-in sums                       such a folder into this lab, as it was
-  python -m lab train rm --set dataset=version:20261122-154501-k3f9
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which version, and where to."""
-    parser.add_argument("version", nargs="?", metavar="VERSION", help="the version's id; without one, all are listed")
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="a folder that is empty or not there")
-    parser.add_argument("--push", metavar="YOU/NAME", help="send it to the Hub as a dataset")
-    parser.add_argument("--public", action="store_true", help="with --push: for everybody to see (default: private)")
-    parser.add_argument("--take-in", metavar="FOLDER", help="import a folder that an export wrote, here or elsewhere")
+    parser.add_argument("version", nargs="?", metavar="VERSION", help=explained("export.version"))
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help=explained("export.folder"))
+    parser.add_argument("--push", metavar="YOU/NAME", help=explained("export.push"))
+    parser.add_argument("--public", action="store_true", help=explained("export.public"))
+    parser.add_argument("--take-in", metavar="FOLDER", help=explained("export.take_in"))
     add_home(parser)
     add_json(parser)
 
@@ -100,7 +90,8 @@ def _list(annotation: Annotation, *, as_json: bool) -> int:
         ]
         for version in versions
     ]
-    print_table(["version", "preferences", "left out", "frozen", "sha256", "name"], rows, right=(1, 2))
+    columns = ("version", "preferences", "left_out", "frozen", "sha256", "name")
+    print_table(heads("export", *columns), rows, right=(1, 2))
     return 0
 
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from lab.commands.arguments import heads
 from lab.commands.printing import number, print_json, print_table, shorten
 from lab.core.token_credit import TokenCredit, token_credits
 from lab.errors import InputError, StateError
 from lab.store.lines import Line
 from lab.store.runs import Run
-
-LEGEND = """\
-value      V, what the critic expected of the reward still to come before this token was written
-r          the token's own reward: the KL cost, on the last token the completion's reward too
-delta      r + γ·V(next) − V, how far the critic was off at this token
-GAE        delta + γλ·GAE(next) (Schulman et al. 2016, eq. 16), here γ = {discount:g}, λ = {lam:g}
-advantage  GAE whitened over the step's tokens: what the token was trained with"""
-OLDER = "This run is of an earlier version: its groups hold values and advantages, but neither the tokens nor their rewards."
+from lab.words import say, system_locale
 
 
 def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> None:
@@ -40,16 +34,18 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool = False) -> No
             }
         )
         return
-    print(f"step {group['step']}  group {group.get('group', 0) + 1}  completion {at} of {len(completions)}")
-    print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}")
-    print(f"reward  {number(completion.get('reward'))}\n")
-    head = ["#", "token", "value", "r", "delta", "GAE", "advantage"]
+    locale = system_locale()
+    place = {"step": group["step"], "group": group.get("group", 0) + 1, "completion": at, "of": len(completions)}
+    print(say("table.group_tokens.place", locale, **place))
+    print(say("table.groups.prompt", locale, prompt=shorten(str(group.get("prompt", "")), 100)))
+    print(say("table.group_tokens.completion_reward", locale, reward=number(completion.get("reward"))) + "\n")
+    head = ["#", *heads("group_tokens", "token", "value", "r", "delta", "gae", "advantage")]
     rows = [[place, piece_shown(credit.piece), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
     print_table(head, rows, right=[0, *range(2, len(head))])
     print()
-    print(LEGEND.format(discount=discount, lam=lam))
+    print(say("table.group_tokens.legend", locale, discount=discount, lam=lam).rstrip())
     if credits[0].reward is None:
-        print(OLDER)
+        print(say("table.group_tokens.older", locale))
 
 
 def signed(value: object) -> str:
@@ -68,5 +64,5 @@ def piece_shown(piece: str | dict[str, str] | None) -> str:
         return "–"
     if isinstance(piece, dict):
         return piece["special"]
-    shown = piece.replace(" ", "␣").replace("\n", "⏎") or "(part of a character)"
+    shown = piece.replace(" ", "␣").replace("\n", "⏎") or say("table.group_tokens.part", system_locale())
     return "".join(letter if letter.isprintable() else "�" for letter in shown)

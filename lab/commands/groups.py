@@ -10,34 +10,26 @@ import json
 import shutil
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store, run_called
 from lab.commands.group_tokens import print_tokens, signed
 from lab.commands.loss_tokens import print_loss_tokens
-from lab.commands.printing import number, print_json, print_table, shorten
+from lab.commands.printing import number, print_json, print_table, shorten, width
 from lab.errors import StateError
 from lab.store.lines import Line
 from lab.store.recordings import PREFIX, Recordings, grouped
+from lab.words import say, system_locale
 
-HELP = "print a group of a run as a table: scores, reward, advantage, kept or why not"
-EXAMPLES = """\
-examples:
-  python -m lab groups 20261122-154501-k3f9
-  python -m lab groups 20261122-154501-k3f9 --step 40 --group 3
-  python -m lab groups 20261122-154501-k3f9 --step 40 --group 3 --tokens 1
-"""
+WHY_DROPPED = ("below_mean", "not_in_top", "no_spread", "unscored")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN, and which group."""
-    parser.add_argument(
-        "run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it, or a recording's (taken-…)"
-    )
-    parser.add_argument("--step", type=int, metavar="N", help="the step (default: the last one)")
-    parser.add_argument("--group", type=int, metavar="N", help="the group within the step, from 1 (default: all)")
+    parser.add_argument("run", metavar="RUN", help=explained("groups.run"))
+    parser.add_argument("--step", type=int, metavar="N", help=explained("groups.step"))
+    parser.add_argument("--group", type=int, metavar="N", help=explained("groups.group"))
     parser.add_argument(
         "--tokens", type=int, nargs="?", const=1, metavar="N",
-        help="completion N of the group, from 1 (default: 1), token by token: value and advantage (PPO), log π, ratio and share of the "
-        "loss (GRPO, DPO)",
+        help=explained("groups.tokens"),
     )  # fmt: skip
     add_home(parser)
     add_json(parser)
@@ -46,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0, or a StateError where there is no such group."""
     store = open_store(arguments)
+    arguments.run = run_called(store, arguments.run)
     folder = grouped(store, arguments.run)
     taken_in = arguments.run.startswith(PREFIX)
     record = None if taken_in else store.run(arguments.run)
@@ -74,18 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_group(group: Line, *, of: int) -> None:
     threshold = group.get("threshold") or {}
+    locale = system_locale()
     kind = str(threshold.get("kind", "–"))
     if kind == "top_fraction":
         kind += f" {100 * float(threshold.get('fraction', 0)):g} %"
-    print(f"step {group['step']}  group {group.get('group', 0) + 1} of {of}  threshold {kind}")
-    answer = f"  (answer {group['answer']})" if group.get("answer") is not None else ""
-    print(f"prompt  {shorten(str(group.get('prompt', '')), 100)}{answer}")
-    print(f"mean {number(group.get('mean'))}  std {number(group.get('std'))}")
+    place = {"step": group["step"], "group": group.get("group", 0) + 1}
+    print(say("table.groups.place", locale, **place, of=of, kind=kind))
+    known = group.get("answer") is not None
+    answer = say("table.groups.answer", locale, answer=group["answer"]) if known else ""
+    print(say("table.groups.prompt", locale, prompt=shorten(str(group.get("prompt", "")), 100)) + answer)
+    print(say("table.groups.mean", locale, mean=number(group.get("mean")), std=number(group.get("std"))))
     print()
     completions: list[dict[str, Any]] = group.get("completions") or []
     rules = list(dict.fromkeys(name for completion in completions for name in completion.get("scores") or {}))
-    head = ["#", *rules, "reward", "advantage", "", "why", "completion"]
-    room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 12)
+    head = ["#", *rules, *heads("groups", "reward", "advantage"), "", *heads("groups", "why", "completion")]
+    room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(width(name) + 2 for name in head) - 12)
     rows = [
         [
             at,
@@ -93,7 +89,7 @@ def _print_group(group: Line, *, of: int) -> None:
             number(completion.get("reward")),
             signed(completion.get("advantage")),
             "✓" if completion.get("kept") else "✕",
-            "kept" if completion.get("kept") else str(completion.get("why_dropped") or "–").replace("_", " "),
+            _why(completion, locale),
             shorten(str(completion.get("text", "")), room),
         ]
         for at, completion in enumerate(completions, start=1)
@@ -101,5 +97,12 @@ def _print_group(group: Line, *, of: int) -> None:
     print_table(head, rows, right=range(len(rules) + 3))
 
 
+def _why(completion: dict[str, Any], locale: str) -> str:
+    if completion.get("kept"):
+        return say("table.groups.kept", locale)
+    why = completion.get("why_dropped")
+    return say(f"table.groups.why_{why}", locale) if why in WHY_DROPPED else str(why or "–")
+
+
 def _score(score: Any) -> str:
-    return "error" if isinstance(score, dict) else number(score)
+    return say("table.score.error", system_locale()) if isinstance(score, dict) else number(score)

@@ -19,8 +19,14 @@ def do(spec: Spec, store: Store) -> Job:
     locale, terminal = system_locale(), sys.stderr.isatty()
 
     def show(now: Summary) -> None:
-        pace = f"  {now['tokens_per_second']:.0f} tokens/s" if now["tokens_per_second"] else ""
-        stage = say(f"preflight.stage_{now['stage']}", locale) if now["stage"] else now["state"]
+        pace = (
+            f"  {say('progress.pace', locale, pace=round(now['tokens_per_second']))}"
+            if now["tokens_per_second"]
+            else ""
+        )
+        stage = (
+            say(f"preflight.stage_{now['stage']}", locale) if now["stage"] else say(f"states.{now['state']}", locale)
+        )
         print(f"\r\x1b[2K{stage}  {now['done']}/{now['total']}{pace}", end="", file=sys.stderr, flush=True)
 
     try:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import WRONG_USAGE, StatusLine, bar, complain, print_json, print_table
 from lab.runs.fetch.downloads import Fetching, get_model
 from lab.store.catalogue import (
@@ -22,23 +22,13 @@ from lab.store.catalogue import (
 from lab.store.models import SHIPPED, resolve
 from lab.words import say, size_text, system_locale
 
-HELP = "list the models the lab knows by name, and get one here"
-EXAMPLES = """\
-examples:
-  python -m lab models                           what there is, and what is here already
-  python -m lab models get smollm2-135m          fetch it into LAB_HOME/models (a second call goes on where one broke off)
-  python -m lab models get org/name              the same for any model on the hub that is in safetensors
-  python -m lab models get my-model.Q4_K_M.gguf  take a GGUF file in
-  python -m lab models where smollm2-135m        the folder of a model
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which model."""
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "get", "where"), help="default: list")
     parser.add_argument(
-        "model", nargs="?", metavar="ID", help="a name of the list, a hub id (org/name), or a .gguf file"
+        "action", nargs="?", default="list", choices=("list", "get", "where"), help=explained("models.action")
     )
+    parser.add_argument("model", nargs="?", metavar="ID", help=explained("models.model"))
     add_home(parser)
     add_json(parser)
 
@@ -57,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(home: Path, *, as_json: bool) -> int:
-    rows = [_described(name, home) for name in (*SHIPPED, *CATALOGUE)]
-    rows += [_described(name, home) for name in fetched_names(home) if name not in CATALOGUE]
+    locale = "en" if as_json else system_locale()
+    names = [*SHIPPED, *CATALOGUE, *(name for name in fetched_names(home) if name not in CATALOGUE)]
+    rows = [_described(name, home, locale) for name in names]
     if as_json:
         print_json({"models": rows})
         return 0
@@ -73,7 +64,7 @@ def _list(home: Path, *, as_json: bool) -> int:
         ]
         for row in rows
     ]
-    print_table(["name", "parameters", "size", "licence", "from", "here"], shown, right=(1, 2))
+    print_table(heads("models", "name", "parameters", "size", "licence", "from", "here"), shown, right=(1, 2))
     return 0
 
 
@@ -83,7 +74,9 @@ def _get(model: str, home: Path, *, as_json: bool) -> int:
         folder = get_model(model, home, line)
     finally:
         line.close()
-    row = _described(model if model in SHIPPED else local_name(model) or model, home)
+    row = _described(
+        model if model in SHIPPED else local_name(model) or model, home, "en" if as_json else system_locale()
+    )
     if as_json:
         print_json(row)
     else:
@@ -102,20 +95,28 @@ def _where(model: str, home: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _described(name: str, home: Path) -> dict[str, Any]:
+def _described(name: str, home: Path, locale: str) -> dict[str, Any]:
     """What the list and ``get`` tell of a model: what is noted beside it where it is here, else what the catalogue says."""
     entry = TINY if name in SHIPPED else known_entry(name)
     folder = SHIPPED.get(name) or fetched(name, home)
     source = source_of(folder) if folder else {}
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else 0
-    origin = f"hub:{entry.hub}" if entry and entry.hub else "the repository" if name in SHIPPED else "?"
+    origin = (
+        f"hub:{entry.hub}"
+        if entry and entry.hub
+        else say("table.models.repository", locale)
+        if name in SHIPPED
+        else "?"
+    )
     if entry and entry.package and not source:
-        origin += " or a package"
+        origin = say("table.models.or_package", locale, place=origin)
+    unknown = say("table.models.unknown", locale)
+    licence = str(source.get("licence") or (entry.licence if entry else "unknown"))
     return {
         "name": name,
         "parameters": entry.parameters if entry else None,
         "bytes": weights or (entry.size_bytes if entry else None),
-        "licence": str(source.get("licence") or (entry.licence if entry else "unknown")),
+        "licence": unknown if licence == "unknown" else licence,
         "from": str(source.get("from") or origin),
         "path": str(folder) if folder else None,
     }

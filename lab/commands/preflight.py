@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, collection_named, open_store
+from lab.commands.arguments import (
+    add_home,
+    add_json,
+    add_recipe,
+    chosen_recipe,
+    collection_named,
+    explained,
+    open_store,
+)
 from lab.commands.job_line import do, status
 from lab.commands.printing import number, print_json, print_table
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
 from lab.store.runs import RunState
 from lab.words import say, system_locale
-
-HELP = "look before a run: sample the start model and say whether the recipe's rules would teach it anything"
-EXAMPLES = """\
-examples:
-  python -m lab preflight tiny/grpo
-  python -m lab preflight tiny/grpo -n 256 --set group_size=4 --set batch_size=32
-  python -m lab preflight tiny/grpo --collection dpo_en_demo     and do its rules agree with the people who judged that?
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-n",
         metavar="N",
         type=int,
-        help=f"prompts, each sampled K times (default: as many of {PREFLIGHT_PROMPTS} as a minute allows)",
+        help=explained("preflight.n", most=PREFLIGHT_PROMPTS),
     )
     parser.add_argument(
         "--collection",
         metavar="NAME",
-        help="also compare the rules with the people who judged this collection (name or id)",
+        help=explained("preflight.collection"),
     )
     add_home(parser)
     add_json(parser)

@@ -8,15 +8,7 @@ from typing import Any
 from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
 from lab.commands.printing import print_json
 from lab.runs.preview import preview
-from lab.words import say, system_locale, with_mend
-
-HELP = "show three rows as the model will see them: template applied, and what the loss counts"
-EXAMPLES = """\
-examples:
-  python -m lab preview tiny/sft
-  python -m lab preview tiny/dpo --set dataset=my_pairs.jsonl
-What stands between ⟦ and ⟧ is what the loss counts.
-"""
+from lab.words import say, system_locale, table, with_mend
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +32,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(preview_rows: dict[str, Any]) -> None:
     locale = system_locale()
+    tokens = say("table.preview.tokens", locale)
     for number, row in enumerate(preview_rows["rows"], start=1):
         for column, seen in row.items():
             cut = f", −{seen['cut']}" if seen["cut"] else ""
-            print(f"── {number} · {column} · {seen['tokens']} tokens{cut}")
+            print(f"── {number} · {_column(column, locale)} · {seen['tokens']} {tokens}{cut}")
             print(seen["masked"] + (f"⟦{seen['trained']}⟧" if seen["trained"] else ""))
     print(say(f"cli.preview_{preview_rows['template']}", locale, count=preview_rows["count"]))
     for note in preview_rows["notes"]:
         print(with_mend(note, locale))
+
+
+def _column(column: str, locale: str) -> str:
+    return say(f"train.column_{column}", locale) if f"train.column_{column}" in table("en") else column

@@ -8,6 +8,8 @@ import time
 import unicodedata
 from collections.abc import Sequence
 
+from lab.commands.terminal import plain
+
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 """Exit statuses besides 0."""
 BAR = 24
@@ -16,13 +18,18 @@ PLAIN_EVERY = 5.0
 
 
 def print_json(value: object) -> None:
-    """One JSON value on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    """One JSON value on standard output. What the terminal's encoding lacks is escaped as JSON escapes it, so the value stays the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    print(text)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()) -> None:
     """Columns of text, as wide as their widest cell; the columns in ``right`` are set to the right."""
-    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    cells = [[plain(str(cell)) for cell in row] for row in [head, *rows]]
     widths = [max(width(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
         parts = []

@@ -17,7 +17,7 @@ from lab.words.step_time import step_time_line
 
 FAR_ABOVE = 1.15
 """Where an estimate lies further above what was measured than this, it is said what it is made for."""
-SHOWN = (("reward", "reward"), ("loss", "loss"), ("token_accuracy", "accuracy"))
+SHOWN = ("reward", "loss", "token_accuracy")
 
 
 class ProgressLine(StatusLine):
@@ -46,7 +46,7 @@ class ProgressLine(StatusLine):
         ]:  # of the run's rows, and of what it changed at its end; each once
             self.say(with_mend(note, self._locale))
         self._notes_printed = max(self._notes_printed, len(now["notes"]))
-        self.show(_line(now, self._store.folder(now["id"]).recent_metrics()), now["stage"])
+        self.show(_line(now, self._store.folder(now["id"]).recent_metrics(), self._locale), now["stage"])
 
 
 def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run], before: str = "") -> int:
@@ -77,13 +77,15 @@ def follow(store: Store, arguments: argparse.Namespace, start: Callable[[Progres
 def _print_result(shown: Summary, model: Path, locale: str) -> None:
     result: dict[str, Any] = shown["result"] or {}
     before, after = result.get("before") or {}, result.get("after") or {}
-    for name, label in (("pass_at_1", "pass@1"), ("pair_accuracy", "pairs right")):
+    for name in ("pass_at_1", "pair_accuracy"):
         if share := measured_share(after, name, locale):
             was = measured_share(before, name, locale) or "–"
-            print(say("cli.measured", locale, name=label, before=was, after=share))
+            print(say("cli.measured", locale, name=say(f"progress.{name}", locale), before=was, after=share))
     if isinstance(after.get("reward"), (int, float)):
         was = f"{before['reward']:.3f}" if isinstance(before.get("reward"), (int, float)) else "–"
-        print(say("cli.measured", locale, name="reward", before=was, after=f"{after['reward']:.3f}"))
+        print(
+            say("cli.measured", locale, name=say("progress.reward", locale), before=was, after=f"{after['reward']:.3f}")
+        )
     if (memory := shown["memory"]) is not None:
         print(_memory(memory, locale))
     if shown["step_time"]:
@@ -101,17 +103,22 @@ def _memory(memory: dict[str, int], locale: str) -> str:
     return f"{line}; {say('cli.memory_longest', locale)}" if estimated > FAR_ABOVE * measured else line
 
 
-def _line(now: Summary, metrics: list[dict[str, Any]]) -> str:
+def _line(now: Summary, metrics: list[dict[str, Any]], locale: str) -> str:
     done = now["step"] / now["steps"] if now["steps"] else 0.0
-    stage = str(now["stage"] or now["state"]).replace("_", " ")
+    stage = say(f"progress.stage_{now['stage']}", locale) if now["stage"] else say(f"states.{now['state']}", locale)
     parts = [f"{bar(done)} {now['step']}/{now['steps']}", stage]
     last: dict[str, Any] = next((line for line in reversed(metrics) if "held_out" not in line), {})
-    parts += [f"{label} {last[name]:.3g}" for name, label in SHOWN if isinstance(last.get(name), (int, float))]
+    parts += [
+        f"{say(f'progress.{name}', locale)} {last[name]:.3g}"
+        for name in SHOWN
+        if isinstance(last.get(name), (int, float))
+    ]
     if now["tokens_per_second"]:
-        parts.append(f"{now['tokens_per_second']:.0f} tokens/s")
+        parts.append(say("progress.pace", locale, pace=round(now["tokens_per_second"])))
     if now["step_part"]:
         share = "" if now["step_fraction"] is None else f" {now['step_fraction']:.0%}"
-        parts.append(f"{now['step_part']}{share}")
+        parts.append(say(f"progress.part_{now['step_part']}", locale) + share)
     if now["seconds_left"] is not None:
-        parts.append(f"{'roughly ' if now['seconds_left_rough'] else ''}{duration(now['seconds_left'])} left")
+        left = "progress.left_rough" if now["seconds_left_rough"] else "progress.left"
+        parts.append(say(left, locale, time=duration(now["seconds_left"])))
     return "  ".join(parts)

@@ -5,46 +5,34 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, home_flag, open_store
+from lab.commands.arguments import add_home, explained, home_flag, open_store, run_called
 from lab.compare.members import member_runs, members
 from lab.compare.phrases import Phrase, in_both
 from lab.compare.recorded import RecordedStudy, recorded_studies
-from lab.compare.report import Source, csv_of, report_html
+from lab.compare.report import Source, csv_of, labels_of, report_html
 from lab.compare.runs import ComparedRun, compared
 from lab.errors import StateError
 from lab.store.runs import Store, valid_run_id
 from lab.store.studies import load_study, study_names
 from lab.words import say, size_text, system_locale
 
-HELP = "a run or a study as one self-contained HTML page, or as CSV"
-EXAMPLES = """\
-examples:
-  python -m lab report tiny/course                      the study of this home; tiny-course.html
-  python -m lab report tiny/course --recorded           the one that was recorded and ships with the lab
-  python -m lab report RUN RUN2 --out comparison.html   up to as many runs as you like, of any kind
-  python -m lab report tiny/course --csv --out runs.csv
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN or STUDY, and where to."""
-    parser.add_argument("what", nargs="+", metavar="RUN|STUDY", help="runs by id, or one study by name")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where to write it (default: its name, here; CSV: printed)"
-    )
-    parser.add_argument("--csv", action="store_true", help="one line a run, in place of the page")
-    parser.add_argument(
-        "--recorded", action="store_true", help="of a study: the recorded one, not the runs of this home"
-    )
+    parser.add_argument("what", nargs="+", metavar="RUN|STUDY", help=explained("report.what"))
+    parser.add_argument("--out", type=Path, metavar="FILE", help=explained("report.out"))
+    parser.add_argument("--csv", action="store_true", help=explained("report.csv"))
+    parser.add_argument("--recorded", action="store_true", help=explained("report.recorded"))
     add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0; raises StateError where there is nothing to report."""
     store = open_store(arguments)
+    arguments.what = [run_called(store, each) for each in arguments.what]
     name = arguments.what[0]
     runs, source = _runs(store, arguments.what, recorded=arguments.recorded, home=home_flag(arguments))
-    text = csv_of(runs) if arguments.csv else report_html(runs, source)
+    text = csv_of(runs) if arguments.csv else report_html(runs, source, locale=system_locale())
     if arguments.csv and not arguments.out:
         print(text, end="")
         return 0
@@ -75,9 +63,11 @@ def _runs(store: Store, names: list[str], *, recorded: bool, home: str) -> tuple
         if place is None:
             raise StateError("report_unknown", value=f"{name} (recorded)")
         shelf = RecordedStudy(place)
-        return shelf.compared(), Source(shelf, title, about, shelf.command, recorded=True, machine=shelf.machine)
+        return shelf.compared(), Source(
+            shelf, title, about, shelf.command, recorded=True, machine=shelf.machine, labels=labels_of(study)
+        )
     ids, entries = member_runs(members(study, store))
     if not ids:
         raise StateError("report_nothing", name=name)
     runs = compared(store, ids, study=study.name, entries=entries)
-    return runs, Source(store, title, about, f"python -m lab study {name}{home}")
+    return runs, Source(store, title, about, f"python -m lab study {name}{home}", labels=labels_of(study))

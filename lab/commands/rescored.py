@@ -6,7 +6,7 @@ import argparse
 import shutil
 from typing import Any
 
-from lab.commands.arguments import open_store
+from lab.commands.arguments import explained, heads, open_store
 from lab.commands.printing import number, print_json, print_table, shorten
 from lab.core.groups import Estimator, ThresholdKind
 from lab.core.what_if import GroupChange, Standing, WhatIf
@@ -15,6 +15,7 @@ from lab.runs.rescoring import Rescored, rescore
 from lab.store.recordings import grouped
 from lab.store.rule_files import read_rules
 from lab.store.runs import Store
+from lab.words import say, system_locale
 
 LATEST = 8
 """Steps that are looked at where none are named."""
@@ -22,24 +23,22 @@ LATEST = 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``--run`` and what is to be otherwise."""
-    parser.add_argument(
-        "--run", metavar="RUN", help="score the recorded groups of this run (or of a recording, taken-…) anew"
-    )
-    parser.add_argument("--steps", type=_steps, metavar="A-B", help=f"which steps of it (default: the last {LATEST})")
+    parser.add_argument("--run", metavar="RUN", help=explained("score.run"))
+    parser.add_argument("--steps", type=_steps, metavar="A-B", help=explained("score.steps", count=LATEST))
     parser.add_argument(
         "--threshold",
         type=ThresholdKind,
         choices=[*ThresholdKind],
         metavar="KIND",
-        help="all, above_mean or top_fraction",
+        help=explained("score.threshold"),
     )
-    parser.add_argument("--fraction", type=_share, metavar="T", help="what top_fraction keeps, for instance 0.2")
+    parser.add_argument("--fraction", type=_share, metavar="T", help=explained("score.fraction"))
     parser.add_argument(
         "--estimator",
         type=Estimator,
         choices=[*Estimator],
         metavar="KIND",
-        help="group_scaled, unscaled or leave_one_out",
+        help=explained("score.estimator"),
     )
 
 
@@ -76,19 +75,28 @@ def _print(rescored: Rescored) -> None:
     for group in rescored.groups:
         _print_group(group)
     summary = rescored.summary
-    names = {"reward": "mean reward", "kept_share": "kept", "no_spread_share": "groups without spread"}
-    rows = [[title, number(summary["old"][name]), number(summary["new"][name])] for name, title in names.items()]
-    print_table([f"{summary['groups']} groups", "was", "would be"], rows, right=(1, 2))
-    print(
-        f"\n{summary['newly_kept']} completions newly kept, {summary['newly_dropped']} newly dropped, {summary['rank_changes']} of "
-        f"{summary['completions']} with another rank; another best one in {summary['another_best']} groups"
-    )
+    locale = system_locale()
+    rows = [
+        [say(f"table.rescored.{name}", locale), number(summary["old"][name]), number(summary["new"][name])]
+        for name in ("reward", "kept_share", "no_spread_share")
+    ]
+    head = [say("table.rescored.groups", locale, count=summary["groups"]), *heads("rescored", "was", "would_be")]
+    print_table(head, rows, right=(1, 2))
+    print(f"\n{say('table.rescored.changed', locale, **summary)}")
 
 
 def _print_group(group: GroupChange) -> None:
-    answer = "" if group.answer is None else f"  (answer {group.answer})"
-    print(f"step {group.step}  group {group.group}  {shorten(group.prompt, 80)}{answer}")
-    head = ["#", "reward", "would be", "advantage", "would be", "", "", "completion"]
+    locale = system_locale()
+    answer = "" if group.answer is None else say("table.groups.answer", locale, answer=group.answer)
+    place = say("table.rescored.place", locale, step=group.step, group=group.group)
+    print(f"{place}  {shorten(group.prompt, 80)}{answer}")
+    head = [
+        "#",
+        *heads("rescored", "reward_was", "would_be", "advantage", "would_be"),
+        "",
+        "",
+        *heads("score", "completion"),
+    ]
     room = max(20, shutil.get_terminal_size((120, 24)).columns - 56)
     rows: list[list[Any]] = [
         [place, number(change.old.reward), number(change.new.reward), _signed(change.old), _signed(change.new), _mark(change.old), _mark(change.new),

@@ -5,20 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.arguments import add_home, add_json, explained, settings_of
 from lab.commands.backup import show
 from lab.store.backup import restore
-
-HELP = "make a home of a backup; the home must be empty or not there"
-EXAMPLES = """\
-examples:
-  python -m lab restore lab-monday.tar --home DIR
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where from."""
-    parser.add_argument("source", metavar="BACKUP", help="what `python -m lab backup` wrote")
+    parser.add_argument("source", metavar="BACKUP", help=explained("restore.source"))
     add_home(parser)
     add_json(parser)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, open_store
 from lab.commands.progress_line import follow
 from lab.runs.foreground import resume_in_foreground
 from lab.runs.run_work import settle_gone
 
-HELP = "go on with a stopped, failed or lost run from its last checkpoint"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
+    parser.add_argument("run", metavar="RUN", help=explained("resume.run"))
     add_home(parser)
     add_json(parser)
 

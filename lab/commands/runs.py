@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import print_json, print_table
 from lab.runs.progress import summary, with_warnings
 from lab.runs.run_work import settle_gone
@@ -14,13 +14,12 @@ from lab.words import say, system_locale
 from lab.words.shares import measured_share
 from lab.words.step_time import step_time_line
 
-HELP = "list the runs, the newest first"
-HEAD = ("run", "algorithm", "state", "step", "pass@1, or pairs right", "created", "name")
+HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One run, or all."""
-    parser.add_argument("run_id", nargs="?", metavar="RUN", help="only this one, with where the time of its steps goes")
+    parser.add_argument("run", nargs="?", metavar="RUN", help=explained("runs.run"))
     add_home(parser)
     add_json(parser)
 
@@ -30,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     settle_gone(store)
     titles = run_titles(store)
-    chosen, told = ([store.run(arguments.run_id)], with_warnings) if arguments.run_id else (store.runs(), summary)
+    chosen, told = ([store.run(arguments.run)], with_warnings) if arguments.run else (store.runs(), summary)
     summaries = [{**told(run, store), "title": titles.get(run.id, run.name)} for run in chosen]
     if arguments.json:
         print_json({"runs": summaries})
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         state = say(f"states.{shown['state']}", locale)
         steps = f"{shown['step']}/{shown['steps']}"
         rows.append([shown["id"], shown["algorithm"], state, steps, measured, created, shown["title"]])
-    print_table(HEAD, rows, right=(3,))
+    print_table(heads("runs", *HEAD), rows, right=(3,))
     for shown in summaries:
         if shown.get("step_time"):
             print(step_time_line(shown["step_time"], locale))

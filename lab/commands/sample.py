@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json, shorten
 from lab.core.jobs import Kind, parse_job
@@ -18,31 +18,21 @@ from lab.data.forms import as_prompts
 from lab.errors import DatasetError
 from lab.store.jobs import JobStore
 
-HELP = "sample completions of prompts from a model: a shipped one, a run's, a run's checkpoint, a folder or a hub id"
-EXAMPLES = """\
-examples:
-  python -m lab sample tiny --dataset equations -n 4
-  python -m lab sample run:20261122-154501-k3f9 --prompts prompts.jsonl -k 8 --json
-  python -m lab sample run:20261122-154501-k3f9@50 --prompt "Solve 3x + 5 = 20" --temperature 0.7
-
-A file of prompts is JSONL, JSON, CSV or Parquet with a column prompt (and answer, where it is known), or a .txt with one a line.
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """MODEL, where prompts come from, and how to sample."""
-    parser.add_argument("model", metavar="MODEL", help="tiny, run:ID, run:ID@STEP, a model folder or a hub id")
+    parser.add_argument("model", metavar="MODEL", help=explained("sample.model"))
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--prompts", metavar="FILE", type=Path, help="take the prompts of a file")
-    source.add_argument("--prompt", metavar="TEXT", action="append", help="ask this; may be repeated")
-    source.add_argument("--dataset", metavar="NAME", help="take prompts of a dataset: equations, or a file")
-    parser.add_argument("--part", choices=("train", "validation"), default="train", help="the part of the dataset")
-    parser.add_argument("-k", metavar="K", type=int, default=4, help="completions of each prompt (default: 4)")
-    parser.add_argument("-n", metavar="N", type=int, help="prompts at most (default: 16 of a dataset, all of a file)")
-    parser.add_argument("--temperature", metavar="T", type=float, default=1.0, help="default: 1")
-    parser.add_argument("--max-length", metavar="TOKENS", type=int, default=40, help="longest completion (default: 40)")
-    parser.add_argument("--seed", metavar="S", type=int, default=1, help="the same seed gives the same completions")
-    parser.add_argument("--four-bits", action="store_true", help="load the model in NF4")
+    source.add_argument("--prompts", metavar="FILE", type=Path, help=explained("sample.prompts"))
+    source.add_argument("--prompt", metavar="TEXT", action="append", help=explained("sample.prompt"))
+    source.add_argument("--dataset", metavar="NAME", help=explained("sample.dataset"))
+    parser.add_argument("--part", choices=("train", "validation"), default="train", help=explained("sample.part"))
+    parser.add_argument("-k", metavar="K", type=int, default=4, help=explained("sample.k"))
+    parser.add_argument("-n", metavar="N", type=int, help=explained("sample.n"))
+    parser.add_argument("--temperature", metavar="T", type=float, default=1.0, help=explained("sample.temperature"))
+    parser.add_argument("--max-length", metavar="TOKENS", type=int, default=40, help=explained("sample.max_length"))
+    parser.add_argument("--seed", metavar="S", type=int, default=1, help=explained("sample.seed"))
+    parser.add_argument("--four-bits", action="store_true", help=explained("sample.four_bits"))
     add_home(parser)
     add_json(parser)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.commands import rescored
-from lab.commands.arguments import add_home, add_json
+from lab.commands.arguments import add_home, add_json, explained, heads
 from lab.commands.printing import complain, number, print_json, print_table, shorten
 from lab.core.rules import Reward
 from lab.data.datasets import rows_of_file
@@ -27,44 +27,19 @@ from lab.sandbox.written import Row
 from lab.store.rule_files import read_entries, read_rules
 from lab.words import say, system_locale
 
-HELP = "score completions, or a run's groups anew, by a rule set: each rule's score, the reward, and what failed"
-EXAMPLES = """\
-examples:
-  python -m lab score rules.toml completions.jsonl
-  python -m lab score rules.toml completions.jsonl --json
-  python -m lab score rules.toml --run 20261122-154501-k3f9 --steps 1-20
-  python -m lab score --run 20261122-154501-k3f9 --threshold top_fraction --fraction 0.25
-  python -m lab score rules.toml --as-python rules.py
-
-RULES.toml holds one [[rules]] for each rule: a name and a weight; a rule of your own also has its source:
-
-  [[rules]]
-  name = "equals_answer"
-  weight = 2
-
-  [[rules]]
-  name = "short"
-  weight = 0.5
-  source = '''
-  def reward(prompt, completion, answer):
-      return 1.0 if len(completion) < 40 else 0.0
-  '''
-
-COMPLETIONS.jsonl holds one {"prompt": "…", "completion": "…", "answer": "…"} a line; answer may be left out. Conversations
-({"messages": […]}) are scored by their last answer. Columns of other names: "FILE?prompt=question,completion=reply".
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RULES and COMPLETIONS, or RULES and a run, or RULES and a file to write."""
-    parser.add_argument("rules", metavar="RULES.toml", type=Path, nargs="?", help="the rule set")
-    parser.add_argument("completions", metavar="COMPLETIONS.jsonl", type=Path, nargs="?", help="what to score")
+    parser.add_argument("rules", metavar="RULES.toml", type=Path, nargs="?", help=explained("score.rules"))
+    parser.add_argument(
+        "completions", metavar="COMPLETIONS.jsonl", type=Path, nargs="?", help=explained("score.completions")
+    )
     rescored.add_arguments(parser)
     parser.add_argument(
         "--as-python",
         metavar="FILE.py",
         type=Path,
-        help="write the rule set as reward functions for trl, without the lab",
+        help=explained("score.as_python"),
     )
     add_home(parser)
     add_json(parser)
@@ -75,11 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     """0; RuleError or DatasetError where a file cannot be used. A rule that fails on a completion is shown, and no failure."""
     choices = [arguments.completions, arguments.run, arguments.as_python]
     if sum(choice is not None for choice in choices) != 1:
-        arguments.misused("give COMPLETIONS.jsonl, or --run RUN, or --as-python FILE.py")
+        arguments.misused(explained("score.misused"))
     if arguments.run is not None:
         return rescored.run(arguments)
     if arguments.rules is None:
-        arguments.misused("give RULES.toml")
+        arguments.misused(explained("score.misused_rules"))
     if arguments.as_python is not None:
         return _export(arguments.rules, arguments.as_python)
     rules = read_rules(arguments.rules)
@@ -138,20 +113,22 @@ def _as_json(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward
 
 
 def _print(names: Sequence[str], rows: Sequence[Row], rewards: Sequence[Reward]) -> None:
-    head = ["#", *names, "reward", "completion"]
+    head = ["#", *names, *heads("score", "reward", "completion")]
     room = max(20, shutil.get_terminal_size((120, 24)).columns - sum(len(name) + 2 for name in head) - 8)
     table = [
         [place, *[_cell(reward, name) for name in names], number(reward.value), shorten(completion, room)]
         for place, ((_, completion, _), reward) in enumerate(zip(rows, rewards, strict=True), start=1)
     ]
     print_table(head, table, right=range(len(names) + 2))
-    print(f"\n{len(rows)} completions, mean reward {number(statistics.fmean(reward.value for reward in rewards))}")
+    locale = system_locale()
+    mean = number(statistics.fmean(reward.value for reward in rewards))
+    print(f"\n{say('table.score.mean', locale, count=len(rows), mean=mean)}")
     for name in names:
         messages = Counter(score.error for reward in rewards if (score := reward.scores[name]).error is not None)
         for message, times in messages.most_common(3):
-            complain(f"{name} failed {times} times: {message}")
+            complain(say("table.score.failed", locale, rule=name, times=times, message=message))
 
 
 def _cell(reward: Reward, name: str) -> str:
     score = reward.scores[name]
-    return number(score.value) if score.error is None else "error"
+    return number(score.value) if score.error is None else say("table.score.error", system_locale())

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, open_store
+from lab.commands.arguments import add_home, explained, open_store
 from lab.runs.launcher import LocalLauncher
 from lab.runs.run_work import RunWork, run_identity, settle_gone, stop
 from lab.runs.work import Watched
 from lab.store.runs import Run, RunState, Store
 from lab.words import say, system_locale
 
-HELP = "stop a run at the end of its step, with a checkpoint to resume from"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN, and how."""
-    parser.add_argument("run", metavar="RUN", help="the run's id, as `python -m lab runs` shows it")
-    parser.add_argument(
-        "--now", action="store_true", help="end the worker at once; what came after the last checkpoint is lost"
-    )
+    parser.add_argument("run", metavar="RUN", help=explained("stop.run"))
+    parser.add_argument("--now", action="store_true", help=explained("stop.now"))
     add_home(parser)
 
 

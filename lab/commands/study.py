@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, home_flag, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, home_flag, open_store
 from lab.commands.printing import FAILED, STOPPED, WRONG_USAGE, complain, duration, print_json, print_table, shorten
 from lab.commands.progress_line import ProgressLine
 from lab.compare.members import Member, member_runs, members
@@ -22,28 +22,13 @@ from lab.store.runs import Store
 from lab.store.studies import load_study, study_names
 from lab.words import say, size_text, system_locale, word
 
-HELP = "train what is missing of a study: several recipes on one base, for several seeds, made to be compared"
-EXAMPLES = """\
-examples:
-  python -m lab study                           the studies there are
-  python -m lab study tiny/course               three seeds; Ctrl-C stops at a step, the same line goes on from there
-  python -m lab study tiny/course --seeds 4,5   other seeds; what is there already is not trained again
-  python -m lab study my-study.toml --json      a study of your own (docs/compare.md), what it came to as JSON
-  python -m lab study tiny/course --record DIR  recipes, results, curves and a sample of groups, to be opened without training
-  python -m lab report tiny/course              the comparison as one page
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """NAME, seeds, recording."""
-    parser.add_argument(
-        "study", nargs="?", metavar="NAME", help="a study, or the path of a .toml file; none lists them"
-    )
-    parser.add_argument("--seeds", metavar="1,2,3", help="in place of the study's own seeds")
-    parser.add_argument("--record", metavar="DIR", type=Path, help="write the finished study to DIR and train nothing")
-    parser.add_argument(
-        "--groups", type=int, default=2, metavar="N", help="with --record: groups of a measured step that are kept (2)"
-    )
+    parser.add_argument("study", nargs="?", metavar="NAME", help=explained("study.study"))
+    parser.add_argument("--seeds", metavar="1,2,3", help=explained("study.seeds"))
+    parser.add_argument("--record", metavar="DIR", type=Path, help=explained("study.record"))
+    parser.add_argument("--groups", type=int, default=2, metavar="N", help=explained("study.groups"))
     add_home(parser)
     add_json(parser)
 
@@ -72,17 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(store: Store, arguments: argparse.Namespace) -> int:
-    locale = system_locale()
+    spoken = "en" if arguments.json else system_locale()
     rows: list[dict[str, Any]] = []
     for name in study_names(store.home):
         try:
             study = load_study(name, store.home)
             every = members(study, store)
         except LabError as error:
-            rows.append({"study": name, "error": word(error, locale)})
+            rows.append({"study": name, "error": word(error, spoken)})
             continue
         there = sum(member.finished for member in every)
-        title = study.title.of(locale)
+        title = study.title.of(spoken)
         rows.append({"study": name, "seeds": list(study.seeds), "finished": there, "runs": len(every), "title": title})
     if arguments.json:
         print_json({"studies": rows})
@@ -93,7 +78,7 @@ def _list(store: Store, arguments: argparse.Namespace) -> int:
         else [row["study"], ",".join(map(str, row["seeds"])), f"{row['finished']}/{row['runs']}", row["title"]]
         for row in rows
     ]
-    print_table(["study", "seeds", "runs there", "what"], table, right=(2,))
+    print_table(heads("studies", "study", "seeds", "there", "what"), table, right=(2,))
     return 0
 
 
@@ -157,7 +142,9 @@ def _train(study: Study, store: Store, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(_as_json(study, outcome, of_runs))
     else:
-        print_table(HEAD, [_row(each) for each in of_runs], right=range(2, len(HEAD)))
+        labels = {m.run.id: m.entry.label.of(locale) for m in outcome.members if m.run}
+        rows = [_row(each, labels.get(each.run, each.label), locale) for each in of_runs]
+        print_table(heads("study", *HEAD), rows, right=range(2, len(HEAD)))
     seconds = duration(time.monotonic() - started)
     done, trained = sum(member.finished for member in outcome.members), len(outcome.trained)
     params = {"study": study.name, "done": done, "all": len(outcome.members), "trained": trained, "seconds": seconds}
@@ -176,18 +163,19 @@ def _train(study: Study, store: Store, arguments: argparse.Namespace) -> int:
     return FAILED
 
 
-HEAD = ("entry", "seed", "pass@1 before", "after", "n", "reward", "KL", "seconds", "of the chain", "run")
+HEAD = ("entry", "seed", "before", "after", "n", "reward", "kl", "seconds", "chain_seconds", "run")
 
 
-def _row(run: ComparedRun) -> list[object]:
+def _row(run: ComparedRun, label: str, locale: str) -> list[object]:
     before, after = run.before.get("pass_at_1"), run.after.get("pass_at_1")
     reward, name = run.after.get("reward"), "pair_accuracy"
     shown = after or run.after.get(name)
     return [
-        shorten(run.label, 24),
+        shorten(label, 24),
         run.seed,
         _figure(before.value if before else None, ".3f"),
-        _figure(shown.value if shown else None, ".3f") + ("" if after or not shown else " pairs"),
+        _figure(shown.value if shown else None, ".3f")
+        + ("" if after or not shown else say("table.study.pairs", locale)),
         shown.n if shown else "–",
         _figure(reward.value if reward else None, ".2f"),
         _figure(run.kl_from_start, ".2f"),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import complain, print_json, print_table
 from lab.data.recordings import Recording
 from lab.store.recordings import Recordings, RolloutFiles
@@ -16,34 +16,18 @@ from lab.store.runs import Store
 from lab.words import say, system_locale
 from lab.words.recordings import left_out_sentences, note_sentences
 
-HELP = "take in rollouts that trl, verl, ms-swift, verifiers or prime-rl recorded, as groups to look at"
-EXAMPLES = """\
-examples:
-  python -m lab take-in outputs/completions                 trl's completions_00001.parquet … (log_completions=True)
-  python -m lab take-in rollouts/1.jsonl rollouts/2.jsonl   verl's (trainer.rollout_data_dir)
-  python -m lab take-in output/completions.jsonl            ms-swift's (--log_completions true)
-  python -m lab take-in outputs/evals/my-env--model/ab12/results.jsonl     verifiers' (-s)
-  python -m lab take-in outputs/rollouts                    prime-rl's traces.jsonl of every step
-  python -m lab take-in                                     lists what was taken in
-  python -m lab groups taken-20261122-154501-k3f9
-  python -m lab score --run taken-20261122-154501-k3f9 --threshold top_fraction --fraction 0.25
-
-A folder is read with all .jsonl, .json and .parquet files in it. Which tool wrote them is known by their columns; they make one recording.
-Where a file names no group, rows of one step and prompt are one. The Groups tab shows it, and has a button that does the same.
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files, and what they are called."""
-    parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help="files of one tool, or a folder of them")
-    parser.add_argument("--name", metavar="NAME", default="", help="what it is called (default: the tool and the file)")
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help=explained("take-in.files"))
+    parser.add_argument("--name", metavar="NAME", default="", help=explained("take-in.name"))
     parser.add_argument(
         "--rewards",
         metavar="A,B",
         default="",
-        help="trl and ms-swift: the columns that are reward functions (default: every column of numbers)",
+        help=explained("take-in.rewards"),
     )
-    parser.add_argument("--delete", metavar="ID", help="delete a recording")
+    parser.add_argument("--delete", metavar="ID", help=explained("take-in.delete"))
     add_home(parser)
     add_json(parser)
 
@@ -90,7 +74,8 @@ def _list(recordings: Sequence[Recording], *, as_json: bool) -> int:
             [each.id, each.tool, each.steps, each.groups, each.completions, _day(each.created), each.name]
             for each in recordings
         ]
-        print_table(["id", "tool", "steps", "groups", "completions", "taken in", "name"], rows, right=(2, 3, 4))
+        columns = ("id", "tool", "steps", "groups", "completions", "taken_in", "name")
+        print_table(heads("take_in", *columns), rows, right=(2, 3, 4))
     return 0
 
 

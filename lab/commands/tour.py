@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import STOPPED, complain, print_json, print_table
 from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
@@ -19,51 +19,29 @@ from lab.store.runs import Store
 from lab.words import say, system_locale, word
 from lab.words.shares import measured_share
 
-HELP = "train every algorithm of the chain on the tiny model and print what each one moved"
-EXAMPLES = """\
-examples:
-  python -m lab tour                      three seeds, in a home that is thrown away
-  python -m lab tour --seeds 1 --home DIR keep the runs, to look at them in the page
-  python -m lab tour --stages pretrain    the pretraining that is watched live: its time and pass@1
-  python -m lab tour --split validation   to choose settings by; the held-out split is for reporting
-"""
 HEAD = (
-    "seed",
-    "stage",
-    "time",
-    "pass@1 before",
-    "after",
-    "gain",
-    "reward before",
-    "after",
-    "KL",
-    "generated",
-    "trained",
-    "models",
-    "roles",
-    "memory",
-)
+    "seed", "stage", "time", "before", "after", "gain", "reward_before", "reward_after", "kl", "generated", "trained",
+    "models", "roles", "memory",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Seeds, stages, samples, home."""
     names = ",".join(leg.name for leg in CHAIN if not leg.aside)
     aside = ",".join(leg.name for leg in CHAIN if leg.aside)
-    parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help="one chain for each (default: 1,2,3)")
+    parser.add_argument("--seeds", default="1,2,3", metavar="1,2,3", help=explained("tour.seeds"))
     parser.add_argument(
         "--stages",
         default=names,
         metavar="A,B",
-        help=f"which stages (default: {names}; besides: {aside})",
+        help=explained("tour.stages", names=names, aside=aside),
     )
-    parser.add_argument(
-        "--samples", type=int, default=1024, metavar="N", help="held-out completions a measurement (default: 1024)"
-    )
+    parser.add_argument("--samples", type=int, default=1024, metavar="N", help=explained("tour.samples"))
     parser.add_argument(
         "--split",
         choices=[split.value for split in MeasuredOn],
         default=MeasuredOn.HELD_OUT.value,
-        help="what is measured on: held_out to report (default), validation to choose settings by",
+        help=explained("tour.split"),
     )
     add_home(parser)
     add_json(parser)
@@ -74,11 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         seeds = [int(text) for text in arguments.seeds.split(",")]
     except ValueError:
-        complain(f"--seeds {arguments.seeds}: give whole numbers with commas between, as in 1,2,3")
+        complain(say("tour.seeds_wrong", system_locale(), value=arguments.seeds))
         return 2
     legs = arguments.stages.split(",")
     if unknown := sorted(set(legs) - {leg.name for leg in CHAIN}):
-        complain(f"--stages: there is no {', '.join(unknown)}; known are {', '.join(leg.name for leg in CHAIN)}")
+        known = ", ".join(leg.name for leg in CHAIN)
+        complain(say("tour.stages_wrong", system_locale(), value=", ".join(unknown), known=known))
         return 2
     if arguments.home:
         return _until_stopped(open_store(arguments), seeds, legs, arguments)
@@ -105,14 +84,15 @@ def _until_stopped(store: Store, seeds: list[int], legs: list[str], arguments: a
 
 def _tour(store: Store, seeds: list[int], legs: list[str], arguments: argparse.Namespace) -> int:
     def on_start(leg: Leg, recipe: Recipe) -> None:
-        print(f"seed {recipe.seed}: {leg.name}, {recipe.steps} steps …", file=sys.stderr, flush=True)
+        started = say("tour.started", system_locale(), seed=recipe.seed, stage=leg.name, steps=recipe.steps)
+        print(started, file=sys.stderr, flush=True)
 
     split = MeasuredOn(arguments.split)
     stages = list(tour(store, seeds, legs=legs, samples=arguments.samples, split=split, on_start=on_start))
     if arguments.json:
         print_json([asdict(stage) for stage in stages])
         return 0
-    print_table(HEAD, [_row(stage, system_locale()) for stage in stages], right=range(2, len(HEAD)))
+    print_table(heads("tour", *HEAD), [_row(stage, system_locale()) for stage in stages], right=range(2, len(HEAD)))
     print()
     for line in [*_summary(stages, system_locale()), *_idle(stages, system_locale())]:
         print(line)
@@ -163,26 +143,27 @@ def _summary(stages: list[Stage], locale: str) -> list[str]:
                 by_leg["grpo"].measured("after", "pass_at_1"),
             )
             seconds = by_leg["sft"].seconds + by_leg["grpo"].seconds
-            lines.append(
-                f"seed {seed}: SFT and GRPO took {seconds:.1f} s; pass@1 {_figure(first, '.3f')} → {_figure(last, '.3f')}"
-            )
+            figures = {"before": _figure(first, ".3f"), "after": _figure(last, ".3f")}
+            lines.append(say("tour.together", locale, seed=seed, seconds=seconds, **figures))
     for leg in dict.fromkeys(stage.leg for stage in stages):
         stages_of_leg = [stage for stage in stages if stage.leg == leg]
         gains = [stage.gain for stage in stages_of_leg if stage.gain is not None]
         passed = [after for stage in stages_of_leg if (after := stage.measured("after", "pass_at_1")) is not None]
         if passed:
             # Pretraining starts from nothing, so what it took stands in the place of what it gained.
+            longest = max(stage.seconds for stage in stages_of_leg)
             rest = (
-                f"least gain {min(gains):+.3f}"
+                say("tour.least_gain", locale, gain=min(gains))
                 if gains
-                else f"at most {max(stage.seconds for stage in stages_of_leg):.1f} s"
+                else say("tour.longest", locale, seconds=longest)
             )
-            lines.append(f"{leg}: median pass@1 after {statistics.median(passed):.3f}, {rest}")
+            lines.append(say("tour.median", locale, stage=leg, median=statistics.median(passed), rest=rest))
             continue
         names = sorted(name for name in stages_of_leg[0].result["after"] if "accuracy" in name)
         worst = min(stages_of_leg, key=lambda stage: stage.measured("after", "pair_accuracy") or 0.0)
         rested = measured_share(worst.result["after"], "pair_accuracy", locale)
         least = {name: min(stage.measured("after", name) or 0.0 for stage in stages_of_leg) for name in names}
         parts = [f"{name} {value:.3f}" for name, value in least.items() if name != "pair_accuracy"]
-        lines.append(f"{leg}: least " + ", ".join([f"pair_accuracy {rested}", *parts] if rested else parts))
+        least_parts = say("tour.comma", locale).join([f"pair_accuracy {rested}", *parts] if rested else parts)
+        lines.append(say("tour.least", locale, stage=leg, parts=least_parts))
     return lines

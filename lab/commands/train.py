@@ -14,14 +14,6 @@ from lab.runs.run_time import known_time
 from lab.words import say, system_locale
 from lab.words.cost import cost, how_long
 
-HELP = "train a recipe here and now; Ctrl-C stops at the end of a step and leaves a resumable run"
-EXAMPLES = """\
-examples:
-  python -m lab train tiny/grpo
-  python -m lab train tiny/grpo --set steps=50 --set threshold.kind=top_fraction
-  python -m lab train my.toml --set model=run:20261122-154501-k3f9 --set "name=second stage"
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET and what changes it."""

@@ -7,37 +7,27 @@ import getpass
 import sys
 import time
 
-from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.arguments import add_home, add_json, explained, heads, settings_of
 from lab.commands.printing import print_json, print_table
 from lab.errors import InputError
 from lab.store.users import LEVELS, Registered, Users
 from lab.words import say, system_locale
 
-HELP = "list, add and remove those who may use a shared lab"
-EXAMPLES = """\
-examples:
-  python -m lab users add Mei --access annotator      asks for the password twice
-  python -m lab users add Lin --access owner < FILE   reads it from standard input
-  python -m lab users access Mei viewer               takes effect at once, in open pages too
-  python -m lab users password Mei                    another password; ends the sessions of the old one
-  python -m lab users remove Mei                      what Mei judged stays
-  python -m lab users list --json
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One action, and its own arguments; without one, who there is."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
-    listed = actions.add_parser("list", help="who there is (also without an action)", allow_abbrev=False)
+    listed = actions.add_parser("list", help=explained("users.action_list"), allow_abbrev=False)
     add_json(listed)
-    added = actions.add_parser("add", help="a new user; asks for a password", allow_abbrev=False)
+    added = actions.add_parser("add", help=explained("users.action_add"), allow_abbrev=False)
     added.add_argument("name", metavar="NAME")
-    added.add_argument("--access", choices=tuple(LEVELS), required=True, help="what they may do")
-    access = actions.add_parser("access", help="another access", allow_abbrev=False)
+    added.add_argument("--access", choices=tuple(LEVELS), required=True, help=explained("users.access"))
+    access = actions.add_parser("access", help=explained("users.action_access"), allow_abbrev=False)
     access.add_argument("name", metavar="NAME")
     access.add_argument("access", choices=tuple(LEVELS))
-    for action, text in (("password", "another password"), ("remove", "take somebody out")):
-        actions.add_parser(action, help=text, allow_abbrev=False).add_argument("name", metavar="NAME")
+    for action in ("password", "remove"):
+        help_text = explained(f"users.action_{action}")
+        actions.add_parser(action, help=help_text, allow_abbrev=False).add_argument("name", metavar="NAME")
     add_home(parser)
     add_json(parser)
     parser.set_defaults(action="list")
@@ -63,7 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
         user = users.change(arguments.name, password=_password())
     else:
         user = users.remove(arguments.name)
-    print(say(f"cli.user_{action}", system_locale(), name=user.name, access=user.access.word))
+    print(
+        say(
+            f"cli.user_{action}",
+            system_locale(),
+            name=user.name,
+            access=say(f"page.access_{user.access.word}", system_locale()),
+        )
+    )
     return 0
 
 
@@ -74,7 +71,9 @@ def _list(users: tuple[Registered, ...], *, as_json: bool) -> None:
     elif not users:
         print(say("cli.no_users", system_locale()))
     else:
-        print_table(("name", "access", "since", "id"), [(u.name, u.access.word, _day(u.created), u.id) for u in users])
+        locale = system_locale()
+        told = [(u.name, say(f"page.access_{u.access.word}", locale), _day(u.created), u.id) for u in users]
+        print_table(heads("users", "name", "access", "since", "id"), told)
 
 
 def _day(moment: float) -> str:

@@ -6,22 +6,15 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, settings_of
+from lab.commands.arguments import add_home, add_json, explained, heads, settings_of
 from lab.commands.printing import FAILED, print_json, print_table
 from lab.store.verify import verify_backup, verify_home
 from lab.words import say, system_locale
 
-HELP = "check that the database and every run's folder are whole, or that a backup is"
-EXAMPLES = """\
-examples:
-  python -m lab verify                   this home
-  python -m lab verify lab-monday.tar    a backup: each file by its hash
-"""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to check."""
-    parser.add_argument("backup", nargs="?", metavar="BACKUP", help="a backup; without one, the home is checked")
+    parser.add_argument("backup", nargs="?", metavar="BACKUP", help=explained("verify.backup"))
     add_home(parser)
     add_json(parser)
 
@@ -35,8 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"whole": whole, "findings": [asdict(finding) for finding in findings]})
     else:
         rows = [
-            ["✓" if finding.ok else "✕", finding.what, say(f"verify.{finding.key}", locale, **finding.params)]
+            [
+                "✓" if finding.ok else "✕",
+                _what(finding.what, locale),
+                say(f"verify.{finding.key}", locale, **finding.params),
+            ]
             for finding in findings
         ]
-        print_table(["", "what", "found"], rows)
+        print_table(["", *heads("verify", "what", "found")], rows)
     return 0 if whole else FAILED
+
+
+def _what(what: str, locale: str) -> str:
+    """What was checked; a run and a file stand by their own name."""
+    return say(f"verify.what_{what}", locale) if what in ("database", "schema", "runs", "files", "class") else what

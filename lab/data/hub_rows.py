@@ -27,17 +27,9 @@ SOURCE = "source.json"
 """In a dataset's folder: ``{"from", "commit", "licence", "files": ["train-0.parquet", …]}``; written last."""
 
 SIDECARS = (
-    "dataset_infos.json",
-    "dataset_info.json",
-    "dataset_dict.json",
-    "state.json",
-    "config.json",
-    "package.json",
-    "metadata.json",
-    "manifest.json",
-    "license.json",
-    "citation.json",
-)
+    "dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "config.json", "package.json",
+    "metadata.json", "manifest.json", "license.json", "citation.json",
+)  # fmt: skip
 """Files that stand beside the rows in many repositories."""
 
 _NAME = re.compile(

@@ -21,6 +21,10 @@ SUFFIXES = (".jsonl", ".json")
 LONGEST_LINE = 128 * 2**20
 """Characters of one row; a longer line is no row."""
 CHUNK = 2**20
+LISTS = ("train", "rows", "data")
+"""Names of the list that is read where a file's one object has several."""
+NO_JSON = {"version https://git-lfs": "dataset_lfs_pointer", "<": "dataset_web_page"}
+"""What a file begins with that is only named like one of JSON, and the error that says so."""
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -61,7 +65,7 @@ def _values(source: Source) -> Iterator[tuple[int, Any]]:
             if len(raw) == LONGEST_LINE:
                 raise _broken(source.path, line, 1, f"a line of more than {LONGEST_LINE:,} characters")
             if raw.strip():
-                yield line, _parse(source.path, raw.removesuffix("\n"), line)
+                yield line, _parse(source.path, raw.rstrip().removesuffix(","), line)
 
 
 def _first_character(source: Source) -> str:
@@ -96,10 +100,14 @@ def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
         ):
             raise DatasetError("dataset_kind_toml", path=source.path)
         lists = [name for name, part in value.items() if isinstance(part, list) and part and isinstance(part[0], dict)]
-        if len(lists) == 1:
-            source.notes = (*source.notes, note("json_list", name=lists[0]))
-            wrapped = all(isinstance(row, dict) and isinstance(row.get("row"), dict) for row in value[lists[0]])
-            yield from enumerate((row["row"] for row in value[lists[0]]) if wrapped else value[lists[0]], start=1)
+        usual = [name for name in LISTS if name in lists] or (lists if len(lists) == 1 else [])
+        if usual:
+            name = usual[0]
+            more = ", ".join(each for each in lists if each != name)
+            further = [note("json_lists_passed", names=more)] if more else []
+            source.notes = (*source.notes, note("json_list", name=name), *further)
+            wrapped = all(isinstance(row, dict) and isinstance(row.get("row"), dict) for row in value[name])
+            yield from enumerate((row["row"] for row in value[name]) if wrapped else value[name], start=1)
             return
         if (columns := _columns(value)) is not None:
             source.notes = (*source.notes, note("json_columns"))
@@ -127,6 +135,8 @@ def _parse(path: Path, raw: str, line: int) -> Any:
     try:
         return json.loads(raw)
     except json.JSONDecodeError as error:
+        if line == 1 and (key := next((key for start, key in NO_JSON.items() if raw.lstrip().startswith(start)), None)):
+            raise DatasetError(key, path=path) from error
         raise _broken(path, line + error.lineno - 1, error.colno, error.msg) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
         raise _broken(path, line, 1, type(error).__name__) from error

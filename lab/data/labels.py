@@ -26,15 +26,19 @@ COLUMNS = (
     "label", "kto_tag", "is_good", "good", "thumbs", "thumb", "feedback", "desirable", "accepted", "upvoted", "is_correct",
     "correct", "is_chosen", "rating", "score", "reward", "stars", "quality", "helpfulness", "vote",
 )  # fmt: skip
+YES_OR_NO = (
+    "is_safe", "safe", "is_valid", "valid", "is_preferred", "approved", "status", "passed", "weight", "train",
+)  # fmt: skip
+"""Columns that mark where all their values say yes or no, and are no grades otherwise."""
 SCORES = ("score", "reward", "quality", "vote")
 """Grades that say nothing of what is good enough to be learnt; of two completions of one prompt they say which is better."""
 GOOD = (
     "true", "1", "good", "yes", "up", "thumbs_up", "thumbs up", "👍", "desirable", "accepted", "correct", "chosen", "positive",
-    "+1", "like", "好", "对",
+    "+1", "like", "approved", "safe", "valid", "pass", "passed", "好", "对",
 )  # fmt: skip
 BAD = (
     "false", "0", "bad", "no", "down", "thumbs_down", "thumbs down", "👎", "undesirable", "rejected", "incorrect", "wrong",
-    "negative", "-1", "dislike", "坏", "差", "错",
+    "negative", "-1", "dislike", "unsafe", "invalid", "fail", "failed", "坏", "差", "错",
 )  # fmt: skip
 
 
@@ -66,7 +70,7 @@ def labels_of(rows: Iterable[Row], columns: Iterable[str]) -> Labels | None:
     """The marks of a file; None where no column is one, such as a ``label`` that names a subject."""
     names = list(columns)
     rows = list(rows)
-    for column in COLUMNS:
+    for column in (*COLUMNS, *YES_OR_NO):
         if column not in names:
             continue
         values = [
@@ -76,6 +80,8 @@ def labels_of(rows: Iterable[Row], columns: Iterable[str]) -> Labels | None:
             continue
         if all(_word(value) in GOOD or _word(value) in BAD for value in values):
             return Labels(column)
+        if column in YES_OR_NO:
+            continue
         numbers = [number for value in values if (number := number_of(value)) is not None]
         if len(numbers) == len(values):
             low, high = min(numbers), max(numbers)

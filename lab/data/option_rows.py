@@ -18,19 +18,9 @@ from lab.data.turns import is_missing, text
 LISTS = ("choices", "options", "endings", "ending_options")
 PREFIXES = ("", "option_", "choice_", "opt_", "op", "answer_option_", "option ", "choice ")
 ANSWERS = (
-    "answer",
-    "answerkey",
-    "answer_key",
-    "correct_answer",
-    "correct_option",
-    "correct",
-    "answer_idx",
-    "answer_index",
-    "cop",
-    "label",
-    "target",
-    "gold",
-)
+    "answer", "answerkey", "answer_key", "correct_answer", "correct_option", "correct", "answer_idx", "answer_index",
+    "cop", "label", "target", "gold",
+)  # fmt: skip
 """Where the right option is named, the likeliest first; compared in lower case."""
 RIGHT, WRONG = "Correct Answer", "Incorrect Answer"
 """GPQA's columns: the right answer, and ``Incorrect Answer 1`` to 3."""

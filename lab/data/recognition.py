@@ -75,20 +75,13 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 """Names that published files use for a column, read as it where it is not there itself; that is said."""
 OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "query", "problem", "stem", "input")
 RANKED_PROMPTS = (
-    "prompt",
-    "question",
-    "instruction",
-    "query",
-    "problem",
-    "conversations",
-    "messages",
-    "context",
-    "input",
-)
+    "prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context", "input",
+)  # fmt: skip
 SCORES_OF_SIDES = tuple(
     pair
-    for kind in ("score", "rating", "reward")
-    for pair in ((f"{kind}_chosen", f"{kind}_rejected"), (f"chosen_{kind}", f"rejected_{kind}"))
+    for kind in ("score", "rating", "reward", "avg_rating", "avg-rating")
+    for join in "_-"
+    for pair in ((f"{kind}{join}chosen", f"{kind}{join}rejected"), (f"chosen{join}{kind}", f"rejected{join}{kind}"))
 )
 WITH_ANSWER = (Form.DEMONSTRATIONS, Form.ALPACA, Form.PROMPTS, Form.MESSAGES, Form.TRANSCRIPTS, Form.LABELLED)
 """Forms that may have the right answer beside what they need."""
@@ -132,11 +125,20 @@ class Recognised:
 
     def view(self, row: Row) -> Row:
         """A row under the lab's names."""
+        if self.form is Form.PREFERENCES and self.lists:
+            answers = row.get(self.lists[0])
+            return row | {side: _at(answers, row.get(self.names[side])) for side in ("chosen", "rejected")}
         if not self.moved or self.layout is not None:
             return row
         gone = set(self.moved.values()) - set(self.names)
         renamed = {ours: row[theirs] for ours, theirs in self.moved.items() if theirs in row}
         return {name: value for name, value in row.items() if name not in gone} | renamed
+
+
+def _at(answers: object, place: object) -> object:
+    """The answer at a place of a list; None where there is none."""
+    placed = isinstance(answers, list) and type(place) is int and 0 <= place < len(answers)
+    return answers[place] if placed else None  # type: ignore[index, call-overload]
 
 
 def recognise(rows: Rows, forms: Iterable[Form]) -> Recognised | None:
@@ -167,7 +169,14 @@ def _fit(rows: Rows, form: Form) -> Recognised | None:
         and not _any_answer(rows, names["messages"])
     ):
         return None
-    return recognised(rows, form, names)
+    lists = _counted_answers(rows, names) if form is Form.PREFERENCES else ()
+    return recognised(rows, form, names, lists, lists=lists)
+
+
+def _counted_answers(rows: Rows, names: Mapping[str, str]) -> tuple[str, ...]:
+    """The column of answers of which ``chosen`` and ``rejected`` are the places, counted from 0, where they are."""
+    cells = [row.get(names[side]) for row in rows.rows[:LOOKED_AT] for side in ("chosen", "rejected")]
+    return list_columns(rows.columns)[:1] if cells and all(type(cell) is int for cell in cells) else ()
 
 
 def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[str] = (), **parts: Any) -> Recognised:

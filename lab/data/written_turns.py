@@ -16,7 +16,7 @@ Items = list[dict[str, Any]]
 LONGEST_LITERAL = 1_000_000
 """Characters of a Python literal that are parsed: the parser needs many times its size in memory."""
 
-_MAY_BE = re.compile(r"\s*(?:[\[{]|array\(|<\|im_start|###|Human:|User:|System:)")
+_MAY_BE = re.compile(r"\s*(?:[\[{]|array\(|<\|im_start|###|(?:<s>)?\s*\[INST\]|Below is an|Human:|User:|System:)")
 """What a text begins with that may be messages: nearly all texts are told apart by it at once."""
 _LISTED = re.compile(
     r"\s*(?:array\()?\[?\s*\{\s*['\"](?:role|from|content|value|text|type|human|speaker|weight|name)['\"]\s*:"
@@ -31,6 +31,14 @@ _CLOSE_TURN = re.compile(r"(?:^\s*|\n)(Human|User|Assistant|System):(?:[ \t]|(?=
 """The same where no empty line stands between the turns."""
 _HEADED = re.compile(r"\s*###\s*(?:Human|User):")
 _HEADED_TURN = re.compile(r"(?:^|\s*)###\s*(Human|User|Assistant|System):\s?")
+_INST_TURN = re.compile(r"\[INST\](.*?)\[/INST\](.*?)(?=</?s>|\[INST\]|$)", re.DOTALL)
+"""Llama 2's and Mistral's."""
+_SYSTEM_OF_LLAMA = re.compile(r"\s*<<SYS>>(.*?)<</SYS>>(.*)", re.DOTALL)
+_TASK = re.compile(
+    r"(Below is an .*?)?\s*###\s*Instruction:(.*?)(?:###\s*Input:(.*?))?###\s*(?:Response|Output|Answer):(.*)",
+    re.DOTALL,
+)
+"""Alpaca's prompt with its answer; what may stand before it is system text."""
 _CHATML = "<|im_start|>"
 _CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)(?:<\|im_end\|>\s*|$)", re.DOTALL)
 
@@ -51,7 +59,32 @@ def written_turns(cell: str) -> tuple[Items, str] | None:
         return _split(cell, _TURN) or _split(cell, _CLOSE_TURN)
     if start.startswith("###") and _HEADED.match(cell):
         return _split(cell, _HEADED_TURN)
-    return None
+    return _task(cell) or _of_llama(cell)
+
+
+def _task(cell: str) -> tuple[Items, str] | None:
+    """Alpaca's prompt as it is printed (``### Instruction: … ### Input: … ### Response: …``)."""
+    match = _TASK.fullmatch(cell)
+    if match is None:
+        return None
+    before, instruction, more, answer = ((part or "").strip() for part in match.groups())
+    question = f"{instruction}\n{more}" if more else instruction
+    turns = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": answer.removesuffix("</s>").strip()},
+    ]
+    return _without_opening([{"role": "system", "content": before}, *turns] if before else turns), "transcript"
+
+
+def _of_llama(cell: str) -> tuple[Items, str] | None:
+    """``<s>[INST] … [/INST] … </s>``, with system text in the first question or none."""
+    turns: Items = []
+    for asked, answer in _INST_TURN.findall(cell):
+        if not turns and (system := _SYSTEM_OF_LLAMA.match(asked)):
+            turns.append({"role": "system", "content": system.group(1).strip()})
+            asked = system.group(2)
+        turns += [{"role": "user", "content": asked.strip()}, {"role": "assistant", "content": answer.strip()}]
+    return (_without_opening(turns), "transcript") if turns else None
 
 
 def _listed(cell: str) -> tuple[Items, str] | None:

@@ -5,84 +5,36 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lab.rules.expressions import quotient
-from lab.rules.notation import CHINESE_NUMERALS, chinese_number, unit_name
-from lab.rules.numbers import Number, Unreadable
-from lab.rules.polynomials import TooLarge, multiply_quotients, of_number
+from lab.rules.notation import is_unit, unit_name
+from lab.rules.numbers import Unreadable
+from lab.rules.numerals import CHINESE_NUMERALS, chinese_number, english_number
+from lab.rules.polynomials import multiply_quotients, of_number
 from lab.rules.values import Kind, Value
 
-HIGHEST_EXPONENT = 300
-"""Of ``1e300``; beyond it a number is HUGE."""
-
-_NO_UNITS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "so",
-        "then",
-        "because",
-        "since",
-        "not",
-        "but",
-        "if",
-        "that",
-        "we",
-        "it",
-        "he",
-        "she",
-        "they",
-        "than",
-    ]
-)
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
+_NO_UNITS = frozenset([
+    "is", "are", "was", "were", "so", "then", "because", "since", "not", "but", "if", "that", "we", "it", "he", "she",
+    "they", "than",
+])  # fmt: skip
+_SCALES: dict[str, int | Fraction] = {
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
+_SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""
-SHORT_WORDS = frozenset(
-    [
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-    ]
-)
+SHORT_WORDS = frozenset([
+    "an", "as", "at", "be", "by", "he", "if", "in", "is", "it", "me", "my", "no", "of", "on", "or", "so", "to", "up",
+    "us", "we",
+])  # fmt: skip
+_WORD_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FUNCTIONS = (
-    "sin",
-    "cos",
-    "tan",
-    "log",
-    "ln",
-    "exp",
-    "max",
-    "min",
-    "gcd",
-    "lcm",
-    "mod",
-    "begin",
-    "end",
-    "matrix",
-    "pmatrix",
-    "bmatrix",
-    "vmatrix",
-    "array",
-)
+    "sin", "cos", "tan", "log", "ln", "exp", "max", "min", "gcd", "lcm", "mod", "begin", "end", "matrix", "pmatrix",
+    "bmatrix", "vmatrix", "array",
+)  # fmt: skip
 """Names of functions, which are no words."""
 
 
@@ -115,9 +67,7 @@ def read_amount(text: str) -> Value:
         if not digits.isdecimal():
             raise Unreadable("a base that is no number")
         return Value(Kind.NUMBER, text, of_number(int(numeral)), f"base {digits}")
-    value = _scientific(amount)
-    if value is None:
-        value = chinese_number(amount)
+    value = chinese_number(amount)
     number = quotient(amount) if value is None else of_number(value)
     scale, _, rest = unit.partition(" ")
     if scale in _SCALES:
@@ -125,24 +75,19 @@ def read_amount(text: str) -> Value:
     return Value(Kind.NUMBER, text, number, unit)
 
 
-def _scientific(text: str) -> Number | None:
-    """``1.5e3``; None where the text is something else."""
-    mantissa, mark, exponent = text.partition("e")
-    digits = exponent.lstrip("+-")
-    if not mark or not digits.isdecimal() or not mantissa[-1:].isdecimal() or len(exponent) - len(digits) > 1:
-        return None
-    if len(digits) > 4 or int(digits) > HIGHEST_EXPONENT:
-        raise TooLarge("an exponent too large")
-    try:
-        value = Fraction(f"{mantissa}e{exponent}")
-    except ValueError:
-        return None
-    return value.numerator if value.denominator == 1 else value
+def number_in_words(text: str) -> Value | None:
+    """A number in English words, with one word as its unit or none: ``twenty-five``, ``three apples``. None where it is none."""
+    words = text.replace("-", " ").replace('"', " ").split()
+    for unit in ("", words[-1]) if len(words) > 1 and len(words[-1]) > 2 and words[-1] not in SAY_MORE else ("",):
+        value = english_number(words[:-1] if unit else words)
+        if value is not None:
+            return Value(Kind.NUMBER, text, of_number(value), unit)
+    return None
 
 
 def amount_and_unit(text: str) -> tuple[str, str]:
     """``$5`` as 5 and ``$``, ``864 "inches"^2`` as 864 and ``inches^2``, ``18元`` as 18 and 元."""
-    for sign in "＄€£¥":
+    for sign in "＄€£¥₹₩₽₺₫฿":
         if text.startswith((sign, f"-{sign}", f"- {sign}")):
             text, prefix = text.replace(sign, "", 1), "$" if sign == "＄" else sign
             amount, suffix = amount_and_unit(text)
@@ -154,7 +99,7 @@ def amount_and_unit(text: str) -> tuple[str, str]:
     name, _, power = unit.rpartition("^") if unit[-2:-1] == "^" else (unit, "", "1")
     if len(unit) > 40 or len(unit.split()) > 5 or not power.isdecimal() or not _NO_UNITS.isdisjoint(unit.split()):
         raise Unreadable("no unit")
-    if any(sign.isdecimal() or sign in "\\=(-" for sign in name):
+    if any(sign.isdecimal() or sign in "\\=(-+*" for sign in name):
         raise Unreadable("no unit")
     return amount, unit
 
@@ -170,6 +115,8 @@ def _unit_start(text: str) -> int:
             while at < len(text) and text[at].isascii() and text[at].isalpha():
                 at += 1
             continue
+        if seen and sign > "\x7f" and is_unit(text[at:]):
+            return at
         if sign.isdecimal() or sign in "π)}" or sign in CHINESE_NUMERALS:
             seen = True
         elif seen and (sign == '"' or (sign > "\x7f" and sign.isalpha()) or _starts_a_word(text, at)):
@@ -179,9 +126,11 @@ def _unit_start(text: str) -> int:
 
 
 def _starts_a_word(text: str, at: int) -> bool:
-    """A word of two letters or more, or one letter that is set apart by a blank and ends the text: ``5 m``, ``15 m^2``."""
-    if not text[at].isalpha():
-        return False
-    if text[at + 1 : at + 2].isalpha():
-        return True
-    return text[at] in "mghsl" and text[at - 1] == " " and text[at + 1 :].strip() in ("", "^2", "^3", "²", "³")
+    """A word of two letters or more, or one letter that is set apart by a blank and ends the text: ``5 m``, ``15 m^2``, ``5 m/s``.
+    A short word right after a digit is a unit where it is known as one (``5km``), else a product (``5ab``)."""
+    rest = text[at:].lstrip(_WORD_LETTERS)
+    word = text[at : len(text) - len(rest)]
+    apart = text[at - 1] in ' "'
+    if len(word) > 1:
+        return apart or len(word) > 3 or is_unit(word)
+    return word != "" and word in "mghsl" and apart and (rest.strip() in ("", "^2", "^3") or rest[:1] == "/")

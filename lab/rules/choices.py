@@ -6,25 +6,32 @@ from functools import lru_cache
 
 import re2
 
-from lab.rules.form import encodable
 from lab.rules.reading import read_value
 from lab.rules.stated import Stated, stated
 from lab.rules.statements import LONGEST_REMEMBERED
+from lab.rules.typography import one_typography
 from lab.rules.values import CannotTell, Kind, Value, same_value
 
 LETTERS = "ABCDEFGHIJ"
 """Of options; the first one is always A."""
 
-_MARKER = re2.compile(r"(?:^|[\s,;，；])(?:\(([A-J])\)|（([A-J])）|([A-J])[.):：、．])[ \t]*")
+_MARKER = re2.compile(r"(?:^|[\s,;])(?:\(([A-Ja-j])\)|([A-Ja-j])[.):;])[ \t]*")
 _ONLY_LETTER = re2.compile(
-    r"[\s$*\"'`]*(?:\\(?:text|textbf|mathrm|mathbf|boxed)\{)*[ (（]*([A-J])[ )）]*\}*[\s$*\"'`.。:：)]*"
+    r"[\s$*_\"'`]*(?:\\(?:text|textbf|mathrm|mathbf|boxed)\{)*[ (\[]*([A-Ja-j])[ )\]]*\}*[\s$*_\"'`.。:)]*"
 )
 _LEADING = re2.compile(
-    r"(?i)[\s$*\"'`]*(?:option|choice|选项|选)?[\s*]*(?:\\(?:text|textbf|mathrm|mathbf)\{)*(?:[(（]\s*([A-J])\s*[)）]|([A-J])(?:[.):：、．,\s}*$]|$))"
+    r"(?i)[\s$*\"'`]*(?:option|choice|选项|选)?[\s*:]*(?:\\(?:text|textbf|mathrm|mathbf)\{)*(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])(?:[.):;,\s}*$]|$))"
 )
 _NAMED = re2.compile(
-    r"(-\s*(?:\\text\{)?)?(?:[(（]([A-J])[)）]|\*\*([A-J])\*\*|(?i:option|choice|选项|故选|应选|选择|选)\s*([A-J])\b|\b([A-J]) is (?:correct|right|the answer))"
+    r"(-\s*(?:\\text\{)?)?(?:\(([A-J])\)|"
+    r"\*\*([A-J])\*\*|(?i:option|choice|选项|故选|应选|选择|选)[\s:]*([A-J])\b|\b([A-J])(?: is (?:correct|right|the answer)|选?项)"
+    r"|(?i:answer -|\bis|'s|\bbe|\bwith|therefore,?|thus,?|hence,?|so,?)\s+([A-J])[\s.!*]*$|^\s*([A-J])(?: - |, (?:because|since|as) ))"
 )
+_REJECTS = re2.compile(
+    r"(?i)\bnot?\b|n't\b|\bwrong|\bincorrect|\beliminat|\bexcept|\bfalse|\btempting|rule out|不|错|排除|除"
+)
+"""Words that say of an option that it is none."""
+_ALONE = re2.compile(r"\b([B-HJ]|A[.!?]?\s*$)\b")
 
 
 def multiple_choice(prompt: str, completion: str, answer: str | None) -> float:
@@ -35,18 +42,20 @@ def multiple_choice(prompt: str, completion: str, answer: str | None) -> float:
     """
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
-    wanted = option_letter(answer) or option_of(prompt, read_value(answer))
+    wanted = option_letter(answer, prompt) or option_of(prompt, read_value(answer))
     if not wanted:
         raise CannotTell(f"the answer is no option: {answer.strip()[:60]}")
     return float(chosen(prompt, completion, stated(prompt, completion)) == wanted)
 
 
-def option_letter(text: str) -> str:
-    r"""The letter that a text is and nothing else (``A``, ``(A)``, ``\text{(A)}``), or nothing."""
+def option_letter(text: str, prompt: str = "") -> str:
+    r"""The letter that a text is and nothing else (``A``, ``(A)``, ``\text{(A)}``), or nothing; a small one where the prompt has options."""
     if len(text) > 40 or text.isdecimal():
         return ""
-    match = _ONLY_LETTER.fullmatch(encodable(text))
-    return str(match.group(1)) if match else ""
+    match = _ONLY_LETTER.fullmatch(one_typography(text))
+    if not match or (match.group(1).islower() and not options(prompt[-LONGEST_REMEMBERED:])):
+        return ""
+    return str(match.group(1)).upper()
 
 
 def chosen(prompt: str, completion: str, statement: Stated) -> str:
@@ -56,25 +65,29 @@ def chosen(prompt: str, completion: str, statement: Stated) -> str:
         if letter or not statement.text:
             return letter
         raise CannotTell(f"names no option: {statement.text[:60]}")
-    letter = option_letter(completion) or _leading_letter(completion, bare=False)
+    letter = option_letter(completion, prompt) or _leading_letter(completion, bare=False)
+    completion = one_typography(completion)
     if letter:
         return letter
-    named = {next(filter(None, letters)) for minus, *letters in _NAMED.findall(encodable(completion)) if not minus}
-    if len(named) > 1:
-        raise CannotTell(f"names several options: {', '.join(sorted(named))}")
-    return named.pop() if named else option_of(prompt, read_value(completion))
+    named = {next(filter(None, letters)) for minus, *letters in _NAMED.findall(completion) if not minus}
+    if len(named) > 1 or (named and _REJECTS.search(completion)):
+        raise CannotTell(f"names options and chooses none: {', '.join(sorted(named))}")
+    letter = named.pop() if named else option_of(prompt, read_value(completion))
+    if not letter and _ALONE.search(completion):
+        raise CannotTell("names a letter and does not choose it")
+    return letter
 
 
 def _leading_letter(text: str, *, bare: bool = True) -> str:
     """The letter that a text begins with; an article (``a dog``) is none, and ``bare=False`` wants a mark at the letter."""
-    text = encodable(text[:200])
+    text = one_typography(text[:200])
     match = _LEADING.match(text)
     if not match:
         return ""
     if match.group(1):
         return str(match.group(1)).upper()
     after = text[match.end(2) :]
-    if after[:1] in (".", ")", ":", "：", "、", "．") or (bare and not after.strip(" ,*$}\"'`\n")):
+    if after[:1] in (".", ")", ":", ";") or (bare and not after.strip(" ,*$}\"'`\n")):
         return str(match.group(2)).upper()
     return ""
 
@@ -101,10 +114,10 @@ def _same_text(first: str, second: str) -> bool:
 @lru_cache(maxsize=256)
 def options(prompt: str) -> dict[str, Value]:
     """The options in a prompt by letter: the last row of markers ``A. … B. …`` or ``(A) … (B) …`` that begins with A."""
-    text = encodable(prompt)
+    text = one_typography(prompt)
     series: list[tuple[str, int, int]] = []
     for marker in _MARKER.finditer(text):
-        letter = next(filter(None, marker.groups()))
+        letter = next(filter(None, marker.groups())).upper()
         if letter == "A":
             series = []
         if letter == LETTERS[len(series) : len(series) + 1]:

@@ -30,17 +30,33 @@ from lab.rules import (
     mathematics,
     notation,
     numbers,
+    numerals,
     polynomials,
     reading,
     results,
     stated,
     statements,
     syntax,
+    typography,
     values,
 )
 
 MODULES: tuple[ModuleType, ...] = (
-    *(numbers, polynomials, expressions, form, notation, values, amounts, statements, reading, results, stated),
+    *(
+        form,
+        typography,
+        numbers,
+        numerals,
+        polynomials,
+        expressions,
+        notation,
+        values,
+        amounts,
+        statements,
+        reading,
+        results,
+        stated,
+    ),
     *(choices, equality, mathematics, syntax),
 )
 """Each after those that it imports from."""

@@ -52,6 +52,7 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz") | frozenset(
     ]
 )
 _DIGIT_SIGNS = frozenset("0123456789")
+_ROOTS = {"√": 2, "∛": 3, "∜": 4}
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 
 
@@ -81,7 +82,7 @@ def formula_tokens(text: str) -> list[str]:
         piece = text[start:at]
         if piece in _SPACES or piece.isspace():
             continue
-        pieces += ["^", "2" if piece == "²" else "3"] if piece in "²³" else [_SAME_SIGN.get(piece, piece)]
+        pieces.append(_SAME_SIGN.get(piece, piece))
     return pieces
 
 
@@ -157,7 +158,7 @@ class _Expression:
                 value = multiply_quotients(value, right) if following == "*" else divide_quotients(value, right)
             elif following in ("+", "-", ")", "}", "]"):
                 break
-            elif following[0].isdigit() and self.pieces[self.at - 1][0].isdigit():
+            elif following[-1].isdigit() and self.pieces[self.at - 1][-1].isdigit():
                 value = self.mixed(value)
             elif following == "\\frac" and self.pieces[self.at - 1].isdecimal():
                 value = self.mixed_latex(value)
@@ -234,8 +235,8 @@ class _Expression:
             return of_number(whole_number(Fraction(piece)) if "." in piece else int(piece))
         if piece in _LETTERS:
             return Quotient({(1, ((piece, 1),)): 1}, {ONE: 1})
-        if piece == "√":  # √16 takes the whole number, where \\sqrt16 takes its first digit
-            return raise_quotient(self.atom(), Fraction(1, 2))
+        if piece in _ROOTS:  # √16 takes the whole number, where \\sqrt16 takes its first digit
+            return raise_quotient(self.atom(), Fraction(1, _ROOTS[piece]))
         if piece == "\\frac":
             top = self.argument()
             return divide_quotients(top, self.argument())

@@ -13,11 +13,14 @@ from itertools import pairwise
 
 from lab.rules.choices import chosen, option_letter
 from lab.rules.equality import formulas_equal
-from lab.rules.numbers import Number, plain
+from lab.rules.notation import joined_amounts
+from lab.rules.numbers import Number
+from lab.rules.numerals import has_numerals
 from lab.rules.reading import is_integer, read_value
 from lab.rules.results import last_words
 from lab.rules.stated import Stated, stated
 from lab.rules.statements import Reading, Side, decimals, read, solution, solve
+from lab.rules.typography import plain
 from lab.rules.values import CannotTell, Kind, SameFormula, Value, same_value
 
 
@@ -32,8 +35,8 @@ def equals_answer(
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
     statement = stated(prompt, completion)
-    if option_letter(answer):
-        return float(chosen(prompt, completion, statement) == option_letter(answer))
+    if letter := option_letter(answer, prompt):
+        return float(chosen(prompt, completion, statement) == letter)
     wanted = known_value(answer)
     if wanted.kind is Kind.UNREAD and _same_words(wanted, statement, completion):
         return 1.0
@@ -42,6 +45,8 @@ def equals_answer(
     if wanted.kind is Kind.WORDS and not statement.marked:
         return _unmarked_words(wanted, completion)
     if statement.value is None or not statement.text:
+        if wanted.kind is Kind.NUMBER and has_numerals(completion.lower()):
+            raise CannotTell("the completion says its numbers in words")
         return 0.0
     return float(same_value(statement.value, wanted, same_formula))
 
@@ -104,7 +109,7 @@ def _unmarked_words(wanted: Value, completion: str) -> float:
     value = read_value(completion)
     if wanted.text in (value.text if value.kind is Kind.WORDS else "", last_words(completion)):
         return 1.0
-    if wanted.text in plain(completion):
+    if wanted.text in joined_amounts(plain(completion)):
         raise CannotTell("the completion does not mark its answer")
     return 0.0
 

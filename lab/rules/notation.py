@@ -1,29 +1,17 @@
-r"""Bring the many ways of writing an answer into one: LaTeX's wrappers and spacing, units, Chinese numerals.
+r"""Bring the many ways of writing an answer into one: LaTeX's wrappers and spacing, units.
 
-``normal`` works on text that ``numbers.plain`` has brought into lower case. What stands in ``\text{…}`` is put between double quotes, so
+``normal`` works on text that ``typography.plain`` has brought into lower case. What stands in ``\text{…}`` is put between double quotes, so
 that ``5 \text{ m}`` is five metres where ``5m`` is a product. Nothing here decides what a text means: see ``values.py``.
 """
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
-from lab.rules.numbers import Number
-
 _TEXT_COMMANDS = (
-    "text",
-    "mbox",
-    "textbf",
-    "textit",
-    "textrm",
-    "mathrm",
-    "mathbf",
-    "operatorname",
-    "hbox",
-    "boxed",
-    "fbox",
-    "mathit",
-)
+    "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "operatorname", "hbox", "boxed", "fbox", "mathit",
+)  # fmt: skip
 _BARE_COMMANDS = frozenset(["\\boxed", "\\fbox", "\\mathbf", "\\mathit"])
 """Commands whose content is mathematics, so that it stands without quotes."""
 
@@ -49,8 +37,7 @@ _REPLACED = (
         ("\\in[", "∈["),
     ),
     *(
-        ("\\approx", "="),
-        ("≈", "="),
+        ("\\approx", "≈"),
         ("\\emptyset", "no solution"),
         ("\\varnothing", "no solution"),
         ("∅", "no solution"),
@@ -58,14 +45,18 @@ _REPLACED = (
     *(("sqrt(", "√("), ("\\colon", ":"), ("\\quad", " "), ("\\(", ""), ("\\)", ""), ("\\[", ""), ("\\]", "")),
 )
 """Signs of one meaning, in the order in which they are replaced."""
-_ARROWS = ("\\rightarrow", "\\leftarrow", "\\implies", "\\to ")
-
-_CHINESE_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
-_CHINESE_TENS = {"十": 10, "百": 100, "千": 1000}
-_CHINESE_MYRIADS = {"万": 10**4, "亿": 10**8}
-CHINESE_NUMERALS = (
-    frozenset("负点分之百半") | frozenset(_CHINESE_DIGITS) | frozenset(_CHINESE_TENS) | frozenset(_CHINESE_MYRIADS)
+_WRITTEN = tuple(
+    (re.compile(pattern, re.ASCII), meant)
+    for pattern, meant in (
+        (r"([0-9)]|\b[a-z])\*\*([0-9a-z(-])", r"\1^\2"),
+        (r"([0-9]) ?x ?([0-9])", r"\1*\2"),
+        (r"\b([cdkm]?m)([23])\b", r"\1^\2"),
+        (r"(^|[(\[,+-])\s*inf\b", r"\1∞"),
+    )
 )
+"""What is written in plain text with other signs than in mathematics: ``2**10``, ``3 x 10^8``, ``cm2``, ``(-inf, 5)``."""
+_GROUPS_OF_THREE = re.compile(r"(?:^|[^0-9.,/_\'])([0-9]{1,3}(?:[ '_][0-9]{3})+)(?:[^0-9/]|$)", re.ASCII)
+_ARROWS = ("\\rightarrow", "\\leftarrow", "\\implies", "\\to ")
 
 _UNITS: dict[str, tuple[str, int | Fraction, str]] = {
     "m": ("length", 1, "m meter meters metre metres 米"),
@@ -88,6 +79,7 @@ _UNITS: dict[str, tuple[str, int | Fraction, str]] = {
     "dollar": ("dollars", 1, "$ dollar dollars usd 美元"),
     "cent": ("dollars", Fraction(1, 100), "¢ cent cents"),
     "yuan": ("yuan", 1, "¥ 元 yuan rmb 块 块钱"),
+    "jiao": ("yuan", Fraction(1, 10), "角"),
     "degree": ("angle", 1, "degree degrees deg 度"),
 }
 """By unit: what it measures, its size in the first unit of that, and the names that it goes by."""
@@ -104,8 +96,16 @@ def normal(text: str) -> str:
     for written, meant in _REPLACED:
         if written in text:
             text = text.replace(written, meant)
-    text = text.replace("**", "").replace("`", "")
-    return " ".join(_dollars(text).split())
+    for pattern, meant in _WRITTEN:
+        text = pattern.sub(meant, text)
+    text = " ".join(_dollars(text.replace("**", "").replace("`", "")).split())
+    return _GROUPS_OF_THREE.sub(_joined, text)
+
+
+def _joined(match: re.Match[str]) -> str:
+    """``1 234 567``, ``1'234'567`` and ``1_234_567`` as 1234567."""
+    digits = match.group(1)
+    return str(match.group(0)).replace(digits, "".join(sign for sign in digits if sign.isdecimal()))
 
 
 def _dollars(text: str) -> str:
@@ -146,6 +146,11 @@ def closing_brace(text: str, at: int) -> int:
 
 
 # Units
+
+
+def is_unit(word: str) -> bool:
+    """Whether a word is the name of a unit that is known here."""
+    return word in _UNIT_OF
 
 
 class UnknownUnit(ValueError):
@@ -190,46 +195,48 @@ def unit_ratio(first: str, second: str) -> Fraction | None:
     return (known[1] / other[1]) ** int(first_power or 1) if (first_power or "1").isdecimal() else None
 
 
-# Chinese numerals
+def other_ratios(first: str, second: str) -> set[Fraction]:
+    """How many of another unit one of the unit that is given may be, in either direction: 5 km may be 5000."""
+    base, _, power = (first or second).partition("^")
+    if base not in _UNIT_OF or not (power or "1").isdecimal():
+        return set()
+    kind, size = _UNIT_OF[base]
+    ratios = {(size / other) ** int(power or 1) for name, (of, other) in _UNIT_OF.items() if of == kind}
+    return ratios if first else {1 / ratio for ratio in ratios}
 
 
-def chinese_number(text: str) -> Number | None:
-    """The value of a number in Chinese numerals (``一百二十``, ``三分之二``, ``百分之五``, ``三点一四``), None where it is none."""
-    if text.startswith("负"):
-        value = chinese_number(text[1:])
-        return None if value is None else -value
-    if text.startswith("百分之"):
-        value = chinese_number(text[3:])
-        return None if value is None else Fraction(value) / 100
-    if "分之" in text:
-        bottom, _, top = text.partition("分之")
-        above, below = chinese_number(top), chinese_number(bottom)
-        return Fraction(above) / below if above is not None and below else None
-    if "点" in text:
-        before, _, after = text.partition("点")
-        whole = chinese_number(before)
-        if whole is None or not after or any(sign not in _CHINESE_DIGITS for sign in after):
-            return None
-        return whole + Fraction(int("".join(str(_CHINESE_DIGITS[sign]) for sign in after)), 10 ** len(after))
-    return _chinese_whole(text)
+_AMOUNT = "([0-9]{{1,12}}(?:\\.[0-9]{{1,12}})?) ?({})".format(
+    "|".join(
+        f"{name}\\b" if name.isascii() else name for name in sorted(_UNIT_OF, key=len, reverse=True) if name.isalpha()
+    )
+)
+_DATES = tuple(
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        r"\b((?:1[5-9]|20)[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\b",
+        r"\b((?:1[5-9]|20)[0-9]{2})/(0?[1-9]|1[0-2])/(0?[1-9]|[12][0-9]|3[01])\b",
+        r"\b(0?[1-9]|[12][0-9]|3[01])/(0?[1-9]|[12][0-9]|3[01])/((?:1[5-9]|20)[0-9]{2})\b",
+        r"([0-9]{4}) ?年 ?([0-9]{1,2}) ?月 ?([0-9]{1,2}) ?[日号]",
+        r"([0-9]{1,2}) ?月 ?([0-9]{1,2}) ?[日号]",
+    )
+)
+_ONE_AMOUNT = re.compile(_AMOUNT, re.ASCII)
+_AMOUNTS = re.compile(f"{_AMOUNT}(?:(?:,? and|,|零|又)? ?{_AMOUNT})+", re.ASCII)
 
 
-def _chinese_whole(text: str) -> int | None:
-    if not text or len(text) > 30:
-        return None
-    if len(text) > 1 and all(sign in _CHINESE_DIGITS for sign in text):  # 二〇二四: digit by digit
-        return int("".join(str(_CHINESE_DIGITS[sign]) for sign in text))
-    total, section, digit = 0, 0, 0
-    for sign in text:
-        if sign in _CHINESE_DIGITS:
-            digit = _CHINESE_DIGITS[sign]
-        elif sign in _CHINESE_TENS:
-            section += (digit or 1) * _CHINESE_TENS[sign]
-            digit = 0
-        elif sign in _CHINESE_MYRIADS:
-            size = _CHINESE_MYRIADS[sign]
-            total = total + (section + digit) * size if sign == "万" else (total + section + digit) * size
-            section = digit = 0
-        else:
-            return None
-    return total + section + digit
+def joined_amounts(text: str) -> str:
+    """``2 hours 30 minutes`` as ``150 minutes``: amounts of one kind in a row, each in a smaller unit, are one amount. A date becomes
+    one word, so that 2024-01-05 is no difference."""
+    if "月" in text or text.count("-") > 1 or text.count("/") > 1:
+        for pattern in _DATES:
+            text = pattern.sub(lambda match: "_".join(["date", *(str(int(part)) for part in match.groups())]), text)
+    return _AMOUNTS.sub(_in_last_unit, text)
+
+
+def _in_last_unit(match: re.Match[str]) -> str:
+    amounts = [(Fraction(number), *_UNIT_OF[name], name) for number, name in _ONE_AMOUNT.findall(match.group(0))]
+    kinds, sizes = {kind for _, kind, _, _ in amounts}, [size for _, _, size, _ in amounts]
+    if len(kinds) > 1 or sizes != sorted(set(sizes), reverse=True):
+        return str(match.group(0))
+    total = sum(number * size for number, _, size, _ in amounts) / sizes[-1]
+    return f"{total} {amounts[-1][-1]}"

@@ -23,13 +23,6 @@ DEEPEST = 16
 _DIGITS = frozenset("0123456789")
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyz_")
 _WORD_OR_DIGIT = _WORD | _DIGITS
-_ASCII = {ord("−"): "-", ord("–"): "-", ord("×"): "*", ord("·"): "*", ord("⋅"): "*", ord("÷"): "/", ord("⁄"): "/"}
-_ASCII |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # full width
-_ASCII |= {ord("，"): ";", ord("、"): ";"}
-_ASCII |= {
-    ord(sign): f" {value}"
-    for sign, value in zip("½⅓⅔¼¾⅕⅛", ("1/2", "1/3", "2/3", "1/4", "3/4", "1/5", "1/8"), strict=True)
-}
 
 
 class Unreadable(ValueError):
@@ -46,12 +39,6 @@ class Linear(NamedTuple):
     constant: Number
     factor: Number = 0
     letter: str = ""
-
-
-def plain(text: str) -> str:
-    """Lower case, with mathematical and full-width signs as their ASCII equivalents. A full-width comma becomes a semicolon:
-    it never stands inside a number."""
-    return (text if text.isascii() else text.translate(_ASCII)).lower()
 
 
 def tokens(text: str) -> list[str]:

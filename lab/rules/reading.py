@@ -11,13 +11,13 @@ from fractions import Fraction
 
 import re2
 
-from lab.rules.amounts import FUNCTIONS, SAY_MORE, amount_and_unit, read_amount, words_of
+from lab.rules.amounts import FUNCTIONS, SAY_MORE, amount_and_unit, number_in_words, read_amount, words_of
 from lab.rules.expressions import quotient
-from lab.rules.form import encodable
-from lab.rules.notation import normal
-from lab.rules.numbers import Unreadable, plain
+from lab.rules.notation import joined_amounts, normal
+from lab.rules.numbers import Unreadable
 from lab.rules.polynomials import NotDefined, TooLarge, of_number, whole_number
 from lab.rules.statements import NO_SOLUTION
+from lab.rules.typography import plain
 from lab.rules.values import Kind, Value
 
 LONGEST_VALUE = 400
@@ -29,10 +29,10 @@ LONGEST_PLAIN = 40
 MOST_ITEMS = 32
 """Items of a list."""
 
-_ENDS = " .。;,!?:="
+_ENDS = " .。;,?:="
 _WRAPS = (('"', '"'), ("'", "'"), ("_", "_"))
 _OPENING, _CLOSING_OF = "([{⦃", {"(": ")]", "[": ")]", "{": "}", "⦃": "⦄"}
-_MATRICES = ("pmatrix", "bmatrix", "vmatrix", "matrix", "array")
+_MATRICES = ("pmatrix", "bmatrix", "matrix", "array")
 _OPERATORS_OF_FORMULA = frozenset("\\^_|√≤≥<>!")
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _COMMANDS = frozenset(
@@ -46,6 +46,8 @@ _COMMANDS = frozenset(
     for command in line.split()
 )
 """The commands that math-verify reads."""
+_ARGUMENT = re2.compile(r"(?:_(?:\{[a-z0-9, ]+\}|[a-z0-9]+))?(?:\([a-z0-9, ]+\))?$")
+"""What stands after a name: ``_1``, ``_{10}``, ``(x)``."""
 _DEGREES = re2.compile(r'([0-9.]+) *"degrees"')
 
 
@@ -60,7 +62,7 @@ def read_value(text: str) -> Value:
         if text[:1].isdecimal() and text.replace(".", "").replace(",", "").isdecimal():
             return Value(Kind.HUGE, text)
         return Value(Kind.UNREAD, text)
-    return _value_of(_trimmed(normal(plain(text))))
+    return _value_of(_trimmed(normal(joined_amounts(plain(text)))))
 
 
 def _quick(text: str) -> Value | None:
@@ -109,6 +111,8 @@ def _trimmed(text: str) -> str:
     while text != before:
         before = text
         text = text.strip().rstrip(_ENDS).lstrip(":= ").strip()
+        if text.endswith("!") and not (text[-2:-1].isdecimal() or text[-2:-1] in ")}"):  # 5! is a factorial
+            text = text[:-1]
         for opening, closing in _WRAPS:
             if len(text) > 2 and text[0] == opening and text[-1] == closing and opening not in text[1:-1]:
                 text = text[1:-1]
@@ -120,7 +124,13 @@ def _value_of(text: str, depth: int = 0) -> Value:
         return Value(Kind.UNREAD, text)
     if any(phrase in text for phrase in NO_SOLUTION):
         return Value(Kind.NO_SOLUTION, "no solution")
+    if text[0].isalpha() and (number := number_in_words(text)) is not None:
+        return number
+    if "≈" in text:
+        return _nearly(text, depth)
     text = _without_name(text)
+    if text[:1] == "{" and "," in text and _closes(text) == len(text) - 1:
+        text = f"⦃{text[1:-1]}⦄"
     matrix = _matrix(text, depth)
     if matrix is not None:
         return matrix
@@ -131,7 +141,21 @@ def _value_of(text: str, depth: int = 0) -> Value:
     values = tuple(_value_of(_trimmed(item), depth + 1) for item in items)
     if any(value.kind is Kind.UNREAD for value in values):
         return Value(Kind.UNREAD, text)
+    names = [_name_of(item) for item in items]
+    if not brackets and all(names) and len(set(names)) == len(names):
+        values = tuple(value for _, value in sorted(zip(names, values, strict=True), key=lambda pair: pair[0]))
+        brackets = "=" + ",".join(sorted(names))
     return Value(Kind.LIST, text, items=values, brackets=brackets, choice=choice)
+
+
+def _nearly(text: str, depth: int) -> Value:
+    """``10/3 ≈ 3.33`` is either; ``x ≈ 3.33`` is a letter's value."""
+    exact, _, rounded = (part.strip() for part in text.partition("≈"))
+    if not exact or _is_name(exact):
+        return _value_of(_trimmed(rounded), depth + 1)
+    values = (_value_of(exact, depth + 1), _value_of(_trimmed(rounded), depth + 1))
+    kind = Kind.UNREAD if any(value.kind is Kind.UNREAD for value in values) else Kind.LIST
+    return Value(kind, text, items=values, brackets="≈")
 
 
 def _without_name(text: str) -> str:
@@ -155,16 +179,23 @@ def _without_name(text: str) -> str:
 
 
 def _separated(text: str) -> bool:
-    return any(sign in text for sign in ("⦃", ";", ", ", " or ", " and ", "或", "和")) or text.count(",") > 1
+    return any(sign in text for sign in ("⦃", ";", ", ", " or ", " and ", "或", "和")) or (
+        "," in text and (text.count(",") > 1 or text.count("=") > 1)
+    )
 
 
 def _is_name(text: str) -> bool:
-    """A letter, a word, ``f(x)`` or ``x_1``: nothing that is computed."""
-    bare = text.replace("(x)", "").replace("(n)", "").replace("(t)", "").replace("_", "").replace('"', "").strip()
-    letters = bare.replace(" ", "")
-    if not letters or len(letters) > 30 or not letters[0].isalpha():
-        return False
-    return letters.isalpha() or (len(letters) == 2 and letters.isalnum() and "_" in text)
+    """A letter, a word, ``f(x)``, ``x_1``, ``a_{10}`` or ``(x, y)``: nothing that is computed."""
+    if text[:1] == "(" and text[-1:] == ")" and "," in text:
+        return all(_is_name(part.strip()) for part in text[1:-1].split(","))
+    letters = _ARGUMENT.sub("", text.strip()).replace('"', "").replace(" ", "")
+    return len(letters) <= 30 and (letters.isalpha() or (letters[:-1].isalpha() and letters[-1].isdecimal()))
+
+
+def _name_of(item: str) -> str:
+    """``x`` of ``x = 5``, or nothing."""
+    name, equals, _ = item.partition("=")
+    return name.strip() if equals and _is_name(name) else ""
 
 
 def _constant(text: str) -> bool:
@@ -273,6 +304,8 @@ def well_formed(formula: str) -> bool:
 
 def _single(text: str, depth: int) -> Value:
     """A number with its unit, a formula, words, or none of them."""
+    if text.startswith("date_"):
+        return Value(Kind.WORDS, text)
     try:
         return read_amount(text)
     except NotDefined:
@@ -282,7 +315,7 @@ def _single(text: str, depth: int) -> Value:
     except Unreadable:
         pass
     if '"degrees"' in text:  # in radians, as functions take them
-        text = str(_DEGREES.sub(r"(\1 \\cdot \\pi / 180)", encodable(text)))
+        text = str(_DEGREES.sub(r"(\1 \\cdot \\pi / 180)", text))
     named = [word for word in words_of(text) if word not in FUNCTIONS]
     if not named and well_formed(text) and any(sign in _OPERATORS_OF_FORMULA or sign == "=" for sign in text):
         return Value(Kind.FORMULA, text)

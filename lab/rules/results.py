@@ -6,6 +6,7 @@ A letter that is only declared (``x = 1, then 7 apples are left: 7``) is passed 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,11 +14,11 @@ from typing import NamedTuple
 import re2
 
 from lab.rules.amounts import FUNCTIONS, SAY_MORE, SHORT_WORDS, words_of
-from lab.rules.form import encodable
 from lab.rules.notation import normal
-from lab.rules.numbers import is_number, plain, tokens
+from lab.rules.numbers import is_number, tokens
 from lab.rules.reading import LONGEST_VALUE, read_value
 from lab.rules.statements import NO_SOLUTION, without_marker
+from lab.rules.typography import plain
 from lab.rules.values import Kind
 
 TAIL = 2000
@@ -25,9 +26,19 @@ TAIL = 2000
 
 _CHECKS = ("check", "verif", "since", "because", "检验", "验证", "验算", "因为", "indeed", "substitut", "代入", "plug")
 _MATH_SIGNS = frozenset("+-*/^=")
-_LETTER_HAS_VALUE = re2.compile("(?:^|[^a-z])[a-z] *=|= *-?[a-z](?:[^a-z]|$)")
+_CHINESE_SCALES = tuple("十百千万亿成折")
+_DOUBT = re.compile(
+    r"(?:n ?' ?t|\b(?:not|never|cannot|than|at least|at most|mod|or|either|except|neither|nor|under|over|below|above|up to|until)"
+    r"|[≠<>≤≥≡~或]|不是|不为|不等于|大于|小于|多于|少于|高于|低于|超过|不到|不足|不少于|不超过|至少|至多|最多|最少|并非|除了)"
+    r"(?: be| equal| to| only|等于| *= *)* *(?:[0-9.]+ *)?$",
+    re.ASCII,
+)
+"""What stands before a number that is not the result: ``not``, ``at least``, 大于."""
+_REMARK = re2.compile(r"([0-9][^\s()\[\]]*) [(\[]([^()\[\]]*)[)\]][\s.。]*$")
+"""A number with a remark behind it: ``8 (see step 2)``."""
+_LETTER_HAS_VALUE = re2.compile("(?:^|[^a-z])[a-z](?:_?[0-9]+)? *=|= *-?[a-z](?:[^a-z]|$)")
 _QUOTED = re2.compile('"[^"]*"')
-_JOINS = _MATH_SIGNS | frozenset("().√π")
+_JOINS = _MATH_SIGNS | frozenset("().√∛∜π")
 
 
 class _Run(NamedTuple):
@@ -46,15 +57,21 @@ def last_result(prompt: str, text: str) -> str | None:
     """The text of the last result in a plain text; None where it states none."""
     text = text[-TAIL:].replace("\\$", "＄")
     denied = max(text.rfind(phrase) for phrase in NO_SOLUTION)
+    if text.rstrip(" .。\n")[-1:] in (")", "]") and (remark := _REMARK.search(text)) is not None:
+        if _DOUBT.search(remark.group(2)) or not words_of(remark.group(2)):
+            return f"either {remark.group(0)}"
+        text = text[: remark.end(1)]
     whole = text.strip()
+    if "\\begin{cases}" in whole and len(whole) <= LONGEST_VALUE:
+        return whole
     if denied < 0 and (ending := _plain_ending(text)) is not None:
         return ending
     if "=" in whole and whole[:2] in ("- ", "* ", "+ "):  # the mark of a list
         whole = whole[2:]
-    if denied < 0 and len(whole) <= LONGEST_VALUE and "\n" not in whole and whole.count("=") <= 1:
+    if denied < 0 and len(whole) <= LONGEST_VALUE and "\n" not in whole and (whole.count("=") <= 1 or _separate(whole)):
         value = read_value(whole)
-        if value.kind not in (Kind.UNREAD, Kind.WORDS) and not (value.kind is Kind.LIST and "=" in whole):
-            return None if value.kind is Kind.FORMULA and "=" in whole else whole
+        if value.kind not in (Kind.UNREAD, Kind.WORDS):
+            return whole
         if ("\\" in whole or "^" in whole) and not has_prose(whole):
             return whole  # a formula that cannot be read: no part of it is the answer
     if denied >= 0:
@@ -65,26 +82,47 @@ def last_result(prompt: str, text: str) -> str | None:
     return _last_of_runs(prompt, _runs(_without_commands_of_latex(text)))
 
 
+def _separate(whole: str) -> bool:
+    """Whether a text is a list of letters with a value each, and nothing else: ``x = 5, y = 6``, ``x = 5 or x = 6``."""
+    value = read_value(whole)
+    return (
+        value.kind is Kind.LIST
+        and whole.count("=") == len(value.items)
+        and all(item.kind is not Kind.FORMULA for item in value.items)
+    )
+
+
 def _plain_ending(text: str) -> str | None:
     """The last number of prose, with the word after it, where it stands alone and no letter has a value; None for every other text."""
     end = max(map(text.rfind, "0123456789")) + 1
     after = text[end:].strip(" .,;!\n")
-    if not end or "\\" in text or (not after.replace(" ", "").replace("'", "").isalpha() and after):
+    if (
+        not end
+        or "\\" in text
+        or "^" in text
+        or text[end : end + 1] in _CHINESE_SCALES
+        or "a" <= text[end : end + 1] <= "z"
+        or (not after.replace(" ", "").replace("'", "").isalpha() and after)
+    ):
         return None
     start = end - 1
     while start > 0 and (
         text[start - 1].isdecimal() or (text[start - 1] in ",." and text[start - 2 : start - 1].isdecimal())
     ):
         start -= 1
+    if text[start - 1 : start].isalpha():  # cm2
+        return None
     before = text[:start].rstrip(" $")
     if (
         len(before) < 2
         or (before[-1] == ":" and before[-2].isdecimal())
         or not (before[-2:].isalpha() or before[-1] in ":=")
+        or before.endswith(" and")
+        or _DOUBT.search(before[-24:])
     ):
         return None
     if "=" in text and (
-        before[-1] != "=" or not before[:-1].rstrip()[-1:].isdecimal() or _LETTER_HAS_VALUE.search(encodable(text))
+        before[-1] != "=" or not before[:-1].rstrip()[-1:].isdecimal() or _LETTER_HAS_VALUE.search(text)
     ):
         return None
     unit = after.partition(" ")[0] if text[end : end + 1] == " " else ""
@@ -109,7 +147,7 @@ def _last_segment(text: str) -> str | None:
 
 def has_prose(text: str) -> bool:
     """Whether a text has words outside LaTeX's text groups and commands."""
-    bare = _QUOTED.sub(" ", encodable(normal(text))) if len(text) <= LONGEST_VALUE else text
+    bare = _QUOTED.sub(" ", normal(text)) if len(text) <= LONGEST_VALUE else text
     return any((len(word) > 2 and word not in FUNCTIONS) or word in SHORT_WORDS for word in words_of(bare))
 
 
@@ -161,7 +199,7 @@ def _unit_after(text: str) -> str:
 def _without_commands_of_latex(text: str) -> str:
     r"""LaTeX with its fractions, roots and signs written so that ``tokens`` reads them."""
     if "\\" not in text:
-        return text.replace("²", "^2").replace("³", "^3")
+        return text
     text = normal(text.replace("\n", " ⏎ ")).replace(" ⏎ ", "\n").replace("⏎", "\n")
     for written, meant in (
         ("\\times", "*"),
@@ -255,6 +293,8 @@ def _last_of_runs(prompt: str, runs: list[_Run]) -> str | None:
     place = next((place for place in reversed(range(len(runs))) if _letter_of(runs[place])), None)
     results = [run for run in runs[0 if place is None else place + 1 :] if _is_result(run)]
     if place is None:
+        if results and _DOUBT.search(results[-1].before[-24:]):
+            return f"not {results[-1].text}"
         return _with_unit(results[-1]) if results else None
     letter = _letter_of(runs[place])
     stands = _solved(runs[place])

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from lab.rules.form import encodable
-from lab.rules.notation import closing_brace
-from lab.rules.numbers import plain
+from lab.rules.notation import closing_brace, joined_amounts
 from lab.rules.reading import LONGEST_VALUE, read_value
 from lab.rules.results import last_result, numbers_in
 from lab.rules.statements import LONGEST_REMEMBERED
+from lab.rules.typography import plain
 from lab.rules.values import Kind, Value
 
 PHRASES = (
@@ -29,7 +28,45 @@ _IN_PHRASES = ("answer", "option is", "choice is", "答案", "结果")
 
 _STRONG = (("<answer>", 8), ("####", 4), ("\\boxed", 6), ("\\fbox", 5))
 _CUTS = (" because ", " since ", "因为", " as there ", " which ", ", so ", ", and ")
-_DENIALS = ("not ", "n't ", "不是", "unknown", "cannot", "unclear", "并非")
+_DENIALS = (
+    *(
+        "not ",
+        "n't ",
+        "不是",
+        "unknown",
+        "cannot",
+        "unclear",
+        "并非",
+        "neither",
+        "wrong",
+        "doubt",
+        "instead of",
+        "rather than",
+    ),
+    *(
+        " than ",
+        "at least",
+        "at most",
+        "between",
+        "up to",
+        "大于",
+        "小于",
+        "多于",
+        "少于",
+        "超过",
+        "不到",
+        "至少",
+        "至多",
+        "最多",
+        "≠",
+        "<",
+        ">",
+    ),
+)
+_RETRACTS = (
+    "wait", "actually", "mistake", "correction", "on second thought", "i meant", "更正", "不对", "算错", "应该是",
+)  # fmt: skip
+"""Words after a stated answer that may take it back."""
 
 
 class Stated(NamedTuple):
@@ -53,7 +90,8 @@ def _stated(prompt: str, completion: str) -> Stated:
     short = completion.strip()
     if short.isdecimal() and short.isascii():
         return Stated(read_value(short), short, False)
-    text = plain(encodable(completion))
+    text = joined_amounts(plain(completion))
+    text = text.rpartition("</think>")[2].strip() or text
     marked = _marked(text)
     if marked is not None:
         value = _value_of_marked(prompt, marked)
@@ -73,24 +111,36 @@ _remembered_stated = lru_cache(maxsize=256)(_stated)
 def _marked(text: str) -> str | None:
     """What stands in the last mark of a plain text; a phrase only counts where an answer follows it."""
     at, sign, length = max((text.rfind(sign), sign, length) for sign, length in _STRONG)
-    for end in _ends_of_phrases(text, at):
+    for start, end in _phrases(text, at):
         content = _sentence(text[end:])
         if content and not (at >= 0 and read_value(content).kind in (Kind.WORDS, Kind.UNREAD)):
-            return content
+            clause = text[max(0, start - 40, *(text.rfind(end, 0, start) for end in ";,.:\n。")) : start]
+            doubted = any(word in clause for word in _DENIALS) or _taken_back(text[end:])
+            return f"not sure: {content}" if doubted else content
     if at < 0:
         return None
-    return _content(text, at, sign, length)
+    content = _content(text, at, sign, length)
+    rest = text[at + length :].partition("\n")[2].strip() if sign == "####" else ""
+    if rest and not content[:1].isdecimal() and read_value(content).kind in (Kind.WORDS, Kind.UNREAD):
+        return _marked(rest) or last_result("", rest)  # a heading
+    return content
 
 
-def _ends_of_phrases(text: str, at: int) -> Iterator[int]:
-    """Where set phrases end that stand after this place, the last one first; of those that begin together the longest."""
+def _taken_back(text: str) -> bool:
+    """Whether a text, which begins with a stated answer, goes on to another one."""
+    place = min((at for word in _RETRACTS if (at := text.find(word)) >= 0), default=-1)
+    return place >= 0 and any(sign.isdecimal() for sign in text[place:])
+
+
+def _phrases(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """Where set phrases begin and end that stand after this place, the last one first; of those that begin together the longest."""
     if not any(word in text for word in _IN_PHRASES):
         return
     ends: dict[int, int] = {}
     for phrase in PHRASES:
         if (place := text.rfind(phrase)) > at:
             ends[place] = max(ends.get(place, 0), place + len(phrase))
-    yield from (ends[place] for place in sorted(ends, reverse=True))
+    yield from sorted(ends.items(), reverse=True)
 
 
 def _content(text: str, at: int, sign: str, length: int) -> str:
@@ -98,6 +148,8 @@ def _content(text: str, at: int, sign: str, length: int) -> str:
         return text[at + length :].partition("</answer>")[0].strip()
     if sign == "####":
         return text[at + length :].partition("\n")[0].strip()
+    while (outer := text.rfind(sign + "{", 0, at)) >= 0 and closing_brace(text, outer + len(sign)) > at:
+        at = outer  # a box within a box
     return ", ".join(reversed(list(_boxes(text, at, sign)))).strip()
 
 
@@ -124,7 +176,7 @@ def _sentence(text: str) -> str:
     text = text.lstrip(" :*=\t\n").partition("\n")[0][:LONGEST_VALUE]
     for stop in (". ", "。", "! ", "; ", ".)", *_CUTS):
         text = text.partition(stop)[0]
-    return text.strip().rstrip(".").strip()
+    return text.strip().rstrip(".!").strip()
 
 
 def _value_of_marked(prompt: str, content: str) -> Value:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import re2
 
-from lab.rules.numbers import Linear, Number, Unreadable, expression, is_number, plain, tokens
+from lab.rules.numbers import Linear, Number, Unreadable, expression, is_number, tokens
+from lab.rules.typography import plain
 
 LONGEST_REMEMBERED = 4096
 """Characters of a text that is kept in memory between two rules; longer ones are read anew."""
@@ -25,23 +26,10 @@ NO_SOLUTION = (
 )
 """Set phrases, in lower case."""
 
-_CARRIES_ON = frozenset(
-    [
-        "half",
-        "twice",
-        "double",
-        "triple",
-        "times",
-        "plus",
-        "minus",
-        "over",
-        "by",
-        "percent",
-        "dozen",
-        "divided",
-        "multiplied",
-    ]
-)
+_CARRIES_ON = frozenset([
+    "half", "twice", "double", "triple", "times", "plus", "minus", "over", "by", "percent", "dozen", "divided",
+    "multiplied",
+])  # fmt: skip
 """Words before or after an equation that belong to it: the written part alone says something else."""
 _CARRIES_ON_NUMBERS = _CARRIES_ON | frozenset(["of", "than", "from", "to", "hundred", "thousand", "million", "billion"])
 
@@ -86,8 +74,7 @@ def _without_latex(text: str) -> str:
     text = text.replace("\\times", "*").replace("\\cdot", "*").replace("\\div", "/")
     if "frac" not in text:
         return text
-    encodable = text.encode("utf-8", "replace").decode("utf-8")  # RE2 cannot take lone surrogates
-    return str(_FRACTION.sub(r"((\1)/(\2))", encodable))
+    return str(_FRACTION.sub(r"((\1)/(\2))", text))
 
 
 # Equations

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
-from lab.rules.notation import UnknownUnit, unit_ratio
-from lab.rules.polynomials import Quotient, equal_quotients, multiply_quotients, of_number
+from lab.rules.notation import UnknownUnit, other_ratios, unit_ratio
+from lab.rules.polynomials import ONE, Quotient, equal_quotients, multiply_quotients, of_number
 
 SameFormula = Callable[[str, str], bool]
 """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError where it takes too long."""
@@ -65,8 +66,17 @@ def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
     if Kind.FORMULA in kinds and kinds <= {Kind.FORMULA, Kind.NUMBER}:
         if first.unit or second.unit:
             raise CannotTell("a formula beside a number with a unit")
-        return same_formula(first.text, second.text)
+        formula, number = (first, second) if first.kind is Kind.FORMULA else (second, first)
+        if "=" in formula.text and number.number is not None and number.number.constant() is not None:
+            return False
+        same = same_formula(first.text, second.text)
+        if not same and "=" in first.text + second.text:
+            raise CannotTell("two equations that may say the same")
+        return same
     return first.kind is second.kind and _bare_words(first.text) == _bare_words(second.text)
+
+
+_INEQUALITIES = ("<", ">", "≤", "≥", "\\le", "\\ge", "\\lt", "\\gt")
 
 
 def _bare_words(text: str) -> str:
@@ -86,28 +96,61 @@ def _same_number(first: Value, second: Value) -> bool:
         if first.unit and second.unit:
             return False
         return equal_quotients(percent, other) or equal_quotients(percent, multiply_quotients(other, of_number(100)))
+    if equal_quotients(left, right) and first.unit == second.unit:
+        return True
+    plain_numbers = left.top.keys() | right.top.keys() <= {ONE}
+    for one, beside in () if plain_numbers else ((first, second), (second, first)):
+        letter = _lone_letter(one)
+        if letter and letter[1] == beside.number:
+            if letter[0] == beside.unit:
+                return True
+            raise CannotTell("a letter that may be a unit")
     if first.unit == second.unit == "":
-        return equal_quotients(left, right)
+        return False
     try:
         ratio = unit_ratio(first.unit, second.unit)
     except UnknownUnit as error:
-        if not equal_quotients(left, right):
+        if not equal_quotients(left, right) and "/" not in first.unit + second.unit:
             return False
         raise CannotTell(str(error)) from None
-    return ratio is not None and equal_quotients(multiply_quotients(left, of_number(ratio)), right)
+    if ratio is None or equal_quotients(multiply_quotients(left, of_number(ratio)), right):
+        return ratio is not None
+    if "" in (first.unit, second.unit) and any(
+        equal_quotients(multiply_quotients(left, of_number(other)), right)
+        for other in other_ratios(first.unit, second.unit)
+    ):
+        raise CannotTell(f"a number without its unit beside one in {first.unit or second.unit}")
+    return False
+
+
+def _lone_letter(value: Value) -> tuple[str, Quotient] | None:
+    """``5 n`` as its letter, which may be a unit, and its factor; None for everything else."""
+    assert value.number is not None
+    (root, factors), factor = next(iter(value.number.top.items()), ((1, ()), 0))
+    if value.unit or len(value.number.top) != 1 or len(factors) != 1 or factors[0][1] != 1 or len(factors[0][0]) != 1:
+        return None
+    return factors[0][0], Quotient({(root, ()): factor}, value.number.bottom)
 
 
 def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
     if first.kind is not second.kind:
         several, single = (first, second) if first.kind is Kind.LIST else (second, first)
-        if len(several.items) == 1:
-            return same_value(several.items[0], single, same_formula)
-        if any(same_value(item, single, same_formula) for item in several.items):
+        if single.kind is Kind.FORMULA and any(sign in single.text for sign in _INEQUALITIES):
+            raise CannotTell("an inequality beside a list")
+        same = [same_value(item, single, same_formula) for item in several.items]
+        if all(same) or several.brackets == "≈":
+            return any(same)
+        if any(same) or (single.number is not None and single.number.constant() in _with_commas(several)):
             raise CannotTell(f"several answers where one is known: {several.text[:60]}")
         return False
     if len(first.items) != len(second.items):
         return False
     brackets = {first.brackets, second.brackets}
+    named = [each for each in brackets if each[:1] == "="]
+    if len(named) == 2:
+        raise CannotTell(f"values of other letters: {named[0][1:]} and {named[1][1:]}")
+    if named and brackets <= {*named, "()"}:  # (x, y)
+        brackets = {"()"}
     if len(brackets) > 1 and ("" not in brackets or ":" in brackets):
         return False
     if brackets == {":"}:
@@ -115,6 +158,18 @@ def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
     if brackets <= {"", "∪"} or brackets == {"⦃⦄"} or brackets == {"", "⦃⦄"}:
         return _same_set(list(first.items), list(second.items), same_formula)
     return all(same_value(*pair, same_formula) for pair in zip(first.items, second.items, strict=True))
+
+
+def _with_commas(several: Value) -> set[Fraction]:
+    """The numbers that a list may be whose commas are a decimal point (``3,14``) or thousands marks (``12,34,567``)."""
+    digits = several.text.replace(";", ",")
+    groups = digits.split(",")
+    if several.brackets or not all(group.isdecimal() for group in groups):
+        return set()
+    numbers = {Fraction(".".join(groups))} if len(groups) == 2 else set()
+    if len(groups[-1]) == 3 and all(2 <= len(group) <= 3 for group in groups[1:]):
+        numbers.add(Fraction("".join(groups)))
+    return numbers
 
 
 def _same_ratio(first: tuple[Value, ...], second: tuple[Value, ...]) -> bool:

@@ -39,7 +39,7 @@ class Changes:
         self._store = store
         self._lock = threading.Lock()
         self._answers = 0
-        self.backup: Callable[[], object] | None = None
+        self.backup: Callable[[], object] = lambda: None
         """What says how far the backup is (``hub_backup.py``)."""
         self.class_mark: Callable[[], str] = lambda: ""
         """The mark of the class, from the room that knows it (``lab/classroom``)."""
@@ -60,11 +60,11 @@ class Changes:
         folders = [_changed(self._store.home / "runs" / run_id) for run_id in running]
         with self._lock:
             answers = self._answers
-        backup: dict[str, str] = {} if self.backup is None else {Topic.BACKUP: _short(self.backup())}
-        return backup | {
+        return {
             Topic.RUNS: _short(runs),
             Topic.PROGRESS: _short(folders),
             Topic.JOBS: jobs_mark(self._store.home),
+            Topic.BACKUP: _short(self.backup()),
             Topic.JUDGEMENTS: self.judgements(),
             Topic.CLASS: self.class_mark(),
             Topic.ANSWERS: f"{os.getpid()}-{answers}",  # another start of the app counts anew

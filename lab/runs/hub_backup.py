@@ -174,15 +174,15 @@ class HubBackup:
             ]
             counts = outside.take_in(self._store, files)
         rebuild(self._store)
-        self._begin_life()
+        self._begin_life(names)
         return counts
 
-    def _begin_life(self) -> None:
+    def _begin_life(self, names: list[str]) -> None:
         """What was taken in is on the Hub already: only what comes from now on is new."""
         with tempfile.TemporaryDirectory(prefix="lab-backup-") as made, suppress(OSError):
             everything = outside.gather(self._store, self._sent, Path(made))
             if everything is not None:
-                self._sent = outside.after_taking_in(everything.then)
+                self._sent = outside.after_taking_in(everything.then, names)
                 outside.note(self._store, self._sent)
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import Any
 
+from lab.compare.runs import ComparedRun
 from lab.compare.selection import Selected
 from lab.compare.verdict import Group, groups_of, policies
 from lab.core.jobs import Asked, SampleSpec
@@ -48,6 +49,8 @@ class Answerer:
     step: int | None = None
     run: str = ""
     why: str = ""
+    wanted: int | None = None
+    """The step that was asked for, where this model's is another one: its run kept no checkpoint of that step."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,27 @@ class Answers:
         return self.job is not None and self.job.state is RunState.FINISHED
 
 
-def answerers(selected: Selected, store: Store, seed: int, moment: Moment) -> list[Answerer]:
-    """The base, then one run of each group: that of the seed, else the first one. A recorded run has no model here."""
+def answerers(selected: Selected, store: Store, seed: int, moment: Moment | int) -> list[Answerer]:
+    """The base, then one run of each group: that of the seed, else the first one. A recorded run has no model here.
+
+    ``moment`` may be a step: each run then answers by the kept state nearest to it, and its ``wanted`` says where that is another step.
+    """
     groups = policies(groups_of(selected.runs))
     bases = dict.fromkeys(
         run.base for group in groups for run in group.runs.values() if run.base not in ("", "scratch")
     )
     known = [Answerer(base, "pretrain", base, step=0) for base in bases]
     return [*known, *(_of_group(group, store, seed, moment) for group in groups)]
+
+
+def kept_steps(selected: Selected, store: Store, seed: int) -> list[int]:
+    """The steps that any of those runs keeps a checkpoint of, in their order."""
+    kept: set[int] = set()
+    for group in policies(groups_of(selected.runs)):
+        run = _run_of(group, seed)
+        if not run.recorded:
+            kept |= set(_kept(store.folder(run.run)))
+    return sorted(kept)
 
 
 def spec_of(model: str, prompt: str, answer: str, seed: int) -> SampleSpec:
@@ -137,8 +153,12 @@ def blind_pairs(found: Sequence[Answers], prompt: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _of_group(group: Group, store: Store, seed: int, moment: Moment) -> Answerer:
-    run = group.runs.get(seed) or next(iter(group.runs.values()))
+def _run_of(group: Group, seed: int) -> ComparedRun:
+    return group.runs.get(seed) or next(iter(group.runs.values()))
+
+
+def _of_group(group: Group, store: Store, seed: int, moment: Moment | int) -> Answerer:
+    run = _run_of(group, seed)
     asked = Answerer(group.label, group.algorithm, "", run=run.run)
     if run.recorded:
         return replace(asked, why="compare.no_model_recorded")
@@ -149,23 +169,24 @@ def _of_group(group: Group, store: Store, seed: int, moment: Moment) -> Answerer
     if moment is Moment.START:
         return replace(asked, model=str(stored.recipe.get("model") or ""), step=0)
     folder = store.folder(run.run)
+    ended = stored.state.ended and folder.model_path.is_dir()
+    end = replace(asked, model=f"run:{run.run}", step=run.steps)
     if moment is Moment.END:
-        there = stored.state.ended and folder.model_path.is_dir()
-        return (
-            replace(asked, model=f"run:{run.run}", step=run.steps) if there else replace(asked, why="compare.no_model")
-        )
-    step = _nearest(folder, run.steps_asked / 2)
-    if step is None:
+        return end if ended else replace(asked, why="compare.no_model")
+    wanted = run.steps_asked / 2 if moment is Moment.MIDDLE else int(moment)
+    steps = [*_kept(folder), *([run.steps] if ended and moment is not Moment.MIDDLE else [])]
+    if not steps:
         return replace(asked, why="compare.no_checkpoint")
-    return replace(asked, model=f"run:{run.run}@{step}", step=step)
+    step = min(steps, key=lambda kept: abs(kept - wanted))
+    answerer = replace(asked, model=f"run:{run.run}@{step}", step=step) if step in _kept(folder) else end
+    return replace(answerer, wanted=int(moment)) if moment is not Moment.MIDDLE and step != int(moment) else answerer
 
 
-def _nearest(folder: RunFolder, wanted: float) -> int | None:
-    """The kept checkpoint nearest to a step."""
-    steps = [
+def _kept(folder: RunFolder) -> list[int]:
+    """The steps of the checkpoints that are kept whole."""
+    return [
         int(path.parent.name.removeprefix("step-")) for path in (folder.path / "checkpoints").glob("step-*/complete")
     ]
-    return min(steps, key=lambda step: abs(step - wanted), default=None)
 
 
 def _job_of(spec: SampleSpec, jobs: Jobs) -> Job | None:

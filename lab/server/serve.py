@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from lab.errors import StartError
 from lab.server.connections import MOST_CONNECTIONS, protocol
 from lab.settings import Settings
+from lab.words import say, system_locale
 
 CLOSE_SECONDS = 2
 
@@ -75,10 +76,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            print(f"Alignment Lab: {self.settings.url}", flush=True)
+            locale = system_locale()
+            print(say("hosting.started", locale, url=self.settings.url), flush=True)
             if self.settings.sign_in:
                 link = self.settings.url + self.application.state.sessions.owner_link()
-                print(f"Owner, once, without a password: {link}", flush=True)
+                print(say("hosting.owner_link", locale, link=link), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.application.state.watches.close()

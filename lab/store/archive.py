@@ -26,7 +26,9 @@ MANIFEST = "manifest.json"
 VERSION = 1
 BLOCK = 1 << 20
 MOST_MANIFEST_BYTES = 256 << 20
-_BELONGS = re.compile(r"lab\.db|users\.toml|runs/\d{8}-\d{6}-[a-z0-9]{4}/.+|(exports|models|data)/.+")
+_BELONGS = re.compile(
+    r"lab\.db|users\.toml|class\.json|studies/[^/]+\.json|runs/\d{8}-\d{6}-[a-z0-9]{4}/.+|(exports|recordings|models|data)/.+"
+)
 
 
 @dataclass(frozen=True)

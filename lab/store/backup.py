@@ -1,4 +1,5 @@
-"""Backs up a home and restores it: the database as of one moment, its runs, the frozen versions and the password file.
+"""Backs up a home and restores it: the database as of one moment, its runs, the frozen versions, the home's own
+studies, the choices of a class and the password file.
 
 Runs and judgements may go on meanwhile. What can be fetched again (``models/``, ``data/``) is listed, and copied only on request.
 Not in a backup: the key that signs cookies (everybody signs in again), jobs, caches. ``archive.py`` has the form on disk.
@@ -26,6 +27,9 @@ from lab.store.users import USERS_FILE
 
 DATABASE = "lab.db"
 FETCHED = ("models", "data")
+CLASS_FILE = "class.json"
+"""What the owner of a class has chosen (``lab/classroom/state.py``); what its guests did stands in the database."""
+STUDIES_FOLDER = "studies"
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,15 @@ def backup(home: Path, target: Path, *, fetched: bool = False) -> Copied:
         runs = _snapshot(home / DATABASE, database)
         _add(out, DATABASE, database)
         # Only the runs of that moment: a folder of a later one would have no row.
-        for folder in [*(home / "runs" / run for run in runs), home / "exports", home / "recordings"]:
+        for folder in [
+            *(home / "runs" / run for run in runs),
+            home / "exports",
+            home / "recordings",
+            home / STUDIES_FOLDER,
+        ]:
             _add_folder(out, home, folder)
         _add(out, USERS_FILE, home / USERS_FILE)
+        _add(out, CLASS_FILE, home / CLASS_FILE)
         there = [path.relative_to(home).as_posix() for name in FETCHED for path in sorted((home / name).glob("*/"))]
         for name in there if fetched else ():
             _add_folder(out, home, home / name)

@@ -21,15 +21,18 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lab.errors import InputError
+from lab.store.backup import CLASS_FILE, STUDIES_FOLDER
 from lab.store.lines import read_json, write_json
 from lab.store.runs import Store, new_run_id, valid_run_id
 
 STATE = "outside.json"
-WHOLE = ("collections", "annotators", "preference_versions", "rule_sets", "rule_set_versions")
+OF_CLASS = ("class_people", "class_rule_sets", "class_runs", "class_votes")
+WHOLE = ("collections", "annotators", "preference_versions", "rule_sets", "rule_set_versions", *OF_CLASS)
 """Small tables that are sent whole whenever one of their rows has changed."""
 ADDED = {
     "pairs": ("collection", "id"),
@@ -48,7 +51,12 @@ ORDER = (
     "version_rows",
     "rule_sets",
     "rule_set_versions",
+    *OF_CLASS,
 )
+FILES = "files"
+"""Under this name, in a table's place, small files of the home: what the owner of a class has chosen, and the home's own studies."""
+FILE_NAME = re.compile(rf"{re.escape(CLASS_FILE)}|{STUDIES_FOLDER}/[\w-]{{1,80}}\.json")
+MOST_FILE_BYTES = 1 << 20
 ENDED = ("finished", "stopped", "failed", "lost")
 LEFT_OUT = ("checkpoints", "model")
 MOST_MODEL_BYTES = 64 << 20
@@ -57,6 +65,8 @@ NAME = re.compile(
     r"(rows/(?P<life>\d{8}-\d{6}-[a-z0-9]{4})/\d{6}-[a-z0-9]{8}\.jsonl\.gz)|(runs/(?P<run>\d{8}-\d{6}-[a-z0-9]{4})-[a-z0-9]{8}\.tar)"
 )
 """The names of files that are taken in; no others are looked at."""
+STAMPED, STAMP = "%Y%m%d-%H%M%S", 15
+"""How a life's name says when it began, and how long that part is."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
         connection.execute("BEGIN")  # all tables as of one moment
         count = sum(_add_new(connection, table, rows, marks, out) for table in ADDED)
         count += sum(_add_whole(connection, table, marks, out) for table in WHOLE)
+        count += _add_files(store.home, marks, out)
         ended = dict(connection.execute(f"SELECT id, coalesce(ended, 0) FROM runs WHERE state IN {ENDED}"))
     number = sent.parcels + bool(count)
     if count:
@@ -130,9 +141,15 @@ def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
     return Sending(files, replace(sent, parcels=number, rows=rows, marks=marks, runs=runs, last=time.time()))
 
 
-def after_taking_in(everything: Progress) -> Progress:
-    """What was sent, as far as this disk goes, once all was taken in: nothing of it goes out again, and nothing was sent by this life."""
-    return replace(everything, parcels=0)
+def after_taking_in(everything: Progress, names: Iterable[str]) -> Progress:
+    """What was sent, as far as this disk goes, once the files of ``names`` were taken in: nothing of them goes out again, and nothing
+    was sent by this life. It comes after theirs, even if it began in the same second or by a clock that is slow."""
+    lives = [match["life"] for match in map(NAME.fullmatch, names) if match is not None and match["life"]]
+    newest, life = max(lives, default=""), everything.life
+    if life <= newest:
+        after = datetime.strptime(newest[:STAMP], STAMPED) + timedelta(seconds=1)
+        life = after.strftime(STAMPED) + life[STAMP:]
+    return replace(everything, life=life, parcels=0)
 
 
 def is_new(store: Store) -> bool:
@@ -156,18 +173,23 @@ def take_in(store: Store, files: Iterable[tuple[str, Path]]) -> tuple[int, int]:
     with closing(sqlite3.connect(store.home / "lab.db", timeout=30, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("BEGIN IMMEDIATE")
+        texts: dict[str, str] = {}
         try:
             for name, path in parcels:
-                _put_parcel(connection, name, path)
+                _put_parcel(connection, name, path, texts)
             _drop_orphans(connection)
             for run, (name, path) in records.items():
                 _put_record(connection, store, run, name, path)
+            connection.execute(
+                "DELETE FROM class_runs WHERE run NOT IN (SELECT id FROM runs)"
+            )  # those that had not ended
             if wrong := connection.execute("PRAGMA foreign_key_check").fetchone():
                 raise InputError("outside_broken", file="rows", why=str(wrong))
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+        _put_files(store.home, texts)
         counts = [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("judgements", "runs")]
     return int(counts[0]), int(counts[1])
 
@@ -224,6 +246,20 @@ def _add_whole(connection: sqlite3.Connection, table: str, marks: dict[str, str]
     return len(content) + 1
 
 
+def _add_files(home: Path, marks: dict[str, str], out: Any) -> int:
+    """The small files of the home, all of them, where one has changed; how many lines."""
+    paths = [home / CLASS_FILE, *sorted((home / STUDIES_FOLDER).glob("*.json"))]
+    texts = {path.relative_to(home).as_posix(): path.read_text("utf-8") for path in paths if path.is_file()}
+    lines = [json.dumps({"name": name, "text": text}) for name, text in texts.items() if FILE_NAME.fullmatch(name)]
+    mark = f"{len(lines)}-{hash_of(lines)}"
+    if marks.get(FILES, "0-" + hash_of([])) == mark:
+        return 0
+    marks[FILES] = mark
+    out.write(json.dumps({"table": FILES, "whole": True}) + "\n")
+    out.writelines(f'{{"table": "{FILES}", "row": {line}}}\n' for line in lines)
+    return len(lines) + 1
+
+
 def hash_of(lines: Iterable[str]) -> str:
     """A short mark of some lines."""
     from hashlib import sha256
@@ -258,7 +294,8 @@ def _record(store: Store, run: str, target: Path) -> Path:
 # ---- taking in
 
 
-def _put_parcel(connection: sqlite3.Connection, name: str, path: Path) -> None:
+def _put_parcel(connection: sqlite3.Connection, name: str, path: Path, texts: dict[str, str]) -> None:
+    """Put the rows of a parcel into the database, and its small files into ``texts``, by name."""
     columns = {table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")] for table in ORDER}
     size = 0
     try:
@@ -269,6 +306,9 @@ def _put_parcel(connection: sqlite3.Connection, name: str, path: Path) -> None:
                     raise ValueError("it unpacks to too much")
                 said = json.loads(line)
                 table = said["table"]
+                if table == FILES:
+                    _note_file(said, texts)
+                    continue
                 if table not in columns:
                     continue  # a later lab's
                 if said.get("whole"):
@@ -277,6 +317,23 @@ def _put_parcel(connection: sqlite3.Connection, name: str, path: Path) -> None:
                     _put_row(connection, table, {key: said["row"][key] for key in columns[table] if key in said["row"]})
     except (OSError, EOFError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
         raise InputError("outside_broken", file=name, why=str(error)[:200]) from error
+
+
+def _note_file(said: dict[str, Any], texts: dict[str, str]) -> None:
+    if said.get("whole"):
+        texts.clear()
+        return
+    name, text = str(said["row"]["name"]), str(said["row"]["text"])
+    if not FILE_NAME.fullmatch(name) or len(text) > MOST_FILE_BYTES:
+        raise ValueError(f"{name[:80]!r} is no file that is kept")
+    texts[name] = text
+
+
+def _put_files(home: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        path = home / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
 
 
 def _put_row(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:

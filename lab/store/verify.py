@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.store.archive import Archive
-from lab.store.backup import DATABASE
+from lab.store.backup import CLASS_FILE, DATABASE
+from lab.store.lines import read_json
 from lab.store.migrations import known
 from lab.store.run_folder import RunFolder
 from lab.store.runs import valid_run_id
@@ -34,7 +35,8 @@ def verify_home(home: Path) -> list[Finding]:
     wrong = [finding for run, state in runs.items() if (finding := _run(RunFolder(home / "runs" / run), run, state))]
     there = {path.name for path in (home / "runs").glob("*/") if valid_run_id(path.name)}
     wrong += [_bad(f"run {run}", "run_without_row") for run in sorted(there - runs.keys())]
-    return [*findings, *wrong, *([] if wrong else [Finding(True, "runs", "runs_whole", {"count": len(runs)})])]
+    whole = [] if wrong else [Finding(True, "runs", "runs_whole", {"count": len(runs)})]
+    return [*findings, *wrong, *whole, *_class(home / CLASS_FILE)]
 
 
 def verify_backup(path: Path) -> list[Finding]:
@@ -89,6 +91,14 @@ def _run(folder: RunFolder, run: str, state: str) -> Finding | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return _bad(f"run {run}", "run_unreadable", why=f"{type(error).__name__}: {error}")
     return None
+
+
+def _class(path: Path) -> list[Finding]:
+    """Whether what the owner of a class has chosen can be read; nothing where there was no class."""
+    if not path.exists():
+        return []
+    fine = isinstance(read_json(path), dict)
+    return [Finding(True, "class", "class_whole", {}) if fine else _bad("class", "class_unreadable")]
 
 
 def _bad(what: str, key: str, **params: object) -> Finding:

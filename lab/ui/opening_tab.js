@@ -1,7 +1,9 @@
 // Which tab the page opens on: the one that the address names (`?tab=annotate`), else the one that was last looked at here.
 //
 // The page is built once for everybody and opens on Train. Gradio runs this script before it draws, so the script writes another
-// choice into Gradio's configuration. What a handler selects later (`?run=…`, an annotator's first visit) still holds.
+// choice into Gradio's configuration. What a handler selects later (`?run=…`) still holds. An annotator's first visit opens on
+// Annotate; who somebody is comes late (header.py), and where they have chosen a tab meanwhile it stays.
+// On a narrow screen the bar of tabs scrolls, so that the selected one is in sight.
 // Where the page opens on Annotate and no pair is kept in the browser, the script fetches the first pairs meanwhile, as the annotator would.
 (() => {
   const kept = "lab-tab";
@@ -33,12 +35,29 @@
     window.labEarly = firstPairs().catch(() => null);
     window.labEarly.then((first) => window.labEarly && (window.labEarly = first));
   }
+  let chosen = Boolean(named) || asked.has("run");
   document.addEventListener(
     "click",
     (event) => {
       const tab = event.target.closest && event.target.closest("#tabs > .tab-wrapper [role=tab]");
-      if (tab) localStorage.setItem(kept, tab.dataset.tabId);
+      if (!tab) return;
+      chosen = true;
+      localStorage.setItem(kept, tab.dataset.tabId);
     },
     true,
   );
+
+  const showSelected = (bar) => {
+    const tab = bar.querySelector("[aria-selected=true]");
+    if (tab) bar.scrollLeft = tab.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+  };
+  new MutationObserver((_, drawn) => {
+    const bar = document.querySelector("#tabs > .tab-wrapper > [role=tablist]");
+    if (!bar || !document.body.dataset.access) return;
+    drawn.disconnect();
+    if (document.body.dataset.access === "annotator" && !chosen) bar.querySelector("[data-tab-id=annotate]").click();
+    const selected = { subtree: true, childList: true, attributeFilter: ["aria-selected"] };
+    new MutationObserver(() => showSelected(bar)).observe(bar, selected);
+    showSelected(bar);
+  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-access"] });
 })();

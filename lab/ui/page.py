@@ -33,18 +33,9 @@ from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
 
 ON_THE_PAGE = (
-    "annotate",
-    "backup.",
-    "agree.",
-    "page.",
-    "train.",
-    "upload.",
-    "groups.",
-    "compare.",
-    "section.",
-    "algorithm.",
+    "annotate", "backup.", "agree.", "page.", "train.", "upload.", "groups.", "compare.", "section.", "algorithm.",
     "choice.",
-)
+)  # fmt: skip
 """The tables whose words the browser needs; errors and sentences are worded by the server."""
 LANGUAGE, OPENING_TAB, CHANGES, PRESENCE = (
     Path(__file__).with_name(name).read_text("utf-8")
@@ -68,7 +59,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
                 annotate = AnnotateTab(store, supervisor, presets, i18n, usual_settings(class_comes=settings.guests))
             with gr.Tab(i18n("page.rules"), id="rules"):
                 rules = RulesTab(
-                    presets, trusting=not settings.sign_in
+                    presets, trusting=not settings.sign_in, classroom=settings.classroom
                 )  # a page for all cannot list what is the owner's
             with gr.Tab(i18n("page.train"), id="train"):
                 train = TrainTab(store, supervisor, presets, i18n)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import string
+import sys
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -78,12 +79,21 @@ def with_mend(note: Mapping[str, Any], locale: str = "en") -> str:
     return f"{sentence}{say('note_mend.line', locale, line=line)}" if line else sentence
 
 
-def system_locale(environment: Mapping[str, str] = os.environ) -> str:
-    """The language of the terminal, by the usual variables."""
+def system_locale(environment: Mapping[str, str] = os.environ, encoding: str | None = None) -> str:
+    """The language of the terminal, by the usual variables; English where its encoding (standard output's, where not given) has no Chinese."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := environment.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
+            chinese = value.lower().startswith("zh") and _has_chinese(encoding or getattr(sys.stdout, "encoding", None))
+            return "zh" if chinese else "en"
     return "en"
+
+
+def _has_chinese(encoding: str | None) -> bool:
+    try:
+        "中文：。".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def size_text(count: int | None) -> str:

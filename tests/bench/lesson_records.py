@@ -1,24 +1,21 @@
-"""Makes ``lab/ui/components/learn/recorded.json``, what the Learn tab shows of real runs: reward hacking, PPO's tokens, the course's costs.
+"""Makes ``lab/ui/components/learn/recorded.json``, what the Learn tab shows of real runs: reward hacking, PPO's tokens.
 
     python -m lab train tiny/grpo-hacked --home HOME
     python -m lab train tiny/ppo --home OTHER --set steps=120 --set measure_every=40
     python -m tests.bench.lesson_records HOME/runs/ID OTHER/runs/ID
 
-The costs are those of ``docs/benchmarks/tour.md`` (``python -m lab tour``). Nothing is rounded to look better; figures are cut to the digits
-that are shown.
+Nothing is rounded to look better; figures are cut to the digits that are shown. The course's costs are read live (``/api/compare/tables``).
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "lab" / "ui" / "components" / "learn" / "recorded.json"
-TOUR = ROOT / "docs" / "benchmarks" / "tour.md"
 SHOWN_STEPS = (1, 2, 4, 6, 8, 10, 12, 15, 30, 60)
 """Steps of the hacked run whose first group is shown."""
 TOKENS = {"en": "Solve 4x + 6 = 34", "zh": "解方程：2x + 9 = 23"}
@@ -84,37 +81,12 @@ def tokens(run: Path) -> dict[str, Any]:
     }
 
 
-def costs() -> dict[str, Any]:
-    """Medians over the three seeds of the tour, by algorithm."""
-    rows: dict[str, list[list[str]]] = {}
-    for line in TOUR.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 13 and cells[0].isdigit():
-            rows.setdefault(cells[1], []).append(cells)
-
-    def median(stage: str, column: int) -> float | None:
-        values = [row[column].replace(",", "").replace(" MB", "").lstrip("+") for row in rows[stage] if row[column]]
-        return statistics.median(map(float, values)) if values else None
-
-    stages = {
-        stage: {
-            "roles": rows[stage][0][3].split(": ")[1].split(", "),
-            **{
-                name: median(stage, at)
-                for name, at in {"seconds": 2, "memory_mb": 4, "generated": 5, "trained": 6, "gain": 9}.items()
-            },
-        }
-        for stage in ("sft", "rm", "dpo", "ppo", "grpo")
-    }
-    return {"command": "python -m lab tour", "seeds": len(rows["grpo"]), "stages": stages}
-
-
 def main() -> int:
     """Write the file."""
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    record = {"hacked": hacked(Path(sys.argv[1])), "tokens": tokens(Path(sys.argv[2])), "costs": costs()}
+    record = {"hacked": hacked(Path(sys.argv[1])), "tokens": tokens(Path(sys.argv[2]))}
     RECORDED.write_text(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
     print(f"{RECORDED.relative_to(ROOT)}: {RECORDED.stat().st_size} bytes")
     return 0

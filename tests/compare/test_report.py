@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from lab.compare.phrases import in_both, plain
-from lab.compare.report import Source, csv_of, report_html
+from lab.compare.report import Source, csv_of, labels_of, report_html
+from lab.compare.report import page as report_page
 from lab.compare.runs import compared
 from lab.store.runs import Store
+from lab.store.studies import load_study
 from tests.compare.made_runs import course, made_run
 
 HOSTILE = '<script>alert(1)</script><img src="https://example.org/x">'
@@ -102,3 +104,42 @@ def test_csv_has_a_line_a_run_and_no_formula(store: Store, tmp_path: Path) -> No
         and rows[0]["after_pass_at_1_n"] == "1024"
     )
     assert rows[1]["after_pass_at_1"] == "" and float(rows[1]["after_pair_accuracy"]) == 0.9
+
+
+def test_its_drawings_and_tables_call_groups_by_the_pages_language(lab_home: Path) -> None:
+    """Labels of a study stand in both languages wherever a group is named: curves, marks, bars, intervals, tables, sentences."""
+    store = Store(lab_home)
+    of_entry = course(store)
+    ids = [run.id for runs in of_entry.values() for run in runs]
+    entries = {run.id: (name, f"{name} here") for name, runs in of_entry.items() for run in runs}
+    labels = {name: in_both(f"{name} here", f"{name} 中文") for name in of_entry}
+    text = report_html(compared(store, ids, entries=entries), Source(store, plain("T"), labels=labels), locale="zh")
+    english, chinese = (
+        re.sub(rf'<(span|text|small|path)[^>]*class="[^"]*in-{other}"[^>]*>.*?</\1>', "", text, flags=re.S)
+        for other in ("zh", "en")
+    )
+    assert " here" in english and "中文" not in re.sub(r'<span lang="zh">中文</span>', "", english)
+    assert "中文" in chinese and " here" not in chinese
+    drawings = re.findall(r"<svg viewBox.*?</svg>", chinese, flags=re.S)
+    assert sum("中文" in drawing for drawing in drawings) >= 6 and not any(" s</text>" in each for each in drawings)
+    assert re.search(r'id="language-zh" checked', text) and not re.search(r'id="language-en" checked', text)
+
+
+def test_the_labels_of_a_study_are_its_files() -> None:
+    labels = labels_of(load_study("tiny/course"))
+    assert labels["rm"].say("zh") == "奖励模型" and labels["rm"].say("en") == "reward model"
+
+
+def test_it_says_where_only_the_first_runs_groups_are_shown(lab_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(lab_home)
+    runs = [made_run(store, "grpo", seed=seed) for seed in (1, 2, 3)]
+    for run in runs:
+        completion = {"text": "x = 5", "tokens": 3, "reward": 1.0, "advantage": 0.5, "kept": True, "scores": {}}
+        line = {"version": 1, "step": 40, "group": 0, "prompt": "3x = 15", "answer": "5", "mean": 1.0, "std": 0.5}
+        store.folder(run.id).append("groups", {**line, "completions": [completion]})
+    of_runs = compared(store, [run.id for run in runs])
+    assert "groups-cut" not in report_html(of_runs, Source(store, plain("T")))
+    monkeypatch.setattr(report_page, "RUNS_WITH_GROUPS", 2)
+    text = report_html(of_runs, Source(store, plain("T")))
+    assert "Groups of the first 2 of 3 runs are shown" in text and "3 个运行中前 2 个" in text
+    assert text.count('<details class="run">') == 2

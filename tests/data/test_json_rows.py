@@ -92,3 +92,29 @@ def test_an_object_of_other_kinds_holds_no_rows(tmp_path: Path, value: dict[str,
 
 def test_a_note_is_made_once() -> None:
     assert note("json_list", name="data") == note("json_list", name="data")
+
+
+def test_of_several_lists_the_usual_one_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+    rows = read(tmp_path, json.dumps({"train": [{"prompt": "a"}], "test": [{"prompt": "b"}]}))
+    assert rows.rows == [{"prompt": "a"}]
+    assert rows.notes == (note("json_list", name="train"), note("json_lists_passed", names="test"))
+
+
+def test_commas_between_lines_are_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a"},\r\n{"prompt": "b"},\n\n', "utf-8")
+    assert [row["prompt"] for row in read_rows(tmp_path / "rows.jsonl").rows] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "dataset_lfs_pointer"),
+        ("<!DOCTYPE html><html></html>", "dataset_web_page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_what_is_no_json_at_all_is_named(tmp_path: Path, name: str, content: str, key: str) -> None:
+    (tmp_path / name).write_text(content, "utf-8")
+    with pytest.raises(DatasetError) as caught:
+        read_rows(tmp_path / name)
+    assert caught.value.key == key

@@ -87,3 +87,13 @@ def test_a_prompt_with_one_kind_only_makes_no_pair() -> None:
         rows(GOOD | {"label": True}, BAD | {"label": False}, {"prompt": "q", "completion": "r", "label": True})
     )
     assert shaped.left_out == [LeftOut(3, WhyLeftOut.NO_PARTNER)]
+
+
+@pytest.mark.parametrize(
+    ("column", "good", "bad"),
+    [("is_safe", True, False), ("status", "approved", "rejected"), ("weight", 1.0, 0.0), ("passed", "pass", "fail")],
+)
+def test_other_columns_mark_where_all_their_values_say_yes_or_no(column: str, good: Any, bad: Any) -> None:
+    assert shape_completions(rows(GOOD | {column: good}, BAD | {column: bad})).rows == [GOOD]
+    other = rows(GOOD | {column: "0.3"}, BAD | {column: bad})
+    assert len(shape_completions(other).rows) == 2 and column in shape_completions(other).passed_over

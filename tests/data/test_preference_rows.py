@@ -216,3 +216,18 @@ def test_import_of_what_was_exported_gives_the_same(tmp_path: Path, suffix: str)
     assert as_preferences(read) == [
         one.model_dump(mode="json", include={"prompt", "chosen", "rejected"}) for one in derived.preferences
     ]
+
+
+def test_places_in_a_list_of_answers_are_those_answers() -> None:
+    row = {"prompt": "Tea?", "responses": ["Yes.", "No.", "Why?"], "chosen": 2, "rejected": 0}
+    shaped = shape_preferences(rows(row, row | {"rejected": 7}))
+    assert shaped.rows == [{"prompt": "Tea?", "chosen": "Why?", "rejected": "Yes."}]
+    assert [each.line for each in shaped.left_out] == [2] and shaped.passed_over == ()
+    numbers = rows({"prompt": "2 + 2", "chosen": 4, "rejected": 5})
+    assert shape_preferences(numbers).rows == [{"prompt": "2 + 2", "chosen": "4", "rejected": "5"}]
+
+
+@pytest.mark.parametrize("names", [("chosen-rating", "rejected-rating"), ("chosen_avg_rating", "rejected_avg_rating")])
+def test_scores_under_further_names_that_contradict_the_choice_are_counted(names: tuple[str, str]) -> None:
+    row = {"prompt": "Tea?", "chosen": "Yes.", "rejected": "No."} | dict(zip(names, (1, 5), strict=True))
+    assert [each.key for each in shape_preferences(rows(row)).notes] == ["scores_reversed"]

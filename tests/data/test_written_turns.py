@@ -70,3 +70,20 @@ def test_other_texts_stay_text(cell: str) -> None:
 def test_a_hostile_literal_ends_at_once() -> None:
     assert written_turns("[{'role': " + "[" * 50_000) is None
     assert written_turns("[{'role': 'user', 'content': '" + "x" * 1_100_000 + "'}]") is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "turns"),
+    [
+        ("### Instruction:\nName a lamp.\n\n### Response:\nA lantern.", SPOKEN),
+        ("### Instruction:\nName a lamp.\n\n### Input:\nIn French.\n\n### Response:\nUne lanterne.</s>",
+         [("user", "Name a lamp.\nIn French."), ("assistant", "Une lanterne.")]),
+        ("Below is an instruction.\n\n### Instruction:\nName a lamp.\n\n### Response:\nA lantern.",
+         [("system", "Below is an instruction."), *SPOKEN]),
+        ("<s>[INST] Name a lamp. [/INST] A lantern. </s>", SPOKEN),
+        ("<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nName a lamp. [/INST] A lantern. </s><s>[INST] More? [/INST] No. </s>",
+         [("system", "Be brief."), *SPOKEN, ("user", "More?"), ("assistant", "No.")]),
+    ],
+)  # fmt: skip
+def test_prompts_as_other_templates_print_them_are_messages(cell: str, turns: list[tuple[str, str]]) -> None:
+    assert spoken(cell) == turns

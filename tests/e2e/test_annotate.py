@@ -66,7 +66,7 @@ def test_from_two_files_to_a_frozen_version(open_page, annotation, tmp_path):
     expect(page.locator("#version-files")).to_contain_text("preferences")
     page.locator("#train-rm").click()
     expect(page.locator("#plan")).to_contain_text("preferences from")
-    expect(page.locator("#rm-dataset input")).to_have_value(f"judgements frozen as “dpo_en_demo” · 8 · {version.id}")
+    expect(page.locator("#rm-dataset input")).to_have_value("judgements frozen as “dpo_en_demo” · 8")
     expect(page.locator("#command")).to_contain_text(f"version:{version.id}")
 
 

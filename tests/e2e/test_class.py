@@ -138,6 +138,11 @@ def test_twenty_guests_and_four_phones(browser: Browser, lab: RunningLab, annota
     assert len(view["board"]) == 24 and len({entry["person"] for entry in view["board"]}) == 24
     for guest in guests:
         assert [run["state"] for run in guest.get("/api/class/me").json()["runs"]] == ["finished"]
+    link = watching.get_by_test_id("class-compare")
+    expect(link).to_have_text("Compare the newest 8 of 24 finished")
+    link.click()
+    expect(watching.locator("#compare-curves")).to_be_visible()
+    expect(watching.locator("#compare-runs .token")).to_have_count(8)
     for phone in phones:
         phone.close()
     context.close()
@@ -189,6 +194,37 @@ def spread_until_done(owner: httpx.Client, runs: int) -> int:
             return spread
         time.sleep(1)
     raise AssertionError(f"only {queue['done']} of {runs} runs were done")
+
+
+def test_the_class_page_opens_quality_for_its_collection(
+    browser: Browser, lab: RunningLab, annotation: Annotation
+) -> None:
+    collection = sums(annotation, "looked at from the class")
+    sums(annotation, "a newer one")
+    owner = httpx.Client(base_url=lab.url, timeout=120)
+    owner.post("/sign-in", data={"name": "", "password": PASSWORD})
+    owner.post("/api/class/change", json={"collection": collection}).raise_for_status()
+    context = a_context(browser, lab)
+    page, problems = watched(context)
+    page.goto(f"{lab.url}/?tab=class")
+    page.get_by_test_id("class-quality").click()
+    expect(page.get_by_role("tab", name="Quality")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#quality-collection input")).to_have_value("looked at from the class")
+    assert problems == []
+    context.close()
+
+
+def test_a_guest_submits_from_the_bench(browser: Browser, lab: RunningLab) -> None:
+    context = a_context(browser, lab, "Bea")
+    page, problems = watched(context)
+    page.goto(f"{lab.url}/?tab=rules")
+    page.get_by_test_id("set-name").fill("from the bench")
+    page.get_by_test_id("bench-submit").click()
+    expect(page.locator(".set-told")).to_contain_text("is on the leaderboard")
+    page.goto(f"{lab.url}/?tab=class")
+    expect(page.get_by_test_id("board-line").filter(has_text="from the bench")).to_be_visible()
+    assert problems == []
+    context.close()
 
 
 def test_quality_follows_the_judgements_by_itself(browser: Browser, lab: RunningLab, annotation: Annotation) -> None:

@@ -9,9 +9,10 @@ from playwright.sync_api import Page, expect
 
 from lab.compare.members import members
 from lab.core.studies import parse_study
+from lab.data.datasets import load
 from lab.store.runs import RunState, Store
 from lab.store.studies import save_study
-from tests.compare.made import make_member
+from tests.compare.made import START, make_member
 from tests.e2e.conftest import RunningLab, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -90,6 +91,14 @@ def test_one_follows_from_curves_to_answers_and_takes_it_along(visit, study):
     expect(page.locator("#course-tables")).to_be_visible()
 
 
+def test_an_address_opens_the_runs_that_it_names(visit, study, store):
+    runs = [run for run in store.runs() if run.algorithm in ("grpo", "dpo")]
+    ids = ",".join(run.id for run in runs)
+    page = visit(f"/?tab=compare&of=runs:&runs={ids}", ready="#compare-study")
+    expect(page.locator("#verdict")).to_contain_text("GRPO")
+    expect(page.locator("#compare-runs .token")).to_have_count(len(runs))
+
+
 def test_runs_are_filtered_ticked_compared_told_apart_and_deleted(visit, study, store):
     page = visit("/?tab=train", ready="[data-testid=run-row]")
     filter_field = page.get_by_label("Filter: name, algorithm, state, #tag")
@@ -122,3 +131,41 @@ def test_several_runs_become_a_study_from_the_form(visit, study, store):
     expect(page.locator("#study-message")).to_contain_text("4 of 4")
     made = [run.recipe for run in store.runs() if "sweep" in run.name]
     assert sorted((recipe["steps"], recipe["seed"]) for recipe in made) == [(3, 1), (3, 2), (4, 1), (4, 2)]
+    page.locator("#study-message a.watch-study").click()
+    expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#compare-study input")).to_have_value(re.compile("sweep"))
+
+
+def test_a_study_that_runs_grows_on_one_chart_by_itself(visit, lab, store):
+    """Two runs of a study write lines while somebody looks: their curves grow, and nobody presses anything."""
+    words = {"en": "A race", "zh": "赛跑"}
+    entries = [
+        {"name": name, "label": {"en": name, "zh": name}, "preset": "tiny/grpo", "changes": {"steps": 40, **more}}
+        for name, more in (("slow", {"learning_rate": 1e-4}), ("fast", {}))
+    ]
+    made = parse_study({"name": "race", "title": words, "about": words, "seeds": [7], "entries": entries}, "test")
+    save_study(made, store.home)
+    runs = []
+    for member in members(made, store):
+        run = store.create_run(member.recipe, dataset_hash=load(member.recipe, store.home).content_hash)
+        store.change(run.id, state=RunState.RUNNING, started=START)
+        runs.append(run.id)
+
+    def write(step: int) -> None:
+        for place, run_id in enumerate(runs):
+            measured = {"pass_at_1": 0.4 + 0.005 * step * (1 + place), "samples": 256}
+            folder = store.folder(run_id)
+            folder.append("metrics", {"step": step, "time": START + step, "seconds": 0.1, "held_out": measured})
+            folder.write("heartbeat", {"pid": 0, "time": START + step, "step": step, "steps": 40, "stage": "training"})
+
+    write(0)
+    page = visit("/?tab=compare&of=study:race", ready="#compare-study")
+    points = page.locator("#compare-curves .scatterlayer .points path")
+    expect(points).to_have_count(2)
+    expect(page.locator("#compare-origin .live")).to_be_visible()
+    for number, step in enumerate((10, 20, 30), start=2):
+        write(step)
+        expect(points).to_have_count(2 * number)
+    for run_id in runs:
+        store.change(run_id, state=RunState.STOPPED, ended=START + 30)
+    expect(page.locator("#compare-origin .live")).to_have_count(0)

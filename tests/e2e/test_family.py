@@ -106,7 +106,7 @@ def test_who_pushed_who_was_clipped_and_who_was_left_out_is_told(visit, rloo: st
     page.get_by_test_id("token-chips").focus()
     page.keyboard.press("End")
     expect(panel).to_have_attribute("data-token", "3")
-    panel.get_by_role("button", name="entropy", exact=True).click()
+    panel.get_by_role("group", name="Colour by").get_by_role("button", name="entropy").click()
     sizes = chips.evaluate_all("all => all.map(chip => Number(chip.style.getPropertyValue('--size')))")
     assert sizes == [0.5, 0.25, 0.125, 0.0]
 

@@ -93,7 +93,12 @@ def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: 
     fits(page, width)
 
     onward(page)  # 7: costs
-    expect(root.locator("table")).to_have_count(3)
+    table = root.locator("table[data-table=takes]")
+    expect(table.locator("td[data-mark]").first).to_be_visible()
+    expect(root.locator("table")).to_have_count(2)
+    expect(table).to_contain_text("GRPO · 全部" if locale == "zh-CN" else "GRPO · all")
+    expect(root.locator(".costs .finding")).to_contain_text("≠")
+    expect(root.locator(".costs .compare-link")).to_have_attribute("href", re.compile("of=recorded%3Atiny%2Fcourse"))
     fits(page, width)
     onward(page)  # 8: hacking
     root.locator(".segmented button").last.tap()

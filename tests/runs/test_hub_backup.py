@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import shutil
+import sqlite3
 import tarfile
 import time
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from pathlib import Path
 import pytest
 
 from lab.annotation.collections import Annotation
+from lab.classroom.state import StateFile
 from lab.core.rule_sets import RuleEntry
 from lab.errors import InputError, StartError
 from lab.runs import hub_backup
 from lab.runs.hub_backup import HubBackup
 from lab.store import outside
 from lab.store.rule_sets import RuleSets
-from lab.store.runs import RunState, Store
+from lab.store.runs import RunState, Store, new_run_id
 from lab.store.verify import verify_home
 from tests.annotation.annotating import ANNA, BEN, CHEN, judge_all, sums
 from tests.hub import TOKEN, Hub, serving
@@ -102,10 +104,16 @@ def test_everything_is_back_from_the_dataset_alone(hub: Hub, tmp_path: Path) -> 
     other.close()
 
 
-def test_a_second_life_goes_on_where_the_first_ended(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [1, 0, -3600], ids=["later", "in the same second", "by a slow clock"])
+def test_a_second_life_goes_on_where_the_first_ended(
+    hub: Hub, tmp_path: Path, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.time()
+    monkeypatch.setattr(outside, "new_run_id", lambda now: new_run_id(start)[:-4] + "zzzz")
     store, collection = worked(tmp_path / "first")
     HubBackup(store, DATASET).send()
     store.close()
+    monkeypatch.setattr(outside, "new_run_id", lambda now: new_run_id(start + seconds)[:-4] + "aaaa")
     second = Store(tmp_path / "second", allow_unsafe_disk=True)
     backup = HubBackup(second, DATASET)
     backup.restore()
@@ -235,3 +243,46 @@ def test_a_file_that_is_not_what_was_sent_is_one_sentence(tmp_path: Path, name: 
     assert caught.value.key == "outside_broken"
     assert outside.is_new(store) and not list(tmp_path.rglob("evil"))
     store.close()
+
+
+def test_a_class_is_back_from_the_dataset(hub: Hub, tmp_path: Path) -> None:
+    """Its choices, its people, board, votes and runs; a run that had not ended is nobody's any more."""
+    store, _ = worked(tmp_path / "first")
+    ended, going = store.in_state(RunState.FINISHED)[0].id, store.in_state(RunState.RUNNING)[0].id
+    code = StateFile(store.home).change(paused=True, steps=40).code
+    with sqlite3.connect(store.home / "lab.db") as database:
+        database.execute("INSERT INTO class_people VALUES ('g-1', 'Lin', 1, 1.0)")
+        database.execute("INSERT INTO class_rule_sets VALUES ('g-1', 'mine', '[]', '', 0.5, '', '{}', 2.0)")
+        database.executemany("INSERT INTO class_runs VALUES (?, 'g-1', 2.0)", [(ended,), (going,)])
+        database.execute("INSERT INTO class_votes VALUES ('q', 'g-1', '[0]', 3.0)")
+    backup = HubBackup(store, DATASET)
+    assert backup.send()
+    commits = hub.commits
+    assert backup.send() and hub.commits == commits, "nothing has changed"
+    StateFile(store.home).change(steps=50)
+    assert backup.send() and hub.commits > commits, "a choice alone is sent too"
+    store.close()
+    other = Store(tmp_path / "second", allow_unsafe_disk=True)
+    HubBackup(other, DATASET).restore()
+    state = StateFile(other.home).now
+    assert (state.paused, state.steps, state.code) == (True, 50, code)
+    with sqlite3.connect(other.home / "lab.db") as database:
+        kept = {
+            name: database.execute(f"SELECT * FROM class_{name}").fetchall()
+            for name in ("people", "rule_sets", "votes")
+        }
+        assert all(len(rows) == 1 for rows in kept.values()), kept
+        assert database.execute("SELECT run FROM class_runs").fetchall() == [(ended,)]
+    other.close()
+
+
+def test_no_other_file_is_written(hub: Hub, tmp_path: Path) -> None:
+    home = Store(tmp_path / "home", allow_unsafe_disk=True)
+    parcel = tmp_path / "000001-aaaaaaaa.jsonl.gz"
+    for name in ("../evil.json", "secret_key", "studies/../../x.json", "users.toml"):
+        with gzip.open(parcel, "wt") as out:
+            out.write(json.dumps({"table": "files", "row": {"name": name, "text": "x"}}) + "\n")
+        with pytest.raises(InputError, match="outside_broken"):
+            outside.take_in(home, [("rows/20260101-000000-aaaa/000001-aaaaaaaa.jsonl.gz", parcel)])
+        assert not (home.home / name).resolve().is_file() or name == "secret_key"
+    home.close()

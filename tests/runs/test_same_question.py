@@ -10,7 +10,7 @@ from lab.compare.selection import Selections, parse_selection
 from lab.core.recipes import GrpoRecipe, RuleUse
 from lab.errors import InputError
 from lab.runs.jobs import Jobs
-from lab.runs.same_question import COMPLETIONS, Moment, answerers, answers, ask, blind_pairs, spec_of
+from lab.runs.same_question import COMPLETIONS, Moment, answerers, answers, ask, blind_pairs, kept_steps, spec_of
 from lab.sandbox.rewards import weighed
 from lab.store.jobs import JobStore
 from lab.store.runs import RunState, Store
@@ -74,6 +74,40 @@ def test_a_run_without_a_model_says_so(store):
     who = answerers(selected(store), store, 1, Moment.END)
     assert who[-1].model == "" and who[-1].why == "compare.no_model"
     assert answerers(selected(store), store, 1, Moment.MIDDLE)[-1].why == "compare.no_checkpoint"
+
+
+def keep(store: Store, run: str, *steps: int) -> None:
+    """What a worker leaves of a checkpoint that is whole; one more is half written."""
+    for step in steps:
+        place = store.folder(run).path / "checkpoints" / f"step-{step}"
+        place.mkdir(parents=True)
+        (place / "complete").touch()
+    (store.folder(run).path / "checkpoints" / "step-999").mkdir()
+
+
+def test_every_kept_checkpoint_can_be_asked(store):
+    chosen = selected(store)
+    run = chosen.runs[0].run
+    assert kept_steps(chosen, store, 1) == []
+    keep(store, run, 10, 2, 30)
+    assert kept_steps(chosen, store, 1) == [2, 10, 30], "in their order, without the half-written one"
+    for step in (2, 10, 30):
+        asked = answerers(chosen, store, 1, step)[-1]
+        assert (asked.model, asked.step, asked.wanted) == (f"run:{run}@{step}", step, None)
+
+
+def test_a_run_without_that_step_answers_by_the_nearest_and_says_so(store):
+    chosen = selected(store)
+    run = chosen.runs[0].run
+    keep(store, run, 10, 30)
+    asked = answerers(chosen, store, 1, 12)[-1]
+    assert (asked.model, asked.step, asked.wanted) == (f"run:{run}@10", 10, 12)
+    store.folder(run).model_path.mkdir(parents=True)
+    end = chosen.runs[0].steps
+    asked = answerers(chosen, store, 1, end + 500)[-1]
+    assert (asked.model, asked.step, asked.wanted) == (f"run:{run}", end, end + 500), (
+        "the finished model is a state too"
+    )
 
 
 def test_blind_pairs_leave_out_equal_answers(store, jobs):

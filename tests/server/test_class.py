@@ -8,7 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from lab.annotation.collections import Annotation
+from lab.compare.selection import MOST_RUNS
 from lab.core.access import Access
+from lab.core.recipes import parse
+from lab.store.runs import RunState
 from tests.annotation.annotating import sums
 from tests.server.conftest import AWAY, PASSWORD, Lab, Make
 
@@ -204,3 +207,38 @@ def test_the_wall_and_the_code_to_scan(standing_room: Lab) -> None:
 def test_a_value_that_cannot_be_is_named(standing_room: Lab) -> None:
     answer = owner(standing_room).post("/api/class/change", json={"steps": 0})
     assert (answer.status_code, answer.json()["error"]["params"]["field"]) == (422, "steps")
+
+
+def test_the_queue_names_the_newest_finished_runs_as_many_as_can_be_compared(room: Lab) -> None:
+    ana = guest(room)
+    mine = []
+    for number in range(MOST_RUNS + 2):
+        run = room.store.create_run(parse({"algorithm": "sft", "name": f"run {number}"}))
+        room.application.state.room.training.turns.add(run.id, ana.get("/api/class/me").json()["me"]["id"])
+        room.store.change(run.id, state=RunState.FINISHED, started=1.0, ended=2.0 + number)
+        mine.append(run.id)
+    other = room.store.create_run(parse({"algorithm": "sft", "name": "the owner's"}))
+    room.store.change(other.id, state=RunState.FINISHED, started=1.0, ended=99.0)
+    change(room, paused=False)
+    queue = owner(room).get("/api/class").json()["queue"]
+    assert queue["done"] == MOST_RUNS + 2 and len(queue["finished"]) == MOST_RUNS
+    assert set(queue["finished"]) <= set(mine)
+
+
+def test_a_rule_set_of_the_bench_goes_to_the_board_as_it_is_sent(room: Lab) -> None:
+    """The bench sends its rules with weights, pins and sources; what stands on the board says their score."""
+    rules = [
+        {"name": "equals_answer", "weight": 2, "fallback": 0, "pins": []},
+        {
+            "name": "mine",
+            "weight": 1,
+            "fallback": 0,
+            "pins": [],
+            "source": "def reward(prompt, completion, answer):\n    return 1.0",
+        },
+    ]
+    answer = guest(room).post("/api/class/rules", json={"title": "from the bench", "rules": rules})
+    assert answer.status_code == 200, answer.text
+    (entry,) = answer.json()["board"]
+    assert entry["title"] == "from the bench" and entry["person"] == answer.json()["me"]["id"]
+    assert 1 / 3 <= entry["score"] <= 1

@@ -68,7 +68,10 @@ def raw(served: Served, head: str, *pieces: bytes) -> str:
 
 
 def test_a_body_in_pieces_is_cut_off(served: Served) -> None:
-    head = f"POST /gradio_api/queue/join HTTP/1.1\nHost: 127.0.0.1:{served.port}\nTransfer-Encoding: chunked"
+    head = (
+        f"POST /gradio_api/queue/join HTTP/1.1\nHost: 127.0.0.1:{served.port}\nContent-Type: application/json\n"
+        "Transfer-Encoding: chunked"
+    )
     piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
     answer = raw(served, head, *[piece] * (BODY_BYTES // 65536 + 8))
     # The server hangs up on a sender that goes on: the head always comes, the sentence behind it may be lost on the way

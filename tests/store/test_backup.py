@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import __main__ as cli
+from lab.classroom.state import StateFile
 from lab.core.recipes import parse
 from lab.errors import InputError, MachineError, StateError
 from lab.store.backup import backup, restore
@@ -213,3 +214,43 @@ def test_the_commands(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["backup", target, "--home", str(home)]) == 2
     assert cli.main(["verify", "--home", str(tmp_path / "nowhere")]) == 2
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_class_and_own_studies_are_in_it(home: Path, tmp_path: Path) -> None:
+    """What the owner chose, who came, the leaderboard, whose run is whose, the votes; and the studies that were made here."""
+    store = Store(home)
+    state = StateFile(home)
+    code = state.change(paused=True, ask_code=True).code
+    run = store.runs()[0].id
+    with sqlite3.connect(home / "lab.db") as database:
+        database.execute("INSERT INTO class_people VALUES ('g-1', 'Lin', 1, 1.0)")
+        database.execute("INSERT INTO class_runs VALUES (?, 'g-1', 2.0)", (run,))
+        database.execute("INSERT INTO class_votes VALUES ('q', 'g-1', '[0]', 3.0)")
+    (home / "studies").mkdir(exist_ok=True)
+    (home / "studies" / "mine.json").write_text("{}")
+    (home / "recordings" / "taken-1").mkdir(parents=True)
+    (home / "recordings" / "taken-1" / "groups.jsonl").write_text("{}\n")
+    target = tmp_path / "class.tar"
+    backup(home, target)
+    assert all(finding.ok for finding in verify_backup(target))
+    other = tmp_path / "other"
+    restore(target, other)
+    restored = StateFile(other).now
+    assert (restored.paused, restored.ask_code, restored.code) == (True, True, code)
+    with sqlite3.connect(other / "lab.db") as database:
+        assert database.execute("SELECT name FROM class_people").fetchall() == [("Lin",)]
+        assert database.execute("SELECT run, person FROM class_runs").fetchall() == [(run, "g-1")]
+        assert database.execute("SELECT chosen FROM class_votes").fetchall() == [("[0]",)]
+    assert (other / "studies" / "mine.json").read_text() == "{}"
+    assert (other / "recordings" / "taken-1" / "groups.jsonl").read_text() == "{}\n"
+
+
+def test_verify_says_where_a_class_cannot_be_read(home: Path) -> None:
+    def told() -> list[tuple[bool, str]]:
+        return [(finding.ok, finding.key) for finding in verify_home(home) if finding.what == "class"]
+
+    assert told() == []
+    StateFile(home).change(paused=True)
+    assert told() == [(True, "class_whole")]
+    (home / "class.json").write_text('{"paused": tr')
+    assert told() == [(False, "class_unreadable")]

@@ -143,6 +143,8 @@ def open_panel(page: Page, asked: list[dict[str, Any]]) -> None:
         if path == "runs":
             runs = [{"id": "r1", "name": "one", "has_groups": True}, {"id": "r2", "name": "two", "has_groups": False}]
             return route.fulfill(json={"runs": runs})
+        if path == "recordings":
+            return route.fulfill(json={"recordings": [{"id": "f1", "title": "another tool's"}]})
         if path == "runs/r1/groups":
             return route.fulfill(json={"rows": ROWS})
         asked.append(json.loads(route.request.post_data or "null"))
@@ -167,7 +169,8 @@ def open_panel(page: Page, asked: list[dict[str, Any]]) -> None:
         panel.node.open = true;
     }""")
     page.wait_for_function("panel.run.value === 'r1'")
-    assert page.evaluate("panel.run.options.length") == 1, "a run without groups has nothing to score anew"
+    offered = page.evaluate("[...panel.run.options].map((option) => option.text)")
+    assert offered == ["one", "another tool's"], "a run without groups has nothing to score anew"
 
 
 def compare(page: Page, **choices: str) -> None:

@@ -21,7 +21,7 @@ from lab.ui.presets import Presets
 from lab.ui.tabs.groups.tab import GroupsTab
 from lab.ui.tabs.train.tab import TrainTab
 
-OWNERS_MODULES = ("lab.ui.tabs.train.upload", "lab.ui.tabs.annotate.")
+OWNERS_MODULES = ("lab.ui.tabs.train.upload", "lab.ui.tabs.annotate.", "lab.ui.tabs.groups.take_in")
 """Modules with handlers for the owner alone; of the Annotate tab all but the tab itself."""
 EVERYBODYS_MODULE = "lab.ui.tabs.annotate.tab"
 OWNERS = {

@@ -80,14 +80,14 @@ class TestPresets:
 
 class TestStarts:
     def test_runs_are_offered_where_their_model_fits(self, store: Store, presets: Presets) -> None:
-        sft = finished(store, "sft", "my SFT", {"after": {"pass_at_1": 0.5}})
-        rm = finished(store, "rm", "my judge", {"after": {"pair_accuracy": 0.875}})
+        sft = finished(store, "sft", "my SFT", {"after": {"pass_at_1": 0.5, "samples": 40}})
+        rm = finished(store, "rm", "my judge", {"after": {"pair_accuracy": 0.875, "pairs": 64}})
         starts = StartChoices(store, presets)
         models = {value: label for label, value in starts.models("en")}
         assert "tiny" in models and f"run:{rm}" not in models
-        assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0%")
+        assert models[f"run:{sft}"].startswith("my SFT · pass@1 50.0 % (35.2–64.8, n 40)")
         rewards = starts.reward_models("en", "tiny")
-        assert rewards[0][1] == "" and rewards[1] == (f"my judge · 87.5% · {rm}", f"run:{rm}")
+        assert rewards[0][1] == "" and rewards[1] == ("my judge · 87.5 % (77.2–93.5, n 64)", f"run:{rm}")
         assert len(rewards) == 2
 
     def test_a_reward_model_on_another_base_is_not_offered(self, store: Store, presets: Presets) -> None:

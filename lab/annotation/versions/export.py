@@ -28,19 +28,9 @@ from lab.store.runs import Store
 
 FORMAT = 1
 EVENT_COLUMNS = (
-    "id",
-    "kind",
-    "annotator",
-    "choice",
-    "left",
-    "strength",
-    "reason",
-    "seconds",
-    "edited",
-    "supersedes",
-    "time",
+    "id", "kind", "annotator", "choice", "left", "strength", "reason", "seconds", "edited", "supersedes", "time",
     "revealed",
-)
+)  # fmt: skip
 
 
 def version_file(store: Store, version_id: str) -> Path:

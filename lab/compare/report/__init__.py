@@ -5,6 +5,6 @@ switched by style rules. Every number in it comes from run folders. Not here: th
 """
 
 from lab.compare.report.csv_rows import csv_of
-from lab.compare.report.page import Source, report_html
+from lab.compare.report.page import Source, labels_of, report_html
 
-__all__ = ["Source", "csv_of", "report_html"]
+__all__ = ["Source", "csv_of", "labels_of", "report_html"]

@@ -1,7 +1,8 @@
 """The report's charts as inline SVG: curves of groups with their seeds as a band, bars of seconds, differences with intervals.
 
 An algorithm is a colour, a dash and a marker, and is named at the end of its line; colours are the page's style rules (``style.css``),
-so that one drawing serves both themes. Not here: words besides numbers, which stand around the drawings (``page.html``).
+so that one drawing serves both themes. Labels stand in it in both languages. Not here: other words,
+which stand around the drawings (``page.html``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from lab.compare.curves import Curve
 from lab.compare.phrases import MINUS
 from lab.compare.verdict import Difference, Group
+from lab.words import LOCALES, say
 
 WIDTH, HEIGHT = 720, 330
 LEFT, RIGHT, TOP, BOTTOM = 46, 150, 14, 30
@@ -35,6 +37,7 @@ class Line:
     """One group's curve: means over its seeds and their range, at the same steps."""
 
     label: str
+    chinese: str
     algorithm: str
     variant: int
     x: Floats
@@ -44,8 +47,11 @@ class Line:
     marked: bool
 
 
-def line_of(group: Group, name: str, axis: str, variant: int, *, marked: bool = True) -> Line | None:
-    """The curve ``name`` of a group over an axis (``step``, ``seconds``, ``tokens``, ``kl``); None where no run has it."""
+def line_of(
+    group: Group, name: str, axis: str, variant: int, chinese: Mapping[str, str], *, marked: bool = True
+) -> Line | None:
+    """The curve ``name`` of a group over an axis (``step``, ``seconds``, ``tokens``, ``kl``); None where no run has it. ``chinese`` is what
+    groups are called in Chinese, by label."""
     curves = [curve for run in group.runs.values() if (curve := run.curves.get(name)) is not None]
     if not curves:
         return None
@@ -55,7 +61,9 @@ def line_of(group: Group, name: str, axis: str, variant: int, *, marked: bool = 
     if axis == "kl":
         rows = rows[np.argsort(rows[:, 0], kind="stable")]
     x, mean, low, high = rows.T
-    return Line(group.label, group.algorithm, variant, x, mean, low, high, marked)
+    return Line(
+        group.label, chinese.get(group.label, group.label), group.algorithm, variant, x, mean, low, high, marked
+    )
 
 
 def _by_step(curves: Sequence[Curve], axis: str) -> Floats:
@@ -121,21 +129,21 @@ def line_chart(lines: Sequence[Line], *, percent: bool = False, heading: str = "
     for place, line in ends:
         left = x.at(float(line.x[-1])) + 10
         value = _value(float(line.mean[-1]), percent)
-        parts.append(
-            _text(min(left, width - RIGHT + 10), place + 4, f"{line.label} {value}", f"end c-{line.algorithm}")
-        )
+        words = f"{line.label} {value}", f"{line.chinese} {value}"
+        parts.append(_words(min(left, width - RIGHT + 10), place + 4, words, f"end c-{line.algorithm}"))
     return _svg(parts, heading, width=width)
 
 
-def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]]) -> Markup:
-    """One bar a group: (label, algorithm, [(algorithm of the stage, seconds)…]), all on one scale."""
+def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]], chinese: Mapping[str, str]) -> Markup:
+    """One bar a group: (label, algorithm, [(algorithm of the stage, seconds)…]), all on one scale; ``chinese`` as in ``line_of``."""
     longest = max((sum(seconds for _, seconds in stages) for _, _, stages in bars), default=0.0) or 1.0
     height = 26 * len(bars) + 6
     x = Scale(0, longest, 120, WIDTH - 70)
     parts = []
     for row, (label, algorithm, stages) in enumerate(bars):
         top, done = 4 + 26 * row, 0.0
-        parts.append(_text(112, top + 14, label, f"name c-{algorithm}", anchor="end"))
+        words = label, chinese.get(label, label)
+        parts.append(_words(112, top + 14, words, f"name c-{algorithm}", anchor="end"))
         for name, seconds in stages:
             left, right = x.at(done), x.at(done + seconds)
             parts.append(
@@ -146,12 +154,13 @@ def seconds_bars(bars: Sequence[tuple[str, str, Sequence[tuple[str, float]]]]) -
             if right - left > 30:
                 parts.append(_text((left + right) / 2, top + 13, f"{seconds:.0f}", "in-bar", anchor="middle"))
             done += seconds
-        parts.append(_text(x.at(done) + 6, top + 14, f"{done:.0f} s", "total"))
+        total = tuple(say("report.seconds_total", locale, seconds=done) for locale in LOCALES)
+        parts.append(_words(x.at(done) + 6, top + 14, total, "total"))
     return _svg(parts, "seconds", height)
 
 
-def forest(differences: Sequence[Difference]) -> Markup:
-    """Differences of pass@1 in points with their intervals around zero; an unbounded one runs to the edge."""
+def forest(differences: Sequence[Difference], chinese: Mapping[str, str]) -> Markup:
+    """Differences of pass@1 in points with their intervals around zero; an unbounded one runs to the edge. ``chinese`` as in ``line_of``."""
     shown = [(d, d.interval) for d in differences if d.interval is not None]
     if not shown:
         return Markup("")
@@ -164,7 +173,9 @@ def forest(differences: Sequence[Difference]) -> Markup:
         place = 16 + 30 * row
         low, high = (x.at(min(max(value, -reach), reach)) for value in (interval.low, interval.high))
         kind = "sure" if interval.excludes_zero else "unsure"
-        parts.append(_text(0, place + 4, f"{each.one.label} {MINUS} {each.other.label}", "name"))
+        labels = each.one.label, each.other.label
+        words = f" {MINUS} ".join(labels), f" {MINUS} ".join(chinese.get(label, label) for label in labels)
+        parts.append(_words(0, place + 4, words, "name"))
         parts.append(_text(238, place + 4, _signed(interval.mean), "total", anchor="end"))
         parts.append(
             Markup('<line class="interval {}" x1="{:.1f}" x2="{:.1f}" y1="{y}" y2="{y}"/>').format(
@@ -228,9 +239,8 @@ def _path(line: Line, x: Scale, y: Scale, percent: bool) -> Markup:
 
 
 def _marker(line: Line, a: float, b: float, at: float, spread: tuple[float, float, float], percent: bool) -> Markup:
-    """A point with its numbers as its title: a circle, square, triangle or diamond."""
+    """A point with its numbers as its title, once for each language that calls the line otherwise: a circle, square, triangle or diamond."""
     mean, low, high = (_value(float(value), percent) for value in spread)
-    title = f"{line.label}: {mean} ({low} – {high}) · {_short(float(at))}"
     shapes = {
         "ppo": f"M{a - 4:.1f} {b - 4:.1f}h8v8h-8z",
         "dpo": f"M{a:.1f} {b - 5:.1f}l5 9h-10z",
@@ -238,7 +248,12 @@ def _marker(line: Line, a: float, b: float, at: float, spread: tuple[float, floa
     }
     circle = f"M{a - 4:.1f} {b:.1f}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z"
     shape = shapes.get(line.algorithm, circle)
-    return Markup('<path class="mark c-{}" d="{}"><title>{}</title></path>').format(line.algorithm, shape, title)
+    return Markup("").join(
+        Markup('<path class="mark c-{}{}" d="{}"><title>{}: {} ({} – {}) · {}</title></path>').format(
+            line.algorithm, kind, shape, words, mean, low, high, _short(float(at))
+        )
+        for kind, words in _by_language((line.label, line.chinese))
+    )
 
 
 def _apart(ends: list[tuple[float, Line]]) -> list[tuple[float, Line]]:
@@ -255,6 +270,18 @@ def _text(x: float, y: float, text: str, kind: str, *, anchor: str = "start") ->
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
         kind, x, y, anchor, escape(text)
     )
+
+
+def _words(x: float, y: float, words: Sequence[str], kind: str, *, anchor: str = "start") -> Markup:
+    """A text in English and in Chinese, of which the page shows one."""
+    return Markup("").join(_text(x, y, text, kind + shown, anchor=anchor) for shown, text in _by_language(words))
+
+
+def _by_language(words: Sequence[str]) -> list[tuple[str, str]]:
+    """The classes and the text of each language; one of both where they are the same."""
+    if len(set(words)) == 1:
+        return [("", words[0])]
+    return [(f" in-{locale}", text) for locale, text in zip(LOCALES, words, strict=True)]
 
 
 def _svg(parts: Sequence[Markup], heading: str, height: int = HEIGHT, width: int = WIDTH) -> Markup:

@@ -210,7 +210,7 @@ class OwnerPage {
     return node;
   }
 
-  agreement({ agreement }) {
+  agreement({ agreement, collection }) {
     const { node, body } = card("agreement", word("agreement"), make("span", { class: "quiet end" }, word("live")));
     if (!agreement) body.append(make("p", { class: "quiet" }, word("no_collection")));
     else
@@ -220,6 +220,15 @@ class OwnerPage {
           "div",
           { class: "row" },
           button(word("show_on_wall"), () => this.change({ show: "agreement" })),
+          make(
+            "a",
+            {
+              class: "plain",
+              href: address("?" + new URLSearchParams({ tab: "annotate", part: "quality", collection })),
+              "data-testid": "class-quality",
+            },
+            word("open_quality"),
+          ),
         ),
       );
     return node;
@@ -269,9 +278,21 @@ class OwnerPage {
           { "aria-pressed": String(state.queue_paused) },
         ),
         button(word("show_on_wall"), () => this.change({ show: "tables" })),
+        ...this.compareLink(queue),
       ),
     );
     return node;
+  }
+
+  // Opens Compare with the finished runs of guests: all of them, or the newest where there are more than it holds.
+  compareLink({ done, finished }) {
+    if (!finished.length) return [];
+    const query = new URLSearchParams({ tab: "compare", of: "runs:", runs: finished.join(",") });
+    const text =
+      done > finished.length
+        ? word("compare_newest", { n: finished.length, done })
+        : word("compare_finished", { n: done });
+    return [make("a", { class: "plain", href: address("?" + query), "data-testid": "class-compare" }, text)];
   }
 
   collections({ collections, collection }) {

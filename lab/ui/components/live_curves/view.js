@@ -165,7 +165,7 @@ class LiveCurves {
   showLog() {
     conceal(this.logBox, !this.text);
     const low = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 30;
-    say(this.log, this.text.trimEnd());
+    say(this.log, logInWords(this.text.trimEnd()));
     if (low) this.log.scrollTop = this.log.scrollHeight;
   }
 

@@ -39,6 +39,7 @@ def rule_bench(
     worked: Mapping[str, Any],
     recipes: Mapping[str, Any] | None = None,
     usual_preset: str = "",
+    classroom: bool = False,
     preflight: Words | None = None,
     errors: Words | None = None,
     lang: str = "",
@@ -49,6 +50,7 @@ def rule_bench(
     ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has, ``{"en": {name: text}, "zh": {…}}``; ``worked`` the two
     examples that it offers, ``equation`` and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``;
     ``recipes`` the presets that take rules, ``{name: {"title": {"en", "zh"}, "recipe"}}``; ``usual_preset`` is the one chosen at first;
+    ``classroom``: a class is open, and rule sets may be submitted to its leaderboard;
     ``preflight`` and ``errors`` the sentences of verdicts and of errors. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
     """
     parts = assemble(Path(__file__).parent, "rule-bench", *SCRIPTS)
@@ -63,4 +65,5 @@ def rule_bench(
         "sources": {name: source for name in RULES if (source := source_of(name)) is not None},
     }
     words = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
-    return gr.HTML("{}", lang=lang, usual_preset=usual_preset, **words, **parts, **options)
+    given_by = {"lang": lang, "usual_preset": usual_preset, "classroom": "open" if classroom else ""}
+    return gr.HTML("{}", **given_by, **words, **parts, **options)

@@ -17,7 +17,7 @@ function freeSetName(name, sets) {
 class Sets {
   constructor(bench) {
     this.bench = bench;
-    this.known = { sets: [], may_save: false };
+    this.known = { sets: [], may_save: false, may_submit: false };
     this.name = make("input", {
       type: "text",
       maxlength: 80,
@@ -42,6 +42,7 @@ class Sets {
     nameIt(this.redo, word("redo"));
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
+    this.submit = this.button("submit", word("submit"), () => this.toBoard(), "strong");
     this.file = make("input", {
       type: "file",
       accept: ".toml,text/plain",
@@ -69,6 +70,7 @@ class Sets {
       this.open,
       this.menu,
       this.save,
+      this.submit,
       this.train,
     );
     this.node = make(
@@ -121,7 +123,8 @@ class Sets {
   async ask() {
     try {
       const [me, { sets }] = await Promise.all([fetchJson("api/me"), fetchJson("api/rules/sets")]);
-      this.known = { sets, may_save: me.access === "owner" };
+      const judges = me.access === "owner" || me.access === "annotator";
+      this.known = { sets, may_save: me.access === "owner", may_submit: judges && props.classroom === "open" };
     } catch {
       return; // The bench works without; the next save says what is wrong.
     }
@@ -153,6 +156,8 @@ class Sets {
     conceal(this.save, !may);
     conceal(this.train, !may);
     conceal(this.forget, !may || !set);
+    conceal(this.submit, !this.known.may_submit);
+    this.submit.disabled = !state.rules.length || Boolean(this.submitting);
     this.save.disabled = !changed || !state.rules.length;
     this.train.disabled = !state.rules.length;
     this.offerSets();
@@ -248,6 +253,23 @@ class Sets {
       this.tell(word("saved_now", { name: saved.name, version: saved.version }));
       return saved;
     });
+  }
+
+  // Puts what stands here on the class's leaderboard; the lab scores it on recorded answers, and trains nothing.
+  async toBoard() {
+    const { name, rules } = this.bench.state;
+    const title = name.trim() || word("unnamed_set");
+    this.submitting = true;
+    this.show(this.bench.state);
+    await this.attempt(async () => {
+      this.tell(word("submitting"));
+      const { me, board } = await fetchJson("api/class/rules", { body: { title, rules: rules.map(sentRule) } });
+      const place = board.findIndex((entry) => entry.person === me.id && entry.title === title);
+      const score = place < 0 ? "–" : figure(board[place].score);
+      this.tell(word("submitted", { title, score, place: place + 1, of: board.length }));
+    });
+    this.submitting = false;
+    this.show(this.bench.state);
   }
 
   async toTraining() {

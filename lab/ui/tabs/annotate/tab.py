@@ -29,6 +29,7 @@ from lab.ui.tabs.annotate.reward import RewardPart
 from lab.ui.tabs.train.choices import StartChoices
 from lab.ui.tabs.train.tab import TrainTab
 from lab.words.components import judging_error_words
+from lab.words.sentences import language_of
 
 
 class AnnotateTab:
@@ -64,7 +65,8 @@ class AnnotateTab:
     def wire(self, blocks: gr.Blocks, tabs: gr.Tabs, train: TrainTab) -> None:
         """Connect the events."""
         self.tabs = tabs
-        blocks.load(self.opened, None, [tabs, self.annotator, *self.owners_parts], **LIGHT)
+        shown = [tabs, self.parts, self.annotator, *self.owners_parts, *self.quality.everything]
+        blocks.load(self.opened, None, shown, **LIGHT)
         self.annotator.select(self.led_on, None, [self.parts], **LIGHT)
         self.collections_tab.select(
             self.collections.looked, [self.collections.chosen], self.collections.everything, **LIGHT
@@ -82,16 +84,17 @@ class AnnotateTab:
 
     @requires(Access.VIEWER)
     def opened(self, request: gr.Request) -> Updates:
-        """The page was loaded. An annotator's page opens here; so does an address with ``?collection=ID``."""
-        user = user_of(request)
-        owner = user.access >= Access.OWNER
+        """The page was loaded. An address with ``?collection=ID`` opens here, for the owner with ``&part=quality`` on how well that
+        collection is judged. An annotator's first visit does too (``opening_tab.js``)."""
+        owner = user_of(request).access >= Access.OWNER
         collection = str(request.query_params.get("collection") or "")
-        elsewhere = "run" in request.query_params or request.query_params.get("tab", "annotate") != "annotate"
-        here = collection or (user.access == Access.ANNOTATOR and not elsewhere)
         value = {"owner": owner} | ({"collection": collection} if collection else {})
         updates: Updates = {part: gr.update(visible=owner) for part in self.owners_parts}
         updates[self.annotator] = json.dumps(value)
-        return updates | {self.tabs: gr.Tabs(selected="annotate")} if here else updates
+        if owner and collection and request.query_params.get("part") == "quality":
+            updates[self.parts] = gr.Tabs(selected="quality")
+            updates |= self.quality.show(collection, "", language_of(request))
+        return updates | {self.tabs: gr.Tabs(selected="annotate")} if collection else updates
 
     @requires(Access.VIEWER)
     def led_on(self, event: gr.EventData) -> Updates:

@@ -56,6 +56,8 @@ def _card(each: Answers, baseline: Answers | None, number: int, variant: int, la
         'class="swatch"', f'class="swatch c-{who.algorithm}"'
     )
     step = say("compare.at_step", language, step=who.step) if who.step else say("compare.not_trained", language)
+    if who.wanted is not None:
+        step = say("compare.nearest_step", language, step=who.step, wanted=who.wanted)
     top = f"<header>{mark}<b>{text(who.label)}</b><span>{text(step if who.step is not None else '')}</span></header>"
     return f'<article class="answer">{top}{_inside(each, baseline, number, language)}</article>'
 

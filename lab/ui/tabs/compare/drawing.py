@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from gradio.components.plot import PlotData
@@ -13,6 +15,16 @@ from lab.ui.tabs.compare.looks import THEMES
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'PingFang SC', 'Noto Sans CJK SC', 'Microsoft YaHei', sans-serif"
 CURVES_HEIGHT, TOP, BOTTOM = 400, 16, 44
+
+
+_LOADING = threading.Lock()
+
+
+def load_plotting() -> None:
+    """Import pandas and plotly, one request at a time: plotly takes what is half imported by another thread for whole."""
+    with _LOADING:
+        import_module("pandas")
+        import_module("plotly.graph_objects")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lab.core.access import Access, requires, user_of
 from lab.core.recipes import RuleUse
 from lab.errors import InputError, LabError
 from lab.runs.changes import Topic
-from lab.runs.same_question import COMPLETIONS, Answers, Moment, answerers, answers, ask, blind_pairs
+from lab.runs.same_question import COMPLETIONS, Answers, Moment, answerers, answers, ask, blind_pairs, kept_steps
 from lab.runs.supervisor import Supervisor
 from lab.sandbox.rewards import Weighed, weighed
 from lab.store.runs import Store
@@ -64,9 +64,9 @@ class Question:
                     elem_id="question-seed",
                     elem_classes="pills",
                 )
-                self.moment = gr.Radio(
+                self.moment = gr.Dropdown(
                     [(i18n(f"compare.moment.{each}"), each.value) for each in Moment], value=Moment.END.value,
-                    label=i18n("compare.checkpoint"), elem_id="question-moment", elem_classes="pills",
+                    label=i18n("compare.checkpoint"), elem_id="question-moment", interactive=True, filterable=False,
                 )  # fmt: skip
                 self.number = gr.Radio(
                     [str(number + 1) for number in range(COMPLETIONS)], value="1", label=i18n("compare.number"),
@@ -87,13 +87,13 @@ class Question:
     @property
     def offers(self) -> list[Any]:
         """What another choice of runs changes."""
-        return [self.heading, self.rules, self.cards, self.votes, self.message]
+        return [self.heading, self.rules, self.moment, self.cards, self.votes, self.message]
 
     def wire(self, choice: list[Any], view: str) -> None:
         """Connect the events; ``choice`` are the inputs that say which runs are compared, the page's look last."""
         study, runs, look = choice
         inputs = [study, runs, self.prompt, self.answer, self.rules, self.seed, self.moment, self.number, look]
-        outputs = [self.cards, self.message, self.votes, self.awaited.component]
+        outputs = [self.cards, self.message, self.votes, self.moment, self.awaited.component]
         self.asks.click(self.asked, inputs, outputs, js=view, **SLOW)
         self.blind.click(self.to_judge, inputs, outputs, js=view, **SLOW)
         again = [
@@ -133,6 +133,7 @@ class Question:
         return {
             self.heading: cards.heading(language),
             self.rules: gr.update(choices=self.rule_sets.choices("grpo", language, standing), value=standing),
+            self.moment: self._moments(selected, question, language),
             self.cards: cards.cards(found, question.number, language),
             self.votes: self._strengths(found, question, language),
             self.message: "",
@@ -145,7 +146,8 @@ class Question:
         marks: dict[str, str] = {Topic.JOBS: self.supervisor.changes.marks()[Topic.JOBS]}
         try:
             told = act(question, request)
-            found = self._answers(self._selected(question, language), question)
+            selected = self._selected(question, language)
+            found = self._answers(selected, question)
         except LabError as error:
             return {self.message: error_notice(error, request)}
         waits = any(each.job is not None and not each.job.state.ended for each in found)
@@ -153,8 +155,19 @@ class Question:
             self.message: notice(told),
             self.cards: cards.cards(found, question.number, language),
             self.votes: self._strengths(found, question, language),
+            self.moment: self._moments(selected, question, language),
             self.awaited.component: Awaited.waits(marks if waits else {}),
         }
+
+    def _moments(self, selected: Selected, question: _Question, language: str) -> Any:
+        """What can be chosen: start, middle, end, and each step that one of the runs keeps a checkpoint of."""
+        choices = [(say(f"compare.moment.{each}", language), each.value) for each in Moment]
+        steps = kept_steps(selected, self.store, question.seed)
+        choices += [(say("compare.at_step", language, step=step), str(step)) for step in steps]
+        standing = str(question.moment)
+        if standing not in dict(choices).values():  # a checkpoint that was deleted since, or another run's
+            choices.append((say("compare.at_step", language, step=standing), standing))
+        return gr.update(choices=choices, value=standing)
 
     def _selected(self, question: _Question, language: str) -> Selected:
         marks = self.supervisor.changes.marks()
@@ -200,7 +213,7 @@ class _Question:
         self.prompt, self.answer = str(prompt or "")[:2000], str(answer or "")[:400]
         self._rules = rules
         self.seed = int(seed) if str(seed).isdecimal() else 1
-        self.moment = Moment(moment) if moment in list(Moment) else Moment.END
+        self.moment = _moment(str(moment))
         self.number = int(number) - 1 if str(number).isdecimal() and 1 <= int(number) <= COMPLETIONS else 0
 
     @property
@@ -219,3 +232,10 @@ class _Question:
         of = json.dumps([self.study, self.runs, self.prompt, self.seed, self.moment], ensure_ascii=False)
         mark = hashlib.sha256(of.encode()).hexdigest()[:4]
         return f"{self.prompt.strip()[:60]} · {mark}"
+
+
+def _moment(text: str) -> Moment | int:
+    """A moment by its name, or the step of a checkpoint; the end where it is neither."""
+    if text.isdecimal():
+        return int(text[:9])
+    return Moment(text) if text in list(Moment) else Moment.END

@@ -38,8 +38,9 @@ STARTS = ("sft", "pretrain")
 SCRIPT = Path(__file__).with_name("tab.js").read_text("utf-8")
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 VIEW = """(...values) => [...values.slice(0, -1), JSON.stringify({
-  dark: document.body.classList.contains("dark"), narrow: window.innerWidth < 700 })]"""
-"""Every request says how the page looks, for the figures are drawn for it."""
+  dark: document.body.classList.contains("dark"), narrow: window.innerWidth < 700,
+  of: new URLSearchParams(location.search).get("of"), runs: new URLSearchParams(location.search).get("runs") })]"""
+"""Every request says how the page looks, for the figures are drawn for it, and what its address names (``?tab=compare&of=runs:&runs=ID,ID``)."""
 
 
 class CompareTab:
@@ -87,7 +88,7 @@ class CompareTab:
                     [(label[axis], axis) for axis in AXES], value="seconds", label=self.i18n("compare.axis"),
                     elem_id="compare-axis", elem_classes="pills",
                 )  # fmt: skip
-            self.origin = gr.HTML(elem_id="compare-origin")
+            self.origin = gr.HTML(self.i18n("compare.reading"), elem_id="compare-origin")
 
     def _draw_figures(self) -> None:
         self.verdict = gr.HTML(elem_id="compare-verdict")
@@ -121,11 +122,12 @@ class CompareTab:
         listed.input(self.opened_from, None, [tabs, self.study, self.runs], **LIGHT)
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
-        self.live.select(self.looked, inputs, self.everything, **whole, **SLOW)
-        self.study.input(self.chosen, inputs, self.everything, **whole, **SLOW)
-        self.runs.change(self.chosen, inputs, self.everything, **whole, **SLOW)
+        reading: dict[str, Any] = {**whole, **SLOW, "show_progress_on": self.origin}
+        self.live.select(self.looked, inputs, self.everything, **reading)
+        self.study.input(self.chosen, inputs, self.everything, **reading)
+        self.runs.change(self.chosen, inputs, self.everything, **reading)
         self.runs.focus(self.runs_offered, None, [self.runs], **LIGHT)
-        gr.on([self.seeds.input, self.entries.input], self.looked, inputs, self.everything, **whole, **SLOW)
+        gr.on([self.seeds.input, self.entries.input], self.looked, inputs, self.everything, **reading)
         gr.on(
             [self.axis.input, self.measure.input],
             self.turned, inputs, [self.curves, self.curve_title], **whole, **LIGHT,
@@ -172,7 +174,7 @@ class CompareTab:
 
     @requires(Access.VIEWER)
     def opened_from(self, event: gr.EventData) -> Updates:
-        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones."""
+        """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones, which it says."""
         if event._data.get("act") != "compare":
             return {self.runs: gr.skip()}
         titles = run_titles(self.store)
@@ -202,7 +204,7 @@ class CompareTab:
     def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
         """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
         language = language_of(request)
-        offered = self.selections.offered()
+        offered, marks = self.selections.offered(), self._marks()  # before anything is read: no change falls between
         asked = _Asked(offered[0].text, *values)
         updates: Updates = {
             self.study: gr.update(choices=[(_offer(each, language), each.text) for each in offered], value=asked.study),
@@ -210,8 +212,15 @@ class CompareTab:
             self.message: "",
         }
         first = not values[0]
+        if asked.selection_of_address and first:
+            titles = run_titles(self.store)
+            updates[self.runs] = gr.update(
+                choices=[(title, run) for run, title in titles.items()],
+                value=asked.runs,
+                visible=asked.study.startswith("runs:"),
+            )
         try:
-            whole = self.selections.read(asked.selection, *self._marks()).worded(language)
+            whole = self.selections.read(asked.selection, *marks).worded(language)
         except LabError as error:
             return updates | {
                 self.message: error_notice(error, request),
@@ -222,7 +231,7 @@ class CompareTab:
             asked = asked.whole()
         updates |= self._narrowing(whole, asked, language, anew=anew or first)
         selected = whole.narrowed(asked.seeds, asked.entries)
-        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole)}
+        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks)}
         if not selected.runs:
             return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
         offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
@@ -244,18 +253,19 @@ class CompareTab:
             self.entries: gr.update(choices=entries, value=some, visible=len(entries) > 1),
         }
 
-    def _watch(self, whole: Selected) -> str:
-        """What the browser waits for: the marks that hold now, while any of the runs goes on."""
+    def _watch(self, whole: Selected, marks: tuple[str, str]) -> str:
+        """What the browser waits for: other marks than those that held when the runs were read, while any of them goes on."""
         waits = {}
         if whole.going_on or (whole.selection.kind == "study" and len(whole.runs) < whole.wanted):
-            marks = self.supervisor.changes.marks()
-            waits = {topic: marks[topic] for topic in (Topic.RUNS, Topic.PROGRESS)}
+            waits = dict(zip((Topic.RUNS, Topic.PROGRESS), marks, strict=True))
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
         from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
+        from lab.ui.tabs.compare.drawing import load_plotting
 
+        load_plotting()
         groups, view = _writers(selected), asked.view(language)
         looks, ends = looks_of(groups, asked.dark), _ends(groups)
         found = differences(ends)
@@ -285,7 +295,9 @@ class CompareTab:
 
     def _curves(self, groups: Sequence[Group], asked: _Asked, language: str) -> Updates:
         from lab.ui.tabs.compare import figures
+        from lab.ui.tabs.compare.drawing import load_plotting
 
+        load_plotting()
         there = any(asked.measure in run.curves for group in groups for run in group.runs.values())
         side = say(f"compare.axis_title.{asked.axis}", language)
         title = shown.title(f"curve.{asked.measure}", language, side) + (
@@ -305,6 +317,7 @@ class _Asked:
     ) -> None:
         self.study = str(study or usual)
         self.runs = [str(run) for run in runs or []]
+        self.selection_of_address = False
         self.seed = str(seed or ALL)
         self.entries = tuple(str(entry) for entry in entries or [])
         self.axis = axis if axis in AXES else "seconds"
@@ -315,6 +328,11 @@ class _Asked:
             told = {}
         told = told if isinstance(told, Mapping) else {}
         self.dark, self.narrow = told.get("dark") is True, told.get("narrow") is True
+        named = told.get("of")
+        if not study and isinstance(named, str) and named:  # nothing is chosen yet: what the address names
+            self.study, self.selection_of_address = named, True
+            ids = str(told.get("runs") or "").split(",") if named.startswith("runs:") else []
+            self.runs = [run for run in ids if run]
 
     @property
     def selection(self) -> Selection:

@@ -60,8 +60,8 @@ class Chosen(BaseModel):
 class RulesTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
-    def __init__(self, presets: Presets, *, trusting: bool) -> None:
-        """``trusting``: whoever sees the page may use the owner's trusted file, so its rules are listed."""
+    def __init__(self, presets: Presets, *, trusting: bool, classroom: bool = False) -> None:
+        """``trusting``: whoever sees the page may use the owner's trusted file, so its rules are listed. ``classroom``: a class is open."""
         recipes = _recipes(presets)
         self.bench = rule_bench(
             rules=_of_each("label", trusting),
@@ -69,6 +69,7 @@ class RulesTab:
             worked=WORKED,
             recipes=recipes,
             usual_preset=usual(list(recipes)),
+            classroom=classroom,
             preflight={language: _table("preflight.", language) for language in LOCALES},
             errors=error_words(),
             elem_id="bench",

@@ -5,8 +5,10 @@ Not here: the study itself (``lab/core/varied.py``), training it (``lab/runs/stu
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -110,4 +112,10 @@ class StudyFromForm:
         every = self.supervisor.studies.start(study)
         there = sum(member.run is not None for member in every)
         told = say("train.study_started", language_of(request), name=study.name, count=there, all=len(every))
-        return {self.message: notice(told)}
+        return {self.message: notice(told) + _watch_link(study.name, language_of(request))}
+
+
+def _watch_link(study: str, language: str) -> str:
+    """Leads to the Compare tab, where the curves of all its runs grow on one chart."""
+    query = html.escape(urlencode({"tab": "compare", "of": f"study:{study}"}))
+    return f'<p><a class="watch-study" href="?{query}">{html.escape(say("train.watch_study", language))}</a></p>'

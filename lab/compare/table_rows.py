@@ -1,0 +1,48 @@
+"""The course's two tables as JSON, each text in both languages, for a page that draws them itself (the Learn tab's step 7).
+
+Not here: what stands in a cell (``tables.py``), how it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lab.compare.phrases import Phrase
+from lab.compare.runs import ComparedRun
+from lab.compare.tables import Cell, Table, course_tables, differing
+from lab.words import LOCALES
+
+
+def tables_json(runs: Sequence[ComparedRun], labels: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
+    """``{"tables": [{"name", "title", "columns", "rows": [{"label", "algorithm", "cells"}]}], "differ", "cells"}``.
+
+    A text is ``{"en", "zh"}``; ``differ`` of ``cells`` cells differ from what the course says. ``labels``: what a study calls its groups, by the
+    label that its runs have. Tables without rows are left out.
+    """
+    tables = course_tables(runs)
+    differ, cells = differing(tables)
+    named = labels or {}
+    return {"tables": [_table(table, named) for table in tables if table.rows], "differ": differ, "cells": cells}
+
+
+def _table(table: Table, labels: dict[str, dict[str, str]]) -> dict[str, Any]:
+    rows = [
+        {
+            "label": labels.get(row.group.label, dict.fromkeys(LOCALES, row.group.label)),
+            "algorithm": row.group.algorithm,
+            "cells": [_cell(cell) for cell in row.cells],
+        }
+        for row in table.rows
+    ]
+    columns = [_words(column) for column in table.columns]
+    return {"name": table.name, "title": _words(table.title), "columns": columns, "rows": rows}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    texts = {name: _words(getattr(cell, name)) for name in ("claim", "measured", "detail", "sentence")}
+    return {**texts, "mark": cell.mark.value}
+
+
+def _words(phrase: Phrase) -> dict[str, str]:
+    return {locale: phrase.say(locale) for locale in LOCALES}

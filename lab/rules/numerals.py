@@ -1,0 +1,118 @@
+"""Numbers in words: Chinese numerals (三分之二, 3.5万) and English ones (twenty-five, three quarters)."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import prod
+
+from lab.rules.numbers import Number
+
+_CHINESE_DIGITS = dict(zip("零〇一二两三四五六七八九", (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)) | {
+    str(digit): digit for digit in range(10)
+}
+_CHINESE_TENS = {"十": 10, "百": 100, "千": 1000}
+_CHINESE_MYRIADS = {"万": 10**4, "亿": 10**8}
+CHINESE_NUMERALS = (
+    frozenset("负点分之百半又") | frozenset(_CHINESE_DIGITS) | frozenset(_CHINESE_TENS) | frozenset(_CHINESE_MYRIADS)
+)
+
+_UNDER_TWENTY = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_PART_NAMES = "third fourth fifth sixth seventh eighth ninth tenth"
+_ENGLISH = {word: value for value, word in enumerate(_UNDER_TWENTY.split())}
+_ENGLISH |= {word: 10 * (place + 2) for place, word in enumerate(_TENS.split())}
+_THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS = {word: place + 3 for place, word in enumerate(_PART_NAMES.split())}
+_PARTS |= {"half": 2, "halve": 2, "quarter": 4}
+
+
+def chinese_number(text: str) -> Number | None:
+    """The value of a number in Chinese numerals (``一百二十``, ``三分之二``, ``百分之五``, ``三点一四``), None where it is none."""
+    head = text.rstrip("十百千万亿 ")
+    if head != text and head.replace(".", "", 1).isdecimal():  # 3.5万
+        scales = ((_CHINESE_TENS | _CHINESE_MYRIADS)[sign] for sign in text[len(head) :].strip())
+        return Fraction(head) * prod(scales)
+    if text.startswith("负"):
+        value = chinese_number(text[1:])
+        return None if value is None else -value
+    if text.startswith("百分之"):
+        value = chinese_number(text[3:])
+        return None if value is None else Fraction(value) / 100
+    if "又" in text:
+        before, _, after = text.partition("又")
+        whole, part = chinese_number(before), chinese_number(after)
+        return None if whole is None or part is None or not 0 < part < 1 else whole + part
+    if "分之" in text:
+        bottom, _, top = text.partition("分之")
+        above, below = chinese_number(top), chinese_number(bottom)
+        return Fraction(above) / below if above is not None and below else None
+    if "点" in text:
+        before, _, after = text.partition("点")
+        whole = chinese_number(before)
+        if whole is None or not after or any(sign not in _CHINESE_DIGITS for sign in after):
+            return None
+        return whole + Fraction(int("".join(str(_CHINESE_DIGITS[sign]) for sign in after)), 10 ** len(after))
+    return _chinese_whole(text)
+
+
+def _chinese_whole(text: str) -> int | None:
+    if not text or len(text) > 30:
+        return None
+    if len(text) > 1 and all(sign in _CHINESE_DIGITS for sign in text):  # 二〇二四: digit by digit
+        return int("".join(str(_CHINESE_DIGITS[sign]) for sign in text))
+    total, section, digit, size = 0, 0, 0, 1
+    for sign in text:
+        if sign in _CHINESE_DIGITS:
+            if digit:
+                return None
+            digit = _CHINESE_DIGITS[sign]
+            size = size if digit else 1
+        elif sign in _CHINESE_TENS:
+            size = _CHINESE_TENS[sign]
+            section += (digit or 1) * size
+            digit = 0
+        elif sign in _CHINESE_MYRIADS:
+            size = _CHINESE_MYRIADS[sign]
+            total = total + (section + digit) * size if sign == "万" else (total + section + digit) * size
+            section = digit = 0
+        else:
+            return None
+    return total + section + digit * max(1, size // 10)  # 一百五 is 150, 一百零五 is 105
+
+
+def english_number(words: list[str]) -> Number | None:
+    """The value of a number in English words (``minus two hundred and five``, ``six sevenths``), None where they are none."""
+    if words[:1] in (["minus"], ["negative"]):
+        value = english_number(words[1:])
+        return None if value is None else -value
+    part = _PARTS.get(words[-1].removesuffix("s")) if words else None
+    if part:
+        count = english_number(words[:-1]) if len(words) > 1 else 1 if words == ["half"] else None
+        return Fraction(count, part) if isinstance(count, int) and (count == 1) != words[-1].endswith("s") else None
+    return _english_whole([word for word in words if word != "and"])
+
+
+def _english_whole(words: list[str]) -> int | None:
+    total, section = 0, 0
+    if not words or words[0] not in _ENGLISH:
+        return None
+    for word in words:
+        value, last = _ENGLISH.get(word), section % 100
+        if value is not None and (last == 0 or (last >= 20 and last % 10 == 0 and 0 < value < 10)):
+            section += value
+        elif word == "hundred" and 0 < section < 10:
+            section *= 100
+        elif word in _THOUSANDS and section:
+            total, section = total + section * _THOUSANDS[word], 0
+        else:
+            return None
+    return total + section
+
+
+def has_numerals(text: str) -> bool:
+    """Whether a text names a number in words; "one" and 一 say too often something else."""
+    return any(sign in "二两三四五六七八九十" for sign in text) or not _SURE.isdisjoint(re.findall("[a-z]+", text))
+
+
+_SURE = _ENGLISH.keys() - {"one"}
