@@ -45,9 +45,9 @@ def step_time(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     ``seconds`` is a step's mean; the shares add up to 1; a part that took no time is left out. The first step of an attempt, which
     also makes everything ready, counts only where there is no other. None where no line tells of parts.
     """
-    timed = [line for line in lines if _known(line.get(Part.WAITING.metric))]
+    timed = [line for line in lines if _seconds(line, Part.WAITING) is not None]
     steps = (timed[1:] or timed)[-LATEST:]
-    totals = {part: sum(_seconds(line, part) for line in steps) for part in Part}
+    totals = {part: sum(_seconds(line, part) or 0.0 for line in steps) for part in Part}
     whole = sum(totals.values())
     if not whole > 0:
         return None
@@ -55,10 +55,7 @@ def step_time(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {"steps": len(steps), "seconds": whole / len(steps), "parts": shares}
 
 
-def _seconds(line: Mapping[str, Any], part: Part) -> float:
+def _seconds(line: Mapping[str, Any], part: Part) -> float | None:
+    """What a line says of a part; None where it says nothing, or no time."""
     value = line.get(part.metric)
-    return float(value) if _known(value) else 0.0
-
-
-def _known(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value) and value >= 0
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 else None

@@ -127,7 +127,7 @@ class StepTrainer(Trainer):
         self._in_step: int | None = None
         super().__init__(**kwargs)
         self.add_callback(_TimedUpdate(self))
-        self.data_collator = collate_share(self.data_collator)
+        self.data_collator: Any = collate_share(self.data_collator)  # type: ignore[has-type]
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """What trl would tokenise before the first step."""
