@@ -246,7 +246,6 @@ class Recipe(Strict):
         ("精度", "数值格式；auto 在 CUDA 上为 bf16，在 CPU 上实测更快时也为 bf16，否则为 fp32。"),
         advanced=True,
     )
-
     processes: int = setting(
         1,
         Section.MACHINE,
@@ -390,8 +389,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _processes_share_the_batch(self) -> Recipe:
+        of = "processes" if self.rows_together == 1 else "processes × group_size"
         if self.processes > 1:
-            of = "processes" if self.rows_together == 1 else "processes × group_size"
             check_multiple("batch_size", self.rows_per_step, of, self.processes * self.rows_together)
         return self
 
