@@ -249,14 +249,8 @@ class Recipe(Strict):
     processes: int = setting(
         1,
         Section.MACHINE,
-        (
-            "Processes",
-            "So many workers share each step's rows: one a GPU, or a part of the CPU's cores each. Groups stay whole; the batch is a multiple of it.",
-        ),
-        (
-            "进程数",
-            "多少个工作进程分担每一步的数据：每个 GPU 一个，或各用一部分 CPU 核心。组不会拆开；批大小须为其倍数。",
-        ),
+        ("Processes", "Workers that share each step's rows: one a GPU, or some of the CPU's cores each."),
+        ("进程数", "多少个工作进程分担每一步的数据：每个 GPU 一个，或各用一部分 CPU 核心。"),
         advanced=True,
         ge=1,
         le=64,
