@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import CollectionSettings
 from tests.e2e.conftest import SLOW, RunningLab, serious_findings
+from tests.e2e.judging import judge
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PASSWORD = "chalk and board"
@@ -167,9 +168,7 @@ def on_a_phone(phone: BrowserContext, lab: RunningLab, collection: str) -> None:
     page.goto(f"{lab.url}/judge/{collection}")
     annotator = page.get_by_test_id("annotator")
     for _ in range(6):
-        pair = annotator.get_attribute("data-pair")
-        page.keyboard.press("a")
-        expect(annotator).not_to_have_attribute("data-pair", pair or "")
+        judge(page, "1")
     expect(annotator).to_have_attribute("data-state", "saved")
     page.goto(f"{lab.url}/?tab=class")
     rules = page.get_by_test_id("class-rules")

@@ -170,6 +170,7 @@ def test_a_study_that_cannot_begin_is_refused(store: Store) -> None:
 
 
 @pytest.mark.train
+@pytest.mark.timeout(900)
 def test_a_real_study_stopped_and_started_again(store: Store) -> None:
     """Two entries for one seed through the real worker: what finished before the stop is not trained again."""
     small = {"steps": 6, "measure_every": 0, "measure_samples": 16, "save_every": 2, "batch_size": 8}
