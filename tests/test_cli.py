@@ -93,6 +93,8 @@ def test_train_to_the_end(store: Store, preset: Path, capsys: pytest.CaptureFixt
     assert (shown["state"], shown["step"], shown["steps"], shown["name"]) == ("finished", 3, 3, "third time")
     assert cli.main(["runs", "--json"]) == 0
     assert [run["id"] for run in json.loads(capsys.readouterr().out)["runs"]] == [shown["id"]]
+    assert cli.main(["runs", shown["id"]]) == 0
+    assert "s go: " in capsys.readouterr().out, "where the time of its steps goes"
     assert cli.main(["runs"]) == 0
     assert shown["id"] in capsys.readouterr().out
 

@@ -13,6 +13,7 @@ from lab.runs.progress import Summary, with_warnings
 from lab.store.runs import Run, RunState, Store
 from lab.words import say, size_text, system_locale, with_mend, word
 from lab.words.shares import measured_share
+from lab.words.step_time import step_time_line
 
 FAR_ABOVE = 1.15
 """Where an estimate lies further above what was measured than this, it is said what it is made for."""
@@ -87,6 +88,8 @@ def _print_result(shown: Summary, model: Path, locale: str) -> None:
         )
     if (memory := shown["memory"]) is not None:
         print(_memory(memory, locale))
+    if shown["step_time"]:
+        print(step_time_line(shown["step_time"], locale))
     print(say("cli.finished", locale, seconds=duration(result.get("seconds")), model=model))
 
 

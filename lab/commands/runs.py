@@ -1,23 +1,25 @@
-"""``python -m lab runs``: the runs there are, the newest first."""
+"""``python -m lab runs``: the runs there are, the newest first; or one of them, with where the time of its steps goes."""
 
 from __future__ import annotations
 
 import argparse
 import time
 
-from lab.commands.arguments import add_home, add_json, heads, open_store
+from lab.commands.arguments import add_home, add_json, explained, heads, open_store
 from lab.commands.printing import print_json, print_table
-from lab.runs.progress import summary
+from lab.runs.progress import summary, with_warnings
 from lab.runs.run_work import settle_gone
 from lab.store.run_titles import run_titles
 from lab.words import say, system_locale
 from lab.words.shares import measured_share
+from lab.words.step_time import step_time_line
 
 HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only what every command has."""
+    """One run, or all."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help=explained("runs.run"))
     add_home(parser)
     add_json(parser)
 
@@ -27,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     settle_gone(store)
     titles = run_titles(store)
-    summaries = [{**summary(run, store), "title": titles.get(run.id, run.name)} for run in store.runs()]
+    chosen, told = ([store.run(arguments.run)], with_warnings) if arguments.run else (store.runs(), summary)
+    summaries = [{**told(run, store), "title": titles.get(run.id, run.name)} for run in chosen]
     if arguments.json:
         print_json({"runs": summaries})
         return 0
@@ -45,4 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         steps = f"{shown['step']}/{shown['steps']}"
         rows.append([shown["id"], shown["algorithm"], state, steps, measured, created, shown["title"]])
     print_table(heads("runs", *HEAD), rows, right=(3,))
+    for shown in summaries:
+        if shown.get("step_time"):
+            print(step_time_line(shown["step_time"], locale))
     return 0

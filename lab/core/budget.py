@@ -123,11 +123,17 @@ class Estimate(Frozen):
     """All of them at once."""
     notes: list[dict[str, Any]] = []
     """What the recipe's rows give reason to say (``lab/core/notes.py``); of many rows, of some that were drawn."""
+    processes: int = 1
+    """How many share the memory, each with a base of its own; 1 where each has a device of its own. ``cost`` is one's."""
 
     @property
     def need(self) -> int:
-        """Free memory that a worker needs, libraries and all."""
-        return self.cost.peak + self.memory.libraries
+        """Free memory that a worker needs, libraries and all; with several processes torchrun's own, too."""
+        return self._needed(self.cost.peak)
+
+    def _needed(self, peak: int) -> int:
+        libraries = self.memory.libraries
+        return self.processes * (peak + libraries) + (libraries if self.processes > 1 else 0)
 
     @property
     def fits(self) -> bool:
@@ -140,7 +146,7 @@ class Estimate(Frozen):
         return best if best is not None and best.peak < self.cost.peak else None
 
     def would_fit(self, other: Alternative) -> bool:
-        return other.peak + self.memory.libraries <= self.memory.free
+        return self._needed(other.peak) <= self.memory.free
 
 
 def cheaper(recipe: Recipe, lengths: Lengths) -> list[dict[str, Any]]:

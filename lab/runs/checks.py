@@ -19,6 +19,7 @@ from lab.data.datasets import VERSION, Dataset, Row, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
 from lab.machine import machine_memory
 from lab.rules import RULES
+from lab.runs.launcher import cores
 from lab.runs.warnings import weights_of
 from lab.sandbox.rewards import check_uses
 from lab.store.models import resolve, reward_adapter, shapes_of, too_big
@@ -38,6 +39,7 @@ def check(recipe: Recipe, store: Store) -> str:
         reward_adapter(recipe.reward_run, recipe.model, store.home)
     check_four_bits(recipe)
     check_tracker(recipe)
+    check_processes(recipe)
     check_disk(recipe, store, model)
     check_memory(recipe, model)
     for name in (recipe.dataset, recipe.watched_pairs):
@@ -120,13 +122,23 @@ def check_disk(recipe: Recipe, store: Store, model: Path | None) -> None:
         raise MachineError("disk_too_small", path=store.home, free=size_text(free), need=size_text(need))
 
 
+def check_processes(recipe: Recipe) -> None:
+    """Raise MachineError where a CPU run has more processes than there are cores. GPUs are counted by the worker."""
+    if recipe.processes > 1 and not on_gpu(recipe) and recipe.processes > (there := cores()):
+        raise MachineError("processes_cores", value=recipe.processes, there=there)
+
+
+def on_gpu(recipe: Recipe) -> bool:
+    """Whether the run will compute on CUDA, as far as it is known without torch."""
+    return recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
+
+
 def check_memory(recipe: Recipe, model: Path | None) -> None:
     """Raise MachineError where a base is larger than all of the machine's memory.
 
     Whether it fits beside what runs just now is for the worker to say, which also knows of a GPU's memory.
     """
-    on_gpu = recipe.device is Device.CUDA or (recipe.device is Device.AUTO and shutil.which("nvidia-smi") is not None)
-    if model is None or on_gpu:
+    if model is None or on_gpu(recipe):
         return
     wide = recipe.precision in (Precision.AUTO, Precision.FP32)
     need = weights_at_least(shapes_of(model), recipe.four_bit_base, 4 if wide else 2)

@@ -90,7 +90,10 @@ def measured_and_estimated(folder: RunFolder) -> dict[str, int] | None:
     if not isinstance(result, dict) or result.get("state") != "finished" or kept is None:
         return None
     try:
-        estimated, libraries = Estimate.model_validate(kept).cost.peak, int(result["libraries_bytes"])
+        estimate = Estimate.model_validate(kept)  # of one process; measured is what all of them took together
+        estimated, libraries = (
+            estimate.processes * each for each in (estimate.cost.peak, int(result["libraries_bytes"]))
+        )
         measured = int(result["peak_memory_bytes"]) - libraries
     except (ValidationError, KeyError, TypeError, ValueError):
         return None

@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from lab.core.step_time import step_time
 from lab.runs.estimate import measured_and_estimated
 from lab.runs.warnings import warnings_of
 from lab.store.lines import Line
@@ -61,8 +62,9 @@ def summary(run: Run, store: Store) -> Summary:
 
 
 def with_warnings(run: Run, store: Store) -> Summary:
-    """The summary of a run that somebody looks at, with the warnings that it gives rise to."""
-    return {**summary(run, store), "warnings": warnings_of(run, store)}
+    """The summary of a run that somebody looks at, with the warnings that it gives rise to, and where its steps' time goes."""
+    time_parts = step_time(store.folder(run.id).recent_metrics())
+    return {**summary(run, store), "warnings": warnings_of(run, store), "step_time": time_parts}
 
 
 def stop_step(run: Run, folder: RunFolder) -> int | None:

@@ -55,7 +55,8 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs/{run_id}")
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
-        """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe) and ``"command"`` (the exact command line). A recording of another
+        """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe), ``"command"`` (the exact command line) and ``"step_time"``: null,
+        or of the latest steps ``{"steps", "seconds", "parts": {part: share}}`` (lab/core/step_time.py). A recording of another
         tool (``taken-…``) is answered in the same shape, as far as it is known, and as ``"recording"``."""
         if run_id.startswith(PREFIX):
             return json_answer(recorded_summary(run_id, store))

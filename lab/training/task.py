@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, PrinterCallback, ProgressCallback
+from transformers import GenerationConfig, PrinterCallback, ProgressCallback, set_seed
 
 from lab.core.algorithms import DataForm, algorithm_of
 from lab.core.recipes import RuleUse, Schedule
@@ -26,12 +26,17 @@ from lab.training.measure.agreement import Agreement
 from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.models.roles import acting_as
 from lab.training.models.tokens import Tokens
-from lab.training.worker.reporter import Reporter
+from lab.training.worker import team
+from lab.training.worker.outcome import StartWeights
+from lab.training.worker.reporter import Reporter, peak_memory_bytes
 from lab.training.worker.tracking import tracking
 from lab.training.worker.watch import Watch
 
 MEASURE_SEED = 20_000
 """Held-out sampling is seeded apart from training, and alike for every run."""
+
+SEEDS_APART = 100_003
+"""Between the seeds by which two processes of a run sample."""
 
 MID_RUN_SAMPLES = 256
 MID_RUN_KL_SAMPLES = 128
@@ -91,9 +96,10 @@ class Task:
 
     @property
     def measures(self) -> bool:
-        """Whether there is anything held out to measure on."""
+        """Whether there is anything held out to measure on; of several processes the leader measures alone."""
         data = self.dataset
-        return bool(data.held_out or data.held_out_pairs or data.watched) and self.recipe.measure_samples > 0
+        there = bool(data.held_out or data.held_out_pairs or data.watched)
+        return there and self.recipe.measure_samples > 0 and team.is_leader()
 
     @property
     def longest_completion(self) -> int:
@@ -230,7 +236,7 @@ class Task:
             "logging_steps": 1,
             "save_strategy": "steps",
             "save_steps": recipe.save_every,
-            **tracking(recipe, self.folder.path),
+            **(tracking(recipe, self.folder.path) if team.is_leader() else {"report_to": []}),
             "disable_tqdm": True,
             "use_cpu": device.type == "cpu",
             "bf16": dtype is torch.bfloat16,
@@ -245,18 +251,28 @@ class Task:
         """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint."""
         assert self.loaded is not None
         self.loaded.widen()
+        trainer.timer = self.reporter.timer
+        if self.loaded.device.type == "cuda":
+            trainer.timer.settle = torch.cuda.synchronize
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
 
         def of_step() -> dict[str, Any]:
-            self.reporter.tokens_generated = trainer.metrics.tokens_generated
-            self.reporter.tokens_trained = trainer.metrics.tokens_trained
+            self.reporter.tokens_generated = trainer.metrics.generated_by_all
+            self.reporter.tokens_trained = trainer.metrics.trained_by_all
             values: dict[str, Any] = trainer.of_step
             return values
 
         self.watch.more = of_step
+        if team.size() > 1:
+            StartWeights(self.model).require_alike()
+        if team.rank():  # the weights were drawn alike by all; what is sampled from now on is each one's own
+            set_seed(self.recipe.seed + SEEDS_APART * team.rank())
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
+        if team.size() > 1:
+            peaks = team.gathered(peak_memory_bytes())
+            self.reporter.peak_of_all = max(peaks) if self.loaded.device.type == "cuda" else sum(peaks)
 
 
 def rule_set(recipe: Any) -> list[Weighed]:

@@ -37,7 +37,7 @@ BENCHES = (
     "compare",
 )
 """The modules beside this one, in the order in which they are run; each has ``measure()``. One line registers one."""
-HEAVY = ("memory", "classroom")
+HEAVY = ("memory", "classroom", "peers")
 """Those that take minutes and a model: run only when they are named."""
 
 

@@ -47,7 +47,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> PreferenceTrainer:
     """The trainer of a task."""
     recipe: SimpoRecipe = task.recipe
-    size = recipe.rows_per_pass
+    size = recipe.rows_per_micro_batch
     slices = recipe.batch_size // size
     arguments = task.arguments(
         per_device_train_batch_size=size, gradient_accumulation_steps=slices, remove_unused_columns=False

@@ -41,6 +41,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 RULES = [{"name": "equals_answer", "weight": 1.0}, {"name": "integer", "weight": 1.0, "fallback": 0.0}]
 HOSTILE = 'x <img src="/stolen" onerror="alert(1)"> <script>alert(2)</script> [a](http://other.example) x = 7'
 STEPS = 40
+PARTS = {"time/generation": 1.2, "time/rewards": 0.004, "time/forward": 0.5, "time/waiting": 0.296}
 
 
 def group_line(step: int, group: int) -> dict[str, Any]:
@@ -69,7 +70,8 @@ def write_step(folder: RunFolder, step: int) -> None:
     for group in range(3):
         folder.append("groups", group_line(step, group))
     folder.append(
-        "metrics", {"step": step, "time": time.time(), "reward": step / 40, "loss": 0.0, "kept_share": 0.5, "odd": 1}
+        "metrics",
+        {"step": step, "time": time.time(), "reward": step / 40, "loss": 0.0, "kept_share": 0.5, "odd": 1} | PARTS,
     )
     if step % 10 == 0:
         folder.append(
@@ -349,6 +351,26 @@ def test_the_list_selects_and_the_curves_follow(open_page: Open, lab: Lab) -> No
     expect(curves).to_have_attribute("data-step", "3")
     write_step(lab.store.folder(lab.runs["live"]), 4)
     expect(curves).to_have_attribute("data-step", "4")
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "shares"),
+    [
+        ("en-US", "Where a step's 2.00 s go", ["generation 60 %", "rules < 1 %", "forward 25 %", "the rest 15 %"]),
+        ("zh-CN", "一步的 2.00 秒花在哪里", ["生成 60 %", "规则 < 1 %", "前向 25 %", "其余 15 %"]),
+    ],
+)
+def test_where_a_steps_time_goes_is_a_bar_and_text(open_page: Open, locale: str, title: str, shares: list[str]) -> None:
+    page = open_page("Train", locale=locale, width=390 if locale == "zh-CN" else 1440)
+    told = page.get_by_test_id("step-time")
+    expect(told.locator("h4")).to_contain_text(title)
+    assert [" ".join(text.split()) for text in told.locator("li").all_inner_texts()] == shares
+    widths = told.locator(".part").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert widths[0] / sum(widths) == pytest.approx(0.6, abs=0.03)
+    assert (
+        len(set(told.locator(".part").evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")))
+        == 4
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.fields import Section, Strict, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, setting
 
 if TYPE_CHECKING:
     from lab.core.recipes.sampling import RuleUse
@@ -35,7 +35,7 @@ class Device(StrEnum):
 
 
 class Precision(StrEnum):
-    """The number format of weights and computation; auto is bf16 on CUDA and fp32 elsewhere."""
+    """The number format of weights and computation; auto is bf16 on CUDA, fp32 on MPS, and on a CPU what a measurement says is faster."""
 
     AUTO = "auto"
     FP32 = "fp32"
@@ -239,11 +239,22 @@ class Recipe(Strict):
     precision: Precision = setting(
         Precision.AUTO,
         Section.MACHINE,
-        ("Precision", "Number format; auto is bf16 on CUDA and fp32 elsewhere."),
-        ("精度", "数值格式；auto 在 CUDA 上为 bf16，其他为 fp32。"),
+        (
+            "Precision",
+            "Number format; auto is bf16 on CUDA, and on a CPU where it is measured to be faster; else fp32.",
+        ),
+        ("精度", "数值格式；auto 在 CUDA 上为 bf16，在 CPU 上实测更快时也为 bf16，否则为 fp32。"),
         advanced=True,
     )
-
+    processes: int = setting(
+        1,
+        Section.MACHINE,
+        ("Processes", "Workers that share each step's rows: one a GPU, or some of the CPU's cores each."),
+        ("进程数", "多少个工作进程分担每一步的数据：每个 GPU 一个，或各用一部分 CPU 核心。"),
+        advanced=True,
+        ge=1,
+        le=64,
+    )
     report_to: Tracker = setting(
         Tracker.NONE,
         Section.MACHINE,
@@ -317,8 +328,18 @@ class Recipe(Strict):
 
     @property
     def rows_per_pass(self) -> int:
-        """Rows (completions, preferences, texts) in one forward and backward pass."""
+        """Rows (completions, preferences, texts) in one forward and backward pass of one process."""
         raise NotImplementedError
+
+    @property
+    def rows_per_micro_batch(self) -> int:
+        """Rows in one forward and backward pass of all processes together."""
+        return self.rows_per_pass * self.processes
+
+    @property
+    def rows_together(self) -> int:
+        """Rows that no two processes may share: those of a group, where completions are compared with each other."""
+        return 1
 
     @property
     def group_margin(self) -> float:
@@ -359,6 +380,13 @@ class Recipe(Strict):
     def task_languages(self) -> tuple[str, ...]:
         """The languages of the lab's own tasks that are trained and measured on."""
         return ("en", "zh")
+
+    @model_validator(mode="after")
+    def _processes_share_the_batch(self) -> Recipe:
+        of = "processes" if self.rows_together == 1 else "processes × group_size"
+        if self.processes > 1:
+            check_multiple("batch_size", self.rows_per_step, of, self.processes * self.rows_together)
+        return self
 
     @model_validator(mode="after")
     def _only_equations_have_a_validation_split(self) -> Recipe:

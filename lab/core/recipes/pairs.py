@@ -43,7 +43,7 @@ class PairsRecipe(RowsRecipe):
 
     @property
     def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size, self.micro_batch_size)
+        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def group_margin(self) -> float:

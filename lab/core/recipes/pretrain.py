@@ -85,7 +85,7 @@ class PretrainRecipe(Recipe):
 
     @property
     def rows_per_pass(self) -> int:
-        return self.batch_size
+        return self.batch_size // self.processes
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> PretrainRecipe:

@@ -201,7 +201,11 @@ class SampledRecipe(AdaptedRecipe):
 
     @property
     def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size, self.micro_batch_size)
+        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
+
+    @property
+    def rows_together(self) -> int:
+        return self.group_size
 
     @model_validator(mode="after")
     def _watches_what_people_chose(self) -> SampledRecipe:

@@ -51,7 +51,7 @@ class SftRecipe(RowsRecipe):
 
     @property
     def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size, self.micro_batch_size)
+        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def trains_every_answer(self) -> bool:

@@ -24,6 +24,7 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from lab.core.recipes import DpoRecipe, Training
+from lab.core.step_time import Part
 from lab.training.algorithms import losses
 from lab.training.measure.agreement import Agreement, share_won
 from lab.training.models.base import Loaded, load, load_start
@@ -31,6 +32,7 @@ from lab.training.task import Task
 from lab.training.trainers.pair_journal import PairJournal
 from lab.training.trainers.rows import compared_pair
 from lab.training.trainers.step_trainer import Batch, LazyRows, StepTrainer, acting_as_reference, log_probs, pairs_in
+from lab.training.worker import team
 
 MOST_HELD_OUT = 256
 """Pairs that are measured on at most."""
@@ -56,7 +58,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> PreferenceTrainer:
     """The trainer of a task."""
     recipe: DpoRecipe = task.recipe
-    size = recipe.rows_per_pass
+    size = recipe.rows_per_micro_batch
     arguments = DPOConfig(
         **task.arguments(
             per_device_train_batch_size=size,
@@ -90,7 +92,8 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 
     if trainer.journal is not None:
         logged = {"logps": policy.log_probs, "ref_logps": start.log_probs, "entropies": policy.entropy}
-        trainer.journal.note(trainer.state.global_step + 1, batch, beta, **logged)
+        with trainer.timer.part(Part.WRITING):
+            trainer.journal.note(trainer.state.global_step + 1, batch, beta, **logged)
 
     chosen, rejected = losses.implicit_reward(logps, ref_logps, beta).chunk(2)
     pair_losses = losses.dpo(chosen, rejected)
@@ -110,7 +113,7 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
 def train(task: Task) -> None:
     """Train the model in place."""
     trainer = build_trainer(task)
-    if room := task.recipe.token_megabytes:
+    if (room := task.recipe.token_megabytes) and team.is_leader():
         trainer.journal = PairJournal(task.reporter, task.tokenizer, room, task.recipe.steps)
     task.run(trainer)
 

@@ -162,9 +162,12 @@ def gae(rewards_B_T: Tensor, values_B_T: Tensor, mask_B_T: Tensor, discount: flo
     return advantages_B_T
 
 
-def whiten(values_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
-    """``(x − mean) / (std + 1e-8)`` over all real tokens, shape (B, T), 0 elsewhere; the deviation is the population's (n, not n − 1)."""
-    known = values_B_T[mask_B_T.bool()]
+def whiten(values_B_T: Tensor, mask_B_T: Tensor, known: Tensor | None = None) -> Tensor:
+    """``(x − mean) / (std + 1e-8)`` over all real tokens, shape (B, T), 0 elsewhere; the deviation is the population's (n, not n − 1).
+
+    ``known`` are the values of the whole rollout's real tokens, shape (N,), where the batch is a part of it.
+    """
+    known = values_B_T[mask_B_T.bool()] if known is None else known
     return (values_B_T - known.mean()) / (known.std(unbiased=False) + 1e-8) * mask_B_T
 
 

@@ -41,6 +41,7 @@ from lab.training.trainers.group_trainer import batch_arguments, prompt_rows, wr
 from lab.training.trainers.roles_trainer import RolesTrainer
 from lab.training.trainers.rollout import unpadded
 from lab.training.trainers.step_trainer import Batch
+from lab.training.worker import team
 
 
 def prepare(task: Task) -> Loaded:
@@ -93,17 +94,18 @@ def score(trainer: RolesTrainer, batch: Batch) -> Batch:
     token_rewards = losses.token_rewards(kl, rewards, mask, recipe.kl_coefficient)
     estimates = losses.gae(token_rewards, values, mask, recipe.discount, recipe.gae_lambda)
 
-    batch["advantages"] = losses.whiten(estimates, mask)
+    real = team.together(estimates[mask.bool()])  # over the tokens of the whole rollout, of all processes
+    batch["advantages"] = losses.whiten(estimates, mask, real)
     batch["returns"], batch["old_values"] = (estimates + values) * mask, values * mask
     batch["old_per_token_logps"], batch["ref_per_token_logps"] = old, reference
     batch["kept"] = torch.ones(len(mask), dtype=torch.bool, device=mask.device)
     trainer.metrics.lasting = {
-        "kl": float((kl * mask).sum() / mask.sum()),
+        "kl": float(team.total((kl * mask).sum()) / team.total(mask.sum())),
         "explained_variance": losses.explained_variance(
-            *(batch[name][mask.bool()] for name in ("returns", "old_values"))
+            *(team.together(batch[name][mask.bool()]) for name in ("returns", "old_values"))
         ),
     }
-    note_tokens(trainer, batch, token_rewards, estimates)
+    note_tokens(trainer, batch, token_rewards, real)
     return batch
 
 
@@ -158,11 +160,10 @@ def rewards_of(trainer: RolesTrainer, batch: Batch) -> torch.Tensor:
     return rewards
 
 
-def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor, estimates: torch.Tensor) -> None:
-    """Rewards, values and advantages token by token, for the journal."""
+def note_tokens(trainer: RolesTrainer, batch: Batch, token_rewards: torch.Tensor, real: torch.Tensor) -> None:
+    """Rewards, values and advantages token by token, for the journal. ``real``: the estimates that were whitened, shape (N,)."""
     assert trainer.rollout is not None
     mask = batch["completion_mask"]
-    real = estimates[mask.bool()]
     trainer.rollout.note_tokens(
         mask,
         rewards=token_rewards,

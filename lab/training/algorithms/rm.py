@@ -48,7 +48,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> ScoreTrainer:
     """The trainer of a task."""
     recipe: RmRecipe = task.recipe
-    size = recipe.rows_per_pass
+    size = recipe.rows_per_micro_batch
     arguments = RewardConfig(
         **task.arguments(
             per_device_train_batch_size=size,

@@ -36,7 +36,7 @@ def prepare(task: Task) -> Loaded:
 def build_trainer(task: Task) -> DemonstrationTrainer:
     """The trainer of a task."""
     recipe: SftRecipe = task.recipe
-    size = recipe.rows_per_pass
+    size = recipe.rows_per_micro_batch
     arguments = SFTConfig(
         **task.arguments(
             per_device_train_batch_size=size,

@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.core.algorithms import algorithm_of
 from lab.core.out_jobs import EjectSpec
-from lab.core.recipes import GrpoRecipe, Recipe, SampledRecipe, parse
+from lab.core.recipes import GrpoRecipe, Recipe, SampledRecipe, parse, with_values
 from lab.data.datasets import load
 from lab.errors import DatasetError, RecipeError
 from lab.rules.export import NEEDS, as_python
@@ -48,7 +48,7 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     """Write the run to the job's folder ``out``; what stands in result.json. Raises LabError."""
     run = RunFolder(home / "runs" / spec.run)
     stored = run.recipe() or {}
-    recipe = parse(stored.get("recipe") or {}, source=spec.run)
+    recipe = with_values(parse(stored.get("recipe") or {}, source=spec.run), {"processes": 1})  # the same update in one
     if recipe.algorithm not in SCRIPTS:
         raise RecipeError("eject_algorithm", value=recipe.algorithm, known=", ".join(SCRIPTS))
     if isinstance(recipe, GrpoRecipe) and recipe.dynamic_sampling:

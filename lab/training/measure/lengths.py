@@ -39,7 +39,7 @@ def lengths_of(recipe: Any, dataset: Dataset | None, tokens: Tokens | None) -> L
         prompt=prompt,
         completion=completion,
         rows=at_once,
-        rollout=recipe.batch_size if algorithm.writes_groups else 0,
+        rollout=recipe.batch_size // recipe.processes if algorithm.writes_groups else 0,
         held_out=_held_out(recipe, dataset, at_once),
         from_data=known,
     )

@@ -27,9 +27,11 @@ from lab.training.measure.lengths import lengths_of
 from lab.training.measure.meta_model import MetaModel
 from lab.training.models.base import choose_device, load_tokens
 from lab.training.models.checks import read_config
+from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.models.tiny_llama import llama_config
 from lab.training.worker.notes import notes
+from lab.words import size_text
 
 FEW, SOME = 3, 6
 """Layers at which a deep model is measured."""
@@ -51,17 +53,23 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths
     memory = memory_of(device)  # before anything is built
     dataset = tokens = None
     row_notes: list[Note] = []
+    if config is None:
+        recipe, row_notes = settled(recipe, home)
     if lengths is None:
         dataset = datasets.load(recipe, home)
         if config is None and algorithm_of(recipe).starts_from_model:
             fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
-            recipe, row_notes = fitted.recipe, notes(fitted, home)
+            recipe, row_notes = fitted.recipe, [*notes(fitted, home), *row_notes]
             tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(changed: Recipe) -> Cost:
         return cost_of(changed, home, lengths or lengths_of(changed, dataset, tokens), device, config)
 
-    result = Estimate(cost=cost(recipe), memory=memory, notes=[note.as_dict() for note in row_notes])
+    one = cost(recipe)
+    sharing = recipe.processes if device == Device.CPU else 1
+    if sharing > 1:
+        row_notes = [*row_notes, Note("processes_memory", {"processes": sharing, "each": size_text(one.peak)})]
+    result = Estimate(cost=one, memory=memory, notes=[note.as_dict() for note in row_notes], processes=sharing)
     if result.fits:
         return result
     others = []

@@ -189,7 +189,7 @@ class MetaModel:
     def _update(self, ledger: Ledger) -> StageCost:
         """Forward and backward; where a step has several micro-batches, beside the gradients of those before."""
         self.model.train()
-        if self.recipe.rows_per_pass < self.recipe.batch_size:  # type: ignore[attr-defined]
+        if self.recipe.rows_per_micro_batch < self.recipe.batch_size:  # type: ignore[attr-defined]
             for parameter in self.trained:
                 parameter.grad = torch.zeros_like(parameter)
                 ledger.hold([parameter.grad], MemoryPart.GRADIENTS)

@@ -20,6 +20,8 @@ from lab.core.run_time import RunTime
 from lab.data import datasets
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
+from lab.training.models.base import choose_device
+from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.task import Task, rule_set
 from lab.training.worker.main import algorithm_file, on_chosen_split
@@ -44,11 +46,18 @@ class ProbeTask(Task):
 
 def run_time(recipe: Recipe, home: Path) -> RunTime:
     """Time the parts of a recipe. Raises LabError where model or data cannot be used, as its run would."""
+    recipe, _ = settled(in_one_process(recipe), home)
     fitted = fit(recipe, on_chosen_split(recipe, datasets.load(recipe, home)), home, look_at=ROWS_LOOKED_AT)
     probe = Probe(fitted.recipe, fitted.dataset, home)
     step, scaled_step = probe.step()
     measuring, scaled_measure = probe.measuring() if recipe.measure_samples else (0.0, False)
     return RunTime(loading=probe.loading, step=step, measuring=measuring, scaled=scaled_step or scaled_measure)
+
+
+def in_one_process(recipe: Recipe) -> Recipe:
+    """What one process does in the time of a step: of several on a CPU all of it, since they share its cores, and on GPUs its share."""
+    shared = 1 if choose_device(recipe.device).type == "cpu" else recipe.processes
+    return with_values(recipe, {"processes": 1, "batch_size": recipe.rows_per_step // shared})
 
 
 class Probe:

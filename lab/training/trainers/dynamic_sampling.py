@@ -71,9 +71,9 @@ def with_spread(
     return Draws(drawn, thrown_away)
 
 
-def prompt_source(dataset: Any, seed: int, step: int) -> Callable[[int], list[Row]]:
+def prompt_source(dataset: Any, seed: int, step: int, process: int = 0) -> Callable[[int], list[Row]]:
     """Draws prompts of a data set for one step, each round other ones where there are enough."""
-    chance, count = random.Random(f"{seed}:{step}"), len(dataset)
+    chance, count = random.Random(f"{seed}:{step}:{process}" if process else f"{seed}:{step}"), len(dataset)
     waiting: list[int] = []
 
     def draw(wanted: int) -> list[Row]:

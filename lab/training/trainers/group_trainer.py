@@ -8,7 +8,6 @@ stops between two updates of one rollout goes on with it. Not here: any formula,
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,18 @@ from trl import GRPOTrainer
 from trl.trainer.utils import shuffle_sequence_dict
 
 from lab.core.groups import Group, ThresholdKind, make_group
-from lab.core.recipes import SampledRecipe, micro_batch
+from lab.core.recipes import SampledRecipe
 from lab.core.rule_health import RuleHealth
+from lab.core.step_time import Part
 from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
-from lab.training.trainers.rollout import Rollout
-from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference
+from lab.training.trainers.rollout import Rollout, joined
+from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference, own_file
 from lab.training.trainers.token_journal import TokenJournal
+from lab.training.worker import team
 from lab.training.worker.divergence import finite_scores
 
 ROLLOUT = "rollout.safetensors"
@@ -61,7 +62,6 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
-        self._reward_seconds = 0.0
         self.journal: TokenJournal | None = None
         """Where the tokens of some groups are written; None: nowhere."""
 
@@ -69,7 +69,6 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Batch:
         """One rollout: trl generates; the rules, and the sibling's ``score``, decide. No other pass is made over it."""
-        self._reward_seconds = 0.0
         sampled = self._ask(list(inputs))
         draws = self._with_spread(sampled)
         self.rollout = self._rollout_of(sampled)
@@ -84,7 +83,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
-        batch = self._score(self, batch)
+        with self.timer.part(Part.SCORING):
+            batch = self._score(self, batch)
         if self.journal is not None:
             batch["told"] = self.journal.choose(self.rollout, self.num_iterations).to(batch["kept"].device)
         return batch
@@ -98,16 +98,16 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _ask(self, rows: list[Any]) -> Sampled:
         """One completion for each row, with the rules' rewards."""
-        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
+        with self.timer.part(Part.GENERATION):
+            prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
         self.metrics.tokens_generated += sum(len(ids) for ids in completion_ids)
-        started = time.perf_counter()
-        texts = [self.tokens.text(ids) for ids in completion_ids]
-        asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
-        rewards = reward_batch(
-            self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
-        )
-        self._health = self._health.after(rewards)
-        self._reward_seconds += time.perf_counter() - started
+        with self.timer.part(Part.REWARDS):
+            texts = [self.tokens.text(ids) for ids in completion_ids]
+            asked = [(row["prompt"][-1]["content"], row.get("answer")) for row in rows]
+            rewards = reward_batch(
+                self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
+            )
+            self._health = self._health.after(rewards)
         return Sampled(rows, prompt_ids, completion_ids, texts, rewards)
 
     def _with_spread(self, sampled: Sampled) -> Draws | None:
@@ -115,14 +115,14 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         rounds = getattr(self.recipe, "dynamic_sampling", 0)
         if not rounds:
             return None
-        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step)
+        draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step, team.rank())
         return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
 
     def _rollout_of(self, sampled: Sampled) -> Rollout:
         """What was asked and written, for the journal."""
         lengths = [len(ids) for ids in sampled.completion_ids]
         rollout = Rollout(sampled.rows, sampled.texts, lengths, sampled.rewards)
-        rollout.reward_seconds = self._reward_seconds
+        rollout.reward_seconds = self.timer.so_far(Part.REWARDS)
         rollout.step = self.state.global_step + 1
         rollout.truncated = [not self.tokens.has_ended(ids) for ids in sampled.completion_ids]
         return rollout
@@ -152,7 +152,9 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         slices = self.args.steps_per_generation
         if not self._in_mid_rollout or self._buffered_inputs is None:
             batch = shuffle_sequence_dict(self._generate_and_score_completions(generation_batch))
-            self._buffered_inputs = self._micro_batches(keep_only(batch), slices)
+            kept = keep_only(batch)
+            kept["step_tokens"], kept["step_rows"] = team.total(kept["step_tokens"]), team.total(kept["step_rows"])
+            self._buffered_inputs = self._micro_batches(kept, slices)
         return self._buffered_inputs[self._step % slices]
 
     @property
@@ -188,19 +190,23 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             self.metrics.train_on(part["completion_mask"])
             loss = super().training_step(model, part, num_items_in_batch)
         if self._step % self.args.steps_per_generation == 0 and self.rollout is not None:
-            self.metrics.note(self.rollout.metrics())
+            whole_rollout = joined(team.gathered(self.rollout))
+            self.metrics.note(whole_rollout.metrics())
             if self.on_rollout:
-                self.on_rollout(self.rollout)
+                with self.timer.part(Part.WRITING):
+                    self.on_rollout(whole_rollout)
             self.rollout = None
         if self._step % self.args.steps_per_generation == 0 and self.journal is not None:
             update = (self._step // self.args.steps_per_generation - 1) % self.num_iterations + 1
-            self.journal.write(self.state.global_step + 1, update)
+            with self.timer.part(Part.WRITING):
+                self.journal.write(self.state.global_step + 1, update)
         return loss
 
     def note_tokens(self, batch: Batch, **values: torch.Tensor) -> None:
         """What a sibling's loss made of each token of a micro-batch, shape (B, T) or (B, 1), for the groups whose tokens are written."""
         if self.journal is not None and "told" in batch:
-            self.journal.note(batch, values, self.num_generations)
+            with self.timer.part(Part.WRITING):
+                self.journal.note(batch, values, self.num_generations)
 
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sibling's; the first update of a rollout says how likely its completions were when they were written."""
@@ -211,16 +217,15 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     # ---- a checkpoint in mid-rollout
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
+    def _save_own(self, folder: Path) -> None:
+        super()._save_own(folder)
         if self._in_mid_rollout and self._buffered_inputs is not None:
-            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             tensors = {
                 f"{number}.{name}": value.detach().cpu().contiguous().clone()
                 for number, part in enumerate(self._buffered_inputs)
                 for name, value in (part or {}).items()
             }
-            save_file(tensors, folder / ROLLOUT, metadata={"lasting": json.dumps(self.metrics.lasting)})
+            save_file(tensors, folder / own_file(ROLLOUT), metadata={"lasting": json.dumps(self.metrics.lasting)})
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
@@ -228,11 +233,11 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         self._step = TrainerState.load_from_json(str(folder / TRAINER_STATE_NAME)).global_step * slices
         if not self._in_mid_rollout:
             return
-        if not (folder / ROLLOUT).exists():
+        if not (folder / own_file(ROLLOUT)).exists():
             print("this checkpoint holds no rollout: its prompts are asked again", flush=True)
             return
         parts: list[Batch] = [{} for _ in range(slices)]
-        with safe_open(folder / ROLLOUT, framework="pt", device=str(self.accelerator.device)) as file:
+        with safe_open(folder / own_file(ROLLOUT), framework="pt", device=str(self.accelerator.device)) as file:
             self.metrics.lasting = json.loads(file.metadata()["lasting"])
             for key in file.keys():  # noqa: SIM118
                 number, _, name = key.partition(".")
@@ -274,8 +279,8 @@ def _reward_of_rule_set(**_: Any) -> list[float]:
 
 def batch_arguments(recipe: SampledRecipe) -> dict[str, Any]:
     """What trl is told of batches, sampling and clipping, for every algorithm that samples."""
-    size = micro_batch(recipe.batch_size, recipe.micro_batch_size)
-    slices = recipe.batch_size // size
+    size = recipe.rows_per_pass
+    slices = recipe.batch_size // size  # of several processes, each fills its part of them
     return {
         "per_device_train_batch_size": size,
         "gradient_accumulation_steps": slices,
@@ -307,7 +312,12 @@ def prompt_rows(task: Task) -> Dataset:
 
 
 def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -> None:
-    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for."""
+    """Let the trainer's rollouts go to the run's folder, a line a group, and the tokens of as many groups as the recipe has room for.
+
+    Of several processes the leader writes: the groups of all, and tokens of groups of its own.
+    """
+    if not team.is_leader():
+        return
 
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn.utils import clip_grad_norm_
 
 from lab.core.recipes import Critic
+from lab.core.step_time import Part
 from lab.training.models.roles import VALUE, Roles, acting_as
 from lab.training.trainers.group_trainer import GroupTrainer, whole
 from lab.training.trainers.step_trainer import Batch
@@ -71,11 +72,16 @@ class RolesTrainer(GroupTrainer):
         model.train()  # loading a checkpoint leaves it in eval mode
         part = self._prepare_inputs(inputs)
         loss = super().training_step(model, part, num_items_in_batch)
+        if part is None:  # none of the step's rows in this micro-batch is this process's
+            return loss
         if self.roles.critic is Critic.TRUNK:
             return loss - self._of_critic
         with acting_as(self.model, VALUE):  # until backward ends: gradient checkpointing computes the forward again
-            values = self.roles.values(*whole(part), part["completion_ids"].size(1))
-            self.accelerator.backward(self._critic_loss(self, values, part))
+            with self.timer.part(Part.FORWARD):
+                values = self.roles.values(*whole(part), part["completion_ids"].size(1))
+                critic = self._critic_loss(self, values, part)
+            with self.timer.part(Part.BACKWARD):
+                self.accelerator.backward(critic)
         return loss
 
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -84,12 +90,13 @@ class RolesTrainer(GroupTrainer):
             return super().compute_loss(model, inputs, *args, **kwargs)
         with self.roles.noting_states() as passes:
             loss = super().compute_loss(model, inputs, *args, **kwargs)
-        values = self.roles.values_of(torch.cat(passes), inputs["completion_ids"].size(1))
-        critic = self._critic_loss(self, values, inputs)
+        with self.timer.part(Part.FORWARD):
+            values = self.roles.values_of(torch.cat(passes), inputs["completion_ids"].size(1))
+            critic = self._critic_loss(self, values, inputs)
         self._of_critic = critic.detach()
         return loss + critic
 
-    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+    def _clipped(self, model: Any) -> torch.Tensor:
         """Each role's gradient is cut by its own norm: together, a critic that is far off would silence the policy.
 
         Returns the policy's norm before the cut, which is logged as ``grad_norm``; the critic's is ``critic_grad_norm``.

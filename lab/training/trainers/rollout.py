@@ -5,6 +5,8 @@ Not here: how completions are made, or what is trained on them (``grpo.py``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,11 @@ from lab.data.turns import Turns, last_words
 from lab.training.trainers.dynamic_sampling import Draws
 from lab.training.trainers.token_texts import Piece
 
+OF_COMPLETIONS = (
+    *("conversations", "answers", "texts", "tokens", "rewards", "groups", "truncated", "logps", "ref_logps"),
+    *("token_rewards", "values", "token_advantages", "token_texts", "model_scores"),
+)
+"""What a rollout has one of for each completion, or for each group."""
 DECIMALS = 4
 """Of the numbers of a token in a line of groups.jsonl."""
 
@@ -41,6 +48,7 @@ class Rollout:
         self.step = 0
         self.reward_seconds = 0.0
         self.draws: Draws | None = None
+        self.of_processes = 1
 
     def note_logps(self, part: dict[str, Any], logps: torch.Tensor) -> None:
         """Sums over a completion's tokens, for the rows of one micro-batch."""
@@ -135,8 +143,9 @@ class Rollout:
             "group_std": sum(g.std for g in self.groups) / len(self.groups),
         }
         if self.draws is not None:
-            # trl's own figures are of all that was sampled, also of what was thrown away
             values["groups_drawn"], values["groups_thrown_away"] = self.draws.drawn, self.draws.thrown_away
+        if self.of_processes > 1 or self.draws is not None:
+            # trl's own figures are of one process, and of all that it sampled, also of what was thrown away
             values["completion_tokens"] = sum(self.tokens) / completions
             values["truncated_share"] = sum(self.truncated) / completions
         size = completions // len(self.groups)
@@ -149,6 +158,22 @@ class Rollout:
             if failed := sum(score.error is not None for score in scores):
                 values[f"errors/{name}"] = failed
         return values
+
+
+def joined(rollouts: Sequence[Rollout]) -> Rollout:
+    """The rollouts of all processes as one, in their order; of one process its own."""
+    first = rollouts[0]
+    if len(rollouts) == 1:
+        return first
+    whole = copy(first)
+    for name in OF_COMPLETIONS:
+        setattr(whole, name, [value for each in rollouts for value in getattr(each, name)])
+    whole.reward_seconds = max(each.reward_seconds for each in rollouts)
+    draws = [each.draws for each in rollouts if each.draws is not None]
+    if draws:
+        whole.draws = Draws(sum(each.drawn for each in draws), sum(each.thrown_away for each in draws))
+    whole.of_processes = len(rollouts)
+    return whole
 
 
 def unpadded(numbers: torch.Tensor, mask: torch.Tensor) -> list[list[Any]]:

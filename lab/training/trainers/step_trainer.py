@@ -9,14 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch.utils.data import Dataset
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 from trl.models.utils import disable_gradient_checkpointing
 
+from lab.core.step_time import Part
 from lab.training.models.roles import acting_as
+from lab.training.trainers.shares import collate_share
+from lab.training.worker import team
+from lab.training.worker.step_timer import StepTimer
+
+RANDOM_STATE = "random.safetensors"
+"""In a checkpoint of several processes: the state of the generators of each but the first."""
 
 Batch = dict[str, Any]
 Row = dict[str, Any]
@@ -25,10 +34,13 @@ Loss = Callable[[Any, Any, Batch], torch.Tensor]
 
 
 class StepMetrics:
-    """The metrics of one step, gathered over its micro-batches, and the tokens handled since the process began."""
+    """The metrics of one step, gathered over its micro-batches and over all processes, and the tokens handled since the run was begun."""
 
     def __init__(self) -> None:
         self.tokens_generated = self.tokens_trained = 0
+        """By this process."""
+        self.generated_by_all = self.trained_by_all = 0
+        """By all of them, as of the last step."""
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, torch.Tensor] = {}
         self._totals: dict[str, torch.Tensor] = {}
@@ -56,10 +68,23 @@ class StepMetrics:
         self.tokens_trained += int(mask.sum())
 
     def take(self) -> dict[str, Any]:
-        """The step's metrics; what is gathered from here on is the next step's."""
-        means = {name: float(total / self._counts[name].clamp(min=1)) for name, total in self._sums.items()}
-        totals = {name: float(total) for name, total in self._totals.items()}
-        taken = self.lasting | means | totals | self._noted
+        """The step's metrics; what is gathered from here on is the next step's. All processes take them at the same step."""
+        own = {name: (float(value), float(self._counts[name])) for name, value in self._sums.items()}
+        parts = {name: float(value) for name, value in self._totals.items()}
+        means: dict[str, tuple[float, float]] = {}
+        totals: dict[str, float] = {}
+        self.generated_by_all = self.trained_by_all = 0
+        for sums, its_parts, generated, trained in team.gathered(
+            (own, parts, self.tokens_generated, self.tokens_trained)
+        ):
+            for name, (value, count) in sums.items():
+                before = means.get(name, (0.0, 0.0))
+                means[name] = (before[0] + value, before[1] + count)
+            totals |= {name: totals.get(name, 0.0) + part for name, part in its_parts.items()}
+            self.generated_by_all += generated
+            self.trained_by_all += trained
+        of_step = {name: value / max(1.0, count) for name, (value, count) in means.items()}
+        taken = self.lasting | of_step | totals | self._noted
         self._sums, self._counts, self._totals, self._noted = {}, {}, {}, {}
         return taken
 
@@ -98,8 +123,11 @@ class StepTrainer(Trainer):
         self.metrics = StepMetrics()
         self.of_step: dict[str, Any] = {}
         """The last step's metrics."""
+        self.timer = StepTimer()
         self._in_step: int | None = None
         super().__init__(**kwargs)
+        self.add_callback(_TimedUpdate(self))
+        self.data_collator: Any = collate_share(self.data_collator)  # type: ignore[has-type]
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """What trl would tokenise before the first step."""
@@ -114,8 +142,12 @@ class StepTrainer(Trainer):
         """The step's micro-batches, and what they hold together."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self._size_of is not None:
-            self._in_step = sum(self._size_of(batch) for batch in batches)
+            self._in_step = team.total(sum(self._size_of(batch) for batch in batches if batch))
         return batches, items
+
+    def _get_num_items_in_batch(self, batches: Any, device: torch.device) -> Any:
+        """transformers' own count, which the losses do not use: none where a process has no row of a micro-batch."""
+        return super()._get_num_items_in_batch(batches, device) if all(batches) else None
 
     def step_size(self, batch: Batch) -> int:
         """What the whole step holds of what the loss is a mean over; of a batch by itself, that batch's."""
@@ -126,14 +158,89 @@ class StepTrainer(Trainer):
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """The sibling's."""
-        return self._loss(self, model, inputs)
+        with self.timer.part(Part.FORWARD):
+            return self._loss(self, model, inputs)
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As the library's. What it does beside the parts that are timed by themselves is the backward pass."""
+        if not inputs:  # no row of this micro-batch is this process's
+            return torch.zeros((), device=self.accelerator.device)
+        with self.timer.part(Part.BACKWARD):
+            step: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
+            return step
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        with self.timer.part(Part.WAITING):
+            return super()._prepare_inputs(inputs)
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        with self.timer.part(Part.OPTIMIZER):
+            team.add_gradients(self.model.parameters())
+            return self._clipped(model)
+
+    def _clipped(self, model: Any) -> torch.Tensor:
+        """Cut the gradient; returns its norm before."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)
+        return norm
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        with self.timer.part(Part.WRITING):
+            super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the step's metrics to what transformers and trl log (the last call, at the end of training, has none)."""
         if "train_runtime" not in logs:
+            if "loss" in logs:  # each process has the part of the step's loss that its own rows give
+                logs["loss"] = team.total(logs["loss"])
             self.of_step = self.metrics.take()
             logs |= self.of_step
         super().log(logs, start_time)
+
+    # ---- a checkpoint: the leader's, and beside it what each process has of its own
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if team.is_leader():
+            super()._save_checkpoint(model, trial)
+        team.wait()
+        self._save_own(Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
+        team.wait()
+
+    def _save_own(self, folder: Path) -> None:
+        """Save into a checkpoint what this process alone has. The leader's random state is in transformers' own file."""
+        if team.is_leader():
+            return
+        states = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state()
+        save_file(states, folder / own_file(RANDOM_STATE))
+
+    def _load_rng_state(self, checkpoint: Any) -> None:
+        super()._load_rng_state(checkpoint)
+        if checkpoint is None or team.is_leader() or not (path := Path(checkpoint) / own_file(RANDOM_STATE)).exists():
+            return
+        states = load_file(path)
+        torch.set_rng_state(states["cpu"])
+        if "cuda" in states and torch.cuda.is_available():
+            torch.cuda.set_rng_state(states["cuda"])
+
+
+def own_file(name: str) -> str:
+    """The name of this process's own file in a checkpoint, ``random.1.safetensors``; the leader's has no number."""
+    stem, ending = name.rsplit(".", 1)
+    return name if team.is_leader() else f"{stem}.{team.rank()}.{ending}"
+
+
+class _TimedUpdate(TrainerCallback):
+    """Times the optimiser's own step, which the library makes between these two calls."""
+
+    def __init__(self, trainer: StepTrainer) -> None:
+        self._trainer = trainer
+
+    def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.timer.enter(Part.OPTIMIZER)
+
+    def on_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.timer.leave()
 
 
 def pairs_in(batch: Batch) -> int:
@@ -147,7 +254,8 @@ def acting_as_reference(trainer: Any) -> Iterator[Any]:
 
     That is its ``ref_model`` where all weights train, else the frozen copy ``ref`` of the adapter it began with, or the bare base.
     """
-    with torch.no_grad(), disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
+    checkpointing = disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs)
+    with trainer.timer.part(Part.SCORING), torch.no_grad(), checkpointing:
         if trainer.ref_model is not None:
             yield trainer.ref_model
             return

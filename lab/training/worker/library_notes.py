@@ -23,6 +23,7 @@ ANSWERED = (
     "bos_token_id must be",
     "eos_token_id must be",
     "The model is already on multiple devices",
+    "torch.distributed process group is initialized",  # ``team.py`` joins the processes itself
     "None of the inputs have requires_grad",
     "requires torchvision",
 )

@@ -5,6 +5,7 @@ Whatever happens ends as ``result.json`` and an exit status: 0 finished, 3 stopp
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import replace
 from importlib import import_module
@@ -19,6 +20,7 @@ from lab.data import datasets
 from lab.errors import LabError, MachineError
 from lab.store.run_folder import RunFolder
 from lab.tasks import equations
+from lab.training.worker import team
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
 from lab.training.worker.reporter import Reporter, memory_bytes
@@ -36,6 +38,23 @@ def work(path: Path) -> int:
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
     hide_trackers(recipe.report_to)
+    if recipe.processes > 1 and not team.is_started_by_torchrun():
+        from lab.training.worker.torchrun import run_processes
+
+        return run_processes(path, recipe)
+    try:
+        team.join(recipe.processes)
+    except LabError as error:
+        Reporter(folder, recipe.steps).result("failed", error=error.as_dict())
+        return FAILED
+    if not team.is_leader():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # one process tells of what all of them do
+    status = _attempt(recipe, folder)
+    return FINISHED if team.size() > 1 and status == STOPPED else status  # to torchrun, any other status is a failure
+
+
+def _attempt(recipe: Recipe, folder: RunFolder) -> int:
+    path = folder.path
     with Reporter(folder, recipe.steps) as reporter:
         try:
             return _run(recipe, folder, reporter)
@@ -61,6 +80,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
 
     listen()
+    from lab.training.models.cpu_format import settled
     from lab.training.models.length_filter import fit
     from lab.training.task import Task, rule_set
     from lab.training.worker.notes import notes, tell
@@ -68,10 +88,12 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
 
     home = folder.path.parents[1]
     fitted = fit(recipe, dataset, home)
-    recipe, dataset = fitted.recipe, fitted.dataset
-    if fitted.from_data:
-        folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
-    tell(notes(fitted, home), folder)
+    dataset = fitted.dataset
+    recipe, format_notes = settled(fitted.recipe, home)
+    if team.is_leader():
+        if fitted.from_data or format_notes:
+            folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
+        tell([*notes(fitted, home), *format_notes], folder)
     algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=home)
@@ -79,18 +101,28 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     step, task.resume_from = folder.last_checkpoint() or (0, None)
     set_seed(recipe.seed)  # before the model: a fresh adapter and a model from scratch draw their weights
     task.loaded = algorithm.prepare(task)
-    task.try_saving()
     start = StartWeights(task.model)
+    reporter.step = step
+    before = _ready(task, step) if team.is_leader() else None
+    reporter.enter_stage("training")
+    if step < recipe.steps:  # a run that already took its last step would take one more
+        if team.size() > 1:
+            set_seed(
+                recipe.seed
+            )  # what a trainer adds to the model is drawn alike by all, whatever the leader has measured
+        algorithm.train(task)
+    return _end(task, before, start) if team.is_leader() else FINISHED
+
+
+def _ready(task: Any, step: int) -> Any:
+    """What is done before the first step, by one process: whether the model can be saved, the mark of a resume, and the first measurement."""
+    folder = task.folder
+    task.try_saving()
     if step:
-        reporter.step = step
         folder.note_resume(step)
     elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
         folder.note_resume(0)
-    before = _before(task)
-    reporter.enter_stage("training")
-    if step < recipe.steps:  # a run that already took its last step would take one more
-        algorithm.train(task)
-    return _end(task, before, start)
+    return _before(task)
 
 
 def _end(task: Any, before: Any, start: StartWeights) -> int:

@@ -14,8 +14,9 @@ import torch
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
-from lab.errors import LabError
+from lab.errors import LabError, MachineError
 from lab.store.lines import Line
+from lab.training.worker import team
 from lab.training.worker.row_notes import rows_of_step
 
 
@@ -25,6 +26,11 @@ class StartWeights:
     def __init__(self, model: Any) -> None:
         self._names = [name for name, weight in model.named_parameters() if weight.requires_grad]
         self._sum = checksum(model, self._names)
+
+    def require_alike(self) -> None:
+        """Raise MachineError ``processes_differ`` where the processes of a run do not start from the same weights."""
+        if len(set(sums := team.gathered(self._sum))) > 1:
+            raise MachineError("processes_differ", processes=len(sums))
 
     def moved(self, model: Any) -> bool:
         """Whether any of these weights is another number now."""

@@ -13,9 +13,12 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from lab.core.step_time import Part
 from lab.store.run_folder import RunFolder
+from lab.training.worker import team
 from lab.training.worker.heartbeat import Heartbeat
 from lab.training.worker.step_progress import StepProgress
+from lab.training.worker.step_timer import StepTimer
 
 
 class Reporter:
@@ -27,6 +30,8 @@ class Reporter:
         self.step = 0
         self.stage = "loading"
         self.stage_fraction: float | None = None
+        self.peak_of_all = 0
+        """The peak of all processes together, once it is known; 0 where there is one."""
         self.libraries_bytes = 0
         """What the process held before it loaded anything, of ``peak_memory_bytes``."""
         self.tokens_generated = 0
@@ -34,7 +39,8 @@ class Reporter:
         self.tokens_per_second: float | None = None
         self.started = time.time()
         self._before = folder.spent_before()
-        self._step_started = time.perf_counter()
+        self.timer = StepTimer()
+        """Where the time of a step goes; the trainer charges its parts (``Task.run``)."""
         self._tokens_seen = 0
         self.step_progress = StepProgress()
         self._heartbeat = Heartbeat(self._write_heartbeat)
@@ -49,16 +55,16 @@ class Reporter:
     def enter_stage(self, stage: str) -> None:
         """One of loading, measuring_before, training, measuring_after, saving."""
         self.stage, self.stage_fraction = stage, None
-        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        self._begin_step()
         print(f"[{time.strftime('%H:%M:%S')}] {stage.replace('_', ' ')}", flush=True)
         self._write_heartbeat()
         give_back()
 
     def metrics(self, step: int, values: dict[str, Any]) -> None:
         """Append one line for an optimiser step; numbers that are not finite become null."""
-        now = time.perf_counter()
-        seconds, tokens = now - self._step_started, self._tokens - self._tokens_seen
-        self._step_started, self._tokens_seen = now, self._tokens
+        parts = self.timer.take()
+        seconds, tokens = sum(parts.values()), self._tokens - self._tokens_seen
+        self._tokens_seen = self._tokens
         self.step = step
         if seconds > 0 and tokens:
             self.tokens_per_second = tokens / seconds
@@ -69,35 +75,47 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
             **self._tokens_spent(),
             **values,
+            **{part.metric: spent for part, spent in parts.items() if spent or part is Part.WAITING},
         }
         if "reward_seconds" in values and seconds > 0:
             line["reward_share"] = values["reward_seconds"] / seconds
-        self.folder.append("metrics", {name: _finite(value) for name, value in line.items()})
+        self._append("metrics", {name: _finite(value) for name, value in line.items()})
         print(_journal(step, self.steps, values), flush=True)
 
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
         """Append a held-out measurement as a line of its own."""
-        seconds = time.perf_counter() - self._step_started
+        seconds = sum(self.timer.take().values())
         line = {"step": step, "time": time.time(), "seconds": seconds, **self._tokens_spent(), "held_out": measured}
-        self.folder.append("metrics", line)
-        self._step_started, self._tokens_seen = time.perf_counter(), self._tokens
+        self._append("metrics", line)
+        self._begin_step()
         parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
         print(f"held out: {', '.join(parts)}", flush=True)
 
+    def _begin_step(self) -> None:
+        self.timer.restart()
+        self._tokens_seen = self._tokens
+
     def group(self, line: dict[str, Any]) -> None:
         """Append one group."""
-        self.folder.append("groups", line)
+        self._append("groups", line)
 
     def tokens(self, line: dict[str, Any]) -> None:
         """Append the tokens of one group at one update."""
-        self.folder.append("tokens", line)
+        self._append("tokens", line)
 
     def pair(self, line: dict[str, Any]) -> None:
         """Append one pair of preferences, in the form of a group of two."""
-        self.folder.append("pairs", line)
+        self._append("pairs", line)
+
+    def _append(self, kind: str, line: dict[str, Any]) -> None:
+        """Append a line; of several processes the leader's alone."""
+        if team.is_leader():
+            self.folder.append(kind, line)
 
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
-        """Write result.json, whatever the run came to."""
+        """Write result.json, whatever the run came to. Of several processes the first that failed says why: the others fail for want of it."""
+        if team.size() > 1 and state == "failed" and self.folder.result() is not None:
+            return
         content = {
             "state": state,
             "error": error,
@@ -105,7 +123,7 @@ class Reporter:
             "after": None,
             "kl_from_start": None,
             "steps": self.step,
-            "peak_memory_bytes": peak_memory_bytes(),
+            "peak_memory_bytes": self.peak_of_all or peak_memory_bytes(),
             "libraries_bytes": self.libraries_bytes,
             **self.spent(),
             **values,
@@ -127,8 +145,10 @@ class Reporter:
         return self.tokens_generated or self.tokens_trained
 
     def _write_heartbeat(self) -> None:
+        if not team.is_leader():
+            return
         beat = {
-            "pid": os.getpid(),
+            "pid": os.getpid() if team.size() == 1 else os.getppid(),  # that of torchrun's agent, which the lab started
             "time": time.time(),
             "stage": self.stage,
             "stage_fraction": self.stage_fraction,

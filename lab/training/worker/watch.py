@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe
+from lab.training.worker import team
 from lab.training.worker.divergence import Divergence
 from lab.training.worker.reporter import Reporter
 from lab.training.worker.step_progress import StepProgress
@@ -87,7 +88,7 @@ class Watch(TrainerCallback):
         self._micro_batch(args)
         self.reporter.step_progress.end()
         self.reporter.step = state.global_step
-        if self.reporter.folder.stop_requested() and state.global_step < self.recipe.steps:
+        if state.global_step < self.recipe.steps and team.of_leader(self.reporter.folder.stop_requested()):
             self.stopped = True
             control.should_save = True
             control.should_training_stop = True
@@ -107,7 +108,7 @@ class Watch(TrainerCallback):
         values |= self.more()
         self.reporter.metrics(state.global_step, values)
         self.divergence.look(state.global_step, values, _vocabulary(more.get("model")), skips_infinite=bool(args.fp16))
-        if state.global_step < self.recipe.steps and (limit := self._limit_reached()) is not None:
+        if state.global_step < self.recipe.steps and (limit := team.of_leader(self._limit_reached())) is not None:
             self.spent = limit
             control.should_training_stop = True
             return  # what is measured next is the end
@@ -118,7 +119,7 @@ class Watch(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Rename the finished folder and mark it complete: a kill in between leaves nothing that looks like a checkpoint."""
         written = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        if not written.is_dir():
+        if not written.is_dir() or not team.is_leader():
             return
         target = self.reporter.folder.checkpoint_path(state.global_step)
         shutil.rmtree(target, ignore_errors=True)

@@ -35,6 +35,7 @@ class LiveCurves {
     this.names = "";
     this.empty = make("div", { class: "empty", role: "status" });
     this.status = new Status();
+    this.stepTime = new StepTime();
     this.notes = new Notes();
     this.warnings = new Warnings();
     this.slider = make("input", {
@@ -67,6 +68,7 @@ class LiveCurves {
       this.status.node,
       this.notes.node,
       this.warnings.node,
+      this.stepTime.node,
       this.legend,
       this.waiting,
       this.grid,
@@ -155,6 +157,7 @@ class LiveCurves {
     this.status.show(this.summary);
     this.notes.show(this.summary.notes);
     this.warnings.show(this.run, this.summary.warnings);
+    this.stepTime.show(this.summary.step_time);
     this.showLog();
     return this.showCharts();
   }

@@ -1,0 +1,44 @@
+// Where the time of a step goes: one stacked bar, and the same shares as text beside it.
+
+const PARTS = ["generation", "scoring", "rewards", "forward", "backward", "optimizer", "writing", "waiting"];
+
+class StepTime {
+  constructor() {
+    this.title = make("h4", {});
+    this.bar = make("div", { class: "parts", "aria-hidden": "true" });
+    this.list = make("ul", { class: "part-names" });
+    this.node = make("section", { class: "step-time", "data-testid": "step-time" }, this.title, this.bar, this.list);
+    this.told = "";
+  }
+
+  // `time` is {"steps", "seconds", "parts": {part: share}}, or null before the first step.
+  show(time) {
+    conceal(this.node, !time);
+    const told = JSON.stringify(time || null);
+    if (!time || told === this.told) return;
+    this.told = told;
+    const seconds = time.seconds < 10 ? figure(time.seconds, 2) : figure(time.seconds, 0);
+    say(this.title, word("step_time", { seconds, steps: time.steps }));
+    const shares = PARTS.map((part) => [part, time.parts[part] || 0]).filter(([, share]) => share > 0);
+    const cells = shares.map(([part, share]) => {
+      const cell = make("span", { class: "part", "data-part": part });
+      cell.style.flexGrow = String(share);
+      return cell;
+    });
+    this.bar.replaceChildren(...cells);
+    this.list.replaceChildren(...shares.map(([part, share]) => this.row(part, share)));
+  }
+
+  row(part, share) {
+    const percent = share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`;
+    const row = make(
+      "li",
+      { "data-part": part, title: word(`about_${part}`) },
+      make("span", { class: "swatch", "aria-hidden": "true" }),
+      make("span", {}, word(`time_${part}`)),
+      " ",
+      make("strong", {}, percent),
+    );
+    return row;
+  }
+}
