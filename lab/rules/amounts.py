@@ -7,8 +7,8 @@ from fractions import Fraction
 from lab.rules.expressions import quotient
 from lab.rules.notation import is_unit, unit_name
 from lab.rules.numbers import Unreadable
-from lab.rules.numerals import CHINESE_NUMERALS, THOUSANDS, chinese_number, english_number
-from lab.rules.polynomials import multiply_quotients, of_number
+from lab.rules.numerals import CHINESE_NUMERALS, SHORT_SCALES, THOUSANDS, chinese_number, english_number
+from lab.rules.polynomials import Quotient, multiply_quotients, of_number
 from lab.rules.values import Kind, Value
 
 _NO_UNITS = frozenset([
@@ -17,6 +17,7 @@ _NO_UNITS = frozenset([
 ])  # fmt: skip
 _SCALES: dict[str, int | Fraction] = {**THOUSANDS, "hundred": 100, "dozen": 12}
 _SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
+_CURRENCIES = "$€£¥₹₩₽₺₫฿"
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""
 SHORT_WORDS = frozenset([
@@ -60,12 +61,22 @@ def read_amount(text: str) -> Value:
         if not digits.isdecimal():
             raise Unreadable("a base that is no number")
         return Value(Kind.NUMBER, text, of_number(int(numeral)), f"base {digits}")
+    if unit and unit in _CURRENCIES and (money := _short_scale(amount)) is not None:
+        return Value(Kind.NUMBER, text, money, unit)
     value = chinese_number(amount)
     number = quotient(amount) if value is None else of_number(value)
     scale, _, rest = unit.partition(" ")
     if scale in _SCALES:
         number, unit = multiply_quotients(number, of_number(_SCALES[scale])), rest
     return Value(Kind.NUMBER, text, number, unit)
+
+
+def _short_scale(amount: str) -> Quotient | None:
+    """``2.5m`` of ``$2.5m``; None for every other amount."""
+    digits, scale = amount[:-1].strip(), SHORT_SCALES.get(amount[-1:])
+    if scale is None or not digits.replace(",", "").replace(".", "", 1).isdecimal():
+        return None
+    return multiply_quotients(quotient(digits), of_number(scale))
 
 
 def number_in_words(text: str) -> Value | None:
@@ -80,7 +91,7 @@ def number_in_words(text: str) -> Value | None:
 
 def amount_and_unit(text: str) -> tuple[str, str]:
     """``$5`` as 5 and ``$``, ``864 "inches"^2`` as 864 and ``inches^2``, ``18元`` as 18 and 元."""
-    for sign in "＄€£¥₹₩₽₺₫฿":
+    for sign in f"＄{_CURRENCIES}":
         if text.startswith((sign, f"-{sign}", f"- {sign}")):
             text, prefix = text.replace(sign, "", 1), "$" if sign == "＄" else sign
             amount, suffix = amount_and_unit(text)

@@ -15,8 +15,8 @@ from lab.rules.choices import chosen, option_letter
 from lab.rules.equality import formulas_equal
 from lab.rules.notation import joined_amounts
 from lab.rules.numbers import Number
-from lab.rules.numerals import has_numerals
-from lab.rules.reading import is_integer, read_value
+from lab.rules.numerals import has_numerals, says_a_number
+from lab.rules.reading import LONGEST_PLAIN, is_integer, read_value
 from lab.rules.results import last_words
 from lab.rules.stated import Stated, stated
 from lab.rules.statements import Reading, Side, decimals, read, solution, solve
@@ -45,7 +45,8 @@ def equals_answer(
     if wanted.kind is Kind.WORDS and not statement.marked:
         return _unmarked_words(wanted, completion)
     if statement.value is None or not statement.text:
-        if wanted.kind is Kind.NUMBER and has_numerals(completion.lower()):
+        short = len(completion) <= LONGEST_PLAIN and says_a_number(completion.lower())
+        if wanted.kind is Kind.NUMBER and (short or has_numerals(completion.lower())):
             raise CannotTell("the completion says its numbers in words")
         return 0.0
     return float(same_value(statement.value, wanted, same_formula))
@@ -107,11 +108,17 @@ def _same_words(wanted: Value, statement: Stated, completion: str) -> bool:
 def _unmarked_words(wanted: Value, completion: str) -> float:
     """Of a text without a mark: all of it is the answer, or it does not name it. Raises CannotTell where it names it among others."""
     value = read_value(completion)
-    if wanted.text in (value.text if value.kind is Kind.WORDS else "", last_words(completion)):
+    if wanted.text == last_words(completion) or (
+        value.kind in (Kind.WORDS, Kind.LIST, Kind.NUMBER) and _is_same(value, wanted)
+    ):
         return 1.0
     if wanted.text in joined_amounts(plain(completion)):
         raise CannotTell("the completion does not mark its answer")
     return 0.0
+
+
+def _is_same(value: Value, words: Value) -> bool:
+    return same_value(value, words, formulas_equal)  # which is not asked: words are no formula
 
 
 def _number_of(statement: Stated) -> Number | None:

@@ -76,6 +76,17 @@ _UNITS: dict[str, tuple[str, int | Fraction, str]] = {
     "kg": ("mass", 1000, "kg kilogram kilograms 千克 公斤"),
     "liter": ("volume", 1, "l liter liters litre litres 升"),
     "milliliter": ("volume", Fraction(1, 1000), "ml milliliter milliliters 毫升"),
+    "watt": ("power", 1, "w watt watts 瓦"),
+    "milliwatt": ("power", Fraction(1, 1000), "mw milliwatt milliwatts 毫瓦"),
+    "kilowatt": ("power", 1000, "kw kilowatt kilowatts 千瓦"),
+    "megawatt": ("power", 10**6, "megaw megawatt megawatts 兆瓦"),
+    "joule": ("energy", 1, "j joule joules 焦耳"),
+    "millijoule": ("energy", Fraction(1, 1000), "mj millijoule millijoules"),
+    "kilojoule": ("energy", 1000, "kj kilojoule kilojoules 千焦"),
+    "megajoule": ("energy", 10**6, "megaj megajoule megajoules"),
+    "hertz": ("frequency", 1, "hz hertz 赫兹"),
+    "kilohertz": ("frequency", 1000, "khz kilohertz"),
+    "megahertz": ("frequency", 10**6, "megahz megahertz"),
     "dollar": ("dollars", 1, "$ dollar dollars usd 美元"),
     "cent": ("dollars", Fraction(1, 100), "¢ cent cents"),
     "yuan": ("yuan", 1, "¥ 元 yuan rmb 块 块钱"),
@@ -225,12 +236,37 @@ _AMOUNTS = re.compile(f"{_AMOUNT}(?:(?:,? and|,|零|又)? ?{_AMOUNT})+", re.ASCI
 
 
 def joined_amounts(text: str) -> str:
-    """``2 hours 30 minutes`` as ``150 minutes``: amounts of one kind in a row, each in a smaller unit, are one amount. A date becomes
-    one word, so that 2024-01-05 is no difference."""
+    """``2 hours 30 minutes`` and ``2h30`` as ``150 minutes``: amounts of one kind in a row, each in a smaller unit, are one amount. Dates
+    and times of day become one word, so that 2024-01-05 is no difference; ``3 out of 4`` becomes 3/4 and ``0x1f`` 31."""
     if "月" in text or text.count("-") > 1 or text.count("/") > 1:
         for pattern in _DATES:
             text = pattern.sub(lambda match: "_".join(["date", *(str(int(part)) for part in match.groups())]), text)
+    for sign, pattern, written in _SPOKEN:
+        if sign in text:
+            text = pattern.sub(written, text)
     return _AMOUNTS.sub(_in_last_unit, text)
+
+
+def _time_of_day(match: re.Match[str]) -> str:
+    hour, minute, half = match.groups()
+    if not 1 <= int(hour) <= 12:
+        return str(match.group(0))
+    return f"{CLOCK}{int(hour) % 12 + 12 * (half == 'p')}_{int(minute or 0)}"
+
+
+CLOCK = "clock_"
+"""Begins a time of day: ``3:30 pm`` is ``clock_15_30``."""
+_SPOKEN = tuple(
+    (sign, re.compile(pattern, re.ASCII), written)
+    for sign, pattern, written in (
+        (" cent", r"\bper cent\b", "percent"),
+        ("out of", r"\b([0-9]{1,9}) out of (?:the |every )?([0-9]{1,9})\b", r"\1/\2"),
+        ("0x", r"\b0x([0-9a-f]{2,12})\b", lambda match: str(int(match.group(1), 16))),
+        ("h", r"\b([0-9]{1,3}) ?h ?([0-5][0-9]) ?(?:m\b|min\b|(?![0-9a-z.,]))", r"\1 h \2 min"),
+        ("m", r"\b([01]?[0-9])(?::([0-5][0-9]))? ?([ap])\.?m\b\.?", _time_of_day),
+    )
+)
+"""Ways of saying an amount: a sign that is in each, how it is written, and what it means."""
 
 
 def _in_last_unit(match: re.Match[str]) -> str:

@@ -23,8 +23,11 @@ _PART_NAMES = "third fourth fifth sixth seventh eighth ninth tenth"
 _ENGLISH = {word: value for value, word in enumerate(_UNDER_TWENTY.split())}
 _ENGLISH |= {word: 10 * (place + 2) for place, word in enumerate(_TENS.split())}
 THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+SHORT_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9}
+"""Letters after an amount of money: ``$2.5m``."""
 _PARTS = {word: place + 3 for place, word in enumerate(_PART_NAMES.split())}
 _PARTS |= {"half": 2, "halve": 2, "quarter": 4}
+_AFTER_A = _PARTS.keys() | THOUSANDS.keys() | {"hundred", "dozen"}
 
 
 def chinese_number(text: str) -> Number | None:
@@ -82,10 +85,23 @@ def _chinese_whole(text: str) -> int | None:
 
 
 def english_number(words: list[str]) -> Number | None:
-    """The value of a number in English words (``minus two hundred and five``, ``six sevenths``), None where they are none."""
+    """The value of a number in English words (``minus two hundred and five``, ``six sevenths``, ``one and a half``, ``two dozen``,
+    ``three out of four``), None where they are none."""
     if words[:1] in (["minus"], ["negative"]):
         value = english_number(words[1:])
         return None if value is None else -value
+    if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in _AFTER_A:
+        words = ["one", *words[1:]]
+    for join in ("and", "out of"):
+        before, found, after = f" {' '.join(words)} ".rpartition(f" {join} ")
+        left, right = (english_number(before.split()), english_number(after.split())) if found else (None, None)
+        if join == "and" and isinstance(left, int) and isinstance(right, Fraction) and 0 < right < 1:
+            return left + right
+        if join == "out of" and left is not None and right:
+            return Fraction(left) / right
+    if words[-1:] == ["dozen"]:
+        value = english_number(words[:-1])
+        return None if value is None else 12 * value
     part = _PARTS.get(words[-1].removesuffix("s")) if words else None
     if part:
         count = english_number(words[:-1]) if len(words) > 1 else 1 if words == ["half"] else None
@@ -108,6 +124,23 @@ def _english_whole(words: list[str]) -> int | None:
         else:
             return None
     return total + section
+
+
+def says_a_number(text: str) -> bool:
+    """Whether words may say a number in a way that is not read here: ``the third``, ``twice as many``, ``none``, ``vii``, ``room 5``."""
+    words = re.findall("[a-z]+", text)
+    return (
+        any(sign.isdecimal() or sign in CHINESE_NUMERALS for sign in text)
+        or any(word in _NUMERIC or word.removesuffix("s") in _PARTS for word in words)
+        or (len(words) == 1 and _ROMAN.fullmatch(words[0]) is not None)
+    )
+
+
+_NUMERIC = frozenset([
+    *_ENGLISH, *THOUSANDS, "hundred", "dozen", "first", "second", "once", "twice", "thrice", "double", "triple", "half",
+    "pair", "couple", "both", "none", "nothing", "nil", "null",
+])  # fmt: skip
+_ROMAN = re.compile("m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})(?<=.)", re.ASCII)
 
 
 def has_numerals(text: str) -> bool:

@@ -13,7 +13,7 @@ import re2
 
 from lab.rules.amounts import FUNCTIONS, SAY_MORE, amount_and_unit, number_in_words, read_amount, words_of
 from lab.rules.expressions import quotient
-from lab.rules.notation import joined_amounts, normal
+from lab.rules.notation import CLOCK, joined_amounts, normal
 from lab.rules.numbers import Unreadable
 from lab.rules.polynomials import NotDefined, TooLarge, of_number, whole_number
 from lab.rules.statements import NO_SOLUTION
@@ -278,11 +278,26 @@ def _separator(text: str, at: int, inside: bool) -> int:
 def _matrix(text: str, depth: int) -> Value | None:
     r"""``\begin{pmatrix} 1 \\ 2 \end{pmatrix}``: its rows, each a list."""
     if not text.startswith("\\begin{"):
-        return None
+        return _rows_in_brackets(text, depth)
     name, _, body = text.removeprefix("\\begin{").partition("}")
     if name not in _MATRICES or not body.endswith(f"\\end{{{name}}}"):
         return None
-    rows = [row.split("&") for row in body.removesuffix(f"\\end{{{name}}}").split("⏎") if row.strip()]
+    return _of_rows(
+        text, [row.split("&") for row in body.removesuffix(f"\\end{{{name}}}").split("⏎") if row.strip()], depth
+    )
+
+
+def _rows_in_brackets(text: str, depth: int) -> Value | None:
+    """``[[1, 2], [3, 4]]``, as programs write a matrix; None for every other text."""
+    if text[:2] != "[[" or text[-2:] != "]]":
+        return None
+    rows = [row.strip() for row, _ in _split(text[1:-1], inside=True)]
+    if not all(row[:1] == "[" and _closes(row) == len(row) - 1 for row in rows):
+        return None
+    return _of_rows(text, [[cell for cell, _ in _split(row[1:-1], inside=True)] for row in rows], depth)
+
+
+def _of_rows(text: str, rows: list[list[str]], depth: int) -> Value:
     cells = tuple(
         Value(Kind.LIST, "&".join(row), items=tuple(_value_of(cell.strip(), depth + 1) for cell in row), brackets="row")
         for row in rows
@@ -304,7 +319,7 @@ def well_formed(formula: str) -> bool:
 
 def _single(text: str, depth: int) -> Value:
     """A number with its unit, a formula, words, or none of them."""
-    if text.startswith("date_"):
+    if text.startswith(("date_", CLOCK)):
         return Value(Kind.WORDS, text)
     try:
         return read_amount(text)

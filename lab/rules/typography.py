@@ -29,6 +29,8 @@ _RAISED = re.compile(f"[{_SUPERSCRIPTS}]+", re.ASCII)
 _BASE = re.compile("([0-9])([₀-₉]+)", re.ASCII)
 _MINUS = re.compile(r"(?:\b(?:minus|negative)\s+|(?:负|零下)\s*)([0-9.$√\\(])", re.ASCII)
 _POWER_OF_TEN = re.compile(r"([0-9])e([+-]?[0-9]+)\b", re.ASCII)
+_MEGA = re.compile(r"(?<=[0-9 ])M(?=(?:W|Wh|J|N|Pa|V|eV|Hz|A|B|b|bps|Ω)\b)")
+"""A prefix that lower case would make a thousand million times smaller: MW and mW."""
 _MIXED = re.compile("([0-9]) ?又 ?([0-9])", re.ASCII)
 _REPEATING = re.compile(r"(\.[0-9]+)\.\.\.", re.ASCII)
 
@@ -61,8 +63,9 @@ def one_typography(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Lower case in one typography, with a minus for the word and a power of ten for ``1.6e-19``."""
-    text = one_typography(text).lower()
+    """Lower case in one typography, with a minus for the word, a power of ten for ``1.6e-19`` and ``megaw`` for MW."""
+    text = one_typography(text)
+    text = (_MEGA.sub("mega", text) if "M" in text else text).lower()
     if "minus" in text or "negative" in text or "负" in text or "零下" in text:
         text = _MINUS.sub(r"-\1", text)
     if "e" in text:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from lab.rules.notation import UnknownUnit, other_ratios, unit_ratio
+from lab.rules.notation import CLOCK, UnknownUnit, other_ratios, unit_ratio
+from lab.rules.numerals import SHORT_SCALES, says_a_number
 from lab.rules.polynomials import ONE, Quotient, equal_quotients, multiply_quotients, of_number
 
 SameFormula = Callable[[str, str], bool]
@@ -73,7 +74,14 @@ def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
         if not same and "=" in first.text + second.text:
             raise CannotTell("two equations that may say the same")
         return same
-    return first.kind is second.kind and _bare_words(first.text) == _bare_words(second.text)
+    if kinds == {Kind.WORDS, Kind.NUMBER}:
+        spoken = first if first.kind is Kind.WORDS else second
+        if says_a_number(spoken.text):
+            raise CannotTell(f"words that may say a number: {spoken.text[:60]}")
+    words = {_bare_words(first.text), _bare_words(second.text)}
+    if words in _ALIKE:
+        raise CannotTell(f"words that may mean the same: {first.text[:60]}")
+    return first.kind is second.kind and len(words) == 1
 
 
 _INEQUALITIES = ("<", ">", "≤", "≥", "\\le", "\\ge", "\\lt", "\\gt")
@@ -81,7 +89,17 @@ _INEQUALITIES = ("<", ">", "≤", "≥", "\\le", "\\ge", "\\lt", "\\gt")
 
 def _bare_words(text: str) -> str:
     words = (text if text.startswith("-") else text.replace("-", " ")).split()
-    return " ".join(words[1:] if len(words) > 1 and words[0] in ("the", "a", "an") else words)
+    bare = " ".join(words[1:] if len(words) > 1 and words[0] in ("the", "a", "an") else words)
+    return _SAME_ANSWER.get(bare, bare)
+
+
+_SAME_ANSWER = {
+    word: words.split()[0]
+    for words in ("yes true correct 是 对 正确", "no false incorrect 否 错 错误 不对")
+    for word in words.split()
+} | {"dne": "does not exist", "not defined": "undefined"}
+"""Words that answer a question alike."""
+_ALIKE = ({"undefined", "does not exist"}, {"yes", "right"}, {"no", "wrong"}, {"none", "nothing"})
 
 
 def _same_number(first: Value, second: Value) -> bool:
@@ -105,6 +123,10 @@ def _same_number(first: Value, second: Value) -> bool:
             if letter[0] == beside.unit:
                 return True
             raise CannotTell("a letter that may be a unit")
+        if letter and beside.unit and _in_unit(letter[1], letter[0], beside.unit) == beside.number:
+            return True
+        if letter and multiply_quotients(letter[1], of_number(SHORT_SCALES.get(letter[0], 1))) == beside.number:
+            raise CannotTell("a letter that may mean thousands")
     if first.unit == second.unit == "":
         return False
     try:
@@ -123,6 +145,15 @@ def _same_number(first: Value, second: Value) -> bool:
     return False
 
 
+def _in_unit(factor: Quotient, letter: str, unit: str) -> Quotient | None:
+    """``5000 j`` in kilojoules; None where the letter is no unit of that kind."""
+    try:
+        ratio = unit_ratio(letter, unit)
+    except UnknownUnit:
+        return None
+    return None if ratio is None else multiply_quotients(factor, of_number(ratio))
+
+
 def _lone_letter(value: Value) -> tuple[str, Quotient] | None:
     """``5 n`` as its letter, which may be a unit, and its factor; None for everything else."""
     assert value.number is not None
@@ -137,6 +168,10 @@ def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
         several, single = (first, second) if first.kind is Kind.LIST else (second, first)
         if single.kind is Kind.FORMULA and any(sign in single.text for sign in _INEQUALITIES):
             raise CannotTell("an inequality beside a list")
+        if _are_letters(several, single.text):
+            raise CannotTell(f"letters that may be options or a product: {several.text[:60]}")
+        if single.text.startswith(CLOCK) and several.brackets == ":":
+            return _same_time(several, single.text)
         same = [same_value(item, single, same_formula) for item in several.items]
         if all(same) or several.brackets == "≈":
             return any(same)
@@ -158,6 +193,21 @@ def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
     if brackets <= {"", "∪"} or brackets == {"⦃⦄"} or brackets == {"", "⦃⦄"}:
         return _same_set(list(first.items), list(second.items), same_formula)
     return all(same_value(*pair, same_formula) for pair in zip(first.items, second.items, strict=True))
+
+
+def _are_letters(several: Value, text: str) -> bool:
+    """Whether a list is the letters of a text, each once: ``A, C`` and ``AC`` may be the same options."""
+    letters = [item.text for item in several.items]
+    return text.isalpha() and len(set(text)) == len(text) and sorted(letters) == sorted(text)
+
+
+def _same_time(several: Value, clock: str) -> bool:
+    """``15:30`` is half past three in the afternoon, ``3:30`` may be."""
+    written = [item.number.constant() for item in several.items if item.number is not None]
+    hour, minute = (int(part) for part in clock.removeprefix(CLOCK).split("_"))
+    if written == [hour - 12, minute]:
+        raise CannotTell("a time of day without am or pm")
+    return written == [hour, minute]
 
 
 def _with_commas(several: Value) -> set[Fraction]:
