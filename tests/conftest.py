@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import chromium as finder
+
+settings.register_profile("lab", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("lab")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_runs_and_a_run(lab: Lab) -> None:
     assert set(listed) == SUMMARY | {"title", "tags", "note"}
     assert (listed["id"], listed["step"], listed["steps"], listed["stage"]) == (run.id, 3, 9, "training")
     one = client.get(f"/api/runs/{run.id}").json()
-    assert set(one) == SUMMARY | {"recipe", "command", "warnings"}
+    assert set(one) == SUMMARY | {"recipe", "command", "warnings", "step_time"}
     assert one["warnings"] == []
     assert one["recipe"]["algorithm"] == "grpo"
 

@@ -86,7 +86,7 @@ def loss(trainer: PreferenceTrainer, model: Any, batch: Batch) -> torch.Tensor:
     """L of the step, the part of one micro-batch, whose first half are chosen and whose second half rejected."""
     beta, mask = trainer.recipe.beta, batch["completion_mask"]
     policy = log_probs(model, batch, mask)
-    with acting_as_reference(trainer) as reference:
+    with trainer.timer.part(Part.SCORING), acting_as_reference(trainer) as reference:
         start = log_probs(reference, batch, mask)
     logps, ref_logps = policy.log_probs.sum(1), start.log_probs.sum(1)  # Σ_t over the completion's tokens
 

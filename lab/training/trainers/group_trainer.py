@@ -172,7 +172,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
                 continue
             part = {k: v[start : start + size] if v.dim() else v for k, v in batch.items()}
             if self.beta:
-                with acting_as_reference(self) as reference:
+                with self.timer.part(Part.SCORING), acting_as_reference(self) as reference:
                     part["ref_per_token_logps"] = self.log_probs(part, reference)[0]
             parts.append(part)
         return parts

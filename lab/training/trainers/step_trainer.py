@@ -255,7 +255,7 @@ def acting_as_reference(trainer: Any) -> Iterator[Any]:
     That is its ``ref_model`` where all weights train, else the frozen copy ``ref`` of the adapter it began with, or the bare base.
     """
     checkpointing = disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs)
-    with trainer.timer.part(Part.SCORING), torch.no_grad(), checkpointing:
+    with torch.no_grad(), checkpointing:
         if trainer.ref_model is not None:
             yield trainer.ref_model
             return
