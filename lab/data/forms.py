@@ -176,7 +176,7 @@ def _asked(row: Row, match: Recognised) -> Turns:
     if form in OF_MESSAGES or (form is Form.LABELLED and "messages" in match.names):
         return conversation_prompt(row)
     if form is Form.VOTES and match.layout is not None:
-        shaped = one_pair(voted_pairs(row, match)[0][0])
+        shaped = one_pair(voted_pairs(row, match, strict=False)[0][0])
         return turns(shaped, "prompt", "user")
     if form is Form.QUESTIONS:
         return asked({**row, "prompt": row.get("question")})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, time
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,16 +54,18 @@ def _too_large(path: Path) -> DatasetError:
 
 def _plain(value: Any) -> Any:
     """A cell as JSON could hold it: dates and decimals as they are written, bytes as text, or where they
-    are none (a picture) how many there are."""
+    are none (a picture) how many there are; a map as an object."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return {"bytes": len(value)}
     if isinstance(value, list):
+        if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # pyarrow's map
+            return {str(name): _plain(item) for name, item in value}
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (date, time, Decimal)):
-        return str(value)
-    return value if value is None or isinstance(value, (str, bool, int, float)) else None
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return float(value) if type(value).__name__ == "float16" else str(value)
