@@ -7,6 +7,7 @@ and that is said. Pictures, sounds and calls of tools are none of the lab's: suc
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -114,6 +115,8 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
     written = written_turns(value) if isinstance(value, str) else None
     if written is not None:
         value = written[0]
+    elif column == MESSAGES and (texts := _texts(value)) is not None:
+        value = texts
     if not isinstance(value, (list, tuple, dict)):
         return [{"role": speaker, "content": wanted_text(row, column)}]
     items = [value] if isinstance(value, dict) else list(value)
@@ -129,7 +132,19 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
 
 def by_turns(value: Any) -> bool:
     """Whether a cell of messages is a list of texts, in which user and assistant speak by turns (LIMA, UltraChat)."""
-    return isinstance(value, (list, tuple)) and len(value) > 1 and all(isinstance(item, str) for item in value)
+    texts = _texts(value) or value
+    return isinstance(texts, (list, tuple)) and len(texts) > 1 and all(isinstance(item, str) for item in texts)
+
+
+def _texts(value: Any) -> list[Any] | None:
+    """A cell that is a list of texts as JSON; None where it is anything else."""
+    if not isinstance(value, str) or not value.lstrip().startswith('["'):
+        return None
+    try:
+        texts = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return texts if isinstance(texts, list) else None
 
 
 def as_text(prompt: Turns) -> str:
