@@ -37,6 +37,7 @@ def notes(fitted: Fitted, home: Path) -> list[Note]:
     return [
         *row_notes(fitted),
         *_tokens(fitted, home),
+        *_warm_up(recipe),
         *_unmeasured(recipe, fitted.dataset),
         *_other_format(recipe, home),
         *_packaged(recipe, home),
@@ -92,6 +93,14 @@ def _dropped_turns(tokens: Tokens, rows: Sequence[dict[str, Any]]) -> Iterator[N
     if dropped:
         mend = {"system_in_first_turn": True} if roles == [SYSTEM] else {}
         yield Note("template_drops_turns", {"count": len(dropped), "rows": len(rows), "roles": ", ".join(roles)}, mend)
+
+
+def _warm_up(recipe: Recipe) -> Iterator[Note]:
+    """A warm-up that is not over when the run is: the learning rate never gets where it was set."""
+    if recipe.warmup_steps >= recipe.steps:
+        highest = recipe.learning_rate * (recipe.steps - 1) / recipe.warmup_steps  # the first step's is 0
+        known = {"warmup": recipe.warmup_steps, "steps": recipe.steps, "highest": f"{highest:.2g}"}
+        yield Note("warm_up_too_long", known | {"wanted": f"{recipe.learning_rate:g}"}, {"warmup_steps": 0})
 
 
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:
