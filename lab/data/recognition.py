@@ -206,7 +206,8 @@ def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[
     if known_in is not None:
         said = (note("column_read_as", column=".".join(known_in), name="answer"),)
         more, parts = (*more, known_in[0]), parts | {"known_in": known_in, "notes": (*parts.get("notes", ()), *said)}
-    scores = _scores(rows, columns) if "chosen" in names else ()
+    of_chosen = "chosen" in names or ("completion" in rows.mapped and "rejected" in columns)
+    scores = _scores(rows, columns) if of_chosen else ()
     beside = columns & {*MEANINGS, *FURTHER, *option_columns(rows.columns)}
     used = set(names.values()) | set(more) | set(scores) | beside
     moved = {ours: theirs for ours, theirs in names.items() if ours != theirs}

@@ -54,6 +54,8 @@ def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
             or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
         ):
             continue
+        if match.places is not None:  # the sides are only named there: learnt as completions they would be their names
+            holds = "votes"
         mapping = {"winner": "COLUMN"} if holds == "pairs" else dict(TAKE_CHOSEN.get(match.form, {}))
         if match.form is Form.CONVERSATIONS:
             mapping["prompt"] = match.names["conversations"]

@@ -87,11 +87,11 @@ def named_choice(
         if any(pair[0] in words[this] and pair[1] in words[1 - this] for this in (0, 1)):
             vote = pair[0]
     whole = [text(row.get(side)).strip().casefold() for side in sides]
-    for place, choice in enumerate((Choice.FIRST, Choice.SECOND)):
-        if vote in words[place] or vote.removesuffix(".0") in words[place]:
+    for choice, known in zip((Choice.FIRST, Choice.SECOND), words, strict=True):
+        if vote in known or vote.removesuffix(".0") in known:
             return choice
-        if vote and vote == whole[place] != whole[1 - place]:
-            return choice
+    if vote and whole.count(vote) == 1:
+        return Choice.FIRST if vote == whole[0] else Choice.SECOND
     raise no_choice(value)
 
 
