@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from lab.data.rows import Rows
+from lab.data.splits import SPLIT, rows_of_split
 from lab.errors import DatasetError
 
 NAMES = (
     "prompt", "completion", "answer", "chosen", "rejected", "first", "second", "messages", "conversations", "instruction",
     "input", "output", "question", "system", "history", "context", "label", "winner", "responses", "scores", "choices",
     "category", "first_source", "second_source", "gold", "source_chosen", "source_rejected", "tools", "images",
+    "best_from_0", "best_from_1", "first_better",
 )  # fmt: skip
-"""What a column can be mapped to."""
+"""What a column can be mapped to, besides ``split``, which takes the rows of one."""
 
 LIKELY: dict[str, tuple[str, ...]] = {
     "prompt": (
@@ -52,8 +54,11 @@ def with_columns(rows: Rows, columns: Mapping[str, str]) -> Rows:
     """The same rows under the lab's names: ``{"prompt": "question_text"}`` reads the file's ``question_text`` as the prompt.
 
     A column of the file that already has the lab's name is hidden by the mapped one, and named among what is passed over. Raises
-    DatasetError for an unknown name.
+    DatasetError for an unknown name. ``{"split": "train"}`` takes the rows of one split (``splits.py``).
     """
+    if SPLIT in columns:
+        rows = rows_of_split(rows, columns[SPLIT])
+        columns = {name: theirs for name, theirs in columns.items() if name != SPLIT}
     for name, theirs in columns.items():
         if name not in NAMES:
             raise DatasetError("dataset_mapping_name", name=name, known=", ".join(NAMES))
@@ -69,7 +74,8 @@ def with_columns(rows: Rows, columns: Mapping[str, str]) -> Rows:
         dict.fromkeys([name for name in rows.columns if name not in moved and name not in columns] + list(columns))
     )
     hidden = [name for name in columns if name in rows.columns and name not in columns.values()]
-    return replace(rows, rows=renamed, columns=names, hidden=(*rows.hidden, *hidden))
+    mapped = rows.mapped | columns.keys()
+    return replace(rows, rows=renamed, columns=names, hidden=(*rows.hidden, *hidden), mapped=mapped)
 
 
 def guess_columns(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
@@ -86,15 +92,16 @@ def guess_columns(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, st
             continue
         free = [column for column in there if column not in taken]
         likely = LIKELY.get(name, ())
-        column = next((theirs for like in likely for theirs in free if _plain(theirs) == like), None)
-        column = column or next((theirs for like in likely for theirs in free if _holds(_plain(theirs), like)), None)
+        column = next((theirs for like in likely for theirs in free if plain(theirs) == like), None)
+        column = column or next((theirs for like in likely for theirs in free if _holds(plain(theirs), like)), None)
         if column is not None:
             guesses[name] = column
             taken.add(column)
     return guesses
 
 
-def _plain(column: str) -> str:
+def plain(column: str) -> str:
+    """A column's name in lower case, its words joined by ``_``."""
     return "_".join(column.strip().lower().replace("-", " ").replace(".", " ").split())
 
 

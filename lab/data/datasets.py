@@ -26,6 +26,7 @@ from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped
+from lab.data.splits import training_rows
 from lab.data.turns import SYSTEM, USER, Prompt
 from lab.errors import DatasetError
 from lab.tasks import equations
@@ -138,6 +139,7 @@ def rows_of_file(name: str) -> Rows:
 def _from_rows(recipe: Recipe, home: Path | None) -> Dataset:
     """The rows of everything but the equations, in the form that the algorithm reads, one prompt in ten held out."""
     rows = _rows(recipe.dataset, home, recipe.group_margin)
+    rows = rows if recipe.dataset.startswith((VERSION, GROUPS)) else training_rows(rows)
     form = algorithm_of(recipe).data
     if form is DataForm.PREFERENCES:
         shaped = shape_preferences(rows)

@@ -40,7 +40,7 @@ from lab.data.prompt_rows import asked
 from lab.data.recognition import COLUMNS, Form, Recognised, recognise, recognised
 from lab.data.refusals import no_form, other_use
 from lab.data.rows import Rows
-from lab.data.shaping import OF_MESSAGES, Shaped, shape_rows
+from lab.data.shaping import OF_MESSAGES, Shaped, chosen_leads, shape_rows
 from lab.data.turns import Turns, as_text, is_missing, is_plain, one_answer, prompt_from, text, turns
 
 FINAL = "####"
@@ -134,6 +134,8 @@ def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = 
     def shape(row: Row) -> list[Row]:
         if labels is not None and not labels.is_good(row):
             raise NotUsable(WhyLeftOut.MARKED_BAD, labels.column)
+        if (lead := chosen_leads(row, match)) is not None and lead < 0:  # the chosen side, learnt as a completion
+            raise NotUsable(WhyLeftOut.REVERSED, ", ".join(match.scores))
         form = (inner or match).form
         if form in OF_MESSAGES:
             return [conversation(row, every_answer=every_answer) | _known(row)]
@@ -176,7 +178,7 @@ def _asked(row: Row, match: Recognised) -> Turns:
     if form in OF_MESSAGES or (form is Form.LABELLED and "messages" in match.names):
         return conversation_prompt(row)
     if form is Form.VOTES and match.layout is not None:
-        shaped = one_pair(voted_pairs(row, match)[0][0])
+        shaped = one_pair(voted_pairs(row, match, strict=False)[0][0])
         return turns(shaped, "prompt", "user")
     if form is Form.QUESTIONS:
         return asked({**row, "prompt": row.get("question")})

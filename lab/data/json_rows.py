@@ -1,11 +1,13 @@
 """Read JSON lines, or one JSON array, row by row, so that a large file is never in memory whole. Broken JSON stops with its line.
 
-A ``.json`` file may hold JSON lines too, as many do; or one object with the rows in it: a list under a name (``{"data": […]}``), or
+What a file holds is told by its content, not by its name: lines, an array, objects over several lines one after the other; or one object
+with the rows in it: a list under a name (``{"data": […]}``), or
 the columns one by one, as pandas writes them.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -49,23 +51,46 @@ def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
 
 
 def _values(source: Source) -> Iterator[tuple[int, Any]]:
-    """``(line, value)`` for each row."""
-    start = _first_character(source) if source.kind == ".json" else ""
+    """``(line, value)`` for each row; of an array its place, from 1."""
+    start = _first_character(source)
+    lines = start not in ("", "[", "{") and source.kind == ".jsonl"
     with source.text() as file:
-        if start == "[":
+        if not start or lines or (start in "[{" and _is_lines(source)):
+            yield from _lines(source, file)
+        elif start == "[":
             yield from _array_items(source.path, file)
-            return
-        if start and not (start == "{" and _is_lines(source)):
-            yield from _of_one_value(source, file)
-            return
-        # Only "\n" ends a line: str.splitlines would also cut inside strings, at U+2028 and its like.
-        line = 0
-        while raw := file.readline(LONGEST_LINE):
-            line += 1
-            if len(raw) == LONGEST_LINE:
-                raise _broken(source.path, line, 1, f"a line of more than {LONGEST_LINE:,} characters")
-            if raw.strip():
-                yield line, _parse(source.path, raw.rstrip().removesuffix(","), line)
+        elif start == "{":
+            yield from _objects(source, file)
+        else:
+            yield from _of_one_value(source, _parse(source.path, file.read(), 1))
+
+
+def _lines(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
+    # Only "\n" ends a line: str.splitlines would also cut inside strings, at U+2028 and its like.
+    line = 0
+    while raw := file.readline(LONGEST_LINE):
+        line += 1
+        if len(raw) == LONGEST_LINE:
+            raise _broken(source.path, line, 1, f"a line of more than {LONGEST_LINE:,} characters")
+        if raw.strip():
+            yield line, _parse(source.path, raw.rstrip().removesuffix(","), line)
+
+
+def _objects(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
+    """Objects over several lines, one after the other, with or without a comma between; where there is but one, the rows within it."""
+    window = _Window(source.path, file)
+    line, value = window.line(), window.value()
+    if not window.peek():
+        yield from _of_one_value(source, value)
+        return
+    yield line, value
+    while window.peek():
+        if window.peek() == ",":
+            window.expect(",")
+            if not window.peek():
+                return
+        line = window.line()
+        yield line, window.value()
 
 
 def _first_character(source: Source) -> str:
@@ -78,21 +103,32 @@ def _first_character(source: Source) -> str:
 
 
 def _is_lines(source: Source) -> bool:
-    """Whether the first line that is not blank is a value of its own, and more follows it."""
+    """Whether the first line that is not blank is a value of its own, and more follows it; of a ``.jsonl`` also where no more does, and
+    where it is broken, so that its line is told."""
     with source.text() as file:
         line = ""
         while not line.strip() and (line := file.readline(LONGEST_LINE)):
             pass
+        of_lines = source.kind == ".jsonl"
         try:
-            json.loads(line)
+            value = json.loads(line.strip().removesuffix(","))
         except (ValueError, RecursionError):
-            return False
-        return bool(file.read(4096).strip())
+            return of_lines and len(line.strip()) > 1 and not _continues(source, line)
+        return (of_lines and isinstance(value, dict)) or bool(file.read(4096).strip())
 
 
-def _of_one_value(source: Source, file: IO[str]) -> Iterator[tuple[int, Any]]:
+def _continues(source: Source, line: str) -> bool:
+    """Whether a first line that is no value of its own is the begin of one over several lines, rather than a broken one."""
+    window = _Window(source.path, io.StringIO(line))
+    try:
+        window.value()
+    except DatasetError:
+        return window.cut_off
+    return True
+
+
+def _of_one_value(source: Source, value: Any) -> Iterator[tuple[int, Any]]:
     """The rows within a file's one object. Raises DatasetError where it has none."""
-    value = _parse(source.path, file.read(), 1)
     if isinstance(value, dict):
         rules = value.get("rules")
         if "algorithm" in value or (
@@ -183,6 +219,8 @@ class _Window:
         self.ended = False
         self.lines = 0
         """The ends of lines before the window."""
+        self.cut_off = False
+        """Whether the last value could not be read because the file ended within it."""
         self.before = 0
         """The characters of the window's first line that stand before it."""
 
@@ -197,6 +235,11 @@ class _Window:
         self.before = len(used) - used.rfind("\n") - 1 if "\n" in used else self.before + len(used)
         self.text, self.at = self.text[self.at :] + piece, 0
         return True
+
+    def line(self) -> int:
+        """The line of the next value, from 1."""
+        self.peek()
+        return self.lines + self.text[: self.at].count("\n") + 1
 
     def peek(self) -> str:
         """The next character that is no blank; empty at the end."""
@@ -224,6 +267,7 @@ class _Window:
                 cut_off = error.pos >= len(self.text) - 8 or error.msg.startswith(("Unterminated", "Invalid \\"))
                 if cut_off and self.more():
                     continue
+                self.cut_off = cut_off
                 raise self.broken(error.msg, error.pos) from error
             except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
                 raise self.broken(type(error).__name__, self.at) from error

@@ -153,7 +153,7 @@ class PairFinder:
         rows = with_columns(rows, self.columns) if self.columns else rows
         by_line = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
         if detect_form(rows) in PREFERENCES_ONLY:
-            shaped = shape_preferences(rows)
+            shaped = shape_preferences(rows, contradicted=self.known is Known.RESPONSES)
             made = _from_preferences(shaped, by_line, self.known)
         else:
             shaped = shape_pairs(rows)

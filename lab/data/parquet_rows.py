@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, time
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +13,8 @@ from lab.errors import DatasetError
 SUFFIXES = (".parquet",)
 BATCH = 256
 MOST_ROWS = 5_000_000
+EXACT = 2.0**53
+"""Below it a float holds every whole number."""
 
 
 def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
@@ -39,15 +39,37 @@ def _records(path: Path, content: IO[bytes], pa: Any, pq: Any) -> Iterator[tuple
             raise _too_large(path)
         if rows == 0:
             raise DatasetError("dataset_only_header", path=path, found=", ".join(file.schema_arrow.names))
+        whole = _whole_numbers(file, pa)
         for batch in file.iter_batches(batch_size=BATCH, use_threads=False):
             unpacked += batch.nbytes
             if unpacked > MOST_UNPACKED:
                 raise _too_large(path)
             for row in batch.to_pylist():
                 place += 1
-                yield place, {name: _plain(value) for name, value in row.items()}
+                plain = {name: _plain(value) for name, value in row.items()}
+                yield (
+                    place,
+                    plain | {name: int(plain[name]) for name in whole if plain[name] == plain[name] is not None},
+                )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DatasetError("dataset_broken_parquet", path=path, why=str(error).splitlines()[0][:200]) from error
+
+
+def _whole_numbers(file: Any, pa: Any) -> list[str]:
+    """The columns of whole numbers that pandas made floats of, for some are missing: 5 must not be read as 5.0."""
+    import pyarrow.compute as pc
+
+    names = []
+    for field in file.schema_arrow:
+        if not pa.types.is_float64(field.type) or file.schema_arrow.pandas_metadata is None:
+            continue
+        values = file.read(columns=[field.name], use_threads=False).column(0)
+        missing = pc.fill_null(pc.is_null(values, nan_is_null=True), True)
+        there = values.filter(pc.invert(missing))
+        whole = pc.and_(pc.equal(pc.floor(there), there), pc.less(pc.abs(there), EXACT))
+        if len(there) and pc.any(missing).as_py() and pc.all(whole).as_py():
+            names.append(field.name)
+    return names
 
 
 def _too_large(path: Path) -> DatasetError:
@@ -56,16 +78,18 @@ def _too_large(path: Path) -> DatasetError:
 
 def _plain(value: Any) -> Any:
     """A cell as JSON could hold it: dates and decimals as they are written, bytes as text, or where they
-    are none (a picture) how many there are."""
+    are none (a picture) how many there are; a map as an object."""
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return {"bytes": len(value)}
     if isinstance(value, list):
+        if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # pyarrow's map
+            return {str(name): _plain(item) for name, item in value}
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (date, time, Decimal)):
-        return str(value)
-    return value if value is None or isinstance(value, (str, bool, int, float)) else None
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return float(value) if type(value).__name__ == "float16" else str(value)

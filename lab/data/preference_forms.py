@@ -9,19 +9,21 @@ from collections import Counter
 from typing import Any
 
 from lab.core.preferences import Choice
+from lab.data.best_rows import best_first
 from lab.data.completion_rows import conversation, demonstration
 from lab.data.labels import labelled_pairs
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.notes import note
 from lab.data.preference_rows import one_preference, preferences_of
-from lab.data.prompt_rows import MEANINGS
+from lab.data.prompt_rows import MEANINGS, refuse_what_is_no_text
 from lab.data.ranked_rows import best_against_rest, ranked
 from lab.data.recognition import Form, Recognised, recognise
 from lab.data.refusals import nothing_left, other_use
 from lab.data.rows import Rows
-from lab.data.shaping import Shaped, numbered, passed_over, shape_rows
+from lab.data.shaping import Shaped, chosen_leads, numbered, passed_over, shape_rows
 from lab.data.turns import text
-from lab.data.vote_rows import Voted, votes_of
+from lab.data.vote_rows import Voted, contradicts, votes_of
+from lab.data.vote_words import Counted
 
 PREFERENCE_FORMS = (
     Form.PREFERENCES,
@@ -45,8 +47,9 @@ def as_preferences(rows: Rows) -> list[Row]:
     return shape_preferences(rows).rows
 
 
-def shape_preferences(rows: Rows) -> Shaped:
-    """``as_preferences``, with the report."""
+def shape_preferences(rows: Rows, *, contradicted: bool = False) -> Shaped:
+    """``as_preferences``, with the report. Rows whose scores or margin say that the rejected response is the better one are left out,
+    unless ``contradicted``: then they are counted."""
     match = recognise(rows, PREFERENCE_FORMS)
     if match is None:
         raise other_use(rows, ("prompt", "chosen", "rejected"), "preferences")
@@ -58,9 +61,11 @@ def shape_preferences(rows: Rows) -> Shaped:
             return [_by_votes(row, match)]
         if match.form is Form.RANKED:
             return _by_rank(row, match)
+        if not contradicted and (lead := chosen_leads(row, match)) is not None and lead < 0:
+            raise NotUsable(WhyLeftOut.REVERSED, ", ".join(match.scores))
         return preferences_of(with_prompt(row, match.form))
 
-    return shape_rows(rows, match, shape)
+    return shape_rows(rows, match, shape, sides=True)
 
 
 def shape_pairs(rows: Rows) -> Shaped:
@@ -73,12 +78,15 @@ def shape_pairs(rows: Rows) -> Shaped:
     if match is None:
         raise other_use(rows, ("prompt", "first", "second"), "pairs")
 
+    unsure = match.layout is not None and match.layout.counted is Counted.UNSURE
+
     def shape(row: Row) -> list[Row]:
         if match.layout is not None:
-            return [{**one_pair(pair), "voted": voted} for pair, voted in voted_pairs(row, match)]
+            return [{**one_pair(pair), "voted": voted} for pair, voted in voted_pairs(row, match, strict=not unsure)]
         return [one_pair(row)]
 
-    return shape_rows(rows, match, shape)
+    said = (note("vote_unsure", column=match.layout.vote[0]),) if match.layout is not None and unsure else ()
+    return shape_rows(rows, match, shape, said)
 
 
 def with_prompt(row: Row, form: Form) -> Row:
@@ -104,16 +112,19 @@ def one_pair(row: Row) -> Row:
     return {"prompt": shaped["prompt"], "first": shaped["chosen"], "second": shaped["rejected"]} | further
 
 
-def voted_pairs(row: Row, match: Recognised) -> list[tuple[Row, Voted | None]]:
-    """The votes of a row, each with its pair and what else changes the prompt's meaning."""
+def voted_pairs(row: Row, match: Recognised, *, strict: bool = True) -> list[tuple[Row, Voted | None]]:
+    """The votes of a row, each with its pair and what else changes the prompt's meaning; without ``strict`` None for one that cannot be
+    read."""
     assert match.layout is not None
     further = {name: row[name] for name in MEANINGS if name in row and name != match.layout.prompt}
-    return [({**further, **pair}, voted) for pair, voted in votes_of(row, match.layout)]
+    return [({**further, **pair}, voted) for pair, voted in votes_of(row, match.layout, strict=strict)]
 
 
 def _by_votes(row: Row, match: Recognised) -> Row:
     """The preference that most votes on a row are for. Raises NotUsable where there is none."""
     votes = voted_pairs(row, match)
+    if match.layout is not None and any(voted and contradicts(row, match.layout, voted) for _, voted in votes):
+        raise NotUsable(WhyLeftOut.REVERSED, ", ".join(match.layout.scores or ()))
     counts = Counter(voted.choice for _, voted in votes if voted is not None)
     if not counts:
         raise NotUsable(WhyLeftOut.NO_VOTE)
@@ -128,11 +139,15 @@ def _by_votes(row: Row, match: Recognised) -> Row:
 
 
 def _by_rank(row: Row, match: Recognised) -> list[Row]:
+    refuse_what_is_no_text(row)
     if not match.lists:  # the order is the ranking
         answers = row.get("output")
         if not isinstance(answers, list) or len(answers) < 2:
             raise NotUsable(WhyLeftOut.NOT_ONE_ANSWER, "output")
         pairs = [(answers[0], worse) for worse in answers[1:]]
+    elif match.best is not None:
+        best, *rest_of_them = best_first(row, match.lists[0], match.best)
+        pairs = [(best, worse) for worse in rest_of_them]
     else:
         pairs = best_against_rest(ranked(row, match.lists))
     rest = {name: value for name, value in row.items() if name not in ("chosen", "rejected")}

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lab.data.best_rows import Best, Places, answer_at, best_of, places_of
 from lab.data.labels import Labels, labels_of
 from lab.data.left_out import NotUsable
 from lab.data.notes import Note, note
-from lab.data.option_rows import RIGHT, answer_column, counts_from, option_columns
+from lab.data.option_rows import RIGHT, answer_column, option_columns
+from lab.data.option_rows import counts_from as options_count_from
 from lab.data.prompt_rows import MEANINGS
-from lab.data.ranked_rows import list_columns
+from lab.data.ranked_rows import has_worth, list_columns
 from lab.data.rows import Rows
 from lab.data.turns import ASSISTANT, USER, turns
-from lab.data.vote_rows import PAIRED, Layout, has_votes, layout_of
+from lab.data.vote_rows import PAIRED, Layout, has_votes, layout_of, settled
 from lab.data.written_turns import written_turns
 
 Row = dict[str, Any]
@@ -67,9 +69,9 @@ COLUMNS: dict[Form, tuple[str, ...]] = {
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "prompt": ("question", "query", "problem"),
-    "completion": ("response", "output", "solution"),
+    "completion": ("response", "output", "generated_solution", "solution"),
     "output": ("response", "completion"),
-    "messages": ("conversations", "conversation", "dialogue", "dialog"),
+    "messages": ("conversations", "conversation", "dialogue", "dialog", "transcript"),
     "answer": ("final_answer", "ground_truth", "expected_answer"),
 }
 """Names that published files use for a column, read as it where it is not there itself; that is said."""
@@ -79,12 +81,31 @@ RANKED_PROMPTS = (
 )  # fmt: skip
 SCORES_OF_SIDES = tuple(
     pair
-    for kind in ("score", "rating", "reward", "avg_rating", "avg-rating")
+    for kind in (
+        "score",
+        "rating",
+        "reward",
+        "avg_rating",
+        "avg-rating",
+        "overall_score",
+        "rm_score",
+        "quality",
+        "helpfulness",
+        "upvotes",
+        "votes",
+        "likes",
+    )
     for join in "_-"
     for pair in ((f"{kind}{join}chosen", f"{kind}{join}rejected"), (f"chosen{join}{kind}", f"rejected{join}{kind}"))
 )
+MARGINS = (
+    "margin", "score_margin", "reward_margin", "rating_margin", "preference_margin", "score_diff", "rating_diff", "reward_diff",
+)  # fmt: skip
+"""By how much the chosen response is better: below 0 the rejected one is."""
+ANSWERS_WITHIN = (("reward_model", "ground_truth"), ("verification_info", "ground_truth"), ("extra_info", "answer"))
 WITH_ANSWER = (Form.DEMONSTRATIONS, Form.ALPACA, Form.PROMPTS, Form.MESSAGES, Form.TRANSCRIPTS, Form.LABELLED)
 """Forms that may have the right answer beside what they need."""
+SIDED = (Form.PREFERENCES, Form.ALPACA_PREFERENCES)
 OWN_NAMES = (Form.VOTES, Form.PAIRS, Form.OPTIONS, Form.RANKED)
 """Forms that are told by the names that published files use."""
 WELL_KNOWN = (
@@ -116,29 +137,30 @@ class Recognised:
     layout: Layout | None = None
     lists: tuple[str, ...] = ()
     labels: Labels | None = None
-    scores: tuple[str, str] | None = None
-    """What chosen and rejected were scored."""
+    scores: tuple[str, ...] = ()
+    """What chosen and rejected were scored, or by how much chosen is the better one."""
     base: int = 0
     """What the file counts its options from."""
+    places: Places | None = None
+    """Where the sides of preferences stand, that are only named in ``chosen`` and ``rejected``."""
+    best: Best | None = None
+    """What names the best of a list of answers that has neither scores nor ranks."""
+    known_in: tuple[str, str] | None = None
+    """The column, and the name within it, of the right answer where it stands within an object."""
     moved: dict[str, str] = field(default_factory=dict)
     """Those of ``names`` whose names differ."""
 
     def view(self, row: Row) -> Row:
         """A row under the lab's names."""
-        if self.form is Form.PREFERENCES and self.lists:
-            answers = row.get(self.lists[0])
-            return row | {side: _at(answers, row.get(self.names[side])) for side in ("chosen", "rejected")}
+        if self.places is not None:
+            return row | {side: answer_at(row, self.names[side], self.places) for side in ("chosen", "rejected")}
+        if self.known_in is not None and isinstance(row.get(self.known_in[0]), dict):
+            row = row | {"answer": row[self.known_in[0]].get(self.known_in[1])}
         if not self.moved or self.layout is not None:
             return row
         gone = set(self.moved.values()) - set(self.names)
         renamed = {ours: row[theirs] for ours, theirs in self.moved.items() if theirs in row}
         return {name: value for name, value in row.items() if name not in gone} | renamed
-
-
-def _at(answers: object, place: object) -> object:
-    """The answer at a place of a list; None where there is none."""
-    placed = isinstance(answers, list) and type(place) is int and 0 <= place < len(answers)
-    return answers[place] if placed else None  # type: ignore[index, call-overload]
 
 
 def recognise(rows: Rows, forms: Iterable[Form]) -> Recognised | None:
@@ -169,14 +191,9 @@ def _fit(rows: Rows, form: Form) -> Recognised | None:
         and not _any_answer(rows, names["messages"])
     ):
         return None
-    lists = _counted_answers(rows, names) if form is Form.PREFERENCES else ()
-    return recognised(rows, form, names, lists, lists=lists)
-
-
-def _counted_answers(rows: Rows, names: Mapping[str, str]) -> tuple[str, ...]:
-    """The column of answers of which ``chosen`` and ``rejected`` are the places, counted from 0, where they are."""
-    cells = [row.get(names[side]) for row in rows.rows[:LOOKED_AT] for side in ("chosen", "rejected")]
-    return list_columns(rows.columns)[:1] if cells and all(type(cell) is int for cell in cells) else ()
+    places = places_of(rows.rows, rows.columns, names["chosen"], names["rejected"]) if form in SIDED else None
+    said = (note("sides_named", columns=", ".join(places.columns)),) if places is not None else ()
+    return recognised(rows, form, names, places.columns if places else (), places=places, notes=said)
 
 
 def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[str] = (), **parts: Any) -> Recognised:
@@ -185,9 +202,14 @@ def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[
     columns = set(rows.columns)
     if form in WITH_ANSWER and "answer" not in names and (answer := _named(rows.columns, ("answer",))):
         names |= {ours: theirs for ours, theirs in answer.items() if theirs not in names.values()}
-    scores = next((pair for pair in SCORES_OF_SIDES if set(pair) <= columns), None) if "chosen" in names else None
+    known_in = _known_in(rows) if form in WITH_ANSWER and "answer" not in names else None
+    if known_in is not None:
+        said = (note("column_read_as", column=".".join(known_in), name="answer"),)
+        more, parts = (*more, known_in[0]), parts | {"known_in": known_in, "notes": (*parts.get("notes", ()), *said)}
+    of_chosen = "chosen" in names or ("completion" in rows.mapped and "rejected" in columns)
+    scores = _scores(rows, columns) if of_chosen else ()
     beside = columns & {*MEANINGS, *FURTHER, *option_columns(rows.columns)}
-    used = set(names.values()) | set(more) | set(scores or ()) | beside
+    used = set(names.values()) | set(more) | set(scores) | beside
     moved = {ours: theirs for ours, theirs in names.items() if ours != theirs}
     notes = tuple(
         note("column_read_as", column=theirs, name=ours)
@@ -197,6 +219,24 @@ def recognised(rows: Rows, form: Form, names: Mapping[str, str], more: Iterable[
     return Recognised(
         form, names, frozenset(used), notes + tuple(parts.pop("notes", ())), scores=scores, moved=moved, **parts
     )
+
+
+def _known_in(rows: Rows) -> tuple[str, str] | None:
+    """verl's and its like: the right answer is a part of an object beside the prompt."""
+    sample = rows.rows[:LOOKED_AT]
+    return next((each for each in ANSWERS_WITHIN if any(_holds(row.get(each[0]), each[1]) for row in sample)), None)
+
+
+def _holds(value: object, name: str) -> bool:
+    return isinstance(value, dict) and value.get(name) is not None
+
+
+def _scores(rows: Rows, columns: set[str]) -> tuple[str, ...]:
+    """Where the file says how much better chosen is; nowhere where a person says which column is which."""
+    if {"chosen", "rejected"} & rows.mapped:
+        return ()
+    pair = next((pair for pair in SCORES_OF_SIDES if set(pair) <= columns), None)
+    return pair or next(((name,) for name in MARGINS if name in columns), ())
 
 
 def _named(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str] | None:
@@ -249,6 +289,7 @@ def _votes(rows: Rows) -> Recognised | None:
     layout = layout_of(rows.columns)
     if layout is None or {"chosen", "rejected"} <= set(rows.columns):
         return None
+    layout = settled(layout, rows.rows, rows.columns)
     if layout.read is not None and not has_votes(rows.rows, layout):
         return None
     names = {} if layout.first in ("data", "summaries") else {"first": layout.first, "second": layout.second}
@@ -257,7 +298,8 @@ def _votes(rows: Rows) -> Recognised | None:
     elif layout.prompt is None and layout.first in {name for pair in PAIRED[2:] for name in pair}:
         return None
     sources = {"model_a", "model_b", "model_1", "model_2"} & set(rows.columns)
-    return recognised(rows, Form.VOTES, names, {*layout.vote, layout.first, *sources}, layout=layout)
+    read = {*layout.vote, layout.first, *sources, *(layout.scores or ())}
+    return recognised(rows, Form.VOTES, names, read, layout=layout)
 
 
 def _pairs(rows: Rows) -> Recognised | None:
@@ -273,17 +315,22 @@ def _pairs(rows: Rows) -> Recognised | None:
 
 
 def _ranked(rows: Rows) -> Recognised | None:
-    lists = list_columns(rows.columns)
+    sample = rows.rows[:LOOKED_AT]
+    lists = list_columns(rows.columns, sample)
     prompt = next((name for name in RANKED_PROMPTS if name in rows.columns), None)
     if prompt is None:
         return None
-    sample = rows.rows[:LOOKED_AT]
     if not lists and any(isinstance(row.get("output"), list) for row in sample):
         by_order = (note("ranked_by_order", column="output"),)
         return recognised(rows, Form.RANKED, {"prompt": prompt}, ("output",), notes=by_order)
     if not lists or not any(isinstance(row.get(lists[0]), (list, str)) for row in sample):
         return None
-    return recognised(rows, Form.RANKED, {"prompt": prompt}, lists, lists=lists)
+    best = None
+    if len(lists) == 1 and not any(has_worth(row, lists) for row in sample):
+        best = best_of(rows.rows, lists[0], rows.columns)
+    notes = [note("best_from_0", column=best.column)] if best is not None and best.assumed else []
+    read = (*lists, *([best.column] if best is not None else []))
+    return recognised(rows, Form.RANKED, {"prompt": prompt}, read, lists=lists, best=best, notes=notes)
 
 
 def _labelled(rows: Rows) -> Recognised | None:
@@ -300,7 +347,7 @@ def _options(rows: Rows) -> Recognised | None:
     prompt = next((name for name in OPTION_PROMPTS if name in rows.columns and name not in columns), None)
     if not columns or prompt is None or {"chosen", "rejected"} <= set(rows.columns):
         return None
-    base, guessed = counts_from(rows.rows)
+    base, guessed = options_count_from(rows.rows)
     answer = answer_column(rows.columns)
     notes = [note("options_from_0", column=answer)] if guessed else []
     notes += [note("options_shuffled")] if RIGHT in columns else []

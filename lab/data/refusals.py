@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from lab.data.columns import guess_columns
+from lab.data.columns import LIKELY, guess_columns, plain
 from lab.data.file_names import typed
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recognition import COLUMNS, Form, Recognised, recognise
@@ -27,6 +27,7 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
 }
 """By what was wanted: what a file may hold instead, which something else of the lab reads."""
 REASONS = 3
+JUDGED = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS, Form.VOTES, Form.RANKED)
 TAKE_CHOSEN = {
     Form.PREFERENCES: {"completion": "chosen"},
     Form.CONVERSATIONS: {"prompt": "conversations", "completion": "chosen"},
@@ -53,7 +54,9 @@ def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
             or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
         ):
             continue
-        mapping = dict(TAKE_CHOSEN.get(match.form, {}))
+        if match.places is not None:  # the sides are only named there: learnt as completions they would be their names
+            holds = "votes"
+        mapping = {"winner": "COLUMN"} if holds == "pairs" else dict(TAKE_CHOSEN.get(match.form, {}))
         if match.form is Form.CONVERSATIONS:
             mapping["prompt"] = match.names["conversations"]
         return DatasetError(
@@ -80,7 +83,8 @@ def nothing_left(rows: Rows, left_out: Iterable[LeftOut], columns: tuple[str, ..
     if whys == {WhyLeftOut.SEVERAL_TURNS}:
         return DatasetError("dataset_all_conversations", path=rows.path, count=count)
     if whys <= {WhyLeftOut.EMPTY, WhyLeftOut.MISSING}:
-        return DatasetError("dataset_all_empty", path=rows.path, count=count, columns=", ".join(columns))
+        empty = [name for name, _ in Counter(row.detail for row in left_out if row.detail).most_common()]
+        return DatasetError("dataset_all_empty", path=rows.path, count=count, columns=", ".join(empty or columns))
     common = Counter((row.why, row.detail) for row in left_out).most_common(REASONS)
     reasons = [{"say": f"left_out.{why}", "detail": detail, "count": times} for (why, detail), times in common]
     return DatasetError("dataset_none_usable", path=rows.path, count=count, reasons=reasons)
@@ -100,7 +104,10 @@ def _mapped(rows: Rows, match: Recognised, wanted: tuple[str, ...]) -> bool:
     """Whether columns that the found form does not read look like all that is missing, so that a mapping is likelier meant."""
     free = [name for name in rows.columns if name not in match.used]
     missing = [name for name in wanted if name not in rows.columns]
-    return guess_columns(free, missing).keys() == set(missing)
+    guesses = guess_columns(free, missing)
+    if match.form in JUDGED:  # a column of which only a part of the name fits is one of a response: “response_0”
+        guesses = {ours: theirs for ours, theirs in guesses.items() if plain(theirs) in LIKELY.get(ours, ())}
+    return guesses.keys() == set(missing)
 
 
 def _found(rows: Rows) -> str:

@@ -54,6 +54,8 @@ class Rows:
     """What was assumed while reading."""
     hidden: tuple[str, ...] = ()
     """Columns that a mapping put others in the place of."""
+    mapped: frozenset[str] = frozenset()
+    """The lab's names that a mapping gave to columns."""
     more: bool = False
     """Whether these are some rows of a file, so that it is no error where none of them can be used."""
     share: float = 1.0

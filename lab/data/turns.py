@@ -7,6 +7,7 @@ and that is said. Pictures, sounds and calls of tools are none of the lab's: suc
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,14 @@ SPEAKERS = {
 RETURNED = ("tool", "observation", "function", "function_response", "tool_response", "ipython")
 """Who speaks for a tool."""
 
+EXCHANGES = (
+    ("human", "assistant"), ("user", "assistant"), ("input", "output"), ("question", "answer"), ("prompt", "response"),
+    ("instruction", "output"), ("instruction", "response"),
+)  # fmt: skip
+"""One object for a question and its answer: MOSS, Capybara and their like."""
 LONE_MESSAGE = ({"role"}, {"from", "value"}, {"speaker"}, {"human", "assistant"})
+SPOKEN_BY = ("role", "from", "speaker")
+MESSAGES = "messages"
 UNTRAINED = ("weight", "train", "loss")
 """Keys by which a message says that it is not to be trained: OpenAI's ``weight: 0``, others' ``train: false``."""
 
@@ -107,15 +115,36 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
     written = written_turns(value) if isinstance(value, str) else None
     if written is not None:
         value = written[0]
+    elif column == MESSAGES and (texts := _texts(value)) is not None:
+        value = texts
     if not isinstance(value, (list, tuple, dict)):
         return [{"role": speaker, "content": wanted_text(row, column)}]
     items = [value] if isinstance(value, dict) else list(value)
+    if column == MESSAGES and by_turns(items):
+        items = [{"role": (USER, ASSISTANT)[place % 2], "content": item} for place, item in enumerate(items)]
     if items and all(_is_part(item) for item in items):
         items = [{"role": speaker, "content": items}]
     messages = [message for message in _messages(items, column) if message["content"].strip()]
     if not messages:
         raise NotUsable(WhyLeftOut.EMPTY, column)
     return messages
+
+
+def by_turns(value: Any) -> bool:
+    """Whether a cell of messages is a list of texts, in which user and assistant speak by turns (LIMA, UltraChat)."""
+    texts = _texts(value) or value
+    return isinstance(texts, (list, tuple)) and len(texts) > 1 and all(isinstance(item, str) for item in texts)
+
+
+def _texts(value: Any) -> list[Any] | None:
+    """A cell that is a list of texts as JSON; None where it is anything else."""
+    if not isinstance(value, str) or not value.lstrip().startswith('["'):
+        return None
+    try:
+        texts = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return texts if isinstance(texts, list) else None
 
 
 def as_text(prompt: Turns) -> str:
@@ -171,14 +200,28 @@ def _messages(items: list[Any], column: str) -> Turns:
     """Each item as a message. An empty one is passed over by the caller only where it is the system's."""
     messages: Turns = []
     for item in items:
-        if isinstance(item, Mapping) and item.keys() >= {"human", "assistant"} and "role" not in item:
+        exchange = _exchange(item)
+        if exchange is not None:
+            asked, answer = exchange
             messages += [
-                _message({"role": USER, "content": item["human"]}, column, messages),
-                _message({"role": ASSISTANT, "content": item["assistant"]}, column, messages),
+                _message({"role": USER, "content": item[asked]}, column, messages),
+                _message({"role": ASSISTANT, "content": item[answer]}, column, messages),
             ]
         else:
             messages.append(_message(item, column, messages))
     return messages
+
+
+def _exchange(item: Any) -> tuple[str, str] | None:
+    """The names of question and answer in an object that holds both; None where it is one message."""
+    if not isinstance(item, Mapping) or _first_there(item, SPOKEN_BY) is not None:
+        return None
+    return next((pair for pair in EXCHANGES if all(isinstance(item.get(name), str) for name in pair)), None)
+
+
+def _first_there(item: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The first of these that holds anything: tables have every key in every message."""
+    return next((item[name] for name in names if not is_missing(item.get(name))), None)
 
 
 def _message(item: Any, column: str, before: Turns) -> Message:
@@ -188,7 +231,7 @@ def _message(item: Any, column: str, before: Turns) -> Message:
     if item.get("tool_calls") or item.get("function_call") or (speaker in RETURNED and not before):
         raise NotUsable(WhyLeftOut.TOOLS, column)
     role = USER if speaker in RETURNED else SPEAKERS.get(speaker)
-    content = _content(next((item[key] for key in ("content", "value", "text") if key in item), None), column)
+    content = _content(_first_there(item, ("content", "value", "text")), column)
     if role is None or content is None:
         raise NotUsable(WhyLeftOut.NOT_TEXT, column)
     if not content.strip() and role != SYSTEM:
@@ -200,7 +243,7 @@ def _message(item: Any, column: str, before: Turns) -> Message:
 
 
 def _speaker(item: Mapping[str, Any]) -> str:
-    return str(item.get("role", item.get("from", item.get("speaker")))).strip().lower()
+    return str(_first_there(item, SPOKEN_BY)).strip().lower()
 
 
 def _content(value: Any, column: str) -> str | None:

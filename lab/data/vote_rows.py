@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.turns import is_missing, number_of, text
+from lab.data.vote_words import WINNERS, Counted, counted_in, named_choice, no_choice
 
 Row = Mapping[str, Any]
 
@@ -47,13 +48,21 @@ PAIRED = (
 )
 """What files call the two responses."""
 PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "info", "problem")
-AMBIGUOUS = ("label", "choice", "selected", "better", "chosen", "preferred")
+AMBIGUOUS = (
+    "label",
+    "choice",
+    "selected",
+    "better",
+    "chosen",
+    "preferred",
+    "best",
+    "decision",
+    "comparison",
+    "verdict",
+)
 """Names that may mean something else: they are a vote where some row's value is one."""
-WINNERS = ("winner", "preference", "preferred", "vote", "better", "chosen", "label", "choice", "selected")
 STRENGTHS = ("preference_strength", "overall_preference")
 SCORED = ("score", "rating", "reward", "overall_score")
-TIES = ("tie", "equal", "same", "draw", "both", "both_good", "both good", "tie (bothgood)", "平局", "一样")
-NEITHER = ("tie (bothbad)", "both_bad", "both bad", "bothbad", "neither", "none", "都不好")
 STRONGEST = 3
 
 
@@ -68,6 +77,10 @@ class Layout:
     vote: tuple[str, ...]
     read: Callable[[Row, Layout], Voted] | None
     """None for Label Studio, whose rows hold their votes by annotator."""
+    counted: Counted = Counted.NAMES
+    """What the numbers of its votes mean."""
+    scores: tuple[str, str] | None = None
+    """What the two responses were scored, beside the vote."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +110,21 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
     )
 
 
-def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted | None]]:
+def settled(layout: Layout, rows: Sequence[Row], columns: Iterable[str]) -> Layout:
+    """The layout with what its rows tell: what the numbers of the votes mean, and where the responses' scores stand."""
+    if layout.read not in (_by_name, _by_place, _shp) or layout.first == layout.second:
+        return layout
+    endings = (ending_of(layout.first), ending_of(layout.second))
+    counted = counted_in(rows, layout.vote[0], endings) if layout.read is _by_name else layout.counted
+    names = [tuple(f"{kind}_{ending}" for ending in endings) for kind in SCORED]
+    scores = next((pair for pair in names if set(pair) <= set(columns)), None)
+    return replace(layout, counted=counted, scores=scores)  # type: ignore[arg-type]
+
+
+def votes_of(row: Row, layout: Layout, *, strict: bool = True) -> list[tuple[dict[str, Any], Voted | None]]:
     """``prompt, first, second`` with the vote: one, or of Label Studio one for each annotation; None without a vote yet.
 
-    Raises NotUsable where the row has no two responses, or a vote that cannot be read.
+    Raises NotUsable where the row has no two responses, or, if ``strict``, a vote that cannot be read.
     The texts are as the file has them; whole conversations still hold their prompt.
     """
     if layout.read is None:
@@ -108,7 +132,7 @@ def votes_of(row: Row, layout: Layout) -> list[tuple[dict[str, Any], Voted | Non
     try:
         voted = layout.read(row, layout)
     except NotUsable as reason:
-        if reason.why is not WhyLeftOut.NO_VOTE:
+        if strict and reason.why is not WhyLeftOut.NO_VOTE:
             raise
         voted = None
     if layout.first == "summaries":
@@ -150,13 +174,13 @@ def _vote(names: list[str], paired: tuple[str, str]) -> tuple[tuple[str, ...], C
     if vote_column is not None:
         return (vote_column,), _by_name
     for kind in SCORED:
-        scores = (f"{kind}_{_ending(paired[0])}", f"{kind}_{_ending(paired[1])}")
+        scores = (f"{kind}_{ending_of(paired[0])}", f"{kind}_{ending_of(paired[1])}")
         if set(scores) <= set(names):
             return scores, _by_score
     return (), None
 
 
-def _ending(column: str) -> str:
+def ending_of(column: str) -> str:
     """What tells a response's column from the other's: ``a`` of ``response_a``, ``1`` of ``answer1``."""
     ending = re.search(r"([A-Za-z]|\d+)$", column.rpartition("_")[2] if "_" in column else column)
     return column if column in ("first", "second") or ending is None else ending[1]
@@ -169,46 +193,27 @@ def has_votes(rows: Iterable[Row], layout: Layout) -> bool:
         try:
             if any(voted is not None for _, voted in votes_of(row, layout)):
                 return True
-        except NotUsable:
+        except NotUsable as reason:
+            if reason.why is WhyLeftOut.UNSURE_VOTE:
+                return True
             blank = False
     return not blank and layout.vote[0] not in AMBIGUOUS
 
 
-def _no_choice(value: Any) -> NotUsable:
-    if is_missing(value) or value == "":
-        return NotUsable(WhyLeftOut.NO_VOTE)
-    return NotUsable(WhyLeftOut.NO_CHOICE, text(value).strip()[:40] if not isinstance(value, bool) else str(value))
-
-
 def _by_name(row: Row, layout: Layout) -> Voted:
-    value = row.get(layout.vote[0])
-    vote = text(value).strip().casefold()
-    if vote in TIES:
-        return Voted(Choice.TIE)
-    if vote in NEITHER and vote:
-        return Voted(Choice.BOTH_BAD)
-    for choice, column, names in (
-        (Choice.FIRST, layout.first, ("first", "a", "left")),
-        (Choice.SECOND, layout.second, ("second", "b", "right")),
-    ):
-        ending = _ending(column).casefold()
-        words = {
-            column.casefold(),
-            ending,
-            f"model_{ending}",
-            f"response_{ending}",
-            f"answer_{ending}",
-            *_free(names, layout),
-        }
-        words |= {text(row.get(f"model_{ending}")).strip().casefold()} - {""}
-        if vote in words or vote.removesuffix(".0") in words:
-            return Voted(choice)
-    raise _no_choice(value)
+    sides = (layout.first, layout.second)
+    endings = (ending_of(layout.first), ending_of(layout.second))
+    return Voted(named_choice(row, layout.vote[0], sides, endings, layout.counted))
 
 
-def _free(names: tuple[str, ...], layout: Layout) -> set[str]:
-    """The usual words for a side; ``model_a`` and its like only where the columns are not numbered otherwise."""
-    return {*names, f"model_{names[1]}", f"response_{names[1]}"}
+def contradicts(row: Row, layout: Layout, voted: Voted) -> bool:
+    """Whether the scores of the two responses say the opposite of the vote."""
+    if layout.scores is None or voted.choice not in (Choice.FIRST, Choice.SECOND):
+        return False
+    first, second = (number_of(row.get(name)) for name in layout.scores)
+    if first is None or second is None:
+        return False
+    return first < second if voted.choice is Choice.FIRST else second < first
 
 
 def _flags(row: Row, layout: Layout) -> Voted:
@@ -223,7 +228,7 @@ def _flags(row: Row, layout: Layout) -> Voted:
 def _by_strength(row: Row, layout: Layout) -> Voted:
     number = number_of(row.get(layout.vote[0]))
     if number is None or not -STRONGEST <= number <= STRONGEST:
-        raise _no_choice(row.get(layout.vote[0]))
+        raise no_choice(row.get(layout.vote[0]))
     if number == 0:
         return Voted(Choice.TIE)
     return Voted(Choice.FIRST if number < 0 else Choice.SECOND, max(1, round(abs(number))))
@@ -232,14 +237,14 @@ def _by_strength(row: Row, layout: Layout) -> Voted:
 def _by_place(row: Row, layout: Layout) -> Voted:
     number = number_of(row.get(layout.vote[0]))
     if number not in (0, 1):
-        raise _no_choice(row.get(layout.vote[0]))
+        raise no_choice(row.get(layout.vote[0]))
     return Voted(Choice.FIRST if number == 0 else Choice.SECOND)
 
 
 def _shp(row: Row, layout: Layout) -> Voted:
     number = number_of(row.get("labels"))
     if number not in (0, 1):
-        raise _no_choice(row.get("labels"))
+        raise no_choice(row.get("labels"))
     return Voted(Choice.FIRST if number == 1 else Choice.SECOND)
 
 
@@ -272,7 +277,7 @@ def _of_label_studio(row: Row) -> list[tuple[dict[str, Any], Voted | None]]:
         annotator = text(by.get("email") or by.get("id")) if isinstance(by, Mapping) else text(by)
         for side in selected:
             if side not in ("left", "right"):
-                raise _no_choice(side)
+                raise no_choice(side)
             votes.append((pair, Voted(Choice.FIRST if side == "left" else Choice.SECOND, None, annotator)))
     return votes or [(pair, None)]
 

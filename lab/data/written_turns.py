@@ -1,4 +1,4 @@
-"""Messages that a file holds as text: JSON in a string, what pandas prints, transcripts (``Human: … Assistant: …``), ChatML.
+"""Messages that a file holds as text: JSON in a string, what pandas prints, transcripts (``Human: … Assistant: …``), chat templates.
 
 Only which text is a conversation, and who says what in it, is decided here; messages are checked in ``turns.py``.
 """
@@ -11,12 +11,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lab.data.templated_turns import templated_turns
+
 Items = list[dict[str, Any]]
 
 LONGEST_LITERAL = 1_000_000
 """Characters of a Python literal that are parsed: the parser needs many times its size in memory."""
 
-_MAY_BE = re.compile(r"\s*(?:[\[{]|array\(|<\|im_start|###|(?:<s>)?\s*\[INST\]|Below is an|Human:|User:|System:)")
+_MAY_BE = re.compile(
+    r"\s*(?:[\[{<]|array\(|###|(?:<s>)?\s*\[INST\]|Below is an|Human:|User:|System:|USER:|A chat between )"
+)
 """What a text begins with that may be messages: nearly all texts are told apart by it at once."""
 _LISTED = re.compile(
     r"\s*(?:array\()?\[?\s*\{\s*['\"](?:role|from|content|value|text|type|human|speaker|weight|name)['\"]\s*:"
@@ -39,9 +43,6 @@ _TASK = re.compile(
     re.DOTALL,
 )
 """Alpaca's prompt with its answer; what may stand before it is system text."""
-_CHATML = "<|im_start|>"
-_CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)(?:<\|im_end\|>\s*|$)", re.DOTALL)
-
 _SPOKEN = {"human": "user", "user": "user", "assistant": "assistant", "system": "system"}
 
 
@@ -52,9 +53,8 @@ def written_turns(cell: str) -> tuple[Items, str] | None:
     start = cell.lstrip()[:16]
     if _LISTED.match(cell):
         return _listed(cell)
-    if start.startswith(_CHATML):
-        chatml = [{"role": role, "content": content} for role, content in _CHATML_TURN.findall(cell)]
-        return (_without_opening(chatml), "chatml") if chatml else None
+    if (templated := templated_turns(cell)) is not None:
+        return _without_opening(templated), "chatml"
     if _HUMAN.match(cell):
         return _split(cell, _TURN) or _split(cell, _CLOSE_TURN)
     if start.startswith("###") and _HEADED.match(cell):

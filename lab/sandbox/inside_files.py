@@ -166,11 +166,13 @@ def shape(request: dict[str, Any], tell: Tell) -> None:
     from lab.data.left_out import counted
     from lab.data.preference_forms import shape_preferences
     from lab.data.rows import read_rows
+    from lab.data.splits import training_rows
 
     rows = read_rows(Path(request["path"]), most_bytes=request["most_bytes"])
     Budget(request).spend(rows, tell)
     if request["columns"]:
         rows = with_columns(rows, request["columns"])
+    rows = training_rows(rows)
     if request["algorithm"] in ("rm", "dpo"):
         shaped = shape_preferences(rows)
     elif request["algorithm"] == "sft":

@@ -248,7 +248,10 @@ class Task:
         return shared | more
 
     def run(self, trainer: Any) -> None:
-        """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint."""
+        """Train with the lab's callback in place of the printing ones; resumes where there is a checkpoint.
+
+        Where that is the last step's, its weights are loaded and nothing is trained: the run ended before its model was saved.
+        """
         assert self.loaded is not None
         self.loaded.widen()
         trainer.timer = self.reporter.timer
@@ -269,6 +272,9 @@ class Task:
             StartWeights(self.model).require_alike()
         if team.rank():  # the weights were drawn alike by all; what is sampled from now on is each one's own
             set_seed(self.recipe.seed + SEEDS_APART * team.rank())
+        if self.resume_from is not None and self.reporter.step >= self.recipe.steps:
+            trainer._load_from_checkpoint(str(self.resume_from))
+            return
         trainer.train(resume_from_checkpoint=str(self.resume_from) if self.resume_from else None)
         if team.size() > 1:
             peaks = team.gathered(peak_memory_bytes())

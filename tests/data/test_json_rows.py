@@ -118,3 +118,45 @@ def test_what_is_no_json_at_all_is_named(tmp_path: Path, name: str, content: str
     with pytest.raises(DatasetError) as caught:
         read_rows(tmp_path / name)
     assert caught.value.key == key
+
+
+PRETTY = [json.dumps({"prompt": name, "more": [{"x": 1}, "}\n{"]}, indent=2) for name in ("a", "b", "c")]
+
+
+@pytest.mark.parametrize("chunk", [3, 10_000])
+@pytest.mark.parametrize("between", ["\n", "\n\n", ",\n", " "])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_objects_over_several_lines_one_after_the_other_are_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int, between: str, name: str
+) -> None:
+    monkeypatch.setattr(json_rows, "CHUNK", chunk)
+    (tmp_path / name).write_text(between.join(PRETTY) + "\n", "utf-8")
+    rows = read_rows(tmp_path / name)
+    assert [row["prompt"] for row in rows.rows] == ["a", "b", "c"] and not rows.left_out
+    if between == "\n":
+        height = PRETTY[0].count("\n") + 1
+        assert rows.lines == [1, 1 + height, 1 + 2 * height]
+
+
+def test_a_broken_one_of_them_is_named_by_its_place(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(PRETTY[0] + '\n{\n  "prompt": b\n}\n', "utf-8")
+    with pytest.raises(DatasetError) as caught:
+        read_rows(tmp_path / "rows.jsonl")
+    line = PRETTY[0].count("\n") + 3
+    assert (caught.value.key, caught.value.params["line"]) == ("dataset_broken_json", line)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_and_one_object_are_rows_under_the_name_of_lines_too(tmp_path: Path, indent: int | None) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps([{"prompt": "a"}, {"prompt": "b"}], indent=indent), "utf-8")
+    assert [row["prompt"] for row in read_rows(path).rows] == ["a", "b"]
+    path.write_text(json.dumps({"data": [{"prompt": "a"}]}, indent=1), "utf-8")
+    assert read_rows(path).rows == [{"prompt": "a"}]
+
+
+def test_a_first_line_that_is_broken_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"prompt": nothing}\n{"prompt": "b"}\n', "utf-8")
+    with pytest.raises(DatasetError) as caught:
+        read_rows(tmp_path / "rows.jsonl")
+    assert (caught.value.params["line"], caught.value.params["column"]) == (1, 12)

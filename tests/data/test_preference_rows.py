@@ -13,6 +13,7 @@ from lab.core.preferences import Choice, Judgement, Message, Response, make_pair
 from lab.data.columns import with_columns
 from lab.data.forms import as_prompts, detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
+from lab.data.pair_rows import Known, find_pairs
 from lab.data.preference_forms import as_preferences, shape_preferences
 from lab.data.recognition import Form
 from lab.data.rows import Rows
@@ -227,7 +228,70 @@ def test_places_in_a_list_of_answers_are_those_answers() -> None:
     assert shape_preferences(numbers).rows == [{"prompt": "2 + 2", "chosen": "4", "rejected": "5"}]
 
 
-@pytest.mark.parametrize("names", [("chosen-rating", "rejected-rating"), ("chosen_avg_rating", "rejected_avg_rating")])
-def test_scores_under_further_names_that_contradict_the_choice_are_counted(names: tuple[str, str]) -> None:
-    row = {"prompt": "Tea?", "chosen": "Yes.", "rejected": "No."} | dict(zip(names, (1, 5), strict=True))
-    assert [each.key for each in shape_preferences(rows(row)).notes] == ["scores_reversed"]
+RATED = [
+    ({"chosen-rating": 1, "rejected-rating": 5}, "chosen-rating, rejected-rating"),
+    ({"chosen_avg_rating": 1, "rejected_avg_rating": 5}, "chosen_avg_rating, rejected_avg_rating"),
+    ({"score_chosen": "1.5", "score_rejected": "1.6"}, "score_chosen, score_rejected"),
+    ({"chosen_rm_score": -3, "rejected_rm_score": -2}, "chosen_rm_score, rejected_rm_score"),
+    ({"margin": -0.5}, "margin"),
+    ({"score_diff": "-2"}, "score_diff"),
+]
+
+
+@pytest.mark.parametrize(("scores", "columns"), RATED)
+def test_a_row_whose_scores_contradict_its_choice_is_left_out_and_counted(scores: dict[str, Any], columns: str) -> None:
+    row = {"prompt": "Tea?", "chosen": "Yes.", "rejected": "No."}
+    shaped = shape_preferences(rows(row | scores, row | dict.fromkeys(scores)))
+    assert shaped.rows == [row] and shaped.left_out == [LeftOut(1, WhyLeftOut.REVERSED, columns)]
+    assert shaped.passed_over == ()
+    assert as_prompts(rows(row | scores)) == [{"prompt": "Tea?"}], "a prompt is as good as before"
+
+
+@pytest.mark.parametrize(("scores", "columns"), RATED)
+def test_a_person_who_says_which_column_is_which_has_the_last_word(scores: dict[str, Any], columns: str) -> None:
+    row = {"prompt": "Tea?", "chosen": "Yes.", "rejected": "No."}
+    shaped = shape_preferences(with_columns(rows(row | scores), {"chosen": "chosen", "rejected": "rejected"}))
+    assert shaped.rows == [row] and shaped.passed_over == tuple(scores)
+
+
+def test_people_judge_pairs_whose_scores_contradict_the_choice_but_none_is_gold() -> None:
+    row = {"prompt": "Tea?", "chosen": "Yes.", "rejected": "No.", "margin": -1}
+    found = find_pairs(rows(row))
+    assert len(found.pairs) == 1 and [each.key for each in found.notes] == ["scores_reversed"]
+    with pytest.raises(DatasetError):
+        find_pairs(rows(row), known=Known.GOLD)
+
+
+@pytest.mark.parametrize(
+    ("row", "chosen", "rejected"),
+    [
+        ({"responses": ["x", "y", "z"], "chosen": 0, "rejected": 2}, "x", "z"),
+        ({"responses": ["x", "y", "z"], "chosen": 3, "rejected": 1}, "z", "x"),
+        ({"responses": '["x", "y"]', "chosen": "1", "rejected": "0"}, "y", "x"),
+        ({"responses": ["x", "y"], "chosen": 1.0, "rejected": 2.0}, "x", "y"),
+        ({"responses": [{"text": "x"}, {"text": "y"}], "chosen": 1, "rejected": 0}, "y", "x"),
+        ({"a": "x", "b": "y", "chosen": "b", "rejected": "a"}, "y", "x"),
+        ({"response_a": "x", "response_b": "y", "chosen": "response_b", "rejected": "response_a"}, "y", "x"),
+        ({"response_1": "x", "response_2": "y", "chosen": "1", "rejected": "2"}, "x", "y"),
+        ({"model_x": "x", "model_y": "y", "chosen": "model_y", "rejected": "model_x"}, "y", "x"),
+    ],
+)
+def test_sides_that_only_name_a_response_are_that_response(row: dict[str, Any], chosen: str, rejected: str) -> None:
+    shaped = shape_preferences(rows({"prompt": "Tea?"} | row))
+    assert shaped.rows == [{"prompt": "Tea?", "chosen": chosen, "rejected": rejected}]
+    assert [each.key for each in shaped.notes] == ["sides_named"] and shaped.passed_over == ()
+
+
+def test_places_that_may_count_from_0_or_1_are_never_guessed() -> None:
+    row = {"prompt": "Tea?", "responses": ["x", "y", "z"], "chosen": 1, "rejected": 2}
+    with pytest.raises(DatasetError) as caught:
+        shape_preferences(rows(row))
+    assert caught.value.params["reasons"] == [{"say": "left_out.counted_from", "detail": "chosen", "count": 1}]
+
+
+@pytest.mark.parametrize(
+    "row", [{"a": "x", "chosen": "a", "rejected": "c"}, {"responses": ["4", "5"], "chosen": 4, "rejected": 5}]
+)
+def test_sides_that_are_texts_stay_texts(row: dict[str, Any]) -> None:
+    (shaped,) = shape_preferences(rows({"prompt": "Tea?"} | row)).rows
+    assert (shaped["chosen"], shaped["rejected"]) == (str(row["chosen"]), str(row["rejected"]))

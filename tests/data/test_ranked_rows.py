@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from lab.data.columns import with_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows
+from lab.errors import DatasetError
+from lab.words import word
 
 
 def rows(*values: dict[str, Any]) -> Rows:
@@ -60,7 +63,14 @@ def test_equal_ones_make_no_pair() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [{"scores": [1]}, {"scores": [1, None]}, {"scores": [1, "high"]}, {"responses": ["a"], "scores": [1]}]
+    "broken",
+    [
+        {"scores": [1, 2, 3]},
+        {"scores": [1]},
+        {"scores": [1, None]},
+        {"scores": [1, "high"]},
+        {"responses": ["a"], "scores": [1]},
+    ],
 )
 def test_scores_that_do_not_fit_are_told(broken: dict[str, Any]) -> None:
     good = {"prompt": "p", "responses": ["a", "b"], "scores": [1, 2]}
@@ -78,8 +88,80 @@ def test_lists_of_chosen_and_rejected_use_every_answer_once_at_least() -> None:
 def test_equal_scores_of_both_sides_are_pointed_out() -> None:
     row = {"prompt": "p ", "chosen": "a", "rejected": "b", "score_chosen": 5.0, "score_rejected": 5.0}
     shaped = shape_preferences(rows(row, row | {"score_rejected": 6.0}, row | {"score_rejected": 1.0}))
-    assert len(shaped.rows) == 3
-    assert {note.key: dict(note.params)["count"] for note in shaped.notes} == {
-        "scores_equal": "1",
-        "scores_reversed": "1",
-    }
+    assert len(shaped.rows) == 2
+    assert shaped.left_out == [LeftOut(2, WhyLeftOut.REVERSED, "score_chosen, score_rejected")]
+    assert {note.key: dict(note.params)["count"] for note in shaped.notes} == {"scores_equal": "1"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"responses": ["a", "b", "c", "d"], "scores": [1, 3, None, 2]},
+        {"responses": ["a", "b", "c", "d"], "scores": [1, 3, "N/A", 2]},
+        {"responses": ["a", "b", "c", "d"], "rankings": [3, 1, None, 2]},
+        {"completions": [{"text": "a", "score": 1}, {"text": "b", "score": 3}, {"text": "c", "score": None}, {"text": "d", "score": 2}]},
+        {"completions": [{"text": "a", "rank": 3}, {"text": "b", "rank": 1}, {"text": "c"}, {"text": "d", "rank": 2}]},
+    ],
+)  # fmt: skip
+def test_a_response_without_a_score_is_passed_over_and_counted(row: dict[str, Any]) -> None:
+    assert sides({"prompt": "p"} | row) == [("b", "d"), ("b", "a")]
+    assert [(note.key, dict(note.params)) for note in shape_preferences(rows({"prompt": "p"} | row)).notes] == [
+        ("unscored", {"count": "1"})
+    ]
+
+
+def test_what_was_checked_as_right_is_better_than_what_is_wrong() -> None:
+    row = {"problem": "p", "generations": ["a", "b", "c"], "correctness_math_verify": [False, True, False]}
+    assert sides(row) == [("b", "a"), ("b", "c")]
+
+
+TEN = {"prompt": "q", "answers": [f"t{place}" for place in range(10)]}
+
+
+@pytest.mark.parametrize(
+    ("column", "best", "further"),
+    [
+        ("best", 1, {"best": 0}),
+        ("best", 2, {"best": 10}),
+        ("best_idx", 1, {}),
+        ("chosen_index", 1, {}),
+        ("label", 1, {"label": 0}),
+        ("label", "B", {}),
+        ("choice", "b", {}),
+        ("preferred", "t1", {}),
+        ("winner", 1.0, {"winner": "0"}),
+        ("best_from_0", 1, {}),
+        ("best_from_1", 2, {}),
+    ],
+)
+def test_the_best_by_its_place_letter_or_text_meets_each_other_one(
+    column: str, best: Any, further: dict[str, Any]
+) -> None:
+    read = rows(TEN | {column: best}, *([TEN | {"prompt": "r"} | further] if further else []))
+    pairs = [(row["chosen"], row["rejected"]) for row in shape_preferences(read).rows if row["prompt"] == "q"]
+    assert pairs == [("t1", f"t{place}") for place in range(10) if place != 1]
+    assert shape_preferences(read).passed_over == ()
+
+
+def test_a_place_that_may_count_from_0_or_1_is_told_with_the_line_to_type() -> None:
+    read = rows({"prompt": "p", "answers": ["x", "y", "z"], "best": 1})
+    with pytest.raises(DatasetError) as caught:
+        shape_preferences(read)
+    for locale in ("en", "zh"):
+        assert "FILE?best_from_0=best" in word(caught.value, locale) and "FILE?best_from_1=best" in word(
+            caught.value, locale
+        )
+    for name, chosen in (("best_from_0", "y"), ("best_from_1", "x")):
+        assert {row["chosen"] for row in shape_preferences(with_columns(read, {name: "best"})).rows} == {chosen}
+
+
+def test_a_list_of_which_nothing_says_what_is_better_is_told_so() -> None:
+    with pytest.raises(DatasetError) as caught:
+        shape_preferences(rows({"prompt": "p", "responses": ["x", "y"]}))
+    assert caught.value.params["reasons"] == [{"say": "left_out.unranked", "detail": "responses", "count": 1}]
+
+
+@pytest.mark.parametrize("best", [7, "nobody", -1])
+def test_a_best_one_that_is_not_there_is_no_choice(best: Any) -> None:
+    shaped = shape_preferences(rows(TEN | {"best_idx": 0}, TEN | {"answers": ["x", "y"], "best_idx": best}))
+    assert [(row.line, row.why) for row in shaped.left_out] == [(2, WhyLeftOut.NO_CHOICE)]

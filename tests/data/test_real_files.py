@@ -15,6 +15,7 @@ from lab.data.forms import detect_form, shape_completions, shape_prompts
 from lab.data.left_out import counted
 from lab.data.pair_rows import FoundPairs, find_pairs
 from lab.data.preference_forms import shape_preferences
+from lab.data.splits import training_rows
 from lab.errors import DatasetError
 from lab.words import say, word
 
@@ -29,7 +30,7 @@ def loaded(name: str, algorithm: str) -> Dataset:
 
 
 def line_of(name: str) -> str:
-    rows = rows_of_file(str(FILES / name))
+    rows = training_rows(rows_of_file(str(FILES / name)))
     cells, reasons = [], {}
     for use in (shape_completions, shape_preferences, lambda rows: shape_prompts(rows, conversations=True), find_pairs):
         try:

@@ -142,3 +142,34 @@ def test_one_column_serves_one_name() -> None:
         "chosen": "Best Reply",
         "rejected": "Worst-Reply",
     }
+
+
+@pytest.mark.parametrize(
+    ("row", "use", "column"),
+    [
+        ({"question": "a", "choices": ["x", "y"], "answerKey": ""}, "sft", "answerKey"),
+        ({"question": "", "chosen": "b", "rejected": "c"}, "dpo", "question"),
+        ({"instruction": "", "output": "b"}, "sft", "instruction"),
+        ({"prompt": "a", "response": ""}, "sft", "response"),
+        ({"conversations": []}, "sft", "conversations"),
+    ],
+)
+def test_what_is_empty_is_called_as_the_file_calls_it(
+    tmp_path: Path, row: dict[str, Any], use: str, column: str
+) -> None:
+    error = refused(written(tmp_path, row), use)
+    assert (error.key, error.params["columns"]) == ("dataset_all_empty", column)
+
+
+def test_a_side_of_a_vote_is_never_proposed_as_what_to_learn(tmp_path: Path) -> None:
+    row = {"prompt": "a", "response_0": "b", "response_1": "c", "better_response_id": 1}
+    error = refused(written(tmp_path, row), "sft")
+    assert error.key == "dataset_holds_votes" and "completion=" not in word(error)
+
+
+def test_pairs_whose_vote_is_not_known_are_refused_with_the_line_that_names_it(tmp_path: Path) -> None:
+    path = written(tmp_path, {"prompt": "a", "response_a": "b", "response_b": "c", "our_pick": "b"})
+    error = refused(path, "dpo")
+    assert (error.key, error.params["line"]) == ("dataset_holds_pairs", f"{path}?winner=COLUMN")
+    (shaped,) = shape_preferences(rows_of_file(f"{path}?winner=our_pick")).rows
+    assert shaped["chosen"] == "c"

@@ -91,3 +91,27 @@ def test_a_message_may_say_that_it_is_not_to_be_trained(message: dict[str, Any],
 def test_what_a_tool_returned_is_noticed() -> None:
     assert returned_by_tools([{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}])
     assert not returned_by_tools([{"role": "user", "content": "tool"}]) and not returned_by_tools("tool")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"input": "Tea?", "output": "Yes."}, {"input": "Jam?", "output": "No."}],
+        [{"prompt": "Tea?", "response": "Yes."}, {"question": "Jam?", "answer": "No."}],
+        [{"role": None, "from": "human", "value": "Tea?", "content": None}, {"role": "assistant", "content": "Yes.", "from": None},
+         {"from": "human", "value": "Jam?"}, {"from": "gpt", "value": "No."}],
+    ],
+)  # fmt: skip
+def test_exchanges_and_messages_of_two_forms_in_one_table(value: Any) -> None:
+    assert read(value) == [("user", "Tea?"), ("assistant", "Yes."), ("user", "Jam?"), ("assistant", "No.")]
+
+
+@pytest.mark.parametrize("cell", [["Tea?", "Yes.", "Jam?"], '["Tea?", "Yes.", "Jam?"]'])
+def test_a_list_of_texts_is_a_conversation_only_where_messages_stand(cell: Any) -> None:
+    spoken = [(turn["role"], turn["content"]) for turn in turns({"messages": cell}, "messages", "user")]
+    assert spoken == [("user", "Tea?"), ("assistant", "Yes."), ("user", "Jam?")]
+    if isinstance(cell, str):
+        assert read(cell) == [("user", cell)]
+        return
+    with pytest.raises(NotUsable):
+        read(cell)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from lab.data.forms import detect_form
+from lab.data.columns import with_columns
+from lab.data.forms import as_prompts, detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import find_pairs
 from lab.data.preference_forms import shape_preferences
 from lab.data.recognition import Form
 from lab.data.rows import Rows
 from lab.errors import DatasetError
+from lab.words import word
 
 YES, NO, TIE, BAD = "first", "second", "tie", "both_bad"
 
@@ -50,6 +52,20 @@ NIL_ONE = {"prompt": "Tea?", "response_0": "Yes.", "response_1": "No."}
         (NIL_ONE | {"winner": "1"}, NO),
         (NIL_ONE | {"winner": 0}, YES),
         (NIL_ONE | {"better_response_id": 0, "safer_response_id": 1}, YES),
+        (ONE_TWO | {"best": 1}, YES),
+        (ONE_TWO | {"pairwise": "right"}, NO),
+        (AB | {"comparison": "left"}, YES),
+        (AB | {"verdict": "A>B"}, YES),
+        (AB | {"verdict": "[[B>>A]]"}, NO),
+        (AB | {"verdict": "A=B"}, TIE),
+        (AB | {"preferred": "No."}, NO),
+        (AB | {"best_response": "Response_B"}, NO),
+        (ONE_TWO | {"preference.responses": ["response_2"]}, NO),
+        (AB | {"first_better": 1}, YES),
+        (AB | {"first_better": False}, NO),
+        (AB | {"first_better": "no"}, NO),
+        (ONE_TWO | {"best_from_0": 1}, NO),
+        (AB | {"best_from_1": "1"}, YES),
         (ONE_TWO | {"preference_strength": -2}, YES),
         (ONE_TWO | {"preference_strength": "3"}, NO),
         (ONE_TWO | {"overall_preference": 0}, TIE),
@@ -85,6 +101,33 @@ def test_who_won(row: dict[str, Any], winner: str) -> None:
 def test_a_vote_that_names_neither_is_told_and_never_guessed(winner: Any) -> None:
     shaped = shape_preferences(rows(AB | {"winner": "a"}, AB | {"prompt": "Jam?", "winner": winner}))
     assert [(row.line, row.why) for row in shaped.left_out] == [(2, WhyLeftOut.NO_CHOICE)]
+
+
+@pytest.mark.parametrize("pair", [AB, ONE_TWO, {"prompt": "Tea?", "first": "Yes.", "second": "No."}])
+@pytest.mark.parametrize("name", ["label", "winner", "preference", "choice"])
+@pytest.mark.parametrize("numbers", [(0, 1), ("1", "0"), (True, False)])
+def test_0_and_1_of_responses_that_are_not_called_so_are_told_and_never_guessed(
+    pair: dict[str, Any], name: str, numbers: tuple[Any, Any]
+) -> None:
+    read = rows(*(pair | {"prompt": f"{place}?", name: number} for place, number in enumerate(numbers)))
+    with pytest.raises(DatasetError) as caught:
+        shape_preferences(read)
+    assert caught.value.params["reasons"] == [{"say": "left_out.unsure_vote", "detail": name, "count": 2}]
+    for locale in ("en", "zh"):
+        assert f"FILE?first_better={name}" in word(caught.value, locale)
+    found = find_pairs(read)
+    assert len(found.pairs) == 2 and not found.votes and [each.key for each in found.notes] == ["vote_unsure"]
+    assert len(as_prompts(read)) == 2
+    better = "Yes." if numbers[0] in (0, False) else "No."
+    assert shape_preferences(with_columns(read, {"best_from_0": name})).rows[0]["chosen"] == better
+
+
+@pytest.mark.parametrize("scores", [("score_a", "score_b"), ("rating_a", "rating_b")])
+def test_a_vote_that_the_scores_contradict_trains_nothing(scores: tuple[str, str]) -> None:
+    said = dict(zip(scores, (1, 5), strict=True))
+    shaped = shape_preferences(rows(AB | {"winner": "b"} | said, AB | {"prompt": "Jam?", "winner": "a"} | said))
+    assert [row["chosen"] for row in shaped.rows] == ["No."]
+    assert shaped.left_out == [LeftOut(2, WhyLeftOut.REVERSED, ", ".join(scores))] and shaped.passed_over == ()
 
 
 def test_a_row_that_nobody_voted_on_is_a_pair_to_judge() -> None:

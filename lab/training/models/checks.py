@@ -66,6 +66,7 @@ def check_adapter(folder: Path | str) -> None:
 
 def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens) -> None:
     """Raise the LabError of the first thing about a recipe's start model that would make the run fail. No weight is read."""
+    check_reward(recipe)
     if ref.adapter is not None:
         check_adapter(ref.adapter)
     config = causal_config(ref.base, scorer=algorithm_of(recipe).head is Head.SCORE)
@@ -76,6 +77,16 @@ def check_start(recipe: Recipe, dataset: Dataset, ref: ModelRef, tokens: Tokens)
     check_vocabulary(tokens, config, dataset.train)
     check_roles(tokens, dataset.train, columns)
     check_roles(tokens, dataset.held_out)
+
+
+def check_reward(recipe: Recipe) -> None:
+    """Raise RecipeError where every part of the reward has the weight 0, so that nothing could be learnt."""
+    if algorithm_of(recipe).data is not DataForm.PROMPTS or recipe.rule_uses is None:
+        return
+    rules = recipe.rules_factor * sum(abs(use.weight) for use in recipe.rule_uses)
+    scored = bool(recipe.reward_run) and bool(getattr(recipe, "reward_model_weight", 0))
+    if not rules and not scored:
+        raise RecipeError("reward_weightless", rules=", ".join(use.name for use in recipe.rule_uses) or "–")
 
 
 def context_of(config: Any) -> int | None:

@@ -4,7 +4,7 @@
 - Of more rows than the steps take, as many as they take are drawn by the seed, and only these are looked at.
 - Left out is a prompt that leaves no room for its completion, for a reward model a pair of which one side is longer than
   ``max_length`` (trl's RewardTrainer passes over it: the end of a response that is cut is not what was judged), and a pair whose
-  responses are the same tokens once cut.
+  responses are the same tokens once cut or once the chat template has written them, and an answer of which the template leaves nothing.
 - Other completions that are too long are cut by the trainers; their end is not taught. Nothing is measured on one that would be cut.
 
 Everything that is done to the rows becomes a note (``row_notes.py``).
@@ -134,7 +134,9 @@ class _Sorter:
             if not self.ruler.within(row, self.prompts, with_completion=False):
                 return WhyLeftOut.PROMPT_TOO_LONG
         if "chosen" in row and self.ruler.equal_once_cut(row, self.rows):
-            return WhyLeftOut.EQUAL_ONCE_CUT
+            return WhyLeftOut.EQUAL_ONCE_WRITTEN if fits else WhyLeftOut.EQUAL_ONCE_CUT
+        if self.ruler.leaves_nothing(row):
+            return WhyLeftOut.NOTHING_WRITTEN
         self.cut += not fits
         return None
 
@@ -178,6 +180,8 @@ def _nothing(recipe: Recipe, rows: Sequence[Row], sorter: _Sorter) -> DatasetErr
         if wanted <= sorter.rows:
             return DatasetError("pairs_equal_in_context", **known, context=sorter.rows)
         return DatasetError("pairs_equal_once_cut", **known, max_length=sorter.rows, wanted=wanted)
+    if why in (WhyLeftOut.EQUAL_ONCE_WRITTEN, WhyLeftOut.NOTHING_WRITTEN):
+        return DatasetError(f"rows_{why}", **known)
     whole = why is WhyLeftOut.PAIR_TOO_LONG
     shortest = min(sorter.ruler.longest(row, with_completion=whole) for row in rows)
     room = sorter.rows if whole else sorter.prompts

@@ -19,6 +19,7 @@ from lab.training.models.checks import read_config
 from lab.training.models.tokens import Tokens
 
 COMPLETIONS = ("completion", "chosen", "rejected")
+THOUGHT = "</think>"
 COUNTED = 256
 """Rows whose tokens are counted to learn the longest of many; of the others the bytes are enough."""
 
@@ -49,10 +50,17 @@ class Ruler:
 
     def equal_once_cut(self, row: Row, room: int) -> bool:
         """Whether chosen and rejected are the same tokens, of which a model reads the first ``room``."""
-        if not _alike(row) and self.within(row, room):
+        if not _alike(row) and not _thinks(row) and self.within(row, room):
             return False
         first, second = self.tokens.encode_pair(row["prompt"], row["chosen"], row["rejected"])
         return first.ids[:room] == second.ids[:room]
+
+    def leaves_nothing(self, row: Row) -> bool:
+        """Whether the template leaves nothing of the completion to learn but its end, as thinking templates do with a thought alone."""
+        if not _thinks(row) or "completion" not in row:
+            return False
+        encoded = self.tokens.encode(row["prompt"], row["completion"])
+        return not self.tokens.tokenizer.decode(encoded.ids[encoded.begin : encoded.end]).strip()
 
     def _within(self, prompt: Prompt, completion: str | None, room: int) -> bool:
         turns = as_conversation(prompt)
@@ -87,6 +95,11 @@ def _completions(row: Row, with_completion: bool) -> list[str | None]:
 
 def _bytes_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _thinks(row: Row) -> bool:
+    """Whether a completion has a thought, which templates of thinking models leave out."""
+    return any(THOUGHT in row[name] for name in COMPLETIONS if name in row)
 
 
 def _alike(row: Row) -> bool:

@@ -8,6 +8,8 @@ token is located once. Terms:
   (ChatML writes a new line) is neither trained nor read: a reward model is read at the end.
 - What a template *opens* is the part of the generation prompt that belongs to the answer, for example ``<think>`` and a new line. The
   text of a completion begins with it, so that rules and reward models see the whole answer.
+- Some templates *rewrite* what was asked once it is answered: Mistral's write system text into the last message, if that is the user's.
+  There the completion is put behind what is asked: a model is trained on what it will read.
 
 Not here: loading tokenizers and models (``base.py``), reading rows (``lab/data``), or whether rows are too long (``length_filter.py``).
 """
@@ -22,13 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
-from lab.data.turns import ASSISTANT, USER, Prompt, Turns, as_conversation
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Prompt, Turns, as_conversation
 from lab.errors import ModelError
 
 IGNORED = -100
 """The label of a token that is not trained (torch's ``ignore_index``)."""
+
+TEMPLATE_ERRORS = (TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What a template's own code may raise."""
 
 _QUESTION, _ANSWER = "quaestio", "responsum"
 """Content of the conversation that a template is examined with."""
@@ -101,6 +106,8 @@ class Tokens:
     """The token that the template writes after an assistant's content; None where it writes none, and EOS is added in its place."""
     trailing: int = 0
     """How many tokens the template writes behind that."""
+    rewrites: bool = False
+    """Whether the template writes what was asked otherwise once it is answered, as Mistral's do with system text."""
 
     # ---- what is asked
 
@@ -110,10 +117,10 @@ class Tokens:
 
     def asked_as_trained(self, prompt: Prompt) -> list[int]:
         """The same as demonstrations have it: without what the template opens, where finished conversations do not contain that."""
-        asked = self.asked(prompt)
         if self.opened.trained:
-            return asked
-        return asked[: common_prefix(asked, self._ids(answered(prompt, _ANSWER)))]
+            return self.asked(prompt)
+        encoded = self.encode(prompt, _ANSWER)
+        return encoded.ids[: encoded.begin]
 
     # ---- what is trained and scored
 
@@ -123,8 +130,11 @@ class Tokens:
         With ``every_turn`` the assistant's earlier turns in the prompt are trained too, except one that nothing precedes.
         """
         turns = answered(prompt, completion)
-        whole = self._ids(turns)
-        begin = max(1, common_prefix(self._ids(turns[:-1], ask=True), whole))
+        whole, asked = self._ids(turns), self._ids(turns[:-1], ask=True)
+        begin = max(1, common_prefix(asked, whole))
+        if _rewritten(self.tokenizer, turns[:-1], asked, begin):
+            written, _ = self._written(turns, len(turns) - 1)
+            whole, begin = [*asked, *whole[written:]], len(asked)
         end = self._last_end(whole, begin)
         if end is None and self.tokenizer.eos_token_id is not None:
             whole, end = [*whole, self.tokenizer.eos_token_id], len(whole)
@@ -134,6 +144,8 @@ class Tokens:
 
     def finished(self, prompt: Prompt, completion: str) -> list[int]:
         """The ids of ``encode`` alone, for half the work: where the completion begins is not looked for."""
+        if self.rewrites:
+            return self.encode(prompt, completion).ids
         whole = self._ids(answered(prompt, completion))
         stop = len(whole) - self.trailing
         if self.template_end is not None and whole[stop - 1] == self.template_end:
@@ -150,6 +162,13 @@ class Tokens:
     def loses(self, prompt: Prompt, completion: str) -> bool:
         """Whether the template leaves out part of a completion, as thinking templates do with what stands before ``</think>``."""
         return "".join(completion.split()) not in "".join(self._text(answered(prompt, completion)).split())
+
+    def drops(self, prompt: Prompt) -> list[str]:
+        """The roles of the messages that the template leaves out when a prompt is asked; of an answer only what was thought may be."""
+        turns = as_conversation(prompt)
+        text = "".join(render_text(self.tokenizer, turns, ask=True).split())
+        said = [(turn["role"], "".join(turn["content"].rpartition("</think>")[2].split())) for turn in turns]
+        return [role for role, content in said if content not in text]
 
     # ---- what a model wrote
 
@@ -200,26 +219,42 @@ class Tokens:
         return next((at for at in range(len(whole) - 1, begin - 1, -1) if whole[at] in self.ends), None)
 
     def _earlier_spans(self, turns: Turns, whole: Sequence[int], limit: int) -> tuple[Span, ...]:
-        """The assistant's turns before the last one, each up to and with its first end token."""
+        """The assistant's turns before the last one, each up to and with its first end token; where the template writes none, its text."""
         spans = []
         for number, message in enumerate(turns):
             if message["role"] != ASSISTANT or number == 0:
                 continue
-            begin = max(1, common_prefix(self._ids(turns[:number], ask=True), whole))
-            end = next((at for at in range(begin, limit) if whole[at] in self.ends), None)
+            asked = self._ids(turns[:number], ask=True)
+            begin, stop = max(1, common_prefix(asked, whole)), limit
+            if self.template_end is None or _rewritten(self.tokenizer, turns[:number], asked, begin):
+                begin, stop = self._written(turns, number, ask=True)
+            open_ended = self.template_end is None
+            last = min(limit, stop + 1) if open_ended else limit
+            end = next((at for at in range(begin, last) if whole[at] in self.ends), None)
             if end is not None:
                 spans.append(Span(begin, end + 1, end))
+            elif open_ended:
+                spans.append(Span(begin, min(stop, limit), None))
         return tuple(spans)
+
+    def _written(self, turns: Turns, number: int, *, ask: bool = False) -> tuple[int, int]:
+        """Where the text of one message begins and stops in a conversation's ids: what changes with it."""
+        other = _ANSWER if turns[number]["content"].strip()[:1] != _ANSWER[0] else _QUESTION
+        changed = [*turns[:number], {**turns[number], "content": other}, *turns[number + 1 :]]
+        ids, others = self._ids(turns, ask=ask), self._ids(changed, ask=ask)
+        begin = max(1, common_prefix(ids, others))
+        return begin, max(begin, len(ids) - common_prefix(ids[::-1], others[::-1]))
 
 
 def tokens_of(tokenizer: Any, eos: Iterable[int] = ()) -> Tokens:
     """Examine a tokenizer and its template; ``eos`` are further end tokens (``eos_in``). Raises ModelError where the template fails."""
+    _check_writes(tokenizer)
     own = tokenizer.eos_token_id
     known = {number for number in (own, *eos) if number is not None}
     template_end, trailing = _end_of_turn(tokenizer, known)
     ends = sorted(known | ({template_end} if template_end is not None else set()))
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (ends or [0])[0]
-    return Tokens(tokenizer, tuple(ends), pad, _opened(tokenizer), template_end, trailing)
+    return Tokens(tokenizer, tuple(ends), pad, _opened(tokenizer), template_end, trailing, _rewrites(tokenizer))
 
 
 def eos_in(folder: Path | str) -> tuple[int, ...]:
@@ -249,7 +284,7 @@ def render(tokenizer: Any, turns: Turns, *, ask: bool = False) -> list[int]:
     """A conversation's ids. Raises ModelError where the template refuses it."""
     try:
         return list(tokenizer.apply_chat_template(turns, add_generation_prompt=ask, return_dict=True)["input_ids"])
-    except (TemplateError, TypeError) as error:
+    except TEMPLATE_ERRORS as error:
         raise _refusal(turns, error) from None
 
 
@@ -257,14 +292,51 @@ def render_text(tokenizer: Any, turns: Turns, *, ask: bool = False) -> str:
     """A conversation as the template writes it. Raises ModelError where the template refuses it."""
     try:
         text: str = tokenizer.apply_chat_template(turns, add_generation_prompt=ask, tokenize=False)
-    except (TemplateError, TypeError) as error:
+    except TEMPLATE_ERRORS as error:
         raise _refusal(turns, error) from None
     return text
 
 
 def _refusal(turns: Turns, error: Exception) -> ModelError:
+    if isinstance(
+        error, TemplateSyntaxError | ValueError
+    ):  # transformers raises ValueError where there is no template to choose
+        return ModelError("template_broken", why=(str(error).strip().splitlines() or [""])[0][:200])
     roles = ", ".join(message["role"] for message in turns)
     return ModelError("template_refuses", roles=roles, why=str(error)[:200])
+
+
+def _check_writes(tokenizer: Any) -> None:
+    """Raise ModelError where the template writes neither what is asked nor what is answered, or only one of them."""
+    text = render_text(tokenizer, answered(_QUESTION, _ANSWER)).lower()
+    if missing := [content for content in (_QUESTION, _ANSWER) if content not in text]:
+        raise ModelError(
+            "template_leaves_out", roles=", ".join(USER if each == _QUESTION else ASSISTANT for each in missing)
+        )
+
+
+def _rewritten(tokenizer: Any, turns: Turns, asked: Sequence[int], begin: int) -> bool:
+    """Whether a finished conversation has other words before its answer than ``asked``, with which it shares ``begin`` ids.
+
+    The header of the answer may differ (thinking templates open one that finished conversations do not have): what stands before may not.
+    """
+    if begin >= len(asked):
+        return False
+    return begin < common_prefix(render(tokenizer, turns), asked) - 1
+
+
+def _rewrites(tokenizer: Any) -> bool:
+    """Whether the template does so with system text or with earlier turns."""
+    system, question = {"role": SYSTEM, "content": "praefatio"}, {"role": USER, "content": _QUESTION}
+    earlier = answered("prior", "dictum")
+    for turns in ([system, question], [*earlier, question], [system, *earlier, question]):
+        try:
+            asked, whole = render(tokenizer, turns, ask=True), render(tokenizer, answered(turns, _ANSWER))
+            if _rewritten(tokenizer, turns, asked, common_prefix(asked, whole)):
+                return True
+        except ModelError:  # roles that it refuses
+            continue
+    return False
 
 
 def _end_of_turn(tokenizer: Any, known: Collection[int]) -> tuple[int | None, int]:

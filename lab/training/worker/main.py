@@ -105,12 +105,11 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     reporter.step = step
     before = _ready(task, step) if team.is_leader() else None
     reporter.enter_stage("training")
-    if step < recipe.steps:  # a run that already took its last step would take one more
-        if team.size() > 1:
-            set_seed(
-                recipe.seed
-            )  # what a trainer adds to the model is drawn alike by all, whatever the leader has measured
-        algorithm.train(task)
+    if team.size() > 1:
+        set_seed(
+            recipe.seed
+        )  # what a trainer adds to the model is drawn alike by all, whatever the leader has measured
+    algorithm.train(task)
     return _end(task, before, start) if team.is_leader() else FINISHED
 
 

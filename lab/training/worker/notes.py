@@ -14,6 +14,7 @@ from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
+from lab.data.turns import SYSTEM
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
 from lab.store.models import PLAIN_TEMPLATE, resolve
@@ -36,6 +37,7 @@ def notes(fitted: Fitted, home: Path) -> list[Note]:
     return [
         *row_notes(fitted),
         *_tokens(fitted, home),
+        *_warm_up(recipe),
         *_unmeasured(recipe, fitted.dataset),
         *_other_format(recipe, home),
         *_packaged(recipe, home),
@@ -72,6 +74,9 @@ def _token_notes(recipe: Recipe, tokens: Tokens, rows: Sequence[dict[str, Any]],
     losing = sum(any(tokens.loses(row["prompt"], row[column]) for column in columns) for row in looked_at)
     if losing:
         yield Note("template_drops", {"count": losing, "rows": len(looked_at)})
+    yield from _dropped_turns(tokens, rows[:LOOKED_AT])
+    if "strftime_now" in str(tokens.tokenizer.chat_template):
+        yield Note("template_dates")
     name = tokens.tokenizer.convert_ids_to_tokens
     if tokens.tokenizer.chat_template == PLAIN_TEMPLATE:
         yield Note("template_plain", {"bos": tokens.tokenizer.bos_token or "–"})
@@ -79,6 +84,23 @@ def _token_notes(recipe: Recipe, tokens: Tokens, rows: Sequence[dict[str, Any]],
         yield Note("template_without_end", {"end": name(tokens.tokenizer.eos_token_id)})
     if count := check_vocabulary(tokens, config, rows):
         yield Note("tokens_without_row", {"count": count})
+
+
+def _dropped_turns(tokens: Tokens, rows: Sequence[dict[str, Any]]) -> Iterator[Note]:
+    """Messages of prompts that the template leaves out, such as system text that it has no place for."""
+    dropped = [roles for row in rows if (roles := tokens.drops(row["prompt"]))]
+    roles = sorted({role for each in dropped for role in each})
+    if dropped:
+        mend = {"system_in_first_turn": True} if roles == [SYSTEM] else {}
+        yield Note("template_drops_turns", {"count": len(dropped), "rows": len(rows), "roles": ", ".join(roles)}, mend)
+
+
+def _warm_up(recipe: Recipe) -> Iterator[Note]:
+    """A warm-up that is not over when the run is: the learning rate never gets where it was set."""
+    if recipe.warmup_steps >= recipe.steps:
+        highest = recipe.learning_rate * (recipe.steps - 1) / recipe.warmup_steps  # the first step's is 0
+        known = {"warmup": recipe.warmup_steps, "steps": recipe.steps, "highest": f"{highest:.2g}"}
+        yield Note("warm_up_too_long", known | {"wanted": f"{recipe.learning_rate:g}"}, {"warmup_steps": 0})
 
 
 def _unmeasured(recipe: Recipe, dataset: Dataset) -> Iterator[Note]:

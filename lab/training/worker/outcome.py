@@ -60,4 +60,7 @@ def outcome(recipe: Recipe, lines: Sequence[Line], step: int, *, moved: bool) ->
     if not moved:
         return values, [Note("nothing_kept" if 0 < step <= idle else "weights_unchanged", {"steps": step})]
     notes = [Note("steps_without_update", {"count": idle, "steps": step})] if idle else []
+    spreads = [line["reward_std"] for line in lines if line.get("reward_std") is not None]
+    if spreads and not any(spreads):
+        notes.append(Note("rewards_alike", {"steps": step}))
     return values, notes

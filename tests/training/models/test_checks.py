@@ -11,11 +11,11 @@ from transformers import BertConfig, BertForMaskedLM, LlamaConfig, LlamaForSeque
 
 from lab.core.recipes import parse
 from lab.data.datasets import Dataset
-from lab.errors import InputError, LabError, ModelError
+from lab.errors import InputError, LabError, ModelError, RecipeError
 from lab.store.models import resolve
 from lab.training.models import base
 from lab.training.models.base import load, load_tokenizer, load_tokens
-from lab.training.models.checks import causal_config, check_vocabulary, context_of
+from lab.training.models.checks import causal_config, check_reward, check_vocabulary, context_of
 from lab.training.models.length_filter import fit
 from lab.words import word
 from tests.training.variants import add_token, edit, make_variant
@@ -179,3 +179,26 @@ def test_nothing_is_read_of_the_weights_before_a_refusal(tmp_path: Path, monkeyp
     )
     turns = [{"role": "system", "content": "x"}, {"role": "user", "content": "2 + 2"}]
     assert refused(sft(folder), [{"prompt": turns, "completion": "4"}], tmp_path).key == "template_refuses_system"
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"algorithm": "grpo", "rules": [{"name": "equals_answer", "weight": 0}]}, True),
+        ({"algorithm": "grpo", "rules": [{"name": "equals_answer", "weight": 0}, {"name": "format_tags"}]}, False),
+        ({"algorithm": "grpo", "rules": [{"name": "equals_answer", "weight": -1}]}, False),
+        ({"algorithm": "ppo", "reward_model": "run:rm-1", "rules_weight": 0, "reward_model_weight": 0}, True),
+        ({"algorithm": "ppo", "reward_model": "run:rm-1", "rules_weight": 0}, False),
+        ({"algorithm": "ppo", "rules": [{"name": "equals_answer", "weight": 0}]}, True),
+        ({"algorithm": "sft"}, False),
+    ],
+)
+def test_a_reward_whose_every_part_weighs_nothing_is_refused_before_the_start(
+    values: dict[str, Any], refused: bool
+) -> None:
+    if not refused:
+        check_reward(parse(values))
+        return
+    with pytest.raises(RecipeError) as caught:
+        check_reward(parse(values))
+    assert caught.value.key == "reward_weightless" and "0" in word(caught.value, "zh")

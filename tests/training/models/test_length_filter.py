@@ -14,10 +14,11 @@ from lab.data.turns import as_conversation
 from lab.errors import DatasetError
 from lab.store.models import SHIPPED, resolve
 from lab.training.models.base import load_tokenizer
-from lab.training.models.length_filter import fit, room_for_prompts
+from lab.training.models.length_filter import Fitted, fit, room_for_prompts
 from lab.training.models.ruler import COUNTED, Ruler
 from lab.training.models.tokens import Tokens, tokens_of
 from lab.words import word
+from tests.training.variants import make_variant
 
 CONTEXT = 512
 SHORT, LONG = {"prompt": "Solve 2x = 8"}, {"prompt": "7" * 600}
@@ -191,3 +192,34 @@ def test_of_many_rows_few_are_counted_and_none_is_cut(tmp_path: Path, monkeypatc
     found = fit(parse({"algorithm": "rm", "steps": 100, "dataset": "pairs.jsonl"}), Dataset(rows, [], ""), tmp_path)
     assert len(found.dataset.train) == 1500 and not found.left_out and not found.cut
     assert len(counts) <= 2 * 2 * COUNTED
+
+
+def thinking(tmp_path: Path, algorithm: str, *rows: dict[str, str]) -> Fitted:
+    """Rows on a model whose template leaves out what stands before ``</think>``."""
+    folder = make_variant(tmp_path / "model", "thought")
+    recipe = parse({"algorithm": algorithm, "dataset": "rows.jsonl", "model": str(folder), "max_length": 64})
+    return fit(recipe, Dataset(list(rows), [], ""), tmp_path)
+
+
+@pytest.mark.parametrize("algorithm", ["dpo", "rm"])
+def test_pairs_that_are_equal_once_the_template_has_written_them_are_left_out(tmp_path: Path, algorithm: str) -> None:
+    equal = pair("2 + 2", "<think>a</think>4", "<think>b</think>4")
+    differ = pair("2 + 2", "<think>a</think>4", "<think>a</think>5")
+    found = thinking(tmp_path, algorithm, equal, differ, pair("2 + 2", "4"))
+    assert found.dataset.train == [differ, pair("2 + 2", "4")]
+    assert found.left_out == {WhyLeftOut.EQUAL_ONCE_WRITTEN: 1}
+    with pytest.raises(DatasetError) as caught:
+        thinking(tmp_path / "again", algorithm, equal)
+    assert caught.value.key == "rows_equal_once_written" and "</think>" in word(caught.value, "zh")
+
+
+def test_an_answer_of_which_the_template_leaves_nothing_is_not_learnt(tmp_path: Path) -> None:
+    kept = {"prompt": "2 + 2", "completion": "<think>a</think>4"}
+    nothing = {"prompt": "2 + 3", "completion": "<think>a</think>"}
+    found = thinking(tmp_path, "sft", kept, nothing)
+    assert found.dataset.train == [kept] and found.left_out == {WhyLeftOut.NOTHING_WRITTEN: 1}
+    with pytest.raises(DatasetError) as caught:
+        thinking(tmp_path / "again", "sft", nothing)
+    assert caught.value.key == "rows_nothing_written" and "</think>" in word(caught.value)
+    own = parse({"algorithm": "sft", "dataset": "rows.jsonl", "max_length": 64})
+    assert fit(own, Dataset([nothing], [], ""), tmp_path).dataset.train == [nothing], "a template that keeps thoughts"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,21 @@ def test_a_stop_waits_for_the_step_and_resume_gives_what_would_have_been(finishe
         for path in (finished[algorithm], stopped)
     )
     assert resumed == straight, "bit for bit"
+
+
+@pytest.mark.parametrize("algorithm", ["sft", "rm", "grpo", "ppo"])
+def test_a_run_that_died_after_its_last_step_saves_what_it_trained(tmp_path, algorithm):
+    small = {"batch_size": 16} if algorithm in ("grpo", "ppo") else {}
+    path = make_run(tmp_path, f"tiny/{algorithm}", steps=2, save_every=2, measure_samples=0, **small)
+    assert work(path) == 0
+    (weights,) = (path / "model").glob("*model.safetensors")
+    before = weights.read_bytes()
+    shutil.rmtree(path / "model")
+    (path / "result.json").unlink()
+    assert work(path) == 0
+    result = RunFolder(path).result()
+    assert result["state"] == "finished" and result["weights_changed"] is True and steps_of(path) == [1, 2]
+    assert weights.read_bytes() == before, "what was trained, and not the start"
 
 
 @pytest.mark.timeout(300)

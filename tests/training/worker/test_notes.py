@@ -112,3 +112,13 @@ def test_sft_on_a_file_is_measured_where_answers_are_known(tmp_path: Path, capsy
             assert abs(result["kl_from_start"]) > 0 and "Nothing is measured" not in printed
         else:
             assert result["before"] is None and "note: Nothing is measured before and after" in printed
+
+
+@pytest.mark.parametrize(("warmup", "said"), [(0, False), (9, False), (10, True), (1000, True)])
+def test_a_warm_up_that_outlasts_the_run_is_said_with_the_mend(tmp_path: Path, warmup: int, said: bool) -> None:
+    found = told(tmp_path, algorithm="sft", steps=10, warmup_steps=warmup, learning_rate=0.01)
+    notes_of_it = [note for note in found if note.key == "warm_up_too_long"]
+    assert bool(notes_of_it) is said
+    if warmup == 1000:
+        assert notes_of_it[0].params == {"warmup": 1000, "steps": 10, "highest": "9e-05", "wanted": "0.01"}
+        assert notes_of_it[0].mend == {"warmup_steps": 0}
