@@ -239,9 +239,11 @@ class Sources {
 
   async fetchModels() {
     this.models = [];
+    this.sampleNow.disabled = true; // no model is named yet
     try {
       this.models = (await jobChoices()).models;
       this.model.replaceChildren(...options(this.models));
+      this.sampleNow.disabled = false;
     } catch (error) {
       this.models = null;
       this.tell(sentenceOf(error));
