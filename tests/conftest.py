@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import chromium as finder
+
+settings.register_profile(
+    "lab", deadline=None
+)  # how long an example takes says how busy the machine is, and nothing of the code
+settings.load_profile("lab")
 
 
 @pytest.fixture
