@@ -37,7 +37,11 @@ Cursor = Annotated[str, Query(max_length=200)]
 
 def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     """Register the routes."""
+    _add_progress(application, store, watches)
+    _add_groups(application, store)
 
+
+def _add_progress(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs")
     @requires(Access.VIEWER)
     def runs() -> Response:
@@ -84,6 +88,16 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
             return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
         return event_stream(watches.follow(run_id, last or since))
 
+    @application.get("/api/runs/{run_id}/log")
+    @requires(Access.VIEWER)
+    def log(run_id: str, since: Offset = 0) -> Response:
+        """The run's log from a byte on: ``{"cursor", "text"}``."""
+        store.run(run_id)
+        page = store.folder(run_id).log(since)
+        return json_answer({"cursor": page.cursor, "text": page.text})
+
+
+def _add_groups(application: FastAPI, store: Store) -> None:
     @application.get("/api/runs/{run_id}/groups")
     @requires(Access.VIEWER)
     def groups(run_id: str, since: Offset = 0) -> Response:
@@ -107,14 +121,6 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     def group_tokens(run_id: str, step: Step, group: Step) -> Response:
         """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
         return json_answer({"lines": grouped(store, run_id).token_lines(step, group)})
-
-    @application.get("/api/runs/{run_id}/log")
-    @requires(Access.VIEWER)
-    def log(run_id: str, since: Offset = 0) -> Response:
-        """The run's log from a byte on: ``{"cursor", "text"}``."""
-        store.run(run_id)
-        page = store.folder(run_id).log(since)
-        return json_answer({"cursor": page.cursor, "text": page.text})
 
 
 def _said_of(run: Run, store: Store, titles: Mapping[str, str]) -> dict[str, Any]:
