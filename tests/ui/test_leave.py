@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from lab.core.access import USER, Access, User
 from lab.core.jobs import Kind, parse_job
-from lab.core.recipes import GrpoRecipe
 from lab.runs.jobs import Jobs
 from lab.store.jobs import JobStore
+from lab.store.models import SHIPPED
+from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 from lab.ui.tabs.train.leave import LeaveLab
 
@@ -35,8 +37,9 @@ def somebody(access: Access) -> Any:
 
 def written(jobs: Jobs, kind: Kind = Kind.OUT) -> str:
     store = jobs._store
-    run = store.create_run(GrpoRecipe())
+    run = store.create_run(load_preset("tiny/sft").recipe)
     store.change(run.id, state=RunState.FINISHED)
+    shutil.copytree(SHIPPED["tiny"], store.folder(run.id).model_path)
     return jobs.submit(parse_job(kind, {"run": run.id})).id
 
 
