@@ -112,7 +112,7 @@ def test_the_course_leaves_the_reward_model_out(store: Store) -> None:
 def test_every_sentence_has_its_words(store: Store, locale: str) -> None:
     runs = group_runs(store, one=PASSES["one"], near=PASSES["near"], other=PASSES["other"])
     gaps = [gap.sentence for gap in differences(groups_of(runs))]
-    assert len(gaps) == 3 and verdict(runs)
+    assert gaps and verdict(runs)
     for phrase in [*verdict(runs), *gaps]:
         said = phrase.say(locale)
         assert phrase.key not in said and "{" not in said
