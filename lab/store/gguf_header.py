@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, NoReturn, TypeGuard
 
 from lab.errors import ModelError
 
@@ -178,7 +178,7 @@ class _Header:
         raise ModelError("model_gguf", value=self.name, why={"say": f"gguf.{why}", **shown})
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
