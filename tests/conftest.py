@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from tests import chromium as finder
 
-settings.register_profile("lab", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("lab", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("lab")
 
 

@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 
 from lab.annotation.imported_votes import FileVote, put_votes
 from lab.annotation.pairs import StoredPair, add_stored
+from lab.core.notes import Note
 from lab.core.preferences import Message, Pair, Response, make_pair
 from lab.data.columns import guess_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import Note
 from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
@@ -154,7 +154,7 @@ class PairsFile:
         if "form" in line:
             self.form = Form(line["form"])
             self.passed_over = tuple(dict.fromkeys((*self.passed_over, *line["passed_over"])))
-            notes = [Note(key, tuple(params.items())) for key, params in line["notes"]]
+            notes = [Note(key, params) for key, params in line["notes"]]
             self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
         fresh = [entry for entry in line.get("pairs", ()) if self._is_new(entry)]
         self.first += [_pair(entry) for entry in fresh[: PREVIEWED - len(self.first)]]

@@ -30,10 +30,13 @@ def show(arguments: argparse.Namespace, key: str, copied: Copied) -> None:
     """What was copied, in a sentence, and what was not."""
     if arguments.json:
         about = {"runs": copied.runs, "files": copied.files, "bytes": copied.bytes, "listed": list(copied.listed)}
+        about |= {"uploads": copied.uploads}
         print_json({"path": str(copied.path), **about})
         return
     locale = system_locale()
     size = size_text(copied.bytes)
     print(say(key, locale, path=copied.path, runs=copied.runs, files=copied.files, size=size))
-    if copied.listed:
-        print(say("cli.backup_listed", locale, listed=", ".join(copied.listed)))
+    if fetched := [name for name in copied.listed if name not in copied.uploads]:
+        print(say("cli.backup_listed", locale, listed=", ".join(fetched)))
+    if copied.uploads:
+        print(say(f"{key}_without_uploads", locale, listed=", ".join(copied.uploads)))

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({**notes, "path": str(folder), "rows": rows})
     else:
         for note in read.notes:
-            complain(say(f"data_note.{note.key}", system_locale(), **dict(note.params)))
+            complain(say(f"data_note.{note.key}", system_locale(), **note.params))
         print(say("cli.data_here", system_locale(), name=name, path=folder, licence=notes["licence"], rows=rows))
     return 0
 

@@ -28,13 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Always 0."""
     store = open_store(arguments)
     settle_gone(store)
-    titles = run_titles(store)
+    locale = system_locale()
+    titles = run_titles(store, locale)
     chosen, told = ([store.run(arguments.run)], with_warnings) if arguments.run else (store.runs(), summary)
     summaries = [{**told(run, store), "title": titles.get(run.id, run.name)} for run in chosen]
     if arguments.json:
         print_json({"runs": summaries})
         return 0
-    locale = system_locale()
     if not summaries:
         print(say("cli.no_runs", locale))
         return 0

@@ -90,7 +90,7 @@ def _rows(name: str) -> list[Row]:
     for why, detail, count in counted(shaped.left_out):
         complain(f"{count} × {say(f'left_out.{why}', locale, detail=detail)}")
     for note in shaped.notes:
-        complain(say(f"data_note.{note.key}", locale, **dict(note.params)))
+        complain(say(f"data_note.{note.key}", locale, **note.params))
     return [(last_words(row["prompt"]), row["completion"], row.get("answer")) for row in shaped.rows]
 
 

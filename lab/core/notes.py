@@ -1,6 +1,7 @@
-"""Notes: what is worth saying of a run before it starts, or once it has ended. A note is a key and its parameters.
+"""Notes: what is worth saying of a run, of a file that was read, or of a recording. A note is a key and its parameters.
 
-The words stand in ``lab/words`` under ``note``. Refusals are errors (``lab/errors.py``) and not notes.
+The words stand in ``lab/words``: ``note`` of runs, ``data_note`` of files, ``recording_note`` of recordings.
+Refusals are errors (``lab/errors.py``) and not notes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ class Note:
     key: str
     params: Mapping[str, Any] = field(default_factory=dict)
     mend: Mapping[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.key, *self.params))
 
     def as_dict(self) -> dict[str, Any]:
         """The form that is stored and sent: ``{"key", "params", "mend"}``."""

@@ -1,7 +1,7 @@
 """Tells runs of one name apart by what differs: settings beside the preset's, the start, the seed, the time.
 
-The parts are written as ``--set`` writes them (``steps 40``), so they read the same in both languages. Not here: which runs there are
-(``lab/store/run_titles.py``).
+The parts are written as ``--set`` writes them (``steps 40``), so they read the same in both languages; the word for a seed is given.
+Not here: which runs there are (``lab/store/run_titles.py``).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ class Named:
     created: float
 
 
-def distinctions(runs: Sequence[Named], presets: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def distinctions(runs: Sequence[Named], presets: Mapping[str, Mapping[str, Any]], seed: str = "seed") -> dict[str, str]:
     """By id, what tells a run apart from others of its name; empty where the name does so alone.
 
     ``presets`` are plain recipes by name: settings are shown where they differ from the run's preset and not all runs of the name have
-    them. Where settings, start and seed are the same too, the time tells.
+    them. Where settings, start and seed are the same too, the time tells. ``seed`` is the word that stands before a seed.
     """
     by_name: dict[str, list[Named]] = defaultdict(list)
     for run in runs:
         by_name[run.name].append(run)
     told: dict[str, str] = {}
     for name, alike in by_name.items():
-        told |= {alike[0].id: ""} if len(alike) == 1 else _apart(alike, presets.get(name), _names(runs))
+        told |= {alike[0].id: ""} if len(alike) == 1 else _apart(alike, presets.get(name), _names(runs), seed)
     return told
 
 
@@ -63,7 +63,9 @@ def _names(runs: Sequence[Named]) -> dict[str, str]:
     return {f"run:{run.id}": run.name for run in runs}
 
 
-def _apart(alike: Sequence[Named], preset: Mapping[str, Any] | None, names: Mapping[str, str]) -> dict[str, str]:
+def _apart(
+    alike: Sequence[Named], preset: Mapping[str, Any] | None, names: Mapping[str, str], seed: str
+) -> dict[str, str]:
     flat = {run.id: flat_values(run.recipe) for run in alike}
     usual = flat_values(preset) if preset else {}
     differing = [path for path in differences({run.id: run.recipe for run in alike}) if path not in NOT_SHOWN]
@@ -77,7 +79,7 @@ def _apart(alike: Sequence[Named], preset: Mapping[str, Any] | None, names: Mapp
         parts[run.id] = [f"{path} {_brief(values[path], names)}" for path in changed[:MOST_SETTINGS]]
         parts[run.id] += [f"+{more}"] if more > 0 else []
         parts[run.id] += [f"← {_brief(values.get('model'), names)}"] if starts else []
-        parts[run.id] += [f"seed {values.get('seed')}"] if seeds else []
+        parts[run.id] += [f"{seed} {values.get('seed')}"] if seeds else []
     told = {run: " · ".join(each) for run, each in parts.items()}
     return {run.id: _timed(told[run.id], run, alike, told) for run in alike}
 

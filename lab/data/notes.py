@@ -1,18 +1,15 @@
-"""What the lab assumed while it read a file, said to the person: an encoding, a column's meaning. The sentences are in ``lab/words``."""
+"""What the lab assumed while it read a file, said to the person: an encoding, a column's meaning.
+
+A note's sentence is ``data_note.<key>`` in ``lab/words``, filled in with its parameters.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from lab.core.notes import Note
 
-
-@dataclass(frozen=True)
-class Note:
-    """One assumption: its sentence is ``data_note.<key>``, filled in with ``params``."""
-
-    key: str
-    params: tuple[tuple[str, str], ...] = ()
+__all__ = ["Note", "note"]
 
 
 def note(key: str, **params: object) -> Note:
     """A note with its parameters as text."""
-    return Note(key, tuple((name, str(value)) for name, value in params.items()))
+    return Note(key, {name: str(value) for name, value in params.items()})

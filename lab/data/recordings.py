@@ -8,15 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from lab.core.notes import Note
 from lab.data.left_out import LeftOut
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that the files do not say, and what was assumed: a key of the words, with its parameters."""
-
-    key: str
-    params: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,4 +33,5 @@ class Recording:
     def as_json(self) -> dict[str, Any]:
         """recording.json."""
         rows = [[file, row.line, row.why.value, row.detail] for file, row in self.left_out]
-        return {**vars(self), "notes": [vars(note) for note in self.notes], "left_out": rows}
+        notes = [{"key": note.key, "params": note.params} for note in self.notes]
+        return {**vars(self), "notes": notes, "left_out": rows}

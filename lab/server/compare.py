@@ -54,7 +54,7 @@ def add_compare(application: FastAPI, store: Store) -> None:
 
     @application.get("/api/compare/tables")
     @requires(Access.VIEWER)
-    def tables(of: Of = "", runs: Runs = "") -> Response:
+    def tables(request: Request, of: Of = "", runs: Runs = "") -> Response:
         """The course's two tables of a comparison: ``{"of", "recorded", "tables", "differ", "cells", "offered": [{"of", "title"}], "runs": [{"run",
         "title", "algorithm"}]}``, each text ``{"en", "zh"}``. Without ``of``, of the first that is offered: a recorded study, or one of which
         runs have finished. ``runs`` are the finished ones that a table has a row for."""
@@ -65,7 +65,12 @@ def add_compare(application: FastAPI, store: Store) -> None:
         labels = (
             {entry.label.en: entry.label.model_dump() for entry in selected.study.entries} if selected.study else {}
         )
-        about = {"of": text, "recorded": selected.recorded is not None, "offered": offered, "runs": _own_runs(store)}
+        about = {
+            "of": text,
+            "recorded": selected.recorded is not None,
+            "offered": offered,
+            "runs": _own_runs(store, language_of(request)),
+        }
         return json_answer(about | tables_json(selected.runs, labels))
 
 
@@ -84,9 +89,9 @@ def _offered(selections: Selections, store: Store) -> list[dict[str, object]]:
     return there
 
 
-def _own_runs(store: Store) -> list[dict[str, object]]:
+def _own_runs(store: Store, language: str) -> list[dict[str, object]]:
     """The finished runs that the tables have rows for, the newest first."""
-    titles = run_titles(store)
+    titles = run_titles(store, language)
     return [
         {"run": run.id, "title": titles.get(run.id, run.name), "algorithm": run.algorithm}
         for run in store.runs()

@@ -72,13 +72,13 @@ class SentDemonstration(_Sent):
 
 def add_play(application: FastAPI, store: Store, chats: Chats, annotation: Annotation, streams: ChatStreams) -> None:
     """Register the routes."""
-    _add_chat(application, store, chats, streams)
+    _add_choices(application, store, chats)
+    _add_chats(application, store, chats)
+    _add_events(application, chats, streams)
     _add_answers(application, store, annotation)
 
 
-def _add_chat(application: FastAPI, store: Store, chats: Chats, streams: ChatStreams) -> None:
-    rule_sets = RuleSets(store)
-
+def _add_choices(application: FastAPI, store: Store, chats: Chats) -> None:
     @application.get("/api/play")
     @requires(Access.OWNER)
     def choices() -> Response:
@@ -91,7 +91,7 @@ def _add_chat(application: FastAPI, store: Store, chats: Chats, streams: ChatStr
         return json_answer(
             {
                 "models": talkers(store),
-                "rule_sets": [rule_set.name for rule_set in rule_sets.list()],
+                "rule_sets": [rule_set.name for rule_set in RuleSets(store).list()],
                 "rules": list(RULES),
                 "reward_models": reward_models(store),
                 "chat": {**chat, "spec": chats.folder(chat["id"]).folder.asked()["spec"]} if chat else None,
@@ -100,6 +100,8 @@ def _add_chat(application: FastAPI, store: Store, chats: Chats, streams: ChatStr
             }
         )
 
+
+def _add_chats(application: FastAPI, store: Store, chats: Chats) -> None:
     @application.post("/api/play")
     @requires(Access.OWNER)
     def open_chat(spec: dict[str, Any], request: Request) -> Response:
@@ -111,7 +113,7 @@ def _add_chat(application: FastAPI, store: Store, chats: Chats, streams: ChatStr
     @requires(Access.OWNER)
     def ask(job_id: str, sent: SentAsk) -> Response:
         """Asks; ``{"asked": id}``. What is written comes by ``events``."""
-        values = sent.model_dump(exclude={"scorer"}) | _scorer(sent.scorer, rule_sets)
+        values = sent.model_dump(exclude={"scorer"}) | _scorer(sent.scorer, RuleSets(store))
         question = parse_ask(values)
         chats.ask(job_id, question)
         return json_answer({"asked": question.id}, 202)
@@ -130,6 +132,8 @@ def _add_chat(application: FastAPI, store: Store, chats: Chats, streams: ChatStr
         chats.close(job_id)
         return json_answer({"closed": job_id})
 
+
+def _add_events(application: FastAPI, chats: Chats, streams: ChatStreams) -> None:
     @application.get("/api/play/{job_id}/events")
     @requires(Access.OWNER)
     async def events(job_id: str, request: Request, since: Offset = 0) -> Response:

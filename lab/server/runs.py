@@ -25,6 +25,7 @@ from lab.store.recordings import PREFIX, Recordings, grouped
 from lab.store.run_cards import read_card
 from lab.store.run_titles import run_titles
 from lab.store.runs import Run, RunState, Store
+from lab.words.sentences import language_of
 
 STEPS_AT_ONCE = 64
 NAME_LENGTH = 80
@@ -37,19 +38,24 @@ Cursor = Annotated[str, Query(max_length=200)]
 
 def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     """Register the routes."""
+    _add_progress(application, store, watches)
+    _add_groups(application, store)
 
+
+def _add_progress(application: FastAPI, store: Store, watches: Watches) -> None:
     @application.get("/api/runs")
     @requires(Access.VIEWER)
-    def runs() -> Response:
+    def runs(request: Request) -> Response:
         """All runs: ``{"runs": [summary…]}``.
 
         A summary is ``{"id", "name", "algorithm", "state", "created", "started", "ended", "step", "steps", "stage", "seconds_left" | null,
         "tokens_per_second" | null, "error" | null, "result" | null, "queue_position" | null, "has_groups", "parent" | null,
         "stop_at_step" | null, "memory" | null, "notes": notes.json, "step_part": "generating" | "scoring" | "updating" | null, "step_fraction" | null
         (within a step that takes long), "seconds_left_rough": whether ``seconds_left`` comes from the first steps' micro-batches, "title": the
-        name and what tells the run apart from others of that name, "tags", "note": what people wrote on it (these three in this list alone)}``.
+        name and what tells the run apart from others of that name, in the reader's language, "tags", "note": what people wrote on it (these three in
+        this list alone)}``.
         """
-        titles = run_titles(store)
+        titles = run_titles(store, language_of(request))
         return json_answer({"runs": [{**summary(run, store), **_said_of(run, store, titles)} for run in store.runs()]})
 
     @application.get("/api/runs/{run_id}")
@@ -84,6 +90,16 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
             return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
         return event_stream(watches.follow(run_id, last or since))
 
+    @application.get("/api/runs/{run_id}/log")
+    @requires(Access.VIEWER)
+    def log(run_id: str, since: Offset = 0) -> Response:
+        """The run's log from a byte on: ``{"cursor", "text"}``."""
+        store.run(run_id)
+        page = store.folder(run_id).log(since)
+        return json_answer({"cursor": page.cursor, "text": page.text})
+
+
+def _add_groups(application: FastAPI, store: Store) -> None:
     @application.get("/api/runs/{run_id}/groups")
     @requires(Access.VIEWER)
     def groups(run_id: str, since: Offset = 0) -> Response:
@@ -107,14 +123,6 @@ def add_runs(application: FastAPI, store: Store, watches: Watches) -> None:
     def group_tokens(run_id: str, step: Step, group: Step) -> Response:
         """What each update made of the tokens of one group: ``{"lines": [objects of tokens.jsonl…]}``, empty where they were not kept."""
         return json_answer({"lines": grouped(store, run_id).token_lines(step, group)})
-
-    @application.get("/api/runs/{run_id}/log")
-    @requires(Access.VIEWER)
-    def log(run_id: str, since: Offset = 0) -> Response:
-        """The run's log from a byte on: ``{"cursor", "text"}``."""
-        store.run(run_id)
-        page = store.folder(run_id).log(since)
-        return json_answer({"cursor": page.cursor, "text": page.text})
 
 
 def _said_of(run: Run, store: Store, titles: Mapping[str, str]) -> dict[str, Any]:

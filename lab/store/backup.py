@@ -1,7 +1,8 @@
 """Backs up a home and restores it: the database as of one moment, its runs, the frozen versions, the home's own
 studies, the choices of a class and the password file.
 
-Runs and judgements may go on meanwhile. What can be fetched again (``models/``, ``data/``) is listed, and copied only on request.
+Runs and judgements may go on meanwhile. What is large (``models/``, ``data/``) is listed, and copied only on request; most of it can be fetched again,
+uploads cannot.
 Not in a backup: the key that signs cookies (everybody signs in again), jobs, caches. ``archive.py`` has the form on disk.
 """
 
@@ -23,10 +24,12 @@ from lab.errors import InputError, MachineError, StateError
 from lab.store.archive import Archive, Writer, writing
 from lab.store.lines import read_json, write_json
 from lab.store.runs import RunState, Store
+from lab.store.uploads import PREFIX
 from lab.store.users import USERS_FILE
 
 DATABASE = "lab.db"
 FETCHED = ("models", "data")
+UPLOADED = f"data/{PREFIX}"
 CLASS_FILE = "class.json"
 """What the owner of a class has chosen (``lab/classroom/state.py``); what its guests did stands in the database."""
 STUDIES_FOLDER = "studies"
@@ -41,7 +44,12 @@ class Copied:
     files: int
     bytes: int
     listed: tuple[str, ...]
-    """Fetched models and data that are named in it and not copied."""
+    """Models and data that are named in it and not copied."""
+
+    @property
+    def uploads(self) -> list[str]:
+        """Those of ``listed`` that people uploaded or kept in Play: nobody can fetch them again."""
+        return [name for name in self.listed if name.startswith(UPLOADED)]
 
 
 def backup(home: Path, target: Path, *, fetched: bool = False) -> Copied:

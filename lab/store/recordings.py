@@ -14,9 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+from lab.core.notes import Note
 from lab.core.recorded import Recorded, Rollout, recorded
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.recordings import Note, Recording
+from lab.data.recordings import Recording
 from lab.errors import DatasetError, MachineError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading
 from lab.store.lines import dump, read_json

@@ -11,14 +11,16 @@ from lab.core.run_titles import Named, distinctions
 from lab.errors import LabError
 from lab.store.presets import load_preset, preset_names
 from lab.store.runs import Run, Store
+from lab.words import say
 
 BUT_FOR_SEEDS = frozenset({"seed", "about_en", "about_zh"})
 
 
-def run_titles(store: Store) -> dict[str, str]:
-    """Every run's title by its id; no two are alike."""
+def run_titles(store: Store, language: str) -> dict[str, str]:
+    """Every run's title by its id, in the reader's language; no two are alike."""
     runs = store.runs()
-    told = distinctions([Named(run.id, run.name, run.recipe, run.created) for run in runs], _presets())
+    named = [Named(run.id, run.name, run.recipe, run.created) for run in runs]
+    told = distinctions(named, _presets(), say("run_title.seed", language))
     return {run.id: f"{run.name} · {told[run.id]}" if told[run.id] else run.name for run in runs}
 
 

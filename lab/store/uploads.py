@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from lab.core.notes import Note
 from lab.data.columns import guess_columns
 from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
-from lab.data.notes import Note
 from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.rows import SUFFIXES
 from lab.errors import DatasetError, MachineError, StateError
@@ -171,6 +171,6 @@ def _read(folder: Path) -> Upload | None:
 
 def _seen(line: Mapping[str, Any], columns: tuple[str, ...]) -> Seen:
     left_out = [(WhyLeftOut(why), detail, count) for why, detail, count in line["left_out"]]
-    notes = tuple(Note(key, tuple(params.items())) for key, params in line["notes"])
+    notes = tuple(Note(key, params) for key, params in line["notes"])
     counts = (line["count"], line["rows"])
     return Seen(columns, line["form"], line["shaped"], *counts, left_out, tuple(line["passed_over"]), notes)

@@ -40,11 +40,11 @@ def verify_home(home: Path) -> list[Finding]:
 
 
 def verify_backup(path: Path) -> list[Finding]:
-    """Each file by its size and SHA-256, then the database in it. Raises InputError where it is no backup."""
+    """Each file by its size and SHA-256, then the database and the choices of a class in it. Raises InputError where it is no backup."""
     with Archive(path) as archive, tempfile.TemporaryDirectory() as aside:
         wrong = []
         for entry in archive.entries:
-            target = Path(aside) / DATABASE if entry.path == DATABASE else None
+            target = Path(aside) / entry.path if entry.path in (DATABASE, CLASS_FILE) else None
             if not archive.copy(entry, target):
                 wrong.append(_bad(entry.path, "file_changed"))
         whole = [] if wrong else [Finding(True, "files", "files_whole", {"count": len(archive.entries)})]
@@ -52,7 +52,7 @@ def verify_backup(path: Path) -> list[Finding]:
         findings, _runs = (
             _database(database, current=False) if database.exists() else ([_bad(DATABASE, "file_changed")], {})
         )
-        return [*wrong, *whole, *findings]
+        return [*wrong, *whole, *findings, *_class(Path(aside) / CLASS_FILE)]
 
 
 def _database(path: Path, *, current: bool) -> tuple[list[Finding], dict[str, str]]:

@@ -94,6 +94,8 @@ def test_no_such_run(store: Store) -> None:
 
 
 def test_curves_are_arrays_of_one_length(store: Store) -> None:
-    for curve in compared(store, [made_run(store).id])[0].curves.values():
+    curves = compared(store, [made_run(store).id])[0].curves
+    assert "pass_at_1" in curves
+    for curve in curves.values():
         assert {len(curve.axis(name)) for name in ("step", "seconds", "tokens", "kl")} == {len(curve)}
         assert np.isfinite(curve.value).all()

@@ -111,6 +111,8 @@ def test_the_course_leaves_the_reward_model_out(store: Store) -> None:
 @pytest.mark.parametrize("locale", ["en", "zh"])
 def test_every_sentence_has_its_words(store: Store, locale: str) -> None:
     runs = group_runs(store, one=PASSES["one"], near=PASSES["near"], other=PASSES["other"])
-    for phrase in [*verdict(runs), *(gap.sentence for gap in differences(groups_of(runs)))]:
+    gaps = [gap.sentence for gap in differences(groups_of(runs))]
+    assert gaps and verdict(runs)
+    for phrase in [*verdict(runs), *gaps]:
         said = phrase.say(locale)
         assert phrase.key not in said and "{" not in said

@@ -30,16 +30,8 @@ def onward(page: Page) -> None:
     learn(page).locator("footer .primary").tap()
 
 
-@pytest.mark.parametrize(
-    ("locale", "theme", "width"),
-    [("en-US", "light", 1440), ("zh-CN", "dark", 1024), ("en-US", "dark", 390), ("zh-CN", "light", 390)],
-)
-def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: int) -> None:
-    page = visit(
-        "/?tab=learn&step=1", ready=READY, locale=locale, color_scheme=theme, width=width, height=900, has_touch=True
-    )
+def walk_up_to_dpo(page: Page, width: int) -> None:
     root = learn(page)
-
     expect(root.locator(".score.total b")).to_have_text("3.00")
     root.locator(".try").nth(3).tap()
     expect(root.locator(".score.total b")).to_have_text("0.00")
@@ -69,6 +61,9 @@ def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: 
     expect(root.locator("td.strong").first).not_to_have_text("0.000")
     fits(page, width)
 
+
+def walk_grpo(page: Page, width: int) -> None:
+    root = learn(page)
     onward(page)  # 6, page 1
     expect(root.locator(".own-answers input")).to_have_count(5)
     fits(page, width)
@@ -92,11 +87,14 @@ def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: 
     expect(root.locator(".step-card td.plus").first).to_contain_text("+")
     fits(page, width)
 
+
+def walk_costs_and_hacking(page: Page, width: int, group: str) -> None:
+    root = learn(page)
     onward(page)  # 7: costs
     table = root.locator("table[data-table=takes]")
     expect(table.locator("td[data-mark]").first).to_be_visible()
     expect(root.locator("table")).to_have_count(2)
-    expect(table).to_contain_text("GRPO · 全部" if locale == "zh-CN" else "GRPO · all")
+    expect(table).to_contain_text(group)
     expect(root.locator(".costs .finding")).to_contain_text("≠")
     expect(root.locator(".costs .compare-link")).to_have_attribute("href", re.compile("of=recorded%3Atiny%2Fcourse"))
     fits(page, width)
@@ -106,6 +104,19 @@ def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: 
     fits(page, width)
     onward(page)
     expect(root.locator(".dot.done")).to_have_count(8)
+
+
+@pytest.mark.parametrize(
+    ("locale", "theme", "width"),
+    [("en-US", "light", 1440), ("zh-CN", "dark", 1024), ("en-US", "dark", 390), ("zh-CN", "light", 390)],
+)
+def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: int) -> None:
+    page = visit(
+        "/?tab=learn&step=1", ready=READY, locale=locale, color_scheme=theme, width=width, height=900, has_touch=True
+    )
+    walk_up_to_dpo(page, width)
+    walk_grpo(page, width)
+    walk_costs_and_hacking(page, width, "GRPO · 全部" if locale == "zh-CN" else "GRPO · all")
 
 
 def test_an_address_opens_its_step_and_the_way_back_is_kept(visit: Visit) -> None:

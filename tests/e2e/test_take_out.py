@@ -62,9 +62,12 @@ def test_a_model_and_a_script_leave_through_the_page(visit, run):
     expect(page.locator("#out-cancel")).to_be_visible()
     page.reload()
     page.get_by_role("tab", name="Train", exact=True).click()
+    expect(page.locator("#leave")).to_be_hidden()
+    expect(page.locator("#out-cancel")).to_be_visible()
     names = [each.name.split("/", 1)[1] for each in downloaded(page).getmembers()]
     assert {"model.safetensors", "README.md", "check.py", "Modelfile", "generation_config.json"} <= set(names)
     expect(page.locator("#out-told")).to_contain_text(f"python -m lab out {run.id} DIR --merge")
+    expect(page.locator("#out-cancel")).to_be_hidden()
     expect(page.locator("#out-told")).to_contain_text("6 of 6 answers are the same")
     page.locator("#take-out").click()
     page.locator("#out-eject").click()

@@ -140,9 +140,12 @@ def test_the_queue_s_messages_name_nobody_else(open_lab: Lab) -> None:
     with guest(open_lab, "Ana") as ana, guest(open_lab, "Eve") as eve:
         joined(open_lab, ana)
         session, _ = joined(open_lab, eve)
+        outputs = []
         with eve.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data:"):
-                    assert "g-" not in json.dumps(json.loads(line[5:]).get("output"))
+                    outputs.append(json.dumps(json.loads(line[5:]).get("output")))
                     if "process_completed" in line:
                         break
+        assert outputs and outputs[-1] != "null", "what she asked for has come"
+        assert not [output for output in outputs if "g-" in output]

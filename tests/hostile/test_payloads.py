@@ -141,5 +141,6 @@ def test_a_cell_that_looks_like_a_formula_is_quoted(tmp_path: Path, payload: str
     write_rows(tmp_path / "rows.csv", [{"prompt": payload, payload: "x"}])
     with (tmp_path / "rows.csv").open(encoding="utf-8-sig", newline="") as file:
         cells: list[Any] = [cell for row in csv.reader(file) for cell in row]
+    assert len(cells) == 4
     for cell in cells:
         assert not cell.lstrip(" \t\r\n").startswith(("=", "+", "-", "@", "＝")), cell

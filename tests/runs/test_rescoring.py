@@ -81,9 +81,11 @@ def test_the_weight_of_ppos_rules_counts_without_a_reward_model_too(recorded) ->
 def test_ppos_advantages_stay_or_are_not_known(recorded) -> None:
     """They come of values, token by token: the group's would be another number in their place."""
     folder = recorded(algorithm="ppo")
-    for one in rescore(folder, None, 1, 1).groups[0].completions:
-        assert one.old == one.new
-    for one in rescore(folder, weighed(SHORT), 1, 1).groups[0].completions:
+    unchanged = rescore(folder, None, 1, 1).groups[0].completions
+    assert unchanged and all(one.old == one.new for one in unchanged)
+    rescored = rescore(folder, weighed(SHORT), 1, 1).groups[0].completions
+    assert len(rescored) == len(unchanged)
+    for one in rescored:
         assert one.old.advantage is not None and one.new.advantage is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -139,24 +140,29 @@ def test_no_function_of_the_page_is_reached_by_another_way(whole_lab: Lab) -> No
                 assert answer.status_code >= 400
 
 
-def test_every_server_function_of_the_page_is_tried_at_every_level(whole_lab: Lab) -> None:
-    for block in whole_lab.blocks.blocks.values():
-        for function in getattr(block, "server_fns", ()):
-            needed = access_of(function)
-            assert needed is not None
-            for level in LEVELS:
-                client = whole_lab.client(None if level == Access.NOBODY else level)
-                body = {
-                    "data": [],
-                    "component_id": block._id,
-                    "session_hash": f"server-{level.word}",
-                    "fn_name": function.__name__,
-                }
-                try:
-                    status = client.post(SERVER_FUNCTIONS, json=body).status_code
-                except Exception:  # it was let through, and broke on having no values
-                    status = 500
-                assert (status in (401, 403)) == (level < needed), (level, function.__name__, status)
+def test_every_server_function_is_tried_at_every_level(whole_lab: Lab, shared_lab: Lab) -> None:
+    """Of the whole page, and of one that is known to have some."""
+    tried = []
+    for lab in (whole_lab, shared_lab):
+        for block in lab.blocks.blocks.values():
+            for function in getattr(block, "server_fns", ()):
+                tried.append(function.__name__)
+                _try_server_function(lab, block._id, function)
+    assert {"ask", "command"} <= set(tried)
+
+
+def _try_server_function(lab: Lab, component: int, function: Any) -> None:
+    needed = access_of(function)
+    assert needed is not None
+    for level in LEVELS:
+        client = lab.client(None if level == Access.NOBODY else level)
+        session, name = f"server-{level.word}", function.__name__
+        body = {"data": [], "component_id": component, "session_hash": session, "fn_name": name}
+        try:
+            status = client.post(SERVER_FUNCTIONS, json=body).status_code
+        except Exception:  # it was let through, and broke on having no values
+            status = 500
+        assert (status in (401, 403)) == (level < needed), (level, name, status)
 
 
 def test_what_annotators_may_not_do(whole_lab: Lab) -> None:

@@ -254,3 +254,40 @@ def test_verify_says_where_a_class_cannot_be_read(home: Path) -> None:
     assert told() == [(True, "class_whole")]
     (home / "class.json").write_text('{"paused": tr')
     assert told() == [(False, "class_unreadable")]
+
+
+@pytest.mark.parametrize("name", ["lab.tar", "lab"])
+@pytest.mark.parametrize(("text", "ok"), [('{"paused": true}', True), ('{"paused": tr', False), ("[]", False)])
+def test_verify_reads_the_class_in_a_backup_too(home: Path, tmp_path: Path, name: str, text: str, ok: bool) -> None:
+    (home / "class.json").write_text(text)
+    backup(home, tmp_path / name)
+    findings = {finding.what: finding for finding in verify_backup(tmp_path / name)}
+    assert findings["class"].ok is ok and findings["files"].ok
+    assert (cli.main(["verify", str(tmp_path / name)]) == 0) is ok
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en_US.UTF-8", "what people uploaded"), ("zh_CN.UTF-8", "用户上传的数据")]
+)
+def test_uploads_that_stay_behind_are_named_with_what_takes_them_along(
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("LC_ALL", language)
+    upload = "data/upload-20260101-000000-abcd"
+    (home / upload).mkdir(parents=True)
+    (home / upload / "rows.jsonl").write_text("{}\n")
+    assert cli.main(["backup", str(tmp_path / "a.tar"), "--home", str(home)]) == 0
+    *_, fetched, left = capsys.readouterr().out.splitlines()
+    assert upload in left and said in left and "--models" in left
+    assert "models/big" in fetched and upload not in fetched
+    assert cli.main(["restore", str(tmp_path / "a.tar"), "--home", str(tmp_path / "b")]) == 0
+    assert upload in capsys.readouterr().out.splitlines()[-1]
+    assert cli.main(["backup", str(tmp_path / "c.tar"), "--home", str(home), "--models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["uploads"] == []
+    assert cli.main(["restore", str(tmp_path / "c.tar"), "--home", str(tmp_path / "d")]) == 0
+    assert (tmp_path / "d" / upload / "rows.jsonl").read_text() == "{}\n"

@@ -113,6 +113,18 @@ def test_too_many_runs_and_an_unknown_choice_are_one_sentence(tab, store):
     assert "Choose up to 8 runs" in show(tab, "runs:")[tab.message]
 
 
+@pytest.mark.parametrize(("language", "said"), [("en-US", "10 runs were ticked"), ("zh-CN", "您勾选了 10 个运行")])
+def test_more_ticked_runs_than_can_be_compared_are_named(tab, store, language, said):
+    tab.tabs = gr.Tabs()
+    ids = [store.create_run(GrpoRecipe(name="G", seed=seed)).id for seed in range(10)]
+    opened = tab.opened_from(browser(language), SimpleNamespace(_data={"act": "compare", "runs": ids}))
+    assert opened[tab.runs]["value"] == ids[:8]
+    assert said in opened[tab.cut]
+    assert all(f"{'seed' if language == 'en-US' else '种子'} {seed}" in opened[tab.cut] for seed in (8, 9))
+    fewer = tab.opened_from(browser(language), SimpleNamespace(_data={"act": "compare", "runs": ids[:8]}))
+    assert fewer[tab.cut] == "" and fewer[tab.runs]["value"] == ids[:8]
+
+
 def test_a_study_is_narrowed_by_seed_and_worded_in_both_languages(tab, store):
     from lab.store.studies import save_study
 

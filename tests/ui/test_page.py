@@ -261,6 +261,6 @@ def _config(blocks: gr.Blocks) -> str:
 
 
 def _shown(train: TrainTab, run_id: str) -> set[str]:
-    updates = train.runs.show(run_id)
+    updates = train.runs.show(browser(), run_id)
     names = ("groups", "stop", "stop_now", "cancel", "resume", "go_on", "ppo", "load", "delete")
     return {name for name in names if updates[getattr(train.runs, name)]["visible"]}

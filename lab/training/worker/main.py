@@ -132,7 +132,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     if not task.watch.stopped and task.watch.spent is None:
         require_all_steps(task.recipe, task.dataset, reporter.step)
     lines = task.folder.metrics().lines
-    values, end_notes = outcome(task.recipe, lines, reporter.step, moved=start.moved(task.model))
+    values, end_notes = outcome(lines, reporter.step, moved=start.moved(task.model))
     if task.watch.spent is not None:
         name, limit = task.watch.spent
         end_notes.append(

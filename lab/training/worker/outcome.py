@@ -53,7 +53,7 @@ def require_all_steps(recipe: Recipe, dataset: Dataset, step: int) -> None:
         raise LabError("run_too_short", step=step, steps=recipe.steps, rows=len(dataset.train), needed=needed)
 
 
-def outcome(recipe: Recipe, lines: Sequence[Line], step: int, *, moved: bool) -> tuple[dict[str, Any], list[Note]]:
+def outcome(lines: Sequence[Line], step: int, *, moved: bool) -> tuple[dict[str, Any], list[Note]]:
     """What result.json says of it, ``{"weights_changed", "steps_without_update"}``, and the notes. ``lines`` are the run's metrics."""
     idle = sum(line.get("optimizer_step") == 0 for line in lines)
     values = {"weights_changed": moved, "steps_without_update": idle}

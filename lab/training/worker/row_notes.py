@@ -25,7 +25,7 @@ def row_notes(fitted: Fitted) -> list[Note]:
     recipe, data = fitted.recipe, fitted.dataset
     if not algorithm_of(recipe).starts_from_model:
         return []
-    read = [Note(f"data_note.{note.key}", dict(note.params)) for note in data.notes]
+    read = [Note(f"data_note.{note.key}", note.params) for note in data.notes]
     rows = [*_used(fitted), *_lengths(fitted), *_columns(data.passed_over), *read]
     return [*rows, *_answers(recipe, data.train), *_few(fitted)]
 

@@ -148,6 +148,7 @@ def test_what_is_no_gguf_file_leaves_no_model(tmp_path: Path) -> None:
 def test_a_conversion_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, why: str) -> None:
     (tmp_path / "x.gguf").write_bytes(b"GGUF")
     done = subprocess.CompletedProcess([], 3, said, "")
+    monkeypatch.setattr(downloads, "check_gguf", lambda _: None)
     monkeypatch.setattr(downloads.subprocess, "run", lambda *_, **__: done)
     with pytest.raises(ModelError) as caught:
         get_model(str(tmp_path / "x.gguf"), tmp_path)

@@ -69,8 +69,11 @@ def test_a_template_that_changes_messages_is_left_to_the_model_s_files(tmp_path:
 
 
 def test_every_known_template_gives_the_same_or_none(tmp_path: Path) -> None:
+    whole = []
     for name in TEMPLATES:
-        known = tokens(tmp_path / name, name) if (tmp_path / name).mkdir() is None else None
-        assert known is not None
+        (tmp_path / name).mkdir()
+        known = tokens(tmp_path / name, name)
         pieces = template_pieces(known)
+        whole += [name] if pieces else []
         assert pieces is None or pieces.conversation(SAID) == render_text(known.tokenizer, SAID, ask=True)
+    assert whole, "or nothing was compared"

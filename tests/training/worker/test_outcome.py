@@ -54,7 +54,7 @@ def test_the_smallest_move_of_any_weight_is_seen() -> None:
 )
 def test_what_changed_nothing_is_said(kept: list[int], moved: bool, keys: list[str]) -> None:
     lines = [{"step": step, "optimizer_step": one} for step, one in enumerate(kept, start=1)]
-    values, found = outcome(parse({"algorithm": "grpo"}), [{"step": 0, "held_out": {}}, *lines], 3, moved=moved)
+    values, found = outcome([{"step": 0, "held_out": {}}, *lines], 3, moved=moved)
     assert values == {"weights_changed": moved, "steps_without_update": kept.count(0)}
     assert [note.key for note in found] == keys
 

@@ -18,30 +18,9 @@ import gradio as gr
 from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
-    *(
-        "scheduling.js",
-        "keys.js",
-        "outbox.js",
-        "drafts.js",
-        "pair_queue.js",
-        "presence.js",
-        "difference.js",
-        "text_blocks.js",
-        "cards.js",
-    ),
-    *(
-        "looks.js",
-        "swipe.js",
-        "editor.js",
-        "controls.js",
-        "status.js",
-        "top_bar.js",
-        "help.js",
-        "key_press.js",
-        "server_answers.js",
-        "view.js",
-    ),
-)
+    "scheduling.js", "keys.js", "outbox.js", "drafts.js", "pair_queue.js", "presence.js", "difference.js", "text_blocks.js", "cards.js",
+    "looks.js", "swipe.js", "editor.js", "controls.js", "status.js", "top_bar.js", "help.js", "view.js",
+)  # fmt: skip
 
 Words = Mapping[str, Mapping[str, str]]
 

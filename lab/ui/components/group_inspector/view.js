@@ -379,12 +379,9 @@ class Inspector {
     event.preventDefault();
     if (move[0]) return this.scrubbed(this.position + move[0]);
     const rows = this.timeline[this.position].rows;
-    const now = Number(this.root.getAttribute("data-group"));
-    const place =
-      Math.max(
-        0,
-        rows.findIndex((row) => row.group === now),
-      ) + move[1];
+    const group = Number(this.root.getAttribute("data-group"));
+    const now = rows.findIndex((row) => row.group === group);
+    const place = Math.max(0, now) + move[1];
     this.go(this.position, rows[Math.max(0, Math.min(rows.length - 1, place))].group);
   }
 }

@@ -15,7 +15,7 @@ import gradio as gr
 from lab.core.algorithms import ALGORITHMS
 from lab.ui.components.shared.assemble import assemble
 
-SCRIPTS = ("series.js", "chart.js", "status.js", "step_time.js", "notes.js", "warnings.js", "log_words.js", "view.js")
+SCRIPTS = ("series.js", "chart.js", "status.js", "step_time.js", "warnings.js", "log_words.js", "view.js")
 
 Words = Mapping[str, Mapping[str, str]]
 

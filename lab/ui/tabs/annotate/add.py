@@ -151,10 +151,10 @@ class AddPairs:
         return {self.into: gr.update(choices=[new, *choices_of(self.annotation.collections())])}
 
     @requires(Access.OWNER)
-    def runs_offered(self) -> Any:
+    def runs_offered(self, request: gr.Request) -> Any:
         """The runs that have groups, the newest first."""
         runs = [run for run in self.store.runs() if self.store.folder(run.id).has_groups()]
-        titles = run_titles(self.store)
+        titles = run_titles(self.store, language_of(request))
         return gr.update(choices=[(titles[run.id], run.id) for run in runs])
 
     @requires(Access.OWNER)

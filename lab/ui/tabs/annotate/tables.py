@@ -35,7 +35,7 @@ def preview(found: Preview, language: str) -> str:
     head = say("annotate.preview", language, count=found.count, form=say(f"annotate_form.{found.form}", language))
     pairs = "".join(_pair(pair, language) for pair in found.pairs)
     told = [say("annotate.preview_votes", language, count=_count(found.votes))] if found.votes else []
-    told += [say(f"data_note.{note.key}", language, **dict(note.params)) for note in found.notes]
+    told += [say(f"data_note.{note.key}", language, **note.params) for note in found.notes]
     if found.passed_over:
         names = say("plan.list", language).join(found.passed_over)
         told.append(say("annotate.passed_over", language, names=names))

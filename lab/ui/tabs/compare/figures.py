@@ -37,7 +37,7 @@ def curves(groups: Sequence[Group], name: str, axis: str, view: View) -> PlotDat
     if not drawn:
         return framed(chart, view, CURVES_HEIGHT)
     for group, line in drawn:
-        for trace in _traces(group, line, looks[group.label], name in HELD_OUT, scale, view):
+        for trace in _traces(group, line, looks[group.label], name in HELD_OUT, scale):
             chart.add_trace(trace)
     if axis == "seconds" and name in HELD_OUT and not view.narrow:  # a narrow one has no room for the words
         _waits(chart, drawn, scale, view)
@@ -111,7 +111,7 @@ def seconds(groups: Sequence[Group], view: View) -> PlotData | None:
 # ---- parts
 
 
-def _traces(group: Group, line: Line, look: Look, marked: bool, scale: float, view: View) -> list[Any]:
+def _traces(group: Group, line: Line, look: Look, marked: bool, scale: float) -> list[Any]:
     import plotly.graph_objects as go
 
     band: list[Any] = []

@@ -135,7 +135,7 @@ class Question:
             self.rules: gr.update(choices=self.rule_sets.choices("grpo", language, standing), value=standing),
             self.moment: self._moments(selected, question, language),
             self.cards: cards.cards(found, question.number, language),
-            self.votes: self._strengths(found, question, language),
+            self.votes: self._strengths(question, language),
             self.message: "",
         }
 
@@ -154,7 +154,7 @@ class Question:
         return {
             self.message: notice(told),
             self.cards: cards.cards(found, question.number, language),
-            self.votes: self._strengths(found, question, language),
+            self.votes: self._strengths(question, language),
             self.moment: self._moments(selected, question, language),
             self.awaited.component: Awaited.waits(marks if waits else {}),
         }
@@ -195,7 +195,7 @@ class Question:
         imported = self.annotation.import_rows(rows, name=name, into=into)
         return say("compare.to_judge", language, name=name, count=imported.taken)
 
-    def _strengths(self, found: list[Answers], question: _Question, language: str) -> str:
+    def _strengths(self, question: _Question, language: str) -> str:
         """The strengths that votes on this question's answers give, where there are any."""
         name = question.collection
         collection = next((each for each in self.annotation.collections() if each.name == name), None)

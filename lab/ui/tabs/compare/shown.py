@@ -13,9 +13,12 @@ from lab.compare.phrases import MINUS, points
 from lab.compare.selection import Selected
 from lab.compare.tables import Cell, Mark, Row, Table, differing
 from lab.compare.verdict import Difference, Standing, rests_on, verdict
+from lab.ui.notice import notice
 from lab.ui.tabs.compare.looks import Look
 from lab.words import say
 
+MOST_NAMED = 5
+"""Runs that one sentence names."""
 MARKS = {Mark.AGREES: "✓", Mark.DIFFERS: "≠", Mark.UNTESTED: "–"}
 SVG_DASHES = {
     "solid": "",
@@ -64,6 +67,14 @@ def head(selected: Selected, language: str) -> str:
     return (
         f'<h2 id="verdict">{text(first)} {more}</h2><p class="quiet">{text(rests_on(selected.runs).say(language))}</p>'
     )
+
+
+def left_out(ticked: int, titles: Sequence[str], language: str) -> str:
+    """Which of the runs that were ticked are not compared; empty where all of them are."""
+    if not titles:
+        return ""
+    names = ", ".join(titles[:MOST_NAMED]) + (f" +{len(titles) - MOST_NAMED}" if len(titles) > MOST_NAMED else "")
+    return notice(say("compare.left_out", language, ticked=ticked, most=ticked - len(titles), names=names))
 
 
 def origin(selected: Selected, language: str) -> str:

@@ -51,6 +51,7 @@ class CompareTab:
         self.selections = Selections(store)
         with gr.Column(elem_id="compare"):
             self._draw_chooser()
+            self.cut = gr.HTML(elem_id="compare-left-out")
             self.message = gr.HTML(elem_id="compare-message")
             with gr.Column(visible=False) as self.body:
                 self._draw_figures()
@@ -119,7 +120,10 @@ class CompareTab:
     def wire(self, tabs: gr.Tabs, listed: gr.HTML) -> None:
         """Connect the events; ``listed`` is the list of runs, whose ticked runs can be sent here."""
         self.tabs = tabs
-        listed.input(self.opened_from, None, [tabs, self.study, self.runs], **LIGHT)
+        listed.input(self.opened_from, None, [tabs, self.study, self.runs, self.cut], **LIGHT)
+        gr.on(
+            [self.study.input, self.runs.input], None, None, [self.cut], js="() => ''"
+        )  # chosen by hand: nothing is left out
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
         whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
         reading: dict[str, Any] = {**whole, **SLOW, "show_progress_on": self.origin}
@@ -173,22 +177,25 @@ class CompareTab:
         return self._curves(_writers(selected), asked, language_of(request))
 
     @requires(Access.VIEWER)
-    def opened_from(self, event: gr.EventData) -> Updates:
+    def opened_from(self, request: gr.Request, event: gr.EventData) -> Updates:
         """The list of runs asks to compare those that are ticked; of more than can be told apart, the first ones, which it says."""
         if event._data.get("act") != "compare":
             return {self.runs: gr.skip()}
-        titles = run_titles(self.store)
+        language = language_of(request)
+        titles = run_titles(self.store, language)
         wanted = event._data.get("runs")
-        runs = [str(run) for run in wanted if str(run) in titles][:MOST_RUNS] if isinstance(wanted, list) else []
+        ticked = [str(run) for run in wanted if str(run) in titles] if isinstance(wanted, list) else []
+        runs, left = ticked[:MOST_RUNS], [titles[run] for run in ticked[MOST_RUNS:]]
         chosen = gr.update(choices=[(title, run) for run, title in titles.items()], value=runs, visible=True)
-        offered = [(_offer(each, "en"), each.text) for each in self.selections.offered()]
+        offered = [(_offer(each, language), each.text) for each in self.selections.offered()]
         study = gr.update(choices=offered, value="runs:")
-        return {self.tabs: gr.Tabs(selected="compare"), self.study: study, self.runs: chosen}
+        cut = shown.left_out(len(ticked), left, language)
+        return {self.tabs: gr.Tabs(selected="compare"), self.study: study, self.runs: chosen, self.cut: cut}
 
     @requires(Access.VIEWER)
     def runs_offered(self, request: gr.Request) -> Updates:
         """The runs to choose from, as they are now."""
-        titles = run_titles(self.store)
+        titles = run_titles(self.store, language_of(request))
         return {self.runs: gr.update(choices=[(title, run) for run, title in titles.items()])}
 
     # ---- what is shown
@@ -213,7 +220,7 @@ class CompareTab:
         }
         first = not values[0]
         if asked.selection_of_address and first:
-            titles = run_titles(self.store)
+            titles = run_titles(self.store, language)
             updates[self.runs] = gr.update(
                 choices=[(title, run) for run, title in titles.items()],
                 value=asked.runs,

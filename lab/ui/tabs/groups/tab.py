@@ -111,7 +111,7 @@ class GroupsTab:
     def _choices(self, runs: Sequence[Run | Recording], language: str) -> list[tuple[str, str]]:
         """Runs by name, with a dot where they go on; recordings with the tool that wrote them."""
         live = say("groups.live", language)
-        titles = run_titles(self.store)
+        titles = run_titles(self.store, language)
         names = {run.id: titles.get(run.id, run.name) for run in runs}
         marks = [
             f" · {run.tool}" if isinstance(run, Recording) else "" if run.state.ended else f" · ● {live}"

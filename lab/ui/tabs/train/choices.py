@@ -34,13 +34,13 @@ class StartChoices:
 
     def models(self, language: str) -> Choices:
         """The models that are here, and finished runs whose model writes text."""
-        titles = run_titles(self._store)
+        titles = run_titles(self._store, language)
         runs = [(self._label(run, titles, language), f"run:{run.id}") for run in finished_writers(self._store)]
         return [*((name, name) for name in bases_here(self._store)), *runs]
 
     def reward_models(self, language: str, model: str) -> Choices:
         """None, and the finished reward-model runs on the base that ``model`` stands on: another one's cannot score its policy."""
-        base, titles = base_of(self._store, model), run_titles(self._store)
+        base, titles = base_of(self._store, model), run_titles(self._store, language)
         finished = [run for run in self._store.runs() if run.state is RunState.FINISHED]
         runs = [run for run in finished if not ALGORITHMS[run.algorithm].writes_text]
         runs = [run for run in runs if base_of(self._store, str(run.recipe.get("model", ""))) == base]
@@ -57,7 +57,7 @@ class StartChoices:
         if needs.trains_on_pairs or needs.needs_reward_model:
             labels |= {value: label for label, value in self._versions(language)}
         if needs.trains_on_pairs:
-            titles = run_titles(self._store)
+            titles = run_titles(self._store, language)
             for run in runs:
                 if ALGORITHMS[run.algorithm].writes_groups and run.state.ended:
                     labels[GROUPS + run.id] = say("train.data_groups", language, name=titles[run.id])

@@ -41,15 +41,18 @@ class LeaveLab:
             with gr.Row(elem_classes="actions"):
                 self.write = _button(i18n, "out_write", variant="primary")
                 self.eject = _button(i18n, "out_eject")
-                self.cancel = _button(i18n, "out_cancel", visible=False)
                 self.close = _button(i18n, "out_close")
         self.told = gr.HTML(elem_id="out-told")
+        with gr.Row(
+            elem_classes=["actions", "owner-only"]
+        ):  # not in the row: what is being written can be ended while that is closed
+            self.cancel = _button(i18n, "out_cancel", visible=False)
         self.awaited = Awaited()
 
     def wire(self, blocks: gr.Blocks, opens: gr.Button, selected: gr.BrowserState) -> None:
         """Connect the events."""
         opens.click(self.show_leaving, None, [self.row], **LIGHT)
-        self.close.click(self.hide_leaving, None, [self.row, self.told], **LIGHT)
+        self.close.click(self.hide_leaving, [self.waiting], [self.row, self.told], **LIGHT)
         self.write.click(self.written, [selected, self.merge, self.gguf], self.outputs, **LIGHT)
         self.eject.click(self.ejected, [selected], self.outputs, **LIGHT)
         self.cancel.click(self.cancelled, [self.waiting], None, **LIGHT)
@@ -67,9 +70,9 @@ class LeaveLab:
         return {self.row: gr.update(visible=True)}
 
     @requires(Access.OWNER)
-    def hide_leaving(self) -> Updates:
-        """Hide the row; what is being written goes on."""
-        return {self.row: gr.update(visible=False), self.told: ""}
+    def hide_leaving(self, waiting: Any) -> Updates:
+        """Hide the row; what is being written goes on, and still says how far it is."""
+        return {self.row: gr.update(visible=False), self.told: gr.skip() if _job_of(waiting) else ""}
 
     @requires(Access.OWNER)
     def written(self, request: gr.Request, selected: Any, merge: Any, gguf: Any) -> Updates:
@@ -84,13 +87,15 @@ class LeaveLab:
     @requires(Access.OWNER)
     def cancelled(self, waiting: Any) -> None:
         """End the job; the next look says so."""
-        if isinstance(waiting, dict) and waiting.get("job"):
-            self.jobs.cancel(str(waiting["job"]))
+        if job_id := _job_of(waiting):
+            self.jobs.cancel(job_id)
 
     @requires(Access.VIEWER)
     def looked(self, request: gr.Request, waiting: Any) -> Updates:
-        """How far the job is that this browser waits for."""
-        job_id = str(waiting.get("job", "")) if isinstance(waiting, dict) else ""
+        """How far the job is that this browser waits for; where it waits for none, what is being written for an owner in another."""
+        job_id = _job_of(waiting)
+        if not job_id and user_of(request).access >= Access.OWNER:
+            job_id = self._going_on()
         if not job_id:
             return self._waits("")
         language = language_of(request)
@@ -104,6 +109,10 @@ class LeaveLab:
             stopped = job["state"] == RunState.STOPPED
             return self._waits("", quiet(say("train.out_stopped", language)) if stopped else failure(job, language))
         return self._waits(job_id, progress(job, language, "train.out_working"))
+
+    def _going_on(self) -> str:
+        jobs = (job for job in self.jobs.jobs() if job.kind in (Kind.OUT, Kind.EJECT))
+        return next((job.id for job in jobs if not job.state.ended), "")
 
     def _asked(self, request: gr.Request, kind: Kind, values: dict[str, Any]) -> Updates:
         try:
@@ -140,6 +149,11 @@ class LeaveLab:
             f'<div class="note" role="status"><p>{sentence} <a href="{address}" download>{link}</a></p>'
             f"<p>{html.escape(say('train.command', language))}: <code>{line}</code></p></div>"
         )
+
+
+def _job_of(waiting: Any) -> str:
+    """The job in what a browser keeps; empty where it waits for none."""
+    return str(waiting.get("job") or "") if isinstance(waiting, dict) else ""
 
 
 def _button(i18n: gr.I18n, word: str, **more: Any) -> gr.Button:

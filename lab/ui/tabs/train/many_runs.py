@@ -133,7 +133,7 @@ class ManyRuns:
         return [run for run in self.store.runs() if run.id in wanted]
 
     def _table(self, runs: Sequence[Run], language: str) -> str:
-        titles = run_titles(self.store)
+        titles = run_titles(self.store, language)
         rows = differences({run.id: run.recipe for run in runs})
         if not rows:
             return notice(say("train.same_recipes", language, count=len(runs)))

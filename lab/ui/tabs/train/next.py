@@ -77,7 +77,7 @@ class NextRecipes:
             model = str(filled.get("model", "")) or self._model(draft, texts, told, language, for_reward=True)
         else:
             filled, model = {}, self._model(draft, texts, told, language, for_reward=not needs.writes_text)
-        return self._filled(algorithm, model, {**filled, "dataset": version.dataset}, texts, told, language)
+        return self._filled(algorithm, model, {**filled, "dataset": version.dataset}, texts, told)
 
     def ppo_with(self, run: Run, language: str) -> Filled | None:
         """Train PPO with a reward model, at the prompts of the data that it was trained on, on the same base."""
@@ -85,7 +85,7 @@ class NextRecipes:
         texts = _texts(self._rows("ppo", dataset))
         edits = self._judged_by(run) | {"dataset": dataset}
         told = [say("train.next_ppo", language, name=run.name)]
-        return self._filled("ppo", self._base(run), edits, texts, told, language)
+        return self._filled("ppo", self._base(run), edits, texts, told)
 
     def after(self, run: Run, language: str) -> Filled | None:
         """Go on from a run's model, with what usually comes next."""
@@ -99,13 +99,11 @@ class NextRecipes:
             kept = entered(parse(run.recipe, run.name))
             edits |= {path: value for path, value in kept.items() if path not in ("name", "model", "seed")}
         told = [say("train.next_run", language, name=run.name, algorithm=say(f"algorithm.{algorithm}", language))]
-        return self._filled(algorithm, f"run:{run.id}", edits, [], told, language)
+        return self._filled(algorithm, f"run:{run.id}", edits, [], told)
 
     # ---- inside
 
-    def _filled(
-        self, algorithm: str, model: str, edits: Edits, texts: list[str], told: list[str], language: str
-    ) -> Filled | None:
+    def _filled(self, algorithm: str, model: str, edits: Edits, texts: list[str], told: list[str]) -> Filled | None:
         preset = self._preset(algorithm, self._base_name(model))
         if preset is None:
             return None

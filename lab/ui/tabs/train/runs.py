@@ -146,17 +146,17 @@ class TrainRuns:
     @requires(Access.VIEWER)
     def opened(self, request: gr.Request, selected: Any) -> Updates:
         """The page was loaded: the run that was last looked at, else the newest."""
-        return self.show(str(request.query_params.get("run") or selected or ""))
+        return self.show(request, str(request.query_params.get("run") or selected or ""))
 
     @requires(Access.VIEWER)
-    def picked(self, event: gr.EventData) -> Updates:
+    def picked(self, request: gr.Request, event: gr.EventData) -> Updates:
         """A run was selected in the list."""
-        return self.show(str(event._data.get("run", "")))
+        return self.show(request, str(event._data.get("run", "")))
 
     @requires(Access.VIEWER)
-    def changed(self, selected: Any) -> Updates:
+    def changed(self, request: gr.Request, selected: Any) -> Updates:
         """The state of the selected run changed: other buttons make sense now."""
-        return self.show(str(selected), curves=False)
+        return self.show(request, str(selected), curves=False)
 
     @requires(Access.OWNER)
     def stopped(self, request: gr.Request, selected: Any) -> Updates:
@@ -211,7 +211,7 @@ class TrainRuns:
 
     def _shown_again(self, request: gr.Request, selected: Any) -> Updates:
         """The list after runs are gone."""
-        return self.show(str(selected or ""))
+        return self.show(request, str(selected or ""))
 
     # ---- what is shown
 
@@ -222,7 +222,9 @@ class TrainRuns:
         except LabError:
             return None
 
-    def show(self, run_id: str, message: str = "", fresh: str = "", *, curves: bool = True) -> Updates:
+    def show(
+        self, request: gr.Request, run_id: str, message: str = "", fresh: str = "", *, curves: bool = True
+    ) -> Updates:
         """Updates for ``everything``; without that run, the newest. ``fresh`` makes the curves read the run again, and without
         ``curves`` they stay as they are."""
         run = self.find(run_id) or next(iter(self.store.runs()), None)
@@ -241,7 +243,7 @@ class TrainRuns:
             self.list: json.dumps({"selected": run.id, "state": run.state, "name": run.name}),
             self.watch: json.dumps({"run": run.id, "state": run.state}),
             self.panel: gr.update(visible=True),
-            self.title: self._titled(run),
+            self.title: self._titled(run, language_of(request)),
             self.message: message,
             **{row: gr.update(visible=False) for row in self.rows},
             **{button: gr.update(visible=visible) for button, visible in self._makes_sense(run).items()},
@@ -250,9 +252,9 @@ class TrainRuns:
             updates[self.curves] = json.dumps({"run": run.id, **({"fresh": fresh} if fresh else {})})
         return updates
 
-    def _titled(self, run: Run) -> str:
+    def _titled(self, run: Run, language: str) -> str:
         """The run's name, and beside it what tells it apart from others of that name; its id is there to be copied."""
-        apart = run_titles(self.store).get(run.id, run.name).removeprefix(run.name).removeprefix(" · ")
+        apart = run_titles(self.store, language).get(run.id, run.name).removeprefix(run.name).removeprefix(" · ")
         return f'<h2 title="{html.escape(run.id)}">{html.escape(run.name)}</h2><span>{html.escape(apart)}</span>'
 
     def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
@@ -286,7 +288,7 @@ class TrainRuns:
             reopen = False
             message = error_notice(error, request)
         fresh = f"{run.state}-{run.queued}" if reopen and run else ""
-        return self.show(str(selected), message, fresh, curves=reopen or self.find(selected) is None)
+        return self.show(request, str(selected), message, fresh, curves=reopen or self.find(selected) is None)
 
 
 OWNER_ONLY = "owner-only"

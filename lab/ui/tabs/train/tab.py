@@ -54,7 +54,7 @@ class TrainTab:
         """Start what stands in the form, and select the run."""
         run = self.form.submitted(sent)
         message = notice(say("train.started", language_of(request), name=run.name))
-        return {self.form.message: message, **self.runs.show(run.id)}
+        return {self.form.message: message, **self.runs.show(request, run.id)}
 
     def _filled_from(self, fill: Callable[[str, Any, gr.Request], Updates]) -> Any:
         @requires(Access.VIEWER)

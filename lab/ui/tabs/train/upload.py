@@ -188,7 +188,7 @@ class TrainUpload:
 def seen_rows(found: Seen, language: str) -> str:
     """What training would read of a file, as HTML: counts, what was assumed or passed over, and the first rows as text."""
     told = [say("upload.seen", language, count=f"{found.count:,}", total=f"{found.total:,}")]
-    told += [say(f"data_note.{note.key}", language, **dict(note.params)) for note in found.notes]
+    told += [say(f"data_note.{note.key}", language, **note.params) for note in found.notes]
     if found.passed_over:
         names = say("plan.list", language).join(found.passed_over)
         told.append(say("annotate.passed_over", language, names=names))
