@@ -62,7 +62,7 @@ def test_what_changed_nothing_is_said(kept: list[int], moved: bool, keys: list[s
 @pytest.mark.parametrize(("spreads", "said"), [([0.0, 0.0], True), ([0.0, 0.1], False), ([None, None], False)])
 def test_weights_that_moved_though_all_rewards_were_alike_are_said(spreads: list[float | None], said: bool) -> None:
     lines = [{"step": step, "reward_std": each} for step, each in enumerate(spreads, start=1)]
-    _, found = outcome(parse({"algorithm": "ppo"}), lines, 2, moved=True)
+    _, found = outcome(lines, 2, moved=True)
     assert ("rewards_alike" in [note.key for note in found]) is said
 
 
