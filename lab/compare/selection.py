@@ -57,9 +57,12 @@ class Selected:
         return any(not run.state.ended for run in self.runs)
 
     def narrowed(self, seeds: Sequence[int] = (), entries: Sequence[str] = ()) -> Selected:
-        """Only these seeds and entries (labels where there is no study); none given means all."""
-        runs = [run for run in self.runs if not seeds or run.seed in seeds]
-        runs = [run for run in runs if not entries or entry_of(run) in entries]
+        """Only these seeds and entries (labels where there is no study). None given means all, and so do those alone that no run has: they
+        are of an earlier choice."""
+        wanted_seeds = {run.seed for run in self.runs}.intersection(seeds)
+        wanted_entries = {entry_of(run) for run in self.runs}.intersection(entries)
+        runs = [run for run in self.runs if not wanted_seeds or run.seed in wanted_seeds]
+        runs = [run for run in runs if not wanted_entries or entry_of(run) in wanted_entries]
         return replace(self, runs=tuple(runs))
 
     def worded(self, language: str) -> Selected:

@@ -15,7 +15,7 @@ from lab.store.runs import RunState, Store
 from lab.tasks import equations
 from lab.words import word
 
-pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def judged(path: Path) -> str:

@@ -113,6 +113,17 @@ def test_too_many_runs_and_an_unknown_choice_are_one_sentence(tab, store):
     assert "Choose up to 8 runs" in show(tab, "runs:")[tab.message]
 
 
+def test_what_was_ticked_of_an_earlier_choice_is_passed_over(tab, store):
+    """It is sent where somebody clicks while the next choice is on its way."""
+    ids = three_runs(store)
+    assert tab.entries.preprocess(["gone"]) == ["gone"] and tab.seeds.preprocess("9") == "9", "Gradio refuses neither"
+    assert (tab.entries.get_block_name(), tab.seeds.get_block_name()) == ("checkboxgroup", "radio")
+    shown = show(tab, "runs:", ids, "9", ["gone"], anew=False)
+    assert "G gained" in shown[tab.verdict]
+    turned = tab.turned(browser(), "runs:", ids, "9", ["gone"], "kl", "pass_at_1", "{}")
+    assert json.loads(turned[tab.curves].plot)["data"]
+
+
 @pytest.mark.parametrize(("language", "said"), [("en-US", "10 runs were ticked"), ("zh-CN", "您勾选了 10 个运行")])
 def test_more_ticked_runs_than_can_be_compared_are_named(tab, store, language, said):
     tab.tabs = gr.Tabs()

@@ -24,6 +24,7 @@ from lab.runs.supervisor import Supervisor
 from lab.store.run_titles import run_titles
 from lab.store.runs import Store
 from lab.ui.handlers import LIGHT, READING, SLOW, Updates, error_notice
+from lab.ui.late_choices import LateCheckboxGroup, LateRadio
 from lab.ui.presets import Presets
 from lab.ui.tabs.compare import shown
 from lab.ui.tabs.compare.looks import looks_of
@@ -73,12 +74,12 @@ class CompareTab:
                     [], multiselect=True, max_choices=MOST_RUNS, label=self.i18n("compare.runs"), elem_id="compare-runs",
                     visible=False, interactive=True,
                 )  # fmt: skip
-                self.seeds = gr.Radio(
+                self.seeds = LateRadio(
                     [], label=self.i18n("compare.seeds"), elem_id="compare-seeds", elem_classes="pills"
                 )
                 self.wall = gr.Button(self.i18n("compare.wall"), size="sm", min_width=90, elem_id="compare-wall")
             with gr.Row(elem_classes="compare-row"):
-                self.entries = gr.CheckboxGroup(
+                self.entries = LateCheckboxGroup(
                     [], label=self.i18n("compare.entries"), elem_id="compare-entries", elem_classes="pills"
                 )
                 self.measure = gr.Dropdown(
