@@ -108,17 +108,14 @@ def _same_words(wanted: Value, statement: Stated, completion: str) -> bool:
 def _unmarked_words(wanted: Value, completion: str) -> float:
     """Of a text without a mark: all of it is the answer, or it does not name it. Raises CannotTell where it names it among others."""
     value = read_value(completion)
-    if wanted.text == last_words(completion) or (
-        value.kind in (Kind.WORDS, Kind.LIST, Kind.NUMBER) and _is_same(value, wanted)
-    ):
+    if wanted.text == last_words(completion):
+        return 1.0
+    # Words are no formula, so that formulas_equal is not asked.
+    if value.kind in (Kind.WORDS, Kind.LIST, Kind.NUMBER) and same_value(value, wanted, formulas_equal):
         return 1.0
     if wanted.text in joined_amounts(plain(completion)):
         raise CannotTell("the completion does not mark its answer")
     return 0.0
-
-
-def _is_same(value: Value, words: Value) -> bool:
-    return same_value(value, words, formulas_equal)  # which is not asked: words are no formula
 
 
 def _number_of(statement: Stated) -> Number | None:

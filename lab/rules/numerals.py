@@ -86,30 +86,50 @@ def _chinese_whole(text: str) -> int | None:
 
 def english_number(words: list[str]) -> Number | None:
     """The value of a number in English words (``minus two hundred and five``, ``six sevenths``, ``one and a half``, ``two dozen``,
-    ``three out of four``), None where they are none."""
+    ``three out of four``), None where they are none. Linear in the words."""
     if words[:1] in (["minus"], ["negative"]):
         value = english_number(words[1:])
         return None if value is None else -value
-    if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in _AFTER_A:
-        words = ["one", *words[1:]]
-    for join in ("and", "out of"):
-        before, found, after = f" {' '.join(words)} ".rpartition(f" {join} ")
-        left, right = (english_number(before.split()), english_number(after.split())) if found else (None, None)
-        if join == "and" and isinstance(left, int) and isinstance(right, Fraction) and 0 < right < 1:
-            return left + right
-        if join == "out of" and left is not None and right:
-            return Fraction(left) / right
+    before, out_of, after = " ".join(words).partition(" out of ")
+    if not out_of:
+        return _english_amount(words)
+    top, bottom = _english_amount(before.split()), _english_amount(after.split())
+    return Fraction(top) / bottom if top is not None and bottom else None
+
+
+def _english_amount(words: list[str]) -> Number | None:
+    """A whole number, a part, both joined by "and", or dozens."""
+    words = _counted(words)
     if words[-1:] == ["dozen"]:
-        value = english_number(words[:-1])
-        return None if value is None else 12 * value
-    part = _PARTS.get(words[-1].removesuffix("s")) if words else None
-    if part:
-        count = english_number(words[:-1]) if len(words) > 1 else 1 if words == ["half"] else None
-        return Fraction(count, part) if isinstance(count, int) and (count == 1) != words[-1].endswith("s") else None
-    return _english_whole([word for word in words if word != "and"])
+        dozens = _english_whole(words[:-1])
+        return None if dozens is None else 12 * dozens
+    if not words or words[-1].removesuffix("s") not in _PARTS:
+        return _english_whole(words)
+    if "and" in words:
+        last = len(words) - 1 - words[::-1].index("and")
+        whole, rest = _english_whole(_counted(words[:last])), _english_part(_counted(words[last + 1 :]))
+        if whole is not None and rest is not None and 0 < rest < 1:
+            return whole + rest
+    return _english_part(words)
+
+
+def _counted(words: list[str]) -> list[str]:
+    """``a third`` as ``one third``."""
+    return ["one", *words[1:]] if words[:1] in (["a"], ["an"]) and words[1:2] and words[1] in _AFTER_A else words
+
+
+def _english_part(words: list[str]) -> Fraction | None:
+    """``six sevenths``, ``one third``, ``half``."""
+    if not words:
+        return None
+    count = 1 if words == ["half"] else _english_whole(words[:-1])
+    if count is None or (count == 1) == words[-1].endswith("s"):
+        return None
+    return Fraction(count, _PARTS[words[-1].removesuffix("s")])
 
 
 def _english_whole(words: list[str]) -> int | None:
+    words = [word for word in words if word != "and"]
     total, section = 0, 0
     if not words or words[0] not in _ENGLISH:
         return None

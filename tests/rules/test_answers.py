@@ -9,6 +9,7 @@ import pytest
 from lab.core.rules import Rule, Score, score
 from lab.rules.choices import multiple_choice
 from lab.rules.mathematics import equals_answer
+from lab.rules.numerals import english_number
 
 CALLS: list[tuple[str, str]] = []
 
@@ -311,6 +312,11 @@ def test_a_choice_that_cannot_be_told(completion: str, answer: str) -> None:
 
 def test_no_choice_is_a_wrong_one() -> None:
     assert score(CHOICE, QUESTION, "I do not know", "B") == Score(0.0)
+
+
+def test_the_numbers_of_a_long_row_of_words_are_counted_and_not_tried() -> None:
+    """Read by trying both sides of every "and" and "out of", this would take longer than anybody lives."""
+    assert english_number(["one", *["and", "one", "out", "of", "one"] * 400]) is None
 
 
 def test_plain_numbers_never_wake_math_verify() -> None:
