@@ -122,13 +122,16 @@ def test_runs_are_filtered_ticked_compared_told_apart_and_deleted(visit, study, 
 def test_several_runs_become_a_study_from_the_form(visit, study, store):
     page = visit("/?tab=train")
     page.locator("#several button").first.click()
-    page.locator("#study-name textarea, #study-name input").first.fill("sweep")
-    page.locator("#study-seeds textarea, #study-seeds input").first.fill("1, 2")
     page.locator("#study-field input").click()
-    page.get_by_role("option", name="Steps", exact=True).click()
+    page.get_by_role("option", name="Steps", exact=True).click()  # these choices come once the part is ready for hands
+    name = page.locator("#study-name textarea, #study-name input").first
+    name.fill("sweep")
+    page.locator("#study-seeds textarea, #study-seeds input").first.fill("1, 2")
     page.locator("#study-values textarea, #study-values input").first.fill("3, 4")
+    expect(name).to_have_value("sweep")
     page.locator("#start-study").click()
     expect(page.locator("#study-message")).to_contain_text("4 of 4")
+    expect(page.locator("#study-message")).to_contain_text("sweep")
     made = [run.recipe for run in store.runs() if "sweep" in run.name]
     assert sorted((recipe["steps"], recipe["seed"]) for recipe in made) == [(3, 1), (3, 2), (4, 1), (4, 2)]
     page.locator("#study-message a.watch-study").click()
