@@ -32,6 +32,11 @@ class ProgressLine(StatusLine):
         self._notes_printed = 0
 
     def __call__(self, now: Summary) -> None:
+        self.tell(now)
+        self.show(progress_text(now, self._store, self._locale), now["stage"])
+
+    def tell(self, now: Summary) -> None:
+        """Print above the line what is to be said of the run and has not been said."""
         if not self._named:
             self._named = True
             self.say(say("cli.run_started", self._locale, run=now["id"], name=now["name"]))
@@ -46,7 +51,32 @@ class ProgressLine(StatusLine):
         ]:  # of the run's rows, and of what it changed at its end; each once
             self.say(with_mend(note, self._locale))
         self._notes_printed = max(self._notes_printed, len(now["notes"]))
-        self.show(_line(now, self._store.folder(now["id"]).recent_metrics(), self._locale), now["stage"])
+
+
+class ProgressLines(StatusLine):
+    """How far the runs are that go on at once, on one line."""
+
+    def __init__(self, store: Store, left_out: str = "") -> None:
+        """``left_out`` is a part of the runs' names that all of them have."""
+        super().__init__()
+        self._store, self._left_out = store, left_out
+        self._locale = system_locale()
+        self._tellers: dict[str, ProgressLine] = {}
+        self._going_on: dict[str, Summary] = {}
+
+    def __call__(self, now: Summary) -> None:
+        self._tellers.setdefault(now["id"], ProgressLine(self._store)).tell(now)
+        self._going_on[now["id"]] = now
+        if RunState(now["state"]).ended:
+            del self._going_on[now["id"]]
+        texts = [progress_text(each, self._store, self._locale) for each in self._going_on.values()]
+        if len(texts) > 1:
+            texts = [self._short(each) for each in self._going_on.values()]
+        if texts:
+            self.show("   ".join(texts), "/".join(each["stage"] or "" for each in self._going_on.values()))
+
+    def _short(self, now: Summary) -> str:
+        return f"{now['name'].replace(self._left_out, '')}: {now['step']}/{now['steps']}"
 
 
 def follow(store: Store, arguments: argparse.Namespace, start: Callable[[ProgressLine], Run], before: str = "") -> int:
@@ -103,7 +133,9 @@ def _memory(memory: dict[str, int], locale: str) -> str:
     return f"{line}; {say('cli.memory_longest', locale)}" if estimated > FAR_ABOVE * measured else line
 
 
-def _line(now: Summary, metrics: list[dict[str, Any]], locale: str) -> str:
+def progress_text(now: Summary, store: Store, locale: str) -> str:
+    """How far a run is: steps, stage, what was measured in the last step, pace, time left."""
+    metrics = store.folder(now["id"]).recent_metrics()
     done = now["step"] / now["steps"] if now["steps"] else 0.0
     stage = say(f"progress.stage_{now['stage']}", locale) if now["stage"] else say(f"states.{now['state']}", locale)
     parts = [f"{bar(done)} {now['step']}/{now['steps']}", stage]

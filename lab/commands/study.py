@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lab.commands.arguments import add_home, add_json, explained, heads, home_flag, open_store
 from lab.commands.printing import FAILED, STOPPED, WRONG_USAGE, complain, duration, print_json, print_table, shorten
-from lab.commands.progress_line import ProgressLine
+from lab.commands.progress_line import ProgressLines
 from lab.compare.members import Member, member_runs, members
 from lab.compare.recorded import record
 from lab.compare.runs import ComparedRun, compared
 from lab.core.studies import Study
 from lab.errors import LabError, StateError
+from lab.runs.foreground_study import Did, Event, Outcome, StudyStopped, study_in_foreground
 from lab.runs.progress import Summary
-from lab.runs.studies import Did, Event, Outcome, StudyStopped, study_in_foreground
 from lab.store.runs import Store
 from lab.store.studies import load_study, study_names
 from lab.words import say, size_text, system_locale, word
@@ -87,30 +89,30 @@ class _Teller:
 
     def __init__(self, store: Store, study: Study) -> None:
         self._store, self._locale = store, system_locale()
-        self._all, self._number = len(study.entries) * len(study.seeds), 0
-        self._last = ("", -1)
-        self._line: ProgressLine | None = None
+        self._all = len(study.entries) * len(study.seeds)
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._line = ProgressLines(store, f" · {study.name}")
+        self._lock = threading.Lock()  # two members may go on at once
 
     def event(self, event: Event) -> None:
         """One line for each member: used, trained, waited for, skipped or failed."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
         if event.did is Did.FINISHED:
             return
         member = event.member
-        if (member.entry.name, member.seed) != self._last:
-            self._last = (member.entry.name, member.seed)
-            self._number += 1
         label = member.entry.label.of(self._locale)
         named = say("study.member", self._locale, label=label, seed=member.seed)
-        complain(f"[{self._number}/{self._all}] {named}: {self._what(event)}")
+        with self._lock:
+            number = self._numbers.setdefault((member.entry.name, member.seed), len(self._numbers) + 1)
+            self._line.say(f"[{number}/{self._all}] {named}: {self._what(event)}")
 
     def progress(self, now: Summary) -> None:
-        """How far the run is."""
-        if self._line is None:
-            self._line = ProgressLine(self._store)
-        self._line(now)
+        """How far the runs are."""
+        with self._lock:
+            self._line(now)
+
+    def close(self) -> None:
+        """End the line of progress."""
+        self._line.close()
 
     def _what(self, event: Event) -> str:
         run = event.run.id if event.run else ""
@@ -133,7 +135,8 @@ def _train(study: Study, store: Store, arguments: argparse.Namespace) -> int:
     locale, started = system_locale(), time.monotonic()
     teller = _Teller(store, study)
     try:
-        outcome = study_in_foreground(study, store, teller.event, teller.progress)
+        with closing(teller):
+            outcome = study_in_foreground(study, store, teller.event, teller.progress)
     except StudyStopped:
         complain(word(StateError("study_stopped", study=arguments.study, home=home_flag(arguments)), locale))
         return STOPPED

@@ -16,7 +16,16 @@ _NO_UNITS = frozenset([
     "they", "than",
 ])  # fmt: skip
 _SCALES: dict[str, int | Fraction] = {**THOUSANDS, "hundred": 100, "dozen": 12}
-_SCALES |= {"lakh": 10**5, "crore": 10**7, "成": Fraction(1, 10), "折": Fraction(1, 10)}
+_SCALES |= {
+    "grand": 10**3,
+    "mln": 10**6,
+    "mio": 10**6,
+    "bn": 10**9,
+    "lakh": 10**5,
+    "crore": 10**7,
+    "成": Fraction(1, 10),
+    "折": Fraction(1, 10),
+}
 _CURRENCIES = "$€£¥₹₩₽₺₫฿"
 SAY_MORE = _NO_UNITS | _SCALES.keys() | frozenset(["percent", "and", "plus", "times", "solution"])
 """Words after a number that are no unit of it."""
@@ -34,11 +43,12 @@ FUNCTIONS = (
 
 def words_of(text: str) -> list[str]:
     """The words of a text: runs of two letters or more that are no command."""
-    cut = "".join(sign if sign.isalpha() else " " for sign in _without_commands(text))
+    cut = "".join(sign if sign.isalpha() else " " for sign in without_commands(text))
     return [word for word in cut.split() if len(word) > 1 or word > "\x7f"]
 
 
-def _without_commands(text: str) -> str:
+def without_commands(text: str) -> str:
+    """A text with a blank for each LaTeX command."""
     if "\\" not in text:
         return text
     first, *pieces = text.split("\\")

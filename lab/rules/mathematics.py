@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from lab.rules.choices import chosen, option_letter
 from lab.rules.equality import formulas_equal
-from lab.rules.notation import joined_amounts
+from lab.rules.notation import CLOCK, joined_amounts
 from lab.rules.numbers import Number
 from lab.rules.numerals import has_numerals, says_a_number
 from lab.rules.reading import LONGEST_PLAIN, is_integer, read_value
@@ -44,12 +44,20 @@ def equals_answer(
         raise CannotTell(f"the known answer cannot be read: {wanted.text[:60]}")
     if wanted.kind is Kind.WORDS and not statement.marked:
         return _unmarked_words(wanted, completion)
+    if wanted.brackets == ":" and not statement.marked and _names_a_time_in_passing(statement, completion):
+        raise CannotTell("the completion does not mark its answer")
     if statement.value is None or not statement.text:
         short = len(completion) <= LONGEST_PLAIN and says_a_number(completion.lower())
         if wanted.kind is Kind.NUMBER and (short or has_numerals(completion.lower())):
             raise CannotTell("the completion says its numbers in words")
         return 0.0
     return float(same_value(statement.value, wanted, same_formula))
+
+
+def _names_a_time_in_passing(statement: Stated, completion: str) -> bool:
+    """Whether a time of day (``3:30 pm``) stands in a completion that states no time as its answer."""
+    is_time = statement.value is not None and statement.value.text.startswith(CLOCK)
+    return not is_time and CLOCK in joined_amounts(plain(completion))
 
 
 def integer_answer(prompt: str, completion: str, answer: str | None) -> float:

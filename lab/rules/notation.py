@@ -42,7 +42,7 @@ _REPLACED = (
         ("\\varnothing", "no solution"),
         ("∅", "no solution"),
     ),
-    *(("sqrt(", "√("), ("\\colon", ":"), ("\\quad", " "), ("\\(", ""), ("\\)", ""), ("\\[", ""), ("\\]", "")),
+    *(("\\colon", ":"), ("\\quad", " "), ("\\(", ""), ("\\)", ""), ("\\[", ""), ("\\]", "")),
 )
 """Signs of one meaning, in the order in which they are replaced."""
 _WRITTEN = tuple(
@@ -51,10 +51,13 @@ _WRITTEN = tuple(
         (r"([0-9)]|\b[a-z])\*\*([0-9a-z(-])", r"\1^\2"),
         (r"([0-9]) ?x ?([0-9])", r"\1*\2"),
         (r"\b([cdkm]?m)([23])\b", r"\1^\2"),
-        (r"(^|[(\[,+-])\s*inf\b", r"\1∞"),
+        (r"(^|[(\[,+-])\s*(?:inf|oo)\b", r"\1∞"),
+        (r"(?<![a-z\\])(?:sqrt|(cbrt)) ?(?=[({0-9]|[a-z]\b)", lambda match: "∛" if match.group(1) else "√"),
+        (r"(?<![a-z\\])exp\(", "e^("),
+        (r"(?<![a-z\\])log(2|10)(?= ?\()", r"log_{\1}"),
     )
 )
-"""What is written in plain text with other signs than in mathematics: ``2**10``, ``3 x 10^8``, ``cm2``, ``(-inf, 5)``."""
+"""What is written in plain text with other signs than in mathematics: ``2**10``, ``3 x 10^8``, ``cm2``, ``(-inf, 5)``, ``sqrt 2``."""
 _GROUPS_OF_THREE = re.compile(r"(?:^|[^0-9.,/_\'])([0-9]{1,3}(?:[ '_][0-9]{3})+)(?:[^0-9/]|$)", re.ASCII)
 _ARROWS = ("\\rightarrow", "\\leftarrow", "\\implies", "\\to ")
 
@@ -92,6 +95,7 @@ _UNITS: dict[str, tuple[str, int | Fraction, str]] = {
     "yuan": ("yuan", 1, "¥ 元 yuan rmb 块 块钱"),
     "jiao": ("yuan", Fraction(1, 10), "角"),
     "degree": ("angle", 1, "degree degrees deg 度"),
+    "radian": ("angle in radians", 1, "rad radian radians 弧度"),
 }
 """By unit: what it measures, its size in the first unit of that, and the names that it goes by."""
 _UNIT_OF = {name: (kind, Fraction(size)) for kind, size, names in _UNITS.values() for name in names.split()}
@@ -107,8 +111,8 @@ def normal(text: str) -> str:
     for written, meant in _REPLACED:
         if written in text:
             text = text.replace(written, meant)
-    for pattern, meant in _WRITTEN:
-        text = pattern.sub(meant, text)
+    for pattern, mathematics in _WRITTEN:
+        text = pattern.sub(mathematics, text)
     text = " ".join(_dollars(text.replace("**", "").replace("`", "")).split())
     return _GROUPS_OF_THREE.sub(_joined, text)
 
@@ -233,6 +237,8 @@ _DATES = tuple(
 )
 _ONE_AMOUNT = re.compile(_AMOUNT, re.ASCII)
 _AMOUNTS = re.compile(f"{_AMOUNT}(?:(?:,? and|,|零|又)? ?{_AMOUNT})+", re.ASCII)
+_MAY_BE_AMOUNTS = re.compile(r"[0-9] ?[^\W0-9_]+(?:,? and|,)? ?[0-9]")
+"""What is in every text that ``_AMOUNTS`` changes: two numbers with a word between them."""
 
 
 def joined_amounts(text: str) -> str:
@@ -241,10 +247,10 @@ def joined_amounts(text: str) -> str:
     if "月" in text or text.count("-") > 1 or text.count("/") > 1:
         for pattern in _DATES:
             text = pattern.sub(lambda match: "_".join(["date", *(str(int(part)) for part in match.groups())]), text)
-    for sign, pattern, written in _SPOKEN:
-        if sign in text:
+    if _MAY_BE_SPOKEN.search(text):
+        for pattern, written in _SPOKEN:
             text = pattern.sub(written, text)
-    return _AMOUNTS.sub(_in_last_unit, text)
+    return _AMOUNTS.sub(_in_last_unit, text) if _MAY_BE_AMOUNTS.search(text) else text
 
 
 def _time_of_day(match: re.Match[str]) -> str:
@@ -254,19 +260,33 @@ def _time_of_day(match: re.Match[str]) -> str:
     return f"{CLOCK}{int(hour) % 12 + 12 * (half == 'p')}_{int(minute or 0)}"
 
 
+_PART = {"half": "1/2", "third": "1/3", "quarter": "1/4"}
+_ALONE_PI = r"(?:(?<=[0-9*/+(={,-])|(?<=[0-9*/+(={,-] ))pi(?![a-z])|(?<![a-z\\])pi(?= ?(?:[0-9*/+^)=}-]|[a-z]\b))|(?<![a-z\\])(?<![a-z] )pi(?=,)|^\s*pi\s*$"
+"""``pi`` where it stands for the number: beside a digit, a sign of mathematics or a letter, or alone."""
 CLOCK = "clock_"
 """Begins a time of day: ``3:30 pm`` is ``clock_15_30``."""
 _SPOKEN = tuple(
-    (sign, re.compile(pattern, re.ASCII), written)
-    for sign, pattern, written in (
-        (" cent", r"\bper cent\b", "percent"),
-        ("out of", r"\b([0-9]{1,9}) out of (?:the |every )?([0-9]{1,9})\b", r"\1/\2"),
-        ("0x", r"\b0x([0-9a-f]{2,12})\b", lambda match: str(int(match.group(1), 16))),
-        ("h", r"\b([0-9]{1,3}) ?h ?([0-5][0-9]) ?(?:m\b|min\b|(?![0-9a-z.,]))", r"\1 h \2 min"),
-        ("m", r"\b([01]?[0-9])(?::([0-5][0-9]))? ?([ap])\.?m\b\.?", _time_of_day),
+    (re.compile(pattern, re.ASCII), written)
+    for pattern, written in (
+        (r"\bper cent\b", "percent"),
+        (r"\b([0-9]{1,9}) out of (?:the |every )?([0-9]{1,9})\b", r"\1/\2"),
+        (r"\b0x([0-9a-f]{2,12})\b", lambda match: str(int(match.group(1), 16))),
+        (r"\b([0-9]{1,3}) ?h ?([0-5][0-9]) ?(?:m\b|min\b|(?![0-9a-z.,]))", r"\1 h \2 min"),
+        (r"\b([01]?[0-9])(?::([0-5][0-9]))? ?([ap])\.?m\b\.?", _time_of_day),
+        (r"\b(?:12(?::00)? ?)?(noon|midnight)\b", lambda match: f"{CLOCK}{12 * (match.group(1) == 'noon')}_0"),
+        (r"\b([0-9]{1,9})(?:st|nd|rd|th)\b", r"\1"),
+        (
+            r"\b([0-9]{1,9}) and (?:a|one) (half|third|quarter)\b",
+            lambda match: f"{match.group(1)} {_PART[match.group(2)]}",
+        ),
+        (_ALONE_PI, "π"),
     )
 )
-"""Ways of saying an amount: a sign that is in each, how it is written, and what it means."""
+"""Ways of saying an amount: how each is written, and what it means."""
+_MAY_BE_SPOKEN = re.compile(
+    r"[0-9](?: ?h ?[0-5]| out of | ?[ap]\.?m|st|nd|rd|th| and (?:a|one) )|0x|per cent|noon|midnight|pi\b", re.ASCII
+)
+"""What is in every text that ``_SPOKEN`` changes."""
 
 
 def _in_last_unit(match: re.Match[str]) -> str:

@@ -158,7 +158,7 @@ def says_a_number(text: str) -> bool:
 
 _NUMERIC = frozenset([
     *_ENGLISH, *THOUSANDS, "hundred", "dozen", "first", "second", "once", "twice", "thrice", "double", "triple", "half",
-    "pair", "couple", "both", "none", "nothing", "nil", "null",
+    "pair", "couple", "score", "both", "none", "nothing", "nil", "null",
 ])  # fmt: skip
 _ROMAN = re.compile("m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})(?<=.)", re.ASCII)
 

@@ -6,12 +6,21 @@ mathematics beyond that is a FORMULA; what is neither is UNREAD. Where in a comp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 
 import re2
 
-from lab.rules.amounts import FUNCTIONS, SAY_MORE, amount_and_unit, number_in_words, read_amount, words_of
+from lab.rules.amounts import (
+    FUNCTIONS,
+    SAY_MORE,
+    amount_and_unit,
+    number_in_words,
+    read_amount,
+    without_commands,
+    words_of,
+)
 from lab.rules.expressions import quotient
 from lab.rules.notation import CLOCK, joined_amounts, normal
 from lab.rules.numbers import Unreadable
@@ -48,6 +57,16 @@ _COMMANDS = frozenset(
 """The commands that math-verify reads."""
 _ARGUMENT = re2.compile(r"(?:_(?:\{[a-z0-9, ]+\}|[a-z0-9]+))?(?:\([a-z0-9, ]+\))?$")
 """What stands after a name: ``_1``, ``_{10}``, ``(x)``."""
+_NAMES = re.compile(
+    r"(?<![a-z\\])(arc(?:sin|cos|tan)|(?:sin|cos|tan)h?|cot|csc|log|ln|theta|alpha|beta|gamma|lambda|omega|sigma|phi)(?![a-z])"
+)
+"""Names of functions and letters as they are written without LaTeX."""
+_CALL = re.compile(r"[a-z]\(")
+"""``abs(x)``: a function that is not known here."""
+_EVEN_CHANCES = re.compile(r"50 ?[-/:] ?50(?![0-9.]| ?[-+*/=^])")
+"""``50-50``: one half, as people say it, or a difference."""
+_HYPHENATED = re.compile("[0-9]+ ?- ?[0-9]+ ?/ ?[0-9]+")
+"""``1-1/2``: a difference, or one and a half."""
 _DEGREES = re2.compile(r'([0-9.]+) *"degrees"')
 
 
@@ -188,7 +207,8 @@ def _is_name(text: str) -> bool:
     """A letter, a word, ``f(x)``, ``x_1``, ``a_{10}`` or ``(x, y)``: nothing that is computed."""
     if text[:1] == "(" and text[-1:] == ")" and "," in text:
         return all(_is_name(part.strip()) for part in text[1:-1].split(","))
-    letters = _ARGUMENT.sub("", text.strip()).replace('"', "").replace(" ", "")
+    bare = _ARGUMENT.sub("", text.strip()) if "_" in text or "(" in text else text
+    letters = bare.replace('"', "").replace(" ", "")
     return len(letters) <= 30 and (letters.isalpha() or (letters[:-1].isalpha() and letters[-1].isdecimal()))
 
 
@@ -199,10 +219,12 @@ def _name_of(item: str) -> str:
 
 
 def _constant(text: str) -> bool:
+    """Whether a text is a number or computes one: ``15/3``, ``sin(30°)``."""
     try:
         return quotient(text).constant() is not None
     except Unreadable:
-        return False
+        named = _with_commands(text).replace('"degrees"', "").replace("π", "")
+        return any(sign.isdecimal() for sign in named) and not any(sign.isalpha() for sign in without_commands(named))
 
 
 # Lists
@@ -308,6 +330,12 @@ def _of_rows(text: str, rows: list[list[str]], depth: int) -> Value:
 # Single values
 
 
+def _with_commands(text: str) -> str:
+    r"""``ln 2`` and ``2 theta`` as ``\ln 2`` and ``2 \theta``, where a text has no other words."""
+    names = [word for word in words_of(text) if word not in ("π", "degrees")]
+    return _NAMES.sub(r"\\\1", text) if names and all(_NAMES.fullmatch(name) for name in names) else text
+
+
 def well_formed(formula: str) -> bool:
     """Whether every bracket has its partner and every command is known, so that no part of a formula is passed over."""
     commands = (piece[: len(piece) - len(piece.lstrip(_LOWER))] for piece in formula.split("\\")[1:])
@@ -321,6 +349,9 @@ def _single(text: str, depth: int) -> Value:
     """A number with its unit, a formula, words, or none of them."""
     if text.startswith(("date_", CLOCK)):
         return Value(Kind.WORDS, text)
+    if _EVEN_CHANCES.match(text) or _HYPHENATED.fullmatch(text):
+        return Value(Kind.UNREAD, text)
+    text = _with_commands(text)
     try:
         return read_amount(text)
     except NotDefined:
@@ -331,9 +362,11 @@ def _single(text: str, depth: int) -> Value:
         pass
     if '"degrees"' in text:  # in radians, as functions take them
         text = str(_DEGREES.sub(r"(\1 \\cdot \\pi / 180)", text))
-    named = [word for word in words_of(text) if word not in FUNCTIONS]
+    named = [word for word in words_of(text) if word not in FUNCTIONS and word != "π"]
     if not named and well_formed(text) and any(sign in _OPERATORS_OF_FORMULA or sign == "=" for sign in text):
-        return Value(Kind.FORMULA, text)
+        return Value(Kind.FORMULA, text.replace("π", "\\pi "))
+    if named and _CALL.search(text):
+        return Value(Kind.UNREAD, text)
     if named and not any(sign.isdecimal() or sign in "\\^=" for sign in text):
         return Value(Kind.WORDS, " ".join(text.replace('"', " ").split()))
     return Value(Kind.UNREAD, text)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import re2
 
 from lab.rules.amounts import FUNCTIONS, SAY_MORE, SHORT_WORDS, words_of
-from lab.rules.notation import normal
+from lab.rules.notation import CLOCK, normal
 from lab.rules.numbers import is_number, tokens
 from lab.rules.reading import LONGEST_VALUE, read_value
 from lab.rules.statements import NO_SOLUTION, without_marker
@@ -28,7 +28,7 @@ _CHECKS = ("check", "verif", "since", "because", "检验", "验证", "验算", "
 _MATH_SIGNS = frozenset("+-*/^=")
 _CHINESE_SCALES = tuple("十百千万亿成折")
 _DOUBT = re.compile(
-    r"(?:n ?' ?t|\b(?:not|never|cannot|than|at least|at most|mod|or|either|except|neither|nor|under|over|below|above|up to|until)"
+    r"(?:[0-9] in|n ?' ?t|\b(?:not|never|cannot|than|at least|at most|mod|or|either|except|neither|nor|under|over|below|above|up to|until)"
     r"|[≠<>≤≥≡~或]|不是|不为|不等于|大于|小于|多于|少于|高于|低于|超过|不到|不足|不少于|不超过|至少|至多|最多|最少|并非|除了)"
     r"(?: be| equal| to| only|等于| *= *)* *(?:[0-9.]+ *)?$",
     re.ASCII,
@@ -38,7 +38,9 @@ _REMARK = re2.compile(r"([0-9][^\s()\[\]]*) [(\[]([^()\[\]]*)[)\]][\s.。]*$")
 """A number with a remark behind it: ``8 (see step 2)``."""
 _LETTER_HAS_VALUE = re2.compile("(?:^|[^a-z])[a-z](?:_?[0-9]+)? *=|= *-?[a-z](?:[^a-z]|$)")
 _QUOTED = re2.compile('"[^"]*"')
-_JOINS = _MATH_SIGNS | frozenset("().√∛∜π")
+_JOINS = _MATH_SIGNS | frozenset([*"().√∛∜π", "pi"])
+_OF_AN_ARGUMENT = frozenset(["sin", "cos", "tan", "cot", "log", "ln", "exp", "sqrt", "arcsin", "arccos", "arctan"])
+"""Functions, which are mathematics where an argument follows: ``ln 2``."""
 
 
 class _Run(NamedTuple):
@@ -70,7 +72,7 @@ def last_result(prompt: str, text: str) -> str | None:
         whole = whole[2:]
     if denied < 0 and len(whole) <= LONGEST_VALUE and "\n" not in whole and (whole.count("=") <= 1 or _separate(whole)):
         value = read_value(whole)
-        if value.kind not in (Kind.UNREAD, Kind.WORDS):
+        if value.kind not in (Kind.UNREAD, Kind.WORDS) or whole.startswith(CLOCK):
             return whole
         if ("\\" in whole or "^" in whole) and not has_prose(whole):
             return whole  # a formula that cannot be read: no part of it is the answer
@@ -100,6 +102,7 @@ def _plain_ending(text: str) -> str | None:
         not end
         or "\\" in text
         or "^" in text
+        or "π" in text
         or text[end : end + 1] in _CHINESE_SCALES
         or "a" <= text[end : end + 1] <= "z"
         or (not after.replace(" ", "").replace("'", "").isalpha() and after)
@@ -118,6 +121,7 @@ def _plain_ending(text: str) -> str | None:
         or (before[-1] == ":" and before[-2].isdecimal())
         or not (before[-2:].isalpha() or before[-1] in ":=")
         or before.endswith(" and")
+        or before.rpartition(" ")[2] in _OF_AN_ARGUMENT
         or _DOUBT.search(before[-24:])
     ):
         return None
@@ -245,6 +249,9 @@ def _belongs(words: Sequence[str], place: int) -> bool:
     token = words[place]
     if is_number(token) or token in _JOINS or token == "%":
         return True
+    if token in _OF_AN_ARGUMENT:
+        following = words[place + 1] if place + 1 < len(words) else ""
+        return following != "" and (following in "(√π" or is_number(following))
     if len(token) != 1 or not "a" <= token <= "z":
         return False
     following = words[place + 1] if place + 1 < len(words) else ""
@@ -284,7 +291,7 @@ def _letter_of(run: _Run) -> str:
         return ""
     sides = run.text.split(" = ")
     letters = [side for side in sides if len(side) == 1 and side.isalpha()]
-    values = [side for side in sides if not any(sign.isalpha() for sign in side)]
+    values = [side for side in sides if not _has_letter(side)]
     return letters[0] if letters and values else ""
 
 
@@ -311,7 +318,7 @@ def _last_of_runs(prompt: str, runs: list[_Run]) -> str | None:
 def _solved(run: _Run) -> str:
     """``5 = x`` and ``x = 15 / 3 = 5`` as ``x = 5``."""
     sides = run.text.split(" = ")
-    values = [side for side in sides if not any(sign.isalpha() for sign in side)]
+    values = [side for side in sides if not _has_letter(side)]
     return f"x = {values[-1]}"
 
 
@@ -319,9 +326,15 @@ def _is_result(run: _Run) -> bool:
     """Whether a run states a number: it has one, and its last side has no letter."""
     last = run.text.rpartition(" = ")[2]
     first = run.text.partition(" = ")[0]
-    if not any(sign.isdecimal() for sign in last):
+    computed = last == "pi" or not _OF_AN_ARGUMENT.isdisjoint(run.tokens)
+    if not computed and not any(sign.isdecimal() or sign == "π" for sign in last):
         return False
-    return "=" not in run.tokens or not any(sign.isalpha() for sign in first + last)
+    return "=" not in run.tokens or not _has_letter(first + last)
+
+
+def _has_letter(side: str) -> bool:
+    """Whether a side of an equation has a letter, π aside."""
+    return any(sign.isalpha() and sign != "π" for sign in side)
 
 
 def _with_unit(run: _Run) -> str:

@@ -6,6 +6,7 @@ mathematics that only ``same_formula`` (math-verify) can compare. Where equality
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
@@ -69,10 +70,14 @@ def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
             raise CannotTell("a formula beside a number with a unit")
         formula, number = (first, second) if first.kind is Kind.FORMULA else (second, first)
         if "=" in formula.text and number.number is not None and number.number.constant() is not None:
+            if formula.text.rpartition("=")[2].strip() == number.text:
+                raise CannotTell(f"an equation beside a number: {formula.text[:60]}")
             return False
         same = same_formula(first.text, second.text)
         if not same and "=" in first.text + second.text:
             raise CannotTell("two equations that may say the same")
+        if not same and "\\sqrt{-" in formula.text:
+            raise CannotTell("a root of a negative number")
         return same
     if kinds == {Kind.WORDS, Kind.NUMBER}:
         spoken = first if first.kind is Kind.WORDS else second
@@ -98,6 +103,15 @@ _SAME_ANSWER = {
     for words in ("yes true correct 是 对 正确", "no false incorrect 否 错 错误 不对")
     for word in words.split()
 } | {"dne": "does not exist", "not defined": "undefined"}
+_SAME_ANSWER |= {
+    word: words.split()[0]
+    for words in (
+        *("monday mon", "tuesday tue tues", "wednesday wed", "thursday thu thur thurs", "friday fri", "saturday sat"),
+        *("sunday sun", "january jan", "february feb", "march mar", "april apr", "june jun", "july jul", "august aug"),
+        *("september sep sept", "october oct", "november nov", "december dec"),
+    )
+    for word in words.split()
+}
 """Words that answer a question alike."""
 _ALIKE = ({"undefined", "does not exist"}, {"yes", "right"}, {"no", "wrong"}, {"none", "nothing"})
 
@@ -109,6 +123,9 @@ def _same_number(first: Value, second: Value) -> bool:
         if first.unit and second.unit and first.unit != second.unit:
             return False
         return left == right
+    if (first.unit in _DEGREES and _radians(second)) or (second.unit in _DEGREES and _radians(first)):
+        turned = [_in_radians(value) for value in (first, second)]
+        return equal_quotients(turned[0], turned[1])
     if "%" in (first.unit, second.unit) and first.unit != second.unit:
         percent, other = (left, right) if first.unit == "%" else (right, left)
         if first.unit and second.unit:
@@ -145,6 +162,26 @@ def _same_number(first: Value, second: Value) -> bool:
     return False
 
 
+_WITH_POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+_PI = Quotient({(1, (("\\pi", 1),)): 1}, {ONE: 1})
+_RADIANS = frozenset(["rad", "radian", "radians", "弧度"])
+_DEGREES = frozenset(["degree", "degrees", "deg", "度"])
+
+
+def _radians(value: Value) -> bool:
+    """Whether a number is an angle in radians: by its unit, or as a multiple of π without one."""
+    assert value.number is not None
+    of_pi = value.number.top.keys() == {(1, (("\\pi", 1),))}
+    return value.unit in _RADIANS or (of_pi and value.unit == "")
+
+
+def _in_radians(value: Value) -> Quotient:
+    assert value.number is not None
+    if value.unit not in _DEGREES:
+        return value.number
+    return multiply_quotients(value.number, Quotient(_PI.top, of_number(180).top))
+
+
 def _in_unit(factor: Quotient, letter: str, unit: str) -> Quotient | None:
     """``5000 j`` in kilojoules; None where the letter is no unit of that kind."""
     try:
@@ -170,12 +207,14 @@ def _same_list(first: Value, second: Value, same_formula: SameFormula) -> bool:
             raise CannotTell("an inequality beside a list")
         if _are_letters(several, single.text):
             raise CannotTell(f"letters that may be options or a product: {several.text[:60]}")
+        if several.brackets == ":" and single.number is not None and _is_share(several, single.number):
+            raise CannotTell(f"a ratio beside a number: {several.text[:60]}")
         if single.text.startswith(CLOCK) and several.brackets == ":":
             return _same_time(several, single.text)
         same = [same_value(item, single, same_formula) for item in several.items]
         if all(same) or several.brackets == "≈":
             return any(same)
-        if any(same) or (single.number is not None and single.number.constant() in _with_commas(several)):
+        if any(same) or (single.number is not None and single.number.constant() in _as_one_number(several)):
             raise CannotTell(f"several answers where one is known: {several.text[:60]}")
         return False
     if len(first.items) != len(second.items):
@@ -205,14 +244,32 @@ def _same_time(several: Value, clock: str) -> bool:
     """``15:30`` is half past three in the afternoon, ``3:30`` may be."""
     written = [item.number.constant() for item in several.items if item.number is not None]
     hour, minute = (int(part) for part in clock.removeprefix(CLOCK).split("_"))
-    if written == [hour - 12, minute]:
+    if hour > 12 and written == [hour - 12, minute]:
         raise CannotTell("a time of day without am or pm")
     return written == [hour, minute]
 
 
-def _with_commas(several: Value) -> set[Fraction]:
-    """The numbers that a list may be whose commas are a decimal point (``3,14``) or thousands marks (``12,34,567``)."""
+def _is_share(ratio: Value, number: Quotient) -> bool:
+    """Whether a number may say what a ratio of two says: ``3:4`` as 3/4, 4/3, 3/7 or 4/7."""
+    terms = [item.number.constant() for item in ratio.items if item.number is not None]
+    if len(terms) != 2 or None in terms:
+        return False
+    left, right = (Fraction(term) for term in terms if term is not None)
+    shares = [(left, right), (right, left), (left, left + right), (right, left + right)]
+    return number.constant() in {top / bottom for top, bottom in shares if bottom}
+
+
+def _as_one_number(several: Value) -> set[Fraction]:
+    """The numbers that a list may be: ``1 and 1/2`` one and a half, ``3,14`` with a decimal comma, ``12,34,567`` and ``1.000,50`` with thousands."""
+    constants = [item.number.constant() if item.number is not None else None for item in several.items]
+    if len(constants) == 2 and not several.brackets and not several.choice and None not in constants:
+        whole, part = (Fraction(each) for each in constants if each is not None)
+        if whole.denominator == 1 and 0 < part < 1 and "," not in several.text:
+            return {whole + part}
     digits = several.text.replace(";", ",")
+    thousands, comma, decimals = digits.partition(",")
+    if not several.brackets and comma and _WITH_POINTS.fullmatch(thousands) and decimals.isdecimal():  # 1.000,50
+        return {Fraction(f"{thousands.replace('.', '')}.{decimals}")}
     groups = digits.split(",")
     if several.brackets or not all(group.isdecimal() for group in groups):
         return set()

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from lab.core.jobs import Spec
 from lab.core.recipes import Recipe
@@ -29,28 +29,55 @@ STEP_PATIENCE = 30.0
 """Seconds after a first Ctrl-C in which the step must end; then the process is ended, and the last checkpoint is what is left."""
 
 OnProgress = Callable[[progress.Summary], None]
+TakeSlot = Callable[[Store], AbstractContextManager[Lock]]
+"""Takes a slot in which a run goes on; the slot counts as taken until the run has ended. Raises StateError."""
+
+
+def take_slot(store: Store) -> Lock:
+    """The machine's slot. Raises StateError ``slot_busy``, naming the run that has it, or ``slot_busy_with_a_job``."""
+    slot = try_lock(slot_path(store.home))
+    if slot is None and make_room(store):
+        slot = try_lock(slot_path(store.home))
+    if slot is None:
+        running = store.in_state(RunState.RUNNING)
+        if not running:
+            raise StateError("slot_busy_with_a_job")
+        raise StateError("slot_busy", run=f"{running[0].name} ({running[0].id})")
+    return slot
 
 
 def train_in_foreground(
-    recipe: Recipe, store: Store, on_progress: OnProgress | None = None, *, launcher: Launcher | None = None
+    recipe: Recipe,
+    store: Store,
+    on_progress: OnProgress | None = None,
+    *,
+    launcher: Launcher | None = None,
+    take: TakeSlot = take_slot,
+    threads: int | None = None,
 ) -> Run:
     """Run a recipe to its end; ``on_progress`` gets a summary a few times a second. Raises LabError before the start.
 
     The first Ctrl-C stops at the end of the step, with a checkpoint, or after ``STEP_PATIENCE`` seconds; the second ends the process.
     """
     data_hash = checks.check(recipe, store)
-    with take_slot(store) as slot:
+    with take(store) as slot:
         run = store.create_run(recipe, dataset_hash=data_hash)
-        return _run(store, run, slot, launcher, on_progress)
+        return _run(store, run, slot, launcher, on_progress, threads)
 
 
 def resume_in_foreground(
-    run_id: str, store: Store, on_progress: OnProgress | None = None, *, launcher: Launcher | None = None
+    run_id: str,
+    store: Store,
+    on_progress: OnProgress | None = None,
+    *,
+    launcher: Launcher | None = None,
+    take: TakeSlot = take_slot,
+    threads: int | None = None,
 ) -> Run:
     """The same for a run that stopped, failed or was lost: it goes on from its last checkpoint."""
     store.run(run_id)
-    with take_slot(store) as slot:
-        return _run(store, requeue(store, run_id), slot, launcher, on_progress)
+    with take(store) as slot:
+        return _run(store, requeue(store, run_id), slot, launcher, on_progress, threads)
 
 
 def work_in_foreground(
@@ -75,32 +102,28 @@ def work_in_foreground(
     return folder.job()
 
 
-def take_slot(store: Store) -> Lock:
-    """The machine's slot. Raises StateError ``slot_busy``, naming the run that has it, or ``slot_busy_with_a_job``."""
-    slot = try_lock(slot_path(store.home))
-    if slot is None and make_room(store):
-        slot = try_lock(slot_path(store.home))
-    if slot is None:
-        running = store.in_state(RunState.RUNNING)
-        if not running:
-            raise StateError("slot_busy_with_a_job")
-        raise StateError("slot_busy", run=f"{running[0].name} ({running[0].id})")
-    return slot
-
-
-def _run(store: Store, run: Run, slot: Lock, launcher: Launcher | None, on_progress: OnProgress | None) -> Run:
+def _run(
+    store: Store,
+    run: Run,
+    slot: Lock,
+    launcher: Launcher | None,
+    on_progress: OnProgress | None,
+    threads: int | None,
+) -> Run:
     def show() -> None:
         if on_progress is not None:
             on_progress(progress.summary(store.run(run.id), store))
 
-    _attend(RunWork(store, run), slot, launcher, show)
+    _attend(RunWork(store, run), slot, launcher, show, threads)
     return store.run(run.id)
 
 
-def _attend(work: Work, slot: Lock, launcher: Launcher | None, show: Callable[[], None]) -> None:
+def _attend(
+    work: Work, slot: Lock, launcher: Launcher | None, show: Callable[[], None], threads: int | None = None
+) -> None:
     """Start the work and watch it to its end; ``show`` is called after each poll and once at the end."""
     with interrupts() as pressed:
-        watched = launch(work, launcher or LocalLauncher(page=False), slot)
+        watched = launch(work, launcher or LocalLauncher(page=False), slot, threads)
         if watched is None:
             return
         obeyed = 0
@@ -133,13 +156,22 @@ def _stop(work: Work, *, now: bool) -> None:
 
 @contextmanager
 def interrupts() -> Iterator[list[float]]:
-    """The times at which Ctrl-C was pressed. A handler, not an exception: a step of ours is never cut in half."""
-    pressed: list[float] = []
+    """The times at which Ctrl-C was pressed: a handler, not an exception, so that a step of ours is never cut in half.
+
+    Another thread than the main one gets the times that the main one is listening to, or none.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield pressed
+        yield _listening[-1] if _listening else []
         return
+    pressed: list[float] = []
+    _listening.append(pressed)
     before = signal.signal(signal.SIGINT, lambda *_: pressed.append(time.monotonic()))
     try:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
+        _listening.remove(pressed)
+
+
+_listening: list[list[float]] = []
+"""What the main thread's ``interrupts`` listen to, the innermost last."""

@@ -17,6 +17,9 @@ from lab.store.locks import Lock
 SLOTS = 2
 """Slots of runs and jobs. The second one is for light work alone, beside other light work."""
 
+FREE_MEMORY = 2 << 30
+"""Bytes that have to be free before a second light run starts beside the first."""
+
 MACHINE, BESIDE = 0, SLOTS
 """The slot of runs and jobs, and that of a chat beside them."""
 

@@ -21,7 +21,7 @@ from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
 from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
-from lab.runs.slots import BESIDE, SLOTS, holder, note_holder, slot_path, supervisor_path
+from lab.runs.slots import BESIDE, FREE_MEMORY, SLOTS, holder, note_holder, slot_path, supervisor_path
 from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
@@ -33,8 +33,6 @@ CLOSE_WAIT = 10.0
 LOCK_WAIT = 1.0
 IDLE = 3.0
 LIGHT_THREADS = 1
-FREE_MEMORY = 2 << 30
-"""Bytes that have to be free before a second light run starts beside the first."""
 
 
 class Supervisor:
@@ -188,7 +186,7 @@ class Supervisor:
             work = watch_list.queue.next()
             if work is None:
                 continue
-            light = watch_list is self._running_runs and self._turns.is_light(work.id)
+            light = watch_list is self._running_runs and self._is_light(work.id)
             slot = self._slot(light)
             if slot is not None:  # else a worker has it, ours or not
                 watch_list.start(work, slot, LIGHT_THREADS if light else None)
@@ -208,7 +206,10 @@ class Supervisor:
     @property
     def _only_light(self) -> bool:
         running = self._running_runs.watched
-        return not self._running_jobs.busy and all(self._turns.is_light(work.id) for work in running)
+        return not self._running_jobs.busy and all(self._is_light(work.id) for work in running)
+
+    def _is_light(self, run_id: str) -> bool:
+        return self._turns.is_light(run_id) or self.studies.is_light(run_id)
 
     def _make_room(self) -> None:
         """A chat that holds the slot ends after its present answer, once something waits."""
@@ -228,7 +229,7 @@ class Supervisor:
         """Prepare the next worker once nothing has run or waited for a while; and while light runs wait for light ones."""
         now = time.monotonic()
         if self._busy and self._only_light and (run := self._turns.next(self._store.queue())):
-            if self._turns.is_light(run.id):
+            if self._is_light(run.id):
                 self._launcher.prepare(LIGHT_THREADS)
         elif self._busy or self._store.queue():
             self._idle_since = now

@@ -15,10 +15,11 @@ from lab.compare.members import members
 from lab.core.recipes import Recipe
 from lab.core.studies import Study, parse_study
 from lab.errors import MachineError, RecipeError
+from lab.runs.foreground_study import Did, Event, StudyStopped, study_in_foreground
 from lab.runs.launcher import LocalLauncher
 from lab.runs.progress import Summary
 from lab.runs.slots import slot_path
-from lab.runs.studies import Did, Event, Studies, StudyRefused, StudyStopped, study_in_foreground
+from lab.runs.studies import Studies, StudyRefused, is_light
 from lab.runs.supervisor import Supervisor
 from lab.store.locks import try_lock
 from lab.store.runs import Run, RunState, Store
@@ -55,7 +56,7 @@ def did(events: list[Event]) -> list[tuple[str, int, str]]:
 
 def test_the_chain_is_trained_once(store: Store) -> None:
     events: list[Event] = []
-    outcome = study_in_foreground(study(), store, events.append, launcher=LAUNCHER)
+    outcome = study_in_foreground(study(), store, events.append, launcher=LAUNCHER, at_once=1)
     assert outcome.complete and len(outcome.trained) == 3
     assert [(name, what) for name, _, what in did(events)] == [
         (name, what) for name in ("sft", "dpo", "grpo") for what in ("trains", "finished")
@@ -94,13 +95,13 @@ def test_stopped_in_the_middle_it_goes_on_from_there(store: Store) -> None:
 
     pressed: list[str] = []
     with pytest.raises(StudyStopped):
-        study_in_foreground(a_study, store, on_progress=press, launcher=LAUNCHER)
+        study_in_foreground(a_study, store, on_progress=press, launcher=LAUNCHER, at_once=1)
     assert [(run.algorithm, run.state) for run in store.runs()] == [
         ("dpo", RunState.STOPPED),
         ("sft", RunState.FINISHED),
     ]
     events: list[Event] = []
-    outcome = study_in_foreground(a_study, store, events.append, launcher=LAUNCHER)
+    outcome = study_in_foreground(a_study, store, events.append, launcher=LAUNCHER, at_once=1)
     assert outcome.complete and outcome.trained[0] == pressed[0]
     assert [(name, what) for name, _, what in did(events)][:2] == [("sft", "used"), ("dpo", "goes_on")]
     assert len(store.runs()) == 3
@@ -118,8 +119,81 @@ def test_it_waits_while_somebody_else_has_the_machine(store: Store) -> None:
         if event.did is Did.WAITS:
             held.release()
 
-    outcome = study_in_foreground(study(), store, tell, launcher=LAUNCHER)
+    outcome = study_in_foreground(study(), store, tell, launcher=LAUNCHER, at_once=1)
     assert outcome.complete and did(events)[:3] == [("sft", 1, "trains"), ("sft", 1, "waits"), ("sft", 1, "finished")]
+
+
+def test_two_light_members_go_on_at_once(store: Store) -> None:
+    together: list[set[str]] = []
+
+    def look(now: Summary) -> None:
+        running = {run.algorithm for run in store.in_state(RunState.RUNNING)}
+        together.append(running)
+
+    slow = {"seconds": 0.3}
+    outcome = study_in_foreground(study(dpo=slow, grpo=slow), store, on_progress=look, launcher=LAUNCHER, at_once=2)
+    assert outcome.complete and len(outcome.trained) == 3
+    assert {"dpo", "grpo"} in together and not any("sft" in running and len(running) > 1 for running in together)
+    assert study_in_foreground(study(), store, launcher=LAUNCHER, at_once=2).trained == []
+
+
+def test_one_ctrl_c_stops_both_and_both_go_on(store: Store) -> None:
+    slow = {"seconds": 0.4}
+    a_study = study(dpo=slow, grpo=slow)
+
+    def press(now: Summary) -> None:
+        running = [
+            run for run in store.in_state(RunState.RUNNING) if (store.folder(run.id).heartbeat() or {}).get("step")
+        ]
+        if {run.algorithm for run in running} == {"dpo", "grpo"} and not pressed:
+            pressed.append(True)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    pressed: list[bool] = []
+    with pytest.raises(StudyStopped):
+        study_in_foreground(a_study, store, on_progress=press, launcher=LAUNCHER, at_once=2)
+    assert {(run.algorithm, run.state) for run in store.runs()} == {
+        ("sft", RunState.FINISHED),
+        ("dpo", RunState.STOPPED),
+        ("grpo", RunState.STOPPED),
+    }
+    outcome = study_in_foreground(a_study, store, launcher=LAUNCHER, at_once=2)
+    assert outcome.complete and len(outcome.trained) == 2 and len(store.runs()) == 3
+
+
+def test_a_light_run_does_not_go_on_beside_somebody_else_s(store: Store) -> None:
+    """The second slot is for a second run of this study alone."""
+    held = try_lock(slot_path(store.home))
+    assert held is not None
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        if event.did is Did.WAITS:
+            assert store.runs() == []
+            held.release()
+
+    assert study_in_foreground(study(), store, tell, launcher=LAUNCHER, at_once=2).complete
+    assert did(events)[:2] == [("sft", 1, "trains"), ("sft", 1, "waits")]
+
+
+def test_the_page_trains_two_light_members_at_once(store: Store) -> None:
+    supervisor = Supervisor(store, launcher=LAUNCHER)
+    supervisor.start()
+    try:
+        a_study = study(dpo={"seconds": 0.5}, grpo={"seconds": 0.5})
+        supervisor.studies.start(a_study)
+        wait_for(lambda: {run.algorithm for run in store.in_state(RunState.RUNNING)} == {"dpo", "grpo"})
+        wait_for(lambda: all(member.finished for member in members(a_study, store)))
+    finally:
+        supervisor.close()
+
+
+def test_a_study_of_a_real_model_or_of_several_processes_is_not_light() -> None:
+    assert is_light(study())
+    assert not is_light(study().model_copy(update={"base": "smollm2-135m"}))
+    entry = study().entries[0].model_copy(update={"changes": {"processes": 2}})
+    assert not is_light(study().model_copy(update={"entries": [entry]}))
 
 
 def test_a_study_that_does_not_fit_trains_nothing(store: Store) -> None:

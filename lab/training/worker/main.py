@@ -18,6 +18,7 @@ from lab.core.notes import Note
 from lab.core.recipes import MeasuredOn, Recipe, parse
 from lab.data import datasets
 from lab.errors import LabError, MachineError
+from lab.loading import hide, loading
 from lab.store.run_folder import RunFolder
 from lab.tasks import equations
 from lab.training.worker import team
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from lab.training.worker.outcome import StartWeights
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
+
+
+def work_alone(path: Path) -> int:
+    """Execute the run in ``path`` in a process of its own, which loads nothing that the run does not need; returns the exit status."""
+    if not parse(RunFolder(path).recipe()["recipe"], source=path.name).four_bit_base:
+        hide("bitsandbytes")  # peft loads it where it finds it: 2 s
+    return work(path)
 
 
 def work(path: Path) -> int:
@@ -77,7 +85,9 @@ def _attempt(recipe: Recipe, folder: RunFolder) -> int:
 
 def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     dataset = on_chosen_split(recipe, datasets.load(recipe, folder.path.parents[1]))
-    from transformers import set_seed  # torch and trl are loaded here, after the cheap refusals
+    with loading():  # after the cheap refusals
+        algorithm = algorithm_file(recipe.algorithm)
+    from transformers import set_seed
 
     listen()
     from lab.training.models.cpu_format import settled
@@ -94,7 +104,6 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
         if fitted.from_data or format_notes:
             folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
         tell([*notes(fitted, home), *format_notes], folder)
-    algorithm = algorithm_file(recipe.algorithm)
     reporter.libraries_bytes = memory_bytes()
     task = Task(recipe, folder, reporter, dataset, rule_set(recipe), home=home)
     task.own_measure = getattr(algorithm, "measure", None)

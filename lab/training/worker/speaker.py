@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.core.jobs import Asked
 from lab.data.prompts import as_prompt
+from lab.loading import loading
 from lab.store.models import resolve
 
 LARGEST_BATCH = 256
@@ -85,7 +86,8 @@ class Speaker:
 
 def load_speaker(spec: Any, home: Path) -> Speaker:
     """The model of a spec or a recipe, frozen, and its tokenizer. Raises ModelError."""
-    from lab.training.models.base import load_start, load_tokens
+    with loading():
+        from lab.training.models.base import load_start, load_tokens
     from lab.training.worker.library_notes import listen
 
     listen()

@@ -12,6 +12,8 @@ import socket
 import threading
 from pathlib import Path
 
+from lab.loading import loading
+
 LONGEST = 65_536
 """Bytes of a message."""
 FILES = 2
@@ -22,7 +24,8 @@ def wait_and_work(channel: int) -> int:
     folders: list[Path] = []
     listening = threading.Thread(target=_listen, args=(channel, folders), name="waiting", daemon=True)
     listening.start()
-    _load()
+    with loading():
+        _load()
     listening.join()
     (folder,) = folders
     if (folder / "job.json").exists():

@@ -7,20 +7,18 @@ whether the tracker is installed (``lab/runs/checks.py``).
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from lab.core.recipes import Recipe, Tracker
+from lab.loading import hide
 
 PROJECT = "alignment-lab"
 
 
 def hide_trackers(wanted: str = "") -> None:
     """Keep every tracker but the wanted one from being imported. Called before trl is loaded, which imports all that are installed."""
-    for tracker in Tracker:
-        if tracker and tracker.value != wanted and tracker.value not in sys.modules:
-            sys.modules[tracker.value] = None  # type: ignore[assignment]  # how Python marks a module that is not to be found
+    hide(*(tracker.value for tracker in Tracker if tracker and tracker.value != wanted))
 
 
 def tracking(recipe: Recipe, folder: Path) -> dict[str, Any]:
