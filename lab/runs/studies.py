@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.compare.members import Member, check_study, members
 from lab.core.recipes import Recipe
-from lab.core.studies import Study, parse_study
+from lab.core.studies import BudgetKind, Study, parse_study
 from lab.errors import LabError
 from lab.store.lines import read_json, write_json
 from lab.store.runs import Run, Store
@@ -23,9 +23,10 @@ LIGHT = ("tiny",)
 
 
 def is_light(study: Study) -> bool:
-    """Whether its runs are light (``Turns.is_light``): the lab's own tiny models, for which a second thread does little."""
+    """Whether its runs are light (``Turns.is_light``): the lab's own tiny models, for which a second thread does little. A budget of
+    seconds is spent on an idle machine."""
     several = any(entry.changes.get("processes", 1) != 1 for entry in study.entries)
-    return study.base in LIGHT and not several
+    return study.base in LIGHT and not several and study.budget.kind is not BudgetKind.SECONDS
 
 
 class StudyRefused(LabError):

@@ -13,7 +13,7 @@ import pytest
 
 from lab.compare.members import members
 from lab.core.recipes import Recipe
-from lab.core.studies import Study, parse_study
+from lab.core.studies import Budget, BudgetKind, Study, parse_study
 from lab.errors import MachineError, RecipeError
 from lab.runs.foreground_study import Did, Event, StudyStopped, study_in_foreground
 from lab.runs.launcher import LocalLauncher
@@ -192,6 +192,7 @@ def test_the_page_trains_two_light_members_at_once(store: Store) -> None:
 def test_a_study_of_a_real_model_or_of_several_processes_is_not_light() -> None:
     assert is_light(study())
     assert not is_light(study().model_copy(update={"base": "smollm2-135m"}))
+    assert not is_light(study().model_copy(update={"budget": Budget(kind=BudgetKind.SECONDS, amount=60)}))
     entry = study().entries[0].model_copy(update={"changes": {"processes": 2}})
     assert not is_light(study().model_copy(update={"entries": [entry]}))
 

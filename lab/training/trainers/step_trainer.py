@@ -125,6 +125,9 @@ class StepTrainer(Trainer):
         """The last step's metrics."""
         self.timer = StepTimer()
         self._in_step: int | None = None
+        arguments = kwargs["args"]
+        if arguments.n_gpu > 1:  # transformers would wrap the model in DataParallel, and take a batch for each GPU
+            arguments._n_gpu = 1
         super().__init__(**kwargs)
         self.add_callback(_TimedUpdate(self))
         self.data_collator: Any = collate_share(self.data_collator)  # type: ignore[has-type]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
+from trl import SFTConfig
 
 from lab.core.recipes import GrpoRecipe, Recipe, RuleUse, parse
 from lab.data.datasets import Dataset
@@ -62,6 +63,20 @@ def test_the_preview_shows_the_labels_of_the_trainers_own_batch(tmp_path: Path, 
     seen = {(row["completion"]["masked"] + row["completion"]["trained"], row["completion"]["trained"]) for row in shown}
     assert pairs == seen and len(pairs) == 2
     assert all(trained.endswith("<|end|>") for _, trained in pairs)
+
+
+def test_one_process_trains_on_one_gpu_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers would wrap the model in DataParallel where it sees several, and take a batch for each of them."""
+    finish = SFTConfig.__post_init__
+
+    def with_four(arguments: SFTConfig) -> None:
+        finish(arguments)
+        arguments._n_gpu = 4
+
+    monkeypatch.setattr(SFTConfig, "__post_init__", with_four)
+    values = {"algorithm": "sft", "dataset": written(tmp_path, ROWS), "batch_size": 2, "steps": 1, "measure_samples": 0}
+    trainer = sft.build_trainer(task_of(parse(values), ROWS, tmp_path))
+    assert trainer.args.n_gpu == 1 and trainer.args.train_batch_size == 2
 
 
 def test_every_turn_that_is_trained_is_marked_in_the_preview(tmp_path: Path) -> None:
