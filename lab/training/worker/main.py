@@ -35,8 +35,9 @@ FINISHED, FAILED, STOPPED = 0, 1, 3
 
 def work_alone(path: Path) -> int:
     """Execute the run in ``path`` in a process of its own, which loads nothing that the run does not need; returns the exit status."""
+    hide("scipy")  # transformers and peft load what they find: half a second, and 2 s for bitsandbytes
     if not parse(RunFolder(path).recipe()["recipe"], source=path.name).four_bit_base:
-        hide("bitsandbytes")  # peft loads it where it finds it: 2 s
+        hide("bitsandbytes")
     return work(path)
 
 
