@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from tests import chromium as finder
 
 settings.register_profile("lab", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("lab")
+gc.disable()  # until the tests are collected, and torch and trl with them: see lab/loading.py
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ LIKELY: dict[str, tuple[str, ...]] = {
         "generation", "chosen", "回答", "回复", "答案", "输出",
     ),
     "answer": ("answer", "final_answer", "ground_truth", "solution", "target", "label", "gold", "expected", "答案"),
+    "system": ("system", "system_prompt", "system_message", "系统", "系统提示"),
     "chosen": (
         "chosen", "best", "preferred", "better", "good", "accepted", "positive", "winning", "win", "chosen_response",
         "response_chosen", "preferred_response", "better_response", "yes", "correct", "更好", "优选", "好",

@@ -28,6 +28,8 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
 """By what was wanted: what a file may hold instead, which something else of the lab reads."""
 REASONS = 3
 JUDGED = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS, Form.VOTES, Form.RANKED)
+READ_TOO = {"prompts": ("answer", "system"), "completions": ("system",), "preferences": ("system",)}
+"""By what was wanted: columns that are read where they are there."""
 TAKE_CHOSEN = {
     Form.PREFERENCES: {"completion": "chosen"},
     Form.CONVERSATIONS: {"prompt": "conversations", "completion": "chosen"},
@@ -69,7 +71,7 @@ def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
         missing=missing,
         found=_found(rows),
         wanted=", ".join(wanted),
-        **_mend(rows, wanted),
+        **_mend(rows, wanted, READ_TOO.get(use, ())),
     )
 
 
@@ -90,9 +92,13 @@ def nothing_left(rows: Rows, left_out: Iterable[LeftOut], columns: tuple[str, ..
     return DatasetError("dataset_none_usable", path=rows.path, count=count, reasons=reasons)
 
 
-def _mend(rows: Rows, wanted: tuple[str, ...]) -> dict[str, Any]:
-    """``line`` to type, and ``proposal`` (the lab's name → the file's) for a page's choosers."""
+def _mend(rows: Rows, wanted: tuple[str, ...], read_too: tuple[str, ...] = ()) -> dict[str, Any]:
+    """``line`` to type, and ``proposal`` (the lab's name → the file's) for a page's choosers; what is read where it is there (``answer``)
+    is proposed where a column is called so."""
     proposal = guess_columns(rows.columns, wanted)
+    free = [name for name in rows.columns if name not in proposal.values()]
+    more = guess_columns(free, read_too)
+    proposal |= {ours: theirs for ours, theirs in more.items() if plain(theirs) in (ours, *LIKELY.get(ours, ()))}
     shown = dict(proposal)
     for name in wanted:
         if name not in rows.columns and name not in shown:

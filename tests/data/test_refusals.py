@@ -39,6 +39,8 @@ def written(folder: Path, *rows: dict[str, Any], name: str = "rows.jsonl") -> Pa
         ({"ask": "a", "reply": "b"}, "sft", "prompt=ask,completion=reply"),
         ({"prompt": "a", "answer": "b"}, "sft", "completion=answer"),
         ({"task text": "a"}, "grpo", "prompt=task text"),
+        ({"Question": "a", "Answer": "5"}, "grpo", "prompt=Question,answer=Answer"),
+        ({"Prompt": "a", "Response": "b", "System": "c"}, "sft", "prompt=Prompt,completion=Response,system=System"),
         ({"ask": "a", "left": "b", "right": "c"}, "annotate", "prompt=ask,first=left,second=right"),
     ],
 )
