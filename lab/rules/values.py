@@ -123,7 +123,7 @@ def _same_number(first: Value, second: Value) -> bool:
         if first.unit and second.unit and first.unit != second.unit:
             return False
         return left == right
-    if (first.unit in _DEGREES and _radians(second)) or (second.unit in _DEGREES and _radians(first)):
+    if (first.unit in _DEGREE_UNITS and _radians(second)) or (second.unit in _DEGREE_UNITS and _radians(first)):
         turned = [_in_radians(value) for value in (first, second)]
         return equal_quotients(turned[0], turned[1])
     if "%" in (first.unit, second.unit) and first.unit != second.unit:
@@ -164,20 +164,20 @@ def _same_number(first: Value, second: Value) -> bool:
 
 _WITH_POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 _PI = Quotient({(1, (("\\pi", 1),)): 1}, {ONE: 1})
-_RADIANS = frozenset(["rad", "radian", "radians", "弧度"])
-_DEGREES = frozenset(["degree", "degrees", "deg", "度"])
+_RADIAN_UNITS = frozenset(["rad", "radian", "radians", "弧度"])
+_DEGREE_UNITS = frozenset(["degree", "degrees", "deg", "度"])
 
 
 def _radians(value: Value) -> bool:
     """Whether a number is an angle in radians: by its unit, or as a multiple of π without one."""
     assert value.number is not None
     of_pi = value.number.top.keys() == {(1, (("\\pi", 1),))}
-    return value.unit in _RADIANS or (of_pi and value.unit == "")
+    return value.unit in _RADIAN_UNITS or (of_pi and value.unit == "")
 
 
 def _in_radians(value: Value) -> Quotient:
     assert value.number is not None
-    if value.unit not in _DEGREES:
+    if value.unit not in _DEGREE_UNITS:
         return value.number
     return multiply_quotients(value.number, Quotient(_PI.top, of_number(180).top))
 
