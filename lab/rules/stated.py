@@ -90,6 +90,8 @@ def _stated(prompt: str, completion: str) -> Stated:
     short = completion.strip()
     if short.isdecimal() and short.isascii():
         return Stated(read_value(short), short, False)
+    if (number := _number_in_last_mark(completion)) is not None:
+        return Stated(read_value(number), number, True)
     text = joined_amounts(plain(completion))
     text = text.rpartition("</think>")[2].strip() or text
     marked = _marked(text)
@@ -106,6 +108,15 @@ _remembered_stated = lru_cache(maxsize=256)(_stated)
 
 
 # Marks
+
+
+def _number_in_last_mark(completion: str) -> str | None:
+    """The plain number that a completion ends in behind ``####``, as GSM8K's do; the long way comes to the same."""
+    at = completion.rfind("####")
+    ending = completion[at + 4 :].strip(" \t") if at >= 0 else ""
+    number = ending.rstrip()
+    digits = number.removeprefix("-").replace(",", "").replace(".", "", 1)
+    return number if digits.isdecimal() and number.isascii() and number[-1] not in ".," else None
 
 
 def _marked(text: str) -> str | None:

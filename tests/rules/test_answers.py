@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from lab.core.rules import Rule, Score, score
+from lab.rules import stated as stated_module
 from lab.rules.choices import multiple_choice
 from lab.rules.mathematics import equals_answer
 from lab.rules.numerals import english_number
@@ -321,3 +322,17 @@ def test_the_numbers_of_a_long_row_of_words_are_counted_and_not_tried() -> None:
 
 def test_plain_numbers_never_wake_math_verify() -> None:
     assert CALLS == []
+
+
+@pytest.mark.parametrize(
+    "number", ["5", "-5", "1,234", "12,34", "0.50", "1,234.5", ".5", "5,", "5.", "1.2.3", "--5", "٣"]
+)
+@pytest.mark.parametrize("before", ["", "so 7 </think> ", "The answer is 9. ", "\\boxed{8} ", "7 #### 6 "])
+@pytest.mark.parametrize("mark", ["####", "#### ", "#####\t", "####\n"])
+def test_a_number_behind_the_mark_is_read_alike_on_the_short_way(
+    before: str, mark: str, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    completion = f"{before}{mark}{number}\n"
+    short = stated_module.stated("q", completion)
+    monkeypatch.setattr(stated_module, "_number_in_last_mark", lambda _completion: None)
+    assert stated_module._stated("q", completion) == short
