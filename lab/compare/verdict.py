@@ -30,6 +30,8 @@ ROSE_BY = 0.1
 LEAST_RISE = 0.01
 TWICE = 2.0
 """How many times as far another group's KL must be before it is said."""
+MOST_HACKED = 2
+"""Groups that hacked their rewards of which each has a sentence of its own."""
 ENDS = 10
 """Steps of training at either end that a reward is averaged over."""
 
@@ -181,7 +183,8 @@ def verdict(runs: Sequence[ComparedRun]) -> list[Phrase]:
     if few < FEW:
         return [Phrase("compared.verdict.few_samples", {"n": few, "least": FEW})]
     bad = [group for group in groups if hacked(group)]
-    said = [_hacked_sentence(group) for group in bad]
+    several = Phrase("compared.verdict.hacked_several", {"names": [group.named for group in bad]})
+    said = [several] if len(bad) > MOST_HACKED else [_hacked_sentence(group) for group in bad]
     honest = [group for group in groups if group not in bad]
     return [*said, *_ranking(honest), *_drift(honest)] or said
 

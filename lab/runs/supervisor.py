@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 CLOSE_WAIT = 10.0
 LOCK_WAIT = 1.0
 IDLE = 3.0
+REST = 1.0
+"""Seconds between two looks while nothing runs; what a person asks for wakes the thread at once."""
 LIGHT_THREADS = 1
 
 
@@ -155,7 +157,7 @@ class Supervisor:
             self._try("start what is next", self._start_next)
             self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
-            self._wake.wait(GLANCE)
+            self._wake.wait(GLANCE if self._busy or self._running_beside.busy else REST)
             self._wake.clear()
 
     def _try(self, name: str, duty: Callable[[], None]) -> None:

@@ -83,12 +83,16 @@ def _add_progress(application: FastAPI, store: Store, watches: Watches) -> None:
         """
         # A browser that comes back by itself says where it was in this header; the address still has the first cursor.
         last = request.headers.get("last-event-id", "")[:200]
+        as_json = "application/json" in request.headers.get("accept", "")
+        if not as_json and not last:
+            store.run(run_id)  # a look would write its whole history as JSON, once for each that comes in
+            return event_stream(watches.follow(run_id, since))
         look = await watches.look(run_id, last or since)
-        if "application/json" in request.headers.get("accept", ""):
+        if as_json:
             return Response(look.data, media_type="application/json")
-        if last and look.closing and look.nothing:
+        if look.closing and look.nothing:
             return Response(status_code=204)  # the one answer that an EventSource takes as "do not come back"
-        return event_stream(watches.follow(run_id, last or since))
+        return event_stream(watches.follow(run_id, last))
 
     @application.get("/api/runs/{run_id}/log")
     @requires(Access.VIEWER)

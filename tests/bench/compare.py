@@ -39,9 +39,10 @@ def measure() -> list[Figure]:
             for run_id in ids:
                 page.locator(f"li:has([data-run='{run_id}']) input.tick").check()
             page.get_by_role("button", name="Compare", exact=True).click()
-            page.locator("#compare-curves .xtitle").wait_for()
+            page.locator("#verdict").wait_for()
             page.locator("#compare-measure input").click()
             page.get_by_role("option", name="Reward while training").click()
+            page.locator("#compare-curves .xtitle").wait_for()
             page.wait_for_timeout(3000)
             times = [page.evaluate(TURN, AXES[number % len(AXES)]) for number in range(CHANGES)]
             visit.close()

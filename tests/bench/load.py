@@ -9,7 +9,9 @@ import asyncio
 import os
 import random
 import sqlite3
+import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +64,7 @@ def measure() -> list[Figure]:
             seen = asyncio.run(_all(started.url, collection, run.id))
         alone, loaded = _rates(store, run.id, seen.loaded)
         lost = _lost(home, seen.saved)
+        print(*Counter(seen.errors).most_common(5), sep="\n", file=sys.stderr)
     return [
         Figure(f"save under load, p50 of {len(seen.waits)}", quantile(seen.waits, 0.5) * 1000, "ms"),
         Figure(f"save under load, p95 of {len(seen.waits)}", quantile(seen.waits, 0.95) * 1000, "ms", 500),
@@ -96,7 +99,10 @@ async def _window(url: str, collection: str, run_id: str, cookies: list[str], se
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(timeout=httpx.Timeout(30), limits=limits, headers={"Cookie": cookies[0]}) as client:
         address = f"{url}/api/runs/{run_id}/events"
-        watchers = [asyncio.create_task(_listen(client, address, time.time() + 3, seen.ages)) for _ in range(WATCHERS)]
+        cursor = (await client.get(address, headers={"Accept": "application/json"})).json()["cursor"]
+        watchers = [
+            asyncio.create_task(_listen(client, address, time.time() + 3, seen.ages, cursor)) for _ in range(WATCHERS)
+        ]
         people = [_judge(Line(url, cookie), collection, until, number, seen) for number, cookie in enumerate(cookies)]
         await asyncio.gather(*people)
         seen.errors += [f"a watcher was let go: {watcher.exception()!r}" for watcher in watchers if watcher.done()]

@@ -75,9 +75,13 @@ async def _watch(started: lab.RunningLab, run_id: str) -> tuple[float, list[floa
     return percent, latencies
 
 
-async def _listen(client: httpx.AsyncClient, address: str, fresh: float, latencies: list[float]) -> None:
-    """Read one stream; note how old each step's metrics are when they come, once the first ones are in."""
-    async with client.stream("GET", address, headers={"Accept": "text/event-stream"}) as answer:
+async def _listen(
+    client: httpx.AsyncClient, address: str, fresh: float, latencies: list[float], cursor: str = ""
+) -> None:
+    """Read one stream; note how old each step's metrics are when they come, once the first ones are in. With a ``cursor`` as a browser
+    that was there before comes back: it has the run's history."""
+    headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": cursor} if cursor else {})
+    async with client.stream("GET", address, headers=headers) as answer:
         answer.raise_for_status()
         async for line in answer.aiter_lines():
             if not line.startswith("data: "):

@@ -72,6 +72,15 @@ def test_a_hacked_run(store: Store) -> None:
     assert not hacked(groups_of(compared(store, [run.id for run in honest]))[0])
 
 
+def test_several_hacked_groups_share_one_sentence(store: Store) -> None:
+    runs = [
+        made_run(store, before=0.55, after=0.3, reward=(0.3, 0.9), steps=40, group_size=2**place) for place in (1, 2, 3)
+    ]
+    named = compared(store, [run.id for run in runs])
+    assert keys(named[:2]) == ["hacked", "hacked"] and keys(named) == ["hacked_several"]
+    assert all(group.label in verdict(named)[0].say("en") for group in groups_of(named))
+
+
 def test_the_reward_that_was_optimised_counts_and_not_the_held_out_one(store: Store) -> None:
     """PPO on a bad reward model: its score rises while the rules' held-out reward stays."""
     run = made_run(store, before=0.55, after=0.54, reward=(1.8, 1.8), train_reward=(-1.0, 4.0))

@@ -74,7 +74,7 @@ def test_runs_by_hand_get_a_verdict_curves_and_links(tab, store):
     ids = three_runs(store)
     shown = show(tab, "runs:", ids)
     assert "G gained" in shown[tab.verdict]
-    plot = json.loads(shown[tab.curves].plot)
+    plot = json.loads(shown[tab.curves]["value"].plot)
     assert [len(trace["x"]) for trace in plot["data"]] == [6, 6, 6], "low and high of the band, and the mean"
     assert f"of=runs%3A&amp;runs={'%2C'.join(ids)}" in shown[tab.exports]
 
@@ -121,7 +121,7 @@ def test_what_was_ticked_of_an_earlier_choice_is_passed_over(tab, store):
     shown = show(tab, "runs:", ids, "9", ["gone"], anew=False)
     assert "G gained" in shown[tab.verdict]
     turned = tab.turned(browser(), "runs:", ids, "9", ["gone"], "kl", "pass_at_1", "{}")
-    assert json.loads(turned[tab.curves].plot)["data"]
+    assert json.loads(turned[tab.curves]["value"].plot)["data"]
 
 
 @pytest.mark.parametrize(("language", "said"), [("en-US", "10 runs were ticked"), ("zh-CN", "您勾选了 10 个运行")])
@@ -146,15 +146,20 @@ def test_a_study_is_narrowed_by_seed_and_worded_in_both_languages(tab, store):
     assert [label[-3:] for label, _ in whole[tab.entries]["choices"]] == ["SFT", "组相对"]
     assert "组相对" in whole[tab.verdict]
     one = show(tab, "study:two", [], "2", ["grpo"], anew=False)
-    plot = json.loads(one[tab.curves].plot)
+    plot = json.loads(one[tab.curves]["value"].plot)
     assert {trace.get("name") for trace in plot["data"] if trace["mode"] == "lines+markers"} == {"Groups"}
     assert "one seed" in json.dumps(plot["layout"]["annotations"])
 
 
 def test_an_axis_draws_the_curves_alone(tab, store):
     ids = three_runs(store)
-    turned = tab.turned(browser(), "runs:", ids, "all", [], "kl", "train_reward", "{}")
-    assert set(turned) == {tab.curves, tab.curve_title}
+    turned = tab.turned(browser(), "runs:", ids, "all", [], "seconds", "train_reward", "{}")
+    assert set(turned) == {tab.curves, tab.curve_title} and turned[tab.curves]["visible"]
+
+
+def test_a_curve_that_no_run_has_is_said_in_words_without_an_empty_chart(tab, store):
+    turned = tab.turned(browser(), "runs:", three_runs(store), "all", [], "kl", "train_reward", "{}")
+    assert not turned[tab.curves]["visible"] and "None of these runs has this curve" in turned[tab.curve_title]
 
 
 def test_long_curves_are_thinned_to_what_a_screen_shows(store):

@@ -75,7 +75,7 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
             **self._tokens_spent(),
             **values,
-            **{part.metric: spent for part, spent in parts.items() if spent or part is Part.WAITING},
+            **{part.metric: round(spent, 6) for part, spent in parts.items() if spent or part is Part.WAITING},
         }
         if "reward_seconds" in values and seconds > 0:
             line["reward_share"] = values["reward_seconds"] / seconds

@@ -27,15 +27,15 @@ LABEL_GAP = 34
 ROW = 34
 
 
-def curves(groups: Sequence[Group], name: str, axis: str, view: View) -> PlotData:
-    """One curve of every group over an axis (``step``, ``seconds``, ``tokens``, ``kl``), each named at its end."""
+def curves(groups: Sequence[Group], name: str, axis: str, view: View) -> PlotData | None:
+    """One curve of every group over an axis (``step``, ``seconds``, ``tokens``, ``kl``), each named at its end; None where none has it."""
     import plotly.graph_objects as go
 
     looks, scale = looks_of(groups, view.dark), 100.0 if name in SHARES else 1.0
     drawn = [(group, line) for group in groups for line in lines_of(group, name, axis)]
-    chart = go.Figure()
     if not drawn:
-        return framed(chart, view, CURVES_HEIGHT)
+        return None
+    chart = go.Figure()
     for group, line in drawn:
         for trace in _traces(group, line, looks[group.label], name in HELD_OUT, scale):
             chart.add_trace(trace)

@@ -306,14 +306,12 @@ class CompareTab:
         from lab.ui.tabs.compare.drawing import load_plotting
 
         load_plotting()
-        there = any(asked.measure in run.curves for group in groups for run in group.runs.values())
+        chart = figures.curves(groups, asked.measure, asked.axis, asked.view(language))
         side = say(f"compare.axis_title.{asked.axis}", language)
-        title = shown.title(f"curve.{asked.measure}", language, side) + (
-            "" if there else shown.quiet("no_curve", language)
-        )
+        none = shown.quiet("no_curve", language) if chart is None else ""
         return {
-            self.curves: figures.curves(groups, asked.measure, asked.axis, asked.view(language)),
-            self.curve_title: title,
+            self.curves: gr.update(value=chart, visible=chart is not None),
+            self.curve_title: shown.title(f"curve.{asked.measure}", language, side) + none,
         }
 
 
