@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from lab.rules.notation import CLOCK, UnknownUnit, other_ratios, unit_ratio
+from lab.rules.numbers import Unreadable, expression, tokens
 from lab.rules.numerals import SHORT_SCALES, says_a_number
 from lab.rules.polynomials import ONE, Quotient, equal_quotients, multiply_quotients, of_number
 
@@ -70,7 +71,7 @@ def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
             raise CannotTell("a formula beside a number with a unit")
         formula, number = (first, second) if first.kind is Kind.FORMULA else (second, first)
         if "=" in formula.text and number.number is not None and number.number.constant() is not None:
-            if formula.text.rpartition("=")[2].strip() == number.text:
+            if formula.text.rpartition("=")[2].strip() == number.text and not _is_linear(formula.text):
                 raise CannotTell(f"an equation beside a number: {formula.text[:60]}")
             return False
         same = same_formula(first.text, second.text)
@@ -87,6 +88,15 @@ def same_value(first: Value, second: Value, same_formula: SameFormula) -> bool:
     if words in _ALIKE:
         raise CannotTell(f"words that may mean the same: {first.text[:60]}")
     return first.kind is second.kind and len(words) == 1
+
+
+def _is_linear(equation: str) -> bool:
+    """``9x = 1``: an equation that gives its letter a value, which is not the number on its right."""
+    try:
+        sides = [expression(tokens(side)) for side in equation.split("=")]
+    except Unreadable:
+        return False
+    return len({side.letter for side in sides if side.letter}) == 1
 
 
 _INEQUALITIES = ("<", ">", "≤", "≥", "\\le", "\\ge", "\\lt", "\\gt")

@@ -92,6 +92,11 @@ def test_what_cannot_be_told_is_an_error(completion: str, answer: str) -> None:
     assert outcome.error is not None, outcome
 
 
+def test_an_equation_that_gives_its_letter_another_value_is_wrong() -> None:
+    assert says("9x = 1", "1") == Score(0.0)
+    assert says("3x = 15", "15") == Score(0.0)
+
+
 def test_words_that_look_like_functions_and_numbers_stay_words() -> None:
     assert says("He kept a log and sold 5 pieces.", "5") == Score(1.0)
     assert says("There are 5 apples left at 3 pm.", "5") == Score(1.0)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import string
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +68,41 @@ def test_both_languages_have_the_same_keys_and_placeholders() -> None:
     assert {key: placeholders(text) for key, text in english.items()} == {
         key: placeholders(text) for key, text in chinese.items()
     }
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]{4}")
+
+
+def sentences(values: Any) -> Iterator[str]:
+    if isinstance(values, dict):
+        for value in values.values():
+            yield from sentences(value)
+    elif isinstance(values, str):
+        yield values
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("text.toml")), ids=lambda path: path.parent.name)
+def test_a_component_s_words_stand_in_their_own_language(path: Path) -> None:
+    words = tomllib.loads(path.read_text("utf-8"))
+    assert [each for each in sentences(words["en"]) if CHINESE.search(each)] == []
+    assert set(words["en"]) == set(words["zh"])
+
+
+def test_english_words_are_english() -> None:
+    assert [text for text in table("en").values() if CHINESE.search(text)] == []
+
+
+def test_what_the_recorded_runs_measure_has_a_title_and_a_reason() -> None:
+    words = tomllib.loads((ROOT / "ui/components/live_curves/text.toml").read_text("utf-8"))["en"]
+    lines = [
+        json.loads(line)
+        for path in (ROOT.parent / "presets/studies/recorded").rglob("metrics.jsonl")
+        for line in path.read_text("utf-8").splitlines()
+    ]
+    names = {name.partition("/")[0] for line in lines for name in (*line, *line.get("held_out", {}))}
+    names -= {"step", "time", "seconds", "held_out", "pairs", "samples", "rule"}
+    assert len(names) > 20
+    assert [name for name in sorted(names) if f"m_{name}" not in words or f"why_{name}" not in words] == []
 
 
 def test_words_of_raised_and_stored_errors() -> None:

@@ -8,6 +8,7 @@ const WHOLE = /(_share|accuracy|pass_at_1|agreement|_bias|repetition|same_answer
 function metricLabel(name) {
   if (hasWord("m_" + name)) return word("m_" + name);
   if (name.startsWith("rule/")) return word("m_rule", { rule: ruleLabel(name.slice(5)) });
+  if (name.startsWith("errors/")) return word("m_errors", { rule: ruleLabel(name.slice(7)) });
   if (name.startsWith("accuracy/")) return word("m_category", { rule: name.slice(9) });
   return name.replace(/[_/]/g, " ");
 }
@@ -15,7 +16,8 @@ function metricLabel(name) {
 function metricWhy(name, algorithm) {
   if (hasWord(`why_${name}_${algorithm}`)) return word(`why_${name}_${algorithm}`);
   if (hasWord("why_" + name)) return word("why_" + name);
-  return word(name.startsWith("rule/") ? "why_rule" : name.startsWith("accuracy/") ? "why_category" : "why_other");
+  const kinds = { "rule/": "why_rule", "errors/": "why_errors", "accuracy/": "why_category" };
+  return word(Object.entries(kinds).find(([begins]) => name.startsWith(begins))?.[1] ?? "why_other");
 }
 
 const metricFigure = (name, value) =>
