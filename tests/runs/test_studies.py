@@ -251,7 +251,13 @@ def test_a_real_study_stopped_and_started_again(store: Store) -> None:
     small = {"steps": 6, "measure_every": 0, "measure_samples": 16, "save_every": 2, "batch_size": 8}
     entries = [
         {"name": "sft", "label": WORDS, "preset": "tiny/sft", "changes": small},
-        {"name": "grpo", "label": WORDS, "preset": "tiny/grpo", "start": "sft", "changes": {**small, "group_size": 4}},
+        {
+            "name": "grpo",
+            "label": WORDS,
+            "preset": "tiny/grpo",
+            "start": "sft",
+            "changes": {**small, "steps": 80, "group_size": 4},
+        },
     ]
     a_study = parse_study({"name": "t", "title": WORDS, "about": WORDS, "entries": entries, "seeds": [1]}, "t")
     pressed: list[str] = []
