@@ -69,11 +69,11 @@ class ProgressLines(StatusLine):
         self._going_on[now["id"]] = now
         if RunState(now["state"]).ended:
             del self._going_on[now["id"]]
-        texts = [progress_text(each, self._store, self._locale) for each in self._going_on.values()]
-        if len(texts) > 1:
-            texts = [self._short(each) for each in self._going_on.values()]
-        if texts:
-            self.show("   ".join(texts), "/".join(each["stage"] or "" for each in self._going_on.values()))
+        going_on = list(self._going_on.values())
+        if len(going_on) == 1:
+            self.show(progress_text(going_on[0], self._store, self._locale), going_on[0]["stage"])
+        elif going_on:
+            self.show("   ".join(map(self._short, going_on)), "/".join(each["stage"] or "" for each in going_on))
 
     def _short(self, now: Summary) -> str:
         return f"{now['name'].replace(self._left_out, '')}: {now['step']}/{now['steps']}"

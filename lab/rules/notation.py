@@ -168,6 +168,11 @@ def is_unit(word: str) -> bool:
     return word in _UNIT_OF
 
 
+def measured_by(unit: str) -> str:
+    """What a unit measures (``length``, ``angle``, ``angle in radians``); nothing for one that is not known here."""
+    return _UNIT_OF[unit][0] if unit in _UNIT_OF else ""
+
+
 class UnknownUnit(ValueError):
     """Two units of which it is not known whether they are the same."""
 
@@ -284,7 +289,8 @@ _SPOKEN = tuple(
 )
 """Ways of saying an amount: how each is written, and what it means."""
 _MAY_BE_SPOKEN = re.compile(
-    r"[0-9](?: ?h ?[0-5]| out of | ?[ap]\.?m|st|nd|rd|th| and (?:a|one) )|0x|per cent|noon|midnight|pi\b", re.ASCII
+    r"[0-9](?: ?h ?[0-5]| out of | ?[ap]\.?m|st|nd|rd|th| and (?:a|one) )|0x|per cent|noon|midnight|pi(?![a-z])",
+    re.ASCII,
 )
 """What is in every text that ``_SPOKEN`` changes."""
 

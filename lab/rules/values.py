@@ -12,7 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from lab.rules.notation import CLOCK, UnknownUnit, other_ratios, unit_ratio
+from lab.rules.notation import CLOCK, UnknownUnit, measured_by, other_ratios, unit_ratio
 from lab.rules.numbers import Unreadable, expression, tokens
 from lab.rules.numerals import SHORT_SCALES, says_a_number
 from lab.rules.polynomials import ONE, Quotient, equal_quotients, multiply_quotients, of_number
@@ -133,9 +133,8 @@ def _same_number(first: Value, second: Value) -> bool:
         if first.unit and second.unit and first.unit != second.unit:
             return False
         return left == right
-    if (first.unit in _DEGREE_UNITS and _radians(second)) or (second.unit in _DEGREE_UNITS and _radians(first)):
-        turned = [_in_radians(value) for value in (first, second)]
-        return equal_quotients(turned[0], turned[1])
+    if any(measured_by(one.unit) == "angle" and _radians(other) for one, other in ((first, second), (second, first))):
+        return equal_quotients(_in_radians(first), _in_radians(second))
     if "%" in (first.unit, second.unit) and first.unit != second.unit:
         percent, other = (left, right) if first.unit == "%" else (right, left)
         if first.unit and second.unit:
@@ -173,23 +172,21 @@ def _same_number(first: Value, second: Value) -> bool:
 
 
 _WITH_POINTS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
-_PI = Quotient({(1, (("\\pi", 1),)): 1}, {ONE: 1})
-_RADIAN_UNITS = frozenset(["rad", "radian", "radians", "弧度"])
-_DEGREE_UNITS = frozenset(["degree", "degrees", "deg", "度"])
+_DEGREE = Quotient({(1, (("\\pi", 1),)): 1}, {ONE: 180})
+"""π/180."""
 
 
 def _radians(value: Value) -> bool:
     """Whether a number is an angle in radians: by its unit, or as a multiple of π without one."""
     assert value.number is not None
-    of_pi = value.number.top.keys() == {(1, (("\\pi", 1),))}
-    return value.unit in _RADIAN_UNITS or (of_pi and value.unit == "")
+    return measured_by(value.unit) == "angle in radians" or (
+        not value.unit and value.number.top.keys() == _DEGREE.top.keys()
+    )
 
 
 def _in_radians(value: Value) -> Quotient:
     assert value.number is not None
-    if value.unit not in _DEGREE_UNITS:
-        return value.number
-    return multiply_quotients(value.number, Quotient(_PI.top, of_number(180).top))
+    return multiply_quotients(value.number, _DEGREE) if measured_by(value.unit) == "angle" else value.number
 
 
 def _in_unit(factor: Quotient, letter: str, unit: str) -> Quotient | None:

@@ -23,7 +23,7 @@ from lab.machine import machine_memory
 from lab.runs.foreground import OnProgress, TakeSlot, interrupts, resume_in_foreground, take_slot, train_in_foreground
 from lab.runs.launcher import Launcher, cores
 from lab.runs.run_work import cancel, settle_gone
-from lab.runs.slots import FREE_MEMORY, SLOTS, slot_path, supervisor_path
+from lab.runs.slots import FREE_MEMORY, SLOTS, free_slot, supervisor_path
 from lab.runs.studies import is_light
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
@@ -172,7 +172,9 @@ class _SharedSlots:
     def take(self, store: Store) -> Iterator[Lock]:
         """See ``take_slot``. Counts as held until the run that was started in it has ended."""
         with self._lock:
-            slot = self._another(store) if self._held else take_slot(store)
+            slot = free_slot(store.home) if self._held else take_slot(store)
+            if slot is None:
+                raise StateError("slot_busy_with_a_job")
             self._held += 1
         try:
             yield slot
@@ -180,12 +182,6 @@ class _SharedSlots:
             slot.release()
             with self._lock:
                 self._held -= 1
-
-    def _another(self, store: Store) -> Lock:
-        slots = (try_lock(slot_path(store.home, number)) for number in range(SLOTS))
-        if (slot := next((slot for slot in slots if slot is not None), None)) is None:
-            raise StateError("slot_busy_with_a_job")
-        return slot
 
 
 def _settle(member: Member, way: _Way) -> Event:

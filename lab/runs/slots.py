@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from lab.store.locks import Lock
+from lab.store.locks import Lock, try_lock
 
 SLOTS = 2
 """Slots of runs and jobs. The second one is for light work alone, beside other light work."""
@@ -27,6 +27,12 @@ MACHINE, BESIDE = 0, SLOTS
 def slot_path(home: Path, slot: int = MACHINE) -> Path:
     """The lock file of a slot."""
     return home / "slots" / f"{slot}.lock"
+
+
+def free_slot(home: Path, count: int = SLOTS) -> Lock | None:
+    """The first of so many slots that nobody holds; None where all are held."""
+    slots = (try_lock(slot_path(home, number)) for number in range(count))
+    return next((slot for slot in slots if slot is not None), None)
 
 
 def supervisor_path(home: Path) -> Path:

@@ -21,7 +21,7 @@ from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
 from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
-from lab.runs.slots import BESIDE, FREE_MEMORY, SLOTS, holder, note_holder, slot_path, supervisor_path
+from lab.runs.slots import BESIDE, FREE_MEMORY, SLOTS, free_slot, holder, note_holder, slot_path, supervisor_path
 from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
 from lab.store.jobs import JobStore
@@ -202,8 +202,7 @@ class Supervisor:
             return try_lock(slot_path(self._store.home))
         if not light or not self._only_light or machine_memory()[0] < FREE_MEMORY:
             return None
-        slots = (try_lock(slot_path(self._store.home, number)) for number in range(min(SLOTS, cores())))
-        return next((slot for slot in slots if slot is not None), None)
+        return free_slot(self._store.home, min(SLOTS, cores()))
 
     @property
     def _only_light(self) -> bool:

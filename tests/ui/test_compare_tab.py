@@ -159,6 +159,7 @@ def test_an_axis_draws_the_curves_alone(tab, store):
 
 def test_a_curve_that_no_run_has_is_said_in_words_without_an_empty_chart(tab, store):
     turned = tab.turned(browser(), "runs:", three_runs(store), "all", [], "kl", "train_reward", "{}")
+    assert set(turned) == {tab.curves, tab.curve_title}
     assert not turned[tab.curves]["visible"] and "None of these runs has this curve" in turned[tab.curve_title]
 
 

@@ -62,7 +62,7 @@ class Reporter:
 
     def metrics(self, step: int, values: dict[str, Any]) -> None:
         """Append one line for an optimiser step; numbers that are not finite become null."""
-        parts = self.timer.take()
+        parts = {part: round(spent, 6) for part, spent in self.timer.take().items()}
         seconds, tokens = sum(parts.values()), self._tokens - self._tokens_seen
         self._tokens_seen = self._tokens
         self.step = step
@@ -75,7 +75,7 @@ class Reporter:
             "tokens_per_second": self.tokens_per_second,
             **self._tokens_spent(),
             **values,
-            **{part.metric: round(spent, 6) for part, spent in parts.items() if spent or part is Part.WAITING},
+            **{part.metric: spent for part, spent in parts.items() if spent or part is Part.WAITING},
         }
         if "reward_seconds" in values and seconds > 0:
             line["reward_share"] = values["reward_seconds"] / seconds
