@@ -18,7 +18,7 @@ from lab.store.runs import Store
 from lab.ui import backup_line, header
 from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.glossary import SCRIPT as GLOSSARY
-from lab.ui.gradio_shims import hide_progress
+from lab.ui.gradio_shims import hide_progress, send_whole_updates
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.classroom.tab import ClassTab
@@ -80,6 +80,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         groups.wire(blocks, tabs, groups_tab)
         compare.wire(tabs, train.runs.list)
     hide_progress(blocks)
+    send_whole_updates()
     scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
     blocks.first_script = script(LANGUAGE)
     blocks.page_options = {

@@ -79,3 +79,30 @@ print("well")
 """
     )
     assert out == "well\n"
+
+
+def test_no_update_of_a_yield_is_a_change_of_the_one_before() -> None:
+    """The page changes the earlier update where it may still have to be drawn; only text is sent as what was added to it."""
+    out = python(
+        """
+from lab.ui.gradio_shims import import_gradio, send_whole_updates
+import_gradio()
+send_whole_updates()
+import gradio
+from gradio.blocks import BlockFunction
+with gradio.Blocks() as blocks:
+    outputs = [gradio.Dropdown([]), gradio.HTML(), gradio.JSON()]
+    gradio.on(None, lambda: None, None, outputs)
+(event,) = blocks.fns.values()
+sent = lambda data: blocks.handle_streaming_diffs(event, data, "page", "run", False)
+filled = {"__type__": "update", "value": "reply", "visible": True}
+first = sent([{"__type__": "update"}, "read", {"rows": [1]}])
+assert first == [{"__type__": "update"}, "read", {"rows": [1]}], first
+second = sent([filled, "read 5", {"rows": [1]}])
+assert second == [[["replace", [], filled]], [["append", [], " 5"]], []], second
+third = sent([{"__type__": "update"}, "done", {"rows": [1, 2]}])
+assert third == [[["replace", [], {"__type__": "update"}]], [["replace", [], "done"]], [["replace", [], {"rows": [1, 2]}]]], third
+print("well")
+"""
+    )
+    assert out == "well\n"

@@ -96,12 +96,10 @@ class FileWay:
         places = [guess.get(name) for name in ("prompt", "chosen" if "chosen" in guess else "first")]
         places.append(guess.get("rejected" if "chosen" in guess else "second"))
         values = [*places, None, None, None] if guess else [None] * len(self.mapped)
-        choosers = self._choosers(choices, values, unsure=bool(guess))
-        yield self._shows(state, request) | choosers
+        yield self._shows(state, request) | self._choosers(choices, values, unsure=bool(guess))
         if all(places) and any(name != column for name, column in guess.items()):
             for state in self._read(request, self._file(path, known, voter, _mapping(known, values), ())):
-                # Once more: of two answers within a frame the browser may draw the later one alone.
-                yield self._shows(state, request, values) | choosers
+                yield self._shows(state, request, values)
 
     @requires(Access.OWNER)
     def looked_at(

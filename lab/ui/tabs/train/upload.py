@@ -85,13 +85,11 @@ class TrainUpload:
         if not file.columns:
             return
         guess = file.guess(USES[str(use)])
-        choosers = self._choosers(str(use), file.columns, guess, request)
-        yield self._shows(found, request) | choosers
+        yield self._shows(found, request) | self._choosers(str(use), file.columns, guess, request)
         mapping = {name: column for name, column in guess.items() if name != column}
         if isinstance(found, DatasetError) and mapping:
             for found in self._read(request, RowsFile(Path(str(path)), str(use), mapping)):
-                # Once more: of two answers within a frame the browser may draw the later one alone.
-                yield self._shows(found, request, mapping) | choosers
+                yield self._shows(found, request, mapping)
 
     @requires(Access.OWNER)
     def looked_at(self, request: gr.Request, use: Any, path: Any, *mapped: Any) -> Iterator[Updates]:
