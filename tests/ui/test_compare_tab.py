@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import subprocess
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from lab.compare.verdict import groups_of
@@ -70,12 +72,19 @@ def three_runs(store: Store) -> list[str]:
     return ids
 
 
+def numbers(places: dict[str, str]) -> np.ndarray:
+    """What plotly wrote of an array."""
+    return np.frombuffer(base64.b64decode(places["bdata"]), places["dtype"])
+
+
 def test_runs_by_hand_get_a_verdict_curves_and_links(tab, store):
     ids = three_runs(store)
     shown = show(tab, "runs:", ids)
     assert "G gained" in shown[tab.verdict]
     plot = json.loads(shown[tab.curves]["value"].plot)
-    assert [len(trace["x"]) for trace in plot["data"]] == [6, 6, 6], "low and high of the band, and the mean"
+    low, high, mean = (numbers(trace["y"]) for trace in plot["data"])
+    assert len(low) == len(mean) == 6 and (low <= mean).all() and (mean <= high).all(), "the band, and the mean"
+    assert mean[-1] == pytest.approx(82.0) and (low[-1], high[-1]) == pytest.approx((81.0, 83.0))
     assert f"of=runs%3A&amp;runs={'%2C'.join(ids)}" in shown[tab.exports]
 
 

@@ -36,33 +36,61 @@ class View:
     narrow: bool = False
 
 
-def framed(
-    chart: Any, view: View, height: int, *, left: int = 46, right: int = 12, bottom: int = BOTTOM, top: int = TOP
-) -> PlotData:
-    """The figure for ``gr.Plot``, on the page's own ground, without plotly's tool bar."""
-    theme = THEMES[view.dark]
-    axes = {
-        "gridcolor": theme.line,
-        "zerolinecolor": theme.line,
-        "linecolor": theme.line,
-        "tickfont": {"size": 12},
-        "fixedrange": True,
-    }
-    chart.update_layout(
-        template="none",
-        height=height,
-        margin={"l": left, "r": right, "t": top, "b": bottom},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12, "color": theme.soft},
-        hoverlabel={"font": {"family": FONT}},
-        dragmode=False,
-        separators=".,",
-    )
-    chart.update_xaxes(**axes, title_font={"size": 12})
-    chart.update_yaxes(**axes)
-    config = '{"config":{"displayModeBar":false,"displaylogo":false,"scrollZoom":false},'
-    return PlotData(type="plotly", plot=config + chart.to_json()[1:])
+class Chart:
+    """The parts of one figure, as plotly's own dictionaries.
+
+    plotly checks them once, in ``framed``: checked part by part, a change of the axis takes its server 75 ms instead of 15.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view, self.theme = view, THEMES[view.dark]
+        self.traces: list[dict[str, Any]] = []
+        self.labels: list[dict[str, Any]] = []
+        self.x_axis: dict[str, Any] = {}
+        self.y_axis: dict[str, Any] = {}
+        self.layout: dict[str, Any] = {}
+
+    def scatter(self, x: Any, y: Any, **style: Any) -> None:
+        """Points or a line; places are arrays or lists of numbers, as many of ``x`` as of ``y``."""
+        self.traces.append({"type": "scatter", "x": x, "y": y, "showlegend": False, **style})
+
+    def label(self, text: str, **style: Any) -> None:
+        """Text at a place, without an arrow."""
+        self.labels.append({"text": text, "showarrow": False, **style})
+
+    def framed(self, height: int, *, left: int = 46, right: int = 12, bottom: int = BOTTOM, top: int = TOP) -> PlotData:
+        """The figure for ``gr.Plot``, on the page's own ground, without plotly's tool bar. ValueError: a part is none of plotly's."""
+        import plotly.graph_objects as go
+
+        axis = {
+            "gridcolor": self.theme.line,
+            "zerolinecolor": self.theme.line,
+            "linecolor": self.theme.line,
+            "tickfont": {"size": 12},
+            "fixedrange": True,
+        }
+        layout = {
+            "template": "none",
+            "height": height,
+            "margin": {"l": left, "r": right, "t": top, "b": bottom},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12, "color": self.theme.soft},
+            "hoverlabel": {"font": {"family": FONT}},
+            "dragmode": False,
+            "separators": ".,",
+            "annotations": self.labels,
+            "xaxis": axis | self.x_axis,
+            "yaxis": axis | self.y_axis,
+        }
+        chart = go.Figure(data=self.traces, layout=layout | self.layout)
+        config = '{"config":{"displayModeBar":false,"displaylogo":false,"scrollZoom":false},'
+        return PlotData(type="plotly", plot=config + chart.to_json()[1:])
+
+
+def axis_title(text: str) -> dict[str, Any]:
+    """The title of an axis."""
+    return {"text": text, "standoff": 6, "font": {"size": 12}}
 
 
 def apart(heights: Sequence[float], low: float, high: float, pixels: float, gap: float) -> list[float]:
