@@ -120,19 +120,16 @@ class Task:
                 name=recipe.watch_preferences,
             )
 
-    def measure(self, samples: int | None = None) -> dict[str, Any] | None:
-        """What is held out, measured on the model as it is now; None where nothing is."""
+    def measure(self, samples: int | None = None, *, until: float = 1.0) -> dict[str, Any] | None:
+        """What is held out, measured on the model as it is now; None where nothing is. ``until``: this part's end within the stage."""
         if self.own_measure is not None:
             return self.own_measure(self)
-        sampled = self._measure_samples(samples) if self.measures and self.dataset.held_out else {}
+        sampled = self._measure_samples(samples, until) if self.measures and self.dataset.held_out else {}
         agreed = self.agreement.of(self.model) if self.agreement is not None else {}
         return {**sampled, **agreed} or None
 
-    def _measure_samples(self, samples: int | None) -> dict[str, Any]:
+    def _measure_samples(self, samples: int | None, until: float) -> dict[str, Any]:
         """pass@1 and reward."""
-
-        def on_batch(fraction: float) -> None:
-            self.reporter.stage_fraction = fraction
 
         return measure.held_out(
             self.model,
@@ -143,8 +140,22 @@ class Task:
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
             as_trained=self.asks_as_trained,
-            on_batch=on_batch,
+            on_batch=self._tells(0.0, until),
         )
+
+    def _tells(self, begin: float, end: float) -> Callable[[float], None]:
+        """Shows how far one part of a stage is, which runs from ``begin`` to ``end`` of the stage."""
+
+        def on_batch(fraction: float) -> None:
+            self.reporter.stage_fraction = begin + fraction * (end - begin)
+
+        return on_batch
+
+    @property
+    def answers_share(self) -> float:
+        """The answers' share of the last stage, whose rest is the KL from the start."""
+        answers = self.recipe.measure_samples
+        return answers / (answers + self._kl_samples(KL_SAMPLES))
 
     def measure_at(self, step: int) -> None:
         """Measure in mid-run, on a sample that does not hold the run up, and write it down."""
@@ -158,9 +169,15 @@ class Task:
         """Whether the start is the model with its adapter off, so that a KL from it costs no second model in memory."""
         return self.loaded is not None and self.loaded.fresh_adapter and hasattr(self.model, "disable_adapter")
 
-    def kl_from_start(self, most_samples: int = KL_SAMPLES) -> float | None:
-        """How far the policy has moved, in nats a completion; None for a model from scratch or nothing held out."""
-        if not self.measures or not self.dataset.held_out or not algorithm_of(self.recipe).measures_kl:
+    def _kl_samples(self, most: int) -> int:
+        """The completions that the KL from the start is estimated on; 0 for a model from scratch or nothing held out."""
+        measures = self.measures and self.dataset.held_out and algorithm_of(self.recipe).measures_kl
+        return min(most, self.recipe.measure_samples) if measures else 0
+
+    def kl_from_start(self, most_samples: int = KL_SAMPLES, *, begin: float = 0.0) -> float | None:
+        """How far the policy has moved, in nats a completion; None where it is not measured. ``begin``: this part's within the stage."""
+        samples = self._kl_samples(most_samples)
+        if not samples:
             return None
         policy = self.model
         if self.start_is_at_hand:
@@ -182,8 +199,9 @@ class Task:
             self.dataset.held_out,
             max_new_tokens=self.longest_completion,
             seed=MEASURE_SEED,
-            samples=min(most_samples, self.recipe.measure_samples),
+            samples=samples,
             as_trained=self.asks_as_trained,
+            on_batch=self._tells(begin, 1.0),
         )
 
     def save_model(self, place: Path | None = None) -> None:

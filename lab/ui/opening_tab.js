@@ -4,6 +4,7 @@
 // choice into Gradio's configuration. What a handler selects later (`?run=…`) still holds. An annotator's first visit opens on
 // Annotate; who somebody is comes late (header.py), and where they have chosen a tab meanwhile it stays.
 // On a narrow screen the bar of tabs scrolls, so that the selected one is in sight.
+// Where it opens on Compare, plotly is asked for at once: Gradio asks for it only once a figure is there.
 // Where the page opens on Annotate and no pair is kept in the browser, the script fetches the first pairs meanwhile, as the annotator would.
 (() => {
   const kept = "lab-tab";
@@ -14,6 +15,11 @@
   const tabs = config && config.components.find(({ props }) => props && props.elem_id === "tabs");
   const known = config && config.components.some(({ type, props }) => type === "tabitem" && props.id === named);
   if (tabs && known) tabs.props.selected = named;
+  if (named === "compare" && window.labPlotly) {
+    const chart = Object.assign(document.createElement("link"), { rel: "modulepreload" });
+    chart.href = new URL(`assets/${window.labPlotly}`, document.baseURI);
+    document.head.append(chart);
+  }
   const get = async (path) => {
     const answer = await fetch(path, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(answer.status);

@@ -6,6 +6,7 @@ handed the Blocks, and reads from ``page_options`` what Gradio takes when it mou
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gradio as gr
@@ -18,7 +19,7 @@ from lab.store.runs import Store
 from lab.ui import backup_line, header
 from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.glossary import SCRIPT as GLOSSARY
-from lab.ui.gradio_shims import hide_progress, send_whole_updates
+from lab.ui.gradio_shims import hide_progress, plotly_chunk, send_whole_updates
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.classroom.tab import ClassTab
@@ -81,7 +82,13 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         compare.wire(tabs, train.runs.list)
     hide_progress(blocks)
     send_whole_updates()
-    scripts = [OPENING_TAB, CHANGES, DRAFT, *([PRESENCE] if settings.guests else [])]
+    scripts = [
+        f"window.labPlotly = {json.dumps(plotly_chunk())};\n",
+        OPENING_TAB,
+        CHANGES,
+        DRAFT,
+        *([PRESENCE] if settings.guests else []),
+    ]
     blocks.first_script = script(LANGUAGE)
     blocks.page_options = {
         "theme": theme(),

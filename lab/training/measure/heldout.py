@@ -136,6 +136,7 @@ def kl_from_start(
     seed: int,
     samples: int = KL_SAMPLES,
     as_trained: bool = False,
+    on_batch: Callable[[float], None] | None = None,
 ) -> float:
     """KL(policy ‖ start), estimated on the policy's own completions, in nats a completion.
 
@@ -145,9 +146,10 @@ def kl_from_start(
     max_new_tokens = longest_demonstration(tokens, rows) or max_new_tokens
     prompts = [rows[i % len(rows)]["prompt"] for i in range(samples)]
     total = count = 0.0
-    for _, prompt_ids, completion_ids, _ in sample(
-        policy, tokens, prompts, max_new_tokens=max_new_tokens, seed=seed, as_trained=as_trained
-    ):
+    drawn = sample(
+        policy, tokens, prompts, max_new_tokens=max_new_tokens, seed=seed, as_trained=as_trained, on_batch=on_batch
+    )
+    for _, prompt_ids, completion_ids, _ in drawn:
         ids = torch.cat([prompt_ids, completion_ids]).unsqueeze(0)
         mask = torch.ones_like(ids)
         with torch.no_grad():

@@ -157,10 +157,11 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     reporter.enter_stage("saving")
     task.save_model()
     reporter.enter_stage("measuring_after")
-    after = task.measure()
+    after = task.measure(until=task.answers_share)
     if after is not None:
         reporter.held_out(reporter.step, after)
-    reporter.result("finished", before=before, after=after, kl_from_start=task.kl_from_start(), **values)
+    kl = task.kl_from_start(begin=task.answers_share)
+    reporter.result("finished", before=before, after=after, kl_from_start=kl, **values)
     return FINISHED
 
 

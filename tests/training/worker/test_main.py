@@ -16,7 +16,9 @@ import pytest
 from lab.core.recipes import with_values
 from lab.store.presets import load_preset
 from lab.store.run_folder import RunFolder
+from lab.training.measure import heldout
 from lab.training.worker.main import work
+from lab.training.worker.reporter import Reporter
 
 pytestmark = pytest.mark.train
 
@@ -200,3 +202,20 @@ def test_a_chain_trains_a_copy_of_the_adapter_and_a_full_model_from_it(finished)
     third = make_run(home, "tiny/sft", "third", model="run:second")
     assert work(third) == 0
     assert not (third / "model" / "adapter_config.json").exists(), "a full run makes a new base"
+
+
+def test_the_last_stage_shows_how_far_answers_and_kl_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The KL takes as long as the answers; it was waited for at 100 %."""
+    monkeypatch.setattr(heldout, "BATCH", 8)
+    path = make_run(tmp_path, "tiny/grpo", steps=2, measure_samples=16)
+    seen: list[tuple[str, float | None]] = []
+    noted = Reporter.__setattr__
+
+    def note(reporter: Reporter, name: str, value: object) -> None:
+        noted(reporter, name, value)
+        if name == "stage_fraction":
+            seen.append((reporter.stage, value))
+
+    monkeypatch.setattr(Reporter, "__setattr__", note)
+    assert work(path) == 0
+    assert [share for stage, share in seen if stage == "measuring_after"] == [None, 0.25, 0.5, 0.75, 1.0]
