@@ -155,7 +155,7 @@ class Task:
     def answers_share(self) -> float:
         """The answers' share of the last stage, whose rest is the KL from the start."""
         answers = self.recipe.measure_samples
-        return answers / (answers + self._kl_samples(KL_SAMPLES))
+        return answers / (answers + self._kl_samples(KL_SAMPLES)) if answers else 1.0
 
     def measure_at(self, step: int) -> None:
         """Measure in mid-run, on a sample that does not hold the run up, and write it down."""
