@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from collections import Counter
 from typing import Any
@@ -88,7 +89,9 @@ async def _guest(
         sent = {"id": pair["shown"], "pair": pair["pair"], "collection": collection, "choice": "ab"[number % 2]}
         await timed("POST", "/api/annotate/judgements", json=sent | {"milliseconds": 900})
         await asyncio.sleep(0.2)
-    await client.post("/api/class/rules", json=RULES)
+    while (submitted := await client.post("/api/class/rules", json=RULES)).status_code == 429:
+        await asyncio.sleep(1 + random.random() / 2)  # as the page does (shared/transport.js)
+    submitted.raise_for_status()
     await timed("GET", "/api/class/me")
     (await client.post("/api/class/runs", json={"preset": "tiny/grpo", "title": "course"})).raise_for_status()
     await timed("GET", "/api/class/me")

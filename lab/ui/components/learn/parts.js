@@ -126,29 +126,17 @@ function requestWords(error) {
   throw error;
 }
 
-const MOST_TRIES = 6;
-const RETRY_AFTER = 1500; // ms: the lab answers one question a person at a time, and another browser tab may have asked
-
 /** @type {Record<string, Promise<unknown>>} the last question to each route */
 const lastAsked = {};
 
 /**
- * Asks the lab one question after the other; told that it is too busy, it asks again.
+ * Asks the lab one question after the other.
  * @param {string} path
  * @param {Record<string, unknown>} body
  * @returns {Promise<any>}
  */
 function inTurn(path, body) {
-  const ask = async () => {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await fetchJson(path, { body });
-      } catch (error) {
-        if (error.status !== 429 || tries === MOST_TRIES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER));
-      }
-    }
-  };
+  const ask = () => fetchJsonWhenFree(path, { body });
   const answer = (lastAsked[path] || Promise.resolve()).then(ask, ask);
   lastAsked[path] = answer.catch(() => null);
   return answer;

@@ -263,7 +263,7 @@ class Sets {
     this.show(this.bench.state);
     await this.attempt(async () => {
       this.tell(word("submitting"));
-      const { me, board } = await fetchJson("api/class/rules", { body: { title, rules: rules.map(sentRule) } });
+      const { me, board } = await fetchJsonWhenFree("api/class/rules", { body: { title, rules: rules.map(sentRule) } });
       const place = board.findIndex((entry) => entry.person === me.id && entry.title === title);
       const score = place < 0 ? "–" : figure(board[place].score);
       this.tell(word("submitted", { title, score, place: place + 1, of: board.length }));
@@ -306,7 +306,9 @@ class Sets {
     this.file.value = "";
     if (!file) return;
     this.attempt(async () => {
-      const { rules } = await fetchJson("api/rules/import", { body: { file: file.name, text: await file.text() } });
+      const { rules } = await fetchJsonWhenFree("api/rules/import", {
+        body: { file: file.name, text: await file.text() },
+      });
       this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
       this.tell(word("imported", { file: file.name }));
     });

@@ -93,7 +93,7 @@ class WhatIfPanel {
       const steps = [...new Set(rows.map((row) => groupRow(row).step))];
       const last = steps[steps.length - 1];
       const soft = this.threshold.value === "top_fraction";
-      this.answer = await fetchJson("api/rules/what-if", {
+      this.answer = await fetchJsonWhenFree("api/rules/what-if", {
         body: {
           run,
           first: steps[Math.max(0, steps.length - Number(this.span.value))],

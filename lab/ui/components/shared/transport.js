@@ -51,6 +51,26 @@ async function fetchJson(path, options) {
   return answer.json();
 }
 
+const MOST_TRIES = 8;
+const TRY_AGAIN_AFTER = 1000; // ms, and up to half as much again, so that a class that pressed at once does not come back at once
+
+/**
+ * As `fetchJson`. Told that the lab is busy with what others have sent (429), it asks again for some ten seconds.
+ * @param {string} path
+ * @param {Parameters<typeof request>[1]} [options]
+ * @returns {Promise<any>} or a RequestError
+ */
+async function fetchJsonWhenFree(path, options) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await fetchJson(path, options);
+    } catch (error) {
+      if (error.status !== 429 || tries === MOST_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER * (1 + Math.random() / 2)));
+    }
+  }
+}
+
 /**
  * The server answered, and said no: there is no such run, or not for us. Asking again would not help.
  * @param {{ status?: number }} error
