@@ -91,6 +91,8 @@ class WhyLeftOut(StrEnum):
     """No number in the column that the detail names, where one is needed."""
     UNEVEN = "uneven"
     """A table whose lists have different lengths; the detail has the length of each."""
+    TREE = "tree"
+    """A tree of messages and replies to them, as Open Assistant writes it; the detail is its column."""
     NOT_TO_TRAIN = "not_to_train"
     """A message of the assistant is marked as not to be trained (``weight: 0``)."""
 

@@ -11,6 +11,7 @@ from lab.data.file_names import typed
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recognition import COLUMNS, Form, Recognised, recognise
 from lab.data.rows import Rows
+from lab.data.turns import MESSAGES, by_turns
 from lab.errors import DatasetError
 
 ONE_ANSWER = (Form.MESSAGES, Form.TRANSCRIPTS, Form.DEMONSTRATIONS, Form.ALPACA)
@@ -28,6 +29,7 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
 """By what was wanted: what a file may hold instead, which something else of the lab reads."""
 REASONS = 3
 JUDGED = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS, Form.VOTES, Form.RANKED)
+RESPONSE_WORDS = ("chosen", "rejected", "respon", "complet", "generat", "repl", "candidate")
 READ_TOO = {"prompts": ("answer", "system"), "completions": ("system",), "preferences": ("system",)}
 """By what was wanted: columns that are read where they are there."""
 TAKE_CHOSEN = {
@@ -50,11 +52,7 @@ def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
     """The rows are no ``use``: what they are, where that is known; else the missing column and the likeliest mapping."""
     for holds, forms in HOLDS.get(use, ()):
         match = recognise(rows, forms)
-        if (
-            match is None
-            or _mapped(rows, match, wanted)
-            or (holds == "prompts" and {"chosen", "rejected"} & set(rows.columns))
-        ):
+        if match is None or _mapped(rows, match, wanted) or (holds == "prompts" and _may_hold_responses(rows, match)):
             continue
         if match.places is not None:  # the sides are only named there: learnt as completions they would be their names
             holds = "votes"
@@ -94,16 +92,26 @@ def nothing_left(rows: Rows, left_out: Iterable[LeftOut], columns: tuple[str, ..
 
 def _mend(rows: Rows, wanted: tuple[str, ...], read_too: tuple[str, ...] = ()) -> dict[str, Any]:
     """``line`` to type, and ``proposal`` (the lab's name → the file's) for a page's choosers; what is read where it is there (``answer``)
-    is proposed where a column is called so."""
+    is proposed where a column is called so. Where no name is known and one column holds conversations, the line names these."""
     proposal = guess_columns(rows.columns, wanted)
     free = [name for name in rows.columns if name not in proposal.values()]
     more = guess_columns(free, read_too)
     proposal |= {ours: theirs for ours, theirs in more.items() if plain(theirs) in (ours, *LIKELY.get(ours, ()))}
     shown = dict(proposal)
+    talks = [name for name in rows.columns if all(_talk(row.get(name)) for row in rows.rows[:REASONS])]
+    if not proposal and len(talks) == 1:
+        return {"line": typed(str(rows.path), {MESSAGES: talks[0]}), "proposal": {}}
     for name in wanted:
         if name not in rows.columns and name not in shown:
             shown[name] = "COLUMN"
     return {"line": typed(str(rows.path), shown), "proposal": proposal}
+
+
+def _talk(value: Any) -> bool:
+    """Whether a cell is a conversation: messages, or texts of user and assistant by turns."""
+    return by_turns(value) or (
+        isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+    )
 
 
 def _mapped(rows: Rows, match: Recognised, wanted: tuple[str, ...]) -> bool:
@@ -114,6 +122,13 @@ def _mapped(rows: Rows, match: Recognised, wanted: tuple[str, ...]) -> bool:
     if match.form in JUDGED:  # a column of which only a part of the name fits is one of a response: “response_0”
         guesses = {ours: theirs for ours, theirs in guesses.items() if plain(theirs) in LIKELY.get(ours, ())}
     return guesses.keys() == set(missing)
+
+
+def _may_hold_responses(rows: Rows, match: Recognised) -> bool:
+    """Whether a column that the found form does not read is called as responses are, or the prompts are trees of replies."""
+    free = [name for name in rows.columns if name not in match.used]
+    called = any(word in plain(name) for name in free for word in RESPONSE_WORDS)
+    return called or any(isinstance(row.get(name), dict) for row in rows.rows[:REASONS] for name in match.used)
 
 
 def _found(rows: Rows) -> str:

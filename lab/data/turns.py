@@ -49,6 +49,8 @@ EXCHANGES = (
 )  # fmt: skip
 """One object for a question and its answer: MOSS, Capybara and their like."""
 LONE_MESSAGE = ({"role"}, {"from", "value"}, {"speaker"}, {"human", "assistant"})
+REPLIES = ("replies", "children")
+"""Keys of a message under which the messages that answer it stand."""
 SPOKEN_BY = ("role", "from", "speaker")
 MESSAGES = "messages"
 UNTRAINED = ("weight", "train", "loss")
@@ -120,6 +122,8 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
     if not isinstance(value, (list, tuple, dict)):
         return [{"role": speaker, "content": wanted_text(row, column)}]
     items = [value] if isinstance(value, dict) else list(value)
+    if any(isinstance(item, Mapping) and any(item.get(name) for name in REPLIES) for item in items):
+        raise NotUsable(WhyLeftOut.TREE, column)
     if column == MESSAGES and by_turns(items):
         items = [{"role": (USER, ASSISTANT)[place % 2], "content": item} for place, item in enumerate(items)]
     if items and all(_is_part(item) for item in items):

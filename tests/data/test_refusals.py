@@ -11,6 +11,7 @@ import pytest
 from lab.data.columns import guess_columns
 from lab.data.datasets import rows_of_file
 from lab.data.forms import shape_completions, shape_prompts
+from lab.data.left_out import WhyLeftOut
 from lab.data.pair_rows import find_pairs
 from lab.data.preference_forms import shape_preferences
 from lab.errors import DatasetError
@@ -42,6 +43,12 @@ def written(folder: Path, *rows: dict[str, Any], name: str = "rows.jsonl") -> Pa
         ({"Question": "a", "Answer": "5"}, "grpo", "prompt=Question,answer=Answer"),
         ({"Prompt": "a", "Response": "b", "System": "c"}, "sft", "prompt=Prompt,completion=Response,system=System"),
         ({"ask": "a", "left": "b", "right": "c"}, "annotate", "prompt=ask,first=left,second=right"),
+        ({"id": "1", "data": ["Hi.", "Hello."]}, "sft", "messages=data"),
+        (
+            {"id": "1", "log": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+            "sft",
+            "messages=log",
+        ),
     ],
 )
 def test_the_likeliest_mapping_is_proposed_and_works_as_it_stands(
@@ -175,3 +182,32 @@ def test_pairs_whose_vote_is_not_known_are_refused_with_the_line_that_names_it(t
     assert (error.key, error.params["line"]) == ("dataset_holds_pairs", f"{path}?winner=COLUMN")
     (shaped,) = shape_preferences(rows_of_file(f"{path}?winner=our_pick")).rows
     assert shaped["chosen"] == "c"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "a", "response-1": "b", "response-2": "c", "better.responses": ["response-1"]},
+        {"question": "a", "response_j": "b", "response_k": "c"},
+        {"prompt": {"role": "prompter", "text": "a", "replies": [{"role": "assistant", "text": "b"}]}},
+    ],
+)
+def test_prompts_beside_what_may_be_responses_are_not_said_to_have_none(tmp_path: Path, row: dict[str, Any]) -> None:
+    error = refused(written(tmp_path, row), "dpo")
+    assert error.key == "dataset_columns" and str(error.params["line"]).endswith("rejected=COLUMN")
+
+
+def test_a_tree_of_replies_is_no_prompt(tmp_path: Path) -> None:
+    """Open Assistant's trees: the first message alone was trained on, and its replies were dropped in silence."""
+    tree = {"prompt": {"role": "prompter", "text": "a", "replies": [{"role": "assistant", "text": "b", "replies": []}]}}
+    found = shape_prompts(rows_of_file(str(written(tmp_path, tree, {"prompt": "plain"}))))
+    assert [(row.why, row.detail) for row in found.left_out] == [(WhyLeftOut.TREE, "prompt")]
+    lone = {"prompt": {"role": "prompter", "text": "a", "replies": []}}
+    assert shape_prompts(rows_of_file(str(written(tmp_path, lone)))).left_out == []
+
+
+@pytest.mark.parametrize("column", ["image_path", "image_url", "audio_file"])
+def test_where_a_picture_or_a_sound_lies_counts_as_one(tmp_path: Path, column: str) -> None:
+    rows = [{"prompt": "a", "chosen": "b", "rejected": "c", column: there} for there in ("x.bin", "")]
+    found = shape_preferences(rows_of_file(str(written(tmp_path, *rows))))
+    assert [(row.why, row.detail) for row in found.left_out] == [(WhyLeftOut.IMAGES, column)] and len(found.rows) == 1
