@@ -83,18 +83,23 @@ def walk_grpo(page: Page, width: int) -> None:
     expect(page.get_by_test_id("learn-loss")).to_have_text("−0.651")
     root.locator(".row .plain").last.tap()
     expect(page.get_by_test_id("learn-loss")).to_have_text("−0.575")
+    root.locator(".step-card .chips button").first.tap()
     root.locator(".step-card .primary").tap()
     expect(root.locator(".step-card td.plus").first).to_contain_text("+")
+    expect(root.locator(".step-card .finding")).to_contain_text(re.compile("guess|猜"))
+    expect(root.locator(".step-card .finding")).to_contain_text("y2")  # kept, and less likely all the same
     fits(page, width)
 
 
-def walk_costs_and_hacking(page: Page, width: int, group: str) -> None:
+def walk_costs_and_hacking(page: Page, width: int) -> None:
     root = learn(page)
     onward(page)  # 7: costs
-    table = root.locator("table[data-table=takes]")
+    table = root.locator("table[data-table=key]")
     expect(table.locator("td[data-mark]").first).to_be_visible()
+    expect(table.locator("tbody th")).to_have_text(["PPO", "DPO", "GRPO"])  # of each algorithm one
+    root.locator(".costs summary").click()
+    expect(root.locator("table[data-table=takes] td[data-mark]").first).to_be_visible()
     expect(root.locator("table")).to_have_count(2)
-    expect(table).to_contain_text(group)
     expect(root.locator(".costs .finding")).to_contain_text("≠")
     expect(root.locator(".costs .compare-link")).to_have_attribute("href", re.compile("of=recorded%3Atiny%2Fcourse"))
     fits(page, width)
@@ -104,6 +109,7 @@ def walk_costs_and_hacking(page: Page, width: int, group: str) -> None:
     fits(page, width)
     onward(page)
     expect(root.locator(".dot.done")).to_have_count(8)
+    expect(root.locator(".finding").last).to_contain_text(re.compile("That was the course|课程到此结束"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,7 @@ def test_all_eight_steps_by_touch(visit: Visit, locale: str, theme: str, width: 
     )
     walk_up_to_dpo(page, width)
     walk_grpo(page, width)
-    walk_costs_and_hacking(page, width, "GRPO · 全部" if locale == "zh-CN" else "GRPO · all")
+    walk_costs_and_hacking(page, width)
 
 
 def test_an_address_opens_its_step_and_the_way_back_is_kept(visit: Visit) -> None:
@@ -141,6 +147,7 @@ def test_for_real_opens_the_tab_with_its_form_filled(visit: Visit) -> None:
 def test_the_ratio_is_dragged_by_keyboard_and_the_branch_changes(visit: Visit) -> None:
     page = visit("/?tab=learn&step=6&part=5", ready=READY)
     row = learn(page).locator("[data-answer='2']")
+    row.locator("summary").click()  # the first kept answer's plot alone is open
     expect(row.locator(".branch").first).to_have_attribute("data-lit", "true")
     slider = row.get_by_role("slider")
     slider.focus()

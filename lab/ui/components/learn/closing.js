@@ -9,12 +9,13 @@ function hackingStep() {
   const steps = record.groups.map(({ step }) => step);
   const show = (at) => {
     const { step, prompt, completions } = record.groups[at];
-    say(told, word("hack_step", { step, prompt }));
+    const other = /[\u4e00-\u9fff]/.test(prompt) !== (chosenLanguage() === "zh");
+    say(told, word("hack_step", { step, prompt }) + (other ? " " + word("hack_other") : ""));
     list.replaceChildren(
       ...completions.map(([text, reward]) =>
         make(
           "li",
-          { class: reward >= 1 ? "right" : "" },
+          { class: reward >= 1 ? "paid" : "" },
           make("bdi", { class: "text" }, text),
           make("b", { class: "push" }, `r = ${figure(reward, 1)}`),
         ),

@@ -11,16 +11,21 @@ function costStep() {
   const note = make("p", { class: "finding" });
   const source = make("p", { class: "quiet" });
   const choice = make("select", { "aria-label": word("cost_of") });
-  const ticks = make("fieldset", { class: "ticks" });
+  const ticks = make("fieldset", { class: "run-ticks" });
   const compare = make("a", { class: "compare-link" }, word("cost_compare"));
   /** @type {string[]} */
   let ticked = [];
   let asked = 0;
 
   const show = (told) => {
-    place.replaceChildren(...told.tables.map(measuredTable));
-    conceal(note, !told.cells);
-    say(note, word("cost_differ", { differ: told.differ, cells: told.cells }));
+    const tables = told.of === OWN_RUNS ? told.tables : told.tables.map(onePerClaim);
+    const [first, ...others] = tables.map(measuredTable);
+    const more = make("details", {}, make("summary", {}, word("cost_more")), ...others);
+    place.replaceChildren(...(first ? [legend(), first] : []), ...(others.length ? [more] : []));
+    const cells = tables.flatMap(({ rows }) => rows.flatMap((row) => row.cells));
+    conceal(note, !cells.length);
+    const differ = cells.filter((cell) => cell.mark === "differs").length;
+    say(note, word("cost_differ", { differ, cells: cells.length }));
     say(source, sourceOf(told));
     offer(told);
     set(compare, { href: compareAddress(told.of, ticked) });
@@ -72,6 +77,27 @@ function costStep() {
   };
 }
 
+/** What the marks of the cells mean. */
+const legend = () =>
+  make(
+    "p",
+    { class: "quiet" },
+    ...Object.entries(CELL_MARKS).map(([kind, sign]) => `${sign} ${word("cost_mark_" + kind)}   `),
+  );
+
+/**
+ * A table in which runs of one algorithm, of which the course says the same, are one row: that with the shortest name.
+ * @param {any} table
+ */
+function onePerClaim(table) {
+  const claims = (row) => JSON.stringify(row.cells.map(({ claim }) => claim));
+  const shortest = (row) =>
+    table.rows
+      .filter((other) => claims(other) === claims(row))
+      .sort((a, b) => spoken(a.label).length - spoken(b.label).length)[0];
+  return { ...table, rows: table.rows.filter((row) => shortest(row) === row) };
+}
+
 /** A text in the reader's language. @param {{ en: string, zh: string }} text */
 const spoken = (text) => text[chosenLanguage()];
 
@@ -109,10 +135,10 @@ function measuredTable({ name, title, columns, rows }) {
       make("small", {}, spoken(detail)),
       make(
         "span",
-        { class: "said " + kind },
+        { class: "said " + kind, title: spoken(sentence) },
         make("i", { "aria-hidden": "true" }, CELL_MARKS[kind]),
         " ",
-        spoken(sentence),
+        make("span", { class: kind === "agrees" ? "unseen" : "" }, spoken(sentence)),
       ),
     );
   const head = [word("cost_algorithm"), ...columns.map(spoken)].map((text) => make("th", { scope: "col" }, text));

@@ -68,7 +68,7 @@ function dpoStep() {
         first.run();
       },
     },
-    word("undo"),
+    word("start_over"),
   );
   const first = asking("", ask); // what is shown before any step; its button is not
   step.node.append(again, first.status);

@@ -46,7 +46,8 @@ function lossPage(group) {
     } catch (error) {
       return say(ready.status, requestWords(error));
     }
-    draw();
+    sums(); // not the rows anew: a reader may be dragging a ρ
+    step.draw();
   });
   const scale = segmented(
     word("scale"),
@@ -179,7 +180,7 @@ function answerRow(group, at, changed) {
     const known = () => (group.logps ? figure(group.logps[at], 3) : "…");
     return { node: make("div", about, head, numbers.node, left), show: () => numbers.show(known(), word("looked_at")) };
   }
-  const part = keptPart(group, at, changed);
+  const part = keptPart(group, at, changed, kept.indexOf(true) === at);
   const show = () => {
     const now = group.logpNow(at);
     const was = group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked");
@@ -226,8 +227,9 @@ function answerNumbers(group, at) {
  * @param {LearnGroup} group
  * @param {number} at
  * @param {() => void} changed
+ * @param {boolean} open whether the plot is shown at once; the others are a tap away, since they work alike
  */
-function keptPart(group, at, changed) {
+function keptPart(group, at, changed, open) {
   const { kept, advantages } = group.verdict;
   const advantage = advantages[at];
   const count = kept.filter(Boolean).length;
@@ -243,8 +245,13 @@ function keptPart(group, at, changed) {
   const shared = make("p", { class: "share" }, make("span", {}, word("share_of")), share);
   return {
     nodes: [
-      make("div", { class: "plot" }, make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip), plot.node),
-      make("div", { class: "choice-of" }, branches.node, shared, course),
+      make(
+        "div",
+        { class: "plot" },
+        make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip),
+        open ? plot.node : foldedPlot(group, at, plot.node, branches.node),
+      ),
+      make("div", { class: "choice-of" }, open ? branches.node : null, shared, course),
     ],
     /** @param {number | null} logp */
     show(logp) {
@@ -262,14 +269,62 @@ function keptPart(group, at, changed) {
   };
 }
 
+/**
+ * The plot of another kept answer, a tap away; once opened it stays so.
+ * @param {LearnGroup} group
+ * @param {number} at
+ * @param {Node[]} nodes
+ */
+function foldedPlot(group, at, ...nodes) {
+  const folded = make("details", {}, make("summary", {}, word("ratio_drag")), ...nodes);
+  folded.open = group.opened.has(at);
+  folded.addEventListener("toggle", () => group.opened[folded.open ? "add" : "delete"](at));
+  return folded;
+}
+
 /** @param {(Node | string)[]} name @param {Node} value @param {string} below */
 const pairOf = (name, value, below) =>
   make("div", {}, make("dt", {}, ...name), make("dd", {}, value, make("span", { class: "quiet" }, below)));
+
+/** What the steps did to the loss. @param {LearnGroup} group @param {any} done */
+const stepWords = (group, done) =>
+  word("step_done", {
+    steps: group.steps,
+    before: figure(done.losses[0], 3),
+    after: figure(done.losses[1], 3),
+    seconds: figure(done.seconds, 1),
+  });
+
+/** Whether the guess was right. @param {any} done @param {boolean[]} kept @param {number | null} guess */
+function guessWords(done, kept, guess) {
+  const rises = kept.map((is, at) => (is ? done.after[at] - done.before[at] : -Infinity));
+  const most = rises.indexOf(Math.max(...rises));
+  if (guess === null || !kept[guess]) return "";
+  const same = Math.abs(rises[guess] - rises[most]) < 1e-6;
+  return word(same ? "step_guess_right" : "step_guess_wrong", { n: most + 1 });
+}
+
+/** Which kept answers became less likely all the same. @param {any} done @param {boolean[]} kept */
+function fallenWords(done, kept) {
+  const fallen = kept.flatMap((is, at) => (is && done.after[at] < done.before[at] ? ["y" + (at + 1)] : []));
+  return fallen.length ? word("step_fallen", { names: fallen.join(", ") }) : "";
+}
+
+/** @param {number} at @param {boolean} chosen @param {() => void} choose */
+const guessButton = (at, chosen, choose) =>
+  make(
+    "button",
+    { type: "button", class: "plain small", "aria-pressed": String(chosen), onclick: choose },
+    formula(false, answerName(at)),
+  );
 
 /** The real step: its button, and log π before and after. @param {LearnGroup} group */
 function stepCard(group) {
   const body = make("tbody");
   const told = make("p", { class: "finding", role: "status" });
+  const guesses = make("div", { class: "chips" });
+  /** @type {number | null} */
+  let guess = null;
   const lossNow = make("b", {}, "–");
   const go = asking(word("step_take"), async () => {
     await group.take(Math.min(10, group.steps + 1));
@@ -293,7 +348,7 @@ function stepCard(group) {
     const { kept } = group.verdict;
     const done = group.stepped;
     undo.disabled = !done;
-    go.button.disabled = group.steps >= 10;
+    go.button.disabled = group.steps >= 10 || !kept.some(Boolean);
     say(go.button, word(group.steps ? "step_another" : "step_take"));
     body.replaceChildren(
       ...group.answers.map((text, at) => {
@@ -311,18 +366,17 @@ function stepCard(group) {
         );
       }),
     );
+    guesses.replaceChildren(
+      ...kept.flatMap((is, at) => (is && !done ? [guessButton(at, at === guess, () => pick(at))] : [])),
+    );
     if (!done) say(told, word(kept.some(Boolean) ? "step_none_yet" : "step_nobody"));
     else if (!done.losses) say(told, word("step_nobody"));
-    else
-      say(
-        told,
-        word("step_done", {
-          steps: group.steps,
-          before: figure(done.losses[0], 3),
-          after: figure(done.losses[1], 3),
-          seconds: figure(done.seconds, 1),
-        }),
-      );
+    else say(told, [stepWords(group, done), guessWords(done, kept, guess), fallenWords(done, kept)].join(" ").trim());
+  };
+  /** @param {number} at */
+  const pick = (at) => {
+    guess = at;
+    draw();
   };
   return {
     node: make(
@@ -349,6 +403,7 @@ function stepCard(group) {
           body,
         ),
       ),
+      guesses,
       told,
       go.node,
     ),

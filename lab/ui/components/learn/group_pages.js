@@ -142,7 +142,10 @@ function rewardsPage(group) {
     box.checked = group.rules.includes(name);
     box.addEventListener("change", () => {
       const rules = WORKED_RULES.filter((other) => (other === name ? box.checked : group.rules.includes(other)));
-      if (!rules.length) return void (box.checked = true); // a reward needs a rule
+      if (!rules.length) {
+        box.checked = true;
+        return say(status, word("group_one_rule"));
+      }
       group.rules = rules;
       group.forget();
       score();
@@ -175,9 +178,9 @@ const scrolling = (node) =>
 function thresholdChoice(group, changed) {
   const part = slider(
     "T",
-    { label: word("fraction_label"), min: 0.2, max: 1, step: 0.2, value: group.fraction, digits: 1 },
+    { label: word("fraction_label"), min: 20, max: 100, step: 20, value: group.fraction * 100, digits: 0, unit: " %" },
     (value) => {
-      group.choose({ fraction: value });
+      group.choose({ fraction: value / 100 });
       changed();
     },
   );

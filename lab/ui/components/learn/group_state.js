@@ -13,6 +13,8 @@ class LearnGroup {
   /** @type {any} the answer to the last real step */
   stepped = null;
   steps = 0;
+  /** @type {Set<number>} the answers whose plot was opened */
+  opened = new Set();
 
   constructor() {
     const { prompt, right, answers } = worked();

@@ -52,15 +52,15 @@ function segmented(label, choices, chosen, change) {
 /**
  * A slider with its name and its value in words.
  * @param {Formula | string} name
- * @param {{ label: string, min: number, max: number, step: number, value: number, digits?: number }} options
+ * @param {{ label: string, min: number, max: number, step: number, value: number, digits?: number, unit?: string }} options
  * @param {(value: number) => void} change
  */
-function slider(name, { label, min, max, step, value, digits = 2 }, change) {
-  const shown = make("output", {}, figure(value, digits));
+function slider(name, { label, min, max, step, value, digits = 2, unit = "" }, change) {
+  const shown = make("output", {}, figure(value, digits) + unit);
   const input = make("input", { type: "range", min, max, step, value, "aria-label": label });
   const fillTo = () => input.style.setProperty("--filled", ((Number(input.value) - min) / (max - min)) * 100 + "%");
   input.addEventListener("input", () => {
-    say(shown, figure(Number(input.value), digits));
+    say(shown, figure(Number(input.value), digits) + unit);
     fillTo();
     change(Number(input.value));
   });

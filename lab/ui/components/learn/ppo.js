@@ -23,7 +23,7 @@ function fourModels(sample) {
       make(
         "p",
         {},
-        word("model_" + key + "_does", { reward: figure(sample.reward, 1), value: figure(sample.values[0]) }),
+        ...richWord("model_" + key + "_does", { reward: figure(sample.reward, 1), value: figure(sample.values[0]) }),
       ),
     ),
   );
@@ -36,6 +36,7 @@ function tokenCard(recorded, sample) {
   const names = ["value", "reward", "delta", "advantage"];
   const cells = Object.fromEntries(names.map((name) => [name, make("dd")]));
   const written = formula(true, "0");
+  const blamed = make("p", { class: "finding", role: "status" });
   const chips = sample.tokens.map((text, index) =>
     make(
       "button",
@@ -59,6 +60,8 @@ function tokenCard(recorded, sample) {
         word("token_says", { text: visibleText(sample.tokens[n]), advantage: signed(advantages[n]) }),
       );
     });
+    const below = advantages.filter((advantage) => advantage < 0).length;
+    say(blamed, word("tokens_blamed", { below, of: advantages.length, lambda: figure(lam) }));
     say(cells.value, figure(sample.values[at]));
     say(cells.reward, signed(sample.rewards[at], 3));
     say(cells.delta, signed(deltas[at], 3));
@@ -103,6 +106,7 @@ function tokenCard(recorded, sample) {
       lam = value;
       show();
     }),
+    blamed,
     make(
       "p",
       { class: "quiet" },

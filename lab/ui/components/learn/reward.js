@@ -20,7 +20,14 @@ function rewardStep() {
   const score = async () => {
     const text = input.value;
     keepOf("reward", text);
-    if (!text.trim()) return;
+    if (!text.trim()) {
+      for (const { value, meter } of rows) {
+        say(value, "–");
+        meter.style.width = "0";
+      }
+      say(total, "–");
+      return say(note, word("reward_note_empty"));
+    }
     try {
       const [{ scores, reward }] = await scoreAnswers(prompt, right, [text], WORKED_RULES);
       if (text !== input.value) return;
@@ -73,7 +80,7 @@ function rewardStep() {
           make(
             "div",
             { class: "score" },
-            make("span", {}, ruleLabel(name)),
+            make("span", {}, ruleLabel(name), make("small", { class: "quiet" }, word("reward_rule_" + name))),
             make("span", { class: "meter", "aria-hidden": "true" }, meter),
             value,
           ),

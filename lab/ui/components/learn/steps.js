@@ -11,7 +11,7 @@
 
 /** @type {LearnStep[]} */
 const LEARN_STEPS = [
-  { key: "reward", minutes: 1, real: { tab: "rules" } },
+  { key: "reward", minutes: 2, real: { tab: "rules" } },
   { key: "sft", minutes: 2, real: { tab: "train", preset: "tiny/sft" } },
   { key: "preference", minutes: 2, real: { tab: "annotate" } },
   { key: "ppo", minutes: 3, real: { tab: "train", preset: "tiny/ppo" } },
@@ -22,7 +22,7 @@ const LEARN_STEPS = [
     real: { tab: "train", preset: "tiny/grpo" },
     pages: ["answers", "rewards", "threshold", "kept", "loss"],
   },
-  { key: "cost", minutes: 1, real: { tab: "compare" } },
+  { key: "cost", minutes: 2, real: { tab: "compare" } },
   { key: "hacking", minutes: 2, real: { tab: "train", preset: "tiny/grpo-hacked" } },
 ];
 

@@ -151,7 +151,8 @@ class Learn {
     mark(this.root, "data-step", this.step + 1);
     mark(this.root, "data-page", pages ? this.page + 1 : null);
     say(this.where, word("step_of", { step: this.step + 1, count }));
-    say(this.left, word("minutes_left", { minutes: left }));
+    const over = LEARN_STEPS.every((step) => this.done.has(step.key));
+    say(this.left, over ? word("all_done") : word("minutes_left", { minutes: left }));
     say(
       this.kicker,
       pages
@@ -280,7 +281,10 @@ class Learn {
       this.done.add(LEARN_STEPS[this.step].key);
       keepOf("done", [...this.done]);
     }
-    if (!next) return this.draw();
+    if (!next) {
+      this.draw();
+      return void this.place.append(make("p", { class: "finding", role: "status" }, word("course_ends")));
+    }
     this.open(next[0], next[1] + 1, "push");
     this.title.focus({ preventScroll: true });
     this.root.scrollIntoView({ block: "start" });
