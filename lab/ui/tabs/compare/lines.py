@@ -63,7 +63,8 @@ def _known(curve: Curve, axis: str) -> tuple[Floats, Floats, Floats]:
     """Steps, places on the axis and values, without those that are not known; of a step that was written twice, the last counts."""
     at = curve.axis(axis)
     there = np.isfinite(at) & np.isfinite(curve.value)
-    steps, at, values = curve.step[there], at[there], curve.value[there]
+    whole = slice(None) if there.all() else there
+    steps, at, values = (np.ascontiguousarray(places[whole]) for places in (curve.step, at, curve.value))
     if len(steps) > 1 and not np.all(np.diff(steps) > 0):
         steps, last = np.unique(steps[::-1], return_index=True)
         at, values = at[::-1][last], values[::-1][last]
