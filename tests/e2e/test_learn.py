@@ -52,6 +52,8 @@ def walk_up_to_dpo(page: Page, width: int) -> None:
     onward(page)  # 4: PPO
     root.locator(".token").first.tap()
     expect(root.locator(".token").first).to_have_attribute("aria-pressed", "true")
+    expect(root.locator(".branch[data-lit=both]")).to_have_count(2)  # ρ begins at 1
+    root.locator(".ratio").get_by_role("slider").press("End")
     expect(root.locator(".branch[data-lit=true]")).to_have_count(1)
     fits(page, width)
 

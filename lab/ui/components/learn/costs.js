@@ -22,7 +22,7 @@ function costStep() {
     const [first, ...others] = tables.map(measuredTable);
     const more = make("details", {}, make("summary", {}, word("cost_more")), ...others);
     place.replaceChildren(...(first ? [legend(), first] : []), ...(others.length ? [more] : []));
-    const cells = tables.flatMap(({ rows }) => rows.flatMap((row) => row.cells));
+    const cells = tables.slice(0, 1).flatMap(({ rows }) => rows.flatMap((row) => row.cells)); // of the table in sight
     conceal(note, !cells.length);
     const differ = cells.filter((cell) => cell.mark === "differs").length;
     say(note, word("cost_differ", { differ, cells: cells.length }));

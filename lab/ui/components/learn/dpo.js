@@ -6,6 +6,7 @@ function dpoStep() {
   const pair = { chosen: "3x = 15 → x = 5", rejected: word("worked_none") };
   let beta = 0.5;
   let steps = 0;
+  let takenWith = beta;
   /** @type {{ chosen: number, rejected: number, ref_chosen: number, ref_rejected: number } | null} */
   let now = null;
   const rows = Object.fromEntries(
@@ -48,9 +49,10 @@ function dpoStep() {
       `]) = −log σ(${figure(beta)} × ${figure(ratios.chosen - ratios.rejected, 3)}) = ${figure(loss, 3)}`,
     );
     refill(weighted, "σ(−", `${figure(margin, 3)}`, ") =", figure(weight, 3));
-    say(taken, word(steps ? "dpo_taken" : "dpo_start", { steps }));
+    say(taken, word(steps ? "dpo_taken" : "dpo_start", { steps, beta: figure(takenWith) }));
   };
   const ask = async () => {
+    takenWith = beta;
     now = await askModel({ kind: "prefer", prompt, ...pair, beta, steps });
     show();
   };

@@ -301,7 +301,7 @@ function guessWords(done, kept, guess) {
   const most = rises.indexOf(Math.max(...rises));
   if (guess === null || !kept[guess]) return "";
   const same = Math.abs(rises[guess] - rises[most]) < 1e-6;
-  return word(same ? "step_guess_right" : "step_guess_wrong", { n: most + 1 });
+  return word(same ? "step_guess_right" : "step_guess_wrong", { n: (same ? guess : most) + 1 });
 }
 
 /** Which kept answers became less likely all the same. @param {any} done @param {boolean[]} kept */

@@ -31,7 +31,7 @@ function fourModels(sample) {
 }
 
 function tokenCard(recorded, sample) {
-  let at = sample.tokens.length - 1;
+  let at = 0;
   let lam = recorded.gae_lambda;
   const names = ["value", "reward", "delta", "advantage"];
   const cells = Object.fromEntries(names.map((name) => [name, make("dd")]));
@@ -121,7 +121,7 @@ function tokenCard(recorded, sample) {
 const visibleText = (text) => text.replace(/ /g, "␣").replace(/\n/g, "⏎") || "◌";
 
 function ratioCard() {
-  let ratio = 1.35;
+  let ratio = 1;
   let advantage = 0.7;
   const value = make("b");
   const chip = make("span", { class: "chip" });

@@ -12,13 +12,13 @@
 /** @type {LearnStep[]} */
 const LEARN_STEPS = [
   { key: "reward", minutes: 2, real: { tab: "rules" } },
-  { key: "sft", minutes: 2, real: { tab: "train", preset: "tiny/sft" } },
+  { key: "sft", minutes: 1, real: { tab: "train", preset: "tiny/sft" } },
   { key: "preference", minutes: 2, real: { tab: "annotate" } },
-  { key: "ppo", minutes: 3, real: { tab: "train", preset: "tiny/ppo" } },
-  { key: "dpo", minutes: 2, real: { tab: "train", preset: "tiny/dpo" } },
+  { key: "ppo", minutes: 2, real: { tab: "train", preset: "tiny/ppo" } },
+  { key: "dpo", minutes: 1, real: { tab: "train", preset: "tiny/dpo" } },
   {
     key: "grpo",
-    minutes: 6,
+    minutes: 7,
     real: { tab: "train", preset: "tiny/grpo" },
     pages: ["answers", "rewards", "threshold", "kept", "loss"],
   },
