@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import CollectionSettings
+from lab.store.runs import Store
 from tests.e2e.conftest import RunningLab, wait_until
 from tests.e2e.judging import better_side, part
 
@@ -42,10 +43,10 @@ def model(request: pytest.FixtureRequest, lab: RunningLab) -> str:
 
 
 @contextmanager
-def one_more_run(page: Page) -> Iterator[None]:
+def one_more_run(page: Page, store: Store) -> Iterator[None]:
     """What is started within is the newest run of the list, and finishes."""
     rows = page.locator("[data-testid=run-row]")
-    before = rows.count()
+    before = len(store.runs())  # the page may not have listed those of the test before
     yield
     expect(page.locator("#start")).to_be_enabled()
     expect(page.locator("#message .problem")).to_have_count(0)
@@ -69,13 +70,13 @@ def test_judged_frozen_and_trained_on_by_one_click_each(
     page.locator("#freeze").click()
     expect(page.locator("#freeze-message")).to_contain_text(f"{len(rows)} preferences")
 
-    with one_more_run(page):
+    with one_more_run(page, store):
         page.locator("#train-rm").click()
         expect(page.locator("#message")).to_contain_text(f"for {model}")
-    with one_more_run(page):
+    with one_more_run(page, store):
         page.get_by_role("button", name="Train PPO with this").click()
         expect(page.locator("#message")).to_contain_text("trains PPO with the reward model")
-    with one_more_run(page):
+    with one_more_run(page, store):
         page.get_by_role("tab", name="Annotate", exact=True).click()
         part(page, "Dataset")
         page.locator("#train-dpo").click()

@@ -1,4 +1,7 @@
-"""An ejected script runs where no lab can be imported, and takes the same steps: its losses are the run's to float precision."""
+"""An ejected script runs where no lab can be imported, and takes the same steps: its losses are the run's to float precision.
+
+``LAB_TEST_PYTHON`` names another environment's interpreter to run the scripts with, as one that was made from ``requirements.txt`` beside them.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,12 @@ def test_the_script_gives_the_run_s_losses(home: Path, algorithm: str) -> None:
         "import importlib.util, runpy, sys; assert importlib.util.find_spec('lab') is None; sys.path.insert(0, '.')"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-c", f"{unseen}; runpy.run_path('train.py', run_name='__main__')"],
+        [
+            os.environ.get("LAB_TEST_PYTHON", sys.executable),
+            "-I",
+            "-c",
+            f"{unseen}; runpy.run_path('train.py', run_name='__main__')",
+        ],
         cwd=folder,
         env=environment | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
