@@ -18,7 +18,8 @@ FOLDER = Path(__file__).parent
 SCRIPTS = (
     *("../group_inspector/threshold.js", "arithmetic.js", "formula.js", "parts.js", "clip_plot.js"),
     *("reward.js", "sft.js", "preference.js", "ppo.js", "dpo.js"),
-    *("group_state.js", "group_pages.js", "group_loss.js", "costs.js", "closing.js", "steps.js", "view.js"),
+    *("group_state.js", "group_pages.js", "group_loss.js", "group_step.js"),
+    *("costs.js", "closing.js", "steps.js", "view.js"),
 )
 
 

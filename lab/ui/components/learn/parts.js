@@ -52,7 +52,8 @@ function segmented(label, choices, chosen, change) {
 /**
  * A slider with its name and its value in words.
  * @param {Formula | string} name
- * @param {{ label: string, min: number, max: number, step: number, value: number, digits?: number, unit?: string }} options
+ * @param {{ label: string, min: number, max: number, step: number, value: number, digits?: number,
+ *   unit?: string }} options
  * @param {(value: number) => void} change
  */
 function slider(name, { label, min, max, step, value, digits = 2, unit = "" }, change) {

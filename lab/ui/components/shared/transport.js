@@ -52,7 +52,7 @@ async function fetchJson(path, options) {
 }
 
 const MOST_TRIES = 8;
-const TRY_AGAIN_AFTER = 1000; // ms, and up to half as much again, so that a class that pressed at once does not come back at once
+const TRY_AGAIN_AFTER = 1000; // ms, and by chance up to half as much again: a class must not come back at once
 
 /**
  * As `fetchJson`. Told that the lab is busy with what others have sent (429), it asks again for some ten seconds.

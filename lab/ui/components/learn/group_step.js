@@ -1,0 +1,128 @@
+// Step 6, page 5, its end: a guess, a real optimiser step on the kept answers, and log π before and after.
+
+/** What the steps did to the loss. @param {LearnGroup} group @param {any} done */
+const stepWords = (group, done) =>
+  word("step_done", {
+    steps: group.steps,
+    before: figure(done.losses[0], 3),
+    after: figure(done.losses[1], 3),
+    seconds: figure(done.seconds, 1),
+  });
+
+/** Whether the guess was right. @param {any} done @param {boolean[]} kept @param {number | null} guess */
+function guessWords(done, kept, guess) {
+  const rises = kept.map((is, at) => (is ? done.after[at] - done.before[at] : -Infinity));
+  const most = rises.indexOf(Math.max(...rises));
+  if (guess === null || !kept[guess]) return "";
+  const same = Math.abs(rises[guess] - rises[most]) < 1e-6;
+  return word(same ? "step_guess_right" : "step_guess_wrong", { n: (same ? guess : most) + 1 });
+}
+
+/** Which kept answers became less likely all the same. @param {any} done @param {boolean[]} kept */
+function fallenWords(done, kept) {
+  const fallen = kept.flatMap((is, at) => (is && done.after[at] < done.before[at] ? ["y" + (at + 1)] : []));
+  return fallen.length ? word("step_fallen", { names: fallen.join(", ") }) : "";
+}
+
+/** @param {number} at @param {boolean} chosen @param {() => void} choose */
+const guessButton = (at, chosen, choose) =>
+  make(
+    "button",
+    { type: "button", class: "plain small", "aria-pressed": String(chosen), onclick: choose },
+    formula(false, answerName(at)),
+  );
+
+/** The real step: its button, and log π before and after. @param {LearnGroup} group */
+function stepCard(group) {
+  const body = make("tbody");
+  const told = make("p", { class: "finding", role: "status" });
+  const guesses = make("div", { class: "chips" });
+  /** @type {number | null} */
+  let guess = null;
+  const lossNow = make("b", {}, "–");
+  const go = asking(word("step_take"), async () => {
+    await group.take(Math.min(10, group.steps + 1));
+    draw();
+  });
+  const undo = make(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      onclick: () => {
+        Object.assign(group, { stepped: null, steps: 0 });
+        draw();
+      },
+    },
+    word("undo"),
+  );
+  go.node.prepend(make("span", { class: "loss-now" }, make("span", { class: "quiet" }, word("loss_now")), lossNow));
+  go.node.append(undo);
+  const draw = () => {
+    const { kept } = group.verdict;
+    const done = group.stepped;
+    undo.disabled = !done;
+    go.button.disabled = group.steps >= 10 || !kept.some(Boolean);
+    say(go.button, word(group.steps ? "step_another" : "step_take"));
+    body.replaceChildren(
+      ...group.answers.map((text, at) => {
+        const before = done ? done.before[at] : group.logps && group.logps[at];
+        const after = done ? done.after[at] : null;
+        const change = done ? after - before : null;
+        return make(
+          "tr",
+          { class: kept[at] ? "" : "dropped" },
+          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", {}, text)),
+          make("td", { class: "number" }, isNumber(before) ? figure(before, 3) : "…"),
+          make("td", { class: "number strong" }, done ? figure(after, 3) : "–"),
+          make("td", { class: change < 0 ? "number minus" : "number plus" }, done ? signed(change, 3) : "–"),
+          make("td", { class: "number" }, done ? figure(Math.exp(change), 3) : "–"),
+        );
+      }),
+    );
+    guesses.replaceChildren(
+      ...kept.flatMap((is, at) => (is && !done ? [guessButton(at, at === guess, () => pick(at))] : [])),
+    );
+    if (!done) say(told, word(kept.some(Boolean) ? "step_none_yet" : "step_nobody"));
+    else if (!done.losses) say(told, word("step_nobody"));
+    else say(told, [stepWords(group, done), guessWords(done, kept, guess), fallenWords(done, kept)].join(" ").trim());
+  };
+  /** @param {number} at */
+  const pick = (at) => {
+    guess = at;
+    draw();
+  };
+  return {
+    node: make(
+      "section",
+      { class: "card step-card" },
+      make("h3", {}, word("step_title")),
+      make("p", { class: "quiet" }, ...richWord("step_about")),
+      scrolling(
+        make(
+          "table",
+          {},
+          make(
+            "thead",
+            {},
+            make(
+              "tr",
+              {},
+              make("th", { scope: "col" }, word("answer")),
+              ...["step_before", "step_after", "step_change", "step_ratio"].map((key) =>
+                make("th", { scope: "col", class: "number" }, word(key)),
+              ),
+            ),
+          ),
+          body,
+        ),
+      ),
+      guesses,
+      told,
+      go.node,
+    ),
+    draw,
+    /** @param {number | null} loss */
+    sums: (loss) => say(lossNow, loss === null ? "–" : figure(loss, 3)),
+  };
+}
