@@ -15,31 +15,9 @@ from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_missing, is_plain,
 
 SYSTEMS = ("system", "system_prompt", "system_message")
 PICTURES = (
-    *(
-        "images",
-        "image",
-        "videos",
-        "video",
-        "audios",
-        "audio",
-        "pictures",
-        "picture",
-        "image_path",
-        "image_paths",
-        "image_url",
-    ),
-    *(
-        "image_urls",
-        "image_file",
-        "image_files",
-        "image_base64",
-        "video_path",
-        "video_url",
-        "audio_path",
-        "audio_url",
-        "audio_file",
-    ),
-)
+    "images", "image", "videos", "video", "audios", "audio", "pictures", "picture", "image_path", "image_paths", "image_url",
+    "image_urls", "image_file", "image_files", "image_base64", "video_path", "video_url", "audio_path", "audio_url", "audio_file",
+)  # fmt: skip
 TOOLS = ("tools", "functions")
 CONTEXTS = ("context", "passage", "input")
 """Text that a question refers to. ``input`` is put after the question, as in Alpaca; the others before it."""

@@ -29,6 +29,7 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
 """By what was wanted: what a file may hold instead, which something else of the lab reads."""
 REASONS = 3
 JUDGED = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS, Form.VOTES, Form.RANKED)
+TWO_SIDES = ("prompt", "first", "second")
 RESPONSE_WORDS = ("chosen", "rejected", "respon", "complet", "generat", "repl", "candidate")
 READ_TOO = {"prompts": ("answer", "system"), "completions": ("system",), "preferences": ("system",)}
 """By what was wanted: columns that are read where they are there."""
@@ -44,8 +45,7 @@ TAKE_CHOSEN = {
 def no_form(rows: Rows) -> DatasetError:
     """The columns fit no known form."""
     known = "; ".join(dict.fromkeys(", ".join(columns) for columns in COLUMNS.values()))
-    wanted = ("prompt", "first", "second")
-    return DatasetError("dataset_form", path=rows.path, found=_found(rows), known=known, **_mend(rows, wanted))
+    return DatasetError("dataset_form", path=rows.path, found=_found(rows), known=known, **_mend(rows, TWO_SIDES))
 
 
 def other_use(rows: Rows, wanted: tuple[str, ...], use: str) -> DatasetError:
@@ -92,14 +92,14 @@ def nothing_left(rows: Rows, left_out: Iterable[LeftOut], columns: tuple[str, ..
 
 def _mend(rows: Rows, wanted: tuple[str, ...], read_too: tuple[str, ...] = ()) -> dict[str, Any]:
     """``line`` to type, and ``proposal`` (the lab's name → the file's) for a page's choosers; what is read where it is there (``answer``)
-    is proposed where a column is called so. Where no name is known and one column holds conversations, the line names these."""
+    is proposed where a column is called so. Where no name is known, one answer a row is enough, and one column holds conversations, the line names these."""
     proposal = guess_columns(rows.columns, wanted)
     free = [name for name in rows.columns if name not in proposal.values()]
     more = guess_columns(free, read_too)
     proposal |= {ours: theirs for ours, theirs in more.items() if plain(theirs) in (ours, *LIKELY.get(ours, ()))}
     shown = dict(proposal)
     talks = [name for name in rows.columns if all(_talk(row.get(name)) for row in rows.rows[:REASONS])]
-    if not proposal and len(talks) == 1:
+    if not proposal and len(talks) == 1 and len(wanted) < len(TWO_SIDES):
         return {"line": typed(str(rows.path), {MESSAGES: talks[0]}), "proposal": {}}
     for name in wanted:
         if name not in rows.columns and name not in shown:

@@ -211,3 +211,9 @@ def test_where_a_picture_or_a_sound_lies_counts_as_one(tmp_path: Path, column: s
     rows = [{"prompt": "a", "chosen": "b", "rejected": "c", column: there} for there in ("x.bin", "")]
     found = shape_preferences(rows_of_file(str(written(tmp_path, *rows))))
     assert [(row.why, row.detail) for row in found.left_out] == [(WhyLeftOut.IMAGES, column)] and len(found.rows) == 1
+
+
+@pytest.mark.parametrize("use", ["dpo", "annotate"])
+def test_one_conversation_a_row_is_not_proposed_where_two_answers_are_needed(tmp_path: Path, use: str) -> None:
+    error = refused(written(tmp_path, {"id": "1", "data": ["Hi.", "Hello."]}), use)
+    assert "messages=" not in str(error.params["line"])

@@ -89,7 +89,6 @@ from lab.ui.gradio_shims import import_gradio, send_whole_updates
 import_gradio()
 send_whole_updates()
 import gradio
-from gradio.blocks import BlockFunction
 with gradio.Blocks() as blocks:
     outputs = [gradio.Dropdown([]), gradio.HTML(), gradio.JSON()]
     gradio.on(None, lambda: None, None, outputs)

@@ -18,11 +18,11 @@ function costStep() {
   let asked = 0;
 
   const show = (told) => {
-    const tables = told.of === OWN_RUNS ? told.tables : told.tables.map(onePerClaim);
+    const tables = told.of === OWN_RUNS ? told.tables : told.tables.map(onePerAlgorithm);
     const [first, ...others] = tables.map(measuredTable);
     const more = make("details", {}, make("summary", {}, word("cost_more")), ...others);
     place.replaceChildren(...(first ? [legend(), first] : []), ...(others.length ? [more] : []));
-    const cells = tables.slice(0, 1).flatMap(({ rows }) => rows.flatMap((row) => row.cells)); // of the table in sight
+    const cells = tables.length ? tables[0].rows.flatMap((row) => row.cells) : []; // of the table in sight
     conceal(note, !cells.length);
     const differ = cells.filter((cell) => cell.mark === "differs").length;
     say(note, word("cost_differ", { differ, cells: cells.length }));
@@ -85,17 +85,11 @@ const legend = () =>
     ...Object.entries(CELL_MARKS).map(([kind, sign]) => `${sign} ${word("cost_mark_" + kind)}   `),
   );
 
-/**
- * A table in which runs of one algorithm, of which the course says the same, are one row: that with the shortest name.
- * @param {any} table
- */
-function onePerClaim(table) {
-  const claims = (row) => JSON.stringify(row.cells.map(({ claim }) => claim));
-  const shortest = (row) =>
-    table.rows
-      .filter((other) => claims(other) === claims(row))
-      .sort((a, b) => spoken(a.label).length - spoken(b.label).length)[0];
-  return { ...table, rows: table.rows.filter((row) => shortest(row) === row) };
+/** A table with one row an algorithm: of several that with the shortest name. @param {any} table */
+function onePerAlgorithm(table) {
+  const byLength = [...table.rows].sort((a, b) => spoken(a.label).length - spoken(b.label).length);
+  const chosen = (row) => byLength.find(({ algorithm }) => algorithm === row.algorithm);
+  return { ...table, rows: table.rows.filter((row) => chosen(row) === row) };
 }
 
 /** A text in the reader's language. @param {{ en: string, zh: string }} text */
