@@ -18,9 +18,12 @@ function guessWords(done, kept, guess) {
   return word(same ? "step_guess_right" : "step_guess_wrong", { n: (same ? guess : most) + 1 });
 }
 
-/** Which kept answers became less likely all the same. @param {any} done @param {boolean[]} kept */
-function fallenWords(done, kept) {
-  const fallen = kept.flatMap((is, at) => (is && done.after[at] < done.before[at] ? ["y" + (at + 1)] : []));
+/** Which answers were pushed up and became less likely all the same. @param {LearnGroup} group @param {any} done */
+function fallenWords(group, done) {
+  const { kept, advantages } = group.verdict;
+  const fallen = kept.flatMap((is, at) =>
+    is && advantages[at] > 0 && done.after[at] < done.before[at] ? ["y" + (at + 1)] : [],
+  );
   return fallen.length ? word("step_fallen", { names: fallen.join(", ") }) : "";
 }
 
@@ -85,7 +88,7 @@ function stepCard(group) {
     );
     if (!done) say(told, word(kept.some(Boolean) ? "step_none_yet" : "step_nobody"));
     else if (!done.losses) say(told, word("step_nobody"));
-    else say(told, [stepWords(group, done), guessWords(done, kept, guess), fallenWords(done, kept)].join(" ").trim());
+    else say(told, [stepWords(group, done), guessWords(done, kept, guess), fallenWords(group, done)].join(" ").trim());
   };
   /** @param {number} at */
   const pick = (at) => {
