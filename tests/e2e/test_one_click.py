@@ -17,8 +17,8 @@ from lab.store.runs import Store
 from tests.e2e.conftest import RunningLab, wait_until
 from tests.e2e.judging import better_side, part
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(3600)]
-TRAINED = 900_000  # milliseconds that a few steps may take on a busy machine
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(7200)]
+TRAINED = 3_000_000  # milliseconds that a few steps of a real model may take on a busy machine
 POLITE = "You are welcome."
 CHATS = {
     "tiny": [f"Thanks, {name}!" for name in ("Ada", "Bo", "Cy", "Dee", "Eve")],
