@@ -67,9 +67,8 @@ function hackingStep() {
           say(answer, word("hack_guess_" + guess, { from: figure(start[1] * 100, 1), to: figure(end[1] * 100, 1) })),
       ),
       answer,
-      make(
-        "p",
-        { class: "quiet" },
+      originOf(
+        "origin",
         word("recorded", { command: record.command }),
         " ",
         word("hack_seconds", { seconds: record.seconds }),

@@ -9,7 +9,9 @@ function costStep() {
   const place = make("div", { class: "stack" });
   const status = make("p", { class: "status", role: "status" });
   const note = make("p", { class: "finding" });
-  const source = make("p", { class: "quiet" });
+  const source = make("div", { class: "quiet" });
+  const rests = make("label", { class: "choice" }, make("input", { type: "checkbox" }), word("cost_rests"));
+  rests.addEventListener("change", () => toggle(place, "rests", rests.querySelector("input").checked));
   const choice = make("select", { "aria-label": word("cost_of") });
   const ticks = make("fieldset", { class: "run-ticks" });
   const compare = make("a", { class: "compare-link" }, word("cost_compare"));
@@ -20,13 +22,13 @@ function costStep() {
   const show = (told) => {
     const tables = told.of === OWN_RUNS ? told.tables : told.tables.map(onePerAlgorithm);
     const [first, ...others] = tables.map(measuredTable);
-    const more = make("details", {}, make("summary", {}, word("cost_more")), ...others);
-    place.replaceChildren(...(first ? [legend(), first] : []), ...(others.length ? [more] : []));
+    const more = make("details", { class: "second" }, make("summary", {}, word("cost_more")), ...others);
+    place.replaceChildren(...(first ? [legend(), rests, first] : []), ...(others.length ? [more] : []));
     const cells = tables.length ? tables[0].rows.flatMap((row) => row.cells) : []; // of the table in sight
     conceal(note, !cells.length);
     const differ = cells.filter((cell) => cell.mark === "differs").length;
     say(note, word("cost_differ", { differ, cells: cells.length }));
-    say(source, sourceOf(told));
+    source.replaceChildren(sourceOf(told));
     offer(told);
     set(compare, { href: compareAddress(told.of, ticked) });
     conceal(compare, !told.tables.length);
@@ -103,7 +105,8 @@ function newestOfEach(runs) {
 }
 
 function sourceOf(told) {
-  if (told.recorded) return word("recorded", { command: "python -m lab study " + told.of.replace("recorded:", "") });
+  if (told.recorded)
+    return originOf("origin", word("recorded", { command: "python -m lab study " + told.of.replace("recorded:", "") }));
   return told.tables.length ? word("cost_measured_here") : word("cost_none");
 }
 

@@ -15,13 +15,13 @@ function dpoStep() {
       {
         policy: make("td", { class: "number" }),
         reference: make("td", { class: "number" }),
-        ratio: make("td", { class: "strong" }),
+        ratio: make("td", { class: "number strong" }),
         bar: make("td"),
       },
     ]),
   );
-  const written = formula(true, "0");
-  const weighted = formula(true, "0");
+  const written = formula(true, "…");
+  const weighted = formula(true);
   const tiles = { margin: make("span"), loss: make("span"), weight: make("span") };
   const meter = make("i");
   const taken = make("p", { class: "finding", role: "status" });
@@ -49,7 +49,8 @@ function dpoStep() {
       `]) = −log σ(${figure(beta)} × ${figure(ratios.chosen - ratios.rejected, 3)}) = ${figure(loss, 3)}`,
     );
     refill(weighted, "σ(−", `${figure(margin, 3)}`, ") =", figure(weight, 3));
-    say(taken, word(steps ? "dpo_taken" : "dpo_start", { steps, beta: figure(takenWith) }));
+    const fell = ratios.chosen < 0 ? word("dpo_fell") : "";
+    say(taken, [word(steps ? "dpo_taken" : "dpo_start", { steps, beta: figure(takenWith) }), fell].join(" ").trim());
   };
   const ask = async () => {
     takenWith = beta;
@@ -72,8 +73,8 @@ function dpoStep() {
     },
     word("start_over"),
   );
-  const first = asking("", ask); // what is shown before any step; its button is not
-  step.node.append(again, first.status);
+  const first = asking("", ask, step.status); // what is shown before any step; its button is not
+  step.node.append(again);
   return {
     node: make(
       "div",
@@ -139,7 +140,17 @@ function dpoTable(pair, rows) {
     make(
       "table",
       {},
-      make("thead", {}, make("tr", {}, ...columns.map((key) => make("th", { scope: "col" }, ...richWord(key))))),
+      make(
+        "thead",
+        {},
+        make(
+          "tr",
+          {},
+          ...columns.map((key, at) =>
+            make("th", { scope: "col", class: at && at < 4 ? "number" : "" }, ...richWord(key)),
+          ),
+        ),
+      ),
       make("tbody", {}, line("chosen"), line("rejected")),
     ),
   );

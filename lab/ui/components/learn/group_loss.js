@@ -143,7 +143,7 @@ function courseForm(group, members, sum) {
     "section",
     { class: "card form" },
     make("h3", {}, word("form_course")),
-    scrolling(formula(true, "ℒ = −", sub("𝔼", "D"), "[ log", sub("π", "θ"), "(y|x) · A ]")),
+    scrolling(formula(true, "ℒ =", sub("𝔼", "D"), "[ −log", sub("π", "θ"), "(y|x) · A ]")),
     members.length
       ? scrolling(
           formula(
@@ -173,21 +173,19 @@ function answerRow(group, at, changed) {
     make("span", { class: "name" }, formula(false, answerName(at)), " ", make("bdi", {}, group.answers[at])),
     verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], holes)),
   );
-  const numbers = answerNumbers(group, at);
   const about = { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 };
   if (!kept[at]) {
-    const left = make("p", { class: "left-out" }, word("left_out_" + why[at], holes));
-    const known = () => (group.logps ? figure(group.logps[at], 3) : "…");
-    return { node: make("div", about, head, numbers.node, left), show: () => numbers.show(known(), word("looked_at")) };
+    return { node: make("div", about, head, make("p", { class: "left-out" }, word("left_out"))), show: () => {} };
   }
-  const part = keptPart(group, at, changed, kept.indexOf(true) === at);
+  const numbers = answerNumbers(group, at);
+  const part = keptPart(group, at, numbers.node, kept.indexOf(true) === at, changed);
   const show = () => {
     const now = group.logpNow(at);
     const was = group.logps ? `${figure(group.logps[at], 3)} + ln ρ` : word("asked");
     numbers.show(isNumber(now) ? figure(now, 3) : "…", was);
     part.show(now);
   };
-  return { node: make("div", about, head, numbers.node, ...part.nodes), show };
+  return { node: make("div", about, head, ...part.nodes), show };
 }
 
 /** Reward, advantage and log π of an answer. @param {LearnGroup} group @param {number} at */
@@ -223,13 +221,15 @@ function answerNumbers(group, at) {
 }
 
 /**
- * A kept answer's plot, its branches and its share of the loss.
+ * A kept answer's numbers, its plot, its branches and its share of the loss. Of all but the first, ρ and the share alone are
+ * shown, and the rest is a tap away, since they work alike.
  * @param {LearnGroup} group
  * @param {number} at
+ * @param {HTMLElement} numbers
+ * @param {boolean} first
  * @param {() => void} changed
- * @param {boolean} open whether the plot is shown at once; the others are a tap away, since they work alike
  */
-function keptPart(group, at, changed, open) {
+function keptPart(group, at, numbers, first, changed) {
   const { kept, advantages } = group.verdict;
   const advantage = advantages[at];
   const count = kept.filter(Boolean).length;
@@ -242,17 +242,25 @@ function keptPart(group, at, changed, open) {
     changed();
   });
   const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
-  const shared = make("p", { class: "share" }, make("span", {}, word("share_of")), share);
+  const shared = make("span", { class: "share" }, make("span", {}, word("share_of")), share);
+  const pushed = make("b", {}, signed(advantage));
+  const head = make(
+    "span",
+    { class: "ratio-head" },
+    ...(first ? [] : ["A = ", pushed, " · "]),
+    "ρ = ",
+    value,
+    " ",
+    chip,
+  );
   return {
-    nodes: [
-      make(
-        "div",
-        { class: "plot" },
-        make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip),
-        open ? plot.node : foldedPlot(group, at, plot.node, branches.node),
-      ),
-      make("div", { class: "choice-of" }, open ? branches.node : null, shared, course),
-    ],
+    nodes: first
+      ? [
+          numbers,
+          make("div", { class: "plot" }, head, plot.node),
+          make("div", { class: "choice-of" }, branches.node, shared, course),
+        ]
+      : [folded(group, at, [head, shared], [numbers, plot.node, branches.node, course])],
     /** @param {number | null} logp */
     show(logp) {
       const ratio = group.ratios[at];
@@ -270,16 +278,17 @@ function keptPart(group, at, changed, open) {
 }
 
 /**
- * The plot of another kept answer, a tap away; once opened it stays so.
+ * What is a tap away of a kept answer; once opened it stays so.
  * @param {LearnGroup} group
  * @param {number} at
+ * @param {Node[]} head
  * @param {Node[]} nodes
  */
-function foldedPlot(group, at, ...nodes) {
-  const folded = make("details", {}, make("summary", {}, word("ratio_drag")), ...nodes);
-  folded.open = group.opened.has(at);
-  folded.addEventListener("toggle", () => group.opened[folded.open ? "add" : "delete"](at));
-  return folded;
+function folded(group, at, head, nodes) {
+  const fold = make("details", {}, make("summary", {}, ...head), make("div", { class: "folded" }, ...nodes));
+  fold.open = group.opened.has(at);
+  fold.addEventListener("toggle", () => group.opened[fold.open ? "add" : "delete"](at));
+  return fold;
 }
 
 /** @param {(Node | string)[]} name @param {Node} value @param {string} below */

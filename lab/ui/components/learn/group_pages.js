@@ -72,6 +72,8 @@ const groupQuestion = (group) =>
 function rewardsPage(group) {
   const body = make("tbody");
   const foot = make("div", { class: "stack" });
+  const spreadFormula = make("div");
+  const spread = make("details", { class: "quiet" }, make("summary", {}, word("spread_formula")), spreadFormula);
   const status = make("p", { class: "status", role: "status" });
   const head = make("thead");
   const draw = () => {
@@ -101,6 +103,17 @@ function rewardsPage(group) {
     const { mean, std } = meanAndStd(group.rewards);
     const count = group.rewards.length;
     const deviations = group.rewards.flatMap((reward, at) => [at ? "+" : "", squared(figure(reward - mean))]);
+    spreadFormula.replaceChildren(
+      scrolling(
+        formula(
+          true,
+          mathNode("msup", "σ", "2"),
+          "=",
+          fraction(mathRow(...deviations), `${count} − 1`),
+          `= ${figure(std ** 2, 4)}, σ = ${figure(std, 4)}`,
+        ),
+      ),
+    );
     foot.replaceChildren(
       scrolling(
         formula(
@@ -111,15 +124,7 @@ function rewardsPage(group) {
           figure(mean),
         ),
       ),
-      scrolling(
-        formula(
-          true,
-          mathNode("msup", "σ", "2"),
-          "=",
-          fraction(mathRow(...deviations), `${count} − 1`),
-          `= ${figure(std ** 2, 4)}, σ = ${figure(std, 4)}`,
-        ),
-      ),
+      spread,
       make(
         "p",
         { class: "finding" },
@@ -235,7 +240,10 @@ function thresholdPage(group) {
       }),
     );
     const hits = kept.filter((is, at) => is === group.guess[at]).length;
-    say(told, revealed ? word("guess_hits", { hits, of: kept.length }) : word("guess_hint", { mean: figure(mean) }));
+    const hint = word(group.kind === "above_mean" ? "guess_above" : "guess_hint", { mean: figure(mean) });
+    const tie = revealed && group.kind === "top_fraction" && tieAtCut(group.rewards, why).length;
+    const hit = word("guess_hits", { hits, of: kept.length }) + (tie ? " " + word("kept_tie") : "");
+    say(told, revealed ? hit : hint);
     say(reveal, word(revealed ? "guess_again" : "guess_reveal"));
   };
   const reveal = make("button", {
@@ -309,7 +317,7 @@ function keptPage(group) {
               make(
                 "span",
                 { class: "quiet" },
-                wanted ? `A = ${signed(advantages[at])}` : word("why_" + why[at], { mean: figure(mean) }),
+                wanted ? `r − μ = ${signed(group.rewards[at] - mean)}` : word("why_" + why[at], { mean: figure(mean) }),
               ),
             ),
           ),
@@ -323,12 +331,12 @@ function keptPage(group) {
         ? `r > μ = ${figure(mean)}`
         : group.kind === "all"
           ? "1 ≤ i ≤ K"
-          : `⌈T K⌉ = ${topIndices(group.rewards, group.fraction).length}`;
+          : `rank(r) ≤ ⌈T K⌉ = ${topIndices(group.rewards, group.fraction).length}`;
     const below = group.kind === "top_fraction" && kept.some((is, at) => is && advantages[at] < 0);
     const tie = group.kind === "top_fraction" ? tieAtCut(group.rewards, why) : [];
     told.replaceChildren(
       formula(true, "D = {", sub("y", "i"), ":", rule, "}"),
-      make("p", { class: "finding" }, word("kept_effect")),
+      ...(group.kind === "above_mean" ? [make("p", { class: "finding" }, word("kept_effect"))] : []),
       ...(tie.length ? [make("p", { class: "quiet" }, word("kept_tie"))] : []),
       ...(below ? [make("p", { class: "quiet" }, word("kept_below"))] : []),
     );

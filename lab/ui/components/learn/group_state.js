@@ -31,7 +31,7 @@ class LearnGroup {
     this.fraction = isNumber(kept.fraction) ? kept.fraction : 0.2;
     this.scaled = kept.scaled === true;
     this.guess = answers.map(() => false);
-    this.ratios = [1.35, 0.7, 1.35, 1, 1.12];
+    this.ratios = answers.map(() => 1);
     this.own = own && kept.answers.some((text, at) => text !== answers[at]);
   }
 

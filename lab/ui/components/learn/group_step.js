@@ -12,10 +12,10 @@ const stepWords = (group, done) =>
 /** Whether the guess was right. @param {any} done @param {boolean[]} kept @param {number | null} guess */
 function guessWords(done, kept, guess) {
   const rises = kept.map((is, at) => (is ? done.after[at] - done.before[at] : -Infinity));
-  const most = rises.indexOf(Math.max(...rises));
   if (guess === null || !kept[guess]) return "";
-  const same = Math.abs(rises[guess] - rises[most]) < 1e-6;
-  return word(same ? "step_guess_right" : "step_guess_wrong", { n: (same ? guess : most) + 1 });
+  const most = rises.map((rise) => Math.max(...rises) - rise < 1e-6); // answers of one text rise alike
+  const names = most.flatMap((is, at) => (is ? ["y" + (at + 1)] : [])).join(", ");
+  return word(most[guess] ? "step_guess_right" : "step_guess_wrong", { names });
 }
 
 /** Which answers were pushed up and became less likely all the same. @param {LearnGroup} group @param {any} done */
@@ -79,7 +79,6 @@ function stepCard(group) {
           make("td", { class: "number" }, isNumber(before) ? figure(before, 3) : "…"),
           make("td", { class: "number strong" }, done ? figure(after, 3) : "–"),
           make("td", { class: change < 0 ? "number minus" : "number plus" }, done ? signed(change, 3) : "–"),
-          make("td", { class: "number" }, done ? figure(Math.exp(change), 3) : "–"),
         );
       }),
     );
@@ -112,7 +111,7 @@ function stepCard(group) {
               "tr",
               {},
               make("th", { scope: "col" }, word("answer")),
-              ...["step_before", "step_after", "step_change", "step_ratio"].map((key) =>
+              ...["step_before", "step_after", "step_change"].map((key) =>
                 make("th", { scope: "col", class: "number" }, word(key)),
               ),
             ),

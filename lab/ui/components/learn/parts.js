@@ -87,6 +87,10 @@ function bar(value, reach) {
   return make("span", { class: "bar", "aria-hidden": "true" }, fill);
 }
 
+/** Where something comes from, in a few words, and how, a tap away. @param {string} key @param {(Node | string)[]} how */
+const originOf = (key, ...how) =>
+  make("details", { class: "quiet origin" }, make("summary", {}, word(key)), make("p", {}, ...how));
+
 /** A sign of right or wrong with its words. @param {boolean} right @param {string} text */
 const verdictChip = (right, text) =>
   make("span", { class: right ? "chip kept" : "chip dropped" }, (right ? "✓ " : "✕ ") + text);
@@ -95,9 +99,9 @@ const verdictChip = (right, text) =>
  * A button that asks for something that takes a moment; it says so, and says what went wrong.
  * @param {string} text
  * @param {() => Promise<unknown>} act
+ * @param {HTMLElement} [status] where it says so, if another button says so there, too
  */
-function asking(text, act) {
-  const status = make("p", { class: "status", role: "status" });
+function asking(text, act, status = make("p", { class: "status", role: "status" })) {
   const button = make("button", { type: "button", class: "primary" }, text);
   const run = async () => {
     if (button.disabled) return;

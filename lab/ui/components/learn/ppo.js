@@ -5,7 +5,9 @@ const PPO_EPSILON = 0.2;
 
 function ppoStep() {
   const recorded = JSON.parse(props.recorded || "{}").tokens;
-  const sample = recorded[chosenLanguage()];
+  const found = recorded[chosenLanguage()];
+  const seen = (values) => values.map((value) => Number(value.toFixed(3))); // as they are shown, so that sums come out
+  const sample = { ...found, values: seen(found.values), rewards: seen(found.rewards) };
   return { node: make("div", { class: "stack" }, fourModels(sample), tokenCard(recorded, sample), ratioCard()) };
 }
 
@@ -62,22 +64,21 @@ function tokenCard(recorded, sample) {
     });
     const below = advantages.filter((advantage) => advantage < 0).length;
     say(blamed, word("tokens_blamed", { below, of: advantages.length, lambda: figure(lam) }));
-    say(cells.value, figure(sample.values[at]));
+    say(cells.value, figure(sample.values[at], 3));
     say(cells.reward, signed(sample.rewards[at], 3));
     say(cells.delta, signed(deltas[at], 3));
     say(cells.advantage, signed(advantages[at], 3));
     const next = sample.values[at + 1] ?? 0;
-    const after = advantages[at + 1] ?? 0;
-    const delta = `(${figure(sample.rewards[at], 3)} + ${figure(next)} − ${figure(sample.values[at])})`;
-    const factors = `${figure(recorded.discount, 0)} × ${figure(lam)}`;
+    const [reward, value, after] = [sample.rewards[at], sample.values[at], advantages[at + 1] ?? 0];
+    const delta = `(${figure(reward, 3)} + ${figure(next, 3)} − ${figure(value, 3)})`;
     refill(
       written,
       sub("A", "t"),
       "=",
       sub("δ", "t"),
-      `+ γ λ`,
+      "+ λ",
       sub("A", "t+1"),
-      `= ${delta} + ${factors} × ${figure(after, 3)} = ${figure(advantages[at], 3)}`,
+      `= ${delta} + ${figure(lam)} × ${after < 0 ? `(${figure(after, 3)})` : figure(after, 3)} ≈ ${figure(advantages[at], 3)}`,
     );
   };
   show();
@@ -107,9 +108,8 @@ function tokenCard(recorded, sample) {
       show();
     }),
     blamed,
-    make(
-      "p",
-      { class: "quiet" },
+    originOf(
+      "origin",
       word("recorded", { command: recorded.command }),
       " ",
       word("tokens_step", { step: recorded.step }),

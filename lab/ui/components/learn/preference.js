@@ -83,7 +83,7 @@ function preferenceStep() {
         "section",
         { class: "card" },
         make("h3", {}, word("sure_of")),
-        formula(true, sub("P", "w ≻ l"), "= σ(", sub("r", "w"), "−", sub("r", "l"), ")"),
+        formula(true, "σ(", sub("r", "w"), "−", sub("r", "l"), ")"),
         make(
           "ul",
           { class: "sure" },
@@ -96,9 +96,9 @@ function preferenceStep() {
               formula(
                 false,
                 "σ(",
-                signed(strengths[w]),
+                figure(strengths[w]),
                 "−",
-                `(${signed(strengths[l])})`,
+                strengths[l] < 0 ? `(${figure(strengths[l])})` : figure(strengths[l]),
                 ") =",
                 figure(sigmoid(margin), 3),
               ),

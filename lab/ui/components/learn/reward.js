@@ -37,8 +37,7 @@ function rewardStep() {
       });
       say(total, figure(reward, 2));
       say(status, "");
-      const nonsense = reward >= 3 && text.replace(/\s/g, "").length > 14;
-      say(note, word(nonsense ? "reward_note_long" : reward >= 3 ? "reward_note_full" : "reward_note_less"));
+      say(note, word(reward >= 3 ? "reward_note_full" : "reward_note_less"));
     } catch (error) {
       say(status, requestWords(error));
     }

@@ -14,7 +14,7 @@ function sftStep() {
       { list: make("ul", { class: "written" }), share: make("p", { class: "share quiet" }) },
     ]),
   );
-  const facts = make("p", { class: "quiet" });
+  const facts = make("span");
   const show = async () => {
     const prompt = questions[chosen];
     const { models, sft } = await askModel({ kind: "write", prompts: [prompt], completions: 4, seed });
@@ -76,7 +76,7 @@ function sftStep() {
           ),
         ),
       ),
-      facts,
+      originOf("sft_origin", facts),
     ),
     warm: true,
   };

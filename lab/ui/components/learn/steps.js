@@ -11,18 +11,18 @@
 
 /** @type {LearnStep[]} */
 const LEARN_STEPS = [
-  { key: "reward", minutes: 2, real: { tab: "rules" } },
+  { key: "reward", minutes: 1, real: { tab: "rules" } },
   { key: "sft", minutes: 1, real: { tab: "train", preset: "tiny/sft" } },
   { key: "preference", minutes: 2, real: { tab: "annotate" } },
-  { key: "ppo", minutes: 2, real: { tab: "train", preset: "tiny/ppo" } },
-  { key: "dpo", minutes: 1, real: { tab: "train", preset: "tiny/dpo" } },
+  { key: "ppo", minutes: 3, real: { tab: "train", preset: "tiny/ppo" } },
+  { key: "dpo", minutes: 2, real: { tab: "train", preset: "tiny/dpo" } },
   {
     key: "grpo",
     minutes: 7,
     real: { tab: "train", preset: "tiny/grpo" },
     pages: ["answers", "rewards", "threshold", "kept", "loss"],
   },
-  { key: "cost", minutes: 2, real: { tab: "compare" } },
+  { key: "cost", minutes: 1, real: { tab: "compare" } },
   { key: "hacking", minutes: 2, real: { tab: "train", preset: "tiny/grpo-hacked" } },
 ];
 

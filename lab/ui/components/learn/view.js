@@ -144,10 +144,11 @@ class Learn {
   }
 
   draw() {
-    const { key, pages, real } = LEARN_STEPS[this.step];
+    const { key, pages, real, minutes } = LEARN_STEPS[this.step];
     const count = LEARN_STEPS.length;
     const text = this.key.replace(".", "_");
-    const left = LEARN_STEPS.slice(this.step).reduce((sum, step) => sum + step.minutes, 0);
+    const here = pages ? Math.ceil((minutes * (pages.length - this.page)) / pages.length) : minutes;
+    const left = LEARN_STEPS.slice(this.step + 1).reduce((sum, step) => sum + step.minutes, here);
     mark(this.root, "data-step", this.step + 1);
     mark(this.root, "data-page", pages ? this.page + 1 : null);
     say(this.where, word("step_of", { step: this.step + 1, count }));
