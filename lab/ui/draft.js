@@ -15,6 +15,7 @@ window.labDraft = (() => {
   let unsettled = false; // whether something was typed since a field was last left
   let preview = false; // whether the rows are looked at
   let ask = () => {};
+  let seen = false; // whether the form has been in sight: before that nothing is asked, and its 200 fields are not drawn
   let endWait = () => {};
   let timer = null;
 
@@ -139,10 +140,15 @@ window.labDraft = (() => {
       changed();
     },
 
-    // The component that carries the server's messages is there: from now on it is asked.
+    // The component that carries the server's messages is there: from now on it can be asked.
     ready(trigger) {
       ask = trigger;
-      ask();
+      if (seen) ask();
+    },
+    // The form comes into sight for the first time. Where a button of another tab led here, its answer has filled it.
+    formSeen() {
+      if (!seen && !shown.preset) ask();
+      seen = true;
     },
     // The server's answer: a preset and its edits where it chose them, what it put into fields, what is waited for, what is wrong.
     take(message) {

@@ -26,6 +26,8 @@ const take = () => props.value && window.labDraft.take(JSON.parse(props.value));
 watch("value", take);
 window.labDraft.ready(() => trigger("select", {}));
 """
+SEEN = "window.labDraft.formSeen();"
+"""For a component of the form: what stands in a hidden tab is not drawn before the tab is looked at."""
 SENT = "async () => await window.labDraft.whole()"
 """For ``js=`` of an event whose one input is the draft: what stands in the browser at this moment is sent."""
 

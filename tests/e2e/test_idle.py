@@ -141,3 +141,19 @@ def test_a_hidden_page_closes_its_stream_and_an_opened_one_sees_what_came(
     page.evaluate(show, False)
     expect(page.locator("[data-testid=run-row]")).to_contain_text("came meanwhile")
     assert run.name == "came meanwhile"
+
+
+def test_the_form_is_asked_for_once_it_is_looked_at(fresh: Any) -> None:
+    page, requests = fresh("/?tab=learn")
+    expect(page.get_by_test_id("learn")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert not requests.of_edits
+    page.get_by_role("tab", name="Train", exact=True).click()
+    expect(page.locator("#command code")).to_contain_text("python -m lab train")
+    expect(page.locator("#plan")).to_contain_text("tiny")
+    assert len(requests.of_edits) == 1
+    page.get_by_role("tab", name="Learn", exact=True).click()
+    page.get_by_role("tab", name="Train", exact=True).click()
+    expect(page.locator("#command code")).to_be_visible()
+    page.wait_for_timeout(1_000)
+    assert len(requests.of_edits) == 1

@@ -7,7 +7,7 @@ event stream says when to look again. Not here: the same question for every algo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -158,14 +158,14 @@ class CompareTab:
         ]
 
     @requires(Access.VIEWER)
-    def looked(self, request: gr.Request, *values: Any) -> Updates:
+    def looked(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
         """The tab was opened, something that is watched came further, or fewer or more runs are to be shown."""
-        return self._show(request, values, anew=False)
+        yield from self._show(request, values, anew=False)
 
     @requires(Access.VIEWER)
-    def chosen(self, request: gr.Request, *values: Any) -> Updates:
+    def chosen(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
         """Another study, or other runs."""
-        return self._show(request, values, anew=True)
+        yield from self._show(request, values, anew=True)
 
     @requires(Access.VIEWER)
     def turned(self, request: gr.Request, *values: Any) -> Updates:
@@ -209,8 +209,9 @@ class CompareTab:
         marks = self.supervisor.changes.marks()
         return marks[Topic.RUNS], marks[Topic.PROGRESS]
 
-    def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
-        """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
+    def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Iterator[Updates]:
+        """Updates for ``everything``: what is compared, the verdict and the curves first, then what stands below them. ``anew``: what was
+        narrowed before was of another choice."""
         language = language_of(request)
         offered, marks = self.selections.offered(), self._marks()  # before anything is read: no change falls between
         asked = _Asked(offered[0].text, *values)
@@ -230,20 +231,25 @@ class CompareTab:
         try:
             whole = self.selections.read(asked.selection, *marks).worded(language)
         except LabError as error:
-            return updates | {
+            yield updates | {
                 self.message: error_notice(error, request),
                 self.body: gr.update(visible=False),
                 self.live: "{}",
             }
+            return
         if anew or first:
             asked = asked.whole()
         updates |= self._narrowing(whole, asked, language, anew=anew or first)
         selected = whole.narrowed(asked.seeds, asked.entries)
         updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks)}
         if not selected.runs:
-            return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
+            yield updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
+            return
+        groups = _writers(selected)
+        head = {self.body: gr.update(visible=True), self.verdict: shown.head(selected, language)}
+        yield {**updates, **head, **self._curves(groups, asked, language)}
         offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
-        return {**updates, **offers, **self._body(selected, asked, language)}
+        yield {**offers, **self._below(selected, groups, asked, language)}
 
     def _narrowing(self, whole: Selected, asked: _Asked, language: str, *, anew: bool) -> Updates:
         """The seeds and the entries that can be shown; all of them where the choice is another one."""
@@ -268,14 +274,12 @@ class CompareTab:
             waits = dict(zip((Topic.RUNS, Topic.PROGRESS), marks, strict=True))
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
-    def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
+    def _below(self, selected: Selected, groups: list[Group], asked: _Asked, language: str) -> Updates:
+        """What stands beside and below the curves; plotly is loaded by then."""
         from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
-        from lab.ui.tabs.compare.drawing import load_plotting
 
-        load_plotting()
-        groups, view = _writers(selected), asked.view(language)
-        looks, ends = looks_of(groups, asked.dark), _ends(groups)
+        view, looks, ends = asked.view(language), looks_of(groups, asked.dark), _ends(groups)
         found = differences(ends)
         front, seconds, forest = (
             at_end.front(ends, looks, view),
@@ -284,9 +288,6 @@ class CompareTab:
         )
         tables = course_tables(selected.runs)
         return {
-            **self._curves(groups, asked, language),
-            self.body: gr.update(visible=True),
-            self.verdict: shown.head(selected, language),
             self.curve_note: shown.quiet("curves_note", language),
             self.seconds_title: shown.title("seconds_title", language)
             + ("" if seconds else shown.quiet("no_seconds", language)),

@@ -23,7 +23,7 @@ from lab.runs.preview import Previews
 from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
-from lab.ui.draft import ASKING, SENT, Draft, Wait, draft_component, message, read_draft
+from lab.ui.draft import ASKING, SEEN, SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.presets import PresetChooser, Presets, model_of, usual
@@ -64,7 +64,7 @@ class TrainForm:
         answered = self.supervisor.changes.answered
         self.chooser = PresetChooser(self.presets, self.i18n)
         self.about = gr.HTML(elem_id="about")
-        self.plan = gr.HTML(elem_id="plan")
+        self.plan = gr.HTML(elem_id="plan", js_on_load=SEEN)
         self.cost = CostLine(
             Estimator(self.store.home, answered),
             RunTimes(self.store.home, answered),
