@@ -11,26 +11,15 @@ class Editor {
     /** @type {Side | null} */
     this.side = null;
     this.original = "";
-    this.text = make("textarea", {
-      class: "edit-text",
+    this.text = make("textarea.edit-text", {
       dir: "auto",
       maxlength: LONGEST_EDIT,
       spellcheck: "false",
       "data-testid": "edit-text",
     });
-    this.yes = make("button", {
-      type: "button",
-      class: "choose",
-      "data-testid": "save-edit",
-      onclick: () => this.done(),
-    });
-    this.no = make(
-      "button",
-      { type: "button", class: "plain", onclick: cancel },
-      make("kbd", {}, "Esc"),
-      " " + word("cancel"),
-    );
-    this.foot = make("div", { class: "edit-foot" }, this.yes, this.no);
+    this.yes = make("button.choose", { "data-testid": "save-edit", onclick: () => this.done() });
+    this.no = make("button.plain", { onclick: cancel }, make("kbd", {}, "Esc"), " " + word("cancel"));
+    this.foot = make("div.edit-foot", {}, this.yes, this.no);
     this.text.addEventListener("input", () => {
       this.check();
       typed(this.side, this.text.value);

@@ -21,7 +21,6 @@ class TopBar {
       make(
         "button",
         {
-          type: "button",
           class: "plain small switch " + name,
           "data-testid": name,
           title: hasWord("key_" + name) ? word("key_" + name) : null,
@@ -32,10 +31,8 @@ class TopBar {
       );
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
     this.alone = make(
-      "button",
+      "button.plain.small.switch.alone",
       {
-        type: "button",
-        class: "plain small switch alone",
         title: word("full_screen_why"),
         "data-testid": "full-screen",
         onclick: () => location.assign(judgingPage(this.chooser.value)),
@@ -44,11 +41,11 @@ class TopBar {
     );
     conceal(this.alone, given().alone);
     this.node = make(
-      "div",
-      { class: "top" },
+      "div.top",
+      {},
       this.line.text,
       this.saving.node,
-      make("span", { class: "push" }),
+      make("span.push"),
       this.chooser,
       ...Object.values(this.buttons),
       this.alone,

@@ -42,47 +42,39 @@ class Sources {
     this.bench = bench;
     this.buttons = {};
     const kinds = ["equation", "code", "data", "run", "model", "typed"];
-    this.choices = make("div", { class: "segments", role: "group", "aria-label": word("samples") });
+    this.choices = make("div.segments", { role: "group", "aria-label": word("samples") });
     for (const kind of kinds) {
-      const button = make("button", { type: "button", "data-source": kind }, word("source_" + kind));
+      const button = make("button", { "data-source": kind }, word("source_" + kind));
       button.addEventListener("click", () => this.choose(kind));
       this.buttons[kind] = button;
       this.choices.append(button);
     }
-    this.data = make("select", { class: "plain", "aria-label": word("dataset"), "data-testid": "bench-dataset" });
+    this.data = make("select.plain", { "aria-label": word("dataset"), "data-testid": "bench-dataset" });
     this.data.addEventListener("change", () => this.fetchData(0));
-    this.next = make("button", { type: "button", class: "plain" }, word("next_rows"));
+    this.next = make("button.plain", {}, word("next_rows"));
     this.next.addEventListener("click", () => this.fetchData(this.bench.state.source.next || 0));
-    this.run = make("select", { class: "plain run", "aria-label": word("run"), "data-testid": "bench-run" });
+    this.run = make("select.plain.run", { "aria-label": word("run"), "data-testid": "bench-run" });
     this.run.addEventListener("change", () => this.openRun(this.run.value));
-    this.step = make("select", { class: "plain", "aria-label": word("step"), "data-testid": "bench-step" });
+    this.step = make("select.plain", { "aria-label": word("step"), "data-testid": "bench-step" });
     this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
-    this.group = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "bench-group-choice" });
+    this.group = make("select.plain", { "aria-label": word("group"), "data-testid": "bench-group-choice" });
     this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
-    this.model = make("select", {
-      class: "plain run",
-      "aria-label": word("start_model"),
-      "data-testid": "bench-model",
-    });
+    this.model = make("select.plain.run", { "aria-label": word("start_model"), "data-testid": "bench-model" });
     this.size = make(
-      "select",
-      { class: "plain", "aria-label": word("how_many") },
+      "select.plain",
+      { "aria-label": word("how_many") },
       ...options(SIZES.map((n) => [n, word("n_completions", { n })])),
     );
     this.size.value = "5";
-    this.sampleNow = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "bench-sample" },
-      word("sample_now"),
-    );
+    this.sampleNow = make("button.plain.strong", { "data-testid": "bench-sample" }, word("sample_now"));
     this.sampleNow.addEventListener("click", () => this.askModel());
-    this.ofModel = make("div", { class: "row" }, this.model, this.size, this.sampleNow);
-    this.told = make("p", { class: "quiet told", role: "status" });
-    this.ofData = make("div", { class: "row" }, this.data, this.next);
-    this.ofRun = make("div", { class: "row" }, this.run, this.step, this.group);
-    this.ofTyped = make("button", { type: "button", class: "plain small" }, "+ " + word("add_group"));
+    this.ofModel = make("div.row", {}, this.model, this.size, this.sampleNow);
+    this.told = make("p.quiet.told", { role: "status" });
+    this.ofData = make("div.row", {}, this.data, this.next);
+    this.ofRun = make("div.row", {}, this.run, this.step, this.group);
+    this.ofTyped = make("button.plain.small", {}, "+ " + word("add_group"));
     this.ofTyped.addEventListener("click", () => bench.addGroup());
-    this.node = make("div", { class: "sources" }, this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
+    this.node = make("div.sources", {}, this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
   }
 
   // `opened` is a source that was chosen and has brought nothing yet: only what is on the bench is in the draft.

@@ -18,23 +18,22 @@ class Sets {
   constructor(bench) {
     this.bench = bench;
     this.known = { sets: [], may_save: false, may_submit: false };
-    this.name = make("input", {
+    this.name = make("input.set-name", {
       type: "text",
       maxlength: 80,
       autocomplete: "off",
       spellcheck: "false",
-      class: "set-name",
       placeholder: word("set_name_hint"),
       "aria-label": word("set_name"),
       "data-testid": "set-name",
     });
     this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
-    this.state = make("span", { class: "set-state", "data-testid": "set-state" });
-    this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
+    this.state = make("span.set-state", { "data-testid": "set-state" });
+    this.open = make("select.plain", { "aria-label": word("open_set"), "data-testid": "open-set" });
     this.open.addEventListener("change", () => this.load(this.open.value, null));
-    this.drafts = make("select", { class: "plain", "aria-label": word("open_draft"), "data-testid": "open-draft" });
+    this.drafts = make("select.plain", { "aria-label": word("open_draft"), "data-testid": "open-draft" });
     this.drafts.addEventListener("change", () => this.takeDraft(this.drafts.value));
-    this.version = make("select", { class: "plain", "aria-label": word("version"), "data-testid": "set-version" });
+    this.version = make("select.plain", { "aria-label": word("version"), "data-testid": "set-version" });
     this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
     this.redo = this.button("redo", "↷", () => bench.draft.redo());
@@ -43,27 +42,26 @@ class Sets {
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
     this.submit = this.button("submit", word("submit"), () => this.toBoard(), "strong");
-    this.file = make("input", {
+    this.file = make("input.unseen", {
       type: "file",
       accept: ".toml,text/plain",
-      class: "unseen",
       tabindex: -1,
       "aria-hidden": "true",
       "data-testid": "import-file",
     });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
     this.menu = make(
-      "details",
-      { class: "menu" },
-      make("summary", { class: "plain", "data-testid": "share" }, word("share")),
+      "details.menu",
+      {},
+      make("summary.plain", { "data-testid": "share" }, word("share")),
       this.menuList(),
     );
-    this.told = make("p", { class: "told set-told", role: "status" });
+    this.told = make("p.told.set-told", { role: "status" });
     this.told.hidden = true;
-    const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
+    const naming = make("div.row.naming", {}, this.name, this.state, this.version);
     const doing = make(
-      "div",
-      { class: "row doing" },
+      "div.row.doing",
+      {},
       this.undo,
       this.redo,
       this.drafts,
@@ -73,13 +71,7 @@ class Sets {
       this.submit,
       this.train,
     );
-    this.node = make(
-      "header",
-      { class: "box sets" },
-      make("div", { class: "row between" }, naming, doing),
-      this.told,
-      this.file,
-    );
+    this.node = make("header.box.sets", {}, make("div.row.between", {}, naming, doing), this.told, this.file);
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
     document.addEventListener(
       "click",
@@ -90,7 +82,7 @@ class Sets {
   }
 
   button(testid, text, act, style = "") {
-    const button = make("button", { type: "button", class: "plain " + style, "data-testid": "bench-" + testid }, text);
+    const button = make("button", { class: "plain " + style, "data-testid": "bench-" + testid }, text);
     button.addEventListener("click", act);
     return button;
   }
@@ -105,8 +97,8 @@ class Sets {
     };
     this.forget = item("delete_set", () => this.remove());
     return make(
-      "ul",
-      { class: "menu-list" },
+      "ul.menu-list",
+      {},
       item("download_toml", () => this.download("toml")),
       item("download_python", () => this.download("python")),
       item("import_file", () => this.file.click()),

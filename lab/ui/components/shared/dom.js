@@ -20,16 +20,21 @@ function set(node, attributes) {
 }
 
 /**
+ * An element by its tag and classes, as a selector writes them: "p", "button.plain.small". A button submits nothing.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
+ * @param {K | `${K}.${string}`} selector
  * @param {Record<string, any>} [attributes]
  * @param {...(Node | string | null | undefined)} children
  * @returns {HTMLElementTagNameMap[K] & { said?: string }}
  */
-function make(tag, attributes, ...children) {
-  const node = set(document.createElement(tag), attributes);
+function make(selector, attributes, ...children) {
+  const [tag, ...classes] = selector.split(".");
+  /** @type {any} */
+  const node = document.createElement(tag);
+  if (tag === "button") node.type = "button";
+  node.classList.add(...classes);
   node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+  return set(node, attributes);
 }
 
 /**
