@@ -6,8 +6,6 @@ import argparse
 from typing import Any
 
 from lab.commands.arguments import (
-    add_home,
-    add_json,
     add_recipe,
     chosen_recipe,
     collection_named,
@@ -35,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=explained("preflight.collection"),
     )
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, home_flag, open_store
+from lab.commands.arguments import explained, heads, home_flag, open_store
 from lab.commands.printing import FAILED, STOPPED, WRONG_USAGE, complain, duration, print_json, print_table, shorten
 from lab.commands.progress_line import ProgressLines
 from lab.compare.members import Member, member_runs, members
@@ -31,8 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="1,2,3", help=explained("study.seeds"))
     parser.add_argument("--record", metavar="DIR", type=Path, help=explained("study.record"))
     parser.add_argument("--groups", type=int, default=2, metavar="N", help=explained("study.groups"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
