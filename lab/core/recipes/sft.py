@@ -26,8 +26,7 @@ class SftRecipe(RowsRecipe):
         Section.OPTIMISER,
         ("Batch", "Rows in one optimiser step."),
         ("批大小", "每步优化用多少行数据。"),
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     micro_batch_size: int = setting(
         32,
@@ -35,8 +34,7 @@ class SftRecipe(RowsRecipe):
         ("Micro-batch", "At most so many rows in one forward and backward pass; smaller needs less memory."),
         ("微批大小", "一次前向与反向最多多少行；越小越省内存。"),
         advanced=True,
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     train_on: TrainOn = setting(
         TrainOn.ALL,
