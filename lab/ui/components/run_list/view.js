@@ -229,5 +229,4 @@ watch("value", () => {
   runList.show();
   runList.ask();
 });
-watch("refresh", () => runList.ask());
 watch("lang", () => runList.build());

@@ -11,7 +11,7 @@ from lab.core.access import Access, requires
 from lab.core.recipes import SampledRecipe
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
-from lab.ui.components.rule_bench import rule_bench
+from lab.ui.components.rule_bench.component import rule_bench
 from lab.ui.draft import SENT
 from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets, title, usual
