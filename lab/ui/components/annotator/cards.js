@@ -34,7 +34,7 @@ class Card {
       "button.choose",
       { "data-testid": "choose-" + side, onclick: choose },
       this.key,
-      make("span", {}, word("prefer_" + side)),
+      make("span", word("prefer_" + side)),
     );
     this.edit = make(
       "button.plain.small",
@@ -50,15 +50,15 @@ class Card {
       },
       "⤢\uFE0E",
     );
-    this.title = make("h3", {}, letter);
-    this.head = make("header.card-head", {}, this.title, make("span.push"), this.edit, this.grow);
+    this.title = make("h3", letter);
+    this.head = make("header.card-head", this.title, make("span.push"), this.edit, this.grow);
     this.body = make("div.card-body", {
       tabindex: 0,
       role: "region",
       "aria-label": word("response", { side: letter }),
       "data-testid": "response-" + side,
     });
-    this.foot = make("div.card-foot", {}, this.choose);
+    this.foot = make("div.card-foot", this.choose);
     // What swipe.js says while a finger moves; whoever does not see it has the button.
     this.sign = make("div.sign", { "aria-hidden": "true", hidden: true }, word("prefer_" + side));
     this.node = make("section", { class: "card side-" + side }, this.head, this.body, this.foot, this.sign);
@@ -107,8 +107,8 @@ class Pair {
     this.earlier.addEventListener("click", () => (this.prompt.scrollTop = this.isAtTop ? this.lastTurn : 0));
     this.prompt.addEventListener("scroll", () => this.nameEarlier(), { passive: true });
     this.hint = make("p.hint", { hidden: true });
-    this.grid = make("div.cards", {}, this.cards.a.node, this.cards.b.node);
-    this.node = make("div.stage", {}, this.earlier, this.prompt, this.hint, this.grid);
+    this.grid = make("div.cards", this.cards.a.node, this.cards.b.node);
+    this.node = make("div.stage", this.earlier, this.prompt, this.hint, this.grid);
     this.sheets = new Map();
     this.tall = 0;
     for (const [side, other] of [SIDES, [...SIDES].reverse()])

@@ -17,32 +17,27 @@ class Controls {
         "button.plain.other",
         { "data-action": action, onclick: (event) => act(action, event) },
         this.signs[action],
-        make("span", {}, word(action)),
+        make("span", word(action)),
       );
       return this.buttons[action];
     });
-    this.others = make("div.others", {}, ...buttons);
+    this.others = make("div.others", ...buttons);
     this.asked = make("span.asked-how");
     const degrees = STRENGTHS.map((degree) =>
       make(
         "button.plain.other",
         { "data-strength": degree, onclick: () => strong(degree) },
-        make("kbd", {}, String(degree)),
-        make("span", {}, word("strength_" + degree)),
+        make("kbd", String(degree)),
+        make("span", word("strength_" + degree)),
       ),
     );
     const without = make(
       "button.plain.other",
       { onclick: () => strong(null) },
-      make("kbd", {}, "Enter"),
-      make("span", {}, word("strength_none")),
+      make("kbd", "Enter"),
+      make("span", word("strength_none")),
     );
-    const cancel = make(
-      "button.plain.other",
-      { onclick: back },
-      make("kbd", {}, "Esc"),
-      make("span", {}, word("cancel")),
-    );
+    const cancel = make("button.plain.other", { onclick: back }, make("kbd", "Esc"), make("span", word("cancel")));
     this.strengths = make(
       "div.others.strengths",
       { role: "group", hidden: true },
@@ -70,10 +65,10 @@ class Controls {
     this.reasonRow = make(
       "label.reason",
       { hidden: true },
-      make("span", {}, this.signs.reason, " " + word("reason")),
+      make("span", this.signs.reason, " " + word("reason")),
       this.reason,
     );
-    this.node = make("div.controls", {}, this.reasonRow, this.others, this.strengths);
+    this.node = make("div.controls", this.reasonRow, this.others, this.strengths);
   }
 
   show({ keys, reason, canUndo, strengthOf, choosingEdit, text }) {

@@ -32,12 +32,12 @@ class Help {
     this.node = make(
       "dialog.overlay",
       { "aria-label": word("keys"), "data-testid": "keys" },
-      make("h3", {}, word("keys")),
-      make("p", {}, word("swipe_help")),
-      make("p.quiet", {}, word("keys_hint")),
+      make("h3", word("keys")),
+      make("p", word("swipe_help")),
+      make("p.quiet", word("keys_hint")),
       this.rows,
       this.told,
-      make("div.next", {}, this.reset, close),
+      make("div.next", this.reset, close),
     );
     this.node.addEventListener("keydown", (event) => this.pressed(event));
     this.node.addEventListener("close", () => (this.waiting = null));
@@ -57,7 +57,7 @@ class Help {
 
   draw() {
     const rows = SHOWN_KEYS.flatMap((action) => {
-      const all = this.keys.of(action).map((key) => make("kbd", {}, keySign(key)));
+      const all = this.keys.of(action).map((key) => make("kbd", keySign(key)));
       const shown = this.waiting === action ? [word("press_a_key")] : all.length ? all : ["–"];
       const name = word("key_" + action);
       const button = make(
@@ -65,9 +65,9 @@ class Help {
         { "aria-label": word("change_key", { name }), onclick: () => this.ask(action) },
         ...shown,
       );
-      return [make("dt", {}, name), make("dd", {}, button)];
+      return [make("dt", name), make("dd", button)];
     });
-    const fixed = [make("dt", {}, word("key_scroll")), make("dd", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"))];
+    const fixed = [make("dt", word("key_scroll")), make("dd", make("kbd", "↑"), make("kbd", "↓"))];
     this.rows.replaceChildren(...rows, ...fixed);
     conceal(this.reset, !this.keys.changed);
   }

@@ -34,7 +34,7 @@ function spellRoughly(seconds) {
 class SaveState {
   constructor(retry) {
     this.mark = make("span.save-mark", { "aria-hidden": "true" });
-    this.text = make("span", {});
+    this.text = make("span");
     this.again = make("button.plain.small", { onclick: retry }, word("retry_now"));
     this.node = make("span.save", { role: "status", "data-testid": "save-state" }, this.mark, this.text, this.again);
   }
@@ -100,13 +100,7 @@ class Nothing {
     this.text = make("p");
     this.add = make("button.plain.primary", { onclick: add }, word("add_pairs"));
     this.again = make("button.plain", { onclick: again }, word("look_again"));
-    this.node = make(
-      "div.empty",
-      { role: "status" },
-      this.title,
-      this.text,
-      make("div.next", {}, this.add, this.again),
-    );
+    this.node = make("div.empty", { role: "status" }, this.title, this.text, make("div.next", this.add, this.again));
   }
 
   show(key, { owner, holes, unkept }) {

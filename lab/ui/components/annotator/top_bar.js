@@ -27,7 +27,7 @@ class TopBar {
           onclick: () => act(name),
         },
         make("kbd"),
-        make("span", {}, word(name === "help" ? "keys" : name)),
+        make("span", word(name === "help" ? "keys" : name)),
       );
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
     this.alone = make(
@@ -37,12 +37,11 @@ class TopBar {
         "data-testid": "full-screen",
         onclick: () => location.assign(judgingPage(this.chooser.value)),
       },
-      make("span", {}, word("full_screen")),
+      make("span", word("full_screen")),
     );
     conceal(this.alone, given().alone);
     this.node = make(
       "div.top",
-      {},
       this.line.text,
       this.saving.node,
       make("span.push"),

@@ -58,7 +58,7 @@ class Annotator {
     this.refusals = make("div.problem", { role: "alert", hidden: true });
     this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.lookAgain() });
     this.help = new Help(this.keys, () => this.showKeys());
-    this.body = make("div.body", {}, this.pair.node, this.controls.node);
+    this.body = make("div.body", this.pair.node, this.controls.node);
     this.root.replaceChildren(
       this.top.line.bar,
       this.top.node,
@@ -235,7 +235,7 @@ class Annotator {
     if (aside.length) {
       const forget = make("button.plain.small", { onclick: () => this.outbox.forgetAside() }, word("understood"));
       this.refusals.replaceChildren(
-        make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })),
+        make("span", word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })),
         forget,
       );
     }

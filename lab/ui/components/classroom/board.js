@@ -27,11 +27,11 @@ function boardLine(entry, place, remove) {
       "data-testid": "board-line",
       title: entry.rules.map(ruleLabel).join(" · "),
     },
-    make("span.rank", {}, String(place + 1)),
-    make("span.who", {}, make("b", {}, entry.title), make("small", {}, entry.name || word("gone"))),
+    make("span.rank", String(place + 1)),
+    make("span.who", make("b", entry.title), make("small", entry.name || word("gone"))),
     line,
-    make("span.score", {}, make("span.unseen", {}, word("score")), percent(entry.score)),
-    make("span.agree", {}, make("span.unseen", {}, word("agree")), (entry.hacked ? "▼ " : "") + agree),
+    make("span.score", make("span.unseen", word("score")), percent(entry.score)),
+    make("span.agree", make("span.unseen", word("agree")), (entry.hacked ? "▼ " : "") + agree),
     remove
       ? button("✕", () => remove(entry), "small remove", { "aria-label": word("remove_set", { title: entry.title }) })
       : null,
@@ -40,14 +40,14 @@ function boardLine(entry, place, remove) {
 
 /** @param {any[]} entries @param {((entry: any) => void) | null} [remove] for the owner */
 function boardList(entries, remove = null) {
-  if (!entries.length) return make("p.quiet", {}, word("board_empty"));
+  if (!entries.length) return make("p.quiet", word("board_empty"));
   const head = make(
     "div.board-head",
     { "aria-hidden": "true" },
-    make("span", {}, "● " + word("score")),
-    make("span", {}, "◆ " + word("agree")),
+    make("span", "● " + word("score")),
+    make("span", "◆ " + word("agree")),
   );
-  const list = make("ol.board", {}, ...entries.map((entry, place) => boardLine(entry, place, remove)));
+  const list = make("ol.board", ...entries.map((entry, place) => boardLine(entry, place, remove)));
   const hacked = entries.some((entry) => entry.hacked);
-  return make("div", {}, head, list, hacked ? make("p.warning", {}, "▼ " + word("hacked")) : null);
+  return make("div", head, list, hacked ? make("p.warning", "▼ " + word("hacked")) : null);
 }

@@ -48,7 +48,7 @@ class GuestPage {
     ];
     const held = view.paused ? make("p.held", { role: "status" }, "❚❚ " + word("held")) : null;
     this.node.replaceChildren(
-      ...[make("h2", {}, word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean),
+      ...[make("h2", word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean),
     );
     this.node.classList.toggle("paused", view.paused);
   }
@@ -56,28 +56,27 @@ class GuestPage {
   judging({ collections, may }) {
     const { node, body } = card("judging", word("your_judgements"));
     if (!may.judge || !collections.length) {
-      body.append(make("p.quiet", {}, word("nothing_to_judge")));
+      body.append(make("p.quiet", word("nothing_to_judge")));
       return node;
     }
     const line = ({ id, name, judged, left }) =>
       make(
         "li",
-        {},
-        make("b", {}, name),
+        make("b", name),
         bar(judged + left ? judged / (judged + left) : 0, left ? "" : "done"),
-        make("span.count", {}, `${judged} / ${judged + left}`),
+        make("span.count", `${judged} / ${judged + left}`),
         make(
           "a.plain.primary",
           { href: address(`judge/${encodeURIComponent(id)}`) },
           word(left ? "judge_now" : "look"),
         ),
       );
-    body.append(make("ul.to-judge", {}, ...collections.map(line)));
+    body.append(make("ul.to-judge", ...collections.map(line)));
     return node;
   }
 
   vote({ question }) {
-    const { node, body } = card("votes", word("who_kept_title"), make("span.quiet", {}, word("threshold")));
+    const { node, body } = card("votes", word("who_kept_title"), make("span.quiet", word("threshold")));
     body.append(
       questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })),
     );
@@ -85,7 +84,7 @@ class GuestPage {
   }
 
   rulesForm({ mine }) {
-    const { node, body } = card("rules", word("your_rules"), make("span.quiet", {}, word("your_rules_help")));
+    const { node, body } = card("rules", word("your_rules"), make("span.quiet", word("your_rules_help")));
     const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
     const line = (name) => {
       const input = make("input", { type: "checkbox" });
@@ -105,7 +104,7 @@ class GuestPage {
       };
       input.addEventListener("change", keep);
       weight.addEventListener("change", keep);
-      return make("li", {}, make("label", {}, input, labels[name]), weight);
+      return make("li", make("label", input, labels[name]), weight);
     };
     const names = Object.keys(labels).filter((name) => name !== "reward_model");
     const title = make("input", {
@@ -123,9 +122,9 @@ class GuestPage {
       return this.act("rules", { title: this.title.trim(), rules });
     };
     body.append(
-      make("ul.rules", {}, ...names.map(line)),
-      make("div.row", {}, title, button(word("submit"), send, "primary")),
-      make("p.quiet", {}, mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
+      make("ul.rules", ...names.map(line)),
+      make("div.row", title, button(word("submit"), send, "primary")),
+      make("p.quiet", mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
     );
     return node;
   }
@@ -139,13 +138,13 @@ class GuestPage {
     const { node, body } = card(
       "training",
       word("your_runs"),
-      make("span.quiet", {}, word("quota", { runs: view.most_runs, steps: view.steps })),
+      make("span.quiet", word("quota", { runs: view.most_runs, steps: view.steps })),
     );
     for (const run of view.runs) body.append(runLine(run, () => this.act("runs/stop", { run: run.id })));
     const waits = view.runs.some(({ state }) => ACTIVE.includes(state));
     const had = view.runs.filter(({ state }) => state !== "stopped").length >= view.most_runs;
     if (waits || had) {
-      if (!waits) body.append(make("p.quiet", {}, word("had_runs", { runs: view.most_runs })));
+      if (!waits) body.append(make("p.quiet", word("had_runs", { runs: view.most_runs })));
       return node;
     }
     const presets = make(
@@ -174,12 +173,12 @@ class GuestPage {
     rules.addEventListener("change", fit);
     conceal(rules, !view.takes_rules.includes(presets.value) || !view.mine.length);
     const start = () => this.act("runs", { preset: presets.value, title: (!rules.hidden && rules.value) || null });
-    body.append(make("div.row", {}, presets, rules, button(word("start"), start, "primary")));
+    body.append(make("div.row", presets, rules, button(word("start"), start, "primary")));
     return node;
   }
 
   board({ board }) {
-    const { node, body } = card("board", word("board"), make("span.quiet", {}, word("board_help")));
+    const { node, body } = card("board", word("board"), make("span.quiet", word("board_help")));
     body.append(boardList(board));
     return node;
   }
@@ -197,12 +196,12 @@ function runLine(run, stop) {
     "div.run-line",
     { "data-testid": "class-run", "data-state": run.state },
     make("span", { "aria-hidden": "true" }, ICONS[run.state] || "?"),
-    make("b", {}, run.name),
+    make("b", run.name),
     bar(run.steps ? run.step / run.steps : 0, run.state === "finished" ? "done" : ""),
-    make("span", {}, `${run.step} / ${run.steps}`),
+    make("span", `${run.step} / ${run.steps}`),
     make("span.quiet", { role: "status" }, told),
     make("a.plain.small", { href: address(`?run=${run.id}`) }, word("look")),
     active ? button(word("stop"), stop, "small") : null,
-    run.error ? make("p.problem", {}, errorWords(run.error)) : null,
+    run.error ? make("p.problem", errorWords(run.error)) : null,
   );
 }

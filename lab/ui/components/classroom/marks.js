@@ -15,7 +15,7 @@ function bar(share, kind = "") {
  */
 function card(name, title, ...head) {
   const body = make("div.body");
-  const heading = make("div.card-head", {}, make("h3", {}, title), ...head);
+  const heading = make("div.card-head", make("h3", title), ...head);
   const node = make(
     "section",
     { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title },
@@ -40,7 +40,7 @@ function toggleOf(label, on, act, off = false) {
   const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
   input.checked = on;
   input.addEventListener("change", () => act(input.checked));
-  return make("label.switch", {}, input, make("span.track", { "aria-hidden": "true" }), label);
+  return make("label.switch", input, make("span.track", { "aria-hidden": "true" }), label);
 }
 
 const percent = (share) => (isNumber(share) ? `${Math.round(100 * share)} %` : "–");
@@ -59,5 +59,5 @@ function presetTitle(name) {
 
 // y₁ as the course writes it.
 function answerName(place) {
-  return make("span.answer-name", {}, "y", make("sub", {}, String(place + 1)));
+  return make("span.answer-name", "y", make("sub", String(place + 1)));
 }

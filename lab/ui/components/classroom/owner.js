@@ -30,10 +30,9 @@ class OwnerPage {
     this.view = view;
     const grid = make(
       "div.grid",
-      {},
       this.people(view),
-      make("div.column", {}, this.votes(view), this.board(view)),
-      make("div.column", {}, this.agreement(view), this.queue(view), this.collections(view)),
+      make("div.column", this.votes(view), this.board(view)),
+      make("div.column", this.agreement(view), this.queue(view), this.collections(view)),
     );
     this.node.replaceChildren(this.head(view), this.problem, grid);
   }
@@ -42,13 +41,12 @@ class OwnerPage {
     const { state } = view;
     const here = view.people.filter((person) => !person.away).length;
     const status = state.paused ? "paused" : state.open ? "open" : "closed";
-    const address = make("div.address", {}, make("strong", { "data-testid": "class-address" }, view.address));
-    if (state.ask_code) address.append(make("span.quiet", {}, word("code")), make("b.code", {}, state.code));
+    const address = make("div.address", make("strong", { "data-testid": "class-address" }, view.address));
+    if (state.ask_code) address.append(make("span.quiet", word("code")), make("b.code", state.code));
     address.append(button(word("copy"), () => copyText(view.link), "small"));
     const may = make(
       "div.row.may",
-      {},
-      make("span.quiet", {}, word("guests_may")),
+      make("span.quiet", word("guests_may")),
       toggleOf(word("may_judge"), state.judge, (judge) => this.change({ judge })),
       toggleOf(
         word("may_rules"),
@@ -73,19 +71,16 @@ class OwnerPage {
     const why = view.reachable ? word("same_network") : word("only_here");
     return make(
       "div.join",
-      {},
       qr,
       make(
         "div.about",
-        {},
         make(
           "div.row",
-          {},
           make("h2", { "data-testid": "class-here" }, word("here", { n: here })),
           make("span", { class: `state ${status}`, "data-state": status }, "● " + word(status)),
         ),
         address,
-        make("p.quiet", {}, why + (view.does_things ? "" : " " + word("annotate_only"))),
+        make("p.quiet", why + (view.does_things ? "" : " " + word("annotate_only"))),
         may,
       ),
       this.controls(state),
@@ -95,18 +90,16 @@ class OwnerPage {
   controls(state) {
     return make(
       "div.controls",
-      {},
       make("a.plain.primary", { href: address("?view=wall"), target: "_blank", rel: "noopener" }, word("projector")),
       make(
         "div.row",
-        {},
         button(word(state.paused ? "go_on" : "pause"), () => this.change({ paused: !state.paused }), "", {
           "aria-pressed": String(state.paused),
         }),
         button(word(state.open ? "close" : "reopen"), () => this.change({ open: !state.open })),
         button(word("reset"), () => confirm(word("reset_sure")) && this.act("reset"), "danger"),
       ),
-      make("p.quiet", {}, word("pause_help")),
+      make("p.quiet", word("pause_help")),
       this.onTheWall(state),
     );
   }
@@ -127,12 +120,7 @@ class OwnerPage {
     );
     which.addEventListener("change", () => this.change({ show_run: which.value }));
     conceal(which, !["curves", "group"].includes(state.show));
-    return make(
-      "div.wall-choice",
-      {},
-      make("label.row", {}, make("span.quiet", {}, word("on_the_wall")), choice),
-      which,
-    );
+    return make("div.wall-choice", make("label.row", make("span.quiet", word("on_the_wall")), choice), which);
   }
 
   people(view) {
@@ -141,7 +129,7 @@ class OwnerPage {
     const { node, body } = card(
       "people",
       word("people"),
-      make("span.quiet.end", {}, word("judgements", { n: judged, of: all })),
+      make("span.quiet.end", word("judgements", { n: judged, of: all })),
     );
     const takeBack = (person) =>
       confirm(word("take_back_sure", { name: person.name, n: person.judged })) &&
@@ -154,8 +142,8 @@ class OwnerPage {
     const { node, body } = card(
       "votes",
       word("votes"),
-      make("span.quiet", {}, word("who_is_kept", { prompt: question.prompt })),
-      make("span.quiet.end", {}, `${question.voted} / ${people.length}`),
+      make("span.quiet", word("who_is_kept", { prompt: question.prompt })),
+      make("span.quiet.end", `${question.voted} / ${people.length}`),
     );
     const kept =
       question.answers.flatMap(({ kept }, place) => (kept ? [`y${"₁₂₃₄₅₆₇₈₉"[place] || place + 1}`] : [])).join(" ") ||
@@ -164,14 +152,12 @@ class OwnerPage {
       questionBars(question),
       make(
         "p.only-you",
-        {},
-        make("b", {}, word("only_you")),
+        make("b", word("only_you")),
         " ",
         word("answer", { mean: figure(question.mean), kept, right: question.all_right, voted: question.voted }),
       ),
       make(
         "div.row",
-        {},
         button(
           word(question.revealed ? "hide_answer" : "reveal"),
           () => this.change({ revealed: !question.revealed, show: "votes" }),
@@ -188,7 +174,7 @@ class OwnerPage {
     const { node, body } = card(
       "board",
       word("board"),
-      make("span.quiet", {}, recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
+      make("span.quiet", recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
     );
     const remove = (entry) =>
       confirm(word("remove_set", { title: entry.title }) + "?") &&
@@ -197,7 +183,6 @@ class OwnerPage {
       boardList(board, remove),
       make(
         "div.row",
-        {},
         button(word("show_on_wall"), () => this.change({ show: "board" })),
       ),
     );
@@ -205,14 +190,13 @@ class OwnerPage {
   }
 
   agreement({ agreement, collection }) {
-    const { node, body } = card("agreement", word("agreement"), make("span.quiet.end", {}, word("live")));
-    if (!agreement) body.append(make("p.quiet", {}, word("no_collection")));
+    const { node, body } = card("agreement", word("agreement"), make("span.quiet.end", word("live")));
+    if (!agreement) body.append(make("p.quiet", word("no_collection")));
     else
       body.append(
         ...agreementParts(agreement),
         make(
           "div.row",
-          {},
           button(word("show_on_wall"), () => this.change({ show: "agreement" })),
           make(
             "a.plain",
@@ -231,30 +215,28 @@ class OwnerPage {
     const { node, body } = card(
       "queue",
       word("queue"),
-      make("span.quiet", {}, word("fair")),
-      make("span.quiet.end", {}, word("done", { n: queue.done })),
+      make("span.quiet", word("fair")),
+      make("span.quiet.end", word("done", { n: queue.done })),
     );
     const line = (run) =>
       make(
         "li.running",
-        {},
-        make("b", {}, run.name_of_person || word("gone")),
+        make("b", run.name_of_person || word("gone")),
         bar(run.steps ? run.step / run.steps : 0),
-        make("span", {}, `${run.step} / ${run.steps}`),
-        make("span.quiet", {}, word("left", { time: clock(run.seconds_left) })),
+        make("span", `${run.step} / ${run.steps}`),
+        make("span.quiet", word("left", { time: clock(run.seconds_left) })),
       );
     const wait = (run) =>
-      make("li", {}, make("b", {}, run.name_of_person || word("gone")), make("span.quiet", {}, clock(run.starts_in)));
-    if (queue.running.length) body.append(make("ul.runs", {}, ...queue.running.map(line)));
+      make("li", make("b", run.name_of_person || word("gone")), make("span.quiet", clock(run.starts_in)));
+    if (queue.running.length) body.append(make("ul.runs", ...queue.running.map(line)));
     if (queue.waiting.length)
-      body.append(make("p.quiet", {}, word("next_in_order")), make("ol.waiting", {}, ...queue.waiting.map(wait)));
-    if (!queue.running.length && !queue.waiting.length) body.append(make("p.quiet", {}, word("nobody_trains")));
+      body.append(make("p.quiet", word("next_in_order")), make("ol.waiting", ...queue.waiting.map(wait)));
+    if (!queue.running.length && !queue.waiting.length) body.append(make("p.quiet", word("nobody_trains")));
     if (isNumber(queue.all_done_in))
-      body.append(make("p.quiet", {}, word("all_done_in", { time: clock(queue.all_done_in) })));
+      body.append(make("p.quiet", word("all_done_in", { time: clock(queue.all_done_in) })));
     body.append(
       make(
         "div.row",
-        {},
         button(
           word(state.queue_paused ? "queue_go_on" : "queue_pause"),
           () => this.change({ queue_paused: !state.queue_paused }),
@@ -281,24 +263,23 @@ class OwnerPage {
 
   collections({ collections, collection }) {
     const { node, body } = card("collections", word("collections"));
-    if (!collections.length) body.append(make("p.quiet", {}, word("no_collection")));
+    if (!collections.length) body.append(make("p.quiet", word("no_collection")));
     const line = (one) =>
       make(
         "li",
         { class: one.hidden ? "hidden-one" : "" },
         make(
           "label.chosen",
-          {},
           radio("class-collection", one.id === collection, () => this.change({ collection: one.id }), one.hidden),
-          make("b", {}, one.name),
+          make("b", one.name),
         ),
-        make("span.quiet", {}, word("pairs", { n: one.pairs })),
+        make("span.quiet", word("pairs", { n: one.pairs })),
         toggleOf(word("everyone"), one.everyone, (everyone) =>
           this.act("collection", { collection: one.id, everyone }),
         ),
         toggleOf(word("shown"), !one.hidden, (shown) => this.act("collection", { collection: one.id, hidden: !shown })),
       );
-    body.append(make("ul.collections", {}, ...collections.map(line)));
+    body.append(make("ul.collections", ...collections.map(line)));
     return node;
   }
 }
@@ -323,15 +304,13 @@ async function copyText(text) {
 
 function agreementParts(agreement) {
   if (!isNumber(agreement.alpha))
-    return [make("p.quiet", {}, word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
+    return [make("p.quiet", word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
   const [low, high] = agreement.interval || [null, null];
   const head = make(
     "p.alpha",
-    {},
     make("strong", { "data-testid": "class-alpha" }, `α ${figure(agreement.alpha)}`),
     make(
       "span.quiet",
-      {},
       isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : word("no_interval"),
     ),
   );
@@ -346,10 +325,10 @@ function agreementParts(agreement) {
     { "aria-hidden": "true" },
     span,
     dot,
-    make("small.at-0", {}, word("axis_chance")),
-    make("small.at-two-thirds", {}, "0.667"),
-    make("small.at-080", {}, "0.80"),
-    make("small.at-1", {}, "1"),
+    make("small.at-0", word("axis_chance")),
+    make("small.at-two-thirds", "0.667"),
+    make("small.at-080", "0.80"),
+    make("small.at-1", "1"),
   );
   const divided = agreement.divided.map(({ number, first, second, other }) => {
     const line = make("span.divided-bar", { "aria-hidden": "true" });
@@ -364,10 +343,9 @@ function agreementParts(agreement) {
     }
     return make(
       "li",
-      {},
-      make("span", {}, word("pair", { number })),
+      make("span", word("pair", { number })),
       line,
-      make("span", {}, word("divided", { first, second }) + (other ? ` · ${other}` : "")),
+      make("span", word("divided", { first, second }) + (other ? ` · ${other}` : "")),
     );
   });
   return [
@@ -375,9 +353,8 @@ function agreementParts(agreement) {
     axis,
     make(
       "p.quiet",
-      {},
       word("raw", { share: percent(agreement.raw) }) + (divided.length ? " " + word("most_divided") : ""),
     ),
-    make("ul.divided", {}, ...divided),
+    make("ul.divided", ...divided),
   ];
 }

@@ -34,7 +34,7 @@ function classroomView() {
     });
     ask();
   };
-  root.append(make("p.quiet", {}, word("loading")));
+  root.append(make("p.quiet", word("loading")));
   watchSight(element, (visible) => {
     clearInterval(timer);
     if (!visible) return;

@@ -20,7 +20,7 @@ class Card {
     this.index = index;
     this.display = display;
     this.rules = [];
-    this.number = make("span.number", {}, `#${index + 1}`);
+    this.number = make("span.number", `#${index + 1}`);
     this.badge = make("span.badge");
     this.tokens = make("span.quiet.tokens");
     this.copy = make(
@@ -56,13 +56,13 @@ class Card {
     this.node = make(
       "li.card",
       { "data-testid": "completion-card", "data-index": index },
-      make("div.top", {}, this.number, this.badge, make("span.push"), this.open),
-      make("div.score", {}, this.reward, this.rewardName, make("span.push"), this.advantage),
+      make("div.top", this.number, this.badge, make("span.push"), this.open),
+      make("div.score", this.reward, this.rewardName, make("span.push"), this.advantage),
       make("div.scale", { "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
-      make("div.writing", {}, this.text, this.copy),
-      make("div.pinned", {}, make("span.quiet", {}, word("answer_found")), this.answer, make("span.push"), this.tokens),
+      make("div.writing", this.text, this.copy),
+      make("div.pinned", make("span.quiet", word("answer_found")), this.answer, make("span.push"), this.tokens),
     );
   }
 
@@ -135,12 +135,7 @@ class Card {
       swatch.style.background = ruleColour(place);
       const bar = make("span.part");
       bar.style.background = ruleColour(place);
-      const row = make(
-        "div.rule",
-        {},
-        make("dt", {}, swatch, make("span.name", {}, ruleLabel(name))),
-        make("dd", {}, value, error),
-      );
+      const row = make("div.rule", make("dt", swatch, make("span.name", ruleLabel(name))), make("dd", value, error));
       return { name, value, error, bar, row };
     });
     toggle(this.list, "few", names.length <= 4);

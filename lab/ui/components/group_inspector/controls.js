@@ -12,7 +12,7 @@ class Threshold {
     this.choices = make(
       "fieldset.segments",
       { "data-testid": "threshold" },
-      make("legend.unseen", {}, word("threshold")),
+      make("legend.unseen", word("threshold")),
       ...labels,
     );
     this.slider = make("input", {
@@ -24,23 +24,23 @@ class Threshold {
       "data-testid": "fraction",
     });
     this.percent = make("output.percent");
-    this.soft = make("div.soft", {}, make("span.quiet", {}, "T"), this.slider, this.percent);
-    this.reset = make("button.plain.small", {}, "↺ " + word("back_to_trained"));
+    this.soft = make("div.soft", make("span.quiet", "T"), this.slider, this.percent);
+    this.reset = make("button.plain.small", "↺ " + word("back_to_trained"));
     this.reset.addEventListener("click", () => onChoice(null));
     this.slider.addEventListener("input", () =>
       onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }),
     );
     const caption = make("span.caption", { "aria-hidden": "true" }, word("threshold"));
-    this.node = make("div.threshold", {}, caption, this.choices, this.soft, this.reset);
+    this.node = make("div.threshold", caption, this.choices, this.soft, this.reset);
   }
 
   radio(kind) {
     const input = make("input", { type: "radio", name: this.name, value: kind });
-    const trained = make("span.trained", {}, "● " + word("as_trained"));
+    const trained = make("span.trained", "● " + word("as_trained"));
     input.addEventListener("change", () =>
       this.onChoice({ kind, fraction: kind === "top_fraction" ? Number(this.slider.value) / 100 : 1 }),
     );
-    const label = make("label", {}, input, make("span", {}, word("keep_" + kind)), trained);
+    const label = make("label", input, make("span", word("keep_" + kind)), trained);
     this.radios[kind] = { input, trained, label };
     return label;
   }
@@ -116,7 +116,7 @@ class PromptChooser {
   constructor(onChoice) {
     this.select = make("select.plain", { "aria-label": word("prompt"), "data-testid": "prompt" });
     this.select.addEventListener("change", () => onChoice(this.select.value === "" ? null : Number(this.select.value)));
-    this.node = make("label.prompts", {}, make("span.caption", {}, word("prompt")), this.select);
+    this.node = make("label.prompts", make("span.caption", word("prompt")), this.select);
   }
 
   // The prompts that occur most stand first; a list of thousands helps nobody, so it ends after the first few hundred.

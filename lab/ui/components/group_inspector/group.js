@@ -18,13 +18,13 @@ class GroupView {
     this.heading = make("h3.prompt", { dir: "auto" });
     this.answerLabel = make("span");
     this.answer = make("bdi");
-    this.known = make("p.known", {}, this.answerLabel, this.answer);
+    this.known = make("p.known", this.answerLabel, this.answer);
     this.tiles = Object.fromEntries(["mean", "std", "kept", "kl", "margin"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
       make(
         "div.tile",
         { title: name === "std" ? null : word("tile_" + name + "_help") },
-        make("dt", {}, term(name, word("tile_" + name))),
+        make("dt", term(name, word("tile_" + name))),
         value,
       ),
     );
@@ -32,7 +32,7 @@ class GroupView {
     this.ofGroup = tiles.slice(0, 3);
     this.margin = tiles[4];
     this.kl = tiles[3];
-    this.head = make("div.head", {}, make("div.asked", {}, this.heading, this.known), make("dl.tiles", {}, ...tiles));
+    this.head = make("div.head", make("div.asked", this.heading, this.known), make("dl.tiles", ...tiles));
     this.verdict = make("p.verdict");
     this.update = make("p.update.quiet", { "data-testid": "update-sentence" });
     this.notes = make("ul.notes");
@@ -46,9 +46,8 @@ class GroupView {
     this.sort = make("button.plain.small", { "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
     this.summary = make(
       "div.summary",
-      {},
-      make("div", {}, this.verdict, this.update, this.notes),
-      make("div.looks", {}, this.form, this.sort),
+      make("div", this.verdict, this.update, this.notes),
+      make("div.looks", this.form, this.sort),
     );
     this.byReward = false;
     this.sort.addEventListener("click", () => {
@@ -149,7 +148,7 @@ class GroupView {
     const text = notes.join("\n");
     if (text === this.notes.said) return;
     this.notes.said = text;
-    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
+    this.notes.replaceChildren(...notes.map((note) => make("li", note)));
   }
 }
 

@@ -21,7 +21,7 @@ class LossPanel extends TokenPanel {
     mark(this.node, "data-kind", "loss");
     this.scale.remove();
     this.curve.node.remove();
-    this.about.after(make("div.picks-row", {}, this.updates, this.tints));
+    this.about.after(make("div.picks-row", this.updates, this.tints));
   }
 
   button(text, onPress) {

@@ -25,7 +25,7 @@ class TokenPanel {
 
   constructor(names = ["value", "reward", "delta", "estimate", "advantage"]) {
     this.name = "tokens-" + Math.random().toString(36).slice(2);
-    this.heading = make("h4", {});
+    this.heading = make("h4");
     this.about = make("p.quiet.about");
     this.older = make("p.older", { role: "note" });
     this.chips = make("div.chips", { dir: "ltr", role: "listbox", tabindex: 0, "data-testid": "token-chips" });
@@ -36,7 +36,7 @@ class TokenPanel {
       make(
         "div",
         { title: word("token_" + name + "_help"), "data-name": name },
-        make("dt", {}, term(TOKEN_TERMS[name], word("token_" + name))),
+        make("dt", term(TOKEN_TERMS[name], word("token_" + name))),
         value,
       ),
     );
@@ -55,9 +55,8 @@ class TokenPanel {
       { id: this.name, "data-testid": "token-panel", "aria-label": word("tokens_short") },
       make(
         "div.token-head",
-        {},
         this.heading,
-        make("span.quiet.keys", {}, word("tokens_keys")),
+        make("span.quiet.keys", word("tokens_keys")),
         make("span.push"),
         this.scale,
         shut,
@@ -68,7 +67,7 @@ class TokenPanel {
       make(
         "dl.token-numbers",
         { "data-testid": "token-numbers" },
-        make("div", {}, make("dt", {}, word("token_which")), make("dd", {}, this.told, this.which)),
+        make("div", make("dt", word("token_which")), make("dd", this.told, this.which)),
         ...this.tiles,
       ),
       this.curve.node,

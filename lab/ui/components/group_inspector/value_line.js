@@ -26,14 +26,13 @@ class ValueLine {
     this.dot = make("div.at");
     this.high = make("span.high");
     this.low = make("span.low");
-    this.field = make("div.curve", {}, this.svg, this.cursor, this.dot);
-    this.cameKey = make("span.key-came", {}, word("line_came"));
-    const key = make("figcaption", {}, make("span.key-guessed", {}, word("line_guessed")), this.cameKey);
+    this.field = make("div.curve", this.svg, this.cursor, this.dot);
+    this.cameKey = make("span.key-came", word("line_came"));
+    const key = make("figcaption", make("span.key-guessed", word("line_guessed")), this.cameKey);
     this.node = make(
       "figure.value-line",
-      {},
       key,
-      make("div.plot", {}, make("div.ends", { "aria-hidden": "true" }, this.high, this.low), this.field),
+      make("div.plot", make("div.ends", { "aria-hidden": "true" }, this.high, this.low), this.field),
     );
     this.field.addEventListener("pointermove", (event) => {
       const box = this.field.getBoundingClientRect();

@@ -54,32 +54,21 @@ class Inspector {
     this.empty = make("div.empty", { role: "status" });
     const step = make(
       "div.step",
-      {},
-      make("span.caption", {}, word("step")),
-      make("span.of", {}, this.stepNow, this.stepAll),
+      make("span.caption", word("step")),
+      make("span.of", this.stepNow, this.stepAll),
       this.follow,
     );
     const panel = make(
       "div.panel",
-      {},
-      make("div.scrub", {}, this.play, make("div.track", {}, this.spark.node, this.slider), step),
+      make("div.scrub", this.play, make("div.track", this.spark.node, this.slider), step),
       make(
         "div.choose",
-        {},
         this.prompts.node,
-        make("div.within", {}, make("span.caption", {}, word("groups_caption")), this.groups.node),
+        make("div.within", make("span.caption", word("groups_caption")), this.groups.node),
       ),
       this.threshold.node,
     );
-    this.body = make(
-      "div.body",
-      {},
-      this.view.head,
-      panel,
-      this.view.summary,
-      this.view.strip.node,
-      this.view.cards.node,
-    );
+    this.body = make("div.body", this.view.head, panel, this.view.summary, this.view.strip.node, this.view.cards.node);
     this.root.replaceChildren(this.empty, this.body);
     this.wire();
   }
@@ -229,7 +218,7 @@ class Inspector {
     else if (this.run && !this.loaded) key = "loading";
     else if (this.run && ACTIVE.includes(state)) key = this.mayHaveGroups() ? "waiting" : "never";
     else if (this.run) key = this.mayHaveGroups() ? "none_written" : "never";
-    this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+    this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
   }
 
   // Whether the run's algorithm is one of those that a property of the component lists.

@@ -82,12 +82,11 @@ class Chart {
       { "data-metric": name },
       make(
         "figcaption",
-        {},
-        make("span.title", {}, METRIC_TERMS[name] ? term(METRIC_TERMS[name], metricLabel(name)) : metricLabel(name)),
+        make("span.title", METRIC_TERMS[name] ? term(METRIC_TERMS[name], metricLabel(name)) : metricLabel(name)),
         this.value,
       ),
       this.svg,
-      make("p.why", {}, metricWhy(name, algorithm)),
+      make("p.why", metricWhy(name, algorithm)),
     );
     this.point(null);
   }

@@ -13,8 +13,8 @@ class Status {
     this.steps = make("span.steps");
     this.facts = make("ul.facts");
     this.error = make("p.problem", { role: "alert" });
-    const line = make("div.line", {}, this.state, this.stage, make("span.push"), this.steps);
-    this.node = make("div.status", {}, line, this.bar, this.facts, this.error);
+    const line = make("div.line", this.state, this.stage, make("span.push"), this.steps);
+    this.node = make("div.status", line, this.bar, this.facts, this.error);
   }
 
   show(run) {
@@ -27,7 +27,7 @@ class Status {
     mark(this.bar, "aria-valuenow", run.step || 0);
     say(this.steps, run.steps ? word("steps", { step: run.step || 0, steps: run.steps }) : "");
     const facts = this.list(run);
-    if (facts.join("\n") !== this.said) this.facts.replaceChildren(...facts.map((fact) => make("li", {}, fact)));
+    if (facts.join("\n") !== this.said) this.facts.replaceChildren(...facts.map((fact) => make("li", fact)));
     this.said = facts.join("\n");
     const error = run.error || (run.result && run.result.error);
     conceal(this.error, !error);

@@ -4,7 +4,7 @@ const PARTS = ["generation", "scoring", "rewards", "forward", "backward", "optim
 
 class StepTime {
   constructor() {
-    this.title = make("h4", {});
+    this.title = make("h4");
     this.bar = make("div.parts", { "aria-hidden": "true" });
     this.list = make("ul.part-names");
     this.node = make("section.step-time", { "data-testid": "step-time" }, this.title, this.bar, this.list);
@@ -35,9 +35,9 @@ class StepTime {
       "li",
       { "data-part": part, title: word(`about_${part}`) },
       make("span.swatch", { "aria-hidden": "true" }),
-      make("span", {}, word(`time_${part}`)),
+      make("span", word(`time_${part}`)),
       " ",
-      make("strong", {}, percent),
+      make("strong", percent),
     );
     return row;
   }

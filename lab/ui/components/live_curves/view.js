@@ -51,8 +51,8 @@ class LiveCurves {
       this.show();
     });
     const keys = ["raw", "smooth", "held"].map((kind) => make("span", { class: "key " + kind }, word("key_" + kind)));
-    const smoothing = make("label.smoothing", {}, make("span", {}, word("smoothing")), this.slider);
-    this.legend = make("div.legend", {}, ...keys, make("span.push"), smoothing);
+    const smoothing = make("label.smoothing", make("span", word("smoothing")), this.slider);
+    this.legend = make("div.legend", ...keys, make("span.push"), smoothing);
     this.grid = make("div.charts", { tabindex: 0, role: "group", "aria-label": word("charts") });
     this.waiting = make("p.empty");
     this.more = make("button.plain.more");
@@ -61,10 +61,9 @@ class LiveCurves {
       this.show();
     });
     this.log = make("pre.log", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
-    this.logBox = make("section.log-box", {}, make("h4", {}, word("log")), this.log);
+    this.logBox = make("section.log-box", make("h4", word("log")), this.log);
     this.body = make(
       "div.body",
-      {},
       this.status.node,
       this.notes.node,
       this.warnings.node,
@@ -151,7 +150,7 @@ class LiveCurves {
     conceal(this.body, blank);
     if (blank) {
       const key = !this.run ? "no_run" : this.lost ? "run_gone" : "loading";
-      return this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+      return this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
     }
     mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);

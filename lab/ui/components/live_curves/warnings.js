@@ -28,7 +28,7 @@ class Warnings {
 
   warning(one) {
     const named = { ...one, params: { ...one.params, rule: ruleLabel(one.rule) } };
-    const head = make("p", {}, make("span.sign", { "aria-hidden": "true" }, "⚠\uFE0E"), " ", errorWords(named));
+    const head = make("p", make("span.sign", { "aria-hidden": "true" }, "⚠\uFE0E"), " ", errorWords(named));
     const samples = one.samples || [];
     const box = make("section.warning", { "data-signal": one.signal, "data-step": one.step, role: "status" }, head);
     if (!samples.length) return box;
@@ -39,29 +39,17 @@ class Warnings {
         n: sample.index + 1,
         reward: figure(sample.reward, 2),
       });
-      return make(
-        "li",
-        {},
-        make("span.where", {}, where),
-        make("span.asked", {}, sample.prompt),
-        make("pre", {}, sample.text),
-      );
+      return make("li", make("span.where", where), make("span.asked", sample.prompt), make("pre", sample.text));
     });
     box.append(
-      make(
-        "details",
-        {},
-        make("summary", {}, word("samples", { n: rows.length })),
-        make("ol", {}, ...rows),
-        this.sending(one),
-      ),
+      make("details", make("summary", word("samples", { n: rows.length })), make("ol", ...rows), this.sending(one)),
     );
     return box;
   }
 
   // The samples become pairs for people to judge, each beside another completion of its prompt.
   sending(one) {
-    const button = make("button.plain", {}, word("send_to_annotate"));
+    const button = make("button.plain", word("send_to_annotate"));
     const said = make("span.said", { role: "status" });
     button.addEventListener("click", async () => {
       button.disabled = true;
@@ -76,7 +64,7 @@ class Warnings {
       else say(said, found && found.error ? errorWords(found.error) : word("not_sent"));
       button.disabled = Boolean(answer && answer.ok);
     });
-    return make("div.send.owner-only", {}, button, said);
+    return make("div.send.owner-only", button, said);
   }
 }
 
@@ -102,6 +90,6 @@ class Notes {
     const sentences = (notes || []).map(noteWords);
     if (sentences.join("\n") === this.told) return;
     this.told = sentences.join("\n");
-    this.node.replaceChildren(...sentences.map((sentence) => make("li", {}, sentence)));
+    this.node.replaceChildren(...sentences.map((sentence) => make("li", sentence)));
   }
 }

@@ -18,7 +18,7 @@ class SampleCard {
       { "data-testid": "play-answer" },
       this.text,
       this.scores,
-      make("footer", {}, this.facts, this.choose, this.keep),
+      make("footer", this.facts, this.choose, this.keep),
     );
   }
 
@@ -84,7 +84,7 @@ class TurnView {
     this.actions = actions;
     this.question = make("div.text", { dir: "auto" }, turn.question);
     this.edit = make("button.plain.small", { onclick: () => this.startEditing() }, word("edit"));
-    this.asked = make("div.question", {}, this.question, this.edit);
+    this.asked = make("div.question", this.question, this.edit);
     this.lanes = make("div.lanes");
     this.again = make(
       "button.plain.small",
@@ -97,7 +97,7 @@ class TurnView {
       word("judge"),
     );
     this.said = make("span.said", { role: "status" });
-    this.foot = make("div.foot", {}, this.again, this.judge, this.said);
+    this.foot = make("div.foot", this.again, this.judge, this.said);
     this.node = make("section.turn", { "data-testid": "play-turn" }, this.asked, this.lanes, this.foot);
     this.parts = turn.lanes.map((lane, place) => this.lane(lane, place));
     this.lanes.replaceChildren(...this.parts.map(({ node }) => node));
@@ -114,7 +114,7 @@ class TurnView {
         }),
     );
     const problem = make("p.wrong", { role: "alert" });
-    const title = make("h4", {}, make("span.dot"), make("span", {}, lane.model));
+    const title = make("h4", make("span.dot"), make("span", lane.model));
     const node = make("div", { class: "lane lane-" + place }, title, problem, ...cards.map((card) => card.node));
     return { node, cards, problem };
   }
@@ -162,11 +162,10 @@ class TurnView {
     });
     const buttons = make(
       "div.row",
-      {},
       make("button.plain.small.strong", { onclick: send }, word("resend")),
       make("button.plain.small", { onclick: cancel }, word("cancel")),
     );
-    this.asked.replaceChildren(make("div.editing", {}, box, buttons));
+    this.asked.replaceChildren(make("div.editing", box, buttons));
     box.focus();
   }
 }

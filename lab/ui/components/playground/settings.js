@@ -120,7 +120,7 @@ class Settings {
       input.value = String(this.values[name]); // what does not fit goes back to the default, in sight
       this.keep();
     });
-    return make("label.field", {}, make("span", {}, word(name)), input);
+    return make("label.field", make("span", word(name)), input);
   }
 
   seeds() {
@@ -135,7 +135,7 @@ class Settings {
       this.values.shared_seed = select.value === "shared";
       this.keep();
     });
-    return make("label.field", {}, make("span", {}, word("seeds")), select);
+    return make("label.field", make("span", word("seeds")), select);
   }
 
   scorer() {
@@ -149,7 +149,7 @@ class Settings {
       this.values.scorer = select.value;
       this.keep();
     });
-    return make("label.field.wide", {}, make("span", {}, word("scorer")), select);
+    return make("label.field.wide", make("span", word("scorer")), select);
   }
 
   answer() {
@@ -158,6 +158,6 @@ class Settings {
       this.values.answer = input.value;
       this.keep();
     });
-    return make("label.field.wide", {}, make("span", {}, word("answer")), input);
+    return make("label.field.wide", make("span", word("answer")), input);
   }
 }

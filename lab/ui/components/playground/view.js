@@ -34,20 +34,18 @@ class Play {
     });
     const more = make(
       "details.more",
-      {},
-      make("summary", {}, word("settings")),
-      make("label.field.full", {}, make("span", {}, word("system")), this.system),
+      make("summary", word("settings")),
+      make("label.field.full", make("span", word("system")), this.system),
       this.settings.form,
     );
     const open = readKept(localStorage, SETTINGS_KEPT + ".open", true);
     more.open = open && this.root.clientWidth > 700;
     more.addEventListener("toggle", () => writeKept(localStorage, SETTINGS_KEPT + ".open", more.open));
     this.turns = make("div.turns");
-    this.empty = make("div.empty", {}, make("strong", {}, word("empty")), word("empty_next"));
+    this.empty = make("div.empty", make("strong", word("empty")), word("empty_next"));
     this.body = make(
       "div.play",
-      {},
-      make("div.top", {}, this.settings.models, make("div.row", {}, this.state, this.load, this.unload)),
+      make("div.top", this.settings.models, make("div.row", this.state, this.load, this.unload)),
       more,
       this.notice,
       this.empty,
@@ -81,8 +79,8 @@ class Play {
       "■\uFE0E " + word("stop"),
     );
     this.clear = make("button.plain", { onclick: () => this.newTalk() }, word("new_talk"));
-    const buttons = make("div.row", {}, this.clear, this.stopButton, this.sendButton);
-    return make("div.composer", {}, this.box, buttons);
+    const buttons = make("div.row", this.clear, this.stopButton, this.sendButton);
+    return make("div.composer", this.box, buttons);
   }
 
   // ---- the server
@@ -115,7 +113,7 @@ class Play {
   }
 
   refuse() {
-    this.refused.replaceChildren(make("strong", {}, word("not_yours")), word("not_yours_next"));
+    this.refused.replaceChildren(make("strong", word("not_yours")), word("not_yours_next"));
     conceal(this.refused, false);
     conceal(this.body, true);
   }

@@ -20,7 +20,7 @@ class Editor {
       "aria-label": word("source"),
       "aria-describedby": "rule-bench-keys",
     });
-    this.node = make("div.editor", {}, make("div.sheet", {}, this.copy, this.area));
+    this.node = make("div.editor", make("div.sheet", this.copy, this.area));
     this.area.addEventListener("input", () => {
       this.draw();
       onInput(this.area.value);

@@ -35,12 +35,12 @@ class Preflight {
     this.told.hidden = true;
     this.bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": word("preflight") });
     this.report = make("div.report", { "data-testid": "preflight-report" });
-    this.asking = make("div.row", {}, this.preset, this.model, this.count, this.people, this.begin, this.end);
-    this.onlyOwner = make("p.quiet", {}, word("preflight_owner"));
+    this.asking = make("div.row", this.preset, this.model, this.count, this.people, this.begin, this.end);
+    this.onlyOwner = make("p.quiet", word("preflight_owner"));
     this.node = make(
       "details.box.more",
       { "data-testid": "preflight" },
-      make("summary", {}, make("h3", {}, word("preflight")), make("span.quiet", {}, word("preflight_about"))),
+      make("summary", make("h3", word("preflight")), make("span.quiet", word("preflight_about"))),
       this.asking,
       this.onlyOwner,
       this.bar,
@@ -152,14 +152,13 @@ class Preflight {
     const head = make(
       "p",
       { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind },
-      make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })),
+      make("b", word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })),
       " ",
       preflightWord(verdict.key, withLabels(verdict.params)),
     );
     const notes = make(
       "ul.notes",
-      {},
-      ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))),
+      ...report.notes.map((note) => make("li", preflightWord(note.key, withLabels(note.params)))),
     );
     /** @type {[string, string, any?][]} */
     const facts = [
@@ -176,21 +175,19 @@ class Preflight {
     if (people) facts.push(["number_people", `${percent(people.agree)} ${between(people)}`, people]);
     const tiles = make(
       "dl.tiles",
-      {},
       ...facts.map(([key, value, holes]) =>
         make(
           "div.tile",
           { "data-fact": key },
-          make("dt", {}, preflightWord(key, holes)),
-          make("dd", {}, value),
-          holes && holes.ties ? make("dd.besides", {}, preflightWord(key + "_ties", holes)) : null,
+          make("dt", preflightWord(key, holes)),
+          make("dd", value),
+          holes && holes.ties ? make("dd.besides", preflightWord(key + "_ties", holes)) : null,
         ),
       ),
     );
     const columns = ["rule", "weight", "mean", "std", "errors", "variance"];
     const line = make(
       "tr",
-      {},
       ...columns.map((column, place) =>
         make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column)),
       ),
@@ -207,13 +204,12 @@ class Preflight {
         "tr",
         { class: rule.name === report.dominant ? "dominant" : "" },
         make("th.writing", { scope: "row" }, ruleLabel(rule.name)),
-        ...cells.map((cell) => make("td", {}, cell)),
+        ...cells.map((cell) => make("td", cell)),
       );
     });
-    const beside = (title, table) => make("section", {}, make("h4", {}, title), table);
+    const beside = (title, table) => make("section", make("h4", title), table);
     const tables = make(
       "div.tables",
-      {},
       beside(word("rules"), scrolled(word("rules"), line, rows)),
       beside(preflightWord("together"), correlations(report)),
     );
@@ -226,13 +222,12 @@ function correlations({ rules, correlations: pairs, with_length: rewardWithLengt
   const columns = rules.slice(0, -1);
   const head = make(
     "tr",
-    {},
     make("th.writing", { scope: "col" }, preflightWord("column_rule")),
     ...columns.map((rule, place) => make("th", { scope: "col", title: ruleLabel(rule.name) }, String(place + 1))),
     make("th", { scope: "col" }, preflightWord("column_length")),
   );
   const row = (label, cells) =>
-    make("tr", {}, make("th.writing", { scope: "row" }, label), ...cells.map((cell) => make("td", {}, cell)));
+    make("tr", make("th.writing", { scope: "row" }, label), ...cells.map((cell) => make("td", cell)));
   const between = (first, second) => pairs.find((pair) => pair[0] === first.name && pair[1] === second.name);
   const rows = rules.map((rule, place) => {
     const cells = columns.map((other) => (between(other, rule) ? signed(between(other, rule)[2]) : ""));
@@ -248,7 +243,7 @@ const scrolled = (label, head, rows) =>
   make(
     "div.scroll",
     { role: "region", tabindex: 0, "aria-label": label },
-    make("table.plain-table", {}, make("thead", {}, head), make("tbody", {}, ...rows)),
+    make("table.plain-table", make("thead", head), make("tbody", ...rows)),
   );
 
 // A rule as a recipe holds it.

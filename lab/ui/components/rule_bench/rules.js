@@ -61,15 +61,15 @@ class RuleRow {
       "button.pick",
       { "data-testid": "rule-row" },
       this.swatch,
-      make("span.rule-names", {}, this.label, this.kind),
+      make("span.rule-names", this.label, this.kind),
     );
     this.pick.addEventListener("click", () => bench.choose(this.place));
     this.weight = new Figure("weight", {}, (value) => bench.editRule(this.place, "weight", value));
-    const times = make("label.weight", {}, make("span", { "aria-hidden": "true" }, "×"), this.weight.input);
+    const times = make("label.weight", make("span", { "aria-hidden": "true" }, "×"), this.weight.input);
     this.up = iconButton("up", act("up"));
     this.down = iconButton("down", act("down"));
     this.remove = iconButton("remove", act("remove"));
-    this.node = make("li.rule-row", {}, this.pick, times, this.up, this.down, this.remove);
+    this.node = make("li.rule-row", this.pick, times, this.up, this.down, this.remove);
     this.place = place;
   }
 
@@ -104,7 +104,7 @@ function iconButton(sign, onClick) {
     { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
     draw("path", { d: ICON_PATHS[sign] }),
   );
-  const button = make("button.icon", {}, shape);
+  const button = make("button.icon", shape);
   button.addEventListener("click", onClick);
   return button;
 }
@@ -129,14 +129,13 @@ class RuleList {
       this.choose.value = "";
       if (wanted) bench.addRule(readyMade(wanted));
     });
-    this.none = make("p.quiet.none", {}, word("no_rules"));
+    this.none = make("p.quiet.none", word("no_rules"));
     this.node = make(
       "section.box.rules-box",
-      {},
-      make("h3", {}, word("rules")),
+      make("h3", word("rules")),
       this.none,
       this.list,
-      make("div.row", {}, this.add, this.choose),
+      make("div.row", this.add, this.choose),
     );
   }
 
@@ -168,7 +167,7 @@ class RulePanel {
     this.bench = bench;
     const edit = (field) => (value) => bench.editRule(bench.state.chosen, field, value);
     this.editors = new Map();
-    this.title = make("h3", {});
+    this.title = make("h3");
     this.about = make("p.quiet.about");
     this.name = make("input.name", {
       type: "text",
@@ -183,31 +182,27 @@ class RulePanel {
     this.copy = make("button.plain.strong", { "data-testid": "edit-copy" }, "✎ " + word("edit_copy"));
     this.copy.addEventListener("click", () => bench.copyToEdit());
     this.figures = ["low", "high", "fallback"].map((field) => new Figure(field, {}, edit(field)));
-    const labelled = (key, input, style) =>
-      make("label", { class: "field " + style }, make("span", {}, word(key)), input);
+    const labelled = (key, input, style) => make("label", { class: "field " + style }, make("span", word(key)), input);
     this.typed = make(
       "div.entries",
-      {},
       labelled("name", this.name, "wide"),
       labelled("description", this.description, "wider"),
     );
     this.bounds = make(
       "div.entries",
-      {},
       ...this.figures.map((one) => labelled(one.name, one.input, "narrow")),
-      make("p.quiet.hint", {}, word("bounds_hint")),
+      make("p.quiet.hint", word("bounds_hint")),
     );
     this.place = make("div.editor-place");
     this.problems = make("ul.problems", { "data-testid": "rule-problems" });
     const told = make("div", { role: "status" }, this.problems);
     this.keys = make("p.quiet.keys", { id: "rule-bench-keys" }, word("keys"));
-    this.onlyReady = make("p.quiet", {}, word("cannot_copy"));
-    const head = make("div.row.between", {}, this.title, this.copy);
+    this.onlyReady = make("p.quiet", word("cannot_copy"));
+    const head = make("div.row.between", this.title, this.copy);
     this.tests = make("ul.tests", { "data-testid": "rule-tests" });
-    this.testsTitle = make("h4", {}, word("tests"));
+    this.testsTitle = make("h4", word("tests"));
     this.node = make(
       "section.box.rule-panel",
-      {},
       head,
       this.about,
       this.typed,
@@ -308,11 +303,11 @@ class RulePanel {
     this.problems.replaceChildren(
       ...problems.map((problem) => {
         const line = problem.params && problem.params.line;
-        const sentence = make("span", {}, errorWords(problem));
-        if (!line) return make("li", {}, sentence);
-        const jump = make("button.plain.small", {}, word("go_to_line", { line }));
+        const sentence = make("span", errorWords(problem));
+        if (!line) return make("li", sentence);
+        const jump = make("button.plain.small", word("go_to_line", { line }));
         jump.addEventListener("click", () => editor.goTo(line));
-        return make("li", {}, sentence, jump);
+        return make("li", sentence, jump);
       }),
     );
   }

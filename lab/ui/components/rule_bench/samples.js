@@ -51,7 +51,7 @@ class Sources {
     }
     this.data = make("select.plain", { "aria-label": word("dataset"), "data-testid": "bench-dataset" });
     this.data.addEventListener("change", () => this.fetchData(0));
-    this.next = make("button.plain", {}, word("next_rows"));
+    this.next = make("button.plain", word("next_rows"));
     this.next.addEventListener("click", () => this.fetchData(this.bench.state.source.next || 0));
     this.run = make("select.plain.run", { "aria-label": word("run"), "data-testid": "bench-run" });
     this.run.addEventListener("change", () => this.openRun(this.run.value));
@@ -68,13 +68,13 @@ class Sources {
     this.size.value = "5";
     this.sampleNow = make("button.plain.strong", { "data-testid": "bench-sample" }, word("sample_now"));
     this.sampleNow.addEventListener("click", () => this.askModel());
-    this.ofModel = make("div.row", {}, this.model, this.size, this.sampleNow);
+    this.ofModel = make("div.row", this.model, this.size, this.sampleNow);
     this.told = make("p.quiet.told", { role: "status" });
-    this.ofData = make("div.row", {}, this.data, this.next);
-    this.ofRun = make("div.row", {}, this.run, this.step, this.group);
-    this.ofTyped = make("button.plain.small", {}, "+ " + word("add_group"));
+    this.ofData = make("div.row", this.data, this.next);
+    this.ofRun = make("div.row", this.run, this.step, this.group);
+    this.ofTyped = make("button.plain.small", "+ " + word("add_group"));
     this.ofTyped.addEventListener("click", () => bench.addGroup());
-    this.node = make("div.sources", {}, this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
+    this.node = make("div.sources", this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
   }
 
   // `opened` is a source that was chosen and has brought nothing yet: only what is on the bench is in the draft.

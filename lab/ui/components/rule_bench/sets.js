@@ -50,18 +50,12 @@ class Sets {
       "data-testid": "import-file",
     });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
-    this.menu = make(
-      "details.menu",
-      {},
-      make("summary.plain", { "data-testid": "share" }, word("share")),
-      this.menuList(),
-    );
+    this.menu = make("details.menu", make("summary.plain", { "data-testid": "share" }, word("share")), this.menuList());
     this.told = make("p.told.set-told", { role: "status" });
     this.told.hidden = true;
-    const naming = make("div.row.naming", {}, this.name, this.state, this.version);
+    const naming = make("div.row.naming", this.name, this.state, this.version);
     const doing = make(
       "div.row.doing",
-      {},
       this.undo,
       this.redo,
       this.drafts,
@@ -71,7 +65,7 @@ class Sets {
       this.submit,
       this.train,
     );
-    this.node = make("header.box.sets", {}, make("div.row.between", {}, naming, doing), this.told, this.file);
+    this.node = make("header.box.sets", make("div.row.between", naming, doing), this.told, this.file);
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
     document.addEventListener(
       "click",
@@ -93,12 +87,11 @@ class Sets {
         this.closeMenu();
         act();
       });
-      return make("li", {}, button);
+      return make("li", button);
     };
     this.forget = item("delete_set", () => this.remove());
     return make(
       "ul.menu-list",
-      {},
       item("download_toml", () => this.download("toml")),
       item("download_python", () => this.download("python")),
       item("import_file", () => this.file.click()),

@@ -85,15 +85,15 @@ class SampleRow {
     const texts = make(
       "th.writing",
       { scope: "row", colspan: stacked ? rules.length + 7 : 1 },
-      make("span.cell", {}, number, this.text, this.remove),
+      make("span.cell", number, this.text, this.remove),
     );
-    this.above = stacked ? make("tr.text-row", {}, texts) : null;
+    this.above = stacked ? make("tr.text-row", texts) : null;
     this.node = make(
       "tr.sample-row",
       { "data-testid": "bench-row", "data-index": place },
       stacked ? make("td.lead") : texts,
       ...this.cells.map((cell) => cell.node),
-      make("td.reward", {}, this.reward, this.shares),
+      make("td.reward", this.reward, this.shares),
       this.difference,
       this.advantage,
       ...this.marks,
@@ -216,27 +216,26 @@ class GroupTable {
       make(
         "div.tile",
         { title: word("tile_" + each + "_help") },
-        make("dt", {}, term(TILE_TERMS[each], word("tile_" + each))),
+        make("dt", term(TILE_TERMS[each], word("tile_" + each))),
         value,
       ),
     );
     const asked = make(
       "div.asked",
-      {},
-      make("label", {}, make("span.caption", {}, word("prompt")), this.prompt),
-      make("label", {}, make("span.caption", {}, word("answer")), this.answer),
+      make("label", make("span.caption", word("prompt")), this.prompt),
+      make("label", make("span.caption", word("answer")), this.answer),
     );
     this.head = make("tr");
     this.body = make("tbody");
-    this.table = make("table", {}, make("thead", {}, this.head), this.body);
+    this.table = make("table", make("thead", this.head), this.body);
     this.note = make("p.quiet.remark");
-    this.more = make("button.plain.small", {}, "+ " + word("add_completion"));
+    this.more = make("button.plain.small", "+ " + word("add_completion"));
     this.more.addEventListener("click", () => bench.addSample(this.place));
     this.scroll = make("div.scroll", { role: "region", tabindex: 0, "aria-label": word("scores") }, this.table);
     this.node = make(
       "section.group-box",
       { "data-testid": "bench-group" },
-      make("div.group-head", {}, asked, make("dl.tiles", {}, ...tiles)),
+      make("div.group-head", asked, make("dl.tiles", ...tiles)),
       this.note,
       this.scroll,
       this.more,
@@ -257,7 +256,7 @@ class GroupTable {
       this.body.replaceChildren(
         ...this.rows.flatMap((row) => [...(row.above ? [row.above] : []), row.node, row.failed]),
       );
-      this.columns = rules.map(() => make("span", {}));
+      this.columns = rules.map(() => make("span"));
       this.soft = make("th.kept", { scope: "col" });
       const column = (key, style) => make("th", { scope: "col", class: style }, word(key));
       this.head.replaceChildren(

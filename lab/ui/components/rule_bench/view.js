@@ -53,15 +53,13 @@ class RuleBench {
       this.draft.change((state) => (state.fraction = Number(this.fraction.value) / 100), "fraction"),
     );
     this.percent = make("output.percent");
-    const soft = make("label.soft", {}, make("span.caption", {}, word("top_share")), this.fraction, this.percent);
-    const left = make("div.left", {}, this.list.node, this.panel.node);
+    const soft = make("label.soft", make("span.caption", word("top_share")), this.fraction, this.percent);
+    const left = make("div.left", this.list.node, this.panel.node);
     const right = make(
       "div.right",
-      {},
       make(
         "section.box.samples-box",
-        {},
-        make("div.row.between", {}, make("h3", {}, word("samples")), soft),
+        make("div.row.between", make("h3", word("samples")), soft),
         this.sources.node,
         this.status,
         this.groups,
@@ -69,7 +67,7 @@ class RuleBench {
       ),
     );
     this.root.replaceChildren(
-      make("div.bench", {}, this.sets.node, make("div.sides", {}, left, right), this.preflight.node, this.whatIf.node),
+      make("div.bench", this.sets.node, make("div.sides", left, right), this.preflight.node, this.whatIf.node),
     );
     this.show();
   }

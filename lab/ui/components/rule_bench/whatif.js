@@ -39,11 +39,11 @@ class WhatIfPanel {
       this.which,
       this.table,
     );
-    this.asking = make("div.row", {}, this.run, this.span, this.rules, this.threshold, this.estimator, this.begin);
+    this.asking = make("div.row", this.run, this.span, this.rules, this.threshold, this.estimator, this.begin);
     this.node = make(
       "details.box.more",
       { "data-testid": "what-if" },
-      make("summary", {}, make("h3", {}, word("what_if")), make("span.quiet", {}, word("what_if_about"))),
+      make("summary", make("h3", word("what_if")), make("span.quiet", word("what_if_about"))),
       this.asking,
       this.told,
       this.found,
@@ -114,7 +114,7 @@ class WhatIfPanel {
     ];
     this.tiles.replaceChildren(
       ...facts.map(([key, value]) =>
-        make("div.tile", { "data-fact": key }, make("dt", {}, word(key)), make("dd", {}, String(value))),
+        make("div.tile", { "data-fact": key }, make("dt", word(key)), make("dd", String(value))),
       ),
     );
     this.which.replaceChildren(
@@ -146,7 +146,7 @@ class WhatIfPanel {
         return make(
           "td",
           { class: style + (old === now ? "" : " changed") },
-          old === now ? now : make("span", {}, make("span.quiet", {}, `${old} → `), make("b", {}, now)),
+          old === now ? now : make("span", make("span.quiet", `${old} → `), make("b", now)),
         );
       };
       const kept = (value) => (value ? "✓" : "✕");
@@ -164,14 +164,13 @@ class WhatIfPanel {
     });
     const asked = make(
       "p.asked-of",
-      {},
-      make("bdi.asked-prompt", {}, group.prompt),
+      make("bdi.asked-prompt", group.prompt),
       ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)}`,
       ` · σ ${figure(group.old.std)} → ${figure(group.new.std)}`,
     );
     this.table.replaceChildren(
       asked,
-      make("table.plain-table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+      make("table.plain-table", make("thead", make("tr", ...head)), make("tbody", ...rows)),
     );
   }
 }

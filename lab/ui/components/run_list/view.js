@@ -23,8 +23,8 @@ class Row {
     this.button = make(
       "button.row",
       { "data-testid": "run-row" },
-      make("span.line", {}, this.name, this.algorithm),
-      make("span.line", {}, this.state, this.tags, make("span.push"), this.age),
+      make("span.line", this.name, this.algorithm),
+      make("span.line", this.state, this.tags, make("span.push"), this.age),
       this.facts,
       this.learned,
       this.bar,
@@ -32,7 +32,7 @@ class Row {
     this.button.addEventListener("click", () => onSelect(this.button.dataset.run));
     this.tick = make("input.tick", { type: "checkbox" });
     this.tick.addEventListener("change", () => onTick(this.button.dataset.run, this.tick.checked));
-    this.node = make("li", {}, this.tick, this.button);
+    this.node = make("li", this.tick, this.button);
   }
 
   show(run, selected, ticked) {
@@ -149,8 +149,8 @@ class RunList {
       return button;
     };
     this.acts = [does("compare", "input", 1), does("differences", "input", 2), does("delete", "submit", 1)];
-    this.many = make("div.many", {}, make("span", { role: "status" }), ...this.acts);
-    this.tools = make("div.tools", {}, this.filter, this.sorts, this.many);
+    this.many = make("div.many", make("span", { role: "status" }), ...this.acts);
+    this.tools = make("div.tools", this.filter, this.sorts, this.many);
     return this.tools;
   }
 
@@ -196,12 +196,12 @@ class RunList {
     conceal(this.list, !runs.length);
     conceal(this.empty, runs.length > 0);
     if (known.length && !runs.length) {
-      this.empty.replaceChildren(make("strong", {}, word("no_match")), word("no_match_next"));
+      this.empty.replaceChildren(make("strong", word("no_match")), word("no_match_next"));
       return;
     }
     if (!runs.length) {
       const key = this.failed ? "unreachable" : this.runs ? "none" : "loading";
-      this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+      this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
       return;
     }
     const { selected } = given();
