@@ -16,8 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.source import Source
 from lab.errors import DatasetError
 

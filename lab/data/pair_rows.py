@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import Note
 from lab.core.preferences import (
     CATEGORY,
     LONGEST_OWN,
@@ -31,7 +32,6 @@ from lab.core.preferences import (
 from lab.data.columns import with_columns
 from lab.data.forms import detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import Note
 from lab.data.preference_forms import PREFERENCE_FORMS, shape_pairs, shape_preferences
 from lab.data.recognition import Form
 from lab.data.refusals import nothing_left

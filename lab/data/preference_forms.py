@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lab.core.notes import note
 from lab.core.preferences import Choice
 from lab.data.best_rows import best_first
 from lab.data.completion_rows import conversation, demonstration
 from lab.data.labels import labelled_pairs
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.notes import note
 from lab.data.preference_rows import one_preference, preferences_of
 from lab.data.prompt_rows import MEANINGS, refuse_what_is_no_text
 from lab.data.ranked_rows import best_against_rest, ranked

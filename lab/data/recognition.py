@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lab.core.notes import Note, note
 from lab.data.best_rows import Best, Places, answer_at, best_of, places_of
 from lab.data.labels import Labels, labels_of
 from lab.data.left_out import NotUsable
-from lab.data.notes import Note, note
 from lab.data.option_rows import RIGHT, answer_column, option_columns
 from lab.data.option_rows import counts_from as options_count_from
 from lab.data.prompt_rows import MEANINGS

@@ -13,9 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import Note
 from lab.data import csv_rows, json_rows, parquet_rows
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note
 from lab.data.source import OTHER_KINDS, PACKED, Source
 from lab.errors import DatasetError
 

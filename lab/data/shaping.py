@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lab.core.notes import Note, note
 from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
-from lab.data.notes import Note, note
 from lab.data.option_rows import answer_column
 from lab.data.ranked_rows import unscored
 from lab.data.recognition import COLUMNS, Form, Recognised

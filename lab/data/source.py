@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab.core.notes import Note, note
 from lab.data.encodings import HEAD, UTF8, encoding_of
-from lab.data.notes import Note, note
 from lab.errors import DatasetError
 
 PACKED = (".gz", ".zst")

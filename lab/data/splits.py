@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.rows import Rows
 from lab.data.turns import is_missing, text
 from lab.errors import DatasetError
