@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from lab.core.chats import ChatSpec
 from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
-from lab.core.recipes.fields import Strict
+from lab.core.recipes.fields import Strict, first_wrong
 from lab.errors import InputError, RecipeError
 
 MOST_COMPLETIONS = 16_384
@@ -198,15 +198,9 @@ def parse_job(kind: str, values: dict[str, Any]) -> Spec:
         return SPECS[Kind(kind)].model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        context = problem.get("ctx", {})
-        if problem["type"] == "job_too_many":
-            raise InputError("job_too_many", **context) from None
-        if problem["type"] == "chat_beside":
-            raise InputError("chat_beside", **context) from None
-        if problem["type"] == "job_prompts":
-            raise InputError("job_prompts") from None
-        where = ".".join(str(part) for part in problem["loc"]) or str(kind)
-        raise InputError("job_value", field=where, value=repr(problem["input"])[:80], why=problem["msg"]) from None
+        if problem["type"] in ("job_too_many", "job_prompts", "chat_beside"):
+            raise InputError(problem["type"], **problem.get("ctx", {})) from None
+        raise InputError("job_value", **first_wrong(problem, str(kind))) from None
 
 
 def _bounded(total: int) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 
 class Section(StrEnum):
@@ -73,6 +73,12 @@ class Strict(BaseModel):
     """Frozen; an unknown key, NaN or an infinity is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+def first_wrong(problem: ErrorDetails, otherwise: str) -> dict[str, str]:
+    """The field, the value and the reason of a pydantic error, as our errors name them; ``otherwise`` stands for the whole."""
+    where = ".".join(str(part) for part in problem["loc"]) or otherwise
+    return {"field": where, "value": repr(problem["input"])[:80], "why": problem["msg"]}
 
 
 def check_multiple(name: str, value: int, of: str, unit: int) -> None:
