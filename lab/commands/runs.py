@@ -10,8 +10,8 @@ from lab.runs.progress import summary, with_warnings
 from lab.runs.run_work import settle_gone
 from lab.store.run_titles import run_titles
 from lab.words import say, system_locale
+from lab.words.cost import step_time_line
 from lab.words.shares import measured_share
-from lab.words.step_time import step_time_line
 
 HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 
