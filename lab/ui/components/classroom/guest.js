@@ -1,11 +1,9 @@
 // A guest's page: the vote, judging, a rule set for the board, a run.
 
-class GuestPage {
+class GuestPage extends ClassPage {
   /** @param {(view: any) => void} took */
   constructor(took) {
-    this.took = took;
-    this.problem = make("p.problem", { role: "alert", hidden: true });
-    this.node = make("div.guest");
+    super(took, "guest");
     /** @type {Map<string, number>} the rules that are chosen, with their weights */
     this.weights = new Map([["equals_answer", 1]]);
     this.title = "";
@@ -14,16 +12,6 @@ class GuestPage {
     this.asked = "";
     this.preset = "tiny/grpo";
     this.rules = "";
-  }
-
-  async act(path, body = {}) {
-    try {
-      this.took(await fetchJson(`api/class/${path}`, { body }));
-      conceal(this.problem, true);
-    } catch (error) {
-      say(this.problem, error.reason ? errorWords(error.reason) : word("unreachable"));
-      conceal(this.problem, false);
-    }
   }
 
   show(view) {
@@ -127,11 +115,6 @@ class GuestPage {
       make("p.quiet", mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
     );
     return node;
-  }
-
-  tell(sentence) {
-    say(this.problem, sentence);
-    conceal(this.problem, false);
   }
 
   training(view) {

@@ -1,4 +1,31 @@
-// Small drawings that several parts of the class share: a bar, a card, a switch, a button, an amount of time.
+// What the class's pages share: how they act and say what went wrong, a bar, a card, a switch, a button, an amount of time.
+
+class ClassPage {
+  /** @param {(view: any) => void} took is called with what the lab answers */
+  constructor(took, look) {
+    this.took = took;
+    this.problem = make("p.problem", { role: "alert", hidden: true });
+    this.node = make("div", { class: look });
+  }
+
+  async act(path, body = {}) {
+    try {
+      this.took(await fetchJson(`api/class/${path}`, { body }));
+      conceal(this.problem, true);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error) {
+    this.tell(error.reason ? errorWords(error.reason) : word("unreachable"));
+  }
+
+  tell(sentence) {
+    say(this.problem, sentence);
+    conceal(this.problem, false);
+  }
+}
 
 /** @param {number} share 0 to 1 @param {string} [kind] a class of the bar */
 function bar(share, kind = "") {

@@ -1,27 +1,6 @@
 // The owner's page: how to join, who is here, the votes, how far people agree, the board and the queue.
 
-class OwnerPage {
-  /** @param {(view: any) => void} took is called with what the lab answers */
-  constructor(took) {
-    this.took = took;
-    this.problem = make("p.problem", { role: "alert", hidden: true });
-    this.node = make("div.owner");
-  }
-
-  async act(path, body = {}) {
-    try {
-      this.took(await fetchJson(`api/class/${path}`, { body }));
-      conceal(this.problem, true);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  fail(error) {
-    say(this.problem, error.reason ? errorWords(error.reason) : word("unreachable"));
-    conceal(this.problem, false);
-  }
-
+class OwnerPage extends ClassPage {
   change(values) {
     return this.act("change", values);
   }

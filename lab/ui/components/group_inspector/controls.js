@@ -25,8 +25,7 @@ class Threshold {
     });
     this.percent = make("output.percent");
     this.soft = make("div.soft", make("span.quiet", "T"), this.slider, this.percent);
-    this.reset = make("button.plain.small", "↺ " + word("back_to_trained"));
-    this.reset.addEventListener("click", () => onChoice(null));
+    this.reset = make("button.plain.small", { onclick: () => onChoice(null) }, "↺ " + word("back_to_trained"));
     this.slider.addEventListener("input", () =>
       onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }),
     );
@@ -105,8 +104,7 @@ class GroupChooser {
 
   addButton() {
     const place = this.buttons.length;
-    const button = make("button.group");
-    button.addEventListener("click", () => this.onChoice(this.numbers[place]));
+    const button = make("button.group", { onclick: () => this.onChoice(this.numbers[place]) });
     this.buttons.push(button);
     this.node.append(button);
   }

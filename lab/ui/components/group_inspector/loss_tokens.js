@@ -25,9 +25,7 @@ class LossPanel extends TokenPanel {
   }
 
   button(text, onPress) {
-    const button = make("button.plain.small", { "aria-pressed": "false" }, text);
-    button.addEventListener("click", onPress);
-    return button;
+    return make("button.plain.small", { "aria-pressed": "false", onclick: onPress }, text);
   }
 
   knows() {

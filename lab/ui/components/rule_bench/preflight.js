@@ -31,8 +31,7 @@ class Preflight {
     this.begin.addEventListener("click", () => this.start());
     this.end = make("button.plain", { hidden: true }, word("cancel"));
     this.end.addEventListener("click", () => this.job && endJob(this.job));
-    this.told = make("p.told", { role: "status", "data-testid": "preflight-told" });
-    this.told.hidden = true;
+    this.told = make("p.told", { role: "status", hidden: true, "data-testid": "preflight-told" });
     this.bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": word("preflight") });
     this.report = make("div.report", { "data-testid": "preflight-report" });
     this.asking = make("div.row", this.preset, this.model, this.count, this.people, this.begin, this.end);
@@ -70,7 +69,7 @@ class Preflight {
       this.models = models;
       this.offerModels(this.model.value);
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
@@ -93,12 +92,6 @@ class Preflight {
     if (may && this.node.open && !this.asked) this.fetchChoices();
   }
 
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
-  }
-
   async start() {
     const recipe = {
       ...recipes[this.preset.value].recipe,
@@ -116,7 +109,7 @@ class Preflight {
       localStorage.setItem(PREFLIGHT_KEY, id);
       await this.follow(id);
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
@@ -127,15 +120,15 @@ class Preflight {
     conceal(this.end, false);
     try {
       const over = await followJob(id, (look) => {
-        this.tell(`${jobStage(look)} … ${look.total ? `${look.done || 0} / ${look.total}` : ""}`);
+        tell(this.told, `${jobStage(look)} … ${look.total ? `${look.done || 0} / ${look.total}` : ""}`);
         this.bar.value = look.total ? (look.done || 0) / look.total : 0;
       });
       const report = over.result && over.result.report;
       if (report) this.showReport(report);
-      this.tell(report ? "" : over.error ? errorWords(over.error) : word("preflight_ended"), !report);
+      tell(this.told, report ? "" : over.error ? errorWords(over.error) : word("preflight_ended"), !report);
     } catch (error) {
       if (error.status === 404) localStorage.removeItem(PREFLIGHT_KEY);
-      this.tell(error.status === 404 ? "" : sentenceOf(error), true);
+      tell(this.told, error.status === 404 ? "" : sentenceOf(error), true);
     } finally {
       this.job = null;
       this.begin.disabled = !this.bench.state.rules.length;

@@ -104,9 +104,7 @@ function iconButton(sign, onClick) {
     { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
     draw("path", { d: ICON_PATHS[sign] }),
   );
-  const button = make("button.icon", shape);
-  button.addEventListener("click", onClick);
-  return button;
+  return make("button.icon", { onclick: onClick }, shape);
 }
 
 function nameIt(node, text) {

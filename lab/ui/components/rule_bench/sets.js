@@ -51,8 +51,7 @@ class Sets {
     });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
     this.menu = make("details.menu", make("summary.plain", { "data-testid": "share" }, word("share")), this.menuList());
-    this.told = make("p.told.set-told", { role: "status" });
-    this.told.hidden = true;
+    this.told = make("p.told.set-told", { role: "status", hidden: true });
     const naming = make("div.row.naming", this.name, this.state, this.version);
     const doing = make(
       "div.row.doing",
@@ -76,9 +75,7 @@ class Sets {
   }
 
   button(testid, text, act, style = "") {
-    const button = make("button", { class: "plain " + style, "data-testid": "bench-" + testid }, text);
-    button.addEventListener("click", act);
-    return button;
+    return make("button", { class: "plain " + style, "data-testid": "bench-" + testid, onclick: act }, text);
   }
 
   menuList() {
@@ -179,7 +176,7 @@ class Sets {
   takeDraft(key) {
     const found = this.bench.draft.savedDrafts.kept().find((one) => one.key === key);
     if (found) this.bench.takeDraft(found.draft);
-    this.tell(found ? word("draft_opened") : "");
+    tell(this.told, found ? word("draft_opened") : "");
   }
 
   offerVersions(set) {
@@ -196,18 +193,12 @@ class Sets {
     if (set) this.version.value = set.version;
   }
 
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
-  }
-
   async attempt(act) {
     try {
-      this.tell("");
+      tell(this.told, "");
       return await act();
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
       return null;
     }
   }
@@ -220,7 +211,7 @@ class Sets {
       const found = await fetchJson(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
       this.bench.takeRules(found.rules, found.name, { name: found.name, version: found.version });
       await this.askVersions(found.name);
-      this.tell(word("opened", { name: found.name, version: found.version }));
+      tell(this.told, word("opened", { name: found.name, version: found.version }));
     });
   }
 
@@ -235,7 +226,7 @@ class Sets {
         state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
       });
       await Promise.all([this.ask(), this.askVersions(saved.name)]);
-      this.tell(word("saved_now", { name: saved.name, version: saved.version }));
+      tell(this.told, word("saved_now", { name: saved.name, version: saved.version }));
       return saved;
     });
   }
@@ -247,11 +238,11 @@ class Sets {
     this.submitting = true;
     this.show(this.bench.state);
     await this.attempt(async () => {
-      this.tell(word("submitting"));
+      tell(this.told, word("submitting"));
       const { me, board } = await fetchJsonWhenFree("api/class/rules", { body: { title, rules: rules.map(sentRule) } });
       const place = board.findIndex((entry) => entry.person === me.id && entry.title === title);
       const score = place < 0 ? "–" : figure(board[place].score);
-      this.tell(word("submitted", { title, score, place: place + 1, of: board.length }));
+      tell(this.told, word("submitted", { title, score, place: place + 1, of: board.length }));
     });
     this.submitting = false;
     this.show(this.bench.state);
@@ -269,7 +260,7 @@ class Sets {
       await fetchJson("api/rules/sets/delete", { body: { name } });
       this.bench.draft.note((state) => (state.set = null));
       await this.ask();
-      this.tell(word("deleted", { name }));
+      tell(this.told, word("deleted", { name }));
     });
   }
 
@@ -295,7 +286,7 @@ class Sets {
         body: { file: file.name, text: await file.text() },
       });
       this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
-      this.tell(word("imported", { file: file.name }));
+      tell(this.told, word("imported", { file: file.name }));
     });
   }
 }

@@ -12,8 +12,7 @@ class Cell {
   constructor(group, onPin) {
     this.value = make("span.value");
     this.share = make("span.share-of");
-    this.pin = make("button.pin");
-    this.pin.addEventListener("click", onPin);
+    this.pin = make("button.pin", { onclick: onPin });
     this.swatch = make("span.swatch");
     this.label = make("span.cell-label");
     this.node = make(

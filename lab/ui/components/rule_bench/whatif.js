@@ -26,8 +26,7 @@ class WhatIfPanel {
     ]);
     this.begin = make("button.plain.strong", { "data-testid": "whatif-start" }, word("compare"));
     this.begin.addEventListener("click", () => this.start());
-    this.told = make("p.told", { role: "status" });
-    this.told.hidden = true;
+    this.told = make("p.told", { role: "status", hidden: true });
     this.tiles = make("dl.tiles");
     this.which = make("select.plain", { "aria-label": word("group"), "data-testid": "whatif-group" });
     this.which.addEventListener("change", () => this.showGroup(Number(this.which.value)));
@@ -51,12 +50,6 @@ class WhatIfPanel {
     this.node.addEventListener("toggle", () => this.node.open && this.opened());
   }
 
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
-  }
-
   async opened() {
     try {
       const [{ runs }, { recordings }] = await Promise.all([fetchJson("api/runs"), fetchJson("api/recordings")]);
@@ -65,15 +58,15 @@ class WhatIfPanel {
       this.run.replaceChildren(...options(recorded.map((run) => [run.id, run.title || run.name || run.id])));
       if (recorded.some((run) => run.id === before)) this.run.value = before;
       conceal(this.asking, !recorded.length);
-      this.tell(recorded.length ? "" : word("no_groups_yet"));
+      tell(this.told, recorded.length ? "" : word("no_groups_yet"));
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
   async start() {
     this.begin.disabled = true;
-    this.tell(word("comparing"));
+    tell(this.told, word("comparing"));
     try {
       const run = this.run.value;
       const { rows } = await fetchJson(`api/runs/${encodeURIComponent(run)}/groups`);
@@ -91,10 +84,10 @@ class WhatIfPanel {
           estimator: this.estimator.value || null,
         },
       });
-      this.tell(this.answer.problems.map(errorWords).join(" "), true);
+      tell(this.told, this.answer.problems.map(errorWords).join(" "), true);
       this.showAnswer();
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     } finally {
       this.begin.disabled = false;
     }
