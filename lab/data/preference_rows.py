@@ -6,13 +6,12 @@ its sides. Pairs that people judge in the lab are defined in ``lab/core/preferen
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
-from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_conversation, prompt_from, text, turns
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_conversation, prompt_from, text, turns, unpacked
 
 Row = dict[str, Any]
 
@@ -130,13 +129,8 @@ def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
 
 def answers_of(value: Any) -> list[Any] | None:
     """A cell that is a list of answers, as that list; None where it is one answer, or messages."""
-    if isinstance(value, str) and value.lstrip().startswith('["'):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, str) for answer in value):
-        return list(value)
-    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, (list, tuple)) for answer in value):
-        return list(value)
-    return None
+    value = unpacked(value, '["')
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    alike = any(all(isinstance(answer, kind) for answer in value) for kind in (str, (list, tuple)))
+    return list(value) if alike else None

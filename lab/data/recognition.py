@@ -79,22 +79,13 @@ OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "que
 RANKED_PROMPTS = (
     "prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context", "input",
 )  # fmt: skip
+_SCORES = (
+    "score", "rating", "reward", "avg_rating", "avg-rating", "overall_score", "rm_score", "quality", "helpfulness",
+    "upvotes", "votes", "likes",
+)  # fmt: skip
 SCORES_OF_SIDES = tuple(
     pair
-    for kind in (
-        "score",
-        "rating",
-        "reward",
-        "avg_rating",
-        "avg-rating",
-        "overall_score",
-        "rm_score",
-        "quality",
-        "helpfulness",
-        "upvotes",
-        "votes",
-        "likes",
-    )
+    for kind in _SCORES
     for join in "_-"
     for pair in ((f"{kind}{join}chosen", f"{kind}{join}rejected"), (f"chosen{join}{kind}", f"rejected{join}{kind}"))
 )

@@ -45,7 +45,7 @@ def training_rows(rows: Rows) -> Rows:
         return rows
     left_out = [
         LeftOut(line, WhyLeftOut.OTHER_SPLIT, f"{column}: {_word(row, column)}")
-        for line, row in zip(_lines(rows), rows.rows, strict=True)
+        for line, row in rows.numbered
         if not _trains(row, column)
     ]
     taken = _without(rows, column, [_trains(row, column) for row in rows.rows])
@@ -99,16 +99,7 @@ def _word(row: dict[str, Any], column: str) -> str:
 
 def _without(rows: Rows, column: str, taken: Sequence[bool]) -> Rows:
     """The taken rows without the column, which is used then."""
-    lines = _lines(rows)
-    kept = [
-        {name: value for name, value in row.items() if name != column}
-        for row, take in zip(rows.rows, taken, strict=True)
-        if take
-    ]
-    places = [line for line, take in zip(lines, taken, strict=True) if take]
+    kept = [numbered for numbered, take in zip(rows.numbered, taken, strict=True) if take]
+    others = [{name: value for name, value in row.items() if name != column} for _, row in kept]
     columns = tuple(name for name in rows.columns if name != column)
-    return replace(rows, rows=kept, lines=places, columns=columns)
-
-
-def _lines(rows: Rows) -> list[int]:
-    return rows.lines or list(range(1, len(rows.rows) + 1))
+    return replace(rows, rows=others, lines=[line for line, _ in kept], columns=columns)
