@@ -96,12 +96,7 @@ def _print_together(report: dict[str, Any], locale: str) -> None:
 
 def _row(rule: dict[str, Any]) -> list[str]:
     numbers = [_number(rule[name]) for name in ("weight", "mean", "std")]
-    return [
-        rule["name"],
-        *numbers,
-        f"{rule['errors']:.0%}",
-        _number(rule["share_of_variance"]),
-    ]
+    return [rule["name"], *numbers, f"{rule['errors']:.0%}", _number(rule["share_of_variance"])]
 
 
 def _number(value: float | None) -> str:

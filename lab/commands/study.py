@@ -202,14 +202,8 @@ def _as_json(study: Study, outcome: Outcome, runs: list[ComparedRun]) -> dict[st
 def _run_json(run: ComparedRun) -> dict[str, Any]:
     names = ("run", "entry", "label", "seed", "algorithm", "state", "steps", "seconds", "chain_seconds")
     more = (
-        "tokens_generated",
-        "tokens_trained",
-        "peak_memory_bytes",
-        "kl_from_start",
-        "pairs_of_chain",
-        "roles",
-        "bases",
-    )
+        "tokens_generated", "tokens_trained", "peak_memory_bytes", "kl_from_start", "pairs_of_chain", "roles", "bases",
+    )  # fmt: skip
     measured = {
         when: {name: {"value": m.value, "n": m.n, "low": m.low, "high": m.high} for name, m in values.items()}
         for when, values in (("before", run.before), ("after", run.after))

@@ -20,12 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files, and what they are called."""
     parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help=explained("take-in.files"))
     parser.add_argument("--name", metavar="NAME", default="", help=explained("take-in.name"))
-    parser.add_argument(
-        "--rewards",
-        metavar="A,B",
-        default="",
-        help=explained("take-in.rewards"),
-    )
+    parser.add_argument("--rewards", metavar="A,B", default="", help=explained("take-in.rewards"))
     parser.add_argument("--delete", metavar="ID", help=explained("take-in.delete"))
 
 

@@ -251,10 +251,7 @@ class Recipe(Strict):
             "Report to",
             "Send each step's metrics to a tracker as well: `trackio`, `wandb` or `tensorboard`, which must be installed. Empty: none.",
         ),
-        (
-            "同时上报到",
-            "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。",
-        ),
+        ("同时上报到", "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。"),
         advanced=True,
     )
 

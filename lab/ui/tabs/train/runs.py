@@ -128,18 +128,8 @@ class TrainRuns:
 
     @property
     def buttons(self) -> list[gr.Button]:
-        return [
-            self.groups,
-            self.stop,
-            self.stop_now,
-            self.cancel,
-            self.resume,
-            self.go_on,
-            self.ppo,
-            self.out,
-            self.load,
-            self.delete,
-        ]
+        first = [self.groups, self.stop, self.stop_now, self.cancel, self.resume]
+        return [*first, self.go_on, self.ppo, self.out, self.load, self.delete]
 
     # ---- what was clicked
 
