@@ -6,12 +6,12 @@ Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/job
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.chats import ChatSpec
+from lab.core.chats import ChatSpec, ChatTurn
 from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
 from lab.core.recipes.fields import Strict, first_wrong
@@ -50,19 +50,12 @@ class Part(StrEnum):
     VALIDATION = "validation"
 
 
-class Turn(Strict):
-    """One message of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=LONGEST_TEXT)
-
-
 class Asked(Strict):
     """A prompt, and its right answer where it is known. Of a conversation, ``turns`` has all of it and ``prompt`` the last words."""
 
     prompt: str = Field(min_length=1, max_length=LONGEST_TEXT)
     answer: str | None = Field(None, max_length=LONGEST_TEXT)
-    turns: tuple[Turn, ...] = Field((), max_length=200)
+    turns: tuple[ChatTurn, ...] = Field((), max_length=200)
 
 
 def _asked(value: object) -> object:

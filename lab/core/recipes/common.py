@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.fields import Section, Strict, check_multiple, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
 
 if TYPE_CHECKING:
     from lab.core.recipes.sampling import RuleUse
@@ -315,7 +315,8 @@ class Recipe(Strict):
     @property
     def rows_per_pass(self) -> int:
         """Rows (completions, preferences, texts) in one forward and backward pass of one process."""
-        raise NotImplementedError
+        of_process = self.rows_per_step // self.processes
+        return micro_batch(of_process, getattr(self, "micro_batch_size", of_process))
 
     @property
     def rows_per_micro_batch(self) -> int:

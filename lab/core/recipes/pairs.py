@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.adapted import RowsRecipe
-from lab.core.recipes.fields import Section, micro_batch, other_default, setting, token_room
+from lab.core.recipes.fields import Section, other_default, setting, token_room
 
 
 class PairsRecipe(RowsRecipe):
@@ -37,10 +37,6 @@ class PairsRecipe(RowsRecipe):
         advanced=True,
         between=(0, 1000),
     )
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def group_margin(self) -> float:

@@ -77,10 +77,6 @@ class PretrainRecipe(Recipe):
     def row_limit(self) -> int:
         return self.max_length
 
-    @property
-    def rows_per_pass(self) -> int:
-        return self.batch_size // self.processes
-
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> PretrainRecipe:
         if self.hidden_size % self.heads or (self.hidden_size // self.heads) % 2:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.adapted import AdaptedRecipe
 from lab.core.recipes.common import EQUATIONS
-from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, setting
 
 
 class LossType(StrEnum):
@@ -191,10 +191,6 @@ class SampledRecipe(AdaptedRecipe):
     @property
     def kl_limit(self) -> float:
         return self.max_kl
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def rows_together(self) -> int:

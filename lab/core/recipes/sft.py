@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
-from lab.core.recipes.fields import Section, micro_batch, other_default, setting
+from lab.core.recipes.fields import Section, other_default, setting
 
 
 class TrainOn(StrEnum):
@@ -46,10 +46,6 @@ class SftRecipe(RowsRecipe):
         ("训练哪些回答", "用于多轮对话：`all` 训练助手的每一条消息，`last` 只训练最后一条。只有一条回答的行没有区别。"),
         advanced=True,
     )
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def trains_every_answer(self) -> bool:
