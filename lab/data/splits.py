@@ -13,7 +13,7 @@ from typing import Any
 from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.rows import Rows
-from lab.data.turns import is_missing, text
+from lab.data.turns import word_of
 from lab.errors import DatasetError
 
 SPLIT = "split"
@@ -44,7 +44,7 @@ def training_rows(rows: Rows) -> Rows:
     if column is None:
         return rows
     left_out = [
-        LeftOut(line, WhyLeftOut.OTHER_SPLIT, f"{column}: {_word(row, column)}")
+        LeftOut(line, WhyLeftOut.OTHER_SPLIT, f"{column}: {word_of(row.get(column))}")
         for line, row in rows.numbered
         if not _trains(row, column)
     ]
@@ -62,7 +62,7 @@ def rows_of_split(rows: Rows, split: str) -> Rows:
     if column is None:
         known, there = ", ".join(COLUMNS), ", ".join(rows.columns)
         raise DatasetError("dataset_split_column", path=rows.path, split=split, known=known, found=there)
-    words = [_word(row, column) for row in rows.rows]
+    words = [word_of(row.get(column)) for row in rows.rows]
     if wanted not in words and not rows.more:
         values = ", ".join(sorted({word for word in words if word})[:8])
         raise DatasetError("dataset_split_none", path=rows.path, column=column, split=split, values=values)
@@ -73,28 +73,21 @@ def rows_of_split(rows: Rows, split: str) -> Rows:
 def _split_column(rows: Rows) -> str | None:
     """The column that tells rows to train on from others; None where there is none, or all rows are of one kind."""
     for column in COLUMNS:
-        words = {_word(row, column) for row in rows.rows} if column in rows.columns else set()
+        words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
         if words & set(TRAIN) and words & set(OTHERS) and words <= {"", *TRAIN, *OTHERS}:
             return column
     for column in FLAGS:
-        words = {_word(row, column) for row in rows.rows} if column in rows.columns else set()
+        words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
         if words & set(YES) and words & set(NO) and words <= {"", *YES, *NO}:
             return column
     return None
 
 
 def _trains(row: dict[str, Any], column: str) -> bool:
-    word = _word(row, column)
+    word = word_of(row.get(column))
     if column in FLAGS:
         return word not in (NO if FLAGS[column] else YES)
     return word not in OTHERS
-
-
-def _word(row: dict[str, Any], column: str) -> str:
-    value = row.get(column)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if is_missing(value) else text(value).strip().lower().removesuffix(".0")
 
 
 def _without(rows: Rows, column: str, taken: Sequence[bool]) -> Rows:

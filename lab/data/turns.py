@@ -58,6 +58,11 @@ def text(value: Any) -> str:
     return ""
 
 
+def word_of(value: Any) -> str:
+    """A mark in lower case: yes and no as ``true`` and ``false``, a whole number without its ``.0``."""
+    return str(value).lower() if isinstance(value, bool) else text(value).strip().lower().removesuffix(".0")
+
+
 def number_of(value: Any) -> float | None:
     """A cell as a number, also where it is written as text; None where it is none."""
     try:
