@@ -5,13 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.arguments import (
-    add_recipe,
-    chosen_recipe,
-    collection_named,
-    explained,
-    open_store,
-)
+from lab.commands.arguments import add_recipe, chosen_recipe, collection_named, explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import number, print_json, print_table
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of

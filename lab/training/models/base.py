@@ -16,12 +16,7 @@ from peft import (
     load_peft_weights,
     set_peft_model_state_dict,
 )
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 
 from lab.core.budget import weights_at_least
 from lab.core.chats import LoadSettings
