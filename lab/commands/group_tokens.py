@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.commands.arguments import heads
 from lab.commands.printing import number, print_json, print_table, shorten
-from lab.core.token_credit import TokenCredit, token_credits
+from lab.core.token_credit import token_credits
 from lab.errors import InputError, StateError
 from lab.store.lines import Line
 from lab.store.runs import Run
@@ -45,7 +45,10 @@ def print_tokens(run: Run, group: Line, at: int, *, as_json: bool) -> None:
     print(say("table.groups.prompt", locale, prompt=shorten(str(group.get("prompt", "")), 100)))
     print(say("table.group_tokens.completion_reward", locale, reward=number(completion.get("reward"))) + "\n")
     head = ["#", *heads("group_tokens", "token", "value", "r", "delta", "gae", "advantage")]
-    rows = [[place, piece_shown(credit.piece), *map(signed, _numbers(credit))] for place, credit in enumerate(credits)]
+    rows = [
+        [place, piece_shown(one.piece), *map(signed, (one.value, one.reward, one.delta, one.estimate, one.advantage))]
+        for place, one in enumerate(credits)
+    ]
     print_table(head, rows, right=[0, *range(2, len(head))])
     print()
     print(say("table.group_tokens.legend", locale, discount=discount, lam=lam).rstrip())
@@ -57,10 +60,6 @@ def signed(value: object) -> str:
     """Three decimals with a sign, none at 0; a dash where there is no number."""
     text = number(value, "+.3f")
     return "0.000" if text in ("+0.000", "−0.000") else text
-
-
-def _numbers(credit: TokenCredit) -> list[float | None]:
-    return [credit.value, credit.reward, credit.delta, credit.estimate, credit.advantage]
 
 
 def piece_shown(piece: str | dict[str, str] | None) -> str:

@@ -6,7 +6,7 @@ its sides. Pairs that people judge in the lab are defined in ``lab/core/preferen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
@@ -85,10 +85,9 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
     if not before or not all(any(message["role"] == USER for message in side) for side in before):
         return prompt, chosen, rejected
     if len(before) == 2 and not _same(*before):
-        parts_early = all(belongs(message, prompt) for message in before)
-        raise NotUsable(
-            *((WhyLeftOut.PARTS_EARLY,) if parts_early else (WhyLeftOut.OTHER_PROMPT, _stranger(before, prompt)))
-        )
+        if all(belongs(side, prompt) for side in before):
+            raise NotUsable(WhyLeftOut.PARTS_EARLY)
+        raise NotUsable(WhyLeftOut.OTHER_PROMPT, "rejected" if belongs(before[0], prompt) else "chosen")
     if not belongs(before[0], prompt):
         raise NotUsable(WhyLeftOut.OTHER_PROMPT, "chosen" if len(chosen) > 1 else "rejected")
     if len(before[0]) > len(prompt):  # the column holds one question of the conversation, the sides all of it
@@ -121,10 +120,6 @@ def belongs(before: Turns, prompt: Turns) -> bool:
     if _same(before, prompt) or _same(before, plain):
         return True
     return len(plain) == 1 and len(before) > len(plain) and _key(plain[0]) in [_key(message) for message in before]
-
-
-def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
-    return "rejected" if belongs(before[0], prompt) else "chosen"
 
 
 def answers_of(value: Any) -> list[Any] | None:

@@ -1,4 +1,4 @@
-// What the class's pages share: how they act and say what went wrong, a bar, a card, a switch, a button, an amount of time.
+// What the class's pages share: how they act and say what went wrong, a bar, a card, a switch, a button, a clock.
 
 class ClassPage {
   /** @param {(view: any) => void} took is called with what the lab answers */
