@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lab import __version__
-from lab.commands.arguments import explained
+from lab.commands.arguments import add_home, add_json, explained
 from lab.commands.parsing import CommandParser, speak
-from lab.commands.terminal import prepare
+from lab.commands.printing import prepare
 from lab.errors import LabError, exit_status
 from lab.words import system_locale, word
 
@@ -23,6 +23,7 @@ COMMANDS = (
     "verify", "doctor",
 )  # fmt: skip
 """One line registers a command: its name here, and ``lab/commands/<name>.py`` (an underscore for a dash)."""
+WITHOUT_JSON = ("stop", "report")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
             epilog=explained(f"{name}.examples"),
         )
         module.add_arguments(sub)
+        add_home(sub)
+        if name not in WITHOUT_JSON:
+            add_json(sub)
         sub.set_defaults(do=module.run)
     return top
 

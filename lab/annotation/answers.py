@@ -30,8 +30,8 @@ class Answer(BaseModel):
     text: str = Field(max_length=200_000)
 
 
-def pairs_of_answers(answers: Iterable[Answer], *, most: int = MOST_PAIRS, seed: int = 0) -> tuple[list[Pair], int]:
-    """The pairs, at most ``most`` of them drawn with the seed, and how many there were.
+def pairs_of_answers(answers: Iterable[Answer]) -> tuple[list[Pair], int]:
+    """The pairs, at most ``MOST_PAIRS`` of them drawn, always the same ones, and how many there were.
 
     A text that two models wrote alike counts once, for the first. Raises StateError where no two answers to one conversation differ.
     """
@@ -49,8 +49,8 @@ def pairs_of_answers(answers: Iterable[Answer], *, most: int = MOST_PAIRS, seed:
     if not pairs:
         raise StateError("pairs_none_in_answers")
     chosen = list(pairs.values())
-    random.Random(seed).shuffle(chosen)
-    return chosen[:most], len(pairs)
+    random.Random(0).shuffle(chosen)
+    return chosen[:MOST_PAIRS], len(pairs)
 
 
 def _prompt(turns: list[ChatTurn]) -> Prompt:

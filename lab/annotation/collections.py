@@ -60,10 +60,6 @@ class Annotation(PairImports):
         with self.store.reading() as connection:
             return read_collections(connection)
 
-    def collection(self, collection_id: str) -> Collection:
-        """One. Raises StateError ``no_such_collection``."""
-        return self._collection(collection_id)
-
     def pairs(self, collection_id: str) -> list[Pair]:
         """Every pair of a collection, in the order of their ids."""
         with self.store.reading() as connection:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.annotation import sources
 from lab.annotation.pairs import Collection, CollectionSettings, add_pairs, made_of, new_collection, read_collection
-from lab.annotation.pairs_file import PairsFile, Preview, columns_of
+from lab.annotation.pairs_file import PairsFile
 from lab.annotation.sources import MOST_FROM_RUNS, Imported
 from lab.core.preferences import Pair
 from lab.data.left_out import LeftOut, WhyLeftOut
@@ -43,44 +43,6 @@ class PairImports:
         kept beside each pair; the file's own id of a pair and its ``category`` always are."""
         return PairsFile(Path(path), columns, known, votes, self.store.home if keep else None, tuple(own))
 
-    def preview_file(
-        self,
-        path: Path | str,
-        *,
-        columns: Mapping[str, str] | None = None,
-        known: Known = Known.RESPONSES,
-        votes: str = "",
-    ) -> Preview:
-        """What an import would store, without storing it. Raises DatasetError as ``import_file`` does."""
-        with self.pairs_file(path, columns=columns, known=known, votes=votes) as file:
-            _to_the_end(file)
-            return file.preview()
-
-    def columns_of(self, path: Path | str) -> tuple[str, ...]:
-        """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
-        return columns_of(Path(path))
-
-    def import_file(
-        self,
-        path: Path | str,
-        *,
-        name: str = "",
-        settings: CollectionSettings | None = None,
-        into: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        known: Known = Known.RESPONSES,
-        votes: str = "",
-        own: Sequence[str] = (),
-    ) -> Imported:
-        """Import the pairs of a file (JSONL, JSON, CSV, Parquet). ``known`` says how the chosen response of a preference is read. With
-        ``votes``, a name, the choices in the file become judgements of that annotator. ``own`` as in ``pairs_file``.
-
-        Raises DatasetError: a file that cannot be read, is larger than ``MOST_FILE_BYTES``, or holds no pair.
-        """
-        with self.pairs_file(path, columns=columns, known=known, votes=votes, own=own, keep=True) as file:
-            _to_the_end(file)
-            return self.take_file(file, name=name, settings=settings, into=into)
-
     def take_file(
         self, file: PairsFile, *, name: str = "", settings: CollectionSettings | None = None, into: str | None = None
     ) -> Imported:
@@ -94,7 +56,7 @@ class PairImports:
 
         target, taken, there = self.store.writing(work)
         report = sorted([*file.left_out, *there], key=lambda row: row.line)
-        return Imported(self._collection(target), taken, report, file.count_of_votes)
+        return Imported(self.collection(target), taken, report, file.count_of_votes)
 
     def import_rows(
         self,
@@ -162,13 +124,14 @@ class PairImports:
         origin = " ".join(["jobs:" + job_id, *([other_id] if other_id is not None else [])])
         return self._take(_numbered(pairs), name or job_id, settings, into, origin)
 
-    def _collection(self, collection_id: str) -> Collection:
+    def collection(self, collection_id: str) -> Collection:
+        """One. Raises StateError ``no_such_collection``."""
         with self.store.reading() as connection:
             return read_collection(connection, collection_id)
 
     def _seeded(self, settings: CollectionSettings | None, into: str | None) -> CollectionSettings:
         if into is not None:
-            return self._collection(into).settings
+            return self.collection(into).settings
         settings = settings or self.usual
         return settings if settings.seed is not None else settings.model_copy(update={"seed": secrets.randbelow(2**31)})
 
@@ -194,16 +157,11 @@ class PairImports:
 
         target, added = self.store.writing(work)
         if added is None:
-            collection = self._collection(target)
+            collection = self.collection(target)
             return Imported(collection, collection.pairs + collection.gold, new_pairs.left_out)
         there = [LeftOut(line, WhyLeftOut.ALREADY_THERE) for line, pair in new_pairs.pairs if pair.id not in added]
         report = sorted([*new_pairs.left_out, *there], key=lambda row: row.line)
-        return Imported(self._collection(target), len(added), report)
-
-
-def _to_the_end(file: PairsFile) -> None:
-    for _ in file.read():
-        pass
+        return Imported(self.collection(target), len(added), report)
 
 
 def _numbered(pairs: Sequence[Pair]) -> FoundPairs:

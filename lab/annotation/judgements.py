@@ -154,9 +154,9 @@ def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: U
     }
 
 
-def current_judgements(connection: Connection, collection_id: str, through: int | None = None) -> list[Judgement]:
-    """The judgements that count, derived from the events (up to the event ``through``); skips are among them."""
-    return standing(events(connection, collection_id, through))
+def current_judgements(connection: Connection, collection_id: str) -> list[Judgement]:
+    """The judgements that count, derived from the events; skips are among them."""
+    return standing(events(connection, collection_id))
 
 
 def standing(events: Iterable[Any]) -> list[Judgement]:

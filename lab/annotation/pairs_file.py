@@ -24,7 +24,7 @@ from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
-from lab.errors import DatasetError, LabError, MachineError
+from lab.errors import DatasetError, MachineError
 from lab.sandbox.files import MOST_FILE_BYTES, Line, Progress, Reading
 
 PREVIEWED = 5
@@ -198,19 +198,6 @@ class PairsFile:
     def _file_votes(self) -> Iterator[FileVote]:
         for batch in self._batches():
             yield from (FileVote(*vote) for vote in batch["votes"])
-
-
-def columns_of(path: Path) -> tuple[str, ...]:
-    """The columns of a file, for a mapping where its form is not known. Raises DatasetError where it cannot be read."""
-    file = PairsFile(path)
-    with file:
-        try:
-            for _ in file.read():
-                break
-        except LabError:
-            if not file.found_columns:
-                raise
-    return file.found_columns
 
 
 def _writable(values: list[Any]) -> bool:

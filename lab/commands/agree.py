@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.annotation.rewarded_pairs import Failure, model_agrees, rules_agree, rules_named
-from lab.commands.arguments import add_home, add_json, collection_named, explained, open_store
+from lab.commands.arguments import collection_named, explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import complain, print_json, print_table, shorten
 from lab.core.jobs import ScoreSpec
@@ -27,8 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reward = parser.add_mutually_exclusive_group(required=True)
     reward.add_argument("--rules", metavar="RULES", help=explained("agree.rules"))
     reward.add_argument("--reward-model", metavar="run:ID", help=explained("agree.reward_model"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

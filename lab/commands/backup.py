@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, settings_of
+from lab.commands.arguments import explained, settings_of
 from lab.commands.printing import print_json
 from lab.store.backup import Copied, backup
 from lab.words import say, size_text, system_locale
@@ -15,8 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to."""
     parser.add_argument("target", metavar="TARGET", help=explained("backup.target"))
     parser.add_argument("--models", action="store_true", help=explained("backup.models"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

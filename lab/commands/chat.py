@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, open_store
+from lab.commands.arguments import explained, open_store
 from lab.commands.printing import FAILED, STOPPED, complain, number, print_json
 from lab.core.chats import IDLE_SECONDS, ChatSpec, parse_ask
 from lab.core.jobs import Kind, parse_job
@@ -41,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answer", metavar="TEXT", help=explained("chat.answer"))
     parser.add_argument("--beside", action="store_true", help=explained("chat.beside"))
     parser.add_argument("--four-bits", action="store_true", help=explained("chat.four_bits"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

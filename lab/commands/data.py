@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
+from lab.commands.arguments import explained, heads, open_store
 from lab.commands.models import ProgressLine
 from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table
 from lab.data.hub_rows import parse_hub, rows_of_hub, source_of
@@ -17,8 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to do, and with which dataset."""
     parser.add_argument("action", nargs="?", default="list", choices=("list", "get"), help=explained("data.action"))
     parser.add_argument("dataset", nargs="?", metavar="DATASET", help=explained("data.dataset"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

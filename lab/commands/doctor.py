@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from lab import __version__
-from lab.commands.arguments import add_home, add_json, heads, open_store
+from lab.commands.arguments import heads, open_store
 from lab.commands.printing import print_json, print_table
 from lab.errors import LabError
 from lab.runs.launcher import ROOT, cores
@@ -46,9 +46,7 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only what every command has."""
-    add_home(parser)
-    add_json(parser)
+    """Nothing of its own."""
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, add_json, explained, open_store, run_called
+from lab.commands.arguments import explained, open_store, run_called
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
@@ -18,8 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which run, and where to."""
     parser.add_argument("run", metavar="RUN", help=explained("eject.run"))
     parser.add_argument("folder", metavar="DIR", help=explained("eject.folder"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

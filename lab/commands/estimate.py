@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, explained, open_store
+from lab.commands.arguments import add_recipe, chosen_recipe, explained, open_store
 from lab.commands.printing import print_json, print_table
 from lab.core.budget import Alternative, Estimate, MemoryPart
 from lab.core.recipes import Recipe
@@ -21,8 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET, what changes it, and a shape in the model's place."""
     add_recipe(parser)
     parser.add_argument("--shape", type=Path, metavar="CONFIG.json", help=explained("estimate.shape"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

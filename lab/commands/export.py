@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from lab.annotation.collections import Annotation
 from lab.annotation.versions.freeze import Version
 from lab.annotation.versions.importing import TakenIn
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
-from lab.commands.printing import WRONG_USAGE, complain, print_json, print_table, shorten
+from lab.commands.arguments import explained, heads, open_store
+from lab.commands.printing import WRONG_USAGE, complain, day, print_json, print_table, shorten
 from lab.words import say, system_locale
 from lab.words.agreement import edit_sentences
 
@@ -22,8 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="YOU/NAME", help=explained("export.push"))
     parser.add_argument("--public", action="store_true", help=explained("export.public"))
     parser.add_argument("--take-in", metavar="FOLDER", help=explained("export.take_in"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,7 +81,7 @@ def _list(annotation: Annotation, *, as_json: bool) -> int:
             version.id,
             version.preferences,
             len(version.left_out),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(version.created)),
+            day(version.created),
             version.content_hash.removeprefix("sha256:")[:12],
             shorten(version.name, 40),
         ]

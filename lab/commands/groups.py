@@ -1,6 +1,6 @@
 """``python -m lab groups RUN``: one group as a table, with each rule's score, the reward, the advantage and why.
 
-With ``--tokens`` one completion token by token: of PPO (``group_tokens.py``), of GRPO and DPO (``loss_tokens.py``).
+With ``--tokens`` one completion token by token: ``group_tokens.py``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import json
 import shutil
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store, run_called
-from lab.commands.group_tokens import print_tokens, signed
-from lab.commands.loss_tokens import print_loss_tokens
+from lab.commands.arguments import explained, heads, open_store, run_called
+from lab.commands.group_tokens import print_loss_tokens, print_tokens, signed
 from lab.commands.printing import number, print_json, print_table, shorten, width
 from lab.errors import StateError
 from lab.store.lines import Line
@@ -27,12 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=explained("groups.run"))
     parser.add_argument("--step", type=int, metavar="N", help=explained("groups.step"))
     parser.add_argument("--group", type=int, metavar="N", help=explained("groups.group"))
-    parser.add_argument(
-        "--tokens", type=int, nargs="?", const=1, metavar="N",
-        help=explained("groups.tokens"),
-    )  # fmt: skip
-    add_home(parser)
-    add_json(parser)
+    parser.add_argument("--tokens", type=int, nargs="?", const=1, metavar="N", help=explained("groups.tokens"))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         updates = folder.token_lines(step, wanted[0].get("group", 0))
         if updates:
             print_loss_tokens(record, wanted[0], arguments.tokens, updates, as_json=arguments.json)
-            return 0
-        print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
+        else:
+            print_tokens(record, wanted[0], arguments.tokens, as_json=arguments.json)
     elif arguments.json:
         print_json({"groups": wanted})
     else:

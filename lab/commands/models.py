@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
+from lab.commands.arguments import explained, heads, open_store
 from lab.commands.printing import WRONG_USAGE, StatusLine, bar, complain, print_json, print_table
 from lab.runs.fetch.downloads import Fetching, get_model
 from lab.store.catalogue import (
@@ -29,8 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "action", nargs="?", default="list", choices=("list", "get", "where"), help=explained("models.action")
     )
     parser.add_argument("model", nargs="?", metavar="ID", help=explained("models.model"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, open_store, run_called
+from lab.commands.arguments import explained, open_store, run_called
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
@@ -25,8 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gguf", choices=formats, help=explained("out.gguf"))
     parser.add_argument("--push", metavar="ORG/NAME", help=explained("out.push"))
     parser.add_argument("--public", action="store_true", help=explained("out.public"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,15 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.arguments import (
-    add_home,
-    add_json,
-    add_recipe,
-    chosen_recipe,
-    collection_named,
-    explained,
-    open_store,
-)
+from lab.commands.arguments import add_recipe, chosen_recipe, collection_named, explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import number, print_json, print_table
 from lab.core.jobs import PREFLIGHT_PROMPTS, preflight_of
@@ -35,8 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=explained("preflight.collection"),
     )
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,12 +90,7 @@ def _print_together(report: dict[str, Any], locale: str) -> None:
 
 def _row(rule: dict[str, Any]) -> list[str]:
     numbers = [_number(rule[name]) for name in ("weight", "mean", "std")]
-    return [
-        rule["name"],
-        *numbers,
-        f"{rule['errors']:.0%}",
-        _number(rule["share_of_variance"]),
-    ]
+    return [rule["name"], *numbers, f"{rule['errors']:.0%}", _number(rule["share_of_variance"])]
 
 
 def _number(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.arguments import add_recipe, chosen_recipe, open_store
 from lab.commands.printing import print_json
 from lab.runs.preview import preview
 from lab.words import say, system_locale, table, with_mend
@@ -14,8 +14,6 @@ from lab.words import say, system_locale, table, with_mend
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET and what changes it."""
     add_recipe(parser)
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,14 +1,16 @@
-"""How commands print: JSON, tables, numbers, a line of progress; and their exit statuses. Not here: sentences (``lab/words``)."""
+"""How commands print: JSON, tables, numbers, a line of progress; their exit statuses; and signs that
+the terminal's encoding lacks, in ASCII. Not here: sentences (``lab/words``).
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import sys
 import time
 import unicodedata
 from collections.abc import Sequence
-
-from lab.commands.terminal import plain
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 """Exit statuses besides 0."""
@@ -63,6 +65,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def day(moment: float, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A moment in seconds since 1970, in this machine's time."""
+    return time.strftime(form, time.localtime(moment))
+
+
 def complain(sentence: str) -> None:
     """A sentence on standard error."""
     print(sentence, file=sys.stderr)
@@ -105,3 +112,37 @@ class StatusLine:
         """End the line."""
         if self._terminal and self._shown:
             print(file=sys.stderr)
+
+
+PLAIN = {
+    "→": "->", "←": "<-", "−": "-", "–": "-", "—": "-", "…": "...", "✓": "yes", "✕": "no", "✂": "cut", "×": "x", "·": ".",
+    "█": "#", "±": "+/-", "≠": "!=", "≤": "<=", "≥": ">=", "“": '"', "”": '"', "‘": "'", "’": "'", "⟦": "[[", "⟧": "]]",
+    "␣": "_", "⏎": "\\n", "─": "-", "π": "pi", "σ": "sigma", "μ": "mu", "γ": "gamma", "λ": "lambda", "β": "beta",
+    "α": "alpha", "κ": "kappa", "ε": "epsilon", "ρ": "rho",
+}  # fmt: skip
+"""Signs of the lab's own sentences. Any other letter that cannot be shown is escaped (``\\u89e3``), so that no two texts look alike."""
+HANDLER = "lab_plain"
+
+
+def prepare() -> None:
+    """Let standard output and error print what they can, and the rest in ASCII."""
+    codecs.register_error(HANDLER, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=HANDLER)
+
+
+def plain(text: str) -> str:
+    """The text as standard output will show it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if getattr(sys.stdout, "errors", None) != HANDLER:
+        return text
+    return text.encode(encoding, HANDLER).decode(encoding)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    plain_letters = (PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in letters)
+    return "".join(plain_letters), error.end

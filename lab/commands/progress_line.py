@@ -12,8 +12,8 @@ from lab.commands.printing import FAILED, STOPPED, StatusLine, bar, complain, du
 from lab.runs.progress import Summary, with_warnings
 from lab.store.runs import Run, RunState, Store
 from lab.words import say, size_text, system_locale, with_mend, word
+from lab.words.cost import step_time_line
 from lab.words.shares import measured_share
-from lab.words.step_time import step_time_line
 
 FAR_ABOVE = 1.15
 """Where an estimate lies further above what was measured than this, it is said what it is made for."""

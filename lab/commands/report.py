@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, explained, home_flag, open_store, run_called
+from lab.commands.arguments import explained, home_flag, open_store, run_called
 from lab.compare.members import member_runs, members
 from lab.compare.phrases import Phrase, in_both
 from lab.compare.recorded import RecordedStudy, recorded_studies
@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help=explained("report.out"))
     parser.add_argument("--csv", action="store_true", help=explained("report.csv"))
     parser.add_argument("--recorded", action="store_true", help=explained("report.recorded"))
-    add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

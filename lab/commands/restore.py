@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, settings_of
+from lab.commands.arguments import explained, settings_of
 from lab.commands.backup import show
 from lab.store.backup import restore
 
@@ -13,8 +13,6 @@ from lab.store.backup import restore
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where from."""
     parser.add_argument("source", metavar="BACKUP", help=explained("restore.source"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

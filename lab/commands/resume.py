@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, add_json, explained, open_store
+from lab.commands.arguments import explained, open_store
 from lab.commands.progress_line import follow
 from lab.runs.foreground import resume_in_foreground
 from lab.runs.run_work import settle_gone
@@ -13,8 +13,6 @@ from lab.runs.run_work import settle_gone
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN."""
     parser.add_argument("run", metavar="RUN", help=explained("resume.run"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

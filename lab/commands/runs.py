@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import time
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
-from lab.commands.printing import print_json, print_table
+from lab.commands.arguments import explained, heads, open_store
+from lab.commands.printing import day, print_json, print_table
 from lab.runs.progress import summary, with_warnings
 from lab.runs.run_work import settle_gone
 from lab.store.run_titles import run_titles
 from lab.words import say, system_locale
+from lab.words.cost import step_time_line
 from lab.words.shares import measured_share
-from lab.words.step_time import step_time_line
 
 HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 
@@ -20,8 +19,6 @@ HEAD = ("run", "algorithm", "state", "step", "measured", "created", "name")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One run, or all."""
     parser.add_argument("run", nargs="?", metavar="RUN", help=explained("runs.run"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         after = (shown["result"] or {}).get("after") or {}
         shares = (measured_share(after, name, locale) for name in ("pass_at_1", "pair_accuracy"))
         measured = next((share for share in shares if share), "–")
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(shown["created"]))
+        created = day(shown["created"])
         state = say(f"states.{shown['state']}", locale)
         steps = f"{shown['step']}/{shown['steps']}"
         rows.append([shown["id"], shown["algorithm"], state, steps, measured, created, shown["title"]])

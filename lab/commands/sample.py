@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, open_store
+from lab.commands.arguments import explained, open_store
 from lab.commands.job_line import do, status
 from lab.commands.printing import print_json, shorten
 from lab.core.jobs import Kind, parse_job
@@ -33,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-length", metavar="TOKENS", type=int, default=40, help=explained("sample.max_length"))
     parser.add_argument("--seed", metavar="S", type=int, default=1, help=explained("sample.seed"))
     parser.add_argument("--four-bits", action="store_true", help=explained("sample.four_bits"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.commands import rescored
-from lab.commands.arguments import add_home, add_json, explained, heads
+from lab.commands.arguments import explained, heads
 from lab.commands.printing import complain, number, print_json, print_table, shorten
 from lab.core.rules import Reward
 from lab.data.datasets import rows_of_file
@@ -41,8 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=explained("score.as_python"),
     )
-    add_home(parser)
-    add_json(parser)
     parser.set_defaults(misused=parser.error)
 
 

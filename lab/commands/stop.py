@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lab.commands.arguments import add_home, explained, open_store
+from lab.commands.arguments import explained, open_store
 from lab.runs.launcher import LocalLauncher
 from lab.runs.run_work import RunWork, run_identity, settle_gone, stop
 from lab.runs.work import Watched
@@ -16,7 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """RUN, and how."""
     parser.add_argument("run", metavar="RUN", help=explained("stop.run"))
     parser.add_argument("--now", action="store_true", help=explained("stop.now"))
-    add_home(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, home_flag, open_store
+from lab.commands.arguments import explained, heads, home_flag, open_store
 from lab.commands.printing import FAILED, STOPPED, WRONG_USAGE, complain, duration, print_json, print_table, shorten
 from lab.commands.progress_line import ProgressLines
 from lab.compare.members import Member, member_runs, members
@@ -31,8 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", metavar="1,2,3", help=explained("study.seeds"))
     parser.add_argument("--record", metavar="DIR", type=Path, help=explained("study.record"))
     parser.add_argument("--groups", type=int, default=2, metavar="N", help=explained("study.groups"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -204,14 +202,8 @@ def _as_json(study: Study, outcome: Outcome, runs: list[ComparedRun]) -> dict[st
 def _run_json(run: ComparedRun) -> dict[str, Any]:
     names = ("run", "entry", "label", "seed", "algorithm", "state", "steps", "seconds", "chain_seconds")
     more = (
-        "tokens_generated",
-        "tokens_trained",
-        "peak_memory_bytes",
-        "kl_from_start",
-        "pairs_of_chain",
-        "roles",
-        "bases",
-    )
+        "tokens_generated", "tokens_trained", "peak_memory_bytes", "kl_from_start", "pairs_of_chain", "roles", "bases",
+    )  # fmt: skip
     measured = {
         when: {name: {"value": m.value, "n": m.n, "low": m.low, "high": m.high} for name, m in values.items()}
         for when, values in (("before", run.before), ("after", run.after))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
-from lab.commands.printing import complain, print_json, print_table
+from lab.commands.arguments import explained, heads, open_store
+from lab.commands.printing import complain, day, print_json, print_table
 from lab.data.recordings import Recording
 from lab.store.recordings import Recordings, RolloutFiles
 from lab.store.runs import Store
@@ -21,15 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files, and what they are called."""
     parser.add_argument("files", metavar="FILE", type=Path, nargs="*", help=explained("take-in.files"))
     parser.add_argument("--name", metavar="NAME", default="", help=explained("take-in.name"))
-    parser.add_argument(
-        "--rewards",
-        metavar="A,B",
-        default="",
-        help=explained("take-in.rewards"),
-    )
+    parser.add_argument("--rewards", metavar="A,B", default="", help=explained("take-in.rewards"))
     parser.add_argument("--delete", metavar="ID", help=explained("take-in.delete"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,13 +63,9 @@ def _list(recordings: Sequence[Recording], *, as_json: bool) -> int:
         print(say("recordings.none", system_locale()))
     else:
         rows = [
-            [each.id, each.tool, each.steps, each.groups, each.completions, _day(each.created), each.name]
+            [each.id, each.tool, each.steps, each.groups, each.completions, day(each.created), each.name]
             for each in recordings
         ]
         columns = ("id", "tool", "steps", "groups", "completions", "taken_in", "name")
         print_table(heads("take_in", *columns), rows, right=(2, 3, 4))
     return 0
-
-
-def _day(moment: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.commands.arguments import add_home, add_json, explained, heads, open_store
+from lab.commands.arguments import explained, heads, open_store
 from lab.commands.printing import STOPPED, complain, print_json, print_table
 from lab.core.recipes import MeasuredOn, Recipe
 from lab.runs.tour import CHAIN, Leg, Stage, TourStopped, tour
@@ -43,8 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MeasuredOn.HELD_OUT.value,
         help=explained("tour.split"),
     )
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, add_recipe, chosen_recipe, open_store
+from lab.commands.arguments import add_recipe, chosen_recipe, open_store
 from lab.commands.progress_line import follow
 from lab.core.recipes import Recipe
 from lab.runs.estimate import Estimator
@@ -18,8 +18,6 @@ from lab.words.cost import cost, how_long
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET and what changes it."""
     add_recipe(parser)
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-import time
 
 from lab.commands.arguments import add_home, add_json, explained, heads, settings_of
-from lab.commands.printing import print_json, print_table
+from lab.commands.printing import day, print_json, print_table
 from lab.errors import InputError
 from lab.store.users import LEVELS, Registered, Users
 from lab.words import say, system_locale
@@ -28,8 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in ("password", "remove"):
         help_text = explained(f"users.action_{action}")
         actions.add_parser(action, help=help_text, allow_abbrev=False).add_argument("name", metavar="NAME")
-    add_home(parser)
-    add_json(parser)
     parser.set_defaults(action="list")
     listed.set_defaults(json=argparse.SUPPRESS)  # else it would undo what stands before the action
     for parsed in actions.choices.values():
@@ -72,12 +69,8 @@ def _list(users: tuple[Registered, ...], *, as_json: bool) -> None:
         print(say("cli.no_users", system_locale()))
     else:
         locale = system_locale()
-        told = [(u.name, say(f"page.access_{u.access.word}", locale), _day(u.created), u.id) for u in users]
+        told = [(u.name, say(f"page.access_{u.access.word}", locale), day(u.created, "%Y-%m-%d"), u.id) for u in users]
         print_table(heads("users", "name", "access", "since", "id"), told)
-
-
-def _day(moment: float) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 def _password() -> str:

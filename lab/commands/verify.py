@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from lab.commands.arguments import add_home, add_json, explained, heads, settings_of
+from lab.commands.arguments import explained, heads, settings_of
 from lab.commands.printing import FAILED, print_json, print_table
 from lab.store.verify import verify_backup, verify_home
 from lab.words import say, system_locale
@@ -15,8 +15,6 @@ from lab.words import say, system_locale
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to check."""
     parser.add_argument("backup", nargs="?", metavar="BACKUP", help=explained("verify.backup"))
-    add_home(parser)
-    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

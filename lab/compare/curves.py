@@ -78,7 +78,7 @@ def curves_of(folder: RunFolder, *, seconds_before: float = 0.0) -> dict[str, Cu
     last_step = result.get("steps") if isinstance(result, dict) else None
     for line, elapsed in with_elapsed(folder.metrics().lines, started(folder)):
         step, seconds = float(line.get("step", 0)), seconds_before + elapsed
-        tokens = _tokens(line)
+        tokens = sum(number_or_nan(line.get(name)) for name in ("tokens_generated", "tokens_trained"))
         if not isinstance(held_out := line.get("held_out"), dict):
             for name, curve in STEP_NAMES.items():
                 if not math.isnan(value := number_or_nan(line.get(name))):
@@ -120,7 +120,3 @@ def with_elapsed(lines: Iterable[Line], start: float | None) -> Iterable[tuple[L
 def number_or_nan(value: Any, otherwise: float = math.nan) -> float:
     """A finite number of a line as it is; NaN, or ``otherwise``, for anything else."""
     return float(value) if is_number(value) else otherwise
-
-
-def _tokens(line: Line) -> float:
-    return sum(number_or_nan(line.get(name)) for name in ("tokens_generated", "tokens_trained"))

@@ -143,17 +143,9 @@ def _made(study: Study, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _row(run: Run, entry: str, label: str, seed: int) -> dict[str, Any]:
-    times = {"created": run.created, "started": run.started, "ended": run.ended}
-    return {
-        "id": run.id,
-        "name": run.name,
-        "algorithm": run.algorithm,
-        "state": run.state.value,
-        "entry": entry,
-        "label": label,
-        "seed": seed,
-        **times,
-    }
+    own = {name: getattr(run, name) for name in ("id", "name", "algorithm")} | {"state": run.state.value}
+    times = {name: getattr(run, name) for name in ("created", "started", "ended")}
+    return {**own, "entry": entry, "label": label, "seed": seed, **times}
 
 
 def _record_run(folder: RunFolder, target: Path, groups: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from lab.compare.members import member_runs, members
@@ -99,7 +100,7 @@ class Selections:
         self._store = store
         self._lock = threading.Lock()
         self._kept: dict[Selection, tuple[Selected, str, str]] = {}
-        self._recorded: dict[str, RecordedStudy] = {}
+        self._recorded = cache(RecordedStudy)
 
     def offered(self) -> list[Selection]:
         """What there is to choose: recorded studies first, since they can be looked at before anything is trained."""
@@ -145,11 +146,6 @@ class Selections:
         places = recorded_studies()
         if selection.study not in places:
             raise InputError("compare_choice", value=selection.text[:80])
-        with self._lock:
-            recorded = self._recorded.get(selection.study)
-        if recorded is None:
-            recorded = RecordedStudy(places[selection.study])
-            with self._lock:
-                self._recorded[selection.study] = recorded
+        recorded = self._recorded(places[selection.study])
         runs = tuple(recorded.compared())
         return Selected(selection, runs, recorded, recorded.study, recorded, wanted=len(runs))

@@ -10,20 +10,16 @@ from typing import Any
 
 from lab.compare.phrases import Phrase
 from lab.compare.runs import ComparedRun
-from lab.compare.tables import Cell, Table, course_tables, differing
+from lab.compare.tables import Cell, Table, course_tables
 from lab.words import LOCALES
 
 
-def tables_json(runs: Sequence[ComparedRun], labels: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
-    """``{"tables": [{"name", "title", "columns", "rows": [{"label", "algorithm", "cells"}]}], "differ", "cells"}``.
+def tables_json(runs: Sequence[ComparedRun], labels: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
+    """``[{"name", "title", "columns", "rows": [{"label", "algorithm", "cells"}]}]``, those that have rows.
 
-    A text is ``{"en", "zh"}``; ``differ`` of ``cells`` cells differ from what the course says. ``labels``: what a study calls its groups, by the
-    label that its runs have. Tables without rows are left out.
+    A text is ``{"en", "zh"}``; ``labels``: what a study calls its groups, by the label that its runs have.
     """
-    tables = course_tables(runs)
-    differ, cells = differing(tables)
-    named = labels or {}
-    return {"tables": [_table(table, named) for table in tables if table.rows], "differ": differ, "cells": cells}
+    return [_table(table, labels) for table in course_tables(runs) if table.rows]
 
 
 def _table(table: Table, labels: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -10,15 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.core.recipes import (
-    DpoRecipe,
-    GrpoRecipe,
-    PpoRecipe,
-    PretrainRecipe,
-    Recipe,
-    RmRecipe,
-    SftRecipe,
-)
+from lab.core.recipes import DpoRecipe, GrpoRecipe, PpoRecipe, PretrainRecipe, Recipe, RmRecipe, SftRecipe
 
 
 class DataForm(StrEnum):
@@ -36,15 +28,8 @@ class DataForm(StrEnum):
     @property
     def answer_columns(self) -> tuple[str, ...]:
         """The columns of a row that follow its prompt; none where the model writes what follows."""
-        return _ANSWER_COLUMNS[self]
-
-
-_ANSWER_COLUMNS = {
-    DataForm.TEXTS: (),
-    DataForm.DEMONSTRATIONS: ("completion",),
-    DataForm.PREFERENCES: ("chosen", "rejected"),
-    DataForm.PROMPTS: (),
-}
+        known = {DataForm.DEMONSTRATIONS: ("completion",), DataForm.PREFERENCES: ("chosen", "rejected")}
+        return known.get(self, ())
 
 
 class Head(StrEnum):

@@ -6,6 +6,7 @@ device, ``lab/runs/estimate.py`` asks for it. Bytes everywhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -188,9 +189,7 @@ def weights_at_least(shapes: Mapping[str, tuple[int, ...]], four_bits: bool, byt
     matrices of linear layers take half a byte a weight, and embeddings, heads and vectors stay as they are."""
     total = 0
     for name, shape in shapes.items():
-        count = 1
-        for size in shape:
-            count *= size
+        count = math.prod(shape)
         packed = four_bits and len(shape) == 2 and not any(word in name for word in ("embed", "lm_head", "score"))
         total += count // 2 if packed else count * bytes_each
     return total

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes import Device, Precision, RuleUse
-from lab.core.recipes.fields import Strict
+from lab.core.recipes.fields import Strict, first_wrong
 from lab.errors import InputError
 
 MOST_MODELS = 3
@@ -139,5 +139,4 @@ def parse_ask(values: dict[str, Any]) -> Ask:
         problem = error.errors(include_url=False)[0]
         if problem["type"].startswith("chat_"):
             raise InputError(problem["type"], **problem.get("ctx", {})) from None
-        where = ".".join(str(part) for part in problem["loc"]) or "ask"
-        raise InputError("job_value", field=where, value=repr(problem["input"])[:80], why=problem["msg"]) from None
+        raise InputError("job_value", **first_wrong(problem, "ask")) from None

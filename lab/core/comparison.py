@@ -50,7 +50,7 @@ def compare(pairs: Iterable[Pair], votes: Votes) -> list[Comparison]:
             continue
         one, other = sorted((first, second))
         results[one, other][_winner(pair, of_pair)] += 1
-    compared = [_comparison(one, other, wins) for (one, other), wins in results.items()]
+    compared = [Comparison(one, other, wins[one], wins[other], wins[None]) for (one, other), wins in results.items()]
     return sorted(compared, key=lambda row: (-(row.wins_one + row.wins_other + row.ties), row.one, row.other))
 
 
@@ -60,7 +60,3 @@ def _winner(pair: Pair, of_pair: Mapping[str, Choice]) -> str | None:
     if chosen[Choice.FIRST] == chosen[Choice.SECOND]:
         return None
     return pair.response(max(chosen, key=lambda choice: chosen[choice])).source
-
-
-def _comparison(one: str, other: str, wins: Counter[str | None]) -> Comparison:
-    return Comparison(one, other, wins[one], wins[other], wins[None])

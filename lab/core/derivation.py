@@ -6,7 +6,7 @@ The rules themselves are described in ``preferences.py``; ``lab/annotation/versi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -183,30 +183,26 @@ def as_rows(preferences: Iterable[Preference], dataset_version: str) -> list[dic
     rows = list(preferences)
     messages = any(not isinstance(preference.prompt, str) for preference in rows)
     without = {"own"} | (set() if any(preference.adjudicated_by for preference in rows) else {"adjudicated_by"})
-    own = _own_columns(rows)
+    columns = _own_columns(rows)
     return [
         _row(preference, messages, without)
-        | {name: convert(preference.own.get(name)) for name, convert in own.items()}
+        | {name: _own(preference.own.get(name), mixed) for name, mixed in columns.items()}
         | {"dataset_version": dataset_version}
         for preference in rows
     ]
 
 
-def _own_columns(preferences: Sequence[Preference]) -> dict[str, Callable[[Any], Any]]:
-    """The pairs' own columns, and how a value of each is written: as it is, or as text where some rows have text and others numbers."""
+def _own_columns(preferences: Sequence[Preference]) -> dict[str, bool]:
+    """The pairs' own columns, and whether some rows have text in one and others numbers."""
     kinds: dict[str, set[type]] = {}
     for preference in preferences:
         for name, value in preference.own.items():
             kinds.setdefault(name, set()).add(float if type(value) is int else type(value))
-    return {name: _plain if len(types) == 1 else _as_text for name, types in kinds.items()}
+    return {name: len(types) > 1 for name, types in kinds.items()}
 
 
-def _plain(value: Any) -> Any:
-    return value
-
-
-def _as_text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _own(value: Any, mixed: bool) -> Any:
+    return str(value) if mixed and value is not None else value
 
 
 def _row(preference: Preference, messages: bool, without: set[str]) -> dict[str, Any]:

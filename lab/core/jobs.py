@@ -6,15 +6,15 @@ Not here: where a job lies (``lab/store/jobs.py``), when it runs (``lab/runs/job
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.chats import ChatSpec
+from lab.core.chats import ChatSpec, ChatTurn
 from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
-from lab.core.recipes.fields import Strict
+from lab.core.recipes.fields import Strict, first_wrong
 from lab.errors import InputError, RecipeError
 
 MOST_COMPLETIONS = 16_384
@@ -50,19 +50,12 @@ class Part(StrEnum):
     VALIDATION = "validation"
 
 
-class Turn(Strict):
-    """One message of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=LONGEST_TEXT)
-
-
 class Asked(Strict):
     """A prompt, and its right answer where it is known. Of a conversation, ``turns`` has all of it and ``prompt`` the last words."""
 
     prompt: str = Field(min_length=1, max_length=LONGEST_TEXT)
     answer: str | None = Field(None, max_length=LONGEST_TEXT)
-    turns: tuple[Turn, ...] = Field((), max_length=200)
+    turns: tuple[ChatTurn, ...] = Field((), max_length=200)
 
 
 def _asked(value: object) -> object:
@@ -198,15 +191,9 @@ def parse_job(kind: str, values: dict[str, Any]) -> Spec:
         return SPECS[Kind(kind)].model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        context = problem.get("ctx", {})
-        if problem["type"] == "job_too_many":
-            raise InputError("job_too_many", **context) from None
-        if problem["type"] == "chat_beside":
-            raise InputError("chat_beside", **context) from None
-        if problem["type"] == "job_prompts":
-            raise InputError("job_prompts") from None
-        where = ".".join(str(part) for part in problem["loc"]) or str(kind)
-        raise InputError("job_value", field=where, value=repr(problem["input"])[:80], why=problem["msg"]) from None
+        if problem["type"] in ("job_too_many", "job_prompts", "chat_beside"):
+            raise InputError(problem["type"], **problem.get("ctx", {})) from None
+        raise InputError("job_value", **first_wrong(problem, str(kind))) from None
 
 
 def _bounded(total: int) -> None:

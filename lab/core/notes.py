@@ -25,3 +25,8 @@ class Note:
     def as_dict(self) -> dict[str, Any]:
         """The form that is stored and sent: ``{"key", "params", "mend"}``."""
         return {"key": self.key, "params": dict(self.params), "mend": dict(self.mend)}
+
+
+def note(key: str, **params: object) -> Note:
+    """A note with its parameters as text."""
+    return Note(key, {name: str(value) for name, value in params.items()})

@@ -37,9 +37,10 @@ def distinctions(runs: Sequence[Named], presets: Mapping[str, Mapping[str, Any]]
     by_name: dict[str, list[Named]] = defaultdict(list)
     for run in runs:
         by_name[run.name].append(run)
+    names = {f"run:{run.id}": run.name for run in runs}
     told: dict[str, str] = {}
     for name, alike in by_name.items():
-        told |= {alike[0].id: ""} if len(alike) == 1 else _apart(alike, presets.get(name), _names(runs), seed)
+        told |= {alike[0].id: ""} if len(alike) == 1 else _apart(alike, presets.get(name), names, seed)
     return told
 
 
@@ -57,10 +58,6 @@ def flat_values(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in recipe.items():
         flat |= flat_values(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
     return flat
-
-
-def _names(runs: Sequence[Named]) -> dict[str, str]:
-    return {f"run:{run.id}": run.name for run in runs}
 
 
 def _apart(

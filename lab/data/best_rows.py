@@ -70,11 +70,7 @@ def places_of(rows: Iterable[Row], columns: Iterable[str], chosen: str, rejected
         return None
     answers = next((name for name in LISTS if name in names), None)
     if answers is not None and all((number := number_of(cell)) is not None and number % 1 == 0 for cell in cells):
-        if any(
-            text(cell) in [text(each) for each in listed(row.get(answers)) or ()]
-            for row in rows
-            for cell in (row.get(chosen),)
-        ):
+        if any(text(row.get(chosen)) in map(text, listed(row.get(answers)) or ()) for row in rows):
             return None  # the answers are numbers themselves
         lengths = [(row, len(listed(row.get(answers)) or ())) for row in rows]
         places = [(row.get(side), length) for row, length in lengths for side in (chosen, rejected)]

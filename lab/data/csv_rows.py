@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,9 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.source import Source
+from lab.data.turns import unpacked
 from lab.errors import DatasetError
 
 SUFFIXES = (".csv", ".tsv")
@@ -117,9 +117,7 @@ def _fit(head: str, delimiter: str, whole: bool) -> tuple[bool, float, int]:
 
 
 def _cell(cell: str) -> Any:
-    if MESSAGES.match(cell):
-        return _messages(cell)
-    return _unquoted(cell)
+    return _messages(cell) if MESSAGES.match(cell) else _unquoted(cell)
 
 
 def _unquoted(cell: str) -> str:
@@ -128,10 +126,7 @@ def _unquoted(cell: str) -> str:
 
 def _messages(cell: str) -> Any:
     """A cell that holds a JSON list of messages, as that list; any other text as it stands."""
-    try:
-        value = json.loads(cell)
-    except (ValueError, RecursionError):
-        return cell
+    items = unpacked(cell)
     keys = ({"role", "content"}, {"from", "value"})
-    are_messages = all(isinstance(item, dict) and any(wanted <= item.keys() for wanted in keys) for item in value)
-    return value if are_messages else cell
+    are_messages = all(isinstance(item, dict) and any(wanted <= item.keys() for wanted in keys) for item in items)
+    return items if are_messages else cell

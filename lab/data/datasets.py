@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.core.algorithms import DataForm, algorithm_of
+from lab.core.notes import Note, note
 from lab.core.recipes import EQUATIONS, Recipe
 from lab.data.columns import with_columns
 from lab.data.file_names import parse_file
@@ -22,7 +23,6 @@ from lab.data.group_pairs import GROUPS, pairs_of_run
 from lab.data.heldout_preferences import MOST_WATCHED, set_apart
 from lab.data.hub_rows import HUB, rows_of_hub
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note, note
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import Rows, read_rows
 from lab.data.shaping import Shaped

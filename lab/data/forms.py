@@ -28,11 +28,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.core.notes import Note, note
 from lab.data.columns import with_columns
 from lab.data.completion_rows import conversation, conversation_prompt, demonstration, demonstrations, known_answer
 from lab.data.labels import SCORES, Labels
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.notes import Note, note
 from lab.data.option_rows import option_letter
 from lab.data.preference_forms import PLAIN_PREFERENCES, one_pair, voted_pairs, with_prompt
 from lab.data.preference_rows import prompt_turns
@@ -81,15 +81,6 @@ def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:
     return shape_prompts(rows, conversations=conversations).rows
 
 
-def as_completions(rows: Rows) -> list[Row]:
-    """``prompt, completion`` rows, and ``answer`` where it is known: in a column of its own, or after ``####``. A prompt of several
-    turns is messages.
-
-    Raises DatasetError where a column is missing, and where no row has both.
-    """
-    return shape_completions(rows).rows
-
-
 def shape_prompts(rows: Rows, *, conversations: bool = False) -> Shaped:
     """``as_prompts``, with the report."""
     match = recognise(rows, PROMPT_FORMS)
@@ -123,8 +114,9 @@ def shape_scored(rows: Rows) -> Shaped:
 
 
 def shape_completions(rows: Rows, *, every_answer: bool = False, marked: bool = True) -> Shaped:
-    """``as_completions``, with the report. With ``every_answer``, a conversation of several answers has ``messages``, too; without
-    ``marked``, rows that a column marks as bad are completions like the others."""
+    """``prompt, completion`` rows, and ``answer`` where it is known: in a column of its own, or after ``####``. A prompt of several turns is
+    messages. With ``every_answer``, a conversation of several answers has ``messages``, too; without ``marked``, rows that a column marks as
+    bad are completions like the others. Raises DatasetError where a column is missing, and where no row has both."""
     match = recognise(rows, COMPLETION_FORMS)
     if match is None:
         raise other_use(rows, ("prompt", "completion"), "completions")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from lab.core.notes import note
 from lab.data.columns import with_columns
-from lab.data.notes import note
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 

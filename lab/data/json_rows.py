@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.source import Source
 from lab.errors import DatasetError
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, number_of, text
+from lab.data.turns import is_missing, number_of, word_of
 
 Row = Mapping[str, Any]
 Marked = tuple[int, Row, float]
@@ -54,7 +54,7 @@ class Labels:
         """How good: 1 or 0, or the grade. Raises NotUsable where the row does not say."""
         value = row.get(self.column)
         if self.above is None:
-            word = _word(value)
+            word = word_of(value)
             if word in GOOD or word in BAD:
                 return float(word in GOOD)
         elif (number := number_of(value)) is not None:
@@ -74,11 +74,11 @@ def labels_of(rows: Iterable[Row], columns: Iterable[str]) -> Labels | None:
         if column not in names:
             continue
         values = [
-            row[column] for row in rows if column in row and not is_missing(row[column]) and _word(row[column]) != ""
+            row[column] for row in rows if column in row and not is_missing(row[column]) and word_of(row[column]) != ""
         ]
         if not values:
             continue
-        if all(_word(value) in GOOD or _word(value) in BAD for value in values):
+        if all(word_of(value) in GOOD or word_of(value) in BAD for value in values):
             return Labels(column)
         if column in YES_OR_NO:
             continue
@@ -136,9 +136,3 @@ def _text(marked: Marked) -> str:
 
 def _preference(better: Mapping[str, Any], worse: Mapping[str, Any]) -> dict[str, Any]:
     return {"prompt": better["prompt"], "chosen": better["completion"], "rejected": worse["completion"]}
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return text(value).strip().lower().removesuffix(".0")

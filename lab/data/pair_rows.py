@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import Note
 from lab.core.preferences import (
     CATEGORY,
     LONGEST_OWN,
@@ -31,7 +32,6 @@ from lab.core.preferences import (
 from lab.data.columns import with_columns
 from lab.data.forms import detect_form
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import Note
 from lab.data.preference_forms import PREFERENCE_FORMS, shape_pairs, shape_preferences
 from lab.data.recognition import Form
 from lab.data.refusals import nothing_left
@@ -44,11 +44,10 @@ from lab.errors import DatasetError
 PREFERENCES_ONLY = tuple(form for form in PREFERENCE_FORMS if form is not Form.VOTES)
 IDS = ("own_id", "pair_id", "id")
 """Columns that may hold a file's own id of a pair; the first that is there counts."""
-RESERVED = frozenset(
-    {"prompt", "chosen", "rejected", "pair_id", "annotators", "n_votes", "agreement", "strength", "source_chosen"}
-) | {
-    *("source_rejected", "edited_by", "adjudicated_by", "dataset_version", "messages", "own"),
-}
+RESERVED = {
+    "prompt", "chosen", "rejected", "pair_id", "annotators", "n_votes", "agreement", "strength", "source_chosen",
+    "source_rejected", "edited_by", "adjudicated_by", "dataset_version", "messages", "own",
+}  # fmt: skip
 """The lab's own columns of a preference: one of a file with such a name is kept as ``own_NAME``."""
 LONGEST_SOURCE = 400
 
@@ -148,10 +147,10 @@ class PairFinder:
 
     def find(self, rows: Rows) -> FoundPairs:
         """The pairs of these rows that were in none before. Raises DatasetError as ``find_pairs`` does."""
-        theirs = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
+        theirs = dict(rows.numbered)
         columns = rows.columns
         rows = with_columns(rows, self.columns) if self.columns else rows
-        by_line = dict(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))
+        by_line = dict(rows.numbered)
         if detect_form(rows) in PREFERENCES_ONLY:
             shaped = shape_preferences(rows, contradicted=self.known is Known.RESPONSES)
             made = _from_preferences(shaped, by_line, self.known)
@@ -181,7 +180,7 @@ class PairFinder:
 
     def _seen(self, line: int, pair: Pair, row: Mapping[str, Any]) -> LeftOut | None:
         """Why a pair is left out: it occurred before, or another pair has its id."""
-        theirs = next((name for column in IDS if (name := text(row.get(column)).strip())), "")
+        theirs = _own_id(row)
         if pair.id in self.lines:
             return LeftOut(line, WhyLeftOut.SAME_PAIR, str(self.lines[pair.id]))
         if theirs and self._owners.setdefault(theirs, line) != line:
@@ -190,13 +189,17 @@ class PairFinder:
         return None
 
 
+def _own_id(row: Mapping[str, Any]) -> str:
+    return next((name for column in IDS if (name := text(row.get(column)).strip())), "")
+
+
 def own_columns(row: Mapping[str, Any], chosen: Sequence[str] = ()) -> Own:
     """What is kept of a row beside its pair: its own id, its category, and the chosen columns that hold text, a number or yes and no.
 
     A longer text is cut at LONGEST_OWN; what is none of these (a list, a table) is kept as JSON.
     """
     own: dict[str, Any] = {}
-    if identity := next((name for column in IDS if (name := text(row.get(column)).strip())), ""):
+    if identity := _own_id(row):
         own[OWN_ID] = identity[:LONGEST_OWN]
     if category := text(row.get("category")).strip():
         own[CATEGORY] = category[:LONGEST_OWN]
@@ -216,14 +219,12 @@ Made = Iterator[tuple[int, Pair | LeftOut, Voted | None]]
 
 def _from_preferences(shaped: Shaped, by_line: Mapping[int, Mapping[str, Any]], known: Known) -> Made:
     for line, row in zip(shaped.lines, shaped.rows, strict=True):
-        texts = {"prompt": row["prompt"], "chosen": row["chosen"], "rejected": row["rejected"]}
-        if (long := _too_long(line, texts)) is not None:
+        if (long := _too_long(line, row, "chosen", "rejected")) is not None:
             yield line, long, None
             continue
-        sources = [_source(by_line[line].get(f"source_{side}")) or side for side in ("chosen", "rejected")]
         chosen, rejected = (
-            Response(text=row["chosen"], source=sources[0]),
-            Response(text=row["rejected"], source=sources[1]),
+            Response(text=row[side], source=_source(by_line[line].get(f"source_{side}")) or side)
+            for side in ("chosen", "rejected")
         )
         gold = chosen if known is Known.GOLD else None
         yield line, make_pair(_prompt(row["prompt"]), chosen, rejected, gold), None
@@ -231,7 +232,7 @@ def _from_preferences(shaped: Shaped, by_line: Mapping[int, Mapping[str, Any]], 
 
 def _from_pairs(shaped: Shaped) -> Made:
     for line, row in zip(shaped.lines, shaped.rows, strict=True):
-        if (long := _too_long(line, {name: row[name] for name in ("prompt", "first", "second")})) is not None:
+        if (long := _too_long(line, row, "first", "second")) is not None:
             yield line, long, None
             continue
         first, second = (
@@ -255,8 +256,9 @@ def _prompt(value: str | list[dict[str, str]]) -> Prompt:
     return tuple(Message.model_validate(message) for message in value)
 
 
-def _too_long(line: int, texts: Mapping[str, str | list[dict[str, str]]]) -> LeftOut | None:
-    for column, value in texts.items():
+def _too_long(line: int, row: Mapping[str, Any], *sides: str) -> LeftOut | None:
+    for column in ("prompt", *sides):
+        value = row[column]
         parts = [value] if isinstance(value, str) else [message["content"] for message in value]
         if any(len(part) > LONGEST_TEXT for part in parts):
             return LeftOut(line, WhyLeftOut.TOO_LONG, column)

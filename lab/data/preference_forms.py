@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from lab.core.notes import note
 from lab.core.preferences import Choice
 from lab.data.best_rows import best_first
 from lab.data.completion_rows import conversation, demonstration
 from lab.data.labels import labelled_pairs
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.notes import note
 from lab.data.preference_rows import one_preference, preferences_of
 from lab.data.prompt_rows import MEANINGS, refuse_what_is_no_text
 from lab.data.ranked_rows import best_against_rest, ranked
 from lab.data.recognition import Form, Recognised, recognise
 from lab.data.refusals import nothing_left, other_use
 from lab.data.rows import Rows
-from lab.data.shaping import Shaped, chosen_leads, numbered, passed_over, shape_rows
+from lab.data.shaping import Shaped, chosen_leads, passed_over, shape_rows
 from lab.data.turns import text
 from lab.data.vote_rows import Voted, contradicts, votes_of
 from lab.data.vote_words import Counted
@@ -176,7 +176,7 @@ def _labelled(rows: Rows, match: Recognised) -> Shaped:
             {**view, "prompt": view.get("instruction")} if alpaca else view, "output" if alpaca else "completion"
         )
 
-    pairs, left_out = labelled_pairs(numbered(rows), shape, match.labels)
+    pairs, left_out = labelled_pairs(rows.numbered, shape, match.labels)
     left_out = sorted([*rows.left_out, *left_out], key=lambda row: row.line)
     if not pairs and not rows.more:
         raise nothing_left(rows, left_out, tuple(match.names.values()))

@@ -6,13 +6,12 @@ its sides. Pairs that people judge in the lab are defined in ``lab/core/preferen
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.prompt_rows import asked, question, refuse_what_is_no_text, whole_prompt
-from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_conversation, prompt_from, text, turns
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_conversation, prompt_from, text, turns, unpacked
 
 Row = dict[str, Any]
 
@@ -86,10 +85,9 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, Turns, Turns]:
     if not before or not all(any(message["role"] == USER for message in side) for side in before):
         return prompt, chosen, rejected
     if len(before) == 2 and not _same(*before):
-        parts_early = all(belongs(message, prompt) for message in before)
-        raise NotUsable(
-            *((WhyLeftOut.PARTS_EARLY,) if parts_early else (WhyLeftOut.OTHER_PROMPT, _stranger(before, prompt)))
-        )
+        if all(belongs(side, prompt) for side in before):
+            raise NotUsable(WhyLeftOut.PARTS_EARLY)
+        raise NotUsable(WhyLeftOut.OTHER_PROMPT, "rejected" if belongs(before[0], prompt) else "chosen")
     if not belongs(before[0], prompt):
         raise NotUsable(WhyLeftOut.OTHER_PROMPT, "chosen" if len(chosen) > 1 else "rejected")
     if len(before[0]) > len(prompt):  # the column holds one question of the conversation, the sides all of it
@@ -124,19 +122,10 @@ def belongs(before: Turns, prompt: Turns) -> bool:
     return len(plain) == 1 and len(before) > len(plain) and _key(plain[0]) in [_key(message) for message in before]
 
 
-def _stranger(before: Sequence[Turns], prompt: Turns) -> str:
-    return "rejected" if belongs(before[0], prompt) else "chosen"
-
-
 def answers_of(value: Any) -> list[Any] | None:
     """A cell that is a list of answers, as that list; None where it is one answer, or messages."""
-    if isinstance(value, str) and value.lstrip().startswith('["'):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, str) for answer in value):
-        return list(value)
-    if isinstance(value, (list, tuple)) and value and all(isinstance(answer, (list, tuple)) for answer in value):
-        return list(value)
-    return None
+    value = unpacked(value, '["')
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    alike = any(all(isinstance(answer, kind) for answer in value) for kind in (str, (list, tuple)))
+    return list(value) if alike else None

@@ -5,13 +5,12 @@ A row with pictures or tools is left out. Answers are read by ``completion_rows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.option_rows import with_options
-from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_missing, is_plain, text, turns, wanted_text
+from lab.data.turns import ASSISTANT, SYSTEM, USER, Turns, is_missing, is_plain, text, turns, unpacked, wanted_text
 
 SYSTEMS = ("system", "system_prompt", "system_message")
 PICTURES = (
@@ -31,12 +30,9 @@ Row = Mapping[str, Any]
 
 def refuse_what_is_no_text(row: Row) -> None:
     """Raise NotUsable for a row with pictures, or with tools that the model may call."""
-    for column in PICTURES:
+    for column in (*PICTURES, *TOOLS):
         if column in row and _is_there(row[column]):
-            raise NotUsable(WhyLeftOut.IMAGES, column)
-    for column in TOOLS:
-        if column in row and _is_there(row[column]):
-            raise NotUsable(WhyLeftOut.TOOLS, column)
+            raise NotUsable(WhyLeftOut.TOOLS if column in TOOLS else WhyLeftOut.IMAGES, column)
 
 
 def asked(row: Row, column: str = "prompt", speaker: str = USER) -> Turns:
@@ -53,10 +49,9 @@ def whole_prompt(row: Row, messages: Turns) -> Turns:
     """Messages that end with the user's, with the row's context, earlier turns and system text."""
     last = with_context(row, messages[-1]["content"])
     messages = [*earlier(row), *messages[:-1], {"role": USER, "content": last}]
-    if any(mark in message["content"] for message in messages for mark in PLACEHOLDERS):
-        raise NotUsable(
-            WhyLeftOut.IMAGES, next(mark for mark in PLACEHOLDERS if any(mark in each["content"] for each in messages))
-        )
+    for mark in PLACEHOLDERS:
+        if any(mark in message["content"] for message in messages):
+            raise NotUsable(WhyLeftOut.IMAGES, mark)
     return with_system(row, messages)
 
 
@@ -94,12 +89,9 @@ def with_context(row: Row, asked_last: str) -> str:
 
 def earlier(row: Row) -> Turns:
     """Alpaca's ``history`` as messages: ``[[question, answer], …]``, or messages. Raises NotUsable where it is neither."""
-    value = row.get(HISTORY)
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return turns(row, HISTORY, USER)
+    value = unpacked(row.get(HISTORY))
+    if isinstance(value, str) and value.lstrip().startswith("["):  # no JSON
+        return turns(row, HISTORY, USER)
     if not _is_there(value):
         return []
     if not isinstance(value, (list, tuple)):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.core.jobs import Asked, Part, SampleSpec, Turn
+from lab.core.chats import ChatTurn
+from lab.core.jobs import Asked, Part, SampleSpec
 from lab.core.recipes import EQUATIONS, GrpoRecipe
 from lab.data.datasets import load
 from lab.data.turns import Prompt, last_words
@@ -34,7 +35,7 @@ def asked_prompts(spec: SampleSpec, home: Path | None = None) -> list[Asked]:
 def as_asked(row: Mapping[str, Any]) -> Asked:
     """A row of prompts (``prompt, answer``) as a job asks it; of a conversation all turns."""
     prompt: Prompt = row["prompt"]
-    turns = () if isinstance(prompt, str) else tuple(Turn.model_validate(turn) for turn in prompt)
+    turns = () if isinstance(prompt, str) else tuple(ChatTurn.model_validate(turn) for turn in prompt)
     return Asked(prompt=last_words(prompt), answer=row.get("answer"), turns=turns)
 
 

@@ -6,12 +6,11 @@ that only name the best one ``best_rows.py``'s.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import number_of
+from lab.data.turns import number_of, score_of, unpacked
 
 Row = Mapping[str, Any]
 
@@ -57,20 +56,20 @@ def ranked(row: Row, columns: tuple[str, ...]) -> list[tuple[Any, float]]:
 
 def unscored(row: Row, columns: tuple[str, ...]) -> int:
     """How many answers of a row have no score, where others have one."""
-    try:
-        _, worths, _ = _judged(row, columns)
-    except NotUsable:
-        return 0
-    return sum(value is None for value in worths)
+    return sum(value is None for value in _worths(row, columns))
 
 
 def has_worth(row: Row, columns: tuple[str, ...]) -> bool:
     """Whether some answer of a row has a score or a rank."""
+    return any(value is not None for value in _worths(row, columns))
+
+
+def _worths(row: Row, columns: tuple[str, ...]) -> list[float | None]:
+    """The scores or ranks of a row's answers; none where the row cannot be used."""
     try:
-        _, worths, _ = _judged(row, columns)
+        return _judged(row, columns)[1]
     except NotUsable:
-        return False
-    return any(value is not None for value in worths)
+        return []
 
 
 def _judged(row: Row, columns: tuple[str, ...]) -> tuple[list[Any], list[float | None], bool]:
@@ -79,7 +78,7 @@ def _judged(row: Row, columns: tuple[str, ...]) -> tuple[list[Any], list[float |
     if answers is None or len(answers) < 2:
         raise NotUsable(WhyLeftOut.NO_SCORES if answers else WhyLeftOut.NOT_TEXT, columns[0])
     if len(columns) > 1:
-        worths = [_number(value) for value in listed(row.get(columns[1])) or ()]
+        worths = [score_of(value) for value in listed(row.get(columns[1])) or ()]
         if len(worths) != len(answers):
             raise NotUsable(WhyLeftOut.NO_SCORES, columns[1])
         return answers, worths, columns[1] in RANKS
@@ -100,11 +99,7 @@ def best_against_rest(answers: list[tuple[Any, float]]) -> list[tuple[Any, Any]]
 
 def listed(value: Any) -> list[Any] | None:
     """A cell as a list, also where it is JSON of one; None where it is none."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+    value = unpacked(value)
     return list(value) if isinstance(value, (list, tuple)) else None
 
 
@@ -113,10 +108,6 @@ def text_of(item: Any) -> Any:
     if isinstance(item, Mapping) and "role" not in item and "from" not in item:
         return next((item[name] for name in ITEM_TEXTS if name in item), item)
     return item
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, bool) else number_of(value)
 
 
 def _of_item(item: Any, names: tuple[str, ...]) -> float | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lab.core.notes import Note, note
 from lab.data.best_rows import Best, Places, answer_at, best_of, places_of
 from lab.data.labels import Labels, labels_of
 from lab.data.left_out import NotUsable
-from lab.data.notes import Note, note
 from lab.data.option_rows import RIGHT, answer_column, option_columns
 from lab.data.option_rows import counts_from as options_count_from
 from lab.data.prompt_rows import MEANINGS
@@ -79,22 +79,13 @@ OPTION_PROMPTS = ("question", "prompt", "Question", "question_stem", "ctx", "que
 RANKED_PROMPTS = (
     "prompt", "question", "instruction", "query", "problem", "conversations", "messages", "context", "input",
 )  # fmt: skip
+_SCORES = (
+    "score", "rating", "reward", "avg_rating", "avg-rating", "overall_score", "rm_score", "quality", "helpfulness",
+    "upvotes", "votes", "likes",
+)  # fmt: skip
 SCORES_OF_SIDES = tuple(
     pair
-    for kind in (
-        "score",
-        "rating",
-        "reward",
-        "avg_rating",
-        "avg-rating",
-        "overall_score",
-        "rm_score",
-        "quality",
-        "helpfulness",
-        "upvotes",
-        "votes",
-        "likes",
-    )
+    for kind in _SCORES
     for join in "_-"
     for pair in ((f"{kind}{join}chosen", f"{kind}{join}rejected"), (f"chosen{join}{kind}", f"rejected{join}{kind}"))
 )

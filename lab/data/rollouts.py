@@ -23,7 +23,7 @@ from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
 from lab.data.messages import completion_text, prompt_parts
 from lab.data.rows import Rows
 from lab.data.traces import of_episode, of_trace
-from lab.data.turns import number_of
+from lab.data.turns import number_of, score_of
 from lab.errors import DatasetError
 
 PLAIN = frozenset({"step", "prompt", "completion", "advantage", "advantages", "gen_step", "prompt_id", "request_id"})
@@ -120,7 +120,7 @@ class RolloutFinder:
         """trl and ms-swift: a column a reward function. Their weights are not in the file: each counts once."""
         prompt, turns = prompt_parts(row, "prompt")
         names = self.rewards or [name for name in self._numbers if name not in PLAIN | BESIDE]
-        scores = {name: _score(row.get(name)) for name in names}
+        scores = {name: score_of(row.get(name)) for name in names}
         known = [value for value in scores.values() if value is not None]
         return Rollout(
             line=line,
@@ -152,7 +152,7 @@ def tool_of(rows: Rows) -> Tool:
 
 
 def _of_verl(row: Mapping[str, Any], line: int, beside: Sequence[str]) -> Rollout:
-    score = _score(row.get("score"))
+    score = score_of(row.get("score"))
     answer = row.get("gts")
     return Rollout(
         line=line,
@@ -161,7 +161,7 @@ def _of_verl(row: Mapping[str, Any], line: int, beside: Sequence[str]) -> Rollou
         prompt=prompt_parts(row, "input")[0],
         text=completion_text(row, "output"),
         answer=None if answer is None else str(answer),
-        scores={"score": score, **{name: _score(row.get(name)) for name in beside}},
+        scores={"score": score, **{name: score_of(row.get(name)) for name in beside}},
         reward=score,
         read=("input", "output", "gts"),
     )
@@ -170,8 +170,8 @@ def _of_verl(row: Mapping[str, Any], line: int, beside: Sequence[str]) -> Rollou
 def _of_verifiers(row: Mapping[str, Any], line: int) -> Rollout:
     prompt, turns = prompt_parts(row, "prompt")
     metrics = row.get("metrics")
-    reward = _score(row.get("reward"))
-    scores = {str(name): _score(value) for name, value in metrics.items()} if isinstance(metrics, Mapping) else {}
+    reward = score_of(row.get("reward"))
+    scores = {str(name): score_of(value) for name, value in metrics.items()} if isinstance(metrics, Mapping) else {}
     if row.get("error"):
         reward = None  # a rollout that failed was scored 0, which is no reward of its own
     return Rollout(
@@ -196,11 +196,6 @@ def _step(row: Mapping[str, Any]) -> int | None:
             raise NotUsable(WhyLeftOut.NOT_A_NUMBER, "step")
         return None
     return int(step)
-
-
-def _score(value: Any) -> float | None:
-    """A number; yes and no count as 1 and 0, as a rule's do."""
-    return float(value) if isinstance(value, bool) else number_of(value)
 
 
 def _number_columns(rows: Rows) -> list[str]:

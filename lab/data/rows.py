@@ -8,14 +8,14 @@ Files are read as streams: all rows at once for training, or in batches, so that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lab.core.notes import Note
 from lab.data import csv_rows, json_rows, parquet_rows
 from lab.data.left_out import LeftOut
-from lab.data.notes import Note
 from lab.data.source import OTHER_KINDS, PACKED, Source
 from lab.errors import DatasetError
 
@@ -61,6 +61,11 @@ class Rows:
     share: float = 1.0
     """How much of the file was read so far, from 0 to 1."""
 
+    @property
+    def numbered(self) -> list[tuple[int, dict[str, Any]]]:
+        """Each row with the line on which it begins."""
+        return list(zip(self.lines or range(1, len(self.rows) + 1), self.rows, strict=True))
+
 
 def read_rows(path: Path, *, most_bytes: int = MOST_BYTES) -> Rows:
     """Read a file by its suffix. Text is UTF-8, or what ``encodings.py`` recognises, which is noted.
@@ -90,17 +95,8 @@ def read_batches(path: Path, size: int = BATCH, *, most_bytes: int = MOST_BYTES)
         if not rows and not left_out:
             break
         empty = empty and not rows
-        yield Rows(
-            path,
-            rows,
-            tuple(columns),
-            source.content_hash,
-            left_out,
-            lines,
-            source.notes,
-            more=True,
-            share=source.share,
-        )
+        batch = Rows(path, rows, tuple(columns), source.content_hash, left_out, lines, source.notes)
+        yield replace(batch, more=True, share=source.share)
     if empty:
         raise DatasetError("dataset_empty", path=path)
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lab.core.notes import Note, note
 from lab.data.left_out import LeftOut, NotUsable, WhyLeftOut
-from lab.data.notes import Note, note
 from lab.data.option_rows import answer_column
+from lab.data.prompt_rows import CONTEXTS, HISTORY
 from lab.data.ranked_rows import unscored
 from lab.data.recognition import COLUMNS, Form, Recognised
 from lab.data.refusals import nothing_left
@@ -22,7 +23,8 @@ from lab.data.written_turns import written_turns
 
 OF_MESSAGES = (Form.MESSAGES, Form.TRANSCRIPTS)
 WITHOUT_CONTEXT = (*OF_MESSAGES, Form.CONVERSATIONS, Form.WHOLE_CHATS)
-"""Forms whose messages are all that was said: ``input`` and its like beside them repeat it."""
+BESIDE = {*CONTEXTS, HISTORY}
+"""Forms whose messages are all that was said, and the columns that repeat it beside them."""
 
 OF_COLUMNS = (
     WhyLeftOut.MISSING, WhyLeftOut.EMPTY, WhyLeftOut.NOT_TEXT, WhyLeftOut.NOT_ONE_ANSWER, WhyLeftOut.IMAGES, WhyLeftOut.TOOLS,
@@ -63,15 +65,11 @@ def shape_rows(
     kept_lines: list[int] = []
     left_out = list(rows.left_out)
     counts: Counter[str] = Counter()
-    for line, row in numbered(rows):
+    for line, row in rows.numbered:
         try:
             view = match.view(row)
             if match.form in WITHOUT_CONTEXT:
-                view = {
-                    name: value
-                    for name, value in view.items()
-                    if name not in ("context", "passage", "input", "history")
-                }
+                view = {name: value for name, value in view.items() if name not in BESIDE}
             shaped = shape(view)
         except NotUsable as reason:
             left_out.append(LeftOut(line, reason.why, _theirs(reason, match)))
@@ -136,14 +134,5 @@ def chosen_leads(row: Row, match: Recognised) -> float | None:
 
 def passed_over(rows: Rows, match: Recognised) -> tuple[str, ...]:
     """The columns that are not read, with those that a form of whole messages ignores."""
-    unread = (
-        {"context", "passage", "input", "history"} - set(match.names.values())
-        if match.form in WITHOUT_CONTEXT
-        else set()
-    )
+    unread = BESIDE - set(match.names.values()) if match.form in WITHOUT_CONTEXT else set()
     return tuple(name for name in rows.columns if name not in match.used or name in unread) + rows.hidden
-
-
-def numbered(rows: Rows) -> list[tuple[int, Row]]:
-    """Each row with the line on which it begins."""
-    return list(zip(rows.lines or range(1, len(rows.rows) + 1), rows.rows, strict=True))

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab.core.notes import Note, note
 from lab.data.encodings import HEAD, UTF8, encoding_of
-from lab.data.notes import Note, note
 from lab.errors import DatasetError
 
 PACKED = (".gz", ".zst")
@@ -29,19 +29,9 @@ MOST_UNPACKED = 4 * 2**30
 OTHER_KINDS = {
     ".toml": "dataset_kind_toml",
     ".tar": "dataset_kind_backup",
-    ".xlsx": "dataset_kind_sheet",
-    ".xls": "dataset_kind_sheet",
-    ".ods": "dataset_kind_sheet",
-    ".numbers": "dataset_kind_sheet",
-    ".zip": "dataset_kind_archive",
-    ".7z": "dataset_kind_archive",
-    ".rar": "dataset_kind_archive",
-    ".tgz": "dataset_kind_archive",
-    ".safetensors": "dataset_kind_model",
-    ".gguf": "dataset_kind_model",
-    ".bin": "dataset_kind_model",
-    ".pt": "dataset_kind_model",
-    ".pth": "dataset_kind_model",
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "dataset_kind_sheet"),
+    **dict.fromkeys((".zip", ".7z", ".rar", ".tgz"), "dataset_kind_archive"),
+    **dict.fromkeys((".safetensors", ".gguf", ".bin", ".pt", ".pth"), "dataset_kind_model"),
 }
 """Kinds of file that hold no rows, and that something else of the lab, or another program, reads."""
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from lab.core.notes import note
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.rows import Rows
-from lab.data.turns import is_missing, text
+from lab.data.turns import word_of
 from lab.errors import DatasetError
 
 SPLIT = "split"
@@ -44,8 +44,8 @@ def training_rows(rows: Rows) -> Rows:
     if column is None:
         return rows
     left_out = [
-        LeftOut(line, WhyLeftOut.OTHER_SPLIT, f"{column}: {_word(row, column)}")
-        for line, row in zip(_lines(rows), rows.rows, strict=True)
+        LeftOut(line, WhyLeftOut.OTHER_SPLIT, f"{column}: {word_of(row.get(column))}")
+        for line, row in rows.numbered
         if not _trains(row, column)
     ]
     taken = _without(rows, column, [_trains(row, column) for row in rows.rows])
@@ -62,7 +62,7 @@ def rows_of_split(rows: Rows, split: str) -> Rows:
     if column is None:
         known, there = ", ".join(COLUMNS), ", ".join(rows.columns)
         raise DatasetError("dataset_split_column", path=rows.path, split=split, known=known, found=there)
-    words = [_word(row, column) for row in rows.rows]
+    words = [word_of(row.get(column)) for row in rows.rows]
     if wanted not in words and not rows.more:
         values = ", ".join(sorted({word for word in words if word})[:8])
         raise DatasetError("dataset_split_none", path=rows.path, column=column, split=split, values=values)
@@ -73,42 +73,26 @@ def rows_of_split(rows: Rows, split: str) -> Rows:
 def _split_column(rows: Rows) -> str | None:
     """The column that tells rows to train on from others; None where there is none, or all rows are of one kind."""
     for column in COLUMNS:
-        words = {_word(row, column) for row in rows.rows} if column in rows.columns else set()
+        words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
         if words & set(TRAIN) and words & set(OTHERS) and words <= {"", *TRAIN, *OTHERS}:
             return column
     for column in FLAGS:
-        words = {_word(row, column) for row in rows.rows} if column in rows.columns else set()
+        words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
         if words & set(YES) and words & set(NO) and words <= {"", *YES, *NO}:
             return column
     return None
 
 
 def _trains(row: dict[str, Any], column: str) -> bool:
-    word = _word(row, column)
+    word = word_of(row.get(column))
     if column in FLAGS:
         return word not in (NO if FLAGS[column] else YES)
     return word not in OTHERS
 
 
-def _word(row: dict[str, Any], column: str) -> str:
-    value = row.get(column)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "" if is_missing(value) else text(value).strip().lower().removesuffix(".0")
-
-
 def _without(rows: Rows, column: str, taken: Sequence[bool]) -> Rows:
     """The taken rows without the column, which is used then."""
-    lines = _lines(rows)
-    kept = [
-        {name: value for name, value in row.items() if name != column}
-        for row, take in zip(rows.rows, taken, strict=True)
-        if take
-    ]
-    places = [line for line, take in zip(lines, taken, strict=True) if take]
+    kept = [numbered for numbered, take in zip(rows.numbered, taken, strict=True) if take]
+    others = [{name: value for name, value in row.items() if name != column} for _, row in kept]
     columns = tuple(name for name in rows.columns if name != column)
-    return replace(rows, rows=kept, lines=places, columns=columns)
-
-
-def _lines(rows: Rows) -> list[int]:
-    return rows.lines or list(range(1, len(rows.rows) + 1))
+    return replace(rows, rows=others, lines=[line for line, _ in kept], columns=columns)

@@ -22,7 +22,9 @@ def of_episode(episode: Mapping[str, Any], line: int) -> Iterator[Rollout]:
     traces = episode.get("traces")
     if not isinstance(traces, list):
         raise NotUsable(WhyLeftOut.MISSING, "traces")
-    trained = [trace for trace in traces if isinstance(trace, Mapping) and _agent(trace).get("trainable", True)]
+    trained = [
+        trace for trace in traces if isinstance(trace, Mapping) and _mapping(trace, "agent").get("trainable", True)
+    ]
     if not trained:
         raise NotUsable(WhyLeftOut.EMPTY, "traces")
     for trace in trained:
@@ -114,10 +116,6 @@ def _group(episode: Mapping[str, Any], task: Mapping[str, Any]) -> str | None:
 def _run_step(episode: Mapping[str, Any]) -> int | None:
     step = number_of(_mapping(_mapping(episode, "run"), "work").get("step"))
     return None if step is None else int(step)
-
-
-def _agent(trace: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(trace, "agent")
 
 
 def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

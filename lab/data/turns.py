@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from lab.data.left_out import NotUsable, WhyLeftOut
@@ -21,23 +22,11 @@ Prompt = str | Turns
 """Text where it is one question, else messages that end with the user's."""
 
 SYSTEM, USER, ASSISTANT = "system", "user", "assistant"
+MODELS = ("assistant", "gpt", "bot", "model", "chatgpt", "chatbot", "bard", "bing", "claude", "function_call")
 SPEAKERS = {
-    "system": SYSTEM,
-    "developer": SYSTEM,
-    "user": USER,
-    "human": USER,
-    "prompter": USER,
-    "customer": USER,
-    "assistant": ASSISTANT,
-    "gpt": ASSISTANT,
-    "bot": ASSISTANT,
-    "model": ASSISTANT,
-    "chatgpt": ASSISTANT,
-    "chatbot": ASSISTANT,
-    "bard": ASSISTANT,
-    "bing": ASSISTANT,
-    "claude": ASSISTANT,
-    "function_call": ASSISTANT,
+    **dict.fromkeys(("system", "developer"), SYSTEM),
+    **dict.fromkeys(("user", "human", "prompter", "customer"), USER),
+    **dict.fromkeys(MODELS, ASSISTANT),
 }
 """The speakers of other tools by the names that chat templates know."""
 RETURNED = ("tool", "observation", "function", "function_response", "tool_response", "ipython")
@@ -69,12 +58,22 @@ def text(value: Any) -> str:
     return ""
 
 
+def word_of(value: Any) -> str:
+    """A mark in lower case: yes and no as ``true`` and ``false``, a whole number without its ``.0``."""
+    return str(value).lower() if isinstance(value, bool) else text(value).strip().lower().removesuffix(".0")
+
+
 def number_of(value: Any) -> float | None:
     """A cell as a number, also where it is written as text; None where it is none."""
     try:
         return None if isinstance(value, bool) or is_missing(value) else float(text(value))
     except ValueError:
         return None
+
+
+def score_of(value: Any) -> float | None:
+    """A cell as a number; yes and no count as 1 and 0, as a rule's do."""
+    return float(value) if isinstance(value, bool) else number_of(value)
 
 
 def is_missing(value: Any) -> bool:
@@ -117,8 +116,8 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
     written = written_turns(value) if isinstance(value, str) else None
     if written is not None:
         value = written[0]
-    elif column == MESSAGES and (texts := _texts(value)) is not None:
-        value = texts
+    elif column == MESSAGES:
+        value = unpacked(value, '["')
     if not isinstance(value, (list, tuple, dict)):
         return [{"role": speaker, "content": wanted_text(row, column)}]
     items = [value] if isinstance(value, dict) else list(value)
@@ -136,19 +135,16 @@ def turns(row: Mapping[str, Any], column: str, speaker: str) -> Turns:
 
 def by_turns(value: Any) -> bool:
     """Whether a cell of messages is a list of texts, in which user and assistant speak by turns (LIMA, UltraChat)."""
-    texts = _texts(value) or value
+    texts = unpacked(value, '["')
     return isinstance(texts, (list, tuple)) and len(texts) > 1 and all(isinstance(item, str) for item in texts)
 
 
-def _texts(value: Any) -> list[Any] | None:
-    """A cell that is a list of texts as JSON; None where it is anything else."""
-    if not isinstance(value, str) or not value.lstrip().startswith('["'):
-        return None
-    try:
-        texts = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return texts if isinstance(texts, list) else None
+def unpacked(value: Any, begins: str = "[") -> Any:
+    """The list that a cell holds as JSON, where its text begins like one; else the value as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(begins):
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def as_text(prompt: Turns) -> str:

@@ -15,7 +15,6 @@ The responses may have any of the names that ``pair_rows.py`` knows. A vote that
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, number_of, text
+from lab.data.turns import is_missing, number_of, text, unpacked
 from lab.data.vote_words import WINNERS, Counted, counted_in, named_choice, no_choice
 
 Row = Mapping[str, Any]
@@ -49,17 +48,8 @@ PAIRED = (
 """What files call the two responses."""
 PROMPTS = ("prompt", "question", "instruction", "query", "history", "context", "info", "problem")
 AMBIGUOUS = (
-    "label",
-    "choice",
-    "selected",
-    "better",
-    "chosen",
-    "preferred",
-    "best",
-    "decision",
-    "comparison",
-    "verdict",
-)
+    "label", "choice", "selected", "better", "chosen", "preferred", "best", "decision", "comparison", "verdict",
+)  # fmt: skip
 """Names that may mean something else: they are a vote where some row's value is one."""
 STRENGTHS = ("preference_strength", "overall_preference")
 SCORED = ("score", "rating", "reward", "overall_score")
@@ -299,11 +289,7 @@ def _question(value: Any) -> Any:
 
 def _texts(value: Any) -> list[str] | None:
     """A cell that is a list of texts, or JSON of one; None where it is anything else."""
-    if isinstance(value, str) and value.lstrip().startswith('["'):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
+    value = unpacked(value, '["')
     texts = isinstance(value, (list, tuple)) and bool(value) and all(isinstance(part, str) for part in value)
     return list(value) if texts else None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.core.preferences import Choice
 from lab.data.left_out import NotUsable, WhyLeftOut
-from lab.data.turns import is_missing, number_of, text
+from lab.data.turns import is_missing, score_of, text
 
 Row = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def counted_in(rows: Iterable[Row], column: str, endings: tuple[str, str]) -> Co
     if column in (FROM_0, FROM_1, FIRST_BETTER):
         return {FROM_0: Counted.FROM_0, FROM_1: Counted.FROM_1, FIRST_BETTER: Counted.FIRST_BETTER}[column]
     values = [value for row in rows if not is_missing(value := row.get(column)) and value not in ("", [])]
-    numbers = {float(value) if isinstance(value, bool) else number_of(value) for value in values}
+    numbers = {score_of(value) for value in values}
     if 0 in numbers and endings != ("0", "1") and numbers <= {0, 1}:
         return Counted.UNSURE
     return Counted.NAMES
@@ -102,7 +102,7 @@ def _place(value: Any, counted: Counted, column: str) -> int | None:
     """0 or 1 of a vote that is a number; None where it is none, or its number is the column's own."""
     if counted is Counted.NAMES:
         return None
-    number = float(value) if isinstance(value, bool) else number_of(value)
+    number = score_of(value)
     if counted is Counted.FIRST_BETTER and number is None:
         number = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}.get(text(value).strip().lower())
     if number is None:

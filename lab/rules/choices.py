@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import eq
 
 import re2
 
@@ -102,13 +103,9 @@ def option_of(prompt: str, value: Value) -> str:
 
 def _is_option(option: Value, value: Value) -> bool:
     try:
-        return same_value(option, value, _same_text)
+        return same_value(option, value, eq)
     except CannotTell:
         return False
-
-
-def _same_text(first: str, second: str) -> bool:
-    return first == second
 
 
 @lru_cache(maxsize=256)

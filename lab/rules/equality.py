@@ -44,28 +44,28 @@ def mathematically_equal(prompt: str, completion: str, answer: str | None) -> fl
     Decimals are compared to six places. Raises ValueError where no answer is known or it cannot be read, and what math-verify
     raises, also when it takes too long; a completion in which nothing can be read scores 0.
     """
-    math_verify = library()
     if answer is None or not answer.strip():
         raise ValueError("the answer is not known")
     wanted = _expressions(answer)
     if not wanted:
         raise ValueError("the answer cannot be read as mathematics")
-    expressions = _expressions(completion)
-    try:
-        return float(math_verify.verify(wanted, expressions, timeout_seconds=SECONDS, raise_on_error=True))
-    except math_verify.errors.TimeoutException:
-        raise TimeoutError(f"took longer than {SECONDS} s") from None
+    return float(_verified(wanted, _expressions(completion)))
 
 
 def formulas_equal(first: str, second: str) -> bool:
     """Whether two formulas are equal as mathematics. Raises ValueError where one cannot be read, TimeoutError where it takes too long."""
-    math_verify = library()
     read = [_expressions(f"${formula}$") for formula in (first, second)]
     for formula, expressions in zip((first, second), read, strict=True):
         if not expressions:
             raise ValueError(f"cannot be read as mathematics: {formula[:60]}")
+    return _verified(*read)
+
+
+def _verified(first: list[object], second: list[object]) -> bool:
+    """Whether math-verify finds two read expressions equal. Raises TimeoutError, and what else math-verify raises."""
+    math_verify = library()
     try:
-        return bool(math_verify.verify(*read, timeout_seconds=SECONDS, raise_on_error=True))
+        return bool(math_verify.verify(first, second, timeout_seconds=SECONDS, raise_on_error=True))
     except math_verify.errors.TimeoutException:
         raise TimeoutError(f"took longer than {SECONDS} s") from None
 

@@ -42,23 +42,9 @@ from lab.rules import (
 )
 
 MODULES: tuple[ModuleType, ...] = (
-    *(
-        form,
-        typography,
-        numbers,
-        numerals,
-        polynomials,
-        expressions,
-        notation,
-        values,
-        amounts,
-        statements,
-        reading,
-        results,
-        stated,
-    ),
-    *(choices, equality, mathematics, syntax),
-)
+    form, typography, numbers, numerals, polynomials, expressions, notation, values, amounts, statements, reading,
+    results, stated, choices, equality, mathematics, syntax,
+)  # fmt: skip
 """Each after those that it imports from."""
 
 FOREIGN = {

@@ -30,27 +30,13 @@ LONGEST_NUMBER = 600
 DEEPEST_GROUP = 40
 """Groups within groups."""
 
-_SPACES = frozenset(
-    ["\\,", "\\!", "\\;", "\\:", "\\ ", "\\quad", "\\qquad", "\\left", "\\right", "\\displaystyle", "~"]
-)
+_SPACES = {"\\,", "\\!", "\\;", "\\:", "\\ ", "\\quad", "\\qquad", "\\left", "\\right", "\\displaystyle", "~"}
 _SAME_SIGN = {"\\times": "*", "\\cdot": "*", "\\div": "/", "π": "\\pi", "∞": "\\infty"}
 _SAME_SIGN |= dict.fromkeys(["\\tfrac", "\\dfrac", "\\cfrac"], "\\frac")
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz") | frozenset(
-    [
-        "\\pi",
-        "\\infty",
-        "\\alpha",
-        "\\beta",
-        "\\gamma",
-        "\\theta",
-        "\\phi",
-        "\\lambda",
-        "\\mu",
-        "\\omega",
-        "\\sigma",
-        "\\rho",
-    ]
-)
+_LETTERS = set("abcdefghijklmnopqrstuvwxyz")
+_LETTERS |= {
+    "\\pi", "\\infty", "\\alpha", "\\beta", "\\gamma", "\\theta", "\\phi", "\\lambda", "\\mu", "\\omega", "\\sigma", "\\rho",
+}  # fmt: skip
 _DIGIT_SIGNS = frozenset("0123456789")
 _ROOTS = {"√": 2, "∛": 3, "∜": 4}
 _CLOSING = {"(": ")", "{": "}", "[": "]"}

@@ -128,11 +128,8 @@ def _unmarked_words(wanted: Value, completion: str) -> float:
 
 def _number_of(statement: Stated) -> Number | None:
     """The number that the final answer is, or None."""
-    return (
-        statement.value.number.constant()
-        if statement.value is not None and statement.value.number is not None
-        else None
-    )
+    number = statement.value.number if statement.value is not None else None
+    return None if number is None else number.constant()
 
 
 def _gives_a_value(reading: Reading) -> bool:

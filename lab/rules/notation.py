@@ -19,29 +19,10 @@ _REPLACED = (
     *((",\\!", ","), ("{,}", ","), ("\\!", ""), ("\\,", " "), ("\\;", " "), ("\\:", " "), ("\\ ", " "), ("~", " ")),
     *(("\\left", ""), ("\\right", ""), ("\\bigl", ""), ("\\bigr", ""), ("\\big", ""), ("\\displaystyle", "")),
     *(("\\{", "⦃"), ("\\}", "⦄"), ("\\lbrace", "⦃"), ("\\rbrace", "⦄"), ("\\%", "%"), ("\\$", "＄")),
-    *(
-        ("^{\\circ}", "°"),
-        ("^\\circ", "°"),
-        ("^ \\circ", "°"),
-        ("\\circ", "°"),
-        ("\\degree", "°"),
-        ("°", ' "degrees" '),
-    ),
-    *(
-        ("\\cup", "∪"),
-        ("\\pm", "±"),
-        ("\\infty", "∞"),
-        ("infinity", "∞"),
-        ("\\pi", "π"),
-        ("\\in ", "∈"),
-        ("\\in[", "∈["),
-    ),
-    *(
-        ("\\approx", "≈"),
-        ("\\emptyset", "no solution"),
-        ("\\varnothing", "no solution"),
-        ("∅", "no solution"),
-    ),
+    *(("^{\\circ}", "°"), ("^\\circ", "°"), ("^ \\circ", "°"), ("\\circ", "°"), ("\\degree", "°")),
+    *(("°", ' "degrees" '), ("\\cup", "∪"), ("\\pm", "±"), ("\\infty", "∞"), ("infinity", "∞"), ("\\pi", "π")),
+    *(("\\in ", "∈"), ("\\in[", "∈["), ("\\approx", "≈"), ("\\emptyset", "no solution")),
+    *(("\\varnothing", "no solution"), ("∅", "no solution")),
     *(("\\colon", ":"), ("\\quad", " "), ("\\(", ""), ("\\)", ""), ("\\[", ""), ("\\]", "")),
 )
 """Signs of one meaning, in the order in which they are replaced."""
@@ -177,17 +158,12 @@ class UnknownUnit(ValueError):
     """Two units of which it is not known whether they are the same."""
 
 
+_OF_UNITS = str.maketrans({'"': " ", "²": "^2", "³": "^3", "{": "", "}": "", ".": " "})
+
+
 def unit_name(text: str) -> str:
     """A unit as it is compared: without quotes, blanks and dots, ``square inches`` and ``inches²`` as ``inches^2``."""
-    words = (
-        text.replace('"', " ")
-        .replace("²", "^2")
-        .replace("³", "^3")
-        .replace("{", "")
-        .replace("}", "")
-        .replace(".", " ")
-        .split()
-    )
+    words = text.translate(_OF_UNITS).split()
     name = " ".join(words).replace(" ^", "^").replace("^ ", "^").replace("平方", "square ").replace("立方", "cubic ")
     for word, power in (("square ", "^2"), ("sq ", "^2"), ("cubic ", "^3")):
         if name.startswith(word):

@@ -205,14 +205,8 @@ def _without_commands_of_latex(text: str) -> str:
     if "\\" not in text:
         return text
     text = normal(text.replace("\n", " ⏎ ")).replace(" ⏎ ", "\n").replace("⏎", "\n")
-    for written, meant in (
-        ("\\times", "*"),
-        ("\\cdot", "*"),
-        ("\\div", "/"),
-        ("\\sqrt", "√"),
-        ("\\dfrac", "\\frac"),
-        ("\\tfrac", "\\frac"),
-    ):
+    signs = (("\\times", "*"), ("\\cdot", "*"), ("\\div", "/"), ("\\sqrt", "√"))
+    for written, meant in (*signs, ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac")):
         text = text.replace(written, meant)
     pieces = text.split("\\frac{")
     for piece in pieces[1:]:

@@ -29,40 +29,10 @@ _IN_PHRASES = ("answer", "option is", "choice is", "答案", "结果")
 _STRONG = (("<answer>", 8), ("####", 4), ("\\boxed", 6), ("\\fbox", 5))
 _CUTS = (" because ", " since ", "因为", " as there ", " which ", ", so ", ", and ")
 _DENIALS = (
-    *(
-        "not ",
-        "n't ",
-        "不是",
-        "unknown",
-        "cannot",
-        "unclear",
-        "并非",
-        "neither",
-        "wrong",
-        "doubt",
-        "instead of",
-        "rather than",
-    ),
-    *(
-        " than ",
-        "at least",
-        "at most",
-        "between",
-        "up to",
-        "大于",
-        "小于",
-        "多于",
-        "少于",
-        "超过",
-        "不到",
-        "至少",
-        "至多",
-        "最多",
-        "≠",
-        "<",
-        ">",
-    ),
-)
+    "not ", "n't ", "不是", "unknown", "cannot", "unclear", "并非", "neither", "wrong", "doubt", "instead of",
+    "rather than", " than ", "at least", "at most", "between", "up to", "大于", "小于", "多于", "少于", "超过", "不到",
+    "至少", "至多", "最多", "≠", "<", ">",
+)  # fmt: skip
 _RETRACTS = (
     "wait", "actually", "mistake", "correction", "on second thought", "i meant", "更正", "不对", "算错", "应该是",
 )  # fmt: skip

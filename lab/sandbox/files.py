@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from lab import errors
 from lab.errors import DatasetError, LabError, MachineError, StateError
-from lab.sandbox.worker import end, kill, start
+from lab.sandbox.worker import end, kill, killed_after, start
 
 LONGEST_SILENCE = 120.0
 """Seconds from one line of the answer to the next, after which the process is killed."""
@@ -30,13 +30,8 @@ MOST_COLUMNS = 2_000
 MOST_CHARACTERS = 500_000_000
 """Of text that a file unpacks to: five times the bytes of the largest file that is taken."""
 
-KINDS = {
-    stat.S_IFIFO: "pipe",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFDIR: "folder",
-}
+KINDS = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
+"""Of what is no file; others are devices."""
 
 Line = dict[str, Any]
 
@@ -114,19 +109,8 @@ class Reading:
 
     def _line(self, process: subprocess.Popen[str]) -> Line:
         assert process.stdout
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            kill(process)
-
-        timer = threading.Timer(LONGEST_SILENCE, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
+        with killed_after(LONGEST_SILENCE, process) as late:
             text = process.stdout.readline()
-        finally:
-            timer.cancel()
         if self._cancelled.is_set():
             raise StateError("reading_cancelled", path=self.path)
         if text.endswith("\n"):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.data.pair_rows import FoundPairs, Vote
+    from lab.data.pair_rows import FoundPairs
     from lab.data.rows import Rows
 
 ADDRESS_SPACE = 3 << 29
@@ -132,7 +132,8 @@ def pairs(request: dict[str, Any], tell: Tell) -> None:
 def _tell_pairs(batch: FoundPairs, with_votes: bool, budget: Budget, tell: Tell) -> None:
     from lab.data.preference_forms import PREFERENCE_FORMS
 
-    votes = [_vote(vote) for vote in batch.votes] if with_votes else []
+    votes = [[vote.pair_id, vote.choice.value, vote.strength, vote.annotator] for vote in batch.votes]
+    votes = votes if with_votes else []
     of_gold = with_votes and not votes and batch.form in PREFERENCE_FORMS
     entries = []
     for line, pair in batch.pairs:
@@ -153,10 +154,6 @@ def _tell_pairs(batch: FoundPairs, with_votes: bool, budget: Budget, tell: Tell)
     tell(head | budget.progress())
     for some in _in_lines(entries):
         tell({"pairs": some, **budget.progress()})
-
-
-def _vote(vote: Vote) -> list[Any]:
-    return [vote.pair_id, vote.choice.value, vote.strength, vote.annotator]
 
 
 def shape(request: dict[str, Any], tell: Tell) -> None:

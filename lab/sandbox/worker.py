@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
@@ -120,10 +120,7 @@ class Worker:
         self._process = start(self.program)
         try:
             hello = self._exchange(self._process, "", LONGEST_START)
-        except (
-            TimeoutError,
-            ChildProcessError,
-        ) as error:  # no request was sent yet, so no rule is to blame
+        except (TimeoutError, ChildProcessError) as error:  # no request was sent yet, so no rule is to blame
             raise MachineError("sandbox_failed", why=f"its process does not start: {error}") from None
         if "failed" in hello:
             self._end()
@@ -135,22 +132,11 @@ class Worker:
     def _exchange(self, process: subprocess.Popen[str], request: str, seconds: float) -> dict[str, object]:
         """Write a request and read its reply; a timer that kills the process bounds both."""
         assert process.stdin and process.stdout
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            kill(process)
-
-        timer = threading.Timer(seconds, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
+        with killed_after(seconds, process) as late:
             with contextlib.suppress(OSError):  # it died: the empty reply below says so
                 process.stdin.write(request)
                 process.stdin.flush()
             line = process.stdout.readline()
-        finally:
-            timer.cancel()
         if line.endswith("\n"):
             reply: dict[str, object] = json.loads(line)
             return reply
@@ -163,6 +149,24 @@ class Worker:
         process, self._process = self._process, None
         if process is not None:
             end(process)
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[threading.Event]:
+    """Kill the process where the block takes longer; the event says whether it did."""
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        kill(process)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -84,7 +84,7 @@ def check_source(source: str, name: str = "") -> list[RuleError]:
     except (TimeoutError, ChildProcessError):
         return [RuleError("rule_source_deep", rule=name, line=1)]
     problems: Any = reply["problems"]
-    return [_error(rule=name, **problem) for problem in problems]
+    return [RuleError(rule=name, **problem) for problem in problems]
 
 
 def check_rule(rule: WrittenRule) -> list[RuleError]:
@@ -163,9 +163,9 @@ def _batches(rows: Sequence[Row]) -> list[list[Row]]:
 
 def _whole(text: str | None) -> str | None:
     """Lone surrogates, which are no text, as the sign for a character that could not be read."""
-    return (
-        text if text is None or _encodable(text) else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )
+    if text is None or _encodable(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _encodable(text: str) -> bool:
@@ -174,10 +174,6 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _error(key: str, **params: object) -> RuleError:
-    return RuleError(key, **params)
 
 
 TYPICAL = {

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from lab.annotation.collections import Annotation
@@ -22,7 +22,7 @@ from lab.annotation.queue import MOST_HANDED_OUT
 from lab.core.access import Access, User, requires, user_of
 from lab.core.preferences import LONGEST_DURATION, LONGEST_REASON, LONGEST_TEXT, Choice, Place
 from lab.errors import MachineError
-from lab.server.answers import json_answer, refusal
+from lab.server.answers import Sent, json_answer, refusal
 from lab.server.limits import may_write, texts
 from lab.store.space import is_short
 
@@ -38,11 +38,7 @@ Holding = Annotated[str, Query(max_length=8000)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class SentJudgement(_Body):
+class SentJudgement(Sent):
     """One judgement as the page sends it."""
 
     id: UUID
@@ -56,7 +52,7 @@ class SentJudgement(_Body):
     revealed: bool = Field(False, strict=True)
 
 
-class SentUndo(_Body):
+class SentUndo(Sent):
     """One judgement to be taken back."""
 
     id: UUID

@@ -1,10 +1,11 @@
-"""The forms of an answer that the routes share: strict JSON, an error, and the headers of an event stream."""
+"""What the routes share: strict JSON as an answer, an error, an event stream; and the form of what is sent to them."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import AsyncIterator
 
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Scope
@@ -23,6 +24,12 @@ PAGE = """<!doctype html>
 font: 16px/1.6 system-ui, "PingFang SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif; }} h1 {{ font-size: 20px; }}
 p {{ overflow-wrap: anywhere; }}</style></head>
 <body><main><h1>{title}</h1><p>{sentence}</p></main></body></html>"""
+
+
+class Sent(BaseModel):
+    """The body of a request; a key that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 def json_answer(value: object, status: int = 200) -> Response:

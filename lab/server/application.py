@@ -58,7 +58,6 @@ from lab.server.judge import JudgePage, add_judge, landing
 from lab.server.language import Language
 from lab.server.learn import add_learn
 from lab.server.limits import UPLOAD_BYTES, Limits, writes
-from lab.server.out import add_out
 from lab.server.play import add_play
 from lab.server.rules import add_rules
 from lab.server.runs import add_recordings, add_runs, add_warnings
@@ -119,7 +118,6 @@ def build(
     application.state.streams = streams
     add_changes(application, streams)
     add_jobs(application, supervisor.jobs)
-    add_out(application, supervisor.jobs)
     add_annotate(application, annotation)
     if judge_page is not None:
         add_judge(application, settings, annotation, judge_page)

@@ -69,11 +69,6 @@ class ChangeStreams:
         for listener in self._listeners:
             listener.put_nowait(None)
 
-    @property
-    def listeners(self) -> int:
-        """How many pages listen."""
-        return len(self._listeners)
-
     async def _look(self) -> None:
         while True:
             with suppress(Exception):  # a locked database: the next look tells

@@ -6,10 +6,11 @@ class is paused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,7 +24,7 @@ from lab.core.rule_sets import MOST_RULES
 from lab.errors import LabError, MachineError
 from lab.server.access import SAFE_METHODS, SIGN_IN_PATH
 from lab.server.annotate import annotator_of
-from lab.server.answers import NO_STORE, json_answer, refusal
+from lab.server.answers import NO_STORE, Sent, json_answer, refusal
 from lab.server.forwarded import root_of, route_path
 from lab.server.rule_bench import SentRule
 from lab.server.scoring import Scoring
@@ -34,20 +35,17 @@ HERE_PATH = "/api/class/here"
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Title = Annotated[str, Field(max_length=200)]
 JUDGING = "/api/annotate/"
+OwnerView = Callable[[Request], Response]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SentHere(_Sent):
+class SentHere(Sent):
     """Where an open page is."""
 
     tab: str = Field(max_length=20, pattern=r"^[a-z_]*$")
     step: int | None = Field(None, ge=0, le=1000)
 
 
-class SentChange(_Sent):
+class SentChange(Sent):
     """Choices of the owner; what is absent stays as it is."""
 
     open: bool | None = None
@@ -67,13 +65,13 @@ class SentChange(_Sent):
     revealed: bool | None = None
 
 
-class SentPerson(_Sent):
+class SentPerson(Sent):
     """A guest."""
 
     person: Id
 
 
-class SentHidden(_Sent):
+class SentHidden(Sent):
     """A collection, and whether guests see it or everyone judges every pair of it."""
 
     collection: Id
@@ -81,34 +79,34 @@ class SentHidden(_Sent):
     everyone: bool | None = None
 
 
-class SentSetOf(_Sent):
+class SentSetOf(Sent):
     """A rule set on the board."""
 
     person: Id
     title: Title
 
 
-class SentRules(_Sent):
+class SentRules(Sent):
     """A rule set for the board."""
 
     title: Title
     rules: list[SentRule] = Field(min_length=1, max_length=MOST_RULES)
 
 
-class SentStart(_Sent):
+class SentStart(Sent):
     """A run that a guest asks for; with the rules that they submitted under ``title``."""
 
     preset: str = Field(max_length=80)
     title: Title | None = None
 
 
-class SentRun(_Sent):
+class SentRun(Sent):
     """A run."""
 
     run: str = Field(max_length=64)
 
 
-class SentVote(_Sent):
+class SentVote(Sent):
     """Who of the question's answers is kept, by their places from 0."""
 
     question: str = Field(max_length=64)
@@ -148,18 +146,18 @@ class Guests:
 def add_class(application: FastAPI, settings: Settings, room: Classroom) -> None:
     """Register the routes."""
     views = Views(room)
-    _add_views(application, settings, room, views)
-    _add_choices(application, settings, room, views)
-    _add_people(application, settings, room, views)
+
+    def owner_view(request: Request) -> Response:
+        if request.method not in SAFE_METHODS:
+            views.forget()
+        address = _address(request, settings)
+        about = {"address": address, "reachable": reachable(settings), "link": join_link(address, room)}
+        return json_answer(views.of_owner() | about)
+
+    _add_views(application, settings, room, views, owner_view)
+    _add_choices(application, room, owner_view)
+    _add_people(application, room, owner_view)
     _add_guests(application, room, views)
-
-
-def _owner_view(request: Request, settings: Settings, room: Classroom, views: Views) -> Response:
-    if request.method not in SAFE_METHODS:
-        views.forget()
-    address = _address(request, settings)
-    about = {"address": address, "reachable": reachable(settings), "link": join_link(address, room)}
-    return json_answer(views.of_owner() | about)
 
 
 def _address(request: Request, settings: Settings) -> str:
@@ -171,7 +169,7 @@ def join_link(address: str, room: Classroom) -> str:
     return f"{address}{SIGN_IN_PATH}?code={room.now.code}" if room.now.ask_code else address
 
 
-def _add_views(application: FastAPI, settings: Settings, room: Classroom, views: Views) -> None:
+def _add_views(application: FastAPI, settings: Settings, room: Classroom, views: Views, owner_view: OwnerView) -> None:
     @application.get("/api/class")
     @requires(Access.OWNER)
     def owner(request: Request) -> Response:
@@ -181,7 +179,7 @@ def _add_views(application: FastAPI, settings: Settings, room: Classroom, views:
         "collections", "collection", "agreement", "question", "board", "recorded", "queue", "runs"}``. Every route by which the owner changes
         something answers the same.
         """
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.get("/api/class/me")
     @requires(Access.ANNOTATOR)
@@ -204,44 +202,44 @@ def _add_views(application: FastAPI, settings: Settings, room: Classroom, views:
         return Response(svg, media_type="image/svg+xml", headers=NO_STORE)
 
 
-def _add_choices(application: FastAPI, settings: Settings, room: Classroom, views: Views) -> None:
+def _add_choices(application: FastAPI, room: Classroom, owner_view: OwnerView) -> None:
     @application.post("/api/class/change")
     @requires(Access.OWNER)
     def change(sent: SentChange, request: Request) -> Response:
         """Changes what the owner has chosen: any of ``open``, ``paused``, ``ask_code``, ``judge``, ``rules``, ``train``, ``steps``, ``runs``,
         ``queue_paused``, ``recorded``, ``collection``, ``show``, ``show_run``, ``question``, ``revealed``."""
         room.change(**sent.model_dump(exclude_none=True))
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/next-question")
     @requires(Access.OWNER)
     def next_question(request: Request) -> Response:
         """Asks the next group of the recorded run, and shows it on the wall."""
         room.next_question()
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/clear-votes")
     @requires(Access.OWNER)
     def clear_votes(request: Request) -> Response:
         """Forgets the votes on the present question."""
         room.clear_votes()
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/reset")
     @requires(Access.OWNER)
     def reset(request: Request) -> Response:
         """Begins anew: guests are signed out, board, votes and waiting runs are gone; judgements and ended runs stay."""
         room.reset()
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
 
-def _add_people(application: FastAPI, settings: Settings, room: Classroom, views: Views) -> None:
+def _add_people(application: FastAPI, room: Classroom, owner_view: OwnerView) -> None:
     @application.post("/api/class/take-back")
     @requires(Access.OWNER)
     def take_back(sent: SentPerson, request: Request) -> Response:
         """Takes back every judgement of a guest, with their rule sets and votes left alone; the judgements stay on record."""
         room.take_back(sent.person)
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/collection")
     @requires(Access.OWNER)
@@ -251,21 +249,21 @@ def _add_people(application: FastAPI, settings: Settings, room: Classroom, views
             room.hide(sent.collection, sent.hidden)
         if sent.everyone is not None:
             room.annotation.change(sent.collection, everyone=sent.everyone)
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/remove-rules")
     @requires(Access.OWNER)
     def remove_rules(sent: SentSetOf, request: Request) -> Response:
         """Takes a rule set from the board."""
         room.remove_rules(sent.person, sent.title)
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
     @application.post("/api/class/stop-run")
     @requires(Access.OWNER)
     def stop_run(sent: SentRun, request: Request) -> Response:
         """Stops a run of a guest, or takes it out of the queue."""
         room.supervisor.stop(sent.run)
-        return _owner_view(request, settings, room, views)
+        return owner_view(request)
 
 
 def _add_guests(application: FastAPI, room: Classroom, views: Views) -> None:

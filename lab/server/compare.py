@@ -55,7 +55,7 @@ def add_compare(application: FastAPI, store: Store) -> None:
     @application.get("/api/compare/tables")
     @requires(Access.VIEWER)
     def tables(request: Request, of: Of = "", runs: Runs = "") -> Response:
-        """The course's two tables of a comparison: ``{"of", "recorded", "tables", "differ", "cells", "offered": [{"of", "title"}], "runs": [{"run",
+        """The course's two tables of a comparison: ``{"of", "recorded", "tables", "offered": [{"of", "title"}], "runs": [{"run",
         "title", "algorithm"}]}``, each text ``{"en", "zh"}``. Without ``of``, of the first that is offered: a recorded study, or one of which
         runs have finished. ``runs`` are the finished ones that a table has a row for."""
         offered = _offered(selections, store)
@@ -71,7 +71,7 @@ def add_compare(application: FastAPI, store: Store) -> None:
             "offered": offered,
             "runs": _own_runs(store, language_of(request)),
         }
-        return json_answer(about | tables_json(selected.runs, labels))
+        return json_answer(about | {"tables": tables_json(selected.runs, labels)})
 
 
 def _offered(selections: Selections, store: Store) -> list[dict[str, object]]:

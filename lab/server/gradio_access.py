@@ -110,7 +110,9 @@ def _doors(routes: list[BaseRoute], *, own: bool, missing: list[str]) -> Iterato
 
 def guard_functions(blocks: gr.Blocks) -> None:
     """Check the caller's access before each Gradio function runs; StartError names those that declare none."""
-    missing = sorted({_name(name) for name, function in handlers(blocks) if access_of(function) is None})
+    missing = sorted(
+        {name.replace("\n", " ")[:80] for name, function in handlers(blocks) if access_of(function) is None}
+    )
     if missing:
         raise StartError("start_undeclared", what="function", names=", ".join(missing))
     unguarded = blocks.process_api
@@ -141,10 +143,6 @@ def handlers(blocks: gr.Blocks) -> Iterator[tuple[str, Any]]:
 def _function_of(called: Any) -> Any:
     """What the page's author wrote; a ``gr.render`` is called through a method of Gradio's own."""
     return called.renderable.fn if called.renderable else called.fn
-
-
-def _name(name: str) -> str:
-    return name.replace("\n", " ")[:80]
 
 
 def _refusal(needed: Access | None) -> str:

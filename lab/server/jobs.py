@@ -1,4 +1,4 @@
-"""The ``/api/jobs`` routes: submit a job, follow it, cancel it; and ``/api/preflight``, what a job can be asked with.
+"""The ``/api/jobs`` routes: submit a job, follow it, cancel it, take what it wrote along; and ``/api/preflight``, what a job can be asked with.
 
 A job uses the machine, so only the owner submits one; viewers may follow it.
 
@@ -7,27 +7,32 @@ The page's own handlers go through ``supervisor.jobs`` as these routes do; every
 
 from __future__ import annotations
 
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
 
 from lab.annotation.collections import Annotation
 from lab.core.access import Access, requires, user_of
 from lab.core.jobs import parse_job
+from lab.errors import StateError
 from lab.runs.jobs import Jobs
+from lab.runs.leaving import OUT
 from lab.runs.start_models import bases_here, finished_writers
-from lab.server.answers import json_answer
+from lab.server.answers import Sent, json_answer
 from lab.store.runs import Store
 
 Offset = Annotated[int, Query(ge=0, le=2**53)]
+BLOCK, PIECE = 512, 1 << 20
+"""Bytes of a tar's block, and of what is sent at once."""
 
 
-class Submission(BaseModel):
+class Submission(Sent):
     """What is posted."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: str = Field(max_length=40)
     spec: dict[str, Any]
@@ -71,6 +76,34 @@ def add_jobs(application: FastAPI, jobs: Jobs) -> None:
             return json_answer({"deleted": job_id})
         jobs.cancel(job_id)
         return json_answer(jobs.summary(job_id))
+
+    @application.get("/api/jobs/{job_id}/out.tar")
+    @requires(Access.OWNER)
+    def one_file(job_id: str) -> Response:
+        """What an ``out`` or ``eject`` job wrote, as a tar; 409 where it has written nothing."""
+        job = jobs.job(job_id)
+        folder = jobs.folder(job_id).path / OUT
+        if not folder.is_dir():
+            raise StateError("out_not_written", job=job_id)
+        name = f"{str(job.spec.get('run', job_id)).replace('@', '-')}-{job.kind.value}"
+        headers = {"content-disposition": f'attachment; filename="{name}.tar"'}
+        return StreamingResponse(tar_of(folder, name), media_type="application/x-tar", headers=headers)
+
+
+def tar_of(folder: Path, name: str) -> Iterator[bytes]:
+    """The pieces of a tar with the files of ``folder`` below ``name``, made while it is sent: nothing is held in memory or on the disk."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        about = tarfile.TarInfo(f"{name}/{path.relative_to(folder).as_posix()}")
+        stat = path.stat()
+        about.size, about.mtime, about.mode = stat.st_size, int(stat.st_mtime), 0o644
+        yield about.tobuf(tarfile.PAX_FORMAT)
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+        yield b"\0" * (-stat.st_size % BLOCK)
+    yield b"\0" * (2 * BLOCK)
 
 
 def add_preflight(application: FastAPI, store: Store, annotation: Annotation) -> None:

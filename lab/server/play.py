@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -21,7 +21,7 @@ from lab.core.recipes import RuleUse
 from lab.rules import RULES
 from lab.runs.chats import Chats
 from lab.runs.start_models import reward_models, talkers
-from lab.server.answers import event_stream, json_answer
+from lab.server.answers import Sent, event_stream, json_answer
 from lab.server.chat_streams import ChatStreams
 from lab.store.demonstrations import demonstrations, keep_demonstration
 from lab.store.rule_sets import RuleSets
@@ -32,11 +32,7 @@ SET, RULE, RUN = "set:", "rule:", "run:"
 """How a scorer is named: a saved rule set, a ready-made rule, a reward model's run."""
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SentAsk(_Sent):
+class SentAsk(Sent):
     """A question; ``scorer`` is ``set:NAME``, ``rule:NAME``, ``run:ID`` or empty."""
 
     id: str
@@ -50,20 +46,20 @@ class SentAsk(_Sent):
     answer: str | None = None
 
 
-class SentStop(_Sent):
+class SentStop(Sent):
     """The answer to end."""
 
     id: str = Field(max_length=64)
 
 
-class SentAnswers(_Sent):
+class SentAnswers(Sent):
     """Answers to judge, and the name of the collection that they become."""
 
     name: str = Field(min_length=1, max_length=120)
     answers: list[Answer] = Field(min_length=2, max_length=64)
 
 
-class SentDemonstration(_Sent):
+class SentDemonstration(Sent):
     """An answer to keep; ``name`` is what the file is called where there is none yet."""
 
     name: str = Field(min_length=1, max_length=120)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from lab.core.groups import ThresholdKind, make_group, tie_at_cut
 from lab.core.recipes import EQUATIONS, RuleUse
@@ -30,6 +30,7 @@ from lab.data.turns import last_words
 from lab.errors import DatasetError, LabError, RuleError
 from lab.sandbox.rewards import check_uses, scores_of, weighed
 from lab.sandbox.written import Row, text_wrong
+from lab.server.answers import Sent
 from lab.store.runs import Store
 from lab.tasks.equations import Language, Split, Style, problems
 
@@ -50,11 +51,7 @@ Completion = Annotated[str, Field(max_length=1 << 18)]
 Answer = Annotated[str, Field(max_length=1 << 14)]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SentText(_Sent):
+class SentText(Sent):
     """A completion with what was asked."""
 
     prompt: Prompt = ""
@@ -78,7 +75,7 @@ class SentPin(SentText):
     expected: Figure
 
 
-class SentRule(_Sent):
+class SentRule(Sent):
     """A rule of the bench: by name, or written, with its source."""
 
     name: str = Field(min_length=1, max_length=80)
@@ -107,7 +104,7 @@ class SentRule(_Sent):
             raise RuleError("rule_name", rule=repr(self.name)) from None
 
 
-class Bench(_Sent):
+class Bench(Sent):
     """What ``POST /api/rules/bench`` is sent."""
 
     rules: list[SentRule] = Field(min_length=1, max_length=MOST_RULES)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from lab.core.access import Access, requires, user_of
@@ -21,7 +21,7 @@ from lab.errors import RuleError
 from lab.rules.export import as_python
 from lab.runs.rescoring import rescore
 from lab.sandbox.rewards import check_uses, weighed
-from lab.server.answers import json_answer
+from lab.server.answers import Sent, json_answer
 from lab.server.rule_bench import Bench, SentRule, datasets, groups_of, score_bench
 from lab.server.scoring import Scoring
 from lab.store.recordings import grouped
@@ -40,11 +40,7 @@ Name = Annotated[str, Query(max_length=400)]
 Place = Annotated[int, Query(ge=0, le=10**6)]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SentSet(_Sent):
+class SentSet(Sent):
     """A rule set to save."""
 
     name: str = Field(max_length=200)
@@ -61,20 +57,20 @@ class SentShare(SentSet):
     form: Literal["toml", "python"]
 
 
-class SentName(_Sent):
+class SentName(Sent):
     """The name of a rule set."""
 
     name: str = Field(max_length=200)
 
 
-class SentFile(_Sent):
+class SentFile(Sent):
     """A rule set's file."""
 
     file: str = Field("", max_length=400)
     text: str = Field(max_length=1 << 20)
 
 
-class SentWhatIf(_Sent):
+class SentWhatIf(Sent):
     """Which groups of which run to score anew, and under what; None leaves it as the run had it."""
 
     run: str = Field(max_length=100)

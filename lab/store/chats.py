@@ -11,7 +11,7 @@ from typing import Any
 from lab.core.chats import Ask
 from lab.store.jobs import JobFolder
 from lab.store.lines import Line
-from lab.store.worker_folder import LinesPage, lines_after
+from lab.store.worker_folder import LinesPage, lines_after, size_of
 
 ASKED, ANSWERED = "asked", "chat"
 
@@ -40,23 +40,16 @@ class ChatFolder:
 
     def size(self) -> int:
         """Bytes of what the worker has written; cheap."""
-        return _size(self.folder, ANSWERED)
+        return size_of(self.folder.path / f"{ANSWERED}.jsonl")
 
     # ---- the worker
 
     def asked(self, since: int) -> tuple[list[Line], int]:
         """The questions and stops from byte ``since`` on, and the cursor after them. Cheap while there is nothing new."""
-        if _size(self.folder, ASKED) <= since:
+        if size_of(self.folder.path / f"{ASKED}.jsonl") <= since:
             return [], since
         return lines_after(self.folder.path / f"{ASKED}.jsonl", since)
 
     def tell(self, line: dict[str, Any]) -> None:
         """Append one line of an answer."""
         self.folder.append(ANSWERED, line)
-
-
-def _size(folder: JobFolder, name: str) -> int:
-    try:
-        return (folder.path / f"{name}.jsonl").stat().st_size
-    except OSError:
-        return 0

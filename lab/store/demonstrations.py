@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import MachineError
-from lab.store.lines import append_line, read_json, read_lines, write_json
+from lab.store.lines import append_line, new_folder, read_json, read_lines, write_json
 from lab.store.runs import Store, clean_name, new_run_id
 from lab.store.uploads import ABOUT, PREFIX
 
@@ -71,12 +71,10 @@ def _folder(store: Store) -> Path | None:
 def _make(store: Store, name: str) -> Path:
     created = time.time()
     folder = store.home / "data" / f"{PREFIX}{new_run_id(created)}"
-    draft = folder.with_name(f".{folder.name}")
-    draft.mkdir(parents=True)
     about = {"name": clean_name(name), "file": ROWS, "columns": {}, "rows": 0, "created": created, "kept_by": KEPT_BY}
-    (draft / ROWS).touch()
-    (draft / ABOUT).write_text(json.dumps(about, ensure_ascii=False), "utf-8")
-    draft.rename(folder)
+    with new_folder(folder, "upload_cannot_write") as draft:
+        (draft / ROWS).touch()
+        (draft / ABOUT).write_text(json.dumps(about, ensure_ascii=False), "utf-8")
     return folder
 
 

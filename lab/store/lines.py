@@ -11,9 +11,10 @@ import errno
 import json
 import math
 import os
+import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
         with suppress(OSError):
             draft.unlink()
         raise _full_or_same(error, path) from error
+
+
+@contextmanager
+def new_folder(folder: Path, error_key: str) -> Iterator[Path]:
+    """A folder that is there whole or not at all: fill the one that is given. Raises MachineError ``error_key`` where it cannot be written."""
+    draft = folder.with_name(f".{folder.name}")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise MachineError(error_key, path=folder.parent, why=error.strerror or type(error).__name__) from error
 
 
 def read_json(path: Path) -> Any:

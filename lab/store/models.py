@@ -16,7 +16,6 @@ from lab.core.chats import LoadSettings
 from lab.core.recipes import Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
-from lab.store.moved_bases import moved_base
 
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
@@ -36,6 +35,7 @@ LONGEST_HEADER = 100_000_000
 LONGEST_CONFIG = 16_000_000
 """The format's own bound."""
 
+_IN_HOME = re.compile(r"(?:^|[/\\])(models[/\\][\w.-]+|runs[/\\][\w-]+[/\\](?:model|checkpoints[/\\]step-\d+))[/\\]?$")
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:@(\d{1,12}))?")
 
 
@@ -229,10 +229,34 @@ def _base(name: str, base: str, adapter: Path, home: Path) -> str:
     """The folder of an adapter's base, which its configuration names by folder or by hub id."""
     if "\0" not in base and Path(base).is_dir():
         return base
-    if (moved := moved_base(base, adapter, home, SHIPPED)) is not None:
+    if (moved := _moved_base(base, adapter, home)) is not None:
         return str(moved)
     if not HUB_ID.fullmatch(base):
         raise ModelError("model_base_missing", value=name, base=base)
     if (here := fetched(base, home)) is None:
         raise ModelError("model_not_here", value=base)
     return str(here)
+
+
+def _moved_base(named: str, adapter: Path, home: Path) -> Path | None:
+    """Where the base ``named`` in an adapter's configuration lies now; None where it is not found.
+
+    peft records a base by its absolute path. A home or a checkout that was renamed, mounted elsewhere or copied keeps its own layout, so the
+    end of that path names the same folder. A folder of the home counts only for an adapter in that same home: elsewhere, ``models/NAME`` may
+    be anybody's.
+    """
+    for name, folder in SHIPPED.items():
+        if Path(named.replace("\\", "/")).parts[-3:] == ("presets", name, "base") and folder.is_dir():
+            return folder
+    if not adapter.resolve().is_relative_to(home.resolve()):
+        return None
+    within = path_in_home(named)
+    if not within or not (home / within).is_dir():
+        return None
+    return home / within
+
+
+def path_in_home(named: str) -> str | None:
+    """The end of an absolute path that lies within a home, with forward slashes: ``runs/ID/model`` or ``models/NAME``."""
+    match = _IN_HOME.search(named)
+    return match[1].replace("\\", "/") if match else None

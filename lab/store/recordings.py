@@ -18,9 +18,9 @@ from lab.core.notes import Note
 from lab.core.recorded import Recorded, Rollout, recorded
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recordings import Recording
-from lab.errors import DatasetError, MachineError, StateError
+from lab.errors import DatasetError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading
-from lab.store.lines import dump, read_json
+from lab.store.lines import dump, new_folder, read_json
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Store, clean_name, new_run_id
 
@@ -94,16 +94,9 @@ class RolloutFiles:
             left_out=tuple(self.left_out),
         )
         folder = store.home / "recordings" / recording.id
-        draft = folder.with_name(f".{folder.name}")
-        try:
-            draft.mkdir(parents=True)
+        with new_folder(folder, "recording_cannot_write") as draft:
             (draft / "groups.jsonl").write_bytes(b"".join(dump(line) + b"\n" for line in made.lines))
             (draft / ABOUT).write_bytes(dump(recording.as_json()))
-            draft.rename(folder)
-        except OSError as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            why = error.strerror or type(error).__name__
-            raise MachineError("recording_cannot_write", path=folder.parent, why=why) from error
         return recording
 
     def _take(self, path: Path, line: dict[str, Any]) -> None:

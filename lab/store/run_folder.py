@@ -18,7 +18,7 @@ from typing import Any
 from lab.store.group_index import KEPT_EVERY, GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 from lab.store.token_lines import TOKENS, token_lines
-from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after
+from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after, size_of
 
 RECENT_BYTES = 64 * 1024
 ESTIMATE = "estimate.json"
@@ -115,14 +115,11 @@ class RunFolder(WorkerFolder):
 
     def has_groups(self) -> bool:
         """Whether any group was written."""
-        try:
-            return (self.path / "groups.jsonl").stat().st_size > 0
-        except OSError:
-            return False
+        return size_of(self.path / "groups.jsonl") > 0
 
     def has_pairs(self) -> bool:
         """Whether any pair of preferences was written (DPO)."""
-        return _size(self.path / PAIRS) > 0
+        return size_of(self.path / PAIRS) > 0
 
     # ---- followers
 
@@ -130,7 +127,7 @@ class RunFolder(WorkerFolder):
         """Metric lines after the cursor ``since``."""
         path = self.path / "metrics.jsonl"
         lines, cursor = lines_after(path, since)
-        reset = since > _size(path) or (since > 0 and any("resumed_from" in line for line in lines))
+        reset = since > size_of(path) or (since > 0 and any("resumed_from" in line for line in lines))
         if reset:
             lines, cursor = lines_after(path, 0)
         return LinesPage(cursor, reset, without_dropped(lines))
@@ -196,7 +193,7 @@ class RunFolder(WorkerFolder):
     def note_resume(self, step: int) -> None:
         """Written by a worker that goes on from ``step``: what lies beyond it no longer counts."""
         for name in ("metrics", "groups", "pairs", "tokens"):
-            if _size(self.path / f"{name}.jsonl"):
+            if size_of(self.path / f"{name}.jsonl"):
                 self.append(name, {"resumed_from": step})
 
     def spent_before(self) -> dict[str, float]:
@@ -234,10 +231,3 @@ def without_dropped(lines: list[Line]) -> list[Line]:
         else:
             kept.append(line)
     return kept
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

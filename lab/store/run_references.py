@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.store.lines import read_json
-from lab.store.moved_bases import path_in_home
+from lab.store.models import path_in_home
 
 _NAMED = re.compile(r"(?:run|groups):(\d{8}-\d{6}-[a-z0-9]{4})(?:@\d+)?")
 

@@ -21,8 +21,9 @@ from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
 from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.rows import SUFFIXES
-from lab.errors import DatasetError, MachineError, StateError
+from lab.errors import DatasetError, StateError
 from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading, ordinary_file
+from lab.store.lines import new_folder
 from lab.store.runs import RunState, Store, clean_name, new_run_id
 
 ABOUT = "upload.json"
@@ -132,21 +133,12 @@ class Uploads:
             raise DatasetError("dataset_kind", path=path, known=", ".join(SUFFIXES))
         created = time.time()
         file = f"rows{suffix}"
-        about = {"name": clean_name(name or path.name), "file": file, "columns": dict(columns)}
+        about: dict[str, Any] = {"name": clean_name(name or path.name), "file": file, "columns": dict(columns)}
         folder = self._folder / f"{PREFIX}{new_run_id(created)}"
-        draft = folder.with_name(f".{folder.name}")
-        try:
-            draft.mkdir(parents=True)
+        with new_folder(folder, "upload_cannot_write") as draft:
             shutil.copyfile(path, draft / file)
-            (draft / ABOUT).write_text(
-                json.dumps(about | {"rows": rows, "created": created}, ensure_ascii=False), "utf-8"
-            )
-            draft.rename(folder)
-        except OSError as error:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise MachineError(
-                "upload_cannot_write", path=self._folder, why=error.strerror or type(error).__name__
-            ) from error
+            about |= {"rows": rows, "created": created}
+            (draft / ABOUT).write_text(json.dumps(about, ensure_ascii=False), "utf-8")
         return self.one(folder.name)
 
     def delete(self, upload_id: str) -> None:

@@ -141,3 +141,11 @@ def _whole_characters(data: bytes) -> int:
         if byte < 0x80:
             break
     return len(data)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

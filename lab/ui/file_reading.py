@@ -8,9 +8,11 @@ from __future__ import annotations
 import html
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from lab.errors import LabError
 from lab.sandbox.files import Progress
 from lab.words import say
 
@@ -26,6 +28,10 @@ class Cancellable(Protocol):
 
     def cancel(self) -> None:
         """End it, from any thread."""
+
+
+class File(Cancellable, AbstractContextManager[Any], Protocol):
+    """One that is closed once it was read."""
 
 
 class Readings:
@@ -50,6 +56,16 @@ class Readings:
             with self._lock:
                 if self._reading.get(session) is file:
                     del self._reading[session]
+
+    def states(self, session: str, file: File, found: Callable[[], object]) -> Iterator[Any]:
+        """None, then the progress while a file is read, then what ``found`` makes of it, or the LabError that it ended with."""
+        yield None
+        try:
+            with file:
+                yield from self.follow(session, file)
+                yield found()
+        except LabError as error:
+            yield error
 
     def cancel(self, session: str) -> None:
         """End what a page is reading, if anything."""

@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from lab.core.access import Access, User
-from lab.ui.components.annotator import parts
+from lab.ui.components.annotator.component import parts
 from lab.ui.header import HALF_MOON, MARK
 from lab.words import LOCALES, say
 from lab.words.components import judging_error_words

@@ -10,11 +10,10 @@ from pathlib import Path
 from string import Template
 
 from lab.ui.judge_page import NAMES, inline_json
-from lab.words import LOCALES, say, table
+from lab.words import say, subject_words
 from lab.words.components import rule_words
 
 HERE = Path(__file__).parent
-WORDS = "wall."
 
 
 class WallPage:
@@ -26,10 +25,7 @@ class WallPage:
             "style": (HERE / "wall_page.css").read_text(encoding="utf-8"),
             "script": (HERE / "wall_page.js").read_text(encoding="utf-8"),
         }
-        self._words = {
-            locale: {key.removeprefix(WORDS): text for key, text in table(locale).items() if key.startswith(WORDS)}
-            for locale in LOCALES
-        }
+        self._words = subject_words("wall.")
 
     def __call__(self, *, language: str, nonce: str) -> str:
         """The HTML, as ``lab.server.wall.WallPage`` says."""

@@ -39,6 +39,15 @@ def table(locale: str) -> dict[str, str]:
     return sentences
 
 
+def subject_words(part: str, *begins: str) -> dict[str, dict[str, str]]:
+    """By language, the sentences of a part of the table (``errors.``), by their keys within it; only those that begin so, where given."""
+    wanted = tuple(part + begin for begin in begins) or part
+    return {
+        locale: {key.removeprefix(part): text for key, text in table(locale).items() if key.startswith(wanted)}
+        for locale in LOCALES
+    }
+
+
 def say(key: str, locale: str = "en", **params: object) -> str:
     """The sentence of ``key`` with its parameters filled in; English where the language lacks it, else the key."""
     sentence = table(locale).get(key) or table("en").get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.rules import RULES
-from lab.words import LOCALES, table
+from lab.words import subject_words
 
 Words = dict[str, dict[str, str]]
 JUDGING_REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
@@ -14,42 +14,27 @@ LEARN_REFUSALS = ("lesson_", "request_", "access_", "body_", "too_many_", "rule_
 
 def error_words() -> Words:
     """The sentences of errors by key, with their holes."""
-    return {
-        locale: {key.removeprefix("errors."): text for key, text in table(locale).items() if key.startswith("errors.")}
-        for locale in LOCALES
-    }
+    return subject_words("errors.")
 
 
 def note_words() -> Words:
     """The sentences of notes on runs, and the reasons within them, by dotted key."""
-    begins = ("note.", "data_note.", "left_out.")
-    return {locale: {key: text for key, text in table(locale).items() if key.startswith(begins)} for locale in LOCALES}
+    return subject_words("", "note.", "data_note.", "left_out.")
 
 
 def judging_error_words() -> Words:
     """Those that a judgement can be refused with."""
-    return _that_begin(JUDGING_REFUSALS)
+    return subject_words("errors.", *JUDGING_REFUSALS)
 
 
 def learn_error_words() -> Words:
     """Those that a question of the Learn tab can be refused with."""
-    return _that_begin(LEARN_REFUSALS)
+    return subject_words("errors.", *LEARN_REFUSALS)
 
 
 def claim_words() -> Words:
     """What the course's two tables claim, and the names of their columns."""
-    begins = ("compared.claim.", "compared.column.")
-    return {
-        locale: {key.removeprefix("compared."): text for key, text in table(locale).items() if key.startswith(begins)}
-        for locale in LOCALES
-    }
-
-
-def _that_begin(begins: tuple[str, ...]) -> Words:
-    return {
-        locale: {key: text for key, text in words.items() if key.startswith(begins)}
-        for locale, words in error_words().items()
-    }
+    return subject_words("compared.", "claim.", "column.")
 
 
 def rule_words() -> Words:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from lab.words import LOCALES, table
+from lab.words import LOCALES, subject_words, table
 
 PARTS = ("term", "also", "text")
 SEE: dict[str, tuple[str, ...]] = {
@@ -116,8 +116,4 @@ def glossary() -> dict[str, Any]:
 
 def glossary_words() -> dict[str, dict[str, str]]:
     """The words around the terms, by language."""
-    begins = "glossary_page."
-    return {
-        locale: {key.removeprefix(begins): text for key, text in table(locale).items() if key.startswith(begins)}
-        for locale in LOCALES
-    }
+    return subject_words("glossary_page.")

@@ -18,6 +18,7 @@ from lab.data.left_out import WhyLeftOut
 from lab.data.recognition import Form
 from lab.data.rows import read_rows
 from tests.annotation.annotating import ANNA, given, says
+from tests.annotation.reading import import_file, preview_file
 
 DATA = Path(os.environ.get("DATA") or Path(__file__).parents[2] / "../shared/data").resolve()
 ROWS = 300
@@ -41,8 +42,8 @@ def test_every_row_is_a_pair_or_was_there_before(
 ) -> None:
     path = demo(language)
     rows = json.loads(path.read_text("utf-8"))
-    assert len(rows) == ROWS and annotation.preview_file(path).form is Form.CONVERSATIONS
-    found = annotation.import_file(path)
+    assert len(rows) == ROWS and preview_file(annotation, path).form is Form.CONVERSATIONS
+    found = import_file(annotation, path)
     assert (found.taken, len(found.left_out)) == (taken, ROWS - taken)
     assert {one.why for one in found.left_out} == {WhyLeftOut.SAME_PAIR}
     for one in found.left_out:  # lines count rows from 1
@@ -62,7 +63,7 @@ def test_what_is_judged_of_them_is_what_they_say(annotation: Annotation, tmp_pat
         (row["conversations"][-1]["value"], row["chosen"]["value"], row["rejected"]["value"])
         for row in json.loads(path.read_text("utf-8"))
     }
-    collection = annotation.import_file(path).collection.id
+    collection = import_file(annotation, path).collection.id
     better = {
         pair.id: next(s.text for s in (pair.first, pair.second) if s.source == "chosen")
         for pair in annotation.pairs(collection)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from lab.annotation.collections import Annotation
 from lab.annotation.counters import LONGEST_GAP
-from lab.annotation.judgements import Submission, current_judgements, standing
+from lab.annotation.judgements import Submission, current_judgements, events, standing
 from lab.annotation.tables import annotators_table, current_table, showings_table
 from lab.core.preferences import Choice, Place
 from lab.errors import InputError, StateError
@@ -247,5 +247,5 @@ def test_undo_after_a_freeze_leaves_the_version(annotation: Annotation) -> None:
     later = annotation.freeze(collection)
     assert later.id != version.id and later.preferences == 3
     with annotation.store.reading() as connection:
-        assert len(current_judgements(connection, collection, version.through)) == 4
+        assert len(standing(events(connection, collection, version.through))) == 4
         assert len(current_judgements(connection, collection)) == 3

@@ -15,6 +15,7 @@ from lab.data.datasets import rows_of_file
 from lab.data.preference_forms import shape_preferences
 from lab.store.runs import Store
 from tests.annotation.annotating import ANNA, given, says
+from tests.annotation.reading import import_file
 
 ROWS = [
     {"id": f"row-{n}", "prompt": f"{n} + 1?", "first": str(n + 1), "second": "no", "category": kind, "source": "exam", "level": n}
@@ -31,7 +32,7 @@ def judged(annotation: Annotation, tmp_path: Path) -> str:
     """A collection of the file, each pair judged for the sum; its id."""
     path = tmp_path / "pairs.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), "utf-8")
-    collection = annotation.import_file(path, own=("level", "source")).collection.id
+    collection = import_file(annotation, path, own=("level", "source")).collection.id
     for shown in given(annotation, ANNA, collection, 5):
         assert not any(word in json.dumps(shown) for word in ('"own"', "row-", "exam", '"category"'))
         says(annotation, ANNA, collection, shown, Place.RIGHT if shown["a"] == "no" else Place.LEFT)
@@ -58,7 +59,7 @@ def test_ids_categories_and_chosen_columns_come_through_to_an_export_and_back(
     for name in ("preferences.jsonl", "preferences.parquet"):
         rows = rows_of_file(str(folder / name))
         assert {row["category"] for row in shape_preferences(rows).rows} == {"sum", "style"}
-        imported = elsewhere.import_file(folder / name, name=name, own=("source", "level"))
+        imported = import_file(elsewhere, folder / name, name=name, own=("source", "level"))
         back = {pair.own["own_id"]: pair.own["level"] for pair in elsewhere.pairs(imported.collection.id)}
         assert back == {"row-0": 0, "row-1": 1}
 
@@ -80,5 +81,5 @@ def test_a_reward_is_compared_with_people_by_category(annotation: Annotation, tm
 def test_a_file_without_own_columns_gives_the_rows_and_hash_of_before(annotation: Annotation, tmp_path: Path) -> None:
     path = tmp_path / "plain.jsonl"
     path.write_text(json.dumps({"prompt": "p", "first": "a", "second": "b"}) + "\n", "utf-8")
-    (pair,) = annotation.pairs(annotation.import_file(path).collection.id)
+    (pair,) = annotation.pairs(import_file(annotation, path).collection.id)
     assert pair.own == {}

@@ -18,6 +18,7 @@ from lab.data.pair_rows import Known
 from lab.errors import DatasetError, InputError, LabError, StateError
 from lab.store.runs import Store
 from tests.annotation.annotating import ANNA, given, place_of, says, sums
+from tests.annotation.reading import import_file, preview_file
 
 ROWS = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(4)]
 
@@ -30,10 +31,10 @@ def written(folder: Path, rows: list[dict[str, Any]], name: str = "prefs.jsonl")
 
 def test_a_file_becomes_a_collection_that_is_there_after_a_restart(annotation: Annotation, tmp_path: Path) -> None:
     path = written(tmp_path, [*ROWS, ROWS[0], {"prompt": "p", "chosen": "same", "rejected": "same"}])
-    preview = annotation.preview_file(path)
+    preview = preview_file(annotation, path)
     assert (preview.count, len(preview.pairs), preview.columns) == (4, 4, ("prompt", "chosen", "rejected"))
     assert annotation.collections() == []
-    report = annotation.import_file(path, settings=CollectionSettings(overlap=3, strength=True))
+    report = import_file(annotation, path, settings=CollectionSettings(overlap=3, strength=True))
     assert (report.taken, report.collection.name, report.collection.pairs) == (4, "prefs", 4)
     assert report.left_out == [LeftOut(5, WhyLeftOut.SAME_PAIR, "1"), LeftOut(6, WhyLeftOut.EQUAL_SIDES)]
     again = Annotation(Store(annotation.store.home, allow_unsafe_disk=True))
@@ -44,8 +45,8 @@ def test_a_file_becomes_a_collection_that_is_there_after_a_restart(annotation: A
 
 
 def test_more_pairs_into_a_collection(annotation: Annotation, tmp_path: Path) -> None:
-    first = annotation.import_file(written(tmp_path, ROWS[:2])).collection
-    more = annotation.import_file(written(tmp_path, ROWS[1:], "more.jsonl"), into=first.id, known=Known.GOLD)
+    first = import_file(annotation, written(tmp_path, ROWS[:2])).collection
+    more = import_file(annotation, written(tmp_path, ROWS[1:], "more.jsonl"), into=first.id, known=Known.GOLD)
     assert (more.taken, more.collection.pairs, more.collection.gold) == (2, 2, 2)
     assert more.left_out == [LeftOut(1, WhyLeftOut.ALREADY_THERE)]
     with pytest.raises(StateError):
@@ -67,7 +68,7 @@ def test_nothing_is_made_where_nothing_can_be_taken(annotation: Annotation, tmp_
     }
     for path, key in refused.items():
         with pytest.raises(DatasetError) as caught:
-            annotation.import_file(path)
+            import_file(annotation, path)
         assert caught.value.key == key
     assert annotation.collections() == []
 

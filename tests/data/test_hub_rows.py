@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.core.notes import note
 from lab.data.hub_rows import SOURCE, is_sidecar, parse_hub, rows_of_hub
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.errors import DatasetError
 
 

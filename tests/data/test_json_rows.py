@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from lab.core.notes import note
 from lab.data import json_rows
-from lab.data.notes import note
 from lab.data.rows import Rows, read_rows
 from lab.errors import DatasetError
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from lab.core.notes import note
 from lab.data.forms import shape_completions, shape_prompts
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.rows import Rows
 
 ASKED = "Which is a gas?\n\nA. iron\nB. helium\nC. salt"

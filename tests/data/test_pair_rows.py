@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lab.core.notes import note
 from lab.core.preferences import LONGEST_TEXT, Choice, Message, Response, make_pair
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.notes import note
 from lab.data.pair_rows import Known, find_pairs, rows_in_memory
 from lab.data.recognition import Form
 from lab.data.rows import read_rows

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from lab.core.notes import note
 from lab.data import source
-from lab.data.notes import note
 from lab.data.rows import Rows, read_batches, read_rows
 from lab.errors import DatasetError
 

@@ -22,6 +22,7 @@ from lab.sandbox.files import Reading
 from lab.store.runs import Store
 from lab.words import LOCALES, word
 from tests.annotation.annotating import ANNA, judge_all, sums
+from tests.annotation.reading import import_file
 
 MOST_GROWN = 80 << 20
 """Bytes that the asking process may grow by, pyarrow and its own tables among them."""
@@ -144,7 +145,7 @@ def test_a_file_that_would_take_the_memory_or_hang(
         monkeypatch.setattr(files, limit, lower)
     before = psutil.Process().memory_info().rss
     with pytest.raises(DatasetError) as caught:
-        annotation.import_file(path)
+        import_file(annotation, path)
     assert caught.value.key in ATTACKS[attack]
     one_sentence(caught.value)
     assert psutil.Process().memory_info().rss < before + MOST_GROWN
@@ -160,7 +161,7 @@ def test_packed_text_that_unpacks_to_far_more(
     assert path.stat().st_size < 100_000
     monkeypatch.setattr(files, "MOST_CHARACTERS", 20_000_000)
     with pytest.raises(DatasetError) as caught:
-        annotation.import_file(path)
+        import_file(annotation, path)
     assert caught.value.key == "file_unpacks"
     one_sentence(caught.value)
 

@@ -71,11 +71,11 @@ class TestStream:
                     seen.append(await told(stream))
                 assert set(seen[-1]) in (set(Topic), {Topic.ANSWERS}) and len(seen) <= 2
             await first.aclose()
-            assert streams.listeners == 1
+            assert len(streams._listeners) == 1
             await streams.close()
             with pytest.raises(StopAsyncIteration):
                 await told(second)
-            assert streams.listeners == 0 and streams._task is None
+            assert not streams._listeners and streams._task is None
 
         asyncio.run(follow())
 

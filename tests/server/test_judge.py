@@ -182,7 +182,7 @@ def test_a_shared_address_is_kept_through_the_sign_in(open_lab: Lab) -> None:
 
 
 def test_the_component_ends_no_script_of_the_page() -> None:
-    from lab.ui.components.annotator import parts
+    from lab.ui.components.annotator.component import parts
 
     for text in (parts()["js_on_load"], parts()["css_template"]):
         assert not re.search(r"</(script|style)|<!--", text, re.IGNORECASE)

@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from lab.server.out import tar_of
+from lab.server.jobs import tar_of
 from lab.store.jobs import JobStore
 from tests.server.conftest import Lab
 from tests.server.test_jobs import ASK

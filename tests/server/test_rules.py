@@ -15,7 +15,7 @@ from lab.core.recipes import parse
 from lab.rules import RULES
 from lab.rules.sources import source_of
 from lab.server.rule_bench import A_PAGE, Bench, groups_of, score_bench
-from lab.ui.components.rule_bench import examples
+from lab.ui.components.rule_bench.component import examples
 from lab.ui.tabs.rules.tab import WORKED
 from tests.server.conftest import Lab, Make
 

@@ -295,7 +295,7 @@ def test_a_quiet_stream_of_a_removed_reader_ends_too(
     scope = {"type": "http", "method": "GET", "path": "/api/changes", "headers": headers, "query_string": b""}
     asyncio.run(asyncio.wait_for(lab.application({**scope, "asgi": {"spec_version": "2.3"}}, receive, send), 20))
     assert pieces[1].startswith(b"data: ") and pieces[-1] == b"" and ended.is_set()
-    assert lab.application.state.streams.listeners == 0
+    assert not lab.application.state.streams._listeners
 
 
 def test_cookies_say_nothing_of_access(open_lab: Lab) -> None:

@@ -15,6 +15,7 @@ from lab.sandbox.files import MOST_FILE_BYTES
 from lab.server.limits import UPLOAD_BYTES
 from lab.store.runs import Store
 from lab.ui.tabs.annotate.file import MAPPED, _mapping
+from tests.annotation.reading import preview_file
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_every_column_of_a_pair_can_be_chosen(annotation: Annotation, tmp_path: 
         "source_1": "m1",
         "source_2": "m2",
     }
-    (pair,) = annotation.preview_file(path, columns=_mapping("responses", mapped(**names))).pairs
+    (pair,) = preview_file(annotation, path, columns=_mapping("responses", mapped(**names))).pairs
     assert pair.gold is not None and pair.response(pair.gold).text == "4"
     assert {pair.first.source, pair.second.source} == {"small", "large"}
     assert pair.response(pair.gold).source == "small"
@@ -56,7 +57,7 @@ def test_every_column_of_a_pair_can_be_chosen(annotation: Annotation, tmp_path: 
 def test_sources_of_preferences_can_be_chosen_alone(annotation: Annotation, tmp_path: Path, known: Known) -> None:
     row = {"prompt": "2 + 2", "chosen": "4", "rejected": "5", "m1": "small", "m2": "large"}
     columns = _mapping(known, mapped(source_1="m1", source_2="m2"))
-    (pair,) = annotation.preview_file(written(tmp_path, row), columns=columns, known=known).pairs
+    (pair,) = preview_file(annotation, written(tmp_path, row), columns=columns, known=known).pairs
     assert {side.text: side.source for side in (pair.first, pair.second)} == {"4": "small", "5": "large"}
 
 

@@ -19,6 +19,7 @@ from lab.store.runs import Store
 from lab.ui.tabs.annotate import tables
 from lab.words import say
 from tests.annotation.annotating import ANNA, BEN, given, judge_all, place_of, says, sums
+from tests.annotation.reading import preview_file
 
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -37,7 +38,7 @@ def test_a_preview_escapes_what_stands_in_the_file_and_counts_what_is_left_out(a
     ] * 2
     path = tmp_path / "rows.json"
     path.write_text(json.dumps(rows), "utf-8")
-    shown = tables.preview(annotation.preview_file(path), language)
+    shown = tables.preview(preview_file(annotation, path), language)
     assert "<img" not in shown and "&lt;img" in shown
     assert ("2 rows are left out" if language == "en" else "2 行未采用") in shown
     assert "2, 3" in shown

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lab.core.algorithms import ALGORITHMS
-from lab.ui.components.annotator import annotator
-from lab.ui.components.group_inspector import group_inspector
-from lab.ui.components.live_curves import live_curves
-from lab.ui.components.run_list import run_list
+from lab.ui.components.annotator.component import annotator
+from lab.ui.components.group_inspector.component import group_inspector
+from lab.ui.components.live_curves.component import live_curves
+from lab.ui.components.run_list.component import run_list
 from lab.ui.components.shared.assemble import read_words
 
 COMPONENTS = Path(__file__).parents[2] / "lab" / "ui" / "components"

@@ -26,9 +26,9 @@ from lab.server.events import Watches
 from lab.server.runs import add_runs
 from lab.store.run_folder import RunFolder
 from lab.store.runs import RunState, Store
-from lab.ui.components.group_inspector import group_inspector
-from lab.ui.components.live_curves import live_curves
-from lab.ui.components.run_list import run_list
+from lab.ui.components.group_inspector.component import group_inspector
+from lab.ui.components.live_curves.component import live_curves
+from lab.ui.components.run_list.component import run_list
 from lab.words.components import error_words
 from tests.core.test_hacking import run_of
 from tests.runs.test_kept_estimates import an_estimate

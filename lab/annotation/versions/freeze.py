@@ -82,7 +82,7 @@ def derive_from(
     pairs: Sequence[Pair], all_events: Sequence[Any], rule: Derivation, with_gold: bool, overlap: int | None
 ) -> Derived:
     """The same of pairs and events that are at hand; the events come oldest first, ``overlap`` is the collection's."""
-    pairs = _ordinary(pairs, with_gold)
+    pairs = [pair for pair in pairs if with_gold or pair.gold is None]
     ids = {pair.id for pair in pairs}
     judged = [judgement for judgement in standing(all_events) if judgement.pair_id in ids]
     return derive(
@@ -194,10 +194,6 @@ def _stored(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str
         return there[0]
     put(connection, row, rows)
     return read_version(connection, row["id"])
-
-
-def _ordinary(pairs: Sequence[Pair], with_gold: bool) -> list[Pair]:
-    return [pair for pair in pairs if with_gold or pair.gold is None]
 
 
 def _version(row: Row[Any]) -> Version:

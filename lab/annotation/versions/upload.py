@@ -26,7 +26,7 @@ MOST_FILES = 100
 MOST_UNPACKED_BYTES = 2 * MOST_FILE_BYTES
 COPY = re.compile(r"[ _-]?\(?\d{1,3}\)?$")
 """What browsers put after the name of a file that is downloaded once more: ``version (1).json``, ``version-1.json``."""
-BESIDE = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
+BESIDE = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini"}
 COMPRESSED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Other ways are rare, and what a few bytes of theirs become has no bound while they are read."""
 ENCRYPTED = 1
@@ -75,7 +75,8 @@ def _unpack(path: Path, folder: Path, called: str) -> None:
 
 def _members(archive: zipfile.ZipFile, called: str) -> dict[str, zipfile.ZipInfo]:
     """The members that are needed, by name; all from one folder. Raises InputError for a zip that is not just an export."""
-    members = [member for member in archive.infolist() if not member.is_dir() and not _beside(member.filename)]
+    files = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in files if BESIDE.isdisjoint(PurePosixPath(member.filename).parts)]
     if len(archive.infolist()) > MOST_FILES:
         raise InputError("export_too_many_files", folder=called, most=MOST_FILES)
     for member in archive.infolist():
@@ -101,10 +102,6 @@ def _escapes(member: zipfile.ZipInfo) -> bool:
     parts = PurePosixPath(name).parts
     is_link = stat.S_ISLNK(member.external_attr >> 16)
     return is_link or ".." in parts or name.startswith("/") or "\\" in name or ":" in name or "\0" in name
-
-
-def _beside(name: str) -> bool:
-    return any(part in BESIDE for part in PurePosixPath(name).parts)
 
 
 def _complete(by_name: dict[str, list[str]]) -> None:

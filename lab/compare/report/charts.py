@@ -69,7 +69,7 @@ def line_of(
 def _by_step(curves: Sequence[Curve], axis: str) -> Floats:
     """Rows of (axis, mean, low, high), one a step that every curve has; thinned by averaging neighbours."""
     at = [
-        {float(s): (x, v) for s, x, v in zip(c.step, c.axis(axis), c.value, strict=True) if _known(x, v)}
+        {float(s): (x, v) for s, x, v in zip(c.step, c.axis(axis), c.value, strict=True) if math.isfinite(x + v)}
         for c in curves
     ]
     steps = sorted(set.intersection(*(set(each) for each in at)))
@@ -81,10 +81,6 @@ def _by_step(curves: Sequence[Curve], axis: str) -> Floats:
     if len(table) <= MOST_POINTS:
         return table
     return np.array([part.mean(axis=0) for part in np.array_split(table, MOST_POINTS)])
-
-
-def _known(x: float, value: float) -> bool:
-    return math.isfinite(x) and math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,7 @@ class AdaptedRecipe(Recipe):
         Section.ADAPTER,
         ("LoRA rank", "The width of the adapter's matrices; a start that is an adapter keeps its own."),
         ("LoRA 秩", "适配器矩阵的宽度；起点若是适配器，则沿用它的秩。"),
-        ge=1,
-        le=512,
+        between=(1, 512),
     )
     lora_alpha: int = setting(
         32,
@@ -58,8 +57,7 @@ class AdaptedRecipe(Recipe):
         ("LoRA alpha", "The adapter is scaled by alpha / rank."),
         ("LoRA alpha", "适配器按 alpha / 秩 缩放。"),
         advanced=True,
-        ge=1,
-        le=2048,
+        between=(1, 2048),
     )
     system_in_first_turn: bool = setting(
         False,
@@ -130,8 +128,7 @@ class RowsRecipe(AdaptedRecipe):
             "Prompt and completion together, in tokens; 0 takes what the data needs, within the model's context.",
         ),
         ("最长行", "提示与回答合计的词元数；0 表示按数据所需取值，不超过模型的上下文。"),
-        ge=0,
-        le=131_072,
+        between=(0, 131_072),
     )
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.fields import Section, Strict, check_multiple, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
 
 if TYPE_CHECKING:
     from lab.core.recipes.sampling import RuleUse
@@ -102,16 +102,14 @@ class Recipe(Strict):
         Section.WHAT,
         ("Seed", "The same recipe with the same seed gives the same run on the same machine."),
         ("随机种子", "同一配方、同一种子、同一机器，得到同样的运行。"),
-        ge=0,
-        le=2**31 - 1,
+        between=(0, 2**31 - 1),
     )
     steps: int = setting(
         150,
         Section.OPTIMISER,
         ("Steps", "How many optimiser steps the run takes in all."),
         ("训练步数", "总共做多少步优化。"),
-        ge=1,
-        le=1_000_000,
+        between=(1, 1_000_000),
     )
     learning_rate: float = setting(
         1e-3,
@@ -134,8 +132,7 @@ class Recipe(Strict):
         ("Warm-up steps", "Steps over which the learning rate rises from 0."),
         ("预热步数", "学习率从 0 升起所用的步数。"),
         advanced=True,
-        ge=0,
-        le=100_000,
+        between=(0, 100_000),
     )
     weight_decay: float = setting(
         0.0,
@@ -143,8 +140,7 @@ class Recipe(Strict):
         ("Weight decay", "Pulls weights towards 0 at each step (AdamW)."),
         ("权重衰减", "每步把权重拉向 0（AdamW）。"),
         advanced=True,
-        ge=0,
-        le=1,
+        between=(0, 1),
     )
     max_grad_norm: float = setting(
         1.0,
@@ -161,24 +157,21 @@ class Recipe(Strict):
         ("Checkpoint every", "Steps between checkpoints that a run can resume from."),
         ("检查点间隔", "每隔多少步保存一个可续训的检查点。"),
         advanced=True,
-        ge=1,
-        le=100_000,
+        between=(1, 100_000),
     )
     measure_every: int = setting(
         0,
         Section.MEASURE,
         ("Measure every", "Steps between held-out measurements while training; 0 measures only before and after."),
         ("测量间隔", "训练中每隔多少步在留出集上测量；0 表示只在前后测量。"),
-        ge=0,
-        le=100_000,
+        between=(0, 100_000),
     )
     measure_samples: int = setting(
         1024,
         Section.MEASURE,
         ("Held-out samples", "Completions sampled for each held-out measurement; 0 turns measuring off."),
         ("留出集样本数", "每次测量采样多少条回答；0 表示不测量。"),
-        ge=0,
-        le=100_000,
+        between=(0, 100_000),
     )
     measure_on: MeasuredOn = setting(
         MeasuredOn.HELD_OUT,
@@ -202,8 +195,7 @@ class Recipe(Strict):
         ),
         ("最多用时（秒）", "运行用时达到此秒数后不再训练，随即测量；0 表示做完全部步数。"),
         advanced=True,
-        ge=0,
-        le=1e9,
+        between=(0, 1e9),
     )
     max_tokens_trained: int = setting(
         0,
@@ -214,8 +206,7 @@ class Recipe(Strict):
         ),
         ("最多训练词元数", "训练过的词元达到此数后不再训练；0 表示做完全部步数。"),
         advanced=True,
-        ge=0,
-        le=10**12,
+        between=(0, 10**12),
     )
     max_tokens_generated: int = setting(
         0,
@@ -226,8 +217,7 @@ class Recipe(Strict):
         ),
         ("最多生成词元数", "生成的词元达到此数后不再训练；0 表示做完全部步数。"),
         advanced=True,
-        ge=0,
-        le=10**12,
+        between=(0, 10**12),
     )
     device: Device = setting(
         Device.AUTO,
@@ -252,8 +242,7 @@ class Recipe(Strict):
         ("Processes", "Workers that share each step's rows: one a GPU, or some of the CPU's cores each."),
         ("进程数", "多少个工作进程分担每一步的数据：每个 GPU 一个，或各用一部分 CPU 核心。"),
         advanced=True,
-        ge=1,
-        le=64,
+        between=(1, 64),
     )
     report_to: Tracker = setting(
         Tracker.NONE,
@@ -262,10 +251,7 @@ class Recipe(Strict):
             "Report to",
             "Send each step's metrics to a tracker as well: `trackio`, `wandb` or `tensorboard`, which must be installed. Empty: none.",
         ),
-        (
-            "同时上报到",
-            "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。",
-        ),
+        ("同时上报到", "把每步指标也发给实验跟踪工具：`trackio`、`wandb` 或 `tensorboard`（须已安装）。留空则不上报。"),
         advanced=True,
     )
 
@@ -329,7 +315,8 @@ class Recipe(Strict):
     @property
     def rows_per_pass(self) -> int:
         """Rows (completions, preferences, texts) in one forward and backward pass of one process."""
-        raise NotImplementedError
+        of_process = self.rows_per_step // self.processes
+        return micro_batch(of_process, getattr(self, "micro_batch_size", of_process))
 
     @property
     def rows_per_micro_batch(self) -> int:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 
 class Section(StrEnum):
@@ -23,9 +23,18 @@ class Section(StrEnum):
 
 
 def setting(
-    default: Any, section: Section, en: tuple[str, str], zh: tuple[str, str], *, advanced: bool = False, **bounds: Any
+    default: Any,
+    section: Section,
+    en: tuple[str, str],
+    zh: tuple[str, str],
+    *,
+    advanced: bool = False,
+    between: tuple[float, float] | None = None,
+    **bounds: Any,
 ) -> Any:
-    """A field with its label and help text in both languages; ``bounds`` go to pydantic (ge, le, gt, …)."""
+    """A field with its label and help text in both languages. Bounds: ``between`` both inclusive, others as pydantic has them (gt, lt, …)."""
+    if between is not None:
+        bounds |= {"ge": between[0], "le": between[1]}
     extra: dict[str, Any] = {
         "section": section.value,
         "label": {"en": en[0], "zh": zh[0]},
@@ -49,8 +58,7 @@ def token_room() -> Any:
             "运行文件夹中用于保存逐词元 log π、熵和份额的空间；所保存的组或偏好对随机选取。0 表示不保存。",
         ),
         advanced=True,
-        ge=0,
-        le=1024,
+        between=(0, 1024),
     )
 
 
@@ -65,6 +73,12 @@ class Strict(BaseModel):
     """Frozen; an unknown key, NaN or an infinity is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+def first_wrong(problem: ErrorDetails, otherwise: str) -> dict[str, str]:
+    """The field, the value and the reason of a pydantic error, as our errors name them; ``otherwise`` stands for the whole."""
+    where = ".".join(str(part) for part in problem["loc"]) or otherwise
+    return {"field": where, "value": repr(problem["input"])[:80], "why": problem["msg"]}
 
 
 def check_multiple(name: str, value: int, of: str, unit: int) -> None:

@@ -88,8 +88,7 @@ class GrpoRecipe(SampledRecipe):
             "丢弃奖励全相同的组，改问其他提示，每步最多重复这么多轮（DAPO）；0 表示不用。每一轮都会多生成回答。",
         ),
         advanced=True,
-        ge=0,
-        le=16,
+        between=(0, 16),
     )
     skip_no_spread: bool = setting(
         True,
@@ -106,8 +105,7 @@ class GrpoRecipe(SampledRecipe):
         Section.GROUP,
         ("KL weight β", "Pulls the policy towards the start; 0 leaves the reference out."),
         ("KL 权重 β", "把策略拉向起点模型；0 则不用参考模型。"),
-        ge=0,
-        le=10,
+        between=(0, 10),
     )
 
     token_megabytes: float = token_room()

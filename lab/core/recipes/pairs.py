@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.adapted import RowsRecipe
-from lab.core.recipes.fields import Section, micro_batch, other_default, setting, token_room
+from lab.core.recipes.fields import Section, other_default, setting, token_room
 
 
 class PairsRecipe(RowsRecipe):
@@ -16,8 +16,7 @@ class PairsRecipe(RowsRecipe):
         Section.OPTIMISER,
         ("Batch", "Preferences in one optimiser step."),
         ("批大小", "每步优化用多少条偏好。"),
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     micro_batch_size: int = setting(
         32,
@@ -25,8 +24,7 @@ class PairsRecipe(RowsRecipe):
         ("Micro-batch", "At most so many preferences in one forward and backward pass; smaller needs less memory."),
         ("微批大小", "一次前向与反向最多多少条偏好；越小越省内存。"),
         advanced=True,
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     pair_margin: float = setting(
         0.0,
@@ -37,13 +35,8 @@ class PairsRecipe(RowsRecipe):
         ),
         ("奖励差", "用于 `groups:运行ID`：组内最好与最差的奖励差超过此值，才组成一对偏好。"),
         advanced=True,
-        ge=0,
-        le=1000,
+        between=(0, 1000),
     )
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def group_margin(self) -> float:
@@ -87,8 +80,7 @@ class DpoRecipe(PairsRecipe):
             "连续三步，被选回答上策略与起点的对数概率之差（每词元纳特，不论方向）都超过此值即结束。0 表示关闭。",
         ),
         advanced=True,
-        ge=0,
-        le=1000,
+        between=(0, 1000),
     )
 
     token_megabytes: float = token_room()

@@ -41,8 +41,7 @@ class PpoRecipe(SampledRecipe):
         ("Weight of the reward model", "The reward is this times its score, plus the weighted rules."),
         ("奖励模型的权重", "奖励 = 此权重 × 模型得分 + 加权规则。"),
         advanced=True,
-        ge=0,
-        le=100,
+        between=(0, 100),
     )
     rules_weight: float = setting(
         1.0,
@@ -50,16 +49,14 @@ class PpoRecipe(SampledRecipe):
         ("Weight of the rules", "0 leaves the reward to the reward model alone; the rules are still shown."),
         ("规则的权重", "0 表示只用奖励模型；规则得分仍会显示。"),
         advanced=True,
-        ge=0,
-        le=100,
+        between=(0, 100),
     )
     kl_coefficient: float = setting(
         0.02,
         Section.GROUP,
         ("KL weight β", "Each token costs β·(log π − log π_ref): what keeps the policy near its start."),
         ("KL 权重 β", "每个词元付出 β·(log π − log π_ref)：使策略不远离起点。"),
-        ge=0,
-        le=10,
+        between=(0, 10),
     )
     critic: Critic = setting(
         Critic.OWN,
@@ -86,8 +83,7 @@ class PpoRecipe(SampledRecipe):
         ("GAE λ", "1 trusts the rewards alone, 0 the critic alone."),
         ("GAE λ", "1 只信奖励，0 只信评论家。"),
         advanced=True,
-        ge=0,
-        le=1,
+        between=(0, 1),
     )
     value_clip: float = setting(
         0.2,

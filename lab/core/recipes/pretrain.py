@@ -27,8 +27,7 @@ class PretrainRecipe(Recipe):
         Section.OPTIMISER,
         ("Batch", "Texts in one optimiser step."),
         ("批大小", "每步优化用多少条文本。"),
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     max_length: int = setting(
         64, Section.LENGTHS, ("Longest text", "In tokens."), ("最长文本", "以词元计。"), advanced=True, ge=16, le=1024
@@ -39,8 +38,7 @@ class PretrainRecipe(Recipe):
         ("Vocabulary", "Tokens of the byte-level BPE; digits stay single."),
         ("词表大小", "字节级 BPE 的词元数；数字保持单个。"),
         advanced=True,
-        ge=272,
-        le=4096,
+        between=(272, 4096),
     )
     hidden_size: int = setting(
         96,
@@ -48,8 +46,7 @@ class PretrainRecipe(Recipe):
         ("Width", "Hidden size of the model."),
         ("宽度", "模型的隐藏维度。"),
         advanced=True,
-        ge=16,
-        le=1024,
+        between=(16, 1024),
     )
     layers: int = setting(
         3,
@@ -57,8 +54,7 @@ class PretrainRecipe(Recipe):
         ("Layers", "Transformer blocks."),
         ("层数", "Transformer 层数。"),
         advanced=True,
-        ge=1,
-        le=24,
+        between=(1, 24),
     )
     heads: int = setting(
         3,
@@ -66,8 +62,7 @@ class PretrainRecipe(Recipe):
         ("Heads", "Attention heads; must divide the width."),
         ("注意力头", "须整除宽度。"),
         advanced=True,
-        ge=1,
-        le=16,
+        between=(1, 16),
     )
     feed_forward: int = setting(
         256,
@@ -75,17 +70,12 @@ class PretrainRecipe(Recipe):
         ("Feed-forward", "Width of the feed-forward layers."),
         ("前馈宽度", "前馈层的宽度。"),
         advanced=True,
-        ge=16,
-        le=8192,
+        between=(16, 8192),
     )
 
     @property
     def row_limit(self) -> int:
         return self.max_length
-
-    @property
-    def rows_per_pass(self) -> int:
-        return self.batch_size // self.processes
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> PretrainRecipe:

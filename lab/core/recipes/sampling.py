@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.adapted import AdaptedRecipe
 from lab.core.recipes.common import EQUATIONS
-from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, setting
 
 
 class LossType(StrEnum):
@@ -73,16 +73,14 @@ class SampledRecipe(AdaptedRecipe):
         Section.GROUP,
         ("Group size K", "Completions sampled for each prompt; their mean is the baseline."),
         ("组大小 K", "每个提示采样多少条回答；其均值即基线。"),
-        ge=2,
-        le=256,
+        between=(2, 256),
     )
     batch_size: int = setting(
         64,
         Section.GROUP,
         ("Batch", "Completions in one optimiser step: a multiple of K."),
         ("批大小", "每步优化的回答数：K 的倍数。"),
-        ge=2,
-        le=8192,
+        between=(2, 8192),
     )
     micro_batch_size: int = setting(
         64,
@@ -90,8 +88,7 @@ class SampledRecipe(AdaptedRecipe):
         ("Micro-batch", "At most so many completions in one forward and backward pass; smaller needs less memory."),
         ("微批大小", "一次前向与反向最多多少条回答；越小越省内存。"),
         advanced=True,
-        ge=1,
-        le=8192,
+        between=(1, 8192),
     )
     rules: tuple[RuleUse, ...] = setting(
         (RuleUse(name="equals_answer"), RuleUse(name="integer_answer"), RuleUse(name="consistent")),
@@ -112,8 +109,7 @@ class SampledRecipe(AdaptedRecipe):
             "How often each rollout is used. With 1 the ratio is exactly 1 and clipping never acts.",
         ),
         ("每批更新次数", "每批采样用几次。为 1 时比值恒为 1，裁剪不起作用。"),
-        ge=1,
-        le=16,
+        between=(1, 16),
     )
     epsilon_low: float = setting(
         0.2,
@@ -130,8 +126,7 @@ class SampledRecipe(AdaptedRecipe):
         ("Clip ε high", "The ratio is clipped above 1 + ε."),
         ("裁剪 ε 上", "比值上限为 1 + ε。"),
         advanced=True,
-        ge=0,
-        le=10,
+        between=(0, 10),
     )
     loss_type: LossType = setting(
         LossType.DAPO,
@@ -149,8 +144,7 @@ class SampledRecipe(AdaptedRecipe):
         ),
         ("终止运行的 KL", "连续三批采样，每词元与起点的 KL（纳特）都超过此值即结束；β 为 0 时无从得知。0 表示关闭。"),
         advanced=True,
-        ge=0,
-        le=1000,
+        between=(0, 1000),
     )
     temperature: float = setting(
         1.0,
@@ -165,8 +159,7 @@ class SampledRecipe(AdaptedRecipe):
         Section.LENGTHS,
         ("Longest completion", "In tokens; longer ones are cut and marked."),
         ("最长回答", "以词元计；超出则截断并标记。"),
-        ge=1,
-        le=32_768,
+        between=(1, 32_768),
     )
 
     watch_preferences: str = setting(
@@ -198,10 +191,6 @@ class SampledRecipe(AdaptedRecipe):
     @property
     def kl_limit(self) -> float:
         return self.max_kl
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def rows_together(self) -> int:

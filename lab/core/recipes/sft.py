@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
-from lab.core.recipes.fields import Section, micro_batch, other_default, setting
+from lab.core.recipes.fields import Section, other_default, setting
 
 
 class TrainOn(StrEnum):
@@ -26,8 +26,7 @@ class SftRecipe(RowsRecipe):
         Section.OPTIMISER,
         ("Batch", "Rows in one optimiser step."),
         ("批大小", "每步优化用多少行数据。"),
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     micro_batch_size: int = setting(
         32,
@@ -35,8 +34,7 @@ class SftRecipe(RowsRecipe):
         ("Micro-batch", "At most so many rows in one forward and backward pass; smaller needs less memory."),
         ("微批大小", "一次前向与反向最多多少行；越小越省内存。"),
         advanced=True,
-        ge=1,
-        le=4096,
+        between=(1, 4096),
     )
     train_on: TrainOn = setting(
         TrainOn.ALL,
@@ -48,10 +46,6 @@ class SftRecipe(RowsRecipe):
         ("训练哪些回答", "用于多轮对话：`all` 训练助手的每一条消息，`last` 只训练最后一条。只有一条回答的行没有区别。"),
         advanced=True,
     )
-
-    @property
-    def rows_per_pass(self) -> int:
-        return micro_batch(self.batch_size // self.processes, self.micro_batch_size)
 
     @property
     def trains_every_answer(self) -> bool:

@@ -145,7 +145,7 @@ def kl_from_start(
     """
     max_new_tokens = longest_demonstration(tokens, rows) or max_new_tokens
     prompts = [rows[i % len(rows)]["prompt"] for i in range(samples)]
-    total = count = 0.0
+    total = 0.0
     drawn = sample(
         policy, tokens, prompts, max_new_tokens=max_new_tokens, seed=seed, as_trained=as_trained, on_batch=on_batch
     )
@@ -155,8 +155,7 @@ def kl_from_start(
         with torch.no_grad():
             difference = token_logps(policy, ids, mask) - start(ids, mask)
         total += float(difference[:, len(prompt_ids) - 1 :].sum())
-        count += 1
-    return total / count
+    return total / samples
 
 
 def token_logps(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ from lab.core.recipes import Critic, Device, Precision, Recipe
 from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
 from lab.training.measure.ledger import Ledger
-from lab.training.models.base import default_optimizer, lora_config, successor_config
+from lab.training.models.base import DTYPES, default_optimizer, lora_config, successor_config
 from lab.training.models.roles import POLICY
 from lab.training.models.scorer import scorer_class
 from lab.training.trainers.step_trainer import log_probs
@@ -65,7 +65,9 @@ class MetaModel:
         start = ref.adapter if ref is not None else None
         self.model = base if recipe.trains_all_weights else self._with_adapter(base, start)
         self.model.requires_grad_(recipe.trains_all_weights)
-        self.trained = [p for name, p in self.model.named_parameters() if recipe.trains_all_weights or _is_policy(name)]
+        self.trained = [
+            p for name, p in self.model.named_parameters() if recipe.trains_all_weights or f".{POLICY}." in name
+        ]
         for parameter in self.trained:
             parameter.requires_grad_(True)
         if recipe.recomputes_activations:
@@ -128,9 +130,9 @@ class MetaModel:
     def stages(self) -> list[StageCost]:
         """The peak of each thing that the run does; a stage may have several."""
         lengths, costs = self.lengths, [self._cost(Stage.LOADING)]
-        with as_on(
-            self.device, compute_dtype(self.recipe, self.device), self.text.vocab_size, self._ledger()
-        ) as ledger:
+        ledger = Ledger(self.text.vocab_size)
+        ledger.hold((*self.model.parameters(), *self.model.buffers()), MemoryPart.WEIGHTS)
+        with as_on(self.device, compute_dtype(self.recipe, self.device), self.text.vocab_size, ledger):
             if lengths.held_out and self.scores:
                 costs.append(self._reading(ledger, Stage.MEASURING, lengths.held_out, lengths.whole, cached=False))
             elif lengths.held_out:
@@ -139,11 +141,6 @@ class MetaModel:
                 costs += self._sampling(ledger, Stage.ROLLOUT, lengths.rollout)
             costs.append(self._update(ledger))
         return costs
-
-    def _ledger(self) -> Ledger:
-        ledger = Ledger(self.text.vocab_size)
-        ledger.hold((*self.model.parameters(), *self.model.buffers()), MemoryPart.WEIGHTS)
-        return ledger
 
     def _cost(self, stage: Stage, peak: Parts | None = None, **more: int) -> StageCost:
         """What is held all the time, a pass's peak, and more by part."""
@@ -216,9 +213,7 @@ def compute_dtype(recipe: Recipe, device: str) -> torch.dtype:
     """The number format that the recipe computes in on a kind of device; bf16 is taken for granted on CUDA."""
     if recipe.precision is Precision.AUTO:
         return torch.bfloat16 if device == Device.CUDA else torch.float32
-    return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[
-        recipe.precision
-    ]
+    return DTYPES[recipe.precision]
 
 
 def nf4_bytes(weights: int) -> int:
@@ -236,17 +231,13 @@ def _packed_layers(model: Any) -> list[torch.nn.Linear]:
     ]
 
 
-def _is_policy(name: str) -> bool:
-    return f".{POLICY}." in name
-
-
 def _batch(rows: int, tokens: int) -> dict[str, torch.Tensor]:
     ones = torch.ones(rows, tokens, dtype=torch.long, device=META)
     return {"input_ids": ones, "attention_mask": torch.ones_like(ones)}
 
 
 @contextmanager
-def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> Iterator[Ledger]:
+def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> Iterator[None]:
     """Let ``meta`` compute as ``device`` would: its attention kernel, its autocast, its tiles of the fused head, noted as logits.
 
     Functions are replaced by name, and not by a mode: gradient checkpointing computes again where no mode is on.
@@ -283,7 +274,7 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> I
     try:
         for owner, name, value in changes:
             setattr(owner, name, value)
-        yield ledger
+        yield
     finally:
         for owner, name, value in before:
             setattr(owner, name, value)

@@ -16,12 +16,7 @@ from peft import (
     load_peft_weights,
     set_peft_model_state_dict,
 )
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedTokenizerBase
 
 from lab.core.budget import weights_at_least
 from lab.core.chats import LoadSettings
@@ -33,6 +28,7 @@ from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
 
+DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 BF16_FROM = (8, 0)
 """CUDA's compute capability."""
 
@@ -88,7 +84,7 @@ def choose_dtype(wanted: Precision, device: torch.device) -> torch.dtype:
     if wanted is Precision.AUTO:
         capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
         wanted = default_precision(device.type, capability)
-    return {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}[wanted]
+    return DTYPES[wanted]
 
 
 def default_precision(kind: str, capability: tuple[int, int]) -> Precision:

@@ -82,7 +82,8 @@ def fit(recipe: Recipe, dataset: Dataset, home: Path, *, look_at: int | None = N
     if train and not used:
         raise _nothing(recipe, train, sorter)
     held_out = [row for row in dataset.held_out if sorter.measures(row)]
-    pairs = _first_that_fit(dataset.held_out_pairs, recipe.measure_samples, sorter)
+    fitting = (row for row in dataset.held_out_pairs if sorter.measures(row))
+    pairs = tuple(islice(fitting, recipe.measure_samples))
     looked_at = len(pairs) + sorter.not_measured if dataset.held_out_pairs else 0
     return replace(
         whole,
@@ -151,11 +152,6 @@ def _drawn(recipe: Recipe, rows: list[Row], look_at: int | None = None) -> list[
         return rows
     places = random.Random(f"rows-{recipe.seed}").sample(range(len(rows)), most)
     return [rows[place] for place in sorted(places)]
-
-
-def _first_that_fit(pairs: Sequence[Row], most: int, sorter: _Sorter) -> tuple[Row, ...]:
-    """The first held-out pairs that can be measured on, as many as are measured."""
-    return tuple(islice((row for row in pairs if sorter.measures(row)), most))
 
 
 def room_for_prompts(recipe: Recipe, base: str) -> int | None:

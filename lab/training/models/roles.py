@@ -92,12 +92,8 @@ class Roles:
 
     def settle(self) -> None:
         """Policy and critic train, whatever was added since; everything else is frozen."""
-        self._train(POLICY, VALUE)
-
-    def _train(self, *adapters: str) -> None:
-        """Exactly these adapters and the critic's head have gradients."""
         for name, parameter in self.model.named_parameters():
-            owned = any(f".{adapter}." in name for adapter in adapters) and "lora_" in name
+            owned = any(f".{adapter}." in name for adapter in (POLICY, VALUE)) and "lora_" in name
             parameter.requires_grad_(owned or name.startswith("value_head"))
 
     def policy_parameters(self) -> list[nn.Parameter]:

@@ -161,7 +161,8 @@ class Tokens:
 
     def loses(self, prompt: Prompt, completion: str) -> bool:
         """Whether the template leaves out part of a completion, as thinking templates do with what stands before ``</think>``."""
-        return "".join(completion.split()) not in "".join(self._text(answered(prompt, completion)).split())
+        text = render_text(self.tokenizer, answered(prompt, completion))
+        return "".join(completion.split()) not in "".join(text.split())
 
     def drops(self, prompt: Prompt) -> list[str]:
         """The roles of the messages that the template leaves out when a prompt is asked; of an answer only what was thought may be."""
@@ -207,9 +208,6 @@ class Tokens:
 
     def _ids(self, turns: Turns, *, ask: bool = False) -> list[int]:
         return render(self.tokenizer, turns, ask=ask)
-
-    def _text(self, turns: Turns) -> str:
-        return render_text(self.tokenizer, turns)
 
     def _last_end(self, whole: Sequence[int], begin: int) -> int | None:
         """The place of the last turn's end token: counted from behind, else the last one that ends a turn."""

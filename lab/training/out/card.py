@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from lab.core.algorithms import Head, algorithm_of
@@ -236,8 +236,3 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 
 The reward is `logits[0, 0]` of a conversation up to and with the end token of the answer.
 """
-
-
-def write_card(folder: Path, text: str) -> None:
-    """The card and nothing else."""
-    (folder / "README.md").write_text(text, "utf-8")

@@ -46,7 +46,7 @@ def merged(model: Any) -> Any:
 
 def write_model(model: Any, tokens: Tokens, folder: Path) -> None:
     """A whole model in fp32, with tokenizer, template and ends."""
-    forget_where_from(model.config)
+    model.config._name_or_path = ""  # where it was loaded from
     model.config.dtype = torch.float32
     model.save_pretrained(folder)
     write_tokenizer(tokens, folder)
@@ -87,11 +87,6 @@ def write_tokenizer(tokens: Tokens, folder: Path) -> None:
         settings.bos_token_id = begin
     settings.save_pretrained(folder)
     _forget_path(folder / "tokenizer_config.json")
-
-
-def forget_where_from(config: Any) -> None:
-    """Leave out the path that a model was loaded from."""
-    config._name_or_path = ""
 
 
 def _forget_path(file: Path) -> None:

@@ -27,7 +27,7 @@ from lab.training.models.base import load_tokens
 from lab.training.models.tokens import Tokens
 from lab.training.out import check as check_script
 from lab.training.out.base_of import BESIDE, Base, base_of, root_of
-from lab.training.out.card import Written, card, without_paths, write_card
+from lab.training.out.card import Written, card, without_paths
 from lab.training.out.curves import curves
 from lab.training.out.gguf_file import check_family, write_gguf
 from lab.training.out.llama_quantize import check_quantizer, quantize
@@ -60,7 +60,8 @@ def write_out(spec: OutSpec, home: Path, reporter: JobReporter) -> dict[str, Any
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return {"files": _files(target), **written}
+    files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
+    return {"files": files, **written}
 
 
 def _write(
@@ -212,8 +213,4 @@ def _write_records(
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     about = without_paths({**stored, "recipe": recipe.model_dump(mode="json")})
     (folder / "recipe.json").write_text(json.dumps(about, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    write_card(folder, card(name, recipe, stored, result, *bases, made))
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    (folder / "README.md").write_text(card(name, recipe, stored, result, *bases, made), "utf-8")

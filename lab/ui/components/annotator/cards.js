@@ -31,46 +31,36 @@ class Card {
     const letter = side.toUpperCase();
     this.key = make("kbd");
     this.choose = make(
-      "button",
-      { type: "button", class: "choose", "data-testid": "choose-" + side, onclick: choose },
+      "button.choose",
+      { "data-testid": "choose-" + side, onclick: choose },
       this.key,
-      make("span", {}, word("prefer_" + side)),
+      make("span", word("prefer_" + side)),
     );
     this.edit = make(
-      "button",
-      { type: "button", class: "plain small", onclick: edit, title: word("edit_this") },
+      "button.plain.small",
+      { onclick: edit, title: word("edit_this") },
       "✎\uFE0E " + word("edit_short"),
     );
     this.grow = make(
-      "button",
+      "button.plain.small.grow",
       {
-        type: "button",
-        class: "plain small grow",
         "aria-pressed": "false",
         "aria-label": word("grow", { side: letter }),
         onclick: () => this.grown(!this.isGrown),
       },
       "⤢\uFE0E",
     );
-    this.title = make("h3", {}, letter);
-    this.head = make(
-      "header",
-      { class: "card-head" },
-      this.title,
-      make("span", { class: "push" }),
-      this.edit,
-      this.grow,
-    );
-    this.body = make("div", {
-      class: "card-body",
+    this.title = make("h3", letter);
+    this.head = make("header.card-head", this.title, make("span.push"), this.edit, this.grow);
+    this.body = make("div.card-body", {
       tabindex: 0,
       role: "region",
       "aria-label": word("response", { side: letter }),
       "data-testid": "response-" + side,
     });
-    this.foot = make("div", { class: "card-foot" }, this.choose);
+    this.foot = make("div.card-foot", this.choose);
     // What swipe.js says while a finger moves; whoever does not see it has the button.
-    this.sign = make("div", { class: "sign", "aria-hidden": "true", hidden: true }, word("prefer_" + side));
+    this.sign = make("div.sign", { "aria-hidden": "true", hidden: true }, word("prefer_" + side));
     this.node = make("section", { class: "card side-" + side }, this.head, this.body, this.foot, this.sign);
   }
 
@@ -101,8 +91,7 @@ class Pair {
   // `actions`: `click(event, side)`, `edit(side)`; `display` is how texts are shown.
   constructor(actions, display) {
     this.display = display;
-    this.prompt = make("div", {
-      class: "prompt",
+    this.prompt = make("div.prompt", {
       tabindex: 0,
       role: "region",
       "aria-label": word("prompt"),
@@ -114,17 +103,12 @@ class Pair {
         new Card(side, { choose: (event) => actions.click(event, side), edit: () => actions.edit(side) }),
       ]),
     );
-    this.earlier = make("button", {
-      type: "button",
-      class: "link earlier",
-      hidden: true,
-      "data-testid": "earlier-turns",
-    });
+    this.earlier = make("button.link.earlier", { hidden: true, "data-testid": "earlier-turns" });
     this.earlier.addEventListener("click", () => (this.prompt.scrollTop = this.isAtTop ? this.lastTurn : 0));
     this.prompt.addEventListener("scroll", () => this.nameEarlier(), { passive: true });
-    this.hint = make("p", { class: "hint", hidden: true });
-    this.grid = make("div", { class: "cards" }, this.cards.a.node, this.cards.b.node);
-    this.node = make("div", { class: "stage" }, this.earlier, this.prompt, this.hint, this.grid);
+    this.hint = make("p.hint", { hidden: true });
+    this.grid = make("div.cards", this.cards.a.node, this.cards.b.node);
+    this.node = make("div.stage", this.earlier, this.prompt, this.hint, this.grid);
     this.sheets = new Map();
     this.tall = 0;
     for (const [side, other] of [SIDES, [...SIDES].reverse()])

@@ -9,20 +9,17 @@ nothing else (``lab/ui/judge_page.py``): its value also has ``"alone": true``, a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import Words, assemble
 
 SCRIPTS = (
     "scheduling.js", "keys.js", "outbox.js", "drafts.js", "pair_queue.js", "presence.js", "difference.js", "text_blocks.js", "cards.js",
     "looks.js", "swipe.js", "editor.js", "controls.js", "status.js", "top_bar.js", "help.js", "view.js",
 )  # fmt: skip
-
-Words = Mapping[str, Mapping[str, str]]
 
 
 def parts() -> dict[str, Any]:
@@ -31,9 +28,5 @@ def parts() -> dict[str, Any]:
 
 
 def annotator(value: str = "{}", *, errors: Words | None = None, lang: str = "", **options: Any) -> gr.HTML:
-    """The pairs of a collection, one at a time, for whoever is signed in.
-
-    ``errors`` holds the sentences of errors with ``{param}`` holes, ``{"en": {…}, "zh": {…}}``. ``lang`` overrides the
-    browser's language. ``options`` go to ``gr.HTML``.
-    """
+    """The pairs of a collection, one at a time, for whoever is signed in. ``errors``: the sentences of errors with ``{param}`` holes."""
     return gr.HTML(value, errors=json.dumps(errors or {}, ensure_ascii=False), lang=lang, **parts(), **options)

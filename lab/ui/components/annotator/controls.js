@@ -14,38 +14,33 @@ class Controls {
     const buttons = OTHERS.map((action) => {
       this.signs[action] = make("kbd");
       this.buttons[action] = make(
-        "button",
-        { type: "button", class: "plain other", "data-action": action, onclick: (event) => act(action, event) },
+        "button.plain.other",
+        { "data-action": action, onclick: (event) => act(action, event) },
         this.signs[action],
-        make("span", {}, word(action)),
+        make("span", word(action)),
       );
       return this.buttons[action];
     });
-    this.others = make("div", { class: "others" }, ...buttons);
-    this.asked = make("span", { class: "asked-how" });
+    this.others = make("div.others", ...buttons);
+    this.asked = make("span.asked-how");
     const degrees = STRENGTHS.map((degree) =>
       make(
-        "button",
-        { type: "button", class: "plain other", "data-strength": degree, onclick: () => strong(degree) },
-        make("kbd", {}, String(degree)),
-        make("span", {}, word("strength_" + degree)),
+        "button.plain.other",
+        { "data-strength": degree, onclick: () => strong(degree) },
+        make("kbd", String(degree)),
+        make("span", word("strength_" + degree)),
       ),
     );
     const without = make(
-      "button",
-      { type: "button", class: "plain other", onclick: () => strong(null) },
-      make("kbd", {}, "Enter"),
-      make("span", {}, word("strength_none")),
+      "button.plain.other",
+      { onclick: () => strong(null) },
+      make("kbd", "Enter"),
+      make("span", word("strength_none")),
     );
-    const cancel = make(
-      "button",
-      { type: "button", class: "plain other", onclick: back },
-      make("kbd", {}, "Esc"),
-      make("span", {}, word("cancel")),
-    );
+    const cancel = make("button.plain.other", { onclick: back }, make("kbd", "Esc"), make("span", word("cancel")));
     this.strengths = make(
-      "div",
-      { class: "others strengths", role: "group", hidden: true },
+      "div.others.strengths",
+      { role: "group", hidden: true },
       this.asked,
       ...degrees,
       without,
@@ -68,12 +63,12 @@ class Controls {
     });
     this.signs.reason = make("kbd");
     this.reasonRow = make(
-      "label",
-      { class: "reason", hidden: true },
-      make("span", {}, this.signs.reason, " " + word("reason")),
+      "label.reason",
+      { hidden: true },
+      make("span", this.signs.reason, " " + word("reason")),
       this.reason,
     );
-    this.node = make("div", { class: "controls" }, this.reasonRow, this.others, this.strengths);
+    this.node = make("div.controls", this.reasonRow, this.others, this.strengths);
   }
 
   show({ keys, reason, canUndo, strengthOf, choosingEdit, text }) {

@@ -11,26 +11,15 @@ class Editor {
     /** @type {Side | null} */
     this.side = null;
     this.original = "";
-    this.text = make("textarea", {
-      class: "edit-text",
+    this.text = make("textarea.edit-text", {
       dir: "auto",
       maxlength: LONGEST_EDIT,
       spellcheck: "false",
       "data-testid": "edit-text",
     });
-    this.yes = make("button", {
-      type: "button",
-      class: "choose",
-      "data-testid": "save-edit",
-      onclick: () => this.done(),
-    });
-    this.no = make(
-      "button",
-      { type: "button", class: "plain", onclick: cancel },
-      make("kbd", {}, "Esc"),
-      " " + word("cancel"),
-    );
-    this.foot = make("div", { class: "edit-foot" }, this.yes, this.no);
+    this.yes = make("button.choose", { "data-testid": "save-edit", onclick: () => this.done() });
+    this.no = make("button.plain", { onclick: cancel }, make("kbd", "Esc"), " " + word("cancel"));
+    this.foot = make("div.edit-foot", this.yes, this.no);
     this.text.addEventListener("input", () => {
       this.check();
       typed(this.side, this.text.value);
@@ -51,10 +40,7 @@ class Editor {
     const letter = side.toUpperCase();
     this.text.value = draft === undefined ? original : draft;
     mark(this.text, "aria-label", word("your_version", { side: letter }));
-    this.yes.replaceChildren(
-      make("kbd", {}, word("ctrl_enter")),
-      make("span", {}, word("save_edit", { side: letter })),
-    );
+    this.yes.replaceChildren(make("kbd", word("ctrl_enter")), make("span", word("save_edit", { side: letter })));
     const card = this.cards[side];
     conceal(card.body, true);
     conceal(card.choose, true);

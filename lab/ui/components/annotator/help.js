@@ -25,23 +25,19 @@ class Help {
     this.changed = changed;
     /** @type {string | null} the action that waits for its new key */
     this.waiting = null;
-    this.rows = make("dl", { class: "keys" });
-    this.told = make("p", { class: "quiet", role: "status" });
-    this.reset = make("button", { type: "button", class: "plain", onclick: () => this.back() }, word("keys_reset"));
-    const close = make(
-      "button",
-      { type: "button", class: "plain primary", onclick: () => this.node.close() },
-      word("close"),
-    );
+    this.rows = make("dl.keys");
+    this.told = make("p.quiet", { role: "status" });
+    this.reset = make("button.plain", { onclick: () => this.back() }, word("keys_reset"));
+    const close = make("button.plain.primary", { onclick: () => this.node.close() }, word("close"));
     this.node = make(
-      "dialog",
-      { class: "overlay", "aria-label": word("keys"), "data-testid": "keys" },
-      make("h3", {}, word("keys")),
-      make("p", {}, word("swipe_help")),
-      make("p", { class: "quiet" }, word("keys_hint")),
+      "dialog.overlay",
+      { "aria-label": word("keys"), "data-testid": "keys" },
+      make("h3", word("keys")),
+      make("p", word("swipe_help")),
+      make("p.quiet", word("keys_hint")),
       this.rows,
       this.told,
-      make("div", { class: "next" }, this.reset, close),
+      make("div.next", this.reset, close),
     );
     this.node.addEventListener("keydown", (event) => this.pressed(event));
     this.node.addEventListener("close", () => (this.waiting = null));
@@ -61,22 +57,17 @@ class Help {
 
   draw() {
     const rows = SHOWN_KEYS.flatMap((action) => {
-      const all = this.keys.of(action).map((key) => make("kbd", {}, keySign(key)));
+      const all = this.keys.of(action).map((key) => make("kbd", keySign(key)));
       const shown = this.waiting === action ? [word("press_a_key")] : all.length ? all : ["–"];
       const name = word("key_" + action);
       const button = make(
-        "button",
-        {
-          type: "button",
-          class: "plain small",
-          "aria-label": word("change_key", { name }),
-          onclick: () => this.ask(action),
-        },
+        "button.plain.small",
+        { "aria-label": word("change_key", { name }), onclick: () => this.ask(action) },
         ...shown,
       );
-      return [make("dt", {}, name), make("dd", {}, button)];
+      return [make("dt", name), make("dd", button)];
     });
-    const fixed = [make("dt", {}, word("key_scroll")), make("dd", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"))];
+    const fixed = [make("dt", word("key_scroll")), make("dd", make("kbd", "↑"), make("kbd", "↓"))];
     this.rows.replaceChildren(...rows, ...fixed);
     conceal(this.reset, !this.keys.changed);
   }

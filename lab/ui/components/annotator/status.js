@@ -3,13 +3,9 @@
 
 class ProgressLine {
   constructor() {
-    this.fill = make("span", { class: "fill" });
-    this.bar = make(
-      "div",
-      { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 },
-      this.fill,
-    );
-    this.text = make("span", { class: "count" });
+    this.fill = make("span.fill");
+    this.bar = make("div.bar", { role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 }, this.fill);
+    this.text = make("span.count");
   }
 
   show(progress) {
@@ -37,16 +33,10 @@ function spellRoughly(seconds) {
 
 class SaveState {
   constructor(retry) {
-    this.mark = make("span", { class: "save-mark", "aria-hidden": "true" });
-    this.text = make("span", {});
-    this.again = make("button", { type: "button", class: "plain small", onclick: retry }, word("retry_now"));
-    this.node = make(
-      "span",
-      { class: "save", role: "status", "data-testid": "save-state" },
-      this.mark,
-      this.text,
-      this.again,
-    );
+    this.mark = make("span.save-mark", { "aria-hidden": "true" });
+    this.text = make("span");
+    this.again = make("button.plain.small", { onclick: retry }, word("retry_now"));
+    this.node = make("span.save", { role: "status", "data-testid": "save-state" }, this.mark, this.text, this.again);
   }
 
   show({ state, entries, problem, retryAt, unkept }) {
@@ -75,9 +65,9 @@ class LastLine {
   constructor(revealed) {
     this.revealed = revealed;
     this.text = make("span");
-    this.sources = make("span", { class: "sources", hidden: true });
-    this.ask = make("button", { type: "button", class: "link", onclick: () => this.reveal() }, word("show_sources"));
-    this.node = make("p", { class: "last", "data-testid": "last-judgement" }, this.text, this.ask, this.sources);
+    this.sources = make("span.sources", { hidden: true });
+    this.ask = make("button.link", { onclick: () => this.reveal() }, word("show_sources"));
+    this.node = make("p.last", { "data-testid": "last-judgement" }, this.text, this.ask, this.sources);
   }
 
   show(record) {
@@ -108,15 +98,9 @@ class Nothing {
   constructor({ add, again }) {
     this.title = make("strong");
     this.text = make("p");
-    this.add = make("button", { type: "button", class: "plain primary", onclick: add }, word("add_pairs"));
-    this.again = make("button", { type: "button", class: "plain", onclick: again }, word("look_again"));
-    this.node = make(
-      "div",
-      { class: "empty", role: "status" },
-      this.title,
-      this.text,
-      make("div", { class: "next" }, this.add, this.again),
-    );
+    this.add = make("button.plain.primary", { onclick: add }, word("add_pairs"));
+    this.again = make("button.plain", { onclick: again }, word("look_again"));
+    this.node = make("div.empty", { role: "status" }, this.title, this.text, make("div.next", this.add, this.again));
   }
 
   show(key, { owner, holes, unkept }) {

@@ -32,7 +32,7 @@ function marked(text, start, end, ranges) {
   for (const [from, to] of ranges) {
     if (to <= start || from >= end) continue;
     if (from > at) pieces.push(text.slice(at, from));
-    pieces.push(make("mark", {}, text.slice(Math.max(from, at), Math.min(to, end))));
+    pieces.push(make("mark", text.slice(Math.max(from, at), Math.min(to, end))));
     at = Math.min(to, end);
   }
   if (at < end) pieces.push(text.slice(at, end));
@@ -54,27 +54,27 @@ function paragraphsOf(text, start, end) {
 
 // The text as written, with these ranges marked.
 function writtenBlocks(text, ranges) {
-  const body = make("div", { class: "passage" });
+  const body = make("div.passage");
   for (const { code, start, end } of blocksOf(text)) {
     let [from, to] = [start, end];
     if (!code && from > 0 && text[from] === "\n") from += 1;
     if (!code && to < text.length && text[to - 1] === "\n") to -= 1;
     if (from >= to) continue;
-    if (code) body.append(make("pre", { class: "code", dir: "ltr" }, ...marked(text, from, to, ranges)));
+    if (code) body.append(make("pre.code", { dir: "ltr" }, ...marked(text, from, to, ranges)));
     else
       paragraphsOf(text, from, to).forEach(([first, last], place) => {
         if (place) body.append("\n\n"); // not drawn; it stays in what is copied
-        body.append(make("p", { class: "words", dir: "auto" }, ...marked(text, first, last, ranges)));
+        body.append(make("p.words", { dir: "auto" }, ...marked(text, first, last, ranges)));
       });
   }
-  if (!text.trim()) body.append(make("p", { class: "quiet" }, word("nothing_written")));
+  if (!text.trim()) body.append(make("p.quiet", word("nothing_written")));
   return body;
 }
 
 // As `display` (text_display.js) has it, and as written where there are ranges to mark.
 function textBlocks(text, display, ranges = null) {
   const nodes = ranges || !text.trim() ? null : display.nodes(text);
-  return nodes ? make("div", { class: "passage" }, nodes) : writtenBlocks(text, ranges || []);
+  return nodes ? make("div.passage", nodes) : writtenBlocks(text, ranges || []);
 }
 
 function promptBlocks(prompt, display) {
@@ -86,9 +86,9 @@ function promptBlocks(prompt, display) {
     make(
       "div",
       { class: "turn " + role },
-      make("span", { class: "role" }, hasWord("role_" + role) ? word("role_" + role) : role),
+      make("span.role", hasWord("role_" + role) ? word("role_" + role) : role),
       textBlocks(content, display),
     ),
   );
-  return make("div", { class: "asked turns" }, ...turns);
+  return make("div.asked.turns", ...turns);
 }

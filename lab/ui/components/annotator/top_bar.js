@@ -21,34 +21,30 @@ class TopBar {
       make(
         "button",
         {
-          type: "button",
           class: "plain small switch " + name,
           "data-testid": name,
           title: hasWord("key_" + name) ? word("key_" + name) : null,
           onclick: () => act(name),
         },
         make("kbd"),
-        make("span", {}, word(name === "help" ? "keys" : name)),
+        make("span", word(name === "help" ? "keys" : name)),
       );
     this.buttons = Object.fromEntries([...SWITCHES, "help"].map((name) => [name, button(name)]));
     this.alone = make(
-      "button",
+      "button.plain.small.switch.alone",
       {
-        type: "button",
-        class: "plain small switch alone",
         title: word("full_screen_why"),
         "data-testid": "full-screen",
         onclick: () => location.assign(judgingPage(this.chooser.value)),
       },
-      make("span", {}, word("full_screen")),
+      make("span", word("full_screen")),
     );
     conceal(this.alone, given().alone);
     this.node = make(
-      "div",
-      { class: "top" },
+      "div.top",
       this.line.text,
       this.saving.node,
-      make("span", { class: "push" }),
+      make("span.push"),
       this.chooser,
       ...Object.values(this.buttons),
       this.alone,

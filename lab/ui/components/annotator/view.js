@@ -55,10 +55,10 @@ class Annotator {
       typed: (text) => this.typed({ reason: text }),
       back: () => this.setMode("judging"),
     });
-    this.refusals = make("div", { class: "problem", role: "alert", hidden: true });
+    this.refusals = make("div.problem", { role: "alert", hidden: true });
     this.nothing = new Nothing({ add: () => trigger("select", { to: "collections" }), again: () => this.lookAgain() });
     this.help = new Help(this.keys, () => this.showKeys());
-    this.body = make("div", { class: "body" }, this.pair.node, this.controls.node);
+    this.body = make("div.body", this.pair.node, this.controls.node);
     this.root.replaceChildren(
       this.top.line.bar,
       this.top.node,
@@ -233,13 +233,9 @@ class Annotator {
     const { aside } = this.outbox;
     conceal(this.refusals, !aside.length);
     if (aside.length) {
-      const forget = make(
-        "button",
-        { type: "button", class: "plain small", onclick: () => this.outbox.forgetAside() },
-        word("understood"),
-      );
+      const forget = make("button.plain.small", { onclick: () => this.outbox.forgetAside() }, word("understood"));
       this.refusals.replaceChildren(
-        make("span", {}, word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })),
+        make("span", word("refused", { n: aside.length, why: errorWords(aside[aside.length - 1].error) })),
         forget,
       );
     }

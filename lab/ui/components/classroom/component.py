@@ -6,21 +6,18 @@ changed.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import Words, component
 from lab.words.components import error_words, rule_words
 
 SCRIPTS = ("marks.js", "board.js", "people.js", "questions.js", "owner.js", "guest.js", "view.js")
 
 
-def classroom(*, presets: dict[str, dict[str, str]], **options: Any) -> gr.HTML:
-    """``presets``: the titles of the presets that guests may start, by language and name."""
-    parts = assemble(Path(__file__).parent, "classroom", *SCRIPTS)
-    words = {"errors": error_words(), "rules": rule_words(), "presets": presets}
-    packed = {name: json.dumps(value, ensure_ascii=False) for name, value in words.items()}
-    return gr.HTML("{}", **packed, **parts, **options)
+def classroom(*, presets: Words, **options: Any) -> gr.HTML:
+    """``presets``: the titles of the presets that guests may start."""
+    given = {"errors": error_words(), "rules": rule_words(), "presets": presets}
+    return component(Path(__file__).parent, "classroom", *SCRIPTS, given=given, **options)

@@ -1,11 +1,9 @@
 // A guest's page: the vote, judging, a rule set for the board, a run.
 
-class GuestPage {
+class GuestPage extends ClassPage {
   /** @param {(view: any) => void} took */
   constructor(took) {
-    this.took = took;
-    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    this.node = make("div", { class: "guest" });
+    super(took, "guest");
     /** @type {Map<string, number>} the rules that are chosen, with their weights */
     this.weights = new Map([["equals_answer", 1]]);
     this.title = "";
@@ -14,16 +12,6 @@ class GuestPage {
     this.asked = "";
     this.preset = "tiny/grpo";
     this.rules = "";
-  }
-
-  async act(path, body = {}) {
-    try {
-      this.took(await fetchJson(`api/class/${path}`, { body }));
-      conceal(this.problem, true);
-    } catch (error) {
-      say(this.problem, error.reason ? errorWords(error.reason) : word("unreachable"));
-      conceal(this.problem, false);
-    }
   }
 
   show(view) {
@@ -46,9 +34,9 @@ class GuestPage {
       view.may.train ? this.training(view) : null,
       this.board(view),
     ];
-    const held = view.paused ? make("p", { class: "held", role: "status" }, "❚❚ " + word("held")) : null;
+    const held = view.paused ? make("p.held", { role: "status" }, "❚❚ " + word("held")) : null;
     this.node.replaceChildren(
-      ...[make("h2", {}, word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean),
+      ...[make("h2", word("hello", { name: view.me.name })), held, this.problem, ...parts].filter(Boolean),
     );
     this.node.classList.toggle("paused", view.paused);
   }
@@ -56,28 +44,27 @@ class GuestPage {
   judging({ collections, may }) {
     const { node, body } = card("judging", word("your_judgements"));
     if (!may.judge || !collections.length) {
-      body.append(make("p", { class: "quiet" }, word("nothing_to_judge")));
+      body.append(make("p.quiet", word("nothing_to_judge")));
       return node;
     }
     const line = ({ id, name, judged, left }) =>
       make(
         "li",
-        {},
-        make("b", {}, name),
+        make("b", name),
         bar(judged + left ? judged / (judged + left) : 0, left ? "" : "done"),
-        make("span", { class: "count" }, `${judged} / ${judged + left}`),
+        make("span.count", `${judged} / ${judged + left}`),
         make(
-          "a",
-          { class: "plain primary", href: address(`judge/${encodeURIComponent(id)}`) },
+          "a.plain.primary",
+          { href: address(`judge/${encodeURIComponent(id)}`) },
           word(left ? "judge_now" : "look"),
         ),
       );
-    body.append(make("ul", { class: "to-judge" }, ...collections.map(line)));
+    body.append(make("ul.to-judge", ...collections.map(line)));
     return node;
   }
 
   vote({ question }) {
-    const { node, body } = card("votes", word("who_kept_title"), make("span", { class: "quiet" }, word("threshold")));
+    const { node, body } = card("votes", word("who_kept_title"), make("span.quiet", word("threshold")));
     body.append(
       questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })),
     );
@@ -85,7 +72,7 @@ class GuestPage {
   }
 
   rulesForm({ mine }) {
-    const { node, body } = card("rules", word("your_rules"), make("span", { class: "quiet" }, word("your_rules_help")));
+    const { node, body } = card("rules", word("your_rules"), make("span.quiet", word("your_rules_help")));
     const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
     const line = (name) => {
       const input = make("input", { type: "checkbox" });
@@ -105,7 +92,7 @@ class GuestPage {
       };
       input.addEventListener("change", keep);
       weight.addEventListener("change", keep);
-      return make("li", {}, make("label", {}, input, labels[name]), weight);
+      return make("li", make("label", input, labels[name]), weight);
     };
     const names = Object.keys(labels).filter((name) => name !== "reward_model");
     const title = make("input", {
@@ -123,29 +110,24 @@ class GuestPage {
       return this.act("rules", { title: this.title.trim(), rules });
     };
     body.append(
-      make("ul", { class: "rules" }, ...names.map(line)),
-      make("div", { class: "row" }, title, button(word("submit"), send, "primary")),
-      make("p", { class: "quiet" }, mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
+      make("ul.rules", ...names.map(line)),
+      make("div.row", title, button(word("submit"), send, "primary")),
+      make("p.quiet", mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
     );
     return node;
-  }
-
-  tell(sentence) {
-    say(this.problem, sentence);
-    conceal(this.problem, false);
   }
 
   training(view) {
     const { node, body } = card(
       "training",
       word("your_runs"),
-      make("span", { class: "quiet" }, word("quota", { runs: view.most_runs, steps: view.steps })),
+      make("span.quiet", word("quota", { runs: view.most_runs, steps: view.steps })),
     );
     for (const run of view.runs) body.append(runLine(run, () => this.act("runs/stop", { run: run.id })));
     const waits = view.runs.some(({ state }) => ACTIVE.includes(state));
     const had = view.runs.filter(({ state }) => state !== "stopped").length >= view.most_runs;
     if (waits || had) {
-      if (!waits) body.append(make("p", { class: "quiet" }, word("had_runs", { runs: view.most_runs })));
+      if (!waits) body.append(make("p.quiet", word("had_runs", { runs: view.most_runs })));
       return node;
     }
     const presets = make(
@@ -174,12 +156,12 @@ class GuestPage {
     rules.addEventListener("change", fit);
     conceal(rules, !view.takes_rules.includes(presets.value) || !view.mine.length);
     const start = () => this.act("runs", { preset: presets.value, title: (!rules.hidden && rules.value) || null });
-    body.append(make("div", { class: "row" }, presets, rules, button(word("start"), start, "primary")));
+    body.append(make("div.row", presets, rules, button(word("start"), start, "primary")));
     return node;
   }
 
   board({ board }) {
-    const { node, body } = card("board", word("board"), make("span", { class: "quiet" }, word("board_help")));
+    const { node, body } = card("board", word("board"), make("span.quiet", word("board_help")));
     body.append(boardList(board));
     return node;
   }
@@ -194,15 +176,15 @@ function runLine(run, stop) {
         ? word("left", { time: clock(run.seconds_left) })
         : word(`state_${run.state}`);
   return make(
-    "div",
-    { class: "run-line", "data-testid": "class-run", "data-state": run.state },
+    "div.run-line",
+    { "data-testid": "class-run", "data-state": run.state },
     make("span", { "aria-hidden": "true" }, ICONS[run.state] || "?"),
-    make("b", {}, run.name),
+    make("b", run.name),
     bar(run.steps ? run.step / run.steps : 0, run.state === "finished" ? "done" : ""),
-    make("span", {}, `${run.step} / ${run.steps}`),
-    make("span", { class: "quiet", role: "status" }, told),
-    make("a", { class: "plain small", href: address(`?run=${run.id}`) }, word("look")),
+    make("span", `${run.step} / ${run.steps}`),
+    make("span.quiet", { role: "status" }, told),
+    make("a.plain.small", { href: address(`?run=${run.id}`) }, word("look")),
     active ? button(word("stop"), stop, "small") : null,
-    run.error ? make("p", { class: "problem" }, errorWords(run.error)) : null,
+    run.error ? make("p.problem", errorWords(run.error)) : null,
   );
 }

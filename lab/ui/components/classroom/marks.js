@@ -1,8 +1,35 @@
-// Small drawings that several parts of the class share: a bar, a card, a switch, a button, an amount of time.
+// What the class's pages share: how they act and say what went wrong, a bar, a card, a switch, a button, a clock.
+
+class ClassPage {
+  /** @param {(view: any) => void} took is called with what the lab answers */
+  constructor(took, look) {
+    this.took = took;
+    this.problem = make("p.problem", { role: "alert", hidden: true });
+    this.node = make("div", { class: look });
+  }
+
+  async act(path, body = {}) {
+    try {
+      this.took(await fetchJson(`api/class/${path}`, { body }));
+      conceal(this.problem, true);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error) {
+    this.tell(error.reason ? errorWords(error.reason) : word("unreachable"));
+  }
+
+  tell(sentence) {
+    say(this.problem, sentence);
+    conceal(this.problem, false);
+  }
+}
 
 /** @param {number} share 0 to 1 @param {string} [kind] a class of the bar */
 function bar(share, kind = "") {
-  const fill = make("span", { class: "fill" });
+  const fill = make("span.fill");
   fill.style.width = `${Math.round(1000 * Math.min(1, Math.max(0, share))) / 10}%`;
   return make("span", { class: `bar ${kind}`, "aria-hidden": "true" }, fill);
 }
@@ -14,8 +41,8 @@ function bar(share, kind = "") {
  * @param {...(Node | string | null | undefined)} head what stands beside the title
  */
 function card(name, title, ...head) {
-  const body = make("div", { class: "body" });
-  const heading = make("div", { class: "card-head" }, make("h3", {}, title), ...head);
+  const body = make("div.body");
+  const heading = make("div.card-head", make("h3", title), ...head);
   const node = make(
     "section",
     { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title },
@@ -27,7 +54,7 @@ function card(name, title, ...head) {
 
 /** @param {string} label @param {() => void} act @param {string} [kind] @param {Record<string, any>} [more] */
 function button(label, act, kind = "", more = {}) {
-  return make("button", { type: "button", class: `plain ${kind}`, onclick: act, ...more }, label);
+  return make("button", { class: `plain ${kind}`, onclick: act, ...more }, label);
 }
 
 /**
@@ -40,7 +67,7 @@ function toggleOf(label, on, act, off = false) {
   const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
   input.checked = on;
   input.addEventListener("change", () => act(input.checked));
-  return make("label", { class: "switch" }, input, make("span", { class: "track", "aria-hidden": "true" }), label);
+  return make("label.switch", input, make("span.track", { "aria-hidden": "true" }), label);
 }
 
 const percent = (share) => (isNumber(share) ? `${Math.round(100 * share)} %` : "–");
@@ -59,5 +86,5 @@ function presetTitle(name) {
 
 // y₁ as the course writes it.
 function answerName(place) {
-  return make("span", { class: "answer-name" }, "y", make("sub", {}, String(place + 1)));
+  return make("span.answer-name", "y", make("sub", String(place + 1)));
 }

@@ -1,27 +1,6 @@
 // The owner's page: how to join, who is here, the votes, how far people agree, the board and the queue.
 
-class OwnerPage {
-  /** @param {(view: any) => void} took is called with what the lab answers */
-  constructor(took) {
-    this.took = took;
-    this.problem = make("p", { class: "problem", role: "alert", hidden: true });
-    this.node = make("div", { class: "owner" });
-  }
-
-  async act(path, body = {}) {
-    try {
-      this.took(await fetchJson(`api/class/${path}`, { body }));
-      conceal(this.problem, true);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  fail(error) {
-    say(this.problem, error.reason ? errorWords(error.reason) : word("unreachable"));
-    conceal(this.problem, false);
-  }
-
+class OwnerPage extends ClassPage {
   change(values) {
     return this.act("change", values);
   }
@@ -29,11 +8,10 @@ class OwnerPage {
   show(view) {
     this.view = view;
     const grid = make(
-      "div",
-      { class: "grid" },
+      "div.grid",
       this.people(view),
-      make("div", { class: "column" }, this.votes(view), this.board(view)),
-      make("div", { class: "column" }, this.agreement(view), this.queue(view), this.collections(view)),
+      make("div.column", this.votes(view), this.board(view)),
+      make("div.column", this.agreement(view), this.queue(view), this.collections(view)),
     );
     this.node.replaceChildren(this.head(view), this.problem, grid);
   }
@@ -42,14 +20,12 @@ class OwnerPage {
     const { state } = view;
     const here = view.people.filter((person) => !person.away).length;
     const status = state.paused ? "paused" : state.open ? "open" : "closed";
-    const address = make("div", { class: "address" }, make("strong", { "data-testid": "class-address" }, view.address));
-    if (state.ask_code)
-      address.append(make("span", { class: "quiet" }, word("code")), make("b", { class: "code" }, state.code));
+    const address = make("div.address", make("strong", { "data-testid": "class-address" }, view.address));
+    if (state.ask_code) address.append(make("span.quiet", word("code")), make("b.code", state.code));
     address.append(button(word("copy"), () => copyText(view.link), "small"));
     const may = make(
-      "div",
-      { class: "row may" },
-      make("span", { class: "quiet" }, word("guests_may")),
+      "div.row.may",
+      make("span.quiet", word("guests_may")),
       toggleOf(word("may_judge"), state.judge, (judge) => this.change({ judge })),
       toggleOf(
         word("may_rules"),
@@ -65,8 +41,7 @@ class OwnerPage {
       ),
       toggleOf(word("ask_code"), state.ask_code, (ask_code) => this.change({ ask_code })),
     );
-    const qr = make("img", {
-      class: "qr",
+    const qr = make("img.qr", {
       src: qrAddress(view.link),
       alt: word("qr", { link: view.link }),
       width: 150,
@@ -74,20 +49,17 @@ class OwnerPage {
     });
     const why = view.reachable ? word("same_network") : word("only_here");
     return make(
-      "div",
-      { class: "join" },
+      "div.join",
       qr,
       make(
-        "div",
-        { class: "about" },
+        "div.about",
         make(
-          "div",
-          { class: "row" },
+          "div.row",
           make("h2", { "data-testid": "class-here" }, word("here", { n: here })),
           make("span", { class: `state ${status}`, "data-state": status }, "● " + word(status)),
         ),
         address,
-        make("p", { class: "quiet" }, why + (view.does_things ? "" : " " + word("annotate_only"))),
+        make("p.quiet", why + (view.does_things ? "" : " " + word("annotate_only"))),
         may,
       ),
       this.controls(state),
@@ -96,23 +68,17 @@ class OwnerPage {
 
   controls(state) {
     return make(
-      "div",
-      { class: "controls" },
+      "div.controls",
+      make("a.plain.primary", { href: address("?view=wall"), target: "_blank", rel: "noopener" }, word("projector")),
       make(
-        "a",
-        { class: "plain primary", href: address("?view=wall"), target: "_blank", rel: "noopener" },
-        word("projector"),
-      ),
-      make(
-        "div",
-        { class: "row" },
+        "div.row",
         button(word(state.paused ? "go_on" : "pause"), () => this.change({ paused: !state.paused }), "", {
           "aria-pressed": String(state.paused),
         }),
         button(word(state.open ? "close" : "reopen"), () => this.change({ open: !state.open })),
         button(word("reset"), () => confirm(word("reset_sure")) && this.act("reset"), "danger"),
       ),
-      make("p", { class: "quiet" }, word("pause_help")),
+      make("p.quiet", word("pause_help")),
       this.onTheWall(state),
     );
   }
@@ -133,12 +99,7 @@ class OwnerPage {
     );
     which.addEventListener("change", () => this.change({ show_run: which.value }));
     conceal(which, !["curves", "group"].includes(state.show));
-    return make(
-      "div",
-      { class: "wall-choice" },
-      make("label", { class: "row" }, make("span", { class: "quiet" }, word("on_the_wall")), choice),
-      which,
-    );
+    return make("div.wall-choice", make("label.row", make("span.quiet", word("on_the_wall")), choice), which);
   }
 
   people(view) {
@@ -147,7 +108,7 @@ class OwnerPage {
     const { node, body } = card(
       "people",
       word("people"),
-      make("span", { class: "quiet end" }, word("judgements", { n: judged, of: all })),
+      make("span.quiet.end", word("judgements", { n: judged, of: all })),
     );
     const takeBack = (person) =>
       confirm(word("take_back_sure", { name: person.name, n: person.judged })) &&
@@ -160,8 +121,8 @@ class OwnerPage {
     const { node, body } = card(
       "votes",
       word("votes"),
-      make("span", { class: "quiet" }, word("who_is_kept", { prompt: question.prompt })),
-      make("span", { class: "quiet end" }, `${question.voted} / ${people.length}`),
+      make("span.quiet", word("who_is_kept", { prompt: question.prompt })),
+      make("span.quiet.end", `${question.voted} / ${people.length}`),
     );
     const kept =
       question.answers.flatMap(({ kept }, place) => (kept ? [`y${"₁₂₃₄₅₆₇₈₉"[place] || place + 1}`] : [])).join(" ") ||
@@ -169,15 +130,13 @@ class OwnerPage {
     body.append(
       questionBars(question),
       make(
-        "p",
-        { class: "only-you" },
-        make("b", {}, word("only_you")),
+        "p.only-you",
+        make("b", word("only_you")),
         " ",
         word("answer", { mean: figure(question.mean), kept, right: question.all_right, voted: question.voted }),
       ),
       make(
-        "div",
-        { class: "row" },
+        "div.row",
         button(
           word(question.revealed ? "hide_answer" : "reveal"),
           () => this.change({ revealed: !question.revealed, show: "votes" }),
@@ -194,7 +153,7 @@ class OwnerPage {
     const { node, body } = card(
       "board",
       word("board"),
-      make("span", { class: "quiet" }, recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
+      make("span.quiet", recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
     );
     const remove = (entry) =>
       confirm(word("remove_set", { title: entry.title }) + "?") &&
@@ -202,8 +161,7 @@ class OwnerPage {
     body.append(
       boardList(board, remove),
       make(
-        "div",
-        { class: "row" },
+        "div.row",
         button(word("show_on_wall"), () => this.change({ show: "board" })),
       ),
     );
@@ -211,19 +169,17 @@ class OwnerPage {
   }
 
   agreement({ agreement, collection }) {
-    const { node, body } = card("agreement", word("agreement"), make("span", { class: "quiet end" }, word("live")));
-    if (!agreement) body.append(make("p", { class: "quiet" }, word("no_collection")));
+    const { node, body } = card("agreement", word("agreement"), make("span.quiet.end", word("live")));
+    if (!agreement) body.append(make("p.quiet", word("no_collection")));
     else
       body.append(
         ...agreementParts(agreement),
         make(
-          "div",
-          { class: "row" },
+          "div.row",
           button(word("show_on_wall"), () => this.change({ show: "agreement" })),
           make(
-            "a",
+            "a.plain",
             {
-              class: "plain",
               href: address("?" + new URLSearchParams({ tab: "annotate", part: "quality", collection })),
               "data-testid": "class-quality",
             },
@@ -238,39 +194,28 @@ class OwnerPage {
     const { node, body } = card(
       "queue",
       word("queue"),
-      make("span", { class: "quiet" }, word("fair")),
-      make("span", { class: "quiet end" }, word("done", { n: queue.done })),
+      make("span.quiet", word("fair")),
+      make("span.quiet.end", word("done", { n: queue.done })),
     );
     const line = (run) =>
       make(
-        "li",
-        { class: "running" },
-        make("b", {}, run.name_of_person || word("gone")),
+        "li.running",
+        make("b", run.name_of_person || word("gone")),
         bar(run.steps ? run.step / run.steps : 0),
-        make("span", {}, `${run.step} / ${run.steps}`),
-        make("span", { class: "quiet" }, word("left", { time: clock(run.seconds_left) })),
+        make("span", `${run.step} / ${run.steps}`),
+        make("span.quiet", word("left", { time: clock(run.seconds_left) })),
       );
     const wait = (run) =>
-      make(
-        "li",
-        {},
-        make("b", {}, run.name_of_person || word("gone")),
-        make("span", { class: "quiet" }, clock(run.starts_in)),
-      );
-    if (queue.running.length) body.append(make("ul", { class: "runs" }, ...queue.running.map(line)));
+      make("li", make("b", run.name_of_person || word("gone")), make("span.quiet", clock(run.starts_in)));
+    if (queue.running.length) body.append(make("ul.runs", ...queue.running.map(line)));
     if (queue.waiting.length)
-      body.append(
-        make("p", { class: "quiet" }, word("next_in_order")),
-        make("ol", { class: "waiting" }, ...queue.waiting.map(wait)),
-      );
-    if (!queue.running.length && !queue.waiting.length)
-      body.append(make("p", { class: "quiet" }, word("nobody_trains")));
+      body.append(make("p.quiet", word("next_in_order")), make("ol.waiting", ...queue.waiting.map(wait)));
+    if (!queue.running.length && !queue.waiting.length) body.append(make("p.quiet", word("nobody_trains")));
     if (isNumber(queue.all_done_in))
-      body.append(make("p", { class: "quiet" }, word("all_done_in", { time: clock(queue.all_done_in) })));
+      body.append(make("p.quiet", word("all_done_in", { time: clock(queue.all_done_in) })));
     body.append(
       make(
-        "div",
-        { class: "row" },
+        "div.row",
         button(
           word(state.queue_paused ? "queue_go_on" : "queue_pause"),
           () => this.change({ queue_paused: !state.queue_paused }),
@@ -292,29 +237,28 @@ class OwnerPage {
       done > finished.length
         ? word("compare_newest", { n: finished.length, done })
         : word("compare_finished", { n: done });
-    return [make("a", { class: "plain", href: address("?" + query), "data-testid": "class-compare" }, text)];
+    return [make("a.plain", { href: address("?" + query), "data-testid": "class-compare" }, text)];
   }
 
   collections({ collections, collection }) {
     const { node, body } = card("collections", word("collections"));
-    if (!collections.length) body.append(make("p", { class: "quiet" }, word("no_collection")));
+    if (!collections.length) body.append(make("p.quiet", word("no_collection")));
     const line = (one) =>
       make(
         "li",
         { class: one.hidden ? "hidden-one" : "" },
         make(
-          "label",
-          { class: "chosen" },
+          "label.chosen",
           radio("class-collection", one.id === collection, () => this.change({ collection: one.id }), one.hidden),
-          make("b", {}, one.name),
+          make("b", one.name),
         ),
-        make("span", { class: "quiet" }, word("pairs", { n: one.pairs })),
+        make("span.quiet", word("pairs", { n: one.pairs })),
         toggleOf(word("everyone"), one.everyone, (everyone) =>
           this.act("collection", { collection: one.id, everyone }),
         ),
         toggleOf(word("shown"), !one.hidden, (shown) => this.act("collection", { collection: one.id, hidden: !shown })),
       );
-    body.append(make("ul", { class: "collections" }, ...collections.map(line)));
+    body.append(make("ul.collections", ...collections.map(line)));
     return node;
   }
 }
@@ -339,36 +283,34 @@ async function copyText(text) {
 
 function agreementParts(agreement) {
   if (!isNumber(agreement.alpha))
-    return [make("p", { class: "quiet" }, word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
+    return [make("p.quiet", word(agreement.judgements ? "alpha_undefined" : "nobody_judged_yet"))];
   const [low, high] = agreement.interval || [null, null];
   const head = make(
-    "p",
-    { class: "alpha" },
+    "p.alpha",
     make("strong", { "data-testid": "class-alpha" }, `α ${figure(agreement.alpha)}`),
     make(
-      "span",
-      { class: "quiet" },
+      "span.quiet",
       isNumber(low) ? word("interval", { low: figure(low), high: figure(high) }) : word("no_interval"),
     ),
   );
   const place = (value) => `${100 * Math.min(1, Math.max(0, value))}%`;
-  const dot = make("i", { class: "dot" });
+  const dot = make("i.dot");
   dot.style.left = place(agreement.alpha);
-  const span = make("i", { class: "interval" });
+  const span = make("i.interval");
   if (isNumber(low))
     Object.assign(span.style, { left: place(low), width: `${100 * (Math.min(1, high) - Math.max(0, low))}%` });
   const axis = make(
-    "div",
-    { class: "axis", "aria-hidden": "true" },
+    "div.axis",
+    { "aria-hidden": "true" },
     span,
     dot,
-    make("small", { class: "at-0" }, word("axis_chance")),
-    make("small", { class: "at-two-thirds" }, "0.667"),
-    make("small", { class: "at-080" }, "0.80"),
-    make("small", { class: "at-1" }, "1"),
+    make("small.at-0", word("axis_chance")),
+    make("small.at-two-thirds", "0.667"),
+    make("small.at-080", "0.80"),
+    make("small.at-1", "1"),
   );
   const divided = agreement.divided.map(({ number, first, second, other }) => {
-    const line = make("span", { class: "divided-bar", "aria-hidden": "true" });
+    const line = make("span.divided-bar", { "aria-hidden": "true" });
     for (const [kind, votes] of [
       ["first", first],
       ["second", second],
@@ -380,20 +322,18 @@ function agreementParts(agreement) {
     }
     return make(
       "li",
-      {},
-      make("span", {}, word("pair", { number })),
+      make("span", word("pair", { number })),
       line,
-      make("span", {}, word("divided", { first, second }) + (other ? ` · ${other}` : "")),
+      make("span", word("divided", { first, second }) + (other ? ` · ${other}` : "")),
     );
   });
   return [
     head,
     axis,
     make(
-      "p",
-      { class: "quiet" },
+      "p.quiet",
       word("raw", { share: percent(agreement.raw) }) + (divided.length ? " " + word("most_divided") : ""),
     ),
-    make("ul", { class: "divided" }, ...divided),
+    make("ul.divided", ...divided),
   ];
 }

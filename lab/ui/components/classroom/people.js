@@ -16,10 +16,10 @@ function personLine(person, takeBack) {
   return make(
     "li",
     { class: person.away ? "person away" : "person", "data-testid": "class-person" },
-    make("b", {}, person.name),
-    make("span", { class: "quiet" }, placeOf(person)),
+    make("b", person.name),
+    make("span.quiet", placeOf(person)),
     bar(person.of ? person.judged / person.of : 0, done ? "done" : ""),
-    make("span", { class: "count" }, (done ? "✓ " : "") + person.judged),
+    make("span.count", (done ? "✓ " : "") + person.judged),
     button("⌫", () => takeBack(person), "small", {
       "aria-label": word("take_back", { name: person.name }),
       title: word("take_back", { name: person.name }),
@@ -30,6 +30,6 @@ function personLine(person, takeBack) {
 
 /** @param {any[]} people @param {(person: any) => void} takeBack */
 function peopleList(people, takeBack) {
-  if (!people.length) return make("p", { class: "quiet" }, word("nobody_here"));
-  return make("ul", { class: "people" }, ...people.map((person) => personLine(person, takeBack)));
+  if (!people.length) return make("p.quiet", word("nobody_here"));
+  return make("ul.people", ...people.map((person) => personLine(person, takeBack)));
 }

@@ -4,16 +4,15 @@
 function questionBars(question) {
   const most = Math.max(1, question.voted);
   return make(
-    "ol",
-    { class: "answers" },
+    "ol.answers",
     ...question.answers.map((answer, place) =>
       make(
         "li",
         { class: question.revealed ? (answer.kept ? "kept" : "dropped") : "" },
         answerName(place),
-        make("span", { class: "text" }, answer.text),
+        make("span.text", answer.text),
         bar(answer.votes / most),
-        make("b", { class: "count" }, String(answer.votes)),
+        make("b.count", String(answer.votes)),
       ),
     ),
   );
@@ -40,14 +39,12 @@ function questionForm(question, chosen, send) {
       : null;
     return make(
       "li",
-      {},
       make(
         "label",
-        {},
         input,
         answerName(place),
-        make("span", { class: "text" }, answer.text),
-        make("span", { class: "quiet" }, `r = ${figure(answer.reward, 1)}`),
+        make("span.text", answer.text),
+        make("span.quiet", `r = ${figure(answer.reward, 1)}`),
         verdict,
       ),
     );
@@ -62,11 +59,10 @@ function questionForm(question, chosen, send) {
   return make(
     "div",
     { "data-testid": "class-vote" },
-    make("p", { class: "prompt" }, question.prompt),
-    make("ol", { class: "answers choices" }, ...question.answers.map(choice)),
+    make("p.prompt", question.prompt),
+    make("ol.answers.choices", ...question.answers.map(choice)),
     make(
-      "div",
-      { class: "row" },
+      "div.row",
       locked ? null : button(word(question.mine ? "vote_again" : "vote"), send, "primary"),
       make("span", { role: "status" }, told),
     ),

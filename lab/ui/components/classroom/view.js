@@ -18,12 +18,12 @@ function classroomView() {
     try {
       page.show(await fetchJson(page instanceof OwnerPage ? "api/class" : "api/class/me"));
     } catch (error) {
-      if (page.fail) page.fail(error);
+      if (page instanceof OwnerPage) page.fail(error);
     }
   }, PAUSE);
   const begin = () => {
     if (page || !document.body.dataset.access) return;
-    page = owner() ? new OwnerPage(took) : new GuestPage(took);
+    page = owner() ? new OwnerPage(took, "owner") : new GuestPage(took);
     root.replaceChildren(page.node);
     const follows = owner() ? OWNER_FOLLOWS : GUEST_FOLLOWS;
     window.labChanges.listen(() => {
@@ -34,7 +34,7 @@ function classroomView() {
     });
     ask();
   };
-  root.append(make("p", { class: "quiet" }, word("loading")));
+  root.append(make("p.quiet", word("loading")));
   watchSight(element, (visible) => {
     clearInterval(timer);
     if (!visible) return;

@@ -20,56 +20,49 @@ class Card {
     this.index = index;
     this.display = display;
     this.rules = [];
-    this.number = make("span", { class: "number" }, `#${index + 1}`);
-    this.badge = make("span", { class: "badge" });
-    this.tokens = make("span", { class: "quiet tokens" });
+    this.number = make("span.number", `#${index + 1}`);
+    this.badge = make("span.badge");
+    this.tokens = make("span.quiet.tokens");
     this.copy = make(
-      "button",
-      { type: "button", class: "copy", "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") },
+      "button.copy",
+      { "aria-label": word("copy", { n: index + 1 }), title: word("copy_short") },
       copyIcon(),
     );
     this.copy.addEventListener("click", () => this.toClipboard());
     this.open = make(
-      "button",
-      { type: "button", class: "plain small", "aria-expanded": "false", "aria-keyshortcuts": "T", hidden: true },
+      "button.plain.small",
+      { "aria-expanded": "false", "aria-keyshortcuts": "T", hidden: true },
       word("tokens_short"),
     );
     this.open.addEventListener("click", () => onTokens(this));
-    this.reward = make("span", { class: "reward" });
-    this.rewardName = make("span", { class: "quiet" });
-    this.advantage = make("span", { class: "advantage" });
-    this.lean = make("span", { class: "lean" });
-    this.shares = make("div", { class: "shares", "aria-hidden": "true" });
-    this.list = make("dl", { class: "rules" });
+    this.reward = make("span.reward");
+    this.rewardName = make("span.quiet");
+    this.advantage = make("span.advantage");
+    this.lean = make("span.lean");
+    this.shares = make("div.shares", { "aria-hidden": "true" });
+    this.list = make("dl.rules");
     this.before = make("span");
     this.found = make("mark");
     this.after = make("span");
     this.text = make(
-      "div",
-      { class: "text", dir: "auto", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) },
+      "div.text",
+      { dir: "auto", tabindex: 0, role: "region", "aria-label": word("text_of", { n: index + 1 }) },
       this.before,
       this.found,
       this.after,
     );
     this.text.addEventListener("scroll", () => (this.scrolled = this.text.scrollTop > 0), { passive: true });
-    this.answer = make("output", { class: "found", dir: "auto" });
+    this.answer = make("output.found", { dir: "auto" });
     this.node = make(
-      "li",
-      { class: "card", "data-testid": "completion-card", "data-index": index },
-      make("div", { class: "top" }, this.number, this.badge, make("span", { class: "push" }), this.open),
-      make("div", { class: "score" }, this.reward, this.rewardName, make("span", { class: "push" }), this.advantage),
-      make("div", { class: "scale", "aria-hidden": "true" }, this.lean),
+      "li.card",
+      { "data-testid": "completion-card", "data-index": index },
+      make("div.top", this.number, this.badge, make("span.push"), this.open),
+      make("div.score", this.reward, this.rewardName, make("span.push"), this.advantage),
+      make("div.scale", { "aria-hidden": "true" }, this.lean),
       this.shares,
       this.list,
-      make("div", { class: "writing" }, this.text, this.copy),
-      make(
-        "div",
-        { class: "pinned" },
-        make("span", { class: "quiet" }, word("answer_found")),
-        this.answer,
-        make("span", { class: "push" }),
-        this.tokens,
-      ),
+      make("div.writing", this.text, this.copy),
+      make("div.pinned", make("span.quiet", word("answer_found")), this.answer, make("span.push"), this.tokens),
     );
   }
 
@@ -136,18 +129,13 @@ class Card {
 
   buildRules(names) {
     this.rules = names.map((name, place) => {
-      const value = make("span", { class: "value" });
-      const error = make("span", { class: "error" });
-      const swatch = make("span", { class: "swatch", "aria-hidden": "true" });
+      const value = make("span.value");
+      const error = make("span.error");
+      const swatch = make("span.swatch", { "aria-hidden": "true" });
       swatch.style.background = ruleColour(place);
-      const bar = make("span", { class: "part" });
+      const bar = make("span.part");
       bar.style.background = ruleColour(place);
-      const row = make(
-        "div",
-        { class: "rule" },
-        make("dt", {}, swatch, make("span", { class: "name" }, ruleLabel(name))),
-        make("dd", {}, value, error),
-      );
+      const row = make("div.rule", make("dt", swatch, make("span.name", ruleLabel(name))), make("dd", value, error));
       return { name, value, error, bar, row };
     });
     toggle(this.list, "few", names.length <= 4);
@@ -177,7 +165,7 @@ class Card {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      const box = make("textarea", { class: "unseen", "aria-hidden": "true" });
+      const box = make("textarea.unseen", { "aria-hidden": "true" });
       box.value = text;
       this.node.append(box);
       box.select();
@@ -193,7 +181,7 @@ class Card {
 class Cards {
   constructor(display) {
     this.display = display;
-    this.node = make("ol", { class: "cards", "aria-label": word("cards") });
+    this.node = make("ol.cards", { "aria-label": word("cards") });
     this.credit = new TokenPanel();
     this.loss = new LossPanel();
     this.recipe = null;

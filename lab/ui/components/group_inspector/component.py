@@ -5,15 +5,13 @@ Its value is a JSON string, ``{"run": id}``, ``{"run": id, "step": 7}`` to open 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from lab.core.algorithms import ALGORITHMS
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import Words, component
 
 SCRIPTS = (
     *("threshold.js", "steps.js", "answer.js", "credit.js", "strip.js", "value_line.js", "tokens.js"),
@@ -21,18 +19,12 @@ SCRIPTS = (
 )
 
 
-def group_inspector(
-    value: str = "{}", *, rules: Mapping[str, Mapping[str, str]] | None = None, lang: str = "", **options: Any
-) -> gr.HTML:
-    """The inspector of one run's groups.
-
-    ``rules`` holds the rules' labels, ``{"en": {name: label}, "zh": {…}}``; a rule without one is shown by its name. ``lang``
-    overrides the browser's language. ``options`` go to ``gr.HTML``.
-    """
-    parts = assemble(Path(__file__).parent, "group-inspector", *SCRIPTS, displays_text=True)
+def group_inspector(value: str = "{}", *, rules: Words | None = None, **options: Any) -> gr.HTML:
+    """The inspector of one run's groups. ``rules``: the rules' labels; a rule without one is shown by its name."""
     given = {
-        "rules": json.dumps(rules or {}, ensure_ascii=False),
-        "writes_groups": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups]),
-        "writes_pairs": json.dumps([name for name, algorithm in ALGORITHMS.items() if algorithm.writes_pairs]),
+        "rules": rules,
+        "writes_groups": [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups],
+        "writes_pairs": [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_pairs],
     }
-    return gr.HTML(value, lang=lang, **given, **parts, **options)
+    place = Path(__file__).parent
+    return component(place, "group-inspector", *SCRIPTS, value=value, given=given, displays_text=True, **options)

@@ -10,9 +10,9 @@ class Threshold {
     this.radios = {};
     const labels = ["all", "above_mean", "top_fraction"].map((kind) => this.radio(kind));
     this.choices = make(
-      "fieldset",
-      { class: "segments", "data-testid": "threshold" },
-      make("legend", { class: "unseen" }, word("threshold")),
+      "fieldset.segments",
+      { "data-testid": "threshold" },
+      make("legend.unseen", word("threshold")),
       ...labels,
     );
     this.slider = make("input", {
@@ -23,24 +23,23 @@ class Threshold {
       "aria-label": word("fraction"),
       "data-testid": "fraction",
     });
-    this.percent = make("output", { class: "percent" });
-    this.soft = make("div", { class: "soft" }, make("span", { class: "quiet" }, "T"), this.slider, this.percent);
-    this.reset = make("button", { type: "button", class: "plain small" }, "↺ " + word("back_to_trained"));
-    this.reset.addEventListener("click", () => onChoice(null));
+    this.percent = make("output.percent");
+    this.soft = make("div.soft", make("span.quiet", "T"), this.slider, this.percent);
+    this.reset = make("button.plain.small", { onclick: () => onChoice(null) }, "↺ " + word("back_to_trained"));
     this.slider.addEventListener("input", () =>
       onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }),
     );
-    const caption = make("span", { class: "caption", "aria-hidden": "true" }, word("threshold"));
-    this.node = make("div", { class: "threshold" }, caption, this.choices, this.soft, this.reset);
+    const caption = make("span.caption", { "aria-hidden": "true" }, word("threshold"));
+    this.node = make("div.threshold", caption, this.choices, this.soft, this.reset);
   }
 
   radio(kind) {
     const input = make("input", { type: "radio", name: this.name, value: kind });
-    const trained = make("span", { class: "trained" }, "● " + word("as_trained"));
+    const trained = make("span.trained", "● " + word("as_trained"));
     input.addEventListener("change", () =>
       this.onChoice({ kind, fraction: kind === "top_fraction" ? Number(this.slider.value) / 100 : 1 }),
     );
-    const label = make("label", {}, input, make("span", {}, word("keep_" + kind)), trained);
+    const label = make("label", input, make("span", word("keep_" + kind)), trained);
     this.radios[kind] = { input, trained, label };
     return label;
   }
@@ -75,7 +74,7 @@ class GroupChooser {
     this.buttons = [];
     /** @type {number[]} the group of each button */
     this.numbers = [];
-    this.node = make("div", { class: "groups", role: "group", "aria-label": word("groups") });
+    this.node = make("div.groups", { role: "group", "aria-label": word("groups") });
   }
 
   // Rows of the index: coloured by mean reward between low and high, dashed where the rewards do not differ.
@@ -105,8 +104,7 @@ class GroupChooser {
 
   addButton() {
     const place = this.buttons.length;
-    const button = make("button", { type: "button", class: "group" });
-    button.addEventListener("click", () => this.onChoice(this.numbers[place]));
+    const button = make("button.group", { onclick: () => this.onChoice(this.numbers[place]) });
     this.buttons.push(button);
     this.node.append(button);
   }
@@ -114,9 +112,9 @@ class GroupChooser {
 
 class PromptChooser {
   constructor(onChoice) {
-    this.select = make("select", { class: "plain", "aria-label": word("prompt"), "data-testid": "prompt" });
+    this.select = make("select.plain", { "aria-label": word("prompt"), "data-testid": "prompt" });
     this.select.addEventListener("change", () => onChoice(this.select.value === "" ? null : Number(this.select.value)));
-    this.node = make("label", { class: "prompts" }, make("span", { class: "caption" }, word("prompt")), this.select);
+    this.node = make("label.prompts", make("span.caption", word("prompt")), this.select);
   }
 
   // The prompts that occur most stand first; a list of thousands helps nobody, so it ends after the first few hundred.

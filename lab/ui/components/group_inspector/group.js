@@ -15,16 +15,16 @@ class GroupView {
 
   constructor(display) {
     this.display = display;
-    this.heading = make("h3", { class: "prompt", dir: "auto" });
+    this.heading = make("h3.prompt", { dir: "auto" });
     this.answerLabel = make("span");
     this.answer = make("bdi");
-    this.known = make("p", { class: "known" }, this.answerLabel, this.answer);
+    this.known = make("p.known", this.answerLabel, this.answer);
     this.tiles = Object.fromEntries(["mean", "std", "kept", "kl", "margin"].map((name) => [name, make("dd")]));
     const tiles = Object.entries(this.tiles).map(([name, value]) =>
       make(
-        "div",
-        { class: "tile", title: name === "std" ? null : word("tile_" + name + "_help") },
-        make("dt", {}, term(name, word("tile_" + name))),
+        "div.tile",
+        { title: name === "std" ? null : word("tile_" + name + "_help") },
+        make("dt", term(name, word("tile_" + name))),
         value,
       ),
     );
@@ -32,36 +32,22 @@ class GroupView {
     this.ofGroup = tiles.slice(0, 3);
     this.margin = tiles[4];
     this.kl = tiles[3];
-    this.head = make(
-      "div",
-      { class: "head" },
-      make("div", { class: "asked" }, this.heading, this.known),
-      make("dl", { class: "tiles" }, ...tiles),
-    );
-    this.verdict = make("p", { class: "verdict" });
-    this.update = make("p", { class: "update quiet", "data-testid": "update-sentence" });
-    this.notes = make("ul", { class: "notes" });
+    this.head = make("div.head", make("div.asked", this.heading, this.known), make("dl.tiles", ...tiles));
+    this.verdict = make("p.verdict");
+    this.update = make("p.update.quiet", { "data-testid": "update-sentence" });
+    this.notes = make("ul.notes");
     this.strip = new Strip(
       (index, on) => this.cards.light(index, on),
       (index) => this.cards.reveal(index),
     );
     this.cards = new Cards(display);
-    this.form = make(
-      "button",
-      { type: "button", class: "plain small", "aria-pressed": "false", "data-testid": "displayed" },
-      word("displayed"),
-    );
+    this.form = make("button.plain.small", { "aria-pressed": "false", "data-testid": "displayed" }, word("displayed"));
     this.form.addEventListener("click", () => display.choose(!display.chosen));
-    this.sort = make(
-      "button",
-      { type: "button", class: "plain small", "aria-pressed": "false" },
-      "⇅ " + word("sort_by_reward"),
-    );
+    this.sort = make("button.plain.small", { "aria-pressed": "false" }, "⇅ " + word("sort_by_reward"));
     this.summary = make(
-      "div",
-      { class: "summary" },
-      make("div", {}, this.verdict, this.update, this.notes),
-      make("div", { class: "looks" }, this.form, this.sort),
+      "div.summary",
+      make("div", this.verdict, this.update, this.notes),
+      make("div.looks", this.form, this.sort),
     );
     this.byReward = false;
     this.sort.addEventListener("click", () => {
@@ -162,7 +148,7 @@ class GroupView {
     const text = notes.join("\n");
     if (text === this.notes.said) return;
     this.notes.said = text;
-    this.notes.replaceChildren(...notes.map((note) => make("li", {}, note)));
+    this.notes.replaceChildren(...notes.map((note) => make("li", note)));
   }
 }
 

@@ -9,8 +9,8 @@ class LossPanel extends TokenPanel {
     super(["logp", "ref_logp", "entropy", "ratio", "share"]);
     this.tint = "share";
     this.chosen = 0;
-    this.updates = make("div", { class: "picks", role: "group", "aria-label": word("token_updates") });
-    this.tints = make("div", { class: "picks", role: "group", "aria-label": word("token_tint") });
+    this.updates = make("div.picks", { role: "group", "aria-label": word("token_updates") });
+    this.tints = make("div.picks", { role: "group", "aria-label": word("token_tint") });
     this.buttons = TINTS.map((name) =>
       this.button(word("token_" + name), () => {
         this.tint = name;
@@ -21,13 +21,11 @@ class LossPanel extends TokenPanel {
     mark(this.node, "data-kind", "loss");
     this.scale.remove();
     this.curve.node.remove();
-    this.about.after(make("div", { class: "picks-row" }, this.updates, this.tints));
+    this.about.after(make("div.picks-row", this.updates, this.tints));
   }
 
   button(text, onPress) {
-    const button = make("button", { type: "button", class: "plain small", "aria-pressed": "false" }, text);
-    button.addEventListener("click", onPress);
-    return button;
+    return make("button.plain.small", { "aria-pressed": "false", onclick: onPress }, text);
   }
 
   knows() {

@@ -44,11 +44,11 @@ class Strip {
     this.width = 0;
     this.onLight = onLight;
     this.onPick = onPick;
-    this.meanLabel = make("span", { class: "mean-label" });
-    this.mean = make("div", { class: "mean" }, this.meanLabel);
-    this.axis = make("div", { class: "axis", "aria-hidden": "true" });
-    this.field = make("div", { class: "field", role: "group", "aria-label": word("strip") });
-    this.node = make("div", { class: "strip" }, this.field, this.mean, this.axis);
+    this.meanLabel = make("span.mean-label");
+    this.mean = make("div.mean", this.meanLabel);
+    this.axis = make("div.axis", { "aria-hidden": "true" });
+    this.field = make("div.field", { role: "group", "aria-label": word("strip") });
+    this.node = make("div.strip", this.field, this.mean, this.axis);
   }
 
   resize(width) {
@@ -90,7 +90,7 @@ class Strip {
 
   addDot() {
     const index = this.dots.length;
-    const dot = make("button", { type: "button", class: "dot" }, String(index + 1));
+    const dot = make("button.dot", String(index + 1));
     for (const name of ["pointerenter", "focus"]) dot.addEventListener(name, () => this.onLight(index, true));
     for (const name of ["pointerleave", "blur"]) dot.addEventListener(name, () => this.onLight(index, false));
     dot.addEventListener("click", () => this.onPick(index));
@@ -105,7 +105,7 @@ class Strip {
     const ticks = niceTicks(from, to, Math.max(2, this.width / 150));
     this.axis.replaceChildren(
       ...ticks.map((tick) => {
-        const label = make("span", {}, brief(tick));
+        const label = make("span", brief(tick));
         label.style.left = at(tick).toFixed(1) + "px";
         return label;
       }),
@@ -118,9 +118,9 @@ class Sparkline {
   constructor() {
     this.raw = draw("path", { class: "raw" });
     this.smooth = draw("path", { class: "smooth" });
-    this.cursor = make("div", { class: "cursor" });
+    this.cursor = make("div.cursor");
     this.svg = draw("svg", { "aria-hidden": "true", preserveAspectRatio: "none" }, this.raw, this.smooth);
-    this.node = make("div", { class: "spark" }, this.svg, this.cursor);
+    this.node = make("div.spark", this.svg, this.cursor);
   }
 
   show(means, width, height) {

@@ -25,50 +25,39 @@ class TokenPanel {
 
   constructor(names = ["value", "reward", "delta", "estimate", "advantage"]) {
     this.name = "tokens-" + Math.random().toString(36).slice(2);
-    this.heading = make("h4", {});
-    this.about = make("p", { class: "quiet about" });
-    this.older = make("p", { class: "older", role: "note" });
-    this.chips = make("div", {
-      class: "chips",
-      dir: "ltr",
-      role: "listbox",
-      tabindex: 0,
-      "data-testid": "token-chips",
-    });
-    this.told = make("b", { class: "told-token" });
-    this.which = make("span", { class: "quiet" });
+    this.heading = make("h4");
+    this.about = make("p.quiet.about");
+    this.older = make("p.older", { role: "note" });
+    this.chips = make("div.chips", { dir: "ltr", role: "listbox", tabindex: 0, "data-testid": "token-chips" });
+    this.told = make("b.told-token");
+    this.which = make("span.quiet");
     this.numbers = Object.fromEntries(names.map((name) => [name, make("dd")]));
     this.tiles = Object.entries(this.numbers).map(([name, value]) =>
       make(
         "div",
         { title: word("token_" + name + "_help"), "data-name": name },
-        make("dt", {}, term(TOKEN_TERMS[name], word("token_" + name))),
+        make("dt", term(TOKEN_TERMS[name], word("token_" + name))),
         value,
       ),
     );
     this.curve = new ValueLine((at) => this.choose(at));
-    const shut = make(
-      "button",
-      { type: "button", class: "plain small", "aria-keyshortcuts": "Escape" },
-      "✕ " + word("tokens_close"),
-    );
+    const shut = make("button.plain.small", { "aria-keyshortcuts": "Escape" }, "✕ " + word("tokens_close"));
     shut.addEventListener("click", () => this.close(true));
     this.scale = make(
-      "span",
-      { class: "tint-scale", "aria-hidden": "true" },
+      "span.tint-scale",
+      { "aria-hidden": "true" },
       "▼ −" + FULL_TINT,
       make("i"),
       "+" + FULL_TINT + " ▲",
     );
     this.node = make(
-      "section",
-      { class: "token-panel", id: this.name, "data-testid": "token-panel", "aria-label": word("tokens_short") },
+      "section.token-panel",
+      { id: this.name, "data-testid": "token-panel", "aria-label": word("tokens_short") },
       make(
-        "div",
-        { class: "token-head" },
+        "div.token-head",
         this.heading,
-        make("span", { class: "quiet keys" }, word("tokens_keys")),
-        make("span", { class: "push" }),
+        make("span.quiet.keys", word("tokens_keys")),
+        make("span.push"),
         this.scale,
         shut,
       ),
@@ -76,14 +65,14 @@ class TokenPanel {
       this.older,
       this.chips,
       make(
-        "dl",
-        { class: "token-numbers", "data-testid": "token-numbers" },
-        make("div", {}, make("dt", {}, word("token_which")), make("dd", {}, this.told, this.which)),
+        "dl.token-numbers",
+        { "data-testid": "token-numbers" },
+        make("div", make("dt", word("token_which")), make("dd", this.told, this.which)),
         ...this.tiles,
       ),
       this.curve.node,
     );
-    this.row = make("li", { class: "token-row" });
+    this.row = make("li.token-row");
     this.card = null;
     this.wire();
   }
@@ -210,8 +199,8 @@ class TokenPanel {
     const { piece } = credit;
     const text = piece === null ? String(at + 1) : visibleToken(piece);
     const chip = make(
-      "span",
-      { class: "chip", role: "option", id: `${this.name}-${at}`, "data-at": at, "aria-selected": "false" },
+      "span.chip",
+      { role: "option", id: `${this.name}-${at}`, "data-at": at, "aria-selected": "false" },
       text,
     );
     const tint = this.tinted(credit, at);
@@ -222,7 +211,7 @@ class TokenPanel {
     if (piece === "") chip.classList.add("joins");
     set(chip, { "aria-label": this.labelled(text, credit) });
     return piece !== null && typeof piece === "string" && piece.includes("\n")
-      ? [chip, make("span", { class: "line-end", role: "presentation" })]
+      ? [chip, make("span.line-end", { role: "presentation" })]
       : [chip];
   }
 

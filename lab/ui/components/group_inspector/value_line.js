@@ -22,23 +22,17 @@ class ValueLine {
       this.came,
       this.value,
     );
-    this.cursor = make("div", { class: "cursor" });
-    this.dot = make("div", { class: "at" });
-    this.high = make("span", { class: "high" });
-    this.low = make("span", { class: "low" });
-    this.field = make("div", { class: "curve" }, this.svg, this.cursor, this.dot);
-    this.cameKey = make("span", { class: "key-came" }, word("line_came"));
-    const key = make("figcaption", {}, make("span", { class: "key-guessed" }, word("line_guessed")), this.cameKey);
+    this.cursor = make("div.cursor");
+    this.dot = make("div.at");
+    this.high = make("span.high");
+    this.low = make("span.low");
+    this.field = make("div.curve", this.svg, this.cursor, this.dot);
+    this.cameKey = make("span.key-came", word("line_came"));
+    const key = make("figcaption", make("span.key-guessed", word("line_guessed")), this.cameKey);
     this.node = make(
-      "figure",
-      { class: "value-line" },
+      "figure.value-line",
       key,
-      make(
-        "div",
-        { class: "plot" },
-        make("div", { class: "ends", "aria-hidden": "true" }, this.high, this.low),
-        this.field,
-      ),
+      make("div.plot", make("div.ends", { "aria-hidden": "true" }, this.high, this.low), this.field),
     );
     this.field.addEventListener("pointermove", (event) => {
       const box = this.field.getBoundingClientRect();

@@ -33,7 +33,7 @@ class Inspector {
   }
 
   build() {
-    this.play = make("button", { type: "button", class: "play", "aria-label": word("play") }, "▶\uFE0E");
+    this.play = make("button.play", { "aria-label": word("play") }, "▶\uFE0E");
     this.spark = new Sparkline();
     this.slider = make("input", {
       type: "range",
@@ -46,44 +46,29 @@ class Inspector {
     });
     this.stepNow = make("b");
     this.stepAll = make("span");
-    this.follow = make(
-      "button",
-      { type: "button", class: "plain small follow", "aria-pressed": "false" },
-      "⇥ " + word("follow"),
-    );
+    this.follow = make("button.plain.small.follow", { "aria-pressed": "false" }, "⇥ " + word("follow"));
     this.prompts = new PromptChooser((prompt) => this.choosePrompt(prompt));
     this.groups = new GroupChooser((group) => this.go(this.position, group));
     this.threshold = new Threshold((choice) => this.chooseThreshold(choice));
     this.view = new GroupView(this.display);
-    this.empty = make("div", { class: "empty", role: "status" });
+    this.empty = make("div.empty", { role: "status" });
     const step = make(
-      "div",
-      { class: "step" },
-      make("span", { class: "caption" }, word("step")),
-      make("span", { class: "of" }, this.stepNow, this.stepAll),
+      "div.step",
+      make("span.caption", word("step")),
+      make("span.of", this.stepNow, this.stepAll),
       this.follow,
     );
     const panel = make(
-      "div",
-      { class: "panel" },
-      make("div", { class: "scrub" }, this.play, make("div", { class: "track" }, this.spark.node, this.slider), step),
+      "div.panel",
+      make("div.scrub", this.play, make("div.track", this.spark.node, this.slider), step),
       make(
-        "div",
-        { class: "choose" },
+        "div.choose",
         this.prompts.node,
-        make("div", { class: "within" }, make("span", { class: "caption" }, word("groups_caption")), this.groups.node),
+        make("div.within", make("span.caption", word("groups_caption")), this.groups.node),
       ),
       this.threshold.node,
     );
-    this.body = make(
-      "div",
-      { class: "body" },
-      this.view.head,
-      panel,
-      this.view.summary,
-      this.view.strip.node,
-      this.view.cards.node,
-    );
+    this.body = make("div.body", this.view.head, panel, this.view.summary, this.view.strip.node, this.view.cards.node);
     this.root.replaceChildren(this.empty, this.body);
     this.wire();
   }
@@ -233,7 +218,7 @@ class Inspector {
     else if (this.run && !this.loaded) key = "loading";
     else if (this.run && ACTIVE.includes(state)) key = this.mayHaveGroups() ? "waiting" : "never";
     else if (this.run) key = this.mayHaveGroups() ? "none_written" : "never";
-    this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+    this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
   }
 
   // Whether the run's algorithm is one of those that a property of the component lists.

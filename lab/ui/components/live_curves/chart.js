@@ -58,7 +58,7 @@ class Chart {
 
   constructor(name, algorithm) {
     this.name = name;
-    this.value = make("span", { class: "value" });
+    this.value = make("span.value");
     this.grid = draw("g", { class: "grid" });
     this.raw = draw("path", { class: "raw" });
     this.smooth = draw("path", { class: "smooth" });
@@ -78,20 +78,15 @@ class Chart {
       this.spot,
     );
     this.node = make(
-      "figure",
-      { class: "chart", "data-metric": name },
+      "figure.chart",
+      { "data-metric": name },
       make(
         "figcaption",
-        {},
-        make(
-          "span",
-          { class: "title" },
-          METRIC_TERMS[name] ? term(METRIC_TERMS[name], metricLabel(name)) : metricLabel(name),
-        ),
+        make("span.title", METRIC_TERMS[name] ? term(METRIC_TERMS[name], metricLabel(name)) : metricLabel(name)),
         this.value,
       ),
       this.svg,
-      make("p", { class: "why" }, metricWhy(name, algorithm)),
+      make("p.why", metricWhy(name, algorithm)),
     );
     this.point(null);
   }

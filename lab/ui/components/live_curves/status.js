@@ -6,19 +6,15 @@ const FAR_ABOVE = 1.15;
 
 class Status {
   constructor() {
-    this.state = make("span", { class: "state" });
-    this.stage = make("span", { class: "stage" });
-    this.fill = make("span", { class: "fill" });
-    this.bar = make(
-      "div",
-      { class: "bar", role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 },
-      this.fill,
-    );
-    this.steps = make("span", { class: "steps" });
-    this.facts = make("ul", { class: "facts" });
-    this.error = make("p", { class: "problem", role: "alert" });
-    const line = make("div", { class: "line" }, this.state, this.stage, make("span", { class: "push" }), this.steps);
-    this.node = make("div", { class: "status" }, line, this.bar, this.facts, this.error);
+    this.state = make("span.state");
+    this.stage = make("span.stage");
+    this.fill = make("span.fill");
+    this.bar = make("div.bar", { role: "progressbar", "aria-label": word("progress"), "aria-valuemin": 0 }, this.fill);
+    this.steps = make("span.steps");
+    this.facts = make("ul.facts");
+    this.error = make("p.problem", { role: "alert" });
+    const line = make("div.line", this.state, this.stage, make("span.push"), this.steps);
+    this.node = make("div.status", line, this.bar, this.facts, this.error);
   }
 
   show(run) {
@@ -31,7 +27,7 @@ class Status {
     mark(this.bar, "aria-valuenow", run.step || 0);
     say(this.steps, run.steps ? word("steps", { step: run.step || 0, steps: run.steps }) : "");
     const facts = this.list(run);
-    if (facts.join("\n") !== this.said) this.facts.replaceChildren(...facts.map((fact) => make("li", {}, fact)));
+    if (facts.join("\n") !== this.said) this.facts.replaceChildren(...facts.map((fact) => make("li", fact)));
     this.said = facts.join("\n");
     const error = run.error || (run.result && run.result.error);
     conceal(this.error, !error);

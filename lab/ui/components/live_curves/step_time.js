@@ -4,10 +4,10 @@ const PARTS = ["generation", "scoring", "rewards", "forward", "backward", "optim
 
 class StepTime {
   constructor() {
-    this.title = make("h4", {});
-    this.bar = make("div", { class: "parts", "aria-hidden": "true" });
-    this.list = make("ul", { class: "part-names" });
-    this.node = make("section", { class: "step-time", "data-testid": "step-time" }, this.title, this.bar, this.list);
+    this.title = make("h4");
+    this.bar = make("div.parts", { "aria-hidden": "true" });
+    this.list = make("ul.part-names");
+    this.node = make("section.step-time", { "data-testid": "step-time" }, this.title, this.bar, this.list);
     this.told = "";
   }
 
@@ -21,7 +21,7 @@ class StepTime {
     say(this.title, word("step_time", { seconds, steps: time.steps }));
     const shares = PARTS.map((part) => [part, time.parts[part] || 0]).filter(([, share]) => share > 0);
     const cells = shares.map(([part, share]) => {
-      const cell = make("span", { class: "part", "data-part": part });
+      const cell = make("span.part", { "data-part": part });
       cell.style.flexGrow = String(share);
       return cell;
     });
@@ -34,10 +34,10 @@ class StepTime {
     const row = make(
       "li",
       { "data-part": part, title: word(`about_${part}`) },
-      make("span", { class: "swatch", "aria-hidden": "true" }),
-      make("span", {}, word(`time_${part}`)),
+      make("span.swatch", { "aria-hidden": "true" }),
+      make("span", word(`time_${part}`)),
       " ",
-      make("strong", {}, percent),
+      make("strong", percent),
     );
     return row;
   }

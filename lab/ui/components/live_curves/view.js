@@ -33,7 +33,7 @@ class LiveCurves {
   build() {
     this.charts = new Map();
     this.names = "";
-    this.empty = make("div", { class: "empty", role: "status" });
+    this.empty = make("div.empty", { role: "status" });
     this.status = new Status();
     this.stepTime = new StepTime();
     this.notes = new Notes();
@@ -51,20 +51,19 @@ class LiveCurves {
       this.show();
     });
     const keys = ["raw", "smooth", "held"].map((kind) => make("span", { class: "key " + kind }, word("key_" + kind)));
-    const smoothing = make("label", { class: "smoothing" }, make("span", {}, word("smoothing")), this.slider);
-    this.legend = make("div", { class: "legend" }, ...keys, make("span", { class: "push" }), smoothing);
-    this.grid = make("div", { class: "charts", tabindex: 0, role: "group", "aria-label": word("charts") });
-    this.waiting = make("p", { class: "empty" });
-    this.more = make("button", { type: "button", class: "plain more" });
+    const smoothing = make("label.smoothing", make("span", word("smoothing")), this.slider);
+    this.legend = make("div.legend", ...keys, make("span.push"), smoothing);
+    this.grid = make("div.charts", { tabindex: 0, role: "group", "aria-label": word("charts") });
+    this.waiting = make("p.empty");
+    this.more = make("button.plain.more");
     this.more.addEventListener("click", () => {
       this.all = !this.showsAll();
       this.show();
     });
-    this.log = make("pre", { class: "log", tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
-    this.logBox = make("section", { class: "log-box" }, make("h4", {}, word("log")), this.log);
+    this.log = make("pre.log", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": word("log") });
+    this.logBox = make("section.log-box", make("h4", word("log")), this.log);
     this.body = make(
-      "div",
-      { class: "body" },
+      "div.body",
       this.status.node,
       this.notes.node,
       this.warnings.node,
@@ -151,7 +150,7 @@ class LiveCurves {
     conceal(this.body, blank);
     if (blank) {
       const key = !this.run ? "no_run" : this.lost ? "run_gone" : "loading";
-      return this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+      return this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
     }
     mark(this.body, "data-state", this.summary.state);
     this.status.show(this.summary);

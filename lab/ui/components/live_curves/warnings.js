@@ -13,7 +13,7 @@ function flagsOf(warnings, name) {
 
 class Warnings {
   constructor() {
-    this.node = make("div", { class: "warnings", "data-testid": "run-warnings" });
+    this.node = make("div.warnings", { "data-testid": "run-warnings" });
     this.told = "";
     this.run = null;
   }
@@ -28,19 +28,9 @@ class Warnings {
 
   warning(one) {
     const named = { ...one, params: { ...one.params, rule: ruleLabel(one.rule) } };
-    const head = make(
-      "p",
-      {},
-      make("span", { class: "sign", "aria-hidden": "true" }, "⚠\uFE0E"),
-      " ",
-      errorWords(named),
-    );
+    const head = make("p", make("span.sign", { "aria-hidden": "true" }, "⚠\uFE0E"), " ", errorWords(named));
     const samples = one.samples || [];
-    const box = make(
-      "section",
-      { class: "warning", "data-signal": one.signal, "data-step": one.step, role: "status" },
-      head,
-    );
+    const box = make("section.warning", { "data-signal": one.signal, "data-step": one.step, role: "status" }, head);
     if (!samples.length) return box;
     const rows = samples.map((sample) => {
       const where = word("sample_where", {
@@ -49,30 +39,18 @@ class Warnings {
         n: sample.index + 1,
         reward: figure(sample.reward, 2),
       });
-      return make(
-        "li",
-        {},
-        make("span", { class: "where" }, where),
-        make("span", { class: "asked" }, sample.prompt),
-        make("pre", {}, sample.text),
-      );
+      return make("li", make("span.where", where), make("span.asked", sample.prompt), make("pre", sample.text));
     });
     box.append(
-      make(
-        "details",
-        {},
-        make("summary", {}, word("samples", { n: rows.length })),
-        make("ol", {}, ...rows),
-        this.sending(one),
-      ),
+      make("details", make("summary", word("samples", { n: rows.length })), make("ol", ...rows), this.sending(one)),
     );
     return box;
   }
 
   // The samples become pairs for people to judge, each beside another completion of its prompt.
   sending(one) {
-    const button = make("button", { type: "button", class: "plain" }, word("send_to_annotate"));
-    const said = make("span", { class: "said", role: "status" });
+    const button = make("button.plain", word("send_to_annotate"));
+    const said = make("span.said", { role: "status" });
     button.addEventListener("click", async () => {
       button.disabled = true;
       const path = `api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
@@ -86,7 +64,7 @@ class Warnings {
       else say(said, found && found.error ? errorWords(found.error) : word("not_sent"));
       button.disabled = Boolean(answer && answer.ok);
     });
-    return make("div", { class: "send owner-only" }, button, said);
+    return make("div.send.owner-only", button, said);
   }
 }
 
@@ -104,7 +82,7 @@ function noteWords({ key, params }) {
 
 class Notes {
   constructor() {
-    this.node = make("ul", { class: "run-notes", "data-testid": "run-notes" });
+    this.node = make("ul.run-notes", { "data-testid": "run-notes" });
     this.told = "";
   }
 
@@ -112,6 +90,6 @@ class Notes {
     const sentences = (notes || []).map(noteWords);
     if (sentences.join("\n") === this.told) return;
     this.told = sentences.join("\n");
-    this.node.replaceChildren(...sentences.map((sentence) => make("li", {}, sentence)));
+    this.node.replaceChildren(...sentences.map((sentence) => make("li", sentence)));
   }
 }

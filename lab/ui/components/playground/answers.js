@@ -8,17 +8,17 @@ class SampleCard {
    */
   constructor(display, actions) {
     this.display = display;
-    this.text = make("div", { class: "text", dir: "auto" });
-    this.scores = make("div", { class: "scores" });
-    this.facts = make("span", { class: "facts" });
-    this.choose = make("button", { type: "button", class: "plain small choose", onclick: actions.choose });
-    this.keep = make("button", { type: "button", class: "plain small", onclick: actions.keep }, word("keep"));
+    this.text = make("div.text", { dir: "auto" });
+    this.scores = make("div.scores");
+    this.facts = make("span.facts");
+    this.choose = make("button.plain.small.choose", { onclick: actions.choose });
+    this.keep = make("button.plain.small", { onclick: actions.keep }, word("keep"));
     this.node = make(
-      "article",
-      { class: "sample", "data-testid": "play-answer" },
+      "article.sample",
+      { "data-testid": "play-answer" },
       this.text,
       this.scores,
-      make("footer", {}, this.facts, this.choose, this.keep),
+      make("footer", this.facts, this.choose, this.keep),
     );
   }
 
@@ -82,27 +82,23 @@ class TurnView {
     this.turn = turn;
     this.display = display;
     this.actions = actions;
-    this.question = make("div", { class: "text", dir: "auto" }, turn.question);
-    this.edit = make(
-      "button",
-      { type: "button", class: "plain small", onclick: () => this.startEditing() },
-      word("edit"),
-    );
-    this.asked = make("div", { class: "question" }, this.question, this.edit);
-    this.lanes = make("div", { class: "lanes" });
+    this.question = make("div.text", { dir: "auto" }, turn.question);
+    this.edit = make("button.plain.small", { onclick: () => this.startEditing() }, word("edit"));
+    this.asked = make("div.question", this.question, this.edit);
+    this.lanes = make("div.lanes");
     this.again = make(
-      "button",
-      { type: "button", class: "plain small", "data-testid": "again", onclick: () => actions.again(turn) },
+      "button.plain.small",
+      { "data-testid": "again", onclick: () => actions.again(turn) },
       "↻ " + word("again"),
     );
     this.judge = make(
-      "button",
-      { type: "button", class: "plain small", "data-testid": "judge-these", onclick: () => actions.judge(this) },
+      "button.plain.small",
+      { "data-testid": "judge-these", onclick: () => actions.judge(this) },
       word("judge"),
     );
-    this.said = make("span", { class: "said", role: "status" });
-    this.foot = make("div", { class: "foot" }, this.again, this.judge, this.said);
-    this.node = make("section", { class: "turn", "data-testid": "play-turn" }, this.asked, this.lanes, this.foot);
+    this.said = make("span.said", { role: "status" });
+    this.foot = make("div.foot", this.again, this.judge, this.said);
+    this.node = make("section.turn", { "data-testid": "play-turn" }, this.asked, this.lanes, this.foot);
     this.parts = turn.lanes.map((lane, place) => this.lane(lane, place));
     this.lanes.replaceChildren(...this.parts.map(({ node }) => node));
     this.lanes.style.setProperty("--lanes", String(turn.lanes.length));
@@ -117,8 +113,8 @@ class TurnView {
           keep: () => this.actions.keep(this, place, number),
         }),
     );
-    const problem = make("p", { class: "wrong", role: "alert" });
-    const title = make("h4", {}, make("span", { class: "dot" }), make("span", {}, lane.model));
+    const problem = make("p.wrong", { role: "alert" });
+    const title = make("h4", make("span.dot"), make("span", lane.model));
     const node = make("div", { class: "lane lane-" + place }, title, problem, ...cards.map((card) => card.node));
     return { node, cards, problem };
   }
@@ -165,12 +161,11 @@ class TurnView {
       }
     });
     const buttons = make(
-      "div",
-      { class: "row" },
-      make("button", { type: "button", class: "plain small strong", onclick: send }, word("resend")),
-      make("button", { type: "button", class: "plain small", onclick: cancel }, word("cancel")),
+      "div.row",
+      make("button.plain.small.strong", { onclick: send }, word("resend")),
+      make("button.plain.small", { onclick: cancel }, word("cancel")),
     );
-    this.asked.replaceChildren(make("div", { class: "editing" }, box, buttons));
+    this.asked.replaceChildren(make("div.editing", box, buttons));
     box.focus();
   }
 }

@@ -20,8 +20,8 @@ class Settings {
     this.changed = changed;
     this.values = { ...SETTINGS, ...readKept(localStorage, SETTINGS_KEPT, {}) };
     this.choices = { models: [], rule_sets: [], rules: [], reward_models: [] };
-    this.models = make("div", { class: "models", role: "group", "aria-label": word("models") });
-    this.form = make("div", { class: "settings" });
+    this.models = make("div.models", { role: "group", "aria-label": word("models") });
+    this.form = make("div.settings");
     this.build();
   }
 
@@ -71,8 +71,8 @@ class Settings {
     const { models } = this.values;
     const places = models.map((model, place) => this.model(model, place));
     const add = make(
-      "button",
-      { type: "button", class: "plain add", "data-testid": "add-model", onclick: () => this.add() },
+      "button.plain.add",
+      { "data-testid": "add-model", onclick: () => this.add() },
       "+ " + word("add_model"),
     );
     conceal(add, models.length >= MOST_MODELS || !this.choices.models.length);
@@ -82,20 +82,20 @@ class Settings {
   model(model, place) {
     const entries = this.choices.models.length ? this.choices.models : [{ model, name: model }];
     const select = make(
-      "select",
-      { class: "plain", "aria-label": word("model_n", { n: place + 1 }), "data-testid": "model" },
+      "select.plain",
+      { "aria-label": word("model_n", { n: place + 1 }), "data-testid": "model" },
       ...entries.map(({ model: value, name }) => make("option", { value }, name)),
     );
     select.value = model;
     select.addEventListener("change", () => this.setModels(this.values.models.with(place, select.value)));
     const remove = make(
-      "button",
-      { type: "button", class: "icon", "aria-label": word("remove_model", { n: place + 1 }), title: word("remove") },
+      "button.icon",
+      { "aria-label": word("remove_model", { n: place + 1 }), title: word("remove") },
       "✕\uFE0E",
     );
     remove.addEventListener("click", () => this.setModels(this.values.models.filter((_, at) => at !== place)));
     conceal(remove, this.values.models.length < 2);
-    return make("div", { class: "model lane-" + place }, make("span", { class: "dot" }), select, remove);
+    return make("div", { class: "model lane-" + place }, make("span.dot"), select, remove);
   }
 
   add() {
@@ -120,13 +120,13 @@ class Settings {
       input.value = String(this.values[name]); // what does not fit goes back to the default, in sight
       this.keep();
     });
-    return make("label", { class: "field" }, make("span", {}, word(name)), input);
+    return make("label.field", make("span", word(name)), input);
   }
 
   seeds() {
     const select = make(
-      "select",
-      { class: "plain", "data-testid": "seeds" },
+      "select.plain",
+      { "data-testid": "seeds" },
       make("option", { value: "shared" }, word("seeds_shared")),
       make("option", { value: "own" }, word("seeds_own")),
     );
@@ -135,7 +135,7 @@ class Settings {
       this.values.shared_seed = select.value === "shared";
       this.keep();
     });
-    return make("label", { class: "field" }, make("span", {}, word("seeds")), select);
+    return make("label.field", make("span", word("seeds")), select);
   }
 
   scorer() {
@@ -143,13 +143,13 @@ class Settings {
       const choices = entries.map(([value, name]) => make("option", { value }, name));
       return label ? make("optgroup", { label }, ...choices) : choices[0];
     });
-    const select = make("select", { class: "plain", "data-testid": "scorer" }, ...groups);
+    const select = make("select.plain", { "data-testid": "scorer" }, ...groups);
     select.value = this.values.scorer;
     select.addEventListener("change", () => {
       this.values.scorer = select.value;
       this.keep();
     });
-    return make("label", { class: "field wide" }, make("span", {}, word("scorer")), select);
+    return make("label.field.wide", make("span", word("scorer")), select);
   }
 
   answer() {
@@ -158,6 +158,6 @@ class Settings {
       this.values.answer = input.value;
       this.keep();
     });
-    return make("label", { class: "field wide" }, make("span", {}, word("answer")), input);
+    return make("label.field.wide", make("span", word("answer")), input);
   }
 }

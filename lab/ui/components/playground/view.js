@@ -22,14 +22,10 @@ class Play {
 
   build() {
     this.settings = new Settings(() => this.showState());
-    this.state = make("span", { class: "state", role: "status", "data-testid": "play-state" });
-    this.load = make("button", { type: "button", class: "plain small", onclick: () => this.warm() }, word("load"));
-    this.unload = make(
-      "button",
-      { type: "button", class: "plain small", onclick: () => this.talk.close() },
-      word("unload"),
-    );
-    this.notice = make("div", { class: "notice", role: "status" });
+    this.state = make("span.state", { role: "status", "data-testid": "play-state" });
+    this.load = make("button.plain.small", { onclick: () => this.warm() }, word("load"));
+    this.unload = make("button.plain.small", { onclick: () => this.talk.close() }, word("unload"));
+    this.notice = make("div.notice", { role: "status" });
     this.system = make("textarea", { rows: 2, "data-testid": "system", placeholder: word("system_hint") });
     this.system.value = this.conversation.system;
     this.system.addEventListener("input", () => {
@@ -37,33 +33,26 @@ class Play {
       this.conversation.keep();
     });
     const more = make(
-      "details",
-      { class: "more" },
-      make("summary", {}, word("settings")),
-      make("label", { class: "field full" }, make("span", {}, word("system")), this.system),
+      "details.more",
+      make("summary", word("settings")),
+      make("label.field.full", make("span", word("system")), this.system),
       this.settings.form,
     );
     const open = readKept(localStorage, SETTINGS_KEPT + ".open", true);
     more.open = open && this.root.clientWidth > 700;
     more.addEventListener("toggle", () => writeKept(localStorage, SETTINGS_KEPT + ".open", more.open));
-    this.turns = make("div", { class: "turns" });
-    this.empty = make("div", { class: "empty" }, make("strong", {}, word("empty")), word("empty_next"));
+    this.turns = make("div.turns");
+    this.empty = make("div.empty", make("strong", word("empty")), word("empty_next"));
     this.body = make(
-      "div",
-      { class: "play" },
-      make(
-        "div",
-        { class: "top" },
-        this.settings.models,
-        make("div", { class: "row" }, this.state, this.load, this.unload),
-      ),
+      "div.play",
+      make("div.top", this.settings.models, make("div.row", this.state, this.load, this.unload)),
       more,
       this.notice,
       this.empty,
       this.turns,
       this.composer(),
     );
-    this.refused = make("div", { class: "empty", role: "status" });
+    this.refused = make("div.empty", { role: "status" });
     this.root.replaceChildren(this.refused, this.body);
     conceal(this.refused, true);
     this.views.clear();
@@ -72,9 +61,8 @@ class Play {
   }
 
   composer() {
-    this.box = make("textarea", {
+    this.box = make("textarea.box", {
       rows: 2,
-      class: "box",
       placeholder: word("box"),
       "aria-label": word("box"),
       "data-testid": "play-box",
@@ -84,19 +72,15 @@ class Play {
       event.preventDefault();
       this.send();
     });
-    this.sendButton = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "send", onclick: () => this.send() },
-      word("send"),
-    );
+    this.sendButton = make("button.plain.strong", { "data-testid": "send", onclick: () => this.send() }, word("send"));
     this.stopButton = make(
-      "button",
-      { type: "button", class: "plain stop", "data-testid": "stop", onclick: () => this.stop() },
+      "button.plain.stop",
+      { "data-testid": "stop", onclick: () => this.stop() },
       "■\uFE0E " + word("stop"),
     );
-    this.clear = make("button", { type: "button", class: "plain", onclick: () => this.newTalk() }, word("new_talk"));
-    const buttons = make("div", { class: "row" }, this.clear, this.stopButton, this.sendButton);
-    return make("div", { class: "composer" }, this.box, buttons);
+    this.clear = make("button.plain", { onclick: () => this.newTalk() }, word("new_talk"));
+    const buttons = make("div.row", this.clear, this.stopButton, this.sendButton);
+    return make("div.composer", this.box, buttons);
   }
 
   // ---- the server
@@ -129,7 +113,7 @@ class Play {
   }
 
   refuse() {
-    this.refused.replaceChildren(make("strong", {}, word("not_yours")), word("not_yours_next"));
+    this.refused.replaceChildren(make("strong", word("not_yours")), word("not_yours_next"));
     conceal(this.refused, false);
     conceal(this.body, true);
   }
@@ -356,8 +340,8 @@ class Play {
     }
     if (this.offering === holder.id) return;
     const button = make(
-      "button",
-      { type: "button", class: "plain small strong", "data-testid": "beside", onclick: () => this.goBeside() },
+      "button.plain.small.strong",
+      { "data-testid": "beside", onclick: () => this.goBeside() },
       word("beside"),
     );
     const sentence = word(holder.kind === "run" ? "held_by_run" : "held_by_job", { name: holder.name });

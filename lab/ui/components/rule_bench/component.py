@@ -6,7 +6,6 @@ person wants to train with a saved rule set, it fires ``select`` with ``{"name",
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,15 +15,13 @@ import gradio as gr
 
 from lab.rules import RULES
 from lab.rules.sources import source_of
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import Words, component
 
 SCRIPTS = (
     *("jobs.js", "highlight.js", "editor.js", "saved_drafts.js", "draft.js", "rules.js", "table.js"),
     *("samples.js", "sets.js", "preflight.js", "whatif.js", "view.js"),
 )
 EXAMPLES = Path(__file__).parent / "examples.toml"
-
-Words = Mapping[str, Mapping[str, str]]
 
 
 def examples() -> dict[str, str]:
@@ -34,36 +31,32 @@ def examples() -> dict[str, str]:
 
 def rule_bench(
     *,
-    rules: Words | None = None,
-    abouts: Words | None = None,
+    rules: Words,
+    abouts: Words,
     worked: Mapping[str, Any],
-    recipes: Mapping[str, Any] | None = None,
-    usual_preset: str = "",
-    classroom: bool = False,
-    preflight: Words | None = None,
-    errors: Words | None = None,
-    lang: str = "",
+    recipes: Mapping[str, Any],
+    usual_preset: str,
+    classroom: bool,
+    preflight: Words,
+    errors: Words,
     **options: Any,
 ) -> gr.HTML:
     """The bench.
 
-    ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has, ``{"en": {name: text}, "zh": {…}}``; ``worked`` the two
-    examples that it offers, ``equation`` and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``;
-    ``recipes`` the presets that take rules, ``{name: {"title": {"en", "zh"}, "recipe"}}``; ``usual_preset`` is the one chosen at first;
-    ``classroom``: a class is open, and rule sets may be submitted to its leaderboard;
-    ``preflight`` and ``errors`` the sentences of verdicts and of errors. ``lang`` overrides the browser's language. ``options`` go to ``gr.HTML``.
+    ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has; ``worked`` the two examples that it offers, ``equation``
+    and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``; ``recipes`` the presets that take
+    rules, ``{name: {"title": {"en", "zh"}, "recipe"}}``; ``usual_preset`` is the one chosen at first; ``classroom``: a class is open, and rule
+    sets may be submitted to its leaderboard; ``preflight`` and ``errors`` the sentences of verdicts and of errors.
     """
-    parts = assemble(Path(__file__).parent, "rule-bench", *SCRIPTS)
     given = {
-        "rules": rules or {},
-        "abouts": abouts or {},
+        "rules": rules,
+        "abouts": abouts,
         "worked": worked,
-        "recipes": recipes or {},
-        "preflight": preflight or {},
-        "errors": errors or {},
+        "recipes": recipes,
+        "preflight": preflight,
+        "errors": errors,
         "examples": examples(),
         "sources": {name: source for name in RULES if (source := source_of(name)) is not None},
     }
-    words = {name: json.dumps(value, ensure_ascii=False) for name, value in given.items()}
-    given_by = {"lang": lang, "usual_preset": usual_preset, "classroom": "open" if classroom else ""}
-    return gr.HTML("{}", **given_by, **words, **parts, **options)
+    options |= {"usual_preset": usual_preset, "classroom": "open" if classroom else ""}
+    return component(Path(__file__).parent, "rule-bench", *SCRIPTS, given=given, **options)

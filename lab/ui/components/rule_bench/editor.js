@@ -8,9 +8,8 @@ class Editor {
   constructor(onInput) {
     this.lines = [];
     this.marks = new Map();
-    this.copy = make("pre", { class: "copy-of-code", "aria-hidden": "true" });
-    this.area = make("textarea", {
-      class: "source",
+    this.copy = make("pre.copy-of-code", { "aria-hidden": "true" });
+    this.area = make("textarea.source", {
       spellcheck: "false",
       autocapitalize: "off",
       autocomplete: "off",
@@ -21,7 +20,7 @@ class Editor {
       "aria-label": word("source"),
       "aria-describedby": "rule-bench-keys",
     });
-    this.node = make("div", { class: "editor" }, make("div", { class: "sheet" }, this.copy, this.area));
+    this.node = make("div.editor", make("div.sheet", this.copy, this.area));
     this.area.addEventListener("input", () => {
       this.draw();
       onInput(this.area.value);
@@ -77,7 +76,7 @@ class Editor {
   }
 
   newLine(place) {
-    const node = make("div", { class: "code-line", "data-line": place + 1 });
+    const node = make("div.code-line", { "data-line": place + 1 });
     this.copy.append(node);
     const line = { node, text: null, from: "", to: "" };
     this.markLine(line, place + 1);

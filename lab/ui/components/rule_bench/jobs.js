@@ -6,6 +6,13 @@ function sentenceOf(error) {
   return word(error.status === 0 ? "unreachable" : "failed", { status: error.status });
 }
 
+// Says what happened, or what is wrong, under the controls; an empty text hides the line.
+function tell(node, text, wrong = false) {
+  say(node, text);
+  toggle(node, "wrong", wrong);
+  conceal(node, !text);
+}
+
 const JOB_PAUSE = 600;
 const JOB_OVER = ["finished", "failed", "stopped", "lost"];
 

@@ -8,19 +8,14 @@ class Preflight {
   constructor(bench) {
     this.bench = bench;
     this.preset = make(
-      "select",
-      { class: "plain", "aria-label": word("preset"), "data-testid": "preflight-preset" },
+      "select.plain",
+      { "aria-label": word("preset"), "data-testid": "preflight-preset" },
       ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])),
     );
     this.preset.value = props.usual_preset || this.preset.value;
     this.preset.addEventListener("change", () => this.offerModels());
-    this.model = make("select", {
-      class: "plain",
-      "aria-label": word("start_model"),
-      "data-testid": "preflight-model",
-    });
-    this.people = make("select", {
-      class: "plain",
+    this.model = make("select.plain", { "aria-label": word("start_model"), "data-testid": "preflight-model" });
+    this.people = make("select.plain", {
       "aria-label": word("people"),
       "data-testid": "preflight-people",
       hidden: true,
@@ -28,28 +23,23 @@ class Preflight {
     this.models = [];
     this.offerModels();
     this.count = make(
-      "select",
-      { class: "plain", "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" },
+      "select.plain",
+      { "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" },
       ...options([["", word("a_minute")], ...[16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })])]),
     );
-    this.begin = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "preflight-start" },
-      word("preflight_start"),
-    );
+    this.begin = make("button.plain.strong", { "data-testid": "preflight-start" }, word("preflight_start"));
     this.begin.addEventListener("click", () => this.start());
-    this.end = make("button", { type: "button", class: "plain", hidden: true }, word("cancel"));
+    this.end = make("button.plain", { hidden: true }, word("cancel"));
     this.end.addEventListener("click", () => this.job && endJob(this.job));
-    this.told = make("p", { class: "told", role: "status", "data-testid": "preflight-told" });
-    this.told.hidden = true;
+    this.told = make("p.told", { role: "status", hidden: true, "data-testid": "preflight-told" });
     this.bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": word("preflight") });
-    this.report = make("div", { class: "report", "data-testid": "preflight-report" });
-    this.asking = make("div", { class: "row" }, this.preset, this.model, this.count, this.people, this.begin, this.end);
-    this.onlyOwner = make("p", { class: "quiet" }, word("preflight_owner"));
+    this.report = make("div.report", { "data-testid": "preflight-report" });
+    this.asking = make("div.row", this.preset, this.model, this.count, this.people, this.begin, this.end);
+    this.onlyOwner = make("p.quiet", word("preflight_owner"));
     this.node = make(
-      "details",
-      { class: "box more", "data-testid": "preflight" },
-      make("summary", {}, make("h3", {}, word("preflight")), make("span", { class: "quiet" }, word("preflight_about"))),
+      "details.box.more",
+      { "data-testid": "preflight" },
+      make("summary", make("h3", word("preflight")), make("span.quiet", word("preflight_about"))),
       this.asking,
       this.onlyOwner,
       this.bar,
@@ -79,7 +69,7 @@ class Preflight {
       this.models = models;
       this.offerModels(this.model.value);
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
@@ -102,12 +92,6 @@ class Preflight {
     if (may && this.node.open && !this.asked) this.fetchChoices();
   }
 
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
-  }
-
   async start() {
     const recipe = {
       ...recipes[this.preset.value].recipe,
@@ -125,7 +109,7 @@ class Preflight {
       localStorage.setItem(PREFLIGHT_KEY, id);
       await this.follow(id);
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
@@ -136,15 +120,15 @@ class Preflight {
     conceal(this.end, false);
     try {
       const over = await followJob(id, (look) => {
-        this.tell(`${jobStage(look)} … ${look.total ? `${look.done || 0} / ${look.total}` : ""}`);
+        tell(this.told, `${jobStage(look)} … ${look.total ? `${look.done || 0} / ${look.total}` : ""}`);
         this.bar.value = look.total ? (look.done || 0) / look.total : 0;
       });
       const report = over.result && over.result.report;
       if (report) this.showReport(report);
-      this.tell(report ? "" : over.error ? errorWords(over.error) : word("preflight_ended"), !report);
+      tell(this.told, report ? "" : over.error ? errorWords(over.error) : word("preflight_ended"), !report);
     } catch (error) {
       if (error.status === 404) localStorage.removeItem(PREFLIGHT_KEY);
-      this.tell(error.status === 404 ? "" : sentenceOf(error), true);
+      tell(this.told, error.status === 404 ? "" : sentenceOf(error), true);
     } finally {
       this.job = null;
       this.begin.disabled = !this.bench.state.rules.length;
@@ -161,14 +145,13 @@ class Preflight {
     const head = make(
       "p",
       { class: "verdict " + verdict.kind, "data-testid": "verdict", "data-kind": verdict.kind },
-      make("b", {}, word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })),
+      make("b", word("verdict", { sign, verdict: preflightWord("verdict_" + verdict.kind) })),
       " ",
       preflightWord(verdict.key, withLabels(verdict.params)),
     );
     const notes = make(
-      "ul",
-      { class: "notes" },
-      ...report.notes.map((note) => make("li", {}, preflightWord(note.key, withLabels(note.params)))),
+      "ul.notes",
+      ...report.notes.map((note) => make("li", preflightWord(note.key, withLabels(note.params)))),
     );
     /** @type {[string, string, any?][]} */
     const facts = [
@@ -184,22 +167,20 @@ class Preflight {
     const { people } = report;
     if (people) facts.push(["number_people", `${percent(people.agree)} ${between(people)}`, people]);
     const tiles = make(
-      "dl",
-      { class: "tiles" },
+      "dl.tiles",
       ...facts.map(([key, value, holes]) =>
         make(
-          "div",
-          { class: "tile", "data-fact": key },
-          make("dt", {}, preflightWord(key, holes)),
-          make("dd", {}, value),
-          holes && holes.ties ? make("dd", { class: "besides" }, preflightWord(key + "_ties", holes)) : null,
+          "div.tile",
+          { "data-fact": key },
+          make("dt", preflightWord(key, holes)),
+          make("dd", value),
+          holes && holes.ties ? make("dd.besides", preflightWord(key + "_ties", holes)) : null,
         ),
       ),
     );
     const columns = ["rule", "weight", "mean", "std", "errors", "variance"];
     const line = make(
       "tr",
-      {},
       ...columns.map((column, place) =>
         make("th", { scope: "col", class: place ? "" : "writing" }, preflightWord("column_" + column)),
       ),
@@ -215,14 +196,13 @@ class Preflight {
       return make(
         "tr",
         { class: rule.name === report.dominant ? "dominant" : "" },
-        make("th", { scope: "row", class: "writing" }, ruleLabel(rule.name)),
-        ...cells.map((cell) => make("td", {}, cell)),
+        make("th.writing", { scope: "row" }, ruleLabel(rule.name)),
+        ...cells.map((cell) => make("td", cell)),
       );
     });
-    const beside = (title, table) => make("section", {}, make("h4", {}, title), table);
+    const beside = (title, table) => make("section", make("h4", title), table);
     const tables = make(
-      "div",
-      { class: "tables" },
+      "div.tables",
       beside(word("rules"), scrolled(word("rules"), line, rows)),
       beside(preflightWord("together"), correlations(report)),
     );
@@ -235,13 +215,12 @@ function correlations({ rules, correlations: pairs, with_length: rewardWithLengt
   const columns = rules.slice(0, -1);
   const head = make(
     "tr",
-    {},
-    make("th", { scope: "col", class: "writing" }, preflightWord("column_rule")),
+    make("th.writing", { scope: "col" }, preflightWord("column_rule")),
     ...columns.map((rule, place) => make("th", { scope: "col", title: ruleLabel(rule.name) }, String(place + 1))),
     make("th", { scope: "col" }, preflightWord("column_length")),
   );
   const row = (label, cells) =>
-    make("tr", {}, make("th", { scope: "row", class: "writing" }, label), ...cells.map((cell) => make("td", {}, cell)));
+    make("tr", make("th.writing", { scope: "row" }, label), ...cells.map((cell) => make("td", cell)));
   const between = (first, second) => pairs.find((pair) => pair[0] === first.name && pair[1] === second.name);
   const rows = rules.map((rule, place) => {
     const cells = columns.map((other) => (between(other, rule) ? signed(between(other, rule)[2]) : ""));
@@ -255,9 +234,9 @@ function correlations({ rules, correlations: pairs, with_length: rewardWithLengt
 
 const scrolled = (label, head, rows) =>
   make(
-    "div",
-    { class: "scroll", role: "region", tabindex: 0, "aria-label": label },
-    make("table", { class: "plain-table" }, make("thead", {}, head), make("tbody", {}, ...rows)),
+    "div.scroll",
+    { role: "region", tabindex: 0, "aria-label": label },
+    make("table.plain-table", make("thead", head), make("tbody", ...rows)),
   );
 
 // A rule as a recipe holds it.

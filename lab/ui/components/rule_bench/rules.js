@@ -17,13 +17,7 @@ const aboutOf = (rule) => (rule.source === null ? aboutReady(rule.name) : rule.d
 // has the focus.
 class Figure {
   constructor(name, attributes, onChange) {
-    this.input = make("input", {
-      type: "text",
-      inputmode: "decimal",
-      autocomplete: "off",
-      class: "figure",
-      ...attributes,
-    });
+    this.input = make("input.figure", { type: "text", inputmode: "decimal", autocomplete: "off", ...attributes });
     this.name = name;
     this.input.addEventListener("input", () => {
       const value = readFigure(this.input.value);
@@ -60,22 +54,22 @@ class RuleRow {
   constructor(bench, place) {
     this.bench = bench;
     const act = (what) => () => bench.rulesChanged(what, this.place);
-    this.swatch = make("span", { class: "swatch" });
-    this.label = make("span", { class: "rule-label" });
-    this.kind = make("span", { class: "rule-kind" });
+    this.swatch = make("span.swatch");
+    this.label = make("span.rule-label");
+    this.kind = make("span.rule-kind");
     this.pick = make(
-      "button",
-      { type: "button", class: "pick", "data-testid": "rule-row" },
+      "button.pick",
+      { "data-testid": "rule-row" },
       this.swatch,
-      make("span", { class: "rule-names" }, this.label, this.kind),
+      make("span.rule-names", this.label, this.kind),
     );
     this.pick.addEventListener("click", () => bench.choose(this.place));
     this.weight = new Figure("weight", {}, (value) => bench.editRule(this.place, "weight", value));
-    const times = make("label", { class: "weight" }, make("span", { "aria-hidden": "true" }, "×"), this.weight.input);
+    const times = make("label.weight", make("span", { "aria-hidden": "true" }, "×"), this.weight.input);
     this.up = iconButton("up", act("up"));
     this.down = iconButton("down", act("down"));
     this.remove = iconButton("remove", act("remove"));
-    this.node = make("li", { class: "rule-row" }, this.pick, times, this.up, this.down, this.remove);
+    this.node = make("li.rule-row", this.pick, times, this.up, this.down, this.remove);
     this.place = place;
   }
 
@@ -110,9 +104,7 @@ function iconButton(sign, onClick) {
     { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
     draw("path", { d: ICON_PATHS[sign] }),
   );
-  const button = make("button", { type: "button", class: "icon" }, shape);
-  button.addEventListener("click", onClick);
-  return button;
+  return make("button.icon", { onclick: onClick }, shape);
 }
 
 function nameIt(node, text) {
@@ -124,29 +116,24 @@ class RuleList {
   constructor(bench) {
     this.bench = bench;
     this.rows = [];
-    this.list = make("ol", { class: "rule-list", "aria-label": word("rules") });
-    this.add = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "write-rule" },
-      "+ " + word("write_rule"),
-    );
+    this.list = make("ol.rule-list", { "aria-label": word("rules") });
+    this.add = make("button.plain.strong", { "data-testid": "write-rule" }, "+ " + word("write_rule"));
     this.add.addEventListener("click", () =>
       bench.addRule(written(freeName("my_rule", bench.state.rules), examples.blank)),
     );
-    this.choose = make("select", { class: "plain", "aria-label": word("add_ready"), "data-testid": "add-ready" });
+    this.choose = make("select.plain", { "aria-label": word("add_ready"), "data-testid": "add-ready" });
     this.choose.addEventListener("change", () => {
       const wanted = this.choose.value;
       this.choose.value = "";
       if (wanted) bench.addRule(readyMade(wanted));
     });
-    this.none = make("p", { class: "quiet none" }, word("no_rules"));
+    this.none = make("p.quiet.none", word("no_rules"));
     this.node = make(
-      "section",
-      { class: "box rules-box" },
-      make("h3", {}, word("rules")),
+      "section.box.rules-box",
+      make("h3", word("rules")),
       this.none,
       this.list,
-      make("div", { class: "row" }, this.add, this.choose),
+      make("div.row", this.add, this.choose),
     );
   }
 
@@ -178,51 +165,42 @@ class RulePanel {
     this.bench = bench;
     const edit = (field) => (value) => bench.editRule(bench.state.chosen, field, value);
     this.editors = new Map();
-    this.title = make("h3", {});
-    this.about = make("p", { class: "quiet about" });
-    this.name = make("input", {
+    this.title = make("h3");
+    this.about = make("p.quiet.about");
+    this.name = make("input.name", {
       type: "text",
       maxlength: 80,
       autocomplete: "off",
       spellcheck: "false",
-      class: "name",
       "data-testid": "rule-name",
     });
     this.name.addEventListener("input", () => edit("name")(this.name.value));
-    this.description = make("input", { type: "text", maxlength: 2000, autocomplete: "off", class: "describe" });
+    this.description = make("input.describe", { type: "text", maxlength: 2000, autocomplete: "off" });
     this.description.addEventListener("input", () => edit("description")(this.description.value));
-    this.copy = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "edit-copy" },
-      "✎ " + word("edit_copy"),
-    );
+    this.copy = make("button.plain.strong", { "data-testid": "edit-copy" }, "✎ " + word("edit_copy"));
     this.copy.addEventListener("click", () => bench.copyToEdit());
     this.figures = ["low", "high", "fallback"].map((field) => new Figure(field, {}, edit(field)));
-    const labelled = (key, input, style) =>
-      make("label", { class: "field " + style }, make("span", {}, word(key)), input);
+    const labelled = (key, input, style) => make("label", { class: "field " + style }, make("span", word(key)), input);
     this.typed = make(
-      "div",
-      { class: "entries" },
+      "div.entries",
       labelled("name", this.name, "wide"),
       labelled("description", this.description, "wider"),
     );
     this.bounds = make(
-      "div",
-      { class: "entries" },
+      "div.entries",
       ...this.figures.map((one) => labelled(one.name, one.input, "narrow")),
-      make("p", { class: "quiet hint" }, word("bounds_hint")),
+      make("p.quiet.hint", word("bounds_hint")),
     );
-    this.place = make("div", { class: "editor-place" });
-    this.problems = make("ul", { class: "problems", "data-testid": "rule-problems" });
+    this.place = make("div.editor-place");
+    this.problems = make("ul.problems", { "data-testid": "rule-problems" });
     const told = make("div", { role: "status" }, this.problems);
-    this.keys = make("p", { class: "quiet keys", id: "rule-bench-keys" }, word("keys"));
-    this.onlyReady = make("p", { class: "quiet" }, word("cannot_copy"));
-    const head = make("div", { class: "row between" }, this.title, this.copy);
-    this.tests = make("ul", { class: "tests", "data-testid": "rule-tests" });
-    this.testsTitle = make("h4", {}, word("tests"));
+    this.keys = make("p.quiet.keys", { id: "rule-bench-keys" }, word("keys"));
+    this.onlyReady = make("p.quiet", word("cannot_copy"));
+    const head = make("div.row.between", this.title, this.copy);
+    this.tests = make("ul.tests", { "data-testid": "rule-tests" });
+    this.testsTitle = make("h4", word("tests"));
     this.node = make(
-      "section",
-      { class: "box rule-panel" },
+      "section.box.rule-panel",
       head,
       this.about,
       this.typed,
@@ -323,11 +301,11 @@ class RulePanel {
     this.problems.replaceChildren(
       ...problems.map((problem) => {
         const line = problem.params && problem.params.line;
-        const sentence = make("span", {}, errorWords(problem));
-        if (!line) return make("li", {}, sentence);
-        const jump = make("button", { type: "button", class: "plain small" }, word("go_to_line", { line }));
+        const sentence = make("span", errorWords(problem));
+        if (!line) return make("li", sentence);
+        const jump = make("button.plain.small", word("go_to_line", { line }));
         jump.addEventListener("click", () => editor.goTo(line));
-        return make("li", {}, sentence, jump);
+        return make("li", sentence, jump);
       }),
     );
   }

@@ -42,47 +42,38 @@ class Sources {
     this.bench = bench;
     this.buttons = {};
     const kinds = ["equation", "code", "data", "run", "model", "typed"];
-    this.choices = make("div", { class: "segments", role: "group", "aria-label": word("samples") });
+    this.choices = make("div.segments", { role: "group", "aria-label": word("samples") });
     for (const kind of kinds) {
-      const button = make("button", { type: "button", "data-source": kind }, word("source_" + kind));
+      const button = make("button", { "data-source": kind }, word("source_" + kind));
       button.addEventListener("click", () => this.choose(kind));
       this.buttons[kind] = button;
       this.choices.append(button);
     }
-    this.data = make("select", { class: "plain", "aria-label": word("dataset"), "data-testid": "bench-dataset" });
+    this.data = make("select.plain", { "aria-label": word("dataset"), "data-testid": "bench-dataset" });
     this.data.addEventListener("change", () => this.fetchData(0));
-    this.next = make("button", { type: "button", class: "plain" }, word("next_rows"));
+    this.next = make("button.plain", word("next_rows"));
     this.next.addEventListener("click", () => this.fetchData(this.bench.state.source.next || 0));
-    this.run = make("select", { class: "plain run", "aria-label": word("run"), "data-testid": "bench-run" });
+    this.run = make("select.plain.run", { "aria-label": word("run"), "data-testid": "bench-run" });
     this.run.addEventListener("change", () => this.openRun(this.run.value));
-    this.step = make("select", { class: "plain", "aria-label": word("step"), "data-testid": "bench-step" });
+    this.step = make("select.plain", { "aria-label": word("step"), "data-testid": "bench-step" });
     this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
-    this.group = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "bench-group-choice" });
+    this.group = make("select.plain", { "aria-label": word("group"), "data-testid": "bench-group-choice" });
     this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
-    this.model = make("select", {
-      class: "plain run",
-      "aria-label": word("start_model"),
-      "data-testid": "bench-model",
-    });
+    this.model = make("select.plain.run", { "aria-label": word("start_model"), "data-testid": "bench-model" });
     this.size = make(
-      "select",
-      { class: "plain", "aria-label": word("how_many") },
+      "select.plain",
+      { "aria-label": word("how_many") },
       ...options(SIZES.map((n) => [n, word("n_completions", { n })])),
     );
     this.size.value = "5";
-    this.sampleNow = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "bench-sample" },
-      word("sample_now"),
-    );
+    this.sampleNow = make("button.plain.strong", { "data-testid": "bench-sample" }, word("sample_now"));
     this.sampleNow.addEventListener("click", () => this.askModel());
-    this.ofModel = make("div", { class: "row" }, this.model, this.size, this.sampleNow);
-    this.told = make("p", { class: "quiet told", role: "status" });
-    this.ofData = make("div", { class: "row" }, this.data, this.next);
-    this.ofRun = make("div", { class: "row" }, this.run, this.step, this.group);
-    this.ofTyped = make("button", { type: "button", class: "plain small" }, "+ " + word("add_group"));
-    this.ofTyped.addEventListener("click", () => bench.addGroup());
-    this.node = make("div", { class: "sources" }, this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
+    this.ofModel = make("div.row", this.model, this.size, this.sampleNow);
+    this.told = make("p.quiet.told", { role: "status" });
+    this.ofData = make("div.row", this.data, this.next);
+    this.ofRun = make("div.row", this.run, this.step, this.group);
+    this.ofTyped = make("button.plain.small", { onclick: () => bench.addGroup() }, "+ " + word("add_group"));
+    this.node = make("div.sources", this.choices, this.ofData, this.ofRun, this.ofModel, this.told);
   }
 
   // `opened` is a source that was chosen and has brought nothing yet: only what is on the bench is in the draft.
@@ -102,7 +93,7 @@ class Sources {
   }
 
   choose(kind) {
-    this.tell("");
+    tell(this.told, "");
     const { bench } = this;
     this.opened = null;
     if (kind === "equation" || kind === "code") {
@@ -112,7 +103,7 @@ class Sources {
         state.source = { kind };
         brought = bringRules(state, kind);
       });
-      return brought ? undefined : this.tell(word("rules_stay"));
+      return brought ? undefined : tell(this.told, word("rules_stay"));
     }
     if (kind === "typed") {
       const empty = [asGroup({ prompt: "", answer: "", completions: ["", "", "", ""] })];
@@ -131,19 +122,14 @@ class Sources {
     return wanted;
   }
 
-  tell(text) {
-    say(this.told, text);
-    conceal(this.told, !text);
-  }
-
   // Fetches, and says what went wrong where something did; null then.
   async ask(path) {
     try {
       const found = await fetchJson(path);
-      this.tell("");
+      tell(this.told, "");
       return found;
     } catch (error) {
-      this.tell(sentenceOf(error));
+      tell(this.told, sentenceOf(error));
       return null;
     }
   }
@@ -170,7 +156,10 @@ class Sources {
       state.groups = found.groups.map(asGroup);
       state.source = { kind: "data", dataset, next: found.next };
     });
-    this.tell(word("rows_of", { first: found.first + 1, last: found.first + found.groups.length, total: found.total }));
+    tell(
+      this.told,
+      word("rows_of", { first: found.first + 1, last: found.first + found.groups.length, total: found.total }),
+    );
   }
 
   async fetchRuns(open = false) {
@@ -182,7 +171,7 @@ class Sources {
       ...this.runs.map((run) => make("option", { value: run.id }, run.title || run.name || run.id)),
     );
     for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
-    if (!this.runs.length) return this.tell(word("no_groups_yet"));
+    if (!this.runs.length) return tell(this.told, word("no_groups_yet"));
     const { run } = this.bench.state.source;
     if (this.runs.some((each) => each.id === run)) this.run.value = run;
     if (open || !this.index) this.openRun(this.run.value, open);
@@ -246,14 +235,14 @@ class Sources {
       this.sampleNow.disabled = false;
     } catch (error) {
       this.models = null;
-      this.tell(sentenceOf(error));
+      tell(this.told, sentenceOf(error));
     }
   }
 
   // The prompt that stands first, answered by a model now: a job, whose completions become the group.
   async askModel() {
     const asked = this.bench.state.groups[0];
-    if (!asked || !asked.prompt.trim()) return this.tell(word("prompt_first"));
+    if (!asked || !asked.prompt.trim()) return tell(this.told, word("prompt_first"));
     const prompts = [{ prompt: asked.prompt, answer: asked.answer || null }];
     this.sampleNow.disabled = true;
     try {
@@ -263,17 +252,17 @@ class Sources {
           spec: { model: this.model.value, prompts, completions: Number(this.size.value), seed: Date.now() % 2 ** 31 },
         },
       });
-      const over = await followJob(id, (look) => this.tell(`${jobStage(look)} …`));
+      const over = await followJob(id, (look) => tell(this.told, `${jobStage(look)} …`));
       if (over.error) throw new RequestError(0, over.error);
       const texts = over.lines.sort((a, b) => a.completion_number - b.completion_number).map((line) => line.text);
-      this.tell("");
+      tell(this.told, "");
       if (!texts.length || !this.wants("model")) return;
       this.bench.draft.change((state) => {
         state.groups = [asGroup({ prompt: asked.prompt, answer: asked.answer, completions: texts })];
         state.source = { kind: "model" };
       });
     } catch (error) {
-      this.tell(sentenceOf(error));
+      tell(this.told, sentenceOf(error));
     } finally {
       this.sampleNow.disabled = false;
     }

@@ -18,23 +18,22 @@ class Sets {
   constructor(bench) {
     this.bench = bench;
     this.known = { sets: [], may_save: false, may_submit: false };
-    this.name = make("input", {
+    this.name = make("input.set-name", {
       type: "text",
       maxlength: 80,
       autocomplete: "off",
       spellcheck: "false",
-      class: "set-name",
       placeholder: word("set_name_hint"),
       "aria-label": word("set_name"),
       "data-testid": "set-name",
     });
     this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
-    this.state = make("span", { class: "set-state", "data-testid": "set-state" });
-    this.open = make("select", { class: "plain", "aria-label": word("open_set"), "data-testid": "open-set" });
+    this.state = make("span.set-state", { "data-testid": "set-state" });
+    this.open = make("select.plain", { "aria-label": word("open_set"), "data-testid": "open-set" });
     this.open.addEventListener("change", () => this.load(this.open.value, null));
-    this.drafts = make("select", { class: "plain", "aria-label": word("open_draft"), "data-testid": "open-draft" });
+    this.drafts = make("select.plain", { "aria-label": word("open_draft"), "data-testid": "open-draft" });
     this.drafts.addEventListener("change", () => this.takeDraft(this.drafts.value));
-    this.version = make("select", { class: "plain", "aria-label": word("version"), "data-testid": "set-version" });
+    this.version = make("select.plain", { "aria-label": word("version"), "data-testid": "set-version" });
     this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
     this.redo = this.button("redo", "↷", () => bench.draft.redo());
@@ -43,27 +42,19 @@ class Sets {
     this.save = this.button("save", word("save"), () => this.keep());
     this.train = this.button("train", word("train") + " →", () => this.toTraining(), "strong");
     this.submit = this.button("submit", word("submit"), () => this.toBoard(), "strong");
-    this.file = make("input", {
+    this.file = make("input.unseen", {
       type: "file",
       accept: ".toml,text/plain",
-      class: "unseen",
       tabindex: -1,
       "aria-hidden": "true",
       "data-testid": "import-file",
     });
     this.file.addEventListener("change", () => this.take(this.file.files[0]));
-    this.menu = make(
-      "details",
-      { class: "menu" },
-      make("summary", { class: "plain", "data-testid": "share" }, word("share")),
-      this.menuList(),
-    );
-    this.told = make("p", { class: "told set-told", role: "status" });
-    this.told.hidden = true;
-    const naming = make("div", { class: "row naming" }, this.name, this.state, this.version);
+    this.menu = make("details.menu", make("summary.plain", { "data-testid": "share" }, word("share")), this.menuList());
+    this.told = make("p.told.set-told", { role: "status", hidden: true });
+    const naming = make("div.row.naming", this.name, this.state, this.version);
     const doing = make(
-      "div",
-      { class: "row doing" },
+      "div.row.doing",
       this.undo,
       this.redo,
       this.drafts,
@@ -73,13 +64,7 @@ class Sets {
       this.submit,
       this.train,
     );
-    this.node = make(
-      "header",
-      { class: "box sets" },
-      make("div", { class: "row between" }, naming, doing),
-      this.told,
-      this.file,
-    );
+    this.node = make("header.box.sets", make("div.row.between", naming, doing), this.told, this.file);
     this.menu.addEventListener("keydown", (event) => event.key === "Escape" && this.closeMenu());
     document.addEventListener(
       "click",
@@ -90,9 +75,7 @@ class Sets {
   }
 
   button(testid, text, act, style = "") {
-    const button = make("button", { type: "button", class: "plain " + style, "data-testid": "bench-" + testid }, text);
-    button.addEventListener("click", act);
-    return button;
+    return make("button", { class: "plain " + style, "data-testid": "bench-" + testid, onclick: act }, text);
   }
 
   menuList() {
@@ -101,12 +84,11 @@ class Sets {
         this.closeMenu();
         act();
       });
-      return make("li", {}, button);
+      return make("li", button);
     };
     this.forget = item("delete_set", () => this.remove());
     return make(
-      "ul",
-      { class: "menu-list" },
+      "ul.menu-list",
       item("download_toml", () => this.download("toml")),
       item("download_python", () => this.download("python")),
       item("import_file", () => this.file.click()),
@@ -194,7 +176,7 @@ class Sets {
   takeDraft(key) {
     const found = this.bench.draft.savedDrafts.kept().find((one) => one.key === key);
     if (found) this.bench.takeDraft(found.draft);
-    this.tell(found ? word("draft_opened") : "");
+    tell(this.told, found ? word("draft_opened") : "");
   }
 
   offerVersions(set) {
@@ -211,18 +193,12 @@ class Sets {
     if (set) this.version.value = set.version;
   }
 
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
-  }
-
   async attempt(act) {
     try {
-      this.tell("");
+      tell(this.told, "");
       return await act();
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
       return null;
     }
   }
@@ -235,7 +211,7 @@ class Sets {
       const found = await fetchJson(`api/rules/sets/one?name=${encodeURIComponent(name)}${asked}`);
       this.bench.takeRules(found.rules, found.name, { name: found.name, version: found.version });
       await this.askVersions(found.name);
-      this.tell(word("opened", { name: found.name, version: found.version }));
+      tell(this.told, word("opened", { name: found.name, version: found.version }));
     });
   }
 
@@ -250,7 +226,7 @@ class Sets {
         state.set = { name: saved.name, version: saved.version, text: textOf(rules) };
       });
       await Promise.all([this.ask(), this.askVersions(saved.name)]);
-      this.tell(word("saved_now", { name: saved.name, version: saved.version }));
+      tell(this.told, word("saved_now", { name: saved.name, version: saved.version }));
       return saved;
     });
   }
@@ -262,11 +238,11 @@ class Sets {
     this.submitting = true;
     this.show(this.bench.state);
     await this.attempt(async () => {
-      this.tell(word("submitting"));
+      tell(this.told, word("submitting"));
       const { me, board } = await fetchJsonWhenFree("api/class/rules", { body: { title, rules: rules.map(sentRule) } });
       const place = board.findIndex((entry) => entry.person === me.id && entry.title === title);
       const score = place < 0 ? "–" : figure(board[place].score);
-      this.tell(word("submitted", { title, score, place: place + 1, of: board.length }));
+      tell(this.told, word("submitted", { title, score, place: place + 1, of: board.length }));
     });
     this.submitting = false;
     this.show(this.bench.state);
@@ -284,7 +260,7 @@ class Sets {
       await fetchJson("api/rules/sets/delete", { body: { name } });
       this.bench.draft.note((state) => (state.set = null));
       await this.ask();
-      this.tell(word("deleted", { name }));
+      tell(this.told, word("deleted", { name }));
     });
   }
 
@@ -310,7 +286,7 @@ class Sets {
         body: { file: file.name, text: await file.text() },
       });
       this.bench.takeRules(rules, file.name.replace(/\.toml$/i, ""), null);
-      this.tell(word("imported", { file: file.name }));
+      tell(this.told, word("imported", { file: file.name }));
     });
   }
 }

@@ -10,15 +10,14 @@ const TILE_TERMS = { mean: "mean", std: "std", hard: "threshold", top: "threshol
 
 class Cell {
   constructor(group, onPin) {
-    this.value = make("span", { class: "value" });
-    this.share = make("span", { class: "share-of" });
-    this.pin = make("button", { type: "button", class: "pin" });
-    this.pin.addEventListener("click", onPin);
-    this.swatch = make("span", { class: "swatch" });
-    this.label = make("span", { class: "cell-label" });
+    this.value = make("span.value");
+    this.share = make("span.share-of");
+    this.pin = make("button.pin", { onclick: onPin });
+    this.swatch = make("span.swatch");
+    this.label = make("span.cell-label");
     this.node = make(
-      "td",
-      { class: "score", "data-testid": "bench-score" },
+      "td.score",
+      { "data-testid": "bench-score" },
       this.swatch,
       this.label,
       this.value,
@@ -61,8 +60,7 @@ class SampleRow {
     const { bench } = group;
     this.group = group;
     this.place = place;
-    this.text = make("textarea", {
-      class: "sample",
+    this.text = make("textarea.sample", {
       dir: "auto",
       rows: 1,
       spellcheck: "false",
@@ -76,31 +74,31 @@ class SampleRow {
     this.remove = iconButton("remove", () => bench.removeSample(group.place, place));
     nameIt(this.remove, word("remove_completion", { n: place + 1 }));
     this.cells = rules.map((_, rule) => new Cell(group, () => bench.pin(group.place, place, rule)));
-    this.reward = make("b", { class: "total" });
-    this.shares = make("span", { class: "shares", "aria-hidden": "true" });
-    this.difference = make("td", { class: "difference", "data-label": word("difference") });
-    this.advantage = make("td", { class: "advantage", "data-label": word("advantage") });
-    this.marks = KINDS.map((kind) => make("td", { class: "kept", "data-kind": kind }));
-    const number = make("span", { class: "number", "aria-hidden": "true" }, `${place + 1}`);
+    this.reward = make("b.total");
+    this.shares = make("span.shares", { "aria-hidden": "true" });
+    this.difference = make("td.difference", { "data-label": word("difference") });
+    this.advantage = make("td.advantage", { "data-label": word("advantage") });
+    this.marks = KINDS.map((kind) => make("td.kept", { "data-kind": kind }));
+    const number = make("span.number", { "aria-hidden": "true" }, `${place + 1}`);
     const { stacked } = group;
     const texts = make(
-      "th",
-      { scope: "row", class: "writing", colspan: stacked ? rules.length + 7 : 1 },
-      make("span", { class: "cell" }, number, this.text, this.remove),
+      "th.writing",
+      { scope: "row", colspan: stacked ? rules.length + 7 : 1 },
+      make("span.cell", number, this.text, this.remove),
     );
-    this.above = stacked ? make("tr", { class: "text-row" }, texts) : null;
+    this.above = stacked ? make("tr.text-row", texts) : null;
     this.node = make(
-      "tr",
-      { class: "sample-row", "data-testid": "bench-row", "data-index": place },
-      stacked ? make("td", { class: "lead" }) : texts,
+      "tr.sample-row",
+      { "data-testid": "bench-row", "data-index": place },
+      stacked ? make("td.lead") : texts,
       ...this.cells.map((cell) => cell.node),
-      make("td", { class: "reward" }, this.reward, this.shares),
+      make("td.reward", this.reward, this.shares),
       this.difference,
       this.advantage,
       ...this.marks,
     );
     this.errors = make("td", { colspan: rules.length + 7 });
-    this.failed = make("tr", { class: "failures", hidden: true }, this.errors);
+    this.failed = make("tr.failures", { hidden: true }, this.errors);
   }
 
   showText(sample) {
@@ -215,33 +213,28 @@ class GroupTable {
     );
     const tiles = Object.entries(this.tiles).map(([each, value]) =>
       make(
-        "div",
-        { class: "tile", title: word("tile_" + each + "_help") },
-        make("dt", {}, term(TILE_TERMS[each], word("tile_" + each))),
+        "div.tile",
+        { title: word("tile_" + each + "_help") },
+        make("dt", term(TILE_TERMS[each], word("tile_" + each))),
         value,
       ),
     );
     const asked = make(
-      "div",
-      { class: "asked" },
-      make("label", {}, make("span", { class: "caption" }, word("prompt")), this.prompt),
-      make("label", {}, make("span", { class: "caption" }, word("answer")), this.answer),
+      "div.asked",
+      make("label", make("span.caption", word("prompt")), this.prompt),
+      make("label", make("span.caption", word("answer")), this.answer),
     );
     this.head = make("tr");
     this.body = make("tbody");
-    this.table = make("table", {}, make("thead", {}, this.head), this.body);
-    this.note = make("p", { class: "quiet remark" });
-    this.more = make("button", { type: "button", class: "plain small" }, "+ " + word("add_completion"));
+    this.table = make("table", make("thead", this.head), this.body);
+    this.note = make("p.quiet.remark");
+    this.more = make("button.plain.small", "+ " + word("add_completion"));
     this.more.addEventListener("click", () => bench.addSample(this.place));
-    this.scroll = make(
-      "div",
-      { class: "scroll", role: "region", tabindex: 0, "aria-label": word("scores") },
-      this.table,
-    );
+    this.scroll = make("div.scroll", { role: "region", tabindex: 0, "aria-label": word("scores") }, this.table);
     this.node = make(
-      "section",
-      { class: "group-box", "data-testid": "bench-group" },
-      make("div", { class: "group-head" }, asked, make("dl", { class: "tiles" }, ...tiles)),
+      "section.group-box",
+      { "data-testid": "bench-group" },
+      make("div.group-head", asked, make("dl.tiles", ...tiles)),
       this.note,
       this.scroll,
       this.more,
@@ -262,23 +255,19 @@ class GroupTable {
       this.body.replaceChildren(
         ...this.rows.flatMap((row) => [...(row.above ? [row.above] : []), row.node, row.failed]),
       );
-      this.columns = rules.map(() => make("span", {}));
-      this.soft = make("th", { scope: "col", class: "kept" });
+      this.columns = rules.map(() => make("span"));
+      this.soft = make("th.kept", { scope: "col" });
       const column = (key, style) => make("th", { scope: "col", class: style }, word(key));
       this.head.replaceChildren(
         column("completion", "writing"),
         ...this.columns.map((label, place) => {
-          const swatch = make("span", { class: "swatch" });
+          const swatch = make("span.swatch");
           swatch.style.background = ruleColour(place);
-          return make("th", { scope: "col", class: "score" }, swatch, label);
+          return make("th.score", { scope: "col" }, swatch, label);
         }),
         column("reward", "reward"),
-        make("th", { scope: "col", class: "difference", title: word("difference_help") }, word("difference")),
-        make(
-          "th",
-          { scope: "col", class: "advantage", title: word("advantage_help") },
-          term("advantage", word("advantage")),
-        ),
+        make("th.difference", { scope: "col", title: word("difference_help") }, word("difference")),
+        make("th.advantage", { scope: "col", title: word("advantage_help") }, term("advantage", word("advantage"))),
         column("keep_all", "kept"),
         column("keep_above_mean", "kept"),
         this.soft,

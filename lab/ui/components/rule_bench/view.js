@@ -39,8 +39,8 @@ class RuleBench {
     this.preflight = new Preflight(this);
     this.whatIf = new WhatIfPanel(this);
     this.tables = [];
-    this.groups = make("div", { class: "group-tables" });
-    this.status = make("p", { class: "status", role: "status", "data-testid": "bench-status" });
+    this.groups = make("div.group-tables");
+    this.status = make("p.status", { role: "status", "data-testid": "bench-status" });
     this.fraction = make("input", {
       type: "range",
       min: 1,
@@ -52,22 +52,14 @@ class RuleBench {
     this.fraction.addEventListener("input", () =>
       this.draft.change((state) => (state.fraction = Number(this.fraction.value) / 100), "fraction"),
     );
-    this.percent = make("output", { class: "percent" });
-    const soft = make(
-      "label",
-      { class: "soft" },
-      make("span", { class: "caption" }, word("top_share")),
-      this.fraction,
-      this.percent,
-    );
-    const left = make("div", { class: "left" }, this.list.node, this.panel.node);
+    this.percent = make("output.percent");
+    const soft = make("label.soft", make("span.caption", word("top_share")), this.fraction, this.percent);
+    const left = make("div.left", this.list.node, this.panel.node);
     const right = make(
-      "div",
-      { class: "right" },
+      "div.right",
       make(
-        "section",
-        { class: "box samples-box" },
-        make("div", { class: "row between" }, make("h3", {}, word("samples")), soft),
+        "section.box.samples-box",
+        make("div.row.between", make("h3", word("samples")), soft),
         this.sources.node,
         this.status,
         this.groups,
@@ -75,14 +67,7 @@ class RuleBench {
       ),
     );
     this.root.replaceChildren(
-      make(
-        "div",
-        { class: "bench" },
-        this.sets.node,
-        make("div", { class: "sides" }, left, right),
-        this.preflight.node,
-        this.whatIf.node,
-      ),
+      make("div.bench", this.sets.node, make("div.sides", left, right), this.preflight.node, this.whatIf.node),
     );
     this.show();
   }

@@ -5,7 +5,7 @@ class WhatIfPanel {
   constructor(bench) {
     this.bench = bench;
     const choice = (key, pairs) =>
-      make("select", { class: "plain", "aria-label": word(key), "data-testid": "whatif-" + key }, ...options(pairs));
+      make("select.plain", { "aria-label": word(key), "data-testid": "whatif-" + key }, ...options(pairs));
     this.run = choice("run", []);
     this.span = choice(
       "steps",
@@ -24,50 +24,30 @@ class WhatIfPanel {
       ["", word("as_recorded_estimator")],
       ...["group_scaled", "unscaled", "leave_one_out"].map((kind) => [kind, word("estimator_" + kind)]),
     ]);
-    this.begin = make(
-      "button",
-      { type: "button", class: "plain strong", "data-testid": "whatif-start" },
-      word("compare"),
-    );
+    this.begin = make("button.plain.strong", { "data-testid": "whatif-start" }, word("compare"));
     this.begin.addEventListener("click", () => this.start());
-    this.told = make("p", { class: "told", role: "status" });
-    this.told.hidden = true;
-    this.tiles = make("dl", { class: "tiles" });
-    this.which = make("select", { class: "plain", "aria-label": word("group"), "data-testid": "whatif-group" });
+    this.told = make("p.told", { role: "status", hidden: true });
+    this.tiles = make("dl.tiles");
+    this.which = make("select.plain", { "aria-label": word("group"), "data-testid": "whatif-group" });
     this.which.addEventListener("change", () => this.showGroup(Number(this.which.value)));
-    this.table = make("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": word("what_if") });
+    this.table = make("div.scroll", { role: "region", tabindex: 0, "aria-label": word("what_if") });
     this.found = make(
-      "div",
-      { class: "report", hidden: true, "data-testid": "whatif-report" },
+      "div.report",
+      { hidden: true, "data-testid": "whatif-report" },
       this.tiles,
       this.which,
       this.table,
     );
-    this.asking = make(
-      "div",
-      { class: "row" },
-      this.run,
-      this.span,
-      this.rules,
-      this.threshold,
-      this.estimator,
-      this.begin,
-    );
+    this.asking = make("div.row", this.run, this.span, this.rules, this.threshold, this.estimator, this.begin);
     this.node = make(
-      "details",
-      { class: "box more", "data-testid": "what-if" },
-      make("summary", {}, make("h3", {}, word("what_if")), make("span", { class: "quiet" }, word("what_if_about"))),
+      "details.box.more",
+      { "data-testid": "what-if" },
+      make("summary", make("h3", word("what_if")), make("span.quiet", word("what_if_about"))),
       this.asking,
       this.told,
       this.found,
     );
     this.node.addEventListener("toggle", () => this.node.open && this.opened());
-  }
-
-  tell(text, wrong = false) {
-    say(this.told, text);
-    toggle(this.told, "wrong", wrong);
-    conceal(this.told, !text);
   }
 
   async opened() {
@@ -78,15 +58,15 @@ class WhatIfPanel {
       this.run.replaceChildren(...options(recorded.map((run) => [run.id, run.title || run.name || run.id])));
       if (recorded.some((run) => run.id === before)) this.run.value = before;
       conceal(this.asking, !recorded.length);
-      this.tell(recorded.length ? "" : word("no_groups_yet"));
+      tell(this.told, recorded.length ? "" : word("no_groups_yet"));
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     }
   }
 
   async start() {
     this.begin.disabled = true;
-    this.tell(word("comparing"));
+    tell(this.told, word("comparing"));
     try {
       const run = this.run.value;
       const { rows } = await fetchJson(`api/runs/${encodeURIComponent(run)}/groups`);
@@ -104,10 +84,10 @@ class WhatIfPanel {
           estimator: this.estimator.value || null,
         },
       });
-      this.tell(this.answer.problems.map(errorWords).join(" "), true);
+      tell(this.told, this.answer.problems.map(errorWords).join(" "), true);
       this.showAnswer();
     } catch (error) {
-      this.tell(sentenceOf(error), true);
+      tell(this.told, sentenceOf(error), true);
     } finally {
       this.begin.disabled = false;
     }
@@ -127,7 +107,7 @@ class WhatIfPanel {
     ];
     this.tiles.replaceChildren(
       ...facts.map(([key, value]) =>
-        make("div", { class: "tile", "data-fact": key }, make("dt", {}, word(key)), make("dd", {}, String(value))),
+        make("div.tile", { "data-fact": key }, make("dt", word(key)), make("dd", String(value))),
       ),
     );
     this.which.replaceChildren(
@@ -159,7 +139,7 @@ class WhatIfPanel {
         return make(
           "td",
           { class: style + (old === now ? "" : " changed") },
-          old === now ? now : make("span", {}, make("span", { class: "quiet" }, `${old} → `), make("b", {}, now)),
+          old === now ? now : make("span", make("span.quiet", `${old} → `), make("b", now)),
         );
       };
       const kept = (value) => (value ? "✓" : "✕");
@@ -168,7 +148,7 @@ class WhatIfPanel {
       return make(
         "tr",
         { "data-testid": "whatif-row" },
-        make("th", { scope: "row", class: "writing wrap", dir: "auto" }, one.text || "∅"),
+        make("th.writing.wrap", { scope: "row", dir: "auto" }, one.text || "∅"),
         pair("reward", (value) => figure(value)),
         pair("advantage", (value) => signed(value)),
         pair("kept", kept),
@@ -176,15 +156,14 @@ class WhatIfPanel {
       );
     });
     const asked = make(
-      "p",
-      { class: "asked-of" },
-      make("bdi", { class: "asked-prompt" }, group.prompt),
+      "p.asked-of",
+      make("bdi.asked-prompt", group.prompt),
       ` μ ${figure(group.old.mean)} → ${figure(group.new.mean)}`,
       ` · σ ${figure(group.old.std)} → ${figure(group.new.std)}`,
     );
     this.table.replaceChildren(
       asked,
-      make("table", { class: "plain-table" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+      make("table.plain-table", make("thead", make("tr", ...head)), make("tbody", ...rows)),
     );
   }
 }

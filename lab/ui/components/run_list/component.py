@@ -15,12 +15,11 @@ from typing import Any
 
 import gradio as gr
 
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import component
 
 SCRIPTS = ("sorting.js", "view.js")
 
 
-def run_list(value: str = "{}", *, refresh: int = 0, lang: str = "", **options: Any) -> gr.HTML:
-    """The runs, newest first. A change of ``refresh`` or of the value asks the server again; so does coming back to the page."""
-    parts = assemble(Path(__file__).parent, "run-list", *SCRIPTS)
-    return gr.HTML(value, refresh=refresh, lang=lang, **parts, **options)
+def run_list(value: str = "{}", **options: Any) -> gr.HTML:
+    """The runs, newest first. A change of the value asks the server again; so does coming back to the page."""
+    return component(Path(__file__).parent, "run-list", *SCRIPTS, value=value, **options)

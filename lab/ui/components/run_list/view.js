@@ -11,28 +11,28 @@ const pairsOf = (measured) => (isNumber(measured.pairs) ? measured.pairs : measu
 
 class Row {
   constructor(onSelect, onTick) {
-    this.name = make("span", { class: "name" });
-    this.tags = make("span", { class: "tags" });
-    this.algorithm = make("span", { class: "algorithm" });
-    this.state = make("span", { class: "state" });
-    this.fill = make("span", { class: "fill" });
-    this.bar = make("span", { class: "bar", "aria-hidden": "true" }, this.fill);
-    this.facts = make("span", { class: "facts" });
-    this.learned = make("span", { class: "learned" });
-    this.age = make("span", { class: "age" });
+    this.name = make("span.name");
+    this.tags = make("span.tags");
+    this.algorithm = make("span.algorithm");
+    this.state = make("span.state");
+    this.fill = make("span.fill");
+    this.bar = make("span.bar", { "aria-hidden": "true" }, this.fill);
+    this.facts = make("span.facts");
+    this.learned = make("span.learned");
+    this.age = make("span.age");
     this.button = make(
-      "button",
-      { type: "button", class: "row", "data-testid": "run-row" },
-      make("span", { class: "line" }, this.name, this.algorithm),
-      make("span", { class: "line" }, this.state, this.tags, make("span", { class: "push" }), this.age),
+      "button.row",
+      { "data-testid": "run-row" },
+      make("span.line", this.name, this.algorithm),
+      make("span.line", this.state, this.tags, make("span.push"), this.age),
       this.facts,
       this.learned,
       this.bar,
     );
     this.button.addEventListener("click", () => onSelect(this.button.dataset.run));
-    this.tick = make("input", { type: "checkbox", class: "tick" });
+    this.tick = make("input.tick", { type: "checkbox" });
     this.tick.addEventListener("change", () => onTick(this.button.dataset.run, this.tick.checked));
-    this.node = make("li", {}, this.tick, this.button);
+    this.node = make("li", this.tick, this.button);
   }
 
   show(run, selected, ticked) {
@@ -122,40 +122,35 @@ class RunList {
 
   build() {
     this.rows = [];
-    this.list = make("ul", { class: "runs", "aria-label": word("runs") });
-    this.empty = make("div", { class: "empty", role: "status" });
+    this.list = make("ul.runs", { "aria-label": word("runs") });
+    this.empty = make("div.empty", { role: "status" });
     this.root.replaceChildren(this.empty, this.bar(), this.list);
     this.show();
   }
 
   // The filter, the sorting, and what can be done with the runs that are ticked.
   bar() {
-    this.filter = make("input", {
-      type: "search",
-      class: "filter",
-      placeholder: word("filter"),
-      "aria-label": word("filter"),
-    });
+    this.filter = make("input.filter", { type: "search", placeholder: word("filter"), "aria-label": word("filter") });
     this.filter.value = this.typed;
     this.filter.addEventListener("input", () => {
       this.typed = this.filter.value;
       this.show();
     });
     const options = SORTS.map((sort) => make("option", { value: sort }, word("sort_" + sort)));
-    this.sorts = make("select", { class: "sort", "aria-label": word("sort") }, ...options);
+    this.sorts = make("select.sort", { "aria-label": word("sort") }, ...options);
     this.sorts.value = this.sort;
     this.sorts.addEventListener("change", () => {
       this.sort = this.sorts.value;
       this.show();
     });
     const does = (act, event, least) => {
-      const button = make("button", { type: "button", class: "plain " + act, "data-least": least });
+      const button = make("button", { class: "plain " + act, "data-least": least });
       button.addEventListener("click", () => trigger(event, { act, runs: [...this.ticked] }));
       return button;
     };
     this.acts = [does("compare", "input", 1), does("differences", "input", 2), does("delete", "submit", 1)];
-    this.many = make("div", { class: "many" }, make("span", { role: "status" }), ...this.acts);
-    this.tools = make("div", { class: "tools" }, this.filter, this.sorts, this.many);
+    this.many = make("div.many", make("span", { role: "status" }), ...this.acts);
+    this.tools = make("div.tools", this.filter, this.sorts, this.many);
     return this.tools;
   }
 
@@ -201,12 +196,12 @@ class RunList {
     conceal(this.list, !runs.length);
     conceal(this.empty, runs.length > 0);
     if (known.length && !runs.length) {
-      this.empty.replaceChildren(make("strong", {}, word("no_match")), word("no_match_next"));
+      this.empty.replaceChildren(make("strong", word("no_match")), word("no_match_next"));
       return;
     }
     if (!runs.length) {
       const key = this.failed ? "unreachable" : this.runs ? "none" : "loading";
-      this.empty.replaceChildren(make("strong", {}, word(key)), word(key + "_next"));
+      this.empty.replaceChildren(make("strong", word(key)), word(key + "_next"));
       return;
     }
     const { selected } = given();
@@ -234,5 +229,4 @@ watch("value", () => {
   runList.show();
   runList.ask();
 });
-watch("refresh", () => runList.ask());
 watch("lang", () => runList.build());

@@ -1,4 +1,4 @@
-"""Puts a component's files together into the arguments of ``gr.HTML``; it knows no component, and renders nothing.
+"""Puts a component's files together into a ``gr.HTML``, or into its arguments; it knows no component.
 
 A component is a folder: scripts, ``style.css``, ``text.toml`` (tables [en] and [zh] with the same keys). The shared scripts
 stand before its own, in one function scope, so a component needs no module loader and no request of its own.
@@ -13,9 +13,14 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
+Words = Mapping[str, Mapping[str, str]]
+"""Texts by language and name."""
 SHARED = Path(__file__).parent
 SHARED_SCRIPTS = ("words.js", "dom.js", "keys.js", "storage.js", "transport.js", "feed.js")
 DISPLAY_SCRIPTS = ("markdown.js", "text_display.js")
@@ -43,3 +48,23 @@ def assemble(folder: Path, testid: str, *scripts: str, displays_text: bool = Fal
         "apply_default_css": False,
         "words": json.dumps(read_words(folder), ensure_ascii=False),
     }
+
+
+def component(
+    folder: Path,
+    testid: str,
+    *scripts: str,
+    value: str = "{}",
+    given: Mapping[str, object] | None = None,
+    lang: str = "",
+    displays_text: bool = False,
+    **options: Any,
+) -> gr.HTML:
+    """The component of a folder. Its scripts read each value of ``given`` as JSON; ``lang`` overrides the browser's language; ``options``
+    go to ``gr.HTML``."""
+    packed = {
+        name: json.dumps({} if each is None else each, ensure_ascii=False) for name, each in (given or {}).items()
+    }
+    return gr.HTML(
+        value, lang=lang, **packed, **assemble(folder, testid, *scripts, displays_text=displays_text), **options
+    )

@@ -7,7 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
  * Sets attributes, and listeners for names that begin with "on"; null, undefined and false take an attribute away.
  * @template {Element} N
  * @param {N} node
- * @param {Record<string, any>} [attributes]
+ * @param {Record<string, any> | null} [attributes]
  * @returns {N}
  */
 function set(node, attributes) {
@@ -20,16 +20,25 @@ function set(node, attributes) {
 }
 
 /**
+ * An element by its tag and classes, as a selector writes them ("p", "button.plain"), with or without attributes before
+ * its children. A button submits nothing.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, any>} [attributes]
- * @param {...(Node | string | null | undefined)} children
+ * @param {K | `${K}.${string}`} selector
+ * @param {...(Record<string, any> | Node | string | null | undefined)} content
  * @returns {HTMLElementTagNameMap[K] & { said?: string }}
  */
-function make(tag, attributes, ...children) {
-  const node = set(document.createElement(tag), attributes);
+function make(selector, ...content) {
+  const [tag, ...classes] = selector.split(".");
+  /** @type {any} */
+  const node = document.createElement(tag);
+  if (tag === "button") node.type = "button";
+  node.classList.add(...classes);
+  /** @type {any[]} */
+  const [first, ...others] = content;
+  const attributes = first && first.constructor === Object ? first : null;
+  const children = attributes ? others : content;
   node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+  return set(node, attributes);
 }
 
 /**

@@ -84,6 +84,6 @@ class TextDisplay {
    */
   nodes(text) {
     if (!this.on || text.length > LONGEST_DISPLAYED) return null;
-    return make("div", { class: "displayed" }, this.shared.render(text));
+    return make("div.displayed", this.shared.render(text));
   }
 }

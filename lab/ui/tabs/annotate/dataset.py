@@ -18,7 +18,7 @@ from lab.errors import InputError, LabError
 from lab.ui.draft import with_draft
 from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
 from lab.ui.notice import notice
-from lab.ui.tabs.annotate.pairs import choices_of, chosen_of
+from lab.ui.tabs.annotate.pairs import choices_of, chosen_of, explained
 from lab.ui.tabs.annotate.tables import derived, edits, versions
 from lab.ui.tabs.train.form import TrainForm
 from lab.ui.tabs.train.tab import TrainTab
@@ -34,6 +34,10 @@ class DatasetPart:
     def __init__(self, annotation: Annotation, i18n: gr.I18n) -> None:
         self.annotation = annotation
         usual = Derivation()
+
+        def field(kind: Any, value: Any, name: str, **more: Any) -> Any:
+            return explained(kind, value, i18n, f"annotate.{name}", name.replace("_", "-"), **more)
+
         with gr.Row(elem_classes="halves"):
             with gr.Column(scale=5, min_width=320, elem_id="freeze-half"):
                 gr.HTML(i18n("annotate.freeze"), elem_classes="section")
@@ -41,40 +45,14 @@ class DatasetPart:
                     [], label=i18n("annotate.collection"), interactive=True, elem_id="freeze-collection"
                 )
                 with gr.Row(elem_classes="side-by-side"):
-                    self.votes = gr.Number(
-                        usual.least_votes, precision=0, step=1, label=i18n("annotate.least_votes"),
-                        info=i18n("annotate.least_votes_help"), elem_id="least-votes",
-                    )  # fmt: skip
-                    self.agreement = gr.Number(
-                        usual.least_agreement, step=0.05, label=i18n("annotate.least_agreement"),
-                        info=i18n("annotate.least_agreement_help"), elem_id="least-agreement",
-                    )  # fmt: skip
+                    self.votes = field(gr.Number, usual.least_votes, "least_votes", precision=0, step=1)
+                    self.agreement = field(gr.Number, usual.least_agreement, "least_agreement", step=0.05)
                 with gr.Row(elem_classes="side-by-side"):
-                    self.edits = gr.Checkbox(
-                        usual.use_edits,
-                        label=i18n("annotate.use_edits"),
-                        info=i18n("annotate.use_edits_help"),
-                        elem_id="use-edits",
-                    )
-                    self.gold = gr.Checkbox(
-                        False,
-                        label=i18n("annotate.with_gold"),
-                        info=i18n("annotate.with_gold_help"),
-                        elem_id="with-gold",
-                    )
+                    self.edits = field(gr.Checkbox, usual.use_edits, "use_edits")
+                    self.gold = field(gr.Checkbox, False, "with_gold")
                 with gr.Row(elem_classes="side-by-side"):
-                    self.adjudications = gr.Checkbox(
-                        usual.use_adjudications,
-                        label=i18n("annotate.use_adjudications"),
-                        info=i18n("annotate.use_adjudications_help"),
-                        elem_id="use-adjudications",
-                    )
-                    self.revealed = gr.Checkbox(
-                        usual.use_revealed,
-                        label=i18n("annotate.use_revealed"),
-                        info=i18n("annotate.use_revealed_help"),
-                        elem_id="use-revealed",
-                    )
+                    self.adjudications = field(gr.Checkbox, usual.use_adjudications, "use_adjudications")
+                    self.revealed = field(gr.Checkbox, usual.use_revealed, "use_revealed")
                 self.counts = gr.HTML(elem_id="would-give")
                 self.name = gr.Textbox(label=i18n("annotate.version_name"), max_length=120, elem_id="version-name")
                 self.freeze = gr.Button(i18n("annotate.freeze_button"), variant="primary", elem_id="freeze")

@@ -138,14 +138,7 @@ class FileWay:
         )
 
     def _read(self, request: gr.Request, file: PairsFile) -> Iterator[Any]:
-        """Progress while a file is read, then its preview, or the error that it ended with."""
-        yield None
-        try:
-            with file:
-                yield from self.readings.follow(session_of(request), file)
-                yield file.preview()
-        except LabError as error:
-            yield error
+        return self.readings.states(session_of(request), file, file.preview)
 
     def _shows(self, state: Any, request: gr.Request, guessed: list[Any] | None = None) -> Updates:
         """Updates for ``shown``: progress, a preview, or an error. ``guessed``: the columns that the lab chose by itself."""

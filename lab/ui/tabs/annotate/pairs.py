@@ -25,33 +25,24 @@ SETTINGS = ("everyone", "overlap", "gold_rate", "strength", "reason")
 """In the order of ``settings_fields``."""
 
 
+def explained(kind: Any, value: Any, i18n: gr.I18n, key: str, elem_id: str, **more: Any) -> Any:
+    """A field with the label and the help that the text tables have under a key."""
+    return kind(value, label=i18n(key), info=i18n(f"{key}_help"), elem_id=elem_id, **more)
+
+
 def settings_fields(i18n: gr.I18n, prefix: str, usual: CollectionSettings | None = None) -> list[Any]:
     """Everyone, overlap, gold rate, strength and reason: how a collection is judged."""
     usual = usual or CollectionSettings()
-    common: dict[str, Any] = {"interactive": True, "min_width": 140}
-    everyone = gr.Checkbox(
-        usual.everyone, label=i18n("annotate_setting.everyone"), info=i18n("annotate_setting.everyone_help"),
-        elem_id=f"{prefix}-everyone", **common,
-    )  # fmt: skip
+
+    def field(kind: Any, name: str, **more: Any) -> Any:
+        key, elem_id = f"annotate_setting.{name}", f"{prefix}-{name.replace('_', '-')}"
+        return explained(kind, getattr(usual, name), i18n, key, elem_id, interactive=True, min_width=140, **more)
+
+    everyone = field(gr.Checkbox, "everyone")
     with gr.Row(elem_classes="side-by-side"):
-        overlap = gr.Number(
-            usual.overlap, precision=0, step=1, label=i18n("annotate_setting.overlap"),
-            info=i18n("annotate_setting.overlap_help"), elem_id=f"{prefix}-overlap", **common,
-        )  # fmt: skip
-        gold = gr.Number(
-            usual.gold_rate, step=0.05, label=i18n("annotate_setting.gold_rate"),
-            info=i18n("annotate_setting.gold_rate_help"), elem_id=f"{prefix}-gold-rate", **common,
-        )  # fmt: skip
+        numbers = [field(gr.Number, "overlap", precision=0, step=1), field(gr.Number, "gold_rate", step=0.05)]
     with gr.Row(elem_classes="side-by-side"):
-        strength = gr.Checkbox(
-            usual.strength, label=i18n("annotate_setting.strength"), info=i18n("annotate_setting.strength_help"),
-            elem_id=f"{prefix}-strength", **common,
-        )  # fmt: skip
-        reason = gr.Checkbox(
-            usual.reason, label=i18n("annotate_setting.reason"), info=i18n("annotate_setting.reason_help"),
-            elem_id=f"{prefix}-reason", **common,
-        )  # fmt: skip
-    return [everyone, overlap, gold, strength, reason]
+        return [everyone, *numbers, field(gr.Checkbox, "strength"), field(gr.Checkbox, "reason")]
 
 
 class Collections:

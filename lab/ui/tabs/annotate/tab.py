@@ -18,7 +18,7 @@ from lab.core.access import Access, requires, user_of
 from lab.runs.scored_pairs import ScoredPairs
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Store
-from lab.ui.components.annotator import annotator
+from lab.ui.components.annotator.component import annotator
 from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.add import AddPairs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.classroom.training import offered
-from lab.ui.components.classroom import classroom
+from lab.ui.components.classroom.component import classroom
 from lab.ui.presets import title
 from lab.words import LOCALES
 

@@ -13,7 +13,7 @@ from lab.data.recordings import Recording
 from lab.store.recordings import Recordings, grouped
 from lab.store.run_titles import run_titles
 from lab.store.runs import Run, Store
-from lab.ui.components.group_inspector import group_inspector
+from lab.ui.components.group_inspector.component import group_inspector
 from lab.ui.handlers import LIGHT, Updates
 from lab.ui.tabs.groups.take_in import TakeIn
 from lab.words import say

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.ui.components.playground import playground
+from lab.ui.components.playground.component import playground
 from lab.words.components import error_words, rule_words
 
 

@@ -11,12 +11,12 @@ from lab.core.access import Access, requires
 from lab.core.recipes import SampledRecipe
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
-from lab.ui.components.rule_bench import rule_bench
+from lab.ui.components.rule_bench.component import rule_bench
 from lab.ui.draft import SENT
 from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets, title, usual
 from lab.ui.tabs.train.form import TrainForm
-from lab.words import LOCALES, table
+from lab.words import LOCALES, subject_words
 from lab.words.components import error_words
 
 WORKED: dict[str, Any] = {
@@ -70,7 +70,7 @@ class RulesTab:
             recipes=recipes,
             usual_preset=usual(list(recipes)),
             classroom=classroom,
-            preflight={language: _table("preflight.", language) for language in LOCALES},
+            preflight=subject_words("preflight."),
             errors=error_words(),
             elem_id="bench",
         )
@@ -103,10 +103,6 @@ def _of_each(part: str, trusting: bool) -> dict[str, dict[str, str]]:
         }
         for language in LOCALES
     }
-
-
-def _table(prefix: str, language: str) -> dict[str, str]:
-    return {key.removeprefix(prefix): text for key, text in table(language).items() if key.startswith(prefix)}
 
 
 def _recipes(presets: Presets) -> dict[str, Any]:

@@ -227,7 +227,7 @@ class TrainForm:
             self.back: gr.update(visible=draft.can_go_back),
         }
         try:
-            sentence = plan(self._recipe_in(draft), language, self._names())
+            sentence = plan(self._recipe_in(draft), language, {run.id: run.name for run in self.store.runs()})
         except LabError as error:
             if fills:
                 updates[self.plan] = ""
@@ -307,6 +307,3 @@ class TrainForm:
         recipe = self.presets.recipe(draft.preset)
         known = {path: value for path, value in draft.of(draft.preset).items() if path in form.entered(recipe)}
         return form.recipe_from(recipe, form.changes(recipe, known), draft.preset)
-
-    def _names(self) -> dict[str, str]:
-        return {run.id: run.name for run in self.store.runs()}

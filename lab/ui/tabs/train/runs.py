@@ -19,8 +19,8 @@ from lab.errors import LabError
 from lab.runs.supervisor import Supervisor
 from lab.store.run_titles import run_titles
 from lab.store.runs import Run, RunState, Store
-from lab.ui.components.live_curves import live_curves
-from lab.ui.components.run_list import run_list
+from lab.ui.components.live_curves.component import live_curves
+from lab.ui.components.run_list.component import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
 from lab.ui.tabs.train.leave import LeaveLab
@@ -128,18 +128,8 @@ class TrainRuns:
 
     @property
     def buttons(self) -> list[gr.Button]:
-        return [
-            self.groups,
-            self.stop,
-            self.stop_now,
-            self.cancel,
-            self.resume,
-            self.go_on,
-            self.ppo,
-            self.out,
-            self.load,
-            self.delete,
-        ]
+        first = [self.groups, self.stop, self.stop_now, self.cancel, self.resume]
+        return [*first, self.go_on, self.ppo, self.out, self.load, self.delete]
 
     # ---- what was clicked
 

@@ -138,14 +138,7 @@ class TrainUpload:
     # ---- inside
 
     def _read(self, request: gr.Request, file: RowsFile) -> Iterator[Any]:
-        """Progress while a file is read, then what was seen of it, or the error that it ended with."""
-        yield None
-        try:
-            with file:
-                yield from self.readings.follow(session_of(request), file)
-                yield file.seen
-        except LabError as error:
-            yield error
+        return self.readings.states(session_of(request), file, lambda: file.seen)
 
     def _shows(self, found: Any, request: gr.Request, guessed: Mapping[str, str] | None = None) -> Updates:
         language = language_of(request)
