@@ -1,0 +1,62 @@
+"""Starts the proxy of a run that goes to a Ray cluster, and finds it again. A second ``Launcher``, beside the local one.
+
+A proxy (``proxy.py``) is a local process like any worker, so that stop, resume and a restart of the app are those of local runs. Jobs
+(samples, chats, scores) stay on this machine. Nothing here imports ray.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.runs.launcher import LocalLauncher, LocalWorker
+from lab.runs.processes import Identity, command_of
+from lab.runs.ray.note import forget_place
+from lab.settings import RaySettings
+from lab.store.locks import Lock
+from lab.store.run_folder import RunFolder
+from lab.store.worker_folder import WorkerFolder
+
+PROXY = "lab.runs.ray.proxy"
+
+
+class RayWorker(LocalWorker):
+    """A proxy, and the memory that its run's worker holds on its node."""
+
+    def __init__(self, worker: LocalWorker, folder: Path) -> None:
+        super().__init__(worker.identity, worker.process)
+        self._folder = RunFolder(folder)
+
+    def memory(self) -> int | None:
+        held = (self._folder.heartbeat() or {}).get("memory_bytes")
+        return int(held) if held else None
+
+
+class RayLauncher(LocalLauncher):
+    """Proxies as processes of this machine."""
+
+    gives_way = False
+
+    def __init__(self, settings: RaySettings) -> None:
+        super().__init__(lambda path: [sys.executable, "-m", PROXY, str(path)])
+        self.settings = settings
+
+    def environment(self, home: Path, threads: int) -> dict[str, str]:
+        """That of a worker, and where the cluster is."""
+        ours = {"LAB_RAY_ADDRESS": self.settings.address, "LAB_RAY_CPUS": str(self.settings.cpus)}
+        return super().environment(home, threads) | ours | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+
+    def launch(self, folder: WorkerFolder, slot: Lock, *, threads: int | None = None) -> LocalWorker:
+        forget_place(folder)
+        return RayWorker(super().launch(folder, slot, threads=threads), folder.path)
+
+    def attach(self, identity: Identity) -> LocalWorker:
+        """A proxy, or a worker of this machine that was started before the cluster was named."""
+        worker, command = super().attach(identity), command_of(identity)
+        return RayWorker(worker, Path(command[-1])) if is_proxy(command) else worker
+
+
+def is_proxy(command: Sequence[str]) -> bool:
+    """Whether this is the command line of a proxy."""
+    return PROXY in command
