@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
@@ -147,6 +148,17 @@ def together(values: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.cat([each.to(values.device) for each in gathered(values.detach().cpu())])
+
+
+def collect(own: Path, into: Path) -> None:
+    """Have the leader write the files of every process's own folder into one of its own: others may stand on another machine.
+
+    Returns once they are written. All of them must call it.
+    """
+    for files in gathered({path.name: path.read_bytes() for path in own.iterdir()}):
+        for name, content in files.items() if is_leader() else ():
+            (into / name).write_bytes(content)
+    wait()
 
 
 def wait() -> None:
