@@ -85,7 +85,10 @@ class Connection:
 
     def _on_head(self, function: Callable[..., Any], *arguments: Any) -> Any:
         task = self._ray.remote(function).options(num_cpus=0, resources={"node:__internal_head__": 0.001})
-        return self._answer(lambda: task.remote(*arguments))
+        try:
+            return self._answer(lambda: task.remote(*arguments))
+        except RuntimeError as error:  # the Jobs API's own
+            raise MachineError("ray_refused", value=self.address, why=_first_line(error)) from error
 
     # ---- agents
 

@@ -30,9 +30,20 @@ def submit(attempt: str, module: str, code: str) -> None:
     """
     import shlex
     import sys
+    import time
 
     command = f"{shlex.quote(sys.executable)} -m {module}"
-    _client().submit_job(entrypoint=command, submission_id=attempt, runtime_env={"working_dir": str(_place(code))})
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            _client().submit_job(
+                entrypoint=command, submission_id=attempt, runtime_env={"working_dir": str(_place(code))}
+            )
+            return
+        except RuntimeError as error:  # a head that has just started
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
 
 
 def job_state(attempt: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.runs.launcher import LocalLauncher, LocalWorker
 from lab.runs.processes import Identity, command_of
-from lab.runs.ray.note import forget_place
+from lab.runs.ray.note import forget_place, noted
 from lab.settings import RaySettings
 from lab.store.locks import Lock
 from lab.store.run_folder import RunFolder
@@ -27,6 +27,14 @@ class RayWorker(LocalWorker):
     def __init__(self, worker: LocalWorker, folder: Path) -> None:
         super().__init__(worker.identity, worker.process)
         self._folder = RunFolder(folder)
+
+    def ended(self) -> bool:
+        """Whether the proxy is gone. Where it was killed itself its status says nothing of the run, which is *lost* to this machine."""
+        if not super().ended():
+            return False
+        if self.exit_code != noted(self._folder).get("exit"):
+            self.exit_code = None
+        return True
 
     def memory(self) -> int | None:
         held = (self._folder.heartbeat() or {}).get("memory_bytes")

@@ -1,7 +1,8 @@
 """``ray.json`` in a run's folder: on which cluster a run is, as which job, and on which nodes. Written by its proxy, read by the page.
 
 ``{"version": 1, "address", "attempt": the job's name, "number": of the attempt, "processes", "cpus" and "gpus" of each, "nodes": [{"host",
-"address"}…], "placed": when it got its resources or null, "log": bytes of the node's log that are here}``.
+"address"}…], "placed": when it got its resources or null, "log": bytes of the node's log that are here, "exit":
+the status that the proxy ends with, or null}``.
 """
 
 from __future__ import annotations
@@ -30,4 +31,4 @@ def write_note(folder: WorkerFolder, *, durable: bool = True, **values: Any) -> 
 def forget_place(folder: WorkerFolder) -> None:
     """A new attempt has no resources yet."""
     if noted(folder):
-        write_note(folder, placed=None, nodes=[])
+        write_note(folder, placed=None, nodes=[], exit=None)

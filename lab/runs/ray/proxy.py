@@ -292,10 +292,11 @@ def main(path: Path) -> int:
     try:
         status = proxy.work()
     except LabError as error:
-        return proxy.fail(error)
+        status = proxy.fail(error)
     except Exception:
         traceback.print_exc()
-        return 1
+        status = EXITS["failed"]
+    write_note(folder, exit=status)
     if status < 0:
         signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
         os.kill(os.getpid(), -status)
