@@ -21,7 +21,7 @@ from lab.core.recipes import Device, Recipe, parse
 from lab.errors import MachineError, StartError, StateError
 from lab.runs import checks
 from lab.runs.launcher import ROOT, worker_environment
-from lab.runs.ray.launcher import RayLauncher
+from lab.runs.ray.launcher import QUIET, RayLauncher
 from lab.runs.ray.note import noted
 from lab.runs.slots import free_cluster_slot
 from lab.settings import RaySettings
@@ -144,7 +144,7 @@ class RayCluster:
             self._process = None
 
     def _ask(self) -> None:
-        environment = worker_environment(self._store.home, os.environ, 1)
+        environment = worker_environment(self._store.home, os.environ, 1) | QUIET
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lab.runs.ray.status", self.settings.address],
             stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import socket
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ from lab.runs.ray.job import NAMESPACE, agent_name
 PATIENCE = 180.0
 """Seconds that a call may take: on a busy machine Ray needs a minute to start a process. A cluster that is gone is noticed sooner, by its
 connection."""
+LISTENS = 10.0
+"""Seconds that a host may take to accept a connection."""
 CODE = ("lab", "presets/tiny/base")
 """What of the checkout a worker needs."""
 NOT_CODE = frozenset({"ui", "server", "classroom", "commands", "__pycache__"})
@@ -47,6 +50,7 @@ class Connection:
         self.address = address
         if find_spec("ray") is None:
             raise MachineError("ray_missing", value=address)
+        self._require_listener()
         import ray
 
         self._ray = ray
@@ -55,6 +59,14 @@ class Connection:
         except Exception as error:  # ConnectionError, RuntimeError (other versions), ValueError, grpc's own
             raise ClusterGone("ray_no_answer", value=address, why=_first_line(error)) from error
         ray.cloudpickle.register_pickle_by_value(head)
+
+    def _require_listener(self) -> None:
+        """Ray would try for half a minute where nobody listens."""
+        host, _, port = self.address.removeprefix("ray://").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), LISTENS).close()
+        except OSError as error:
+            raise ClusterGone("ray_no_answer", value=self.address, why=error.strerror or str(error)) from error
 
     def __enter__(self) -> Connection:
         return self

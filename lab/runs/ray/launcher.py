@@ -19,6 +19,8 @@ from lab.store.run_folder import RunFolder
 from lab.store.worker_folder import WorkerFolder
 
 PROXY = "lab.runs.ray.proxy"
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+"""For our processes that import ray: no telemetry."""
 
 
 class RayWorker(LocalWorker):
@@ -53,7 +55,7 @@ class RayLauncher(LocalLauncher):
     def environment(self, home: Path, threads: int) -> dict[str, str]:
         """That of a worker, and where the cluster is."""
         ours = {"LAB_RAY_ADDRESS": self.settings.address, "LAB_RAY_CPUS": str(self.settings.cpus)}
-        return super().environment(home, threads) | ours | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+        return super().environment(home, threads) | ours | QUIET
 
     def launch(self, folder: WorkerFolder, slot: Lock, *, threads: int | None = None) -> LocalWorker:
         forget_place(folder)

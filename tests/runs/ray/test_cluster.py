@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab.core.recipes import with_values
 from lab.errors import MachineError, StartError
+from lab.runs.foreground import place
+from lab.runs.launcher import LocalWorker
 from lab.runs.ray import cluster as module
 from lab.runs.ray.cluster import Figures, RayCluster, Share, require_ray, share_of
+from lab.runs.ray.launcher import RayLauncher, RayWorker
 from lab.runs.ray.note import forget_place, noted, write_note
 from lab.runs.slots import free_cluster_slot
 from lab.runs.work import any_slot_taken
@@ -107,3 +112,29 @@ def test_what_is_free_and_where_a_run_is_in_words(store: Store, locale: str) -> 
     write_note(folder, nodes=[{"host": "a", "address": "10.0.0.1"}, {"host": "b", "address": "10.0.0.2"}])
     there = place_line(noted(folder), locale)
     assert "10.0.0.2" in there and "10.0.0.2" not in waiting and "2 × 1 CPU" in waiting
+
+
+def test_a_command_s_runs_go_where_the_app_s_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAB_RAY_ADDRESS", raising=False)
+    assert place().here
+    monkeypatch.setenv("LAB_RAY_ADDRESS", SETTINGS.address)
+    monkeypatch.setattr(module, "find_spec", lambda name: object())
+    there = place()
+    assert not there.here and isinstance(there.launcher, RayLauncher) and there.launcher.settings.cpus == 1
+    assert there.launcher.environment(Path("home"), 1)["LAB_RAY_ADDRESS"] == SETTINGS.address
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(StartError, match="ray_missing"):
+        place()
+
+
+def test_a_proxy_that_was_killed_says_nothing_of_its_run(store: Store) -> None:
+    """Its own SIGKILL is not the worker's: the run is lost to this machine, not out of memory."""
+    folder = store.folder(store.create_run(RECIPE).id)
+    for told, expected in ((None, None), (-9, -9)):
+        write_note(folder, exit=told)
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        worker = RayWorker(LocalWorker.of(process), folder.path)
+        assert not worker.ended()
+        process.kill()
+        process.wait()
+        assert worker.ended() and worker.exit_code == expected

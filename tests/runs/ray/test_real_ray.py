@@ -15,16 +15,20 @@ import pytest
 
 from lab.core.recipes import Recipe, with_values
 from lab.runs.foreground import Place, take_slot, train_in_foreground
+from lab.runs.foreground_study import study_in_foreground
 from lab.runs.launcher import LocalLauncher
-from lab.runs.ray.cluster import RayCluster
+from lab.runs.ray.cluster import RayCluster, take_cluster_slot
+from lab.runs.ray.launcher import RayLauncher
 from lab.runs.ray.note import noted
 from lab.runs.run_work import run_identity
 from lab.runs.supervisor import Supervisor
+from lab.settings import RaySettings
 from lab.store.presets import load_preset
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Run, RunState, Store
 from lab.words import word
-from tests.runs.ray.clusters import Cluster, wait_for
+from tests.runs.ray.clusters import Cluster, free_port, wait_for
+from tests.runs.test_studies import study
 
 pytestmark = [
     pytest.mark.train,
@@ -223,6 +227,25 @@ def test_as_many_runs_as_the_cluster_holds_and_each_file_once(store: Store, tmp_
     assert store.folder(runs[0].id).recipe()["recipe"]["dataset"] == str(rows)
     alone = here(store, wanted)
     assert lines(store, runs[0]) == lines(store, alone) == lines(store, runs[2])
+
+
+def test_a_study_goes_out_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cluster_of(2) as cluster:
+        monkeypatch.setenv("LAB_RAY_ADDRESS", cluster.settings.address)
+        outcome = study_in_foreground(study(), store)
+    assert outcome.complete, [event.why for event in outcome.failed]
+    sft, dpo, grpo = (member.run for member in outcome.members)
+    assert sft is not None and dpo is not None and grpo is not None
+    placed = [noted(store.folder(run.id))["placed"] for run in (sft, dpo, grpo)]
+    assert all(placed) and max(placed[1:]) < min(store.run(run.id).ended or 0 for run in (dpo, grpo)), "side by side"
+
+
+def test_nobody_answers(store: Store) -> None:
+    settings = RaySettings(f"ray://127.0.0.1:{free_port()}")
+    place = Place(RayLauncher(settings), take_cluster_slot, here=False)
+    run = train_in_foreground(recipe("tiny/sft", **FEW), store, where=place)
+    assert run.state is RunState.FAILED and run.error is not None and run.error["key"] == "ray_no_answer"
+    assert settings.address in word(run.error, "en")
 
 
 TWO = {"processes": 2, "batch_size": 16, "micro_batch_size": 4}
