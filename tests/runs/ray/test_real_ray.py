@@ -37,7 +37,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install -r requirements-ray.txt"),
 ]
 FEW = {"steps": 4, "measure_samples": 8, "save_every": 2, "measure_every": 0}
-LONG = {"steps": 300, "measure_samples": 8, "save_every": 50, "measure_every": 0}
+LONG = {"steps": 200, "measure_samples": 8, "save_every": 50, "measure_every": 0}
 CLOCKS = ("time", "seconds", "tokens_per_second", "reward_seconds", "reward_share")
 
 
@@ -73,9 +73,15 @@ def recipe(preset: str, **changes: Any) -> Recipe:
     return with_values(load_preset(preset).recipe, changes)
 
 
+class Hurried(LocalLauncher):
+    """Nobody waits for a page here."""
+
+    gives_way = False
+
+
 def here(store: Store, wanted: Recipe, processes: int = 1) -> Run:
     """The same recipe on this machine, each process on one thread."""
-    place = Place(LocalLauncher(page=False), take_slot)
+    place = Place(Hurried(page=False), take_slot)
     return train_in_foreground(wanted, store, where=place, threads=processes)
 
 
@@ -118,7 +124,7 @@ def test_a_run_stops_goes_on_dies_and_outlives_the_app_with_the_losses_of_a_loca
             ended(store, run, RunState.STOPPED)
             folder = store.folder(run.id)
             stopped_at = (folder.last_checkpoint() or (0, None))[0]
-            assert folder.result()["steps"] == stopped_at and 20 <= stopped_at < 300
+            assert folder.result()["steps"] == stopped_at and 20 <= stopped_at < 200
 
             supervisor.resume(run.id)
             wait_for(lambda: step_of(store, run) >= stopped_at + 60)
@@ -136,8 +142,13 @@ def test_a_run_stops_goes_on_dies_and_outlives_the_app_with_the_losses_of_a_loca
             ended(store, run)
         wait_for(lambda: not list(cluster.cache(0).glob("runs/*")), 60)
     one = here(store, wanted)
-    assert lines(store, run) == lines(store, one)
+    assert without_tokens(lines(store, run)) == without_tokens(lines(store, one))
     assert weights(store, run) == weights(store, one), "the same to the last bit"
+
+
+def without_tokens(of_run: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Steps that were done again after a death count twice among the tokens."""
+    return [{name: value for name, value in line.items() if name != "tokens_trained"} for line in of_run]
 
 
 def weights(store: Store, run: Run) -> bytes:
