@@ -25,6 +25,8 @@ CACHE = "LAB_RAY_CACHE"
 """A node's environment may name the folder that its files are kept in."""
 KEPT = 24 * 3600.0
 """Seconds that what an ended worker has written waits to be fetched, with the run's resources held."""
+UNCLAIMED = 3600.0
+"""Seconds that an agent waits for whoever submitted its job."""
 APPENDED = ("log.txt", "metrics.jsonl", "groups.jsonl", "pairs.jsonl", "tokens.jsonl")
 """What a worker appends to: sent by offset."""
 REPLACED = ("recipe.json", "before.json", "notes.json", "result.json")
@@ -208,9 +210,11 @@ class NodeAgent:
         self._released = True
 
     def is_released(self) -> bool:
-        """Whether the job may end: all was fetched, or nobody has come for it for ``KEPT`` seconds since the worker ended."""
+        """Whether the job may end: all was fetched, or nobody comes any more: for ``KEPT`` seconds since the worker ended,
+        or for ``UNCLAIMED`` before it began."""
         working = self._process is not None and self._process.poll() is None
-        if not working and not self._released and time.monotonic() - self._visited > KEPT:
+        kept = KEPT if self._process is not None else UNCLAIMED
+        if not working and not self._released and time.monotonic() - self._visited > kept:
             self.release()
         return self._released
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from lab.store.runs import Run, RunState, Store
 
 SETTLES = 3.0
 """Seconds after which what a run was given is missing from the figures."""
+STALE = 10.0
+"""Seconds after which figures say nothing: the cluster may be gone."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class RayCluster:
     def slot(self, run: Run) -> Lock | None:
         """A slot for a run, where the cluster has room for it now; None where it has to wait."""
         figures = self.figures()
-        if figures is None or figures.error:
+        if figures is None or figures.error or time.time() - figures.time > STALE:
             return None
         need = self._share(run, figures)
         if not figures.free.without(self._coming(figures)).holds(need):

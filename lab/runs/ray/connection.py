@@ -6,6 +6,7 @@ LabError. The Jobs API answers on the head alone, so it is called there, by a ta
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
@@ -19,6 +20,7 @@ from typing import Any
 from lab.errors import MachineError
 from lab.runs.launcher import ROOT
 from lab.runs.ray import head
+from lab.runs.ray.agent import CACHE
 from lab.runs.ray.job import NAMESPACE, agent_name
 
 PATIENCE = 180.0
@@ -141,8 +143,13 @@ class Agent:
         self._connection, self._actor = connection, actor
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the agent's. Raises ClusterGone, AgentGone, or what it raised itself."""
-        return self._connection._answer(lambda: self._actor.call.remote(method=method, arguments=arguments))
+        """Call a method of the agent's. Raises ClusterGone, AgentGone, MachineError ``ray_disk_full``, or what it raised itself."""
+        try:
+            return self._connection._answer(lambda: self._actor.call.remote(method=method, arguments=arguments))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise MachineError("ray_disk_full", path=error.filename or CACHE) from error
+            raise
 
 
 def packed_code() -> bytes:

@@ -47,7 +47,8 @@ class Proxy:
         self._note = noted(folder)
         self._answered = time.monotonic()
         self._ending: float | None = None
-        self._killed = self._stop_sent = False
+        self._stop_sent = False
+        self._told_to_end: bool | None = None
 
     def end(self, _signal: int, _frame: FrameType | None) -> None:
         """SIGTERM: the run is to end now."""
@@ -211,11 +212,14 @@ class Proxy:
         if self._folder.stop_requested() and not self._stop_sent:
             agents[0].call("stop", self._folder.stop_path.read_bytes())
             self._stop_sent = True
-        if self._ending is None or self._killed:
+        if self._ending is None:
             return
-        self._killed = time.monotonic() - self._ending > GRACE
+        late = time.monotonic() - self._ending > GRACE
+        if self._told_to_end is late:  # each signal once: a second SIGTERM would be taken as impatience
+            return
+        self._told_to_end = late
         for agent in agents:
-            agent.call("end", not self._killed)
+            agent.call("end", not late)
 
     def _finish(
         self, agents: list[Agent], news: list[dict[str, Any]], mirror: Mirror, paths: list[tuple[str, str]]
@@ -238,7 +242,7 @@ class Proxy:
             raise MachineError(
                 "process_died", number=rank + 1, processes=len(exits), signal=signal.Signals(number).name
             )
-        return next((status for status in exits if status), 0)
+        return next((status for status in exits if status not in (0, -signal.SIGTERM)), min(exits))
 
     def _asked_to_end(self) -> bool:
         return bool((self._folder.stop_request() or {}).get("now"))

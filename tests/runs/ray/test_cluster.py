@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ class Asked(RayCluster):
 
     def __init__(self, store: Store, total: Share, free: Share) -> None:
         self.settings, self.address, self._store = SETTINGS, SETTINGS.address, store
-        self._given = Figures(100.0, 1, total, free)
+        self._given = Figures(time.time(), 1, total, free)
 
     def figures(self) -> Figures:
         return self._given
