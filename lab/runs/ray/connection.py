@@ -79,14 +79,17 @@ class Connection:
 
     # ---- jobs
 
-    def submit(self, attempt: str, processes: int, cpus: int, gpus: int) -> None:
-        """Submit the job of one attempt, with the lab's code, which goes to the head once for each content."""
+    def submit(self, attempt: str, processes: int, cpus: int, gpus: int) -> bool:
+        """Submit the job of one attempt, with the lab's code, which goes to the head once for each content.
+
+        False where a head that has just started takes no jobs yet. Raises MachineError ``ray_refused``.
+        """
         code = packed_code()
         name = hashlib.sha256(code).hexdigest()
         if not self._on_head(head.has_code, name):
             self._on_head(head.keep_code, name, code)
         arguments = f"{attempt} {processes} {cpus} {gpus}"
-        self._on_head(head.submit, attempt, f"lab.runs.ray.job {arguments}", name)
+        return bool(self._on_head(head.submit, attempt, f"lab.runs.ray.job {arguments}", name))
 
     def job(self, attempt: str) -> tuple[str, str]:
         """The state of an attempt's job, and what Ray says of it; ``("", "")`` where the cluster knows of none."""

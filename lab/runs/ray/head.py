@@ -23,27 +23,22 @@ def keep_code(name: str, content: bytes) -> None:
     draft.replace(place)
 
 
-def submit(attempt: str, module: str, code: str) -> None:
+def submit(attempt: str, module: str, code: str) -> bool:
     """Submit a job under the attempt's name: a module and its arguments, run by the interpreter that runs Ray.
 
-    Ray shares the code out to the nodes, once for each content.
+    Ray shares the code out to the nodes, once for each content. False where the head has just started, and takes no jobs yet.
     """
     import shlex
     import sys
-    import time
 
     command = f"{shlex.quote(sys.executable)} -m {module}"
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            _client().submit_job(
-                entrypoint=command, submission_id=attempt, runtime_env={"working_dir": str(_place(code))}
-            )
-            return
-        except RuntimeError as error:  # a head that has just started
-            if "No available agent" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(1)
+    try:
+        _client().submit_job(entrypoint=command, submission_id=attempt, runtime_env={"working_dir": str(_place(code))})
+    except RuntimeError as error:
+        if "No available agent" in str(error):
+            return False
+        raise
+    return True
 
 
 def job_state(attempt: str) -> tuple[str, str]:

@@ -33,6 +33,8 @@ GLANCE = 0.3
 """Seconds between two looks at the agents."""
 LOST_AFTER = 60.0
 """Seconds without an answer after which the cluster counts as gone."""
+READY = 600.0
+"""Seconds in which a head that has just started must take a job."""
 GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL for the workers: fewer than whoever stops the run waits for us."""
 ADDRESS, CPUS = "LAB_RAY_ADDRESS", "LAB_RAY_CPUS"
@@ -116,7 +118,15 @@ class Proxy:
             placed=None,
             log=0,
         )
-        connection.submit(attempt, self._recipe.processes, self._cpus, gpus)
+        deadline = time.monotonic() + READY
+        while not connection.submit(attempt, self._recipe.processes, self._cpus, gpus):
+            if self._ending is not None or self._folder.stop_requested():
+                return
+            if time.monotonic() > deadline:
+                raise MachineError("ray_refused", value=self._address, why="No available agent to submit job")
+            self._answered = time.monotonic()
+            self._beat()
+            time.sleep(1)
         print(f"ray: job {attempt} at {self._address} waits for {self._wanted}", flush=True)
 
     def _gpus(self, connection: Connection) -> int:
