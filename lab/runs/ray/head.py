@@ -16,9 +16,11 @@ def has_code(name: str) -> bool:
 
 def keep_code(name: str, content: bytes) -> None:
     """Keep a zip file of the code under its hash."""
+    import os
+
     place = _place(name)
     place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_suffix(".part")
+    draft = place.with_suffix(f".{os.getpid()}")
     draft.write_bytes(content)
     draft.replace(place)
 

@@ -59,18 +59,20 @@ class Proxy:
     def work(self) -> int:
         """The exit status of the run's worker; a negative one is a signal. Raises LabError."""
         self._beat()
-        known = bool(self._note.get("attempt"))
+        known, told = bool(self._note.get("attempt")), False
         while True:
             try:
                 with Connection(self._address) as connection:
-                    self._answered, known = time.monotonic(), True
+                    self._answered, known, told = time.monotonic(), True, False
                     return self._session(connection)
             except ClusterGone as error:
                 if not known:
                     raise
                 if time.monotonic() - self._answered > LOST_AFTER or self._ending is not None:
                     raise MachineError("ray_gone", value=self._address, seconds=round(LOST_AFTER)) from error
-                print(f"ray: no answer, tries again: {error}", flush=True)
+                if not told:
+                    print(f"ray: no answer, tries again: {error}", flush=True)
+                told = True
                 time.sleep(1)
 
     # ---- one connection
