@@ -40,6 +40,10 @@ class ClusterGone(MachineError):
     """The cluster does not answer."""
 
 
+class NobodyListens(ClusterGone):
+    """No process accepts connections there."""
+
+
 class AgentGone(MachineError):
     """The process that a run's agent lived in has died, or its node has."""
 
@@ -59,6 +63,8 @@ class Connection:
         try:
             ray.init(address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
         except Exception as error:  # ConnectionError, RuntimeError (other versions), ValueError, grpc's own
+            if "version" in str(error).lower():  # it will be another one for ever
+                raise MachineError("ray_no_answer", value=address, why=_first_line(error)) from error
             raise ClusterGone("ray_no_answer", value=address, why=_first_line(error)) from error
         ray.cloudpickle.register_pickle_by_value(head)
 
@@ -68,7 +74,7 @@ class Connection:
         try:
             socket.create_connection((host.strip("[]"), int(port)), LISTENS).close()
         except OSError as error:
-            raise ClusterGone("ray_no_answer", value=self.address, why=error.strerror or str(error)) from error
+            raise NobodyListens("ray_no_answer", value=self.address, why=error.strerror or str(error)) from error
 
     def __enter__(self) -> Connection:
         return self

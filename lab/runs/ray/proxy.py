@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.core.recipes import Device, parse
 from lab.errors import LabError, MachineError
-from lab.runs.ray.connection import ENDED, Agent, AgentGone, ClusterGone, Connection
+from lab.runs.ray.connection import ENDED, Agent, AgentGone, ClusterGone, Connection, NobodyListens
 from lab.runs.ray.mirror import Mirror
 from lab.runs.ray.needs import parcel_of
 from lab.runs.ray.note import noted, write_note
@@ -35,6 +35,8 @@ LOST_AFTER = 60.0
 """Seconds without an answer after which the cluster counts as gone."""
 READY = 600.0
 """Seconds in which a head that has just started must take a job."""
+BUSY_FOR = 240.0
+"""The same, where it accepts connections and does no more: a busy head needs a while to start a process for us."""
 GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL for the workers: fewer than whoever stops the run waits for us."""
 ADDRESS, CPUS = "LAB_RAY_ADDRESS", "LAB_RAY_CPUS"
@@ -66,10 +68,12 @@ class Proxy:
                     self._answered, known, told = time.monotonic(), True, False
                     return self._session(connection)
             except ClusterGone as error:
-                if not known:
+                refused = isinstance(error, NobodyListens)
+                if refused and not known:
                     raise
-                if time.monotonic() - self._answered > LOST_AFTER or self._ending is not None:
-                    raise MachineError("ray_gone", value=self._address, seconds=round(LOST_AFTER)) from error
+                silent = time.monotonic() - self._answered
+                if silent > (LOST_AFTER if refused else BUSY_FOR) or self._ending is not None:
+                    raise MachineError("ray_gone", value=self._address, seconds=round(silent)) from error
                 if not told:
                     print(f"ray: no answer, tries again: {error}", flush=True)
                 told = True
@@ -198,7 +202,7 @@ class Proxy:
         nodes = [{"host": place["host"], "address": place["address"]} for place in where]
         if not self._note.get("placed"):
             self._write_note(nodes=nodes, placed=time.time())
-            print(f"ray: runs on {', '.join(node['host'] for node in nodes)}, {self._wanted}", flush=True)
+            print(f"ray: runs on {', '.join(sorted({node['host'] for node in nodes}))}, {self._wanted}", flush=True)
 
     # ---- while it works
 
