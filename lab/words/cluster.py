@@ -15,7 +15,7 @@ def cluster_line(address: str, figures: dict[str, Any] | None, locale: str) -> s
     if figures is None:
         return say("ray.asking", locale, address=address)
     if error := figures.get("error"):
-        return say("ray.silent", locale, address=address, why=word(error, locale))
+        return say("ray.silent", locale, why=word(error, locale))
     numbers = {name: f"{value:g}" for name, value in figures.items() if isinstance(value, int | float)}
     return say("ray.free", locale, address=address, **numbers)
 

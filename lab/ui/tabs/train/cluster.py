@@ -26,8 +26,11 @@ if (window.labChanges) window.labChanges.listen(() => {
   ask();
   setTimeout(ask, 4000); // what a run took or gave back is counted a little later
 });
+const again = () => element.querySelector("[data-state=unknown]") && setTimeout(ask, 5000);
+watch("value", again);
+again();
 """
-"""Asked for again when a run begins or ends."""
+"""Asked for again when a run begins or ends, and while the cluster has not answered."""
 
 
 class ClusterLine:
@@ -53,8 +56,10 @@ class ClusterLine:
         """The line, in the language of whoever asks."""
         if self._cluster is None:
             return ""
-        line = cluster_line(self._cluster.address, self._cluster.shown(), language_of(request))
-        return f'<p class="note" role="status">{html.escape(line)}</p>'
+        figures = self._cluster.shown()
+        state = "unknown" if figures is None or "error" in figures else "known"
+        line = cluster_line(self._cluster.address, figures, language_of(request))
+        return f'<p class="note" role="status" data-state="{state}">{html.escape(line)}</p>'
 
 
 def placed(store: Store, run: Run, language: str) -> str:
