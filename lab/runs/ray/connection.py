@@ -10,6 +10,7 @@ import errno
 import hashlib
 import io
 import logging
+import signal
 import socket
 import zipfile
 from collections.abc import Callable
@@ -60,12 +61,15 @@ class Connection:
         import ray
 
         self._ray = ray
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
         except Exception as error:  # ConnectionError, RuntimeError (other versions), ValueError, grpc's own
             if "version" in str(error).lower():  # it will be another one for ever
                 raise MachineError("ray_no_answer", value=address, why=_first_line(error)) from error
             raise ClusterGone("ray_no_answer", value=address, why=_first_line(error)) from error
+        finally:
+            signal.signal(signal.SIGTERM, on_sigterm)  # ray has put its own there, which exits
         ray.cloudpickle.register_pickle_by_value(head)
 
     def _require_listener(self) -> None:

@@ -67,6 +67,8 @@ class Proxy:
                 with Connection(self._address) as connection:
                     self._answered, known, told = time.monotonic(), True, False
                     return self._session(connection)
+            except SystemExit:  # SIGTERM, as ray takes it while it connects
+                self._ending = self._ending or time.monotonic()
             except ClusterGone as error:
                 refused = isinstance(error, NobodyListens)
                 if refused and not known:
