@@ -57,7 +57,12 @@ class Cluster:
         for name in ("RAY_ADDRESS", "PYTHONPATH"):
             environment.pop(name, None)
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments]
-        command += ["--disable-usage-stats", "--min-worker-port=0", "--max-worker-port=0"]
+        command += [
+            f"--dashboard-agent-listen-port={free_port()}",
+            "--disable-usage-stats",
+            "--min-worker-port=0",
+            "--max-worker-port=0",
+        ]
         done = subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE
         )
