@@ -6,19 +6,22 @@ A proxy (``proxy.py``) is a local process like any worker, so that stop, resume 
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from lab.runs.launcher import LocalLauncher, LocalWorker
+from lab.runs.launcher import ROOT, LocalLauncher, LocalWorker, worker_environment
 from lab.runs.processes import Identity, command_of
-from lab.runs.ray.note import forget_place, noted
+from lab.runs.ray.note import forget_place, noted, write_note
 from lab.settings import RaySettings
 from lab.store.locks import Lock
 from lab.store.run_folder import RunFolder
 from lab.store.worker_folder import WorkerFolder
 
-PROXY = "lab.runs.ray.proxy"
+PROXY, WITHDRAW = "lab.runs.ray.proxy", "lab.runs.ray.withdraw"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 """For our processes that import ray: no telemetry."""
 
@@ -29,14 +32,35 @@ class RayWorker(LocalWorker):
     def __init__(self, worker: LocalWorker, folder: Path) -> None:
         super().__init__(worker.identity, worker.process)
         self._folder = RunFolder(folder)
+        self._withdrawn = False
 
     def ended(self) -> bool:
         """Whether the proxy is gone. Where it was killed itself its status says nothing of the run, which is *lost* to this machine."""
         if not super().ended():
             return False
-        if self.exit_code != noted(self._folder).get("exit"):
+        note = noted(self._folder)
+        if note.get("exit") is None:
+            if (self._folder.stop_request() or {}).get("now"):
+                self._withdraw(note)
             self.exit_code = None
         return True
+
+    def _withdraw(self, note: dict[str, Any]) -> None:
+        """The proxy was ended before it could end its job: another process does, and a resume begins a job of its own."""
+        if self._withdrawn or not note.get("attempt"):
+            return
+        self._withdrawn = True
+        write_note(self._folder, attempt=None)
+        with self._folder.log_path.open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", WITHDRAW, str(note["address"]), str(note["attempt"])],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=worker_environment(self._folder.path.parents[1], os.environ, 1) | QUIET,
+                start_new_session=True,
+            )
 
     def memory(self) -> int | None:
         held = (self._folder.heartbeat() or {}).get("memory_bytes")

@@ -187,6 +187,18 @@ def test_stop_now_and_a_worker_that_was_not_watched(store: Store) -> None:
         assert steps == list(range(1, steps[-1] + 1)), "no line was lost, and none came twice"
 
 
+def test_stop_now_ends_the_job_of_a_proxy_that_does_not_listen(store: Store) -> None:
+    with cluster_of(1) as cluster, app(store, cluster) as supervisor:
+        run = supervisor.submit(recipe("tiny/sft", **LONG | {"steps": 100_000}))
+        wait_for(lambda: step_of(store, run) >= 3)
+        proxy = run_identity(store.run(run.id))
+        assert proxy is not None
+        psutil.Process(proxy.pid).suspend()
+        supervisor.stop(run.id, now=True)
+        ended(store, run, RunState.STOPPED)
+        wait_for(lambda: not cluster.workers(), 180)
+
+
 def test_the_head_dies_and_another_one_takes_the_run_up(store: Store) -> None:
     wanted = recipe("tiny/sft", **LONG | {"steps": 2000})
     with cluster_of(1) as cluster, app(store, cluster) as supervisor:
