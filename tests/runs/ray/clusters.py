@@ -1,4 +1,7 @@
-"""Real Ray clusters for tests: `ray start` in processes of its own, ended with everything that they started."""
+"""Real Ray clusters for tests: `ray start` in processes of its own, ended with everything that they started.
+
+One at a time on a machine: the Ray Client servers of every head take their ports from 23000 on, and those of two heads get in each other's way.
+"""
 
 from __future__ import annotations
 
@@ -70,15 +73,14 @@ class Cluster:
         self.nodes += 1
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that this cluster has started, workers of runs too."""
-        found = []
+        """Everything that this cluster has started, workers of runs too; some write over what would tell them."""
+        found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.environ().get("LAB_TEST_CLUSTER") == str(self.folder) or str(self.folder) in " ".join(
-                    process.cmdline()
-                ):
-                    found.append(process)
-        return [process for process in found if process.pid != os.getpid()]
+                told = process.environ().get("LAB_TEST_CLUSTER") == str(self.folder)
+                if process.pid != os.getpid() and (told or str(self.folder) in " ".join(process.cmdline())):
+                    found |= {each.pid: each for each in (process, *process.children(recursive=True))}
+        return list(found.values())
 
     def workers(self, rank: int | None = None) -> list[psutil.Process]:
         """The processes that train."""
