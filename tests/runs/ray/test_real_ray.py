@@ -168,7 +168,7 @@ def test_stop_now_and_a_worker_that_was_not_watched(store: Store) -> None:
         wait_for(lambda: not cluster.workers(), 30)
 
         supervisor.resume(run.id)
-        wait_for(lambda: step_of(store, run) >= 5)
+        wait_for(lambda: {"resumed_from": 0} in raw_lines(store.folder(run.id)) and step_of(store, run) >= 5)
         proxy = run_identity(store.run(run.id))
         assert proxy is not None
         psutil.Process(proxy.pid).kill()
