@@ -39,6 +39,7 @@ def run(settings: Settings) -> None:
 
         import_gradio()
         from lab.runs.hub_backup import HubBackup
+        from lab.runs.ray.cluster import RayCluster
         from lab.runs.standby import StandbyLauncher
         from lab.runs.supervisor import Supervisor
         from lab.sandbox import rewards
@@ -55,7 +56,11 @@ def run(settings: Settings) -> None:
         backup = HubBackup(store, settings.backup) if settings.backup else None
         if backup is not None:
             backup.restore()
-        supervisor = Supervisor(store, launcher=StandbyLauncher(store.home) if settings.spare_worker else None)
+        supervisor = Supervisor(
+            store,
+            launcher=StandbyLauncher(store.home) if settings.spare_worker else None,
+            cluster=RayCluster(settings.ray, store) if settings.ray else None,
+        )
         page = build_page(settings, store, supervisor)
         application = build(settings, store, supervisor, page, JudgePage(), WallPage(), backup)
     try:

@@ -22,6 +22,7 @@ SPACE_PROXIES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8",
 """Where the proxies of a Space stand: nobody else reaches a Space's container."""
 _ROOT = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_RAY = re.compile(r"ray://([^/@:\s]+|\[[^/@\s]+\]):(\d{1,5})")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -38,6 +39,16 @@ class HubSignIn:
     scopes: str = "openid profile"
     author: str = ""
     """The user or organisation that the Space belongs to."""
+
+
+@dataclass(frozen=True)
+class RaySettings:
+    """The Ray cluster that runs go to (``lab/runs/ray``)."""
+
+    address: str
+    """``LAB_RAY_ADDRESS``: ``ray://HOST:PORT`` of its Ray Client server, port 10001 unless it was started with another."""
+    cpus: int = 1
+    """``LAB_RAY_CPUS``: the CPUs, and threads, of each process of a run."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Settings:
     """``LAB_ROOT_PATH``: the path that a proxy has put the lab under, ``/lab``, or empty."""
     backup: str | None = None
     """``LAB_BACKUP``: the Hub dataset that the lab's work is backed up to (``lab/runs/hub_backup.py``)."""
+    ray: RaySettings | None = None
+    """``LAB_RAY_ADDRESS``: the cluster that runs go to; None where they stay on this machine."""
     hub: HubSignIn | None = None
     """How people sign in with their Hub account, on a Space that allows it."""
 
@@ -145,8 +158,22 @@ def read_settings(
         trusted_proxies=_proxies(environment),
         root_path=_root_path(environment.get("LAB_ROOT_PATH", "")),
         backup=_repository(environment.get("LAB_BACKUP", "")),
+        ray=read_ray(environment),
         hub=_hub(environment),
     )
+
+
+def read_ray(environment: Mapping[str, str]) -> RaySettings | None:
+    """The cluster that the environment names; None where it names none. Raises InputError."""
+    address, cpus = environment.get("LAB_RAY_ADDRESS", "").strip(), environment.get("LAB_RAY_CPUS", "").strip() or "1"
+    if not address:
+        return None
+    match = _RAY.fullmatch(address)
+    if match is None or not _HOST_NAME.fullmatch(match[1].lower()) or not 1 <= int(match[2]) <= 65535:
+        raise InputError("setting_ray", value=address)
+    if not (cpus.isascii() and cpus.isdigit() and 1 <= int(cpus) <= 1024):
+        raise InputError("setting_ray_cpus", value=cpus)
+    return RaySettings(address, int(cpus))
 
 
 def _list(name: str, environment: Mapping[str, str]) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -72,6 +74,15 @@ def test_no_runtime_dependency_forbids_the_labs_licence() -> None:
     assert {name: text for name, text in found.items() if forbids(text)} == {}
     unknown = {name for name, text in found.items() if not text}
     assert unknown == set()
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install -r requirements-ray.txt")
+def test_no_dependency_of_ray_does() -> None:
+    needs = [Requirement(need) for need in metadata.requires("ray") or []]
+    wanted = [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": "default"})]
+    found = {name: licence(name) for name in closure(iter(["ray", *wanted]))}
+    assert len(found) > 30 and all(found.values())
+    assert {name: text for name, text in found.items() if forbids(text)} == {}
 
 
 def test_the_lab_has_its_licence() -> None:

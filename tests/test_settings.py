@@ -108,6 +108,10 @@ def test_trusted_rules_are_a_file_that_is_there(tmp_path: Path) -> None:
             for value in ("proxy.example", "10.0.0.1/8", "10.0.0.0/40", "*")
         ],
         *[("LAB_ROOT_PATH", value, "setting_root_path") for value in ("lab", "//x", "/a b", "/<x>", "http://x/lab")],
+        *[
+            ("LAB_RAY_ADDRESS", value, "setting_ray")
+            for value in ("head", "http://head:8265", "ray://head", "ray://u@head:1", "ray://head:0")
+        ],
         *[("LAB_BACKUP", value, "setting_backup") for value in ("name", "a/b/c", "../x", "org/ name", "https://x/y")],
     ],
 )

@@ -31,23 +31,32 @@ FULL_TIMES = 8  # two checkpoints of weights and both of Adam's moments, and the
 NOT_A_FOLDER = frozenset({"scratch"})
 
 
-def check(recipe: Recipe, store: Store) -> str:
-    """Raise the LabError of the first thing that would make the run fail; return the content hash of its data."""
+def check(recipe: Recipe, store: Store, *, here: bool = True) -> str:
+    """Raise the LabError of the first thing that would make the run fail; return the content hash of its data.
+
+    A run that is not to be computed ``here`` may need what this machine has not: GPUs, cores, memory.
+    """
     model = check_model(recipe.model, store)
     check_rules(recipe)
     if recipe.reward_run:
         reward_adapter(recipe.reward_run, recipe.model, store.home)
-    check_four_bits(recipe)
-    check_tracker(recipe)
-    check_processes(recipe)
+    if here:
+        check_machine(recipe, model)
     check_disk(recipe, store, model)
-    check_memory(recipe, model)
     for name in (recipe.dataset, recipe.watched_pairs):
         if name.startswith(VERSION):
             version_file(store, name.removeprefix(VERSION))
     data = load(recipe, store.home)  # read as the worker will; raises DatasetError
     check_answers(recipe, data)
     return data.content_hash
+
+
+def check_machine(recipe: Recipe, model: Path | None) -> None:
+    """Raise MachineError where this machine cannot compute a run."""
+    check_four_bits(recipe)
+    check_tracker(recipe)
+    check_processes(recipe)
+    check_memory(recipe, model)
 
 
 def check_answers(recipe: Recipe, data: Dataset) -> None:

@@ -5,11 +5,13 @@ Not here: what is printed (``lab/commands``). It takes the machine's slot, so th
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 
 from lab.core.jobs import Spec
 from lab.core.recipes import Recipe
@@ -18,9 +20,12 @@ from lab.runs import checks, jobs, progress
 from lab.runs.chats import make_room
 from lab.runs.job_work import JobWork, check_job
 from lab.runs.launcher import Launcher, LocalLauncher
+from lab.runs.ray.cluster import require_ray, take_cluster_slot
+from lab.runs.ray.launcher import RayLauncher
 from lab.runs.run_work import RunWork, requeue
 from lab.runs.slots import slot_path
 from lab.runs.work import Work, launch
+from lab.settings import read_ray
 from lab.store.jobs import Job, JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
@@ -31,6 +36,29 @@ STEP_PATIENCE = 30.0
 OnProgress = Callable[[progress.Summary], None]
 TakeSlot = Callable[[Store], AbstractContextManager[Lock]]
 """Takes a slot in which a run goes on; the slot counts as taken until the run has ended. Raises StateError."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the runs of a command are computed."""
+
+    launcher: Launcher
+    take: TakeSlot
+    here: bool = True
+    """Whether that is this machine."""
+
+
+def place(launcher: Launcher | None = None) -> Place:
+    """This machine with the launcher that is given; without one, the cluster that ``LAB_RAY_ADDRESS`` names, else this machine.
+
+    Raises InputError, and StartError where the package is missing.
+    """
+    if launcher is not None:
+        return Place(launcher, take_slot)
+    if (settings := read_ray(os.environ)) is None:
+        return Place(LocalLauncher(page=False), take_slot)
+    require_ray(settings)
+    return Place(RayLauncher(settings), take_cluster_slot, here=False)
 
 
 def take_slot(store: Store) -> Lock:
@@ -52,17 +80,18 @@ def train_in_foreground(
     on_progress: OnProgress | None = None,
     *,
     launcher: Launcher | None = None,
-    take: TakeSlot = take_slot,
+    where: Place | None = None,
     threads: int | None = None,
 ) -> Run:
     """Run a recipe to its end; ``on_progress`` gets a summary a few times a second. Raises LabError before the start.
 
     The first Ctrl-C stops at the end of the step, with a checkpoint, or after ``STEP_PATIENCE`` seconds; the second ends the process.
     """
-    data_hash = checks.check(recipe, store)
-    with take(store) as slot:
+    where = where or place(launcher)
+    data_hash = checks.check(recipe, store, here=where.here)
+    with where.take(store) as slot:
         run = store.create_run(recipe, dataset_hash=data_hash)
-        return _run(store, run, slot, launcher, on_progress, threads)
+        return _run(store, run, slot, where.launcher, on_progress, threads)
 
 
 def resume_in_foreground(
@@ -71,13 +100,14 @@ def resume_in_foreground(
     on_progress: OnProgress | None = None,
     *,
     launcher: Launcher | None = None,
-    take: TakeSlot = take_slot,
+    where: Place | None = None,
     threads: int | None = None,
 ) -> Run:
     """The same for a run that stopped, failed or was lost: it goes on from its last checkpoint."""
     store.run(run_id)
-    with take(store) as slot:
-        return _run(store, requeue(store, run_id), slot, launcher, on_progress, threads)
+    where = where or place(launcher)
+    with where.take(store) as slot:
+        return _run(store, requeue(store, run_id), slot, where.launcher, on_progress, threads)
 
 
 def work_in_foreground(
@@ -106,7 +136,7 @@ def _run(
     store: Store,
     run: Run,
     slot: Lock,
-    launcher: Launcher | None,
+    launcher: Launcher,
     on_progress: OnProgress | None,
     threads: int | None,
 ) -> Run:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,10 +20,18 @@ from lab.compare.members import Member, check_study, members
 from lab.core.studies import Study
 from lab.errors import LabError, StateError
 from lab.machine import machine_memory
-from lab.runs.foreground import OnProgress, TakeSlot, interrupts, resume_in_foreground, take_slot, train_in_foreground
+from lab.runs.foreground import (
+    OnProgress,
+    Place,
+    interrupts,
+    place,
+    resume_in_foreground,
+    take_slot,
+    train_in_foreground,
+)
 from lab.runs.launcher import Launcher, cores
 from lab.runs.run_work import cancel, settle_gone
-from lab.runs.slots import FREE_MEMORY, SLOTS, free_slot, supervisor_path
+from lab.runs.slots import CLUSTER_SLOTS, FREE_MEMORY, SLOTS, free_slot, supervisor_path
 from lab.runs.studies import is_light
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, RunState, Store
@@ -92,8 +100,7 @@ class _Way:
     store: Store
     on_event: Callable[[Event], None]
     on_progress: OnProgress | None
-    launcher: Launcher | None
-    take: TakeSlot = take_slot
+    where: Place
     threads: int | None = None
 
 
@@ -106,17 +113,22 @@ def study_in_foreground(
     launcher: Launcher | None = None,
     at_once: int | None = None,
 ) -> Outcome:
-    """Train what is missing, so many members ``at_once``: by default two of a light study, where there are two cores.
+    """Train what is missing, so many members ``at_once``: by default two of a light study, where there are two cores; on a cluster all that
+    can begin, which it keeps waiting until it has room.
 
-    ``on_event`` and ``on_progress`` are then called from two threads. Raises StudyStopped at Ctrl-C, RecipeError of a study that is not valid.
+    ``on_event`` and ``on_progress`` are then called from several threads. Raises StudyStopped at Ctrl-C, RecipeError of a study that is not valid.
     """
     check_study(study)
     settle_gone(store)
+    where = place(launcher)
+    if not where.here:
+        return _side_by_side(study, _Way(store, on_event, on_progress, where), at_once or CLUSTER_SLOTS)
     at_once = at_once or (min(SLOTS, cores()) if is_light(study) and machine_memory()[0] >= FREE_MEMORY else 1)
     if at_once == 1:
-        return _one_by_one(study, _Way(store, on_event, on_progress, launcher))
+        return _one_by_one(study, _Way(store, on_event, on_progress, where))
     threads = max(1, cores() // at_once)
-    return _side_by_side(study, _Way(store, on_event, on_progress, launcher, _SharedSlots().take, threads), at_once)
+    shared = replace(where, take=_SharedSlots().take)
+    return _side_by_side(study, _Way(store, on_event, on_progress, shared, threads), at_once)
 
 
 def _one_by_one(study: Study, way: _Way) -> Outcome:
@@ -189,7 +201,7 @@ def _settle(member: Member, way: _Way) -> Event:
     if member.recipe is None:
         return Event(member, Did.SKIPPED)
     store, on_event, run = way.store, way.on_event, member.run
-    where: dict[str, Any] = {"launcher": way.launcher, "take": way.take, "threads": way.threads}
+    where: dict[str, Any] = {"where": way.where, "threads": way.threads}
     if run is not None and run.state is RunState.FINISHED:
         return Event(member, Did.USED, run)
     try:

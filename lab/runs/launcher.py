@@ -1,4 +1,4 @@
-"""Starts a worker process for a run or a job on this machine, and finds it again. Later a Ray cluster: another ``Launcher``.
+"""Starts a worker process for a run or a job on this machine, and finds it again. For a Ray cluster: ``ray/launcher.py``.
 
 Not here: which run is next, and what becomes of it (``supervisor.py``, ``watch.py``).
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import psutil
 
@@ -93,7 +93,7 @@ class LocalWorker:
     def __init__(self, identity: Identity, process: subprocess.Popen[bytes] | None = None) -> None:
         self.identity = identity
         self.exit_code: int | None = None
-        self._process = process
+        self.process = process
         self._look = None
         with suppress(psutil.Error):
             self._look = psutil.Process(identity.pid)
@@ -104,9 +104,9 @@ class LocalWorker:
         return cls(identity_of(process.pid) or Identity(process.pid, 0.0, ""), process)
 
     def ended(self) -> bool:
-        if self._process is None:
+        if self.process is None:
             return not is_alive(self.identity)
-        self.exit_code = self._process.poll()
+        self.exit_code = self.process.poll()
         return self.exit_code is not None
 
     def memory(self) -> int | None:
@@ -121,6 +121,9 @@ class LocalWorker:
 class LocalLauncher:
     """Workers as processes of this machine, each the leader of a session of its own; a core is left to the page, if there is one."""
 
+    gives_way: ClassVar[bool] = True
+    """Whether the page goes before what is started."""
+
     def __init__(self, command: Callable[[Path], list[str]] | None = None, *, page: bool = True) -> None:
         self._command = command or worker_command
         self.threads = max(1, cores() - 1) if page else cores()
@@ -133,12 +136,17 @@ class LocalLauncher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=worker_environment(folder.path.parent.parent, os.environ, threads or self.threads),
+                env=self.environment(folder.path.parent.parent, threads or self.threads),
                 start_new_session=True,
                 pass_fds=(slot.file,) if slot.file is not None and os.name == "posix" else (),
             )
-        lower_priority(process.pid)
+        if self.gives_way:
+            lower_priority(process.pid)
         return LocalWorker.of(process)
+
+    def environment(self, home: Path, threads: int) -> dict[str, str]:
+        """The environment that a worker is started with."""
+        return worker_environment(home, os.environ, threads)
 
     def attach(self, identity: Identity) -> LocalWorker:
         return LocalWorker(identity)

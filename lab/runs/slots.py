@@ -20,6 +20,9 @@ SLOTS = 2
 FREE_MEMORY = 2 << 30
 """Bytes that have to be free before a second light run starts beside the first."""
 
+CLUSTER_SLOTS = 64
+"""Runs that may be on a cluster at once, whatever it has room for: each has a process here that mirrors it (``ray/proxy.py``)."""
+
 MACHINE, BESIDE = 0, SLOTS
 """The slot of runs and jobs, and that of a chat beside them."""
 
@@ -33,6 +36,22 @@ def free_slot(home: Path, count: int = SLOTS) -> Lock | None:
     """The first of so many slots that nobody holds; None where all are held."""
     slots = (try_lock(slot_path(home, number)) for number in range(count))
     return next((slot for slot in slots if slot is not None), None)
+
+
+def cluster_slot_path(home: Path, number: int) -> Path:
+    """The lock file of a slot on a cluster."""
+    return home / "slots" / f"cluster-{number}.lock"
+
+
+def free_cluster_slot(home: Path) -> Lock | None:
+    """The first slot on a cluster that nobody holds; None where all are held."""
+    slots = (try_lock(cluster_slot_path(home, number)) for number in range(CLUSTER_SLOTS))
+    return next((slot for slot in slots if slot is not None), None)
+
+
+def work_slots(home: Path) -> list[Path]:
+    """The lock files that the worker of a run or a job may hold, but for a chat's."""
+    return [*(slot_path(home, number) for number in range(SLOTS)), *sorted((home / "slots").glob("cluster-*.lock"))]
 
 
 def supervisor_path(home: Path) -> Path:

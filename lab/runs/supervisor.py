@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from lab.core.recipes import Recipe
 from lab.errors import StartError
@@ -20,7 +21,7 @@ from lab.runs.changes import Changes
 from lab.runs.job_work import JobQueue, JobWork
 from lab.runs.jobs import Jobs
 from lab.runs.launcher import Launcher, LocalLauncher, cores
-from lab.runs.run_work import InOrder, RunQueue, Turns, cancel, requeue, stop
+from lab.runs.run_work import InOrder, RunQueue, RunWork, Turns, cancel, requeue, stop
 from lab.runs.slots import BESIDE, FREE_MEMORY, SLOTS, free_slot, holder, note_holder, slot_path, supervisor_path
 from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
@@ -37,6 +38,28 @@ REST = 1.0
 LIGHT_THREADS = 1
 
 
+class Cluster(Protocol):
+    """Where runs go that are not computed on this machine (``ray/cluster.py``)."""
+
+    address: str
+
+    @property
+    def launcher(self) -> Launcher:
+        """What starts a run there."""
+
+    def shown(self) -> dict[str, Any] | None:
+        """What it has and what of it is free, for the page; None while that is not known."""
+
+    def check(self, recipe: Recipe, store: Store) -> str:
+        """As ``checks.check``, of a run that goes there."""
+
+    def slot(self, run: Run) -> Lock | None:
+        """A slot for a run, where there is room for it now."""
+
+    def close(self) -> None:
+        """Give back what is held here. Runs go on."""
+
+
 class Supervisor:
     """Drives the runs and ``jobs`` of one home. ``start`` it once, at the start of the app."""
 
@@ -45,15 +68,18 @@ class Supervisor:
         store: Store,
         *,
         launcher: Launcher | None = None,
-        check: Callable[[Recipe, Store], str] = checks.check,
+        check: Callable[[Recipe, Store], str] | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
+        """``cluster``: where runs go instead of this machine; jobs stay here."""
         self._store = store
         self._turns: Turns = InOrder()
         self._run_queue = RunQueue(store)
         self._launcher = launcher or LocalLauncher()
-        self._check = check
+        self._check = check or (cluster.check if cluster else checks.check)
         jobs = JobStore(store.home)
-        self._running_runs = WatchList(self._run_queue, self._launcher, store.home)
+        self.cluster = cluster
+        self._running_runs = WatchList(self._run_queue, cluster.launcher if cluster else self._launcher, store.home)
         self._running_jobs = WatchList(JobQueue(jobs), self._launcher, store.home)
         self._running_beside = WatchList(JobQueue(jobs, BESIDE), self._launcher, store.home)
         self._duties: tuple[tuple[str, Callable[[], None]], ...] = (
@@ -102,6 +128,8 @@ class Supervisor:
             self._thread.join(CLOSE_WAIT)
             self._thread = None
         self._launcher.close()
+        if self.cluster is not None:
+            self.cluster.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -157,7 +185,7 @@ class Supervisor:
             self._try("start what is next", self._start_next)
             self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
-            self._wake.wait(GLANCE if self._busy or self._running_beside.busy else REST)
+            self._wake.wait(GLANCE if self._watching else REST)
             self._wake.clear()
 
     def _try(self, name: str, duty: Callable[[], None]) -> None:
@@ -173,7 +201,11 @@ class Supervisor:
 
     @property
     def _busy(self) -> bool:
-        return self._running_runs.busy or self._running_jobs.busy
+        return (self._running_runs.busy and self.cluster is None) or self._running_jobs.busy
+
+    @property
+    def _watching(self) -> bool:
+        return self._running_runs.busy or self._running_jobs.busy or self._running_beside.busy
 
     def _start_next(self) -> None:
         if not self._submitting.acquire(blocking=False):
@@ -184,7 +216,10 @@ class Supervisor:
             self._submitting.release()
 
     def _start(self) -> None:
-        for watch_list in (self._running_jobs, self._running_runs):  # a job goes before runs
+        if self.cluster is not None:
+            self._start_on_cluster(self.cluster)
+        here = (self._running_jobs, self._running_runs) if self.cluster is None else (self._running_jobs,)
+        for watch_list in here:  # a job goes before runs
             work = watch_list.queue.next()
             if work is None:
                 continue
@@ -195,6 +230,14 @@ class Supervisor:
             elif self._busy:
                 self._make_room()
             return
+
+    def _start_on_cluster(self, cluster: Cluster) -> None:
+        """Start the run whose turn it is, if the cluster has room for it; the next look starts the one after it."""
+        run = self._turns.next(self._store.queue())
+        slot = cluster.slot(run) if run is not None else None
+        if run is not None and slot is not None:
+            self._running_runs.start(RunWork(self._store, run), slot)
+            self._wake.set()
 
     def _slot(self, light: bool) -> Lock | None:
         """A slot for work that is next. Light work may run beside other light work, where the memory allows it."""
@@ -232,7 +275,7 @@ class Supervisor:
         if self._busy and self._only_light and (run := self._turns.next(self._store.queue())):
             if self._is_light(run.id):
                 self._launcher.prepare(LIGHT_THREADS)
-        elif self._busy or self._store.queue():
+        elif self._busy or (self.cluster is None and self._store.queue()):
             self._idle_since = now
         elif now - self._idle_since > IDLE:
             self._launcher.prepare()

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 from lab.errors import LabError, MachineError, StateError
 from lab.runs.launcher import Launcher, Worker, is_worker_of
 from lab.runs.processes import Identity, identity_of
-from lab.runs.slots import BESIDE, MACHINE, SLOTS, slot_path
+from lab.runs.slots import BESIDE, MACHINE, slot_path, work_slots
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import RunState
 from lab.store.worker_folder import WorkerFolder
@@ -312,8 +312,8 @@ def find_worker(work: Work, home: Path) -> Identity | None:
 
 def any_slot_taken(home: Path, *, beside: bool) -> bool:
     """Whether a worker, ours or not, holds one of the home's slots; ``beside``: that of a chat, else those of runs and jobs."""
-    for number in (BESIDE,) if beside else range(SLOTS):
-        lock = try_lock(slot_path(home, number))
+    for path in [slot_path(home, BESIDE)] if beside else work_slots(home):
+        lock = try_lock(path)
         if lock is None:
             return True
         lock.release()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -204,12 +205,12 @@ class StepTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         if team.is_leader():
             super()._save_checkpoint(model, trial)
-        team.wait()
-        self._save_own(Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
-        team.wait()
+        with TemporaryDirectory() as own:
+            self._save_own(Path(own))
+            team.collect(Path(own), Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
 
     def _save_own(self, folder: Path) -> None:
-        """Save into a checkpoint what this process alone has. The leader's random state is in transformers' own file."""
+        """Save what this process alone has of a checkpoint. The leader's random state is in transformers' own file."""
         if team.is_leader():
             return
         states = {"cpu": torch.get_rng_state()}

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import MachineError
@@ -35,7 +36,9 @@ OF_TORCHRUN = (
 PATIENCE = timedelta(days=2)
 """How long a process waits for another, which may be measuring; one that has died is noticed by torchrun."""
 ORPHANED = 1.0
-"""Seconds between two looks whether torchrun is still there."""
+"""Seconds between two looks whether the process that started this one is still there."""
+ENDS_WITH_PARENT = "LAB_ENDS_WITH_PARENT"
+"""Set for a process alone that whoever started it could not end, where it is killed itself (``lab/runs/ray/agent.py``)."""
 
 
 @dataclass
@@ -68,8 +71,10 @@ def is_started_by_torchrun() -> bool:
 
 
 def join(promised: int) -> None:
-    """Join the other processes. Raises MachineError ``processes_promised`` where they are not as many as the recipe says."""
+    """Join the other processes, if there are any. Raises MachineError ``processes_promised`` where they are not as many as the recipe says."""
     if not is_started_by_torchrun():
+        if os.environ.pop(ENDS_WITH_PARENT, None):
+            _watch_parent()
         if promised != 1:
             raise MachineError("processes_promised", promised=promised, there=1)
         return
@@ -82,7 +87,7 @@ def join(promised: int) -> None:
     _team.rank, _team.size = dist.get_rank(), dist.get_world_size()
     for name in OF_TORCHRUN:
         os.environ.pop(name, None)
-    threading.Thread(target=_end_with, args=(os.getppid(),), name="torchrun", daemon=True).start()
+    _watch_parent()
     if _team.size != promised:
         raise MachineError("processes_promised", promised=promised, there=_team.size)
 
@@ -99,8 +104,12 @@ def _see_one_gpu(local: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = names[local] if local < len(names) else ""
 
 
+def _watch_parent() -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="parent", daemon=True).start()
+
+
 def _end_with(parent: int) -> None:
-    """End this process where torchrun has been killed: it could not end its processes itself."""
+    """End this process where its parent has been killed, torchrun or an agent on a cluster: it could not end its processes itself."""
     while os.getppid() == parent:
         time.sleep(ORPHANED)
     os._exit(1)
@@ -139,6 +148,17 @@ def together(values: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.cat([each.to(values.device) for each in gathered(values.detach().cpu())])
+
+
+def collect(own: Path, into: Path) -> None:
+    """Have the leader write the files of every process's own folder into one of its own: others may stand on another machine.
+
+    Returns once they are written. All of them must call it.
+    """
+    for files in gathered({path.name: path.read_bytes() for path in own.iterdir()}):
+        for name, content in files.items() if is_leader() else ():
+            (into / name).write_bytes(content)
+    wait()
 
 
 def wait() -> None:

@@ -23,6 +23,7 @@ from lab.ui.components.live_curves.component import live_curves
 from lab.ui.components.run_list.component import run_list
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
+from lab.ui.tabs.train.cluster import ClusterLine, placed
 from lab.ui.tabs.train.leave import LeaveLab
 from lab.ui.tabs.train.many_runs import ManyRuns
 from lab.words import say
@@ -59,6 +60,7 @@ class TrainRuns:
         self.selected = gr.BrowserState("", storage_key="lab-run", secret="alignment-lab")
         leaving = gr.BrowserState({}, storage_key="lab-out", secret="alignment-lab")
         gr.HTML(i18n("train.runs"), elem_classes="section")
+        self.cluster = ClusterLine(supervisor.cluster)
         self.list = run_list(elem_id="runs")
         with gr.Column(visible=False, elem_id="run") as self.panel:
             self.title = gr.HTML(elem_id="run-title")
@@ -91,6 +93,7 @@ class TrainRuns:
     def wire(self, blocks: gr.Blocks) -> None:
         """Connect the events."""
         selected = [self.selected]
+        self.cluster.wire()
         blocks.load(self.opened, selected, self.everything, **LIGHT)
         self.list.select(self.picked, None, self.everything, **LIGHT)
         self.watch.select(self.changed, selected, self.everything, **LIGHT)
@@ -118,7 +121,16 @@ class TrainRuns:
     @property
     def everything(self) -> list[Any]:
         """What a change of the selected run or of its state changes."""
-        head = [self.selected, self.list, self.watch, self.panel, self.title, self.message, self.curves]
+        head = [
+            self.selected,
+            self.list,
+            self.watch,
+            self.panel,
+            self.title,
+            self.message,
+            self.curves,
+            self.cluster.line,
+        ]
         return [*head, *self.rows, *self.buttons]
 
     @property
@@ -227,6 +239,7 @@ class TrainRuns:
                 self.title: "",
                 self.message: message,
                 self.curves: "{}",
+                self.cluster.line: self.cluster.shown(request),
             } | hidden
         updates: Updates = {
             self.selected: run.id,
@@ -235,6 +248,7 @@ class TrainRuns:
             self.panel: gr.update(visible=True),
             self.title: self._titled(run, language_of(request)),
             self.message: message,
+            self.cluster.line: self.cluster.shown(request),
             **{row: gr.update(visible=False) for row in self.rows},
             **{button: gr.update(visible=visible) for button, visible in self._makes_sense(run).items()},
         }
@@ -245,7 +259,7 @@ class TrainRuns:
     def _titled(self, run: Run, language: str) -> str:
         """The run's name, and beside it what tells it apart from others of that name; its id is there to be copied."""
         apart = run_titles(self.store, language).get(run.id, run.name).removeprefix(run.name).removeprefix(" · ")
-        return f'<h2 title="{html.escape(run.id)}">{html.escape(run.name)}</h2><span>{html.escape(apart)}</span>'
+        return f'<h2 title="{html.escape(run.id)}">{html.escape(run.name)}</h2><span>{html.escape(apart)}</span>{placed(self.store, run, language)}'
 
     def _makes_sense(self, run: Run) -> dict[gr.Button, bool]:
         """Which buttons do something for a run as it is now."""
