@@ -27,6 +27,10 @@ window.labDraft = (() => {
   }
   localStorage.removeItem("lab-draft"); // an earlier form of it
 
+  const opensOnForm = () => {
+    const tabs = window.gradio_config.components.find(({ props }) => props && props.elem_id === "tabs");
+    return tabs.props.selected === "train";
+  };
   const keep = () => {
     try {
       localStorage.setItem(KEPT, JSON.stringify(state));
@@ -143,6 +147,7 @@ window.labDraft = (() => {
     // The component that carries the server's messages is there: from now on it can be asked.
     ready(trigger) {
       ask = trigger;
+      seen = seen || opensOnForm(); // then it is asked for before it is drawn
       if (seen) ask();
     },
     // The form comes into sight for the first time. Where a button of another tab led here, its answer has filled it.
