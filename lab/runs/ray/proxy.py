@@ -165,6 +165,7 @@ class Proxy:
     def _withdraw(self, connection: Connection) -> int:
         """End a job that has not begun."""
         connection.stop_job(self._note["attempt"])
+        self._write_note(attempt=None)
         if self._ending is not None:
             return -signal.SIGTERM
         self._result("stopped", None)
@@ -173,6 +174,7 @@ class Proxy:
     def _end_job(self, connection: Connection) -> None:
         with suppress(LabError):
             connection.stop_job(self._note["attempt"])
+            self._write_note(attempt=None)
 
     # ---- files there
 
@@ -249,6 +251,7 @@ class Proxy:
                 Mirror(self._folder, agent, paths).finish({**each, "model": {}})
         for agent in agents:
             agent.call("release")
+        self._write_note(attempt=None)
 
     def _status(self, exits: list[int]) -> int:
         """The status of the run, by its result, else by how the processes ended."""
