@@ -69,7 +69,11 @@ class Proxy:
                     return self._session(connection)
             except SystemExit:  # SIGTERM, as ray takes it while it connects
                 self._ending = self._ending or time.monotonic()
-            except ClusterGone as error:
+            except (ClusterGone, AgentGone) as error:
+                if (result := self._folder.result()) is not None:  # all is here; only its job was not told
+                    return EXITS.get(str(result.get("state")), 1)
+                if isinstance(error, AgentGone):
+                    raise
                 refused = isinstance(error, NobodyListens)
                 if refused and not known:
                     raise
