@@ -97,6 +97,8 @@ class RayCluster:
         if figures is None or figures.error or time.time() - figures.time > STALE:
             return None
         need = self._share(run, figures)
+        if noted(self._store.folder(run.id)).get("attempt"):  # its job may go on there, and hold what it needs
+            return free_cluster_slot(self._store.home)
         if not figures.free.without(self._coming(figures)).holds(need):
             return None
         return free_cluster_slot(self._store.home)

@@ -1,7 +1,7 @@
 """``ray.json`` in a run's folder: on which cluster a run is, as which job, and on which nodes. Written by its proxy, read by the page.
 
-``{"version": 1, "address", "attempt": the job's name, "number": of the attempt, "processes", "cpus" and "gpus" of each, "nodes": [{"host",
-"address"}…], "placed": when it got its resources or null, "log": bytes of the node's log that are here, "exit":
+``{"version": 1, "address", "attempt": the job's name or null once it has ended, "number": of the attempt, "processes", "cpus" and "gpus" of
+each, "nodes": [{"host", "address"}…], "placed": when it got its resources or null, "log": bytes of the node's log that are here, "exit":
 the status that the proxy ends with, or null}``.
 """
 

@@ -69,7 +69,11 @@ class Proxy:
                     return self._session(connection)
             except SystemExit:  # SIGTERM, as ray takes it while it connects
                 self._ending = self._ending or time.monotonic()
-            except ClusterGone as error:
+            except (ClusterGone, AgentGone) as error:
+                if (result := self._folder.result()) is not None:  # all is here; only its job was not told
+                    return EXITS.get(str(result.get("state")), 1)
+                if isinstance(error, AgentGone):
+                    raise
                 refused = isinstance(error, NobodyListens)
                 if refused and not known:
                     raise
@@ -165,6 +169,7 @@ class Proxy:
     def _withdraw(self, connection: Connection) -> int:
         """End a job that has not begun."""
         connection.stop_job(self._note["attempt"])
+        self._write_note(attempt=None)
         if self._ending is not None:
             return -signal.SIGTERM
         self._result("stopped", None)
@@ -173,6 +178,7 @@ class Proxy:
     def _end_job(self, connection: Connection) -> None:
         with suppress(LabError):
             connection.stop_job(self._note["attempt"])
+            self._write_note(attempt=None)
 
     # ---- files there
 
@@ -249,6 +255,7 @@ class Proxy:
                 Mirror(self._folder, agent, paths).finish({**each, "model": {}})
         for agent in agents:
             agent.call("release")
+        self._write_note(attempt=None)
 
     def _status(self, exits: list[int]) -> int:
         """The status of the run, by its result, else by how the processes ended."""

@@ -71,6 +71,18 @@ def test_a_run_that_was_started_and_has_nothing_yet_is_counted(store: Store) -> 
         assert slot is not None, "the figures, which are newer, tell of both"
 
 
+def test_a_run_whose_job_may_go_on_needs_no_room(store: Store) -> None:
+    """It holds itself what it would wait for."""
+    full = Asked(store, Share(2, 0), Share(0, 0))
+    run = store.create_run(RECIPE)
+    assert full.slot(run) is None
+    write_note(store.folder(run.id), attempt="lab-1", exit=None)
+    with full.slot(run) as slot:
+        assert slot is not None
+    write_note(store.folder(run.id), attempt=None)
+    assert full.slot(run) is None, "its job has ended"
+
+
 def test_a_run_that_no_node_could_ever_hold_is_refused(store: Store) -> None:
     wide = with_values(RECIPE, {"processes": 4, "batch_size": 16})
     with pytest.raises(MachineError) as refused:
