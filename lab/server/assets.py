@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+import re
 import threading
 from pathlib import Path
 
@@ -24,6 +25,10 @@ BUNDLED = Path(__file__).parents[1] / "ui" / "vendor"
 COMPRESSIBLE = frozenset({".js", ".css", ".json", ".svg", ".html", ".txt", ".map", ".mjs", ".wasm", ".ico", ".ttf"})
 HASHED = "public, max-age=31536000, immutable"  # the name changes with the content
 PLAIN = "public, max-age=86400"
+PLOTLY = "PlotlyPlot-"
+"""How the name of Gradio's script begins that holds plotly.js, of 4.6 MB."""
+TRACES = re.compile(rb"(\.register\(\[\w+\(\)),(?:\w+\(\),?){20,}\]\)")
+"""In that script: the bar trace, then the forty other modules that plotly.js sets up when it is loaded (``lib/index.js``)."""
 BROTLI_QUALITY = 9  # 10 and 11 win 4 % more and take ten times as long
 GZIP_LEVEL = 9
 
@@ -42,8 +47,21 @@ class Assets:
         if key not in self._packed:
             with self._lock:
                 if key not in self._packed:
-                    self._packed[key] = _pack(self.files[name].read_bytes(), encoding)
+                    self._packed[key] = _pack(self.content(name), encoding)
         return self._packed[key]
+
+    def content(self, name: str) -> bytes:
+        """A file's bytes; of Gradio's plotly.js without the traces that no figure here has."""
+        content = self.files[name].read_bytes()
+        return with_two_traces(content) if name.startswith(PLOTLY) else content
+
+
+def with_two_traces(script: bytes) -> bytes:
+    """Gradio's plotly.js that sets up scatter and bar alone. A script that is built otherwise is returned as it is.
+
+    It is on the page's main thread for 0.36 s instead of 1.75 s (medians of two, Chromium, one core).
+    """
+    return TRACES.sub(rb"\1])", script)
 
 
 def add_assets(application: FastAPI) -> None:
@@ -60,8 +78,11 @@ def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> Non
         """Gradio's own frontend files, packed once."""
         if name not in assets.files:
             raise HTTPException(404)
-        headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}
+        changed = name.startswith(PLOTLY)  # its name does not tell what the lab leaves out
+        headers = {"Cache-Control": PLAIN if changed else caching, "Vary": "Accept-Encoding"}
         encoding = _encoding(name, request.headers.get("accept-encoding", ""))
+        if encoding is None and changed:
+            return Response(assets.content(name), media_type=_media_type(name), headers=headers)
         if encoding is None:
             return FileResponse(assets.files[name], media_type=_media_type(name), headers=headers)
         packed = await run_in_threadpool(assets.packed, name, encoding)

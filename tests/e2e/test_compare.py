@@ -91,6 +91,12 @@ def test_one_follows_from_curves_to_answers_and_takes_it_along(visit, study):
     expect(page.locator("#course-tables")).to_be_visible()
 
 
+def test_plotly_knows_the_traces_of_the_figures_and_no_others(visit, study):
+    page = visit("/?tab=compare", ready="#compare-seconds .barlayer .point")
+    assert page.locator("#compare-curves .scatterlayer .trace").count() > 0
+    assert sorted(page.evaluate("Object.keys(window.Plotly.PlotSchema.get().traces)")) == ["bar", "scatter"]
+
+
 def test_an_address_opens_the_runs_that_it_names(visit, study, store):
     runs = [run for run in store.runs() if run.algorithm in ("grpo", "dpo")]
     ids = ",".join(run.id for run in runs)

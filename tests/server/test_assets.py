@@ -8,6 +8,8 @@ import re
 import brotli
 import pytest
 
+from lab.server.assets import FRONTEND, with_two_traces
+from lab.ui.gradio_shims import plotly_chunk
 from tests.server.conftest import Lab
 
 
@@ -30,6 +32,23 @@ def test_a_script_comes_compressed_and_stays(lab: Lab) -> None:
         assert answer.headers["content-type"].startswith("text/javascript")
         assert unpack(packed) == plain.content
         assert len(packed) < len(plain.content) / 2
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+def test_plotly_sets_up_the_two_traces_that_figures_have(lab: Lab, encoding: str) -> None:
+    name = plotly_chunk()
+    answer = lab.client().get(f"/assets/{name}", headers={"accept-encoding": encoding})
+    whole = (FRONTEND / "assets" / name).read_text("utf-8")
+    registered = [len(found.split(",")) for found in re.findall(r"\.register\(\[((?:\w+\(\),?)+)\]\)", answer.text)]
+    assert registered and max(registered) == 1
+    assert len(whole) - 1_000 < len(answer.text) < len(whole)
+    assert answer.headers["cache-control"] == "public, max-age=86400"
+    assert answer.headers["content-type"].startswith("text/javascript")
+
+
+def test_a_script_of_another_build_is_left_as_it_is() -> None:
+    other = b"x.register([a(),b()]),y.register(c)"
+    assert with_two_traces(other) == other
 
 
 def test_a_font_is_sent_as_it_is(lab: Lab) -> None:
