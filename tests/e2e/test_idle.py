@@ -146,7 +146,7 @@ def test_a_hidden_page_closes_its_stream_and_an_opened_one_sees_what_came(
 def test_the_form_is_asked_for_once_it_is_looked_at(fresh: Any) -> None:
     page, requests = fresh("/?tab=learn")
     expect(page.get_by_test_id("learn")).to_be_visible()
-    page.wait_for_load_state("networkidle")
+    quiet(page, requests)
     assert not requests.of_edits
     page.get_by_role("tab", name="Train", exact=True).click()
     expect(page.locator("#command code")).to_contain_text("python -m lab train")

@@ -176,3 +176,13 @@ def test_a_run_from_start_to_deletion(visit):
     expect(page.get_by_test_id("run-row").filter(visible=True)).to_have_count(0)
     expect(page.get_by_test_id("live-curves")).to_be_hidden()
     expect(page.get_by_test_id("run-list")).to_contain_text("No runs yet")
+
+
+def test_the_command_is_copied_over_plain_http_too(visit):
+    """A browser gives no clipboard to a page of a class's network."""
+    page = visit("/?tab=train")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    code = page.locator("#command code")
+    expect(code).to_contain_text("python -m lab train")
+    page.locator("#command button").click()
+    assert page.evaluate("getSelection().toString()") == code.text_content()

@@ -221,8 +221,8 @@ function answerNumbers(group, at) {
 }
 
 /**
- * A kept answer's numbers, its plot, its branches and its share of the loss. Of all but the first, ρ and the share alone are
- * shown, and the rest is a tap away, since they work alike.
+ * A kept answer's numbers, its plot, its branches and its share of the loss. Of all but the first, ρ and the share
+ * alone are shown, and the rest is a tap away, since they work alike.
  * @param {LearnGroup} group
  * @param {number} at
  * @param {HTMLElement} numbers

@@ -87,7 +87,11 @@ function bar(value, reach) {
   return make("span", { class: "bar", "aria-hidden": "true" }, fill);
 }
 
-/** Where something comes from, in a few words, and how, a tap away. @param {string} key @param {(Node | string)[]} how */
+/**
+ * Where something comes from, in a few words, and how, a tap away.
+ * @param {string} key
+ * @param {(Node | string)[]} how
+ */
 const originOf = (key, ...how) =>
   make("details", { class: "quiet origin" }, make("summary", {}, word(key)), make("p", {}, ...how));
 

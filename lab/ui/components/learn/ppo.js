@@ -71,6 +71,7 @@ function tokenCard(recorded, sample) {
     const next = sample.values[at + 1] ?? 0;
     const [reward, value, after] = [sample.rewards[at], sample.values[at], advantages[at + 1] ?? 0];
     const delta = `(${figure(reward, 3)} + ${figure(next, 3)} − ${figure(value, 3)})`;
+    const following = after < 0 ? `(${figure(after, 3)})` : figure(after, 3);
     refill(
       written,
       sub("A", "t"),
@@ -78,7 +79,7 @@ function tokenCard(recorded, sample) {
       sub("δ", "t"),
       "+ λ",
       sub("A", "t+1"),
-      `= ${delta} + ${figure(lam)} × ${after < 0 ? `(${figure(after, 3)})` : figure(after, 3)} ≈ ${figure(advantages[at], 3)}`,
+      `= ${delta} + ${figure(lam)} × ${following} ≈ ${figure(advantages[at], 3)}`,
     );
   };
   show();

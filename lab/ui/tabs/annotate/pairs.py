@@ -15,6 +15,7 @@ import gradio as gr
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
+from lab.ui.copy_button import COPIES, ICON
 from lab.ui.handlers import LIGHT, Updates, words_errors
 from lab.ui.notice import notice
 from lab.ui.tabs.annotate.tables import collections
@@ -133,7 +134,7 @@ class Collections:
 
 def invitation() -> Any:
     """The component of the address; ``invite`` makes its content."""
-    return gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS)
+    return gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS + COPIES)
 
 
 def invite(collection_id: str, language: str) -> str:
@@ -142,7 +143,7 @@ def invite(collection_id: str, language: str) -> str:
     return (
         f'<p class="quiet">{html.escape(say("annotate.link", language))}</p>'
         f'<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
-        f'<button type="button" aria-label="{copy}" title="{copy}">{COPY}</button></div>'
+        f'<button type="button" aria-label="{copy}" title="{copy}">{ICON}</button></div>'
         f'<p class="quiet only-here" hidden>{html.escape(say("annotate.link_here", language))}</p>'
     )
 
@@ -157,9 +158,6 @@ def choices_of(there: Sequence[Collection]) -> list[tuple[str, str]]:
     return [(collection.name, collection.id) for collection in there]
 
 
-COPY = """<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
-<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/></svg>"""
-
 SHOW_ADDRESS = """
 const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
 const fill = () => {
@@ -170,19 +168,6 @@ const fill = () => {
 };
 new MutationObserver(fill).observe(element, { childList: true, subtree: true });
 fill();
-element.addEventListener("click", async (event) => {
-  const button = event.target.closest("button");
-  if (!button) return;
-  const code = element.querySelector("code");
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-  } catch {
-    getSelection().selectAllChildren(code); // over plain http a browser copies only what is selected
-    document.execCommand("copy");
-  }
-  button.style.color = "var(--link-text-color)";
-  setTimeout(() => (button.style.color = ""), 1200);
-});
 """
 SURE = """(chosen) => {
   const chinese = /^zh/i.test(navigator.language);

@@ -23,6 +23,7 @@ from lab.runs.preview import Previews
 from lab.runs.run_time import RunTimes
 from lab.runs.supervisor import Supervisor
 from lab.store.runs import Run, RunState, Store
+from lab.ui.copy_button import COPIES, ICON
 from lab.ui.draft import ASKING, SEEN, SENT, Draft, Wait, draft_component, message, read_draft
 from lab.ui.handlers import LIGHT, Updates, error_notice
 from lab.ui.notice import notice
@@ -35,19 +36,9 @@ from lab.ui.tabs.train.preview import PreviewPane
 from lab.words import form, say
 from lab.words.sentences import bounds, language_of, plan, problem
 
-COMMAND = """<div class="command"><code>{{value}}</code><button type="button" aria-label="Copy / 复制" title="Copy / 复制">
-<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">
-<rect x="9" y="9" width="11" height="11" rx="2"/><path d="M5 15V6a2 2 0 0 1 2-2h9"/></svg></button></div>"""
+COMMAND = f"""<div class="command"><code>{{{{value}}}}</code>
+<button type="button" aria-label="Copy / 复制" title="Copy / 复制">{ICON}</button></div>"""
 """The double braces escape what they fill in."""
-COPY = """
-element.addEventListener("click", async (event) => {
-  const button = event.target.closest("button");
-  if (!button) return;
-  await navigator.clipboard.writeText(element.querySelector("code").textContent);
-  button.style.color = "var(--link-text-color)";
-  setTimeout(() => (button.style.color = ""), 1200);
-});
-"""
 
 
 class TrainForm:
@@ -82,7 +73,7 @@ class TrainForm:
                     elem_classes="owner-only",
                     min_width=120,
                 )
-                self.command = gr.HTML(elem_id="command", html_template=COMMAND, js_on_load=COPY)
+                self.command = gr.HTML(elem_id="command", html_template=COMMAND, js_on_load=COPIES)
             gr.HTML(self.i18n("train.owner_why"), elem_classes="owner-why")
             self.message = gr.HTML(elem_id="message")
             with gr.Row(elem_classes="edited-row", visible=False) as self.edited_row:
