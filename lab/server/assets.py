@@ -82,7 +82,8 @@ def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> Non
         headers = {"Cache-Control": PLAIN if changed else caching, "Vary": "Accept-Encoding"}
         encoding = _encoding(name, request.headers.get("accept-encoding", ""))
         if encoding is None and changed:
-            return Response(assets.content(name), media_type=_media_type(name), headers=headers)
+            content = await run_in_threadpool(assets.content, name)
+            return Response(content, media_type=_media_type(name), headers=headers)
         if encoding is None:
             return FileResponse(assets.files[name], media_type=_media_type(name), headers=headers)
         packed = await run_in_threadpool(assets.packed, name, encoding)

@@ -20,11 +20,16 @@ def cluster_line(address: str, figures: dict[str, Any] | None, locale: str) -> s
     return say("ray.free", locale, address=address, **numbers)
 
 
+def wanted(note: dict[str, Any]) -> str:
+    """What a run asks of a cluster, of its ``ray.json``: ``2 × 1 CPU + 1 GPU``."""
+    gpus = f" + {note['gpus']} GPU" if note.get("gpus") else ""
+    return f"{note['processes']} × {note['cpus']} CPU{gpus}"
+
+
 def place_line(note: dict[str, Any], locale: str) -> str:
     """Where a run is, of its ``ray.json``; empty for one of this machine."""
     if not note:
         return ""
-    gpus = f" + {note['gpus']} GPU" if note.get("gpus") else ""
-    share = f"{note['processes']} × {note['cpus']} CPU{gpus}"
+    share = wanted(note)
     hosts = ", ".join(dict.fromkeys(f"{node['host']} ({node['address']})" for node in note.get("nodes") or ()))
     return say("ray.runs_on", locale, hosts=hosts, share=share) if hosts else say("ray.waits", locale, share=share)

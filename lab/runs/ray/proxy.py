@@ -26,6 +26,7 @@ from lab.runs.ray.needs import parcel_of
 from lab.runs.ray.note import noted, write_note
 from lab.runs.ray.parcel import PIECE
 from lab.store.run_folder import SPENT, RunFolder
+from lab.words.cluster import wanted
 
 EXITS = {"finished": 0, "failed": 1, "stopped": 3}
 """The exit status of a worker, by the state in its result.json."""
@@ -139,17 +140,12 @@ class Proxy:
             self._answered = time.monotonic()
             self._beat()
             time.sleep(1)
-        print(f"ray: job {attempt} at {self._address} waits for {self._wanted}", flush=True)
+        print(f"ray: job {attempt} at {self._address} waits for {wanted(self._note)}", flush=True)
 
     def _gpus(self, connection: Connection) -> int:
         """GPUs a process: one where the cluster has any and the recipe does not want the CPU."""
         resources, _, _ = connection.resources()
         return int(self._recipe.device in (Device.AUTO, Device.CUDA) and resources.get("GPU", 0) >= 1)
-
-    @property
-    def _wanted(self) -> str:
-        gpus = f" + {self._note['gpus']} GPU" if self._note["gpus"] else ""
-        return f"{self._note['processes']} × {self._note['cpus']} CPU{gpus}"
 
     def _agents(self, connection: Connection) -> list[Agent] | None:
         """The agents, once the cluster has room for all. None where the run is to stop before. Raises MachineError ``ray_job_ended``."""
@@ -210,7 +206,9 @@ class Proxy:
         nodes = [{"host": place["host"], "address": place["address"]} for place in where]
         if not self._note.get("placed"):
             self._write_note(nodes=nodes, placed=time.time())
-            print(f"ray: runs on {', '.join(sorted({node['host'] for node in nodes}))}, {self._wanted}", flush=True)
+            print(
+                f"ray: runs on {', '.join(sorted({node['host'] for node in nodes}))}, {wanted(self._note)}", flush=True
+            )
 
     # ---- while it works
 

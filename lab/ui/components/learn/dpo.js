@@ -140,17 +140,7 @@ function dpoTable(pair, rows) {
     make(
       "table",
       {},
-      make(
-        "thead",
-        {},
-        make(
-          "tr",
-          {},
-          ...columns.map((key, at) =>
-            make("th", { scope: "col", class: at && at < 4 ? "number" : "" }, ...richWord(key)),
-          ),
-        ),
-      ),
+      tableHead(columns.map((key, at) => [richWord(key), at > 0 && at < 4])),
       make("tbody", {}, line("chosen"), line("rejected")),
     ),
   );

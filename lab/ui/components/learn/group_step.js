@@ -104,18 +104,7 @@ function stepCard(group) {
         make(
           "table",
           {},
-          make(
-            "thead",
-            {},
-            make(
-              "tr",
-              {},
-              make("th", { scope: "col" }, word("answer")),
-              ...["step_before", "step_after", "step_change"].map((key) =>
-                make("th", { scope: "col", class: "number" }, word(key)),
-              ),
-            ),
-          ),
+          tableHead(["answer", "step_before", "step_after", "step_change"].map((key, at) => [[word(key)], at > 0])),
           body,
         ),
       ),

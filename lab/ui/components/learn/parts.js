@@ -69,6 +69,21 @@ function slider(name, { label, min, max, step, value, digits = 2, unit = "" }, c
   return make("label", { class: "slider" }, make("span", {}, name), input, shown);
 }
 
+/**
+ * The head of a table: the name of each column, and whether it holds numbers.
+ * @param {[(Node | string)[], boolean][]} columns
+ */
+const tableHead = (columns) =>
+  make(
+    "thead",
+    {},
+    make(
+      "tr",
+      {},
+      ...columns.map(([name, numbers]) => make("th", { scope: "col", class: numbers ? "number" : null }, ...name)),
+    ),
+  );
+
 /** @param {string} name @param {Node | string} value */
 function tile(name, value) {
   return make("div", { class: "tile" }, make("span", {}, ...rich(name)), make("b", {}, value));
