@@ -46,6 +46,8 @@ class ManyRuns:
                 label=i18n("train.tags"), info=i18n("train.tags_help"), max_length=400, elem_id="run-tags"
             )
             self.note = gr.Textbox(label=i18n("train.note"), lines=2, max_length=2000, elem_id="run-note")
+            # Whose tags and note these are: the run that is selected may be another one while the answer is on its way.
+            self.card_of = gr.Textbox(visible=False)
             self.save = gr.Button(
                 i18n("train.save_card"), size="sm", min_width=60, elem_classes="owner-only", elem_id="save-card"
             )
@@ -58,9 +60,10 @@ class ManyRuns:
         runs.list.input(self.told_apart, None, [self.message], **LIGHT)
         self.keep.click(self.kept, None, [self.row], **LIGHT)
         self.delete.click(self.deleted_many, [self.chosen, runs.selected], [*asked, *everything], **LIGHT)
-        self.card.expand(self.card_shown, [runs.selected], [self.tags, self.note], **LIGHT)
-        runs.selected.change(self.card_shown, [runs.selected], [self.tags, self.note], **LIGHT)
-        self.save.click(self.card_saved, [runs.selected, self.tags, self.note], [self.message], **LIGHT)
+        card = [self.card_of, self.tags, self.note]
+        self.card.expand(self.card_shown, [runs.selected], card, **LIGHT)
+        runs.selected.change(self.card_shown, [runs.selected], card, **LIGHT)
+        self.save.click(self.card_saved, card, [self.message], **LIGHT)
 
     # ---- what was clicked
 
@@ -114,14 +117,14 @@ class ManyRuns:
         try:
             card = read_card(self.store.folder(str(selected)))
         except LabError:
-            return {self.tags: "", self.note: ""}
-        return {self.tags: " ".join(card.tags), self.note: card.note}
+            return {self.card_of: "", self.tags: "", self.note: ""}
+        return {self.card_of: str(selected), self.tags: " ".join(card.tags), self.note: card.note}
 
     @requires(Access.OWNER)
     @words_errors("message")
-    def card_saved(self, request: gr.Request, selected: Any, tags: Any, note: Any) -> Updates:
-        """Write tags and note on the selected run."""
-        run = self.store.run(str(selected))
+    def card_saved(self, request: gr.Request, run_id: Any, tags: Any, note: Any) -> Updates:
+        """Write tags and note on the run that they were shown for. Raises StateError ``no_such_run`` where it is gone."""
+        run = self.store.run(str(run_id))
         write_card(self.store.folder(run.id), str(tags or ""), str(note or ""))
         return {self.message: notice(say("train.card_saved", language_of(request), name=run.name))}
 

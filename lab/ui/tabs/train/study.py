@@ -54,8 +54,12 @@ class StudyFromForm:
                 i18n("train.start_study"), size="sm", elem_id="start-study", elem_classes="owner-only"
             )
             with gr.Row(elem_classes="side-by-side"):
+                # Filled as it is made, so that the first click on the button beside it has a study.
                 self.shipped = gr.Dropdown(
-                    [], label=i18n("train.shipped_study"), elem_id="shipped-study", interactive=True
+                    study_names(store.home),
+                    label=i18n("train.shipped_study"),
+                    elem_id="shipped-study",
+                    interactive=True,
                 )
                 self.start_shipped = gr.Button(
                     i18n("train.start_shipped"), size="sm", elem_id="start-shipped", elem_classes="owner-only"
@@ -65,8 +69,9 @@ class StudyFromForm:
     def wire(self, draft: Any, form_recipe: FormRecipe) -> None:
         """Connect the events."""
         self._form_recipe = form_recipe
-        self.box.expand(self.offered, [draft, self.field], [self.field, self.shipped], js=with_draft("field"), **LIGHT)
-        self.field.focus(self.offered, [draft, self.field], [self.field, self.shipped], js=with_draft("field"), **LIGHT)
+        offers, asked = [self.field, self.shipped], [draft, self.field, self.shipped]
+        for event in (self.box.expand, self.field.focus):
+            event(self.offered, asked, offers, js=with_draft("field", "shipped"), **LIGHT)
         inputs = [draft, self.name, self.seeds, self.field, self.values]
         self.start.click(
             self.study_started, inputs, [self.message], js=with_draft("name", "seeds", "field", "values"), **SLOW
@@ -74,8 +79,8 @@ class StudyFromForm:
         self.start_shipped.click(self.shipped_started, [self.shipped], [self.message], **SLOW)
 
     @requires(Access.VIEWER)
-    def offered(self, request: gr.Request, sent: Any, field: Any) -> Updates:
-        """The fields of the recipe in the form that can be varied, and the studies that there are."""
+    def offered(self, request: gr.Request, sent: Any, field: Any, chosen: Any) -> Updates:
+        """The fields of the recipe in the form that can be varied, and the studies that there are. What is chosen stays chosen."""
         language = language_of(request)
         studies = study_names(self.store.home)
         _preset, usual, _recipe = self._form_recipe(sent)
@@ -86,10 +91,9 @@ class StudyFromForm:
             if each.path not in NOT_VARIED
         ]
         value = field if field in [path for _, path in fields] else ""
-        first = studies[0] if studies else None
         return {
             self.field: gr.update(choices=fields, value=value),
-            self.shipped: gr.update(choices=studies, value=first),
+            self.shipped: gr.update(choices=studies, value=chosen if chosen in studies else studies[0]),
         }
 
     @requires(Access.OWNER)
