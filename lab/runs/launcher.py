@@ -200,5 +200,9 @@ def lower_priority(pid: int) -> None:
     """The page goes first: for the processor, and when memory runs out."""
     with suppress(psutil.Error, OSError, ValueError):
         psutil.Process(pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+    # Linux shares the processor among sessions first, on most desktops: there a process's own value counts within its session alone.
+    with suppress(OSError, AttributeError):  # Windows has no sessions
+        if os.getsid(pid) == pid:
+            Path(f"/proc/{pid}/autogroup").write_text("19")
     with suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text("500")

@@ -18,12 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import psutil
 from pydantic import BaseModel
 
 from lab.core.recipes import Recipe
 from lab.errors import LabError, MachineError, ToldError
-from lab.runs.launcher import ALWAYS, ROOT
+from lab.runs.launcher import ALWAYS, ROOT, lower_priority
 
 PATIENCE = 600.0
 """Seconds for one answer."""
@@ -63,8 +62,7 @@ def ask(arguments: Sequence[str], given: str, patience: float, *, threads: int =
     )
     atexit.register(process.kill)
     try:
-        with suppress(psutil.Error, OSError):
-            psutil.Process(process.pid).nice(19 if os.name == "posix" else psutil.BELOW_NORMAL_PRIORITY_CLASS)  # type: ignore[attr-defined]
+        lower_priority(process.pid)
         answer, complaint = process.communicate(given, timeout=patience)
     finally:
         process.kill()

@@ -2,7 +2,8 @@
 
 The lab's step is that of ``metrics.jsonl``, its journal of groups and tokens included; trl's is the time between two logged steps of a plain
 script (``stock_trl.py``). Both have all cores and no page beside them. On tiny, and on SmolLM2-135M where ``LAB_BENCH_HOME`` names a home that
-has it. Not here: PPO, which trl has no more; trl 1.12's four models would need an environment of their own.
+has it. PPO, which trl has no more, is held against trl 1.12's (``stock_ppo.py``) where ``LAB_BENCH_TRL_PPO`` names the Python of an environment
+that has it: seconds of a rollout with its updates, and memory above what the imported libraries take.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from lab.runs.foreground import train_in_foreground
 from lab.runs.launcher import ROOT, cores, worker_environment
 from lab.store.models import resolve
 from lab.store.presets import load_preset
-from lab.store.runs import RunState
+from lab.store.run_folder import RunFolder
+from lab.store.runs import Run, RunState
 from tests.bench import lab
 from tests.bench.figures import Figure, median
 
@@ -32,7 +34,12 @@ ROUNDS = int(os.environ.get("LAB_BENCH_ROUNDS", "5"))
 """Runs of each."""
 STEPS, WARM = int(os.environ.get("LAB_BENCH_STEPS", "24")), 4
 """Optimiser steps of a run, and how many of them warm up and do not count."""
+ROLLOUTS, WARM_ROLLOUTS = max(3, STEPS // 3), 1
+"""The same of PPO, whose rollouts have three updates each."""
 ROWS = 512
+TRL_PPO = os.environ.get("LAB_BENCH_TRL_PPO", "")
+"""A Python that has trl 1.12."""
+MB = 1 << 20
 
 ALONE: dict[str, Any] = {
     "measure_samples": 0,
@@ -46,7 +53,7 @@ CASES: dict[str, tuple[str, dict[str, Any], float]] = {
     "SFT": ("sft", {}, 1.0),
     "RM": ("rm", {"warmup_steps": 0}, 1.0),
     "DPO": ("dpo", {}, 1.0),
-    "GRPO, all": ("grpo", GRPO | {"threshold": {"kind": "all", "fraction": 1.0}}, 0.9),
+    "GRPO all": ("grpo", GRPO | {"threshold": {"kind": "all", "fraction": 1.0}}, 0.9),
     "GRPO above mean": ("grpo", GRPO | {"threshold": {"kind": "above_mean", "fraction": 1.0}}, 0.55),
 }
 """Algorithm, changes of its preset, and the most that the lab's step may take of trl's."""
@@ -61,18 +68,20 @@ def measure() -> list[Figure]:
                 print(f"\n{model} is not in {home}: set LAB_BENCH_HOME to a home that has it", file=sys.stderr)
                 continue
             for name, (algorithm, changes, at_most) in CASES.items():
+                if not chosen(name):
+                    continue
                 recipe = recipe_of(model, algorithm, changes)
-                pairs = [(ours(recipe, home), theirs(recipe, home)) for _ in range(ROUNDS)]
-                ratios = sorted(one / other for one, other in pairs)
-                title = f"{model}, {name}"
-                figures += [
-                    Figure(f"{title}: a step of the lab", 1000 * median([one for one, _ in pairs]), "ms"),
-                    Figure(f"{title}: a step of stock trl", 1000 * median([other for _, other in pairs]), "ms"),
-                    Figure(f"{title}: lab / trl", median(ratios), "", at_most),
-                    Figure(f"{title}: lab / trl, lowest of {ROUNDS}", ratios[0], ""),
-                    Figure(f"{title}: lab / trl, highest of {ROUNDS}", ratios[-1], ""),
-                ]
+                pairs = [(1000 * ours(recipe, home), 1000 * theirs(recipe, home)) for _ in range(ROUNDS)]
+                figures += _beside(f"{model}, {name}: a step", "ms", pairs, at_most)
+            if TRL_PPO and chosen("PPO"):
+                figures += ppo(model, home)
     return figures
+
+
+def chosen(name: str) -> bool:
+    """Whether ``LAB_BENCH_CASES`` (names parted by commas; all where it is empty) has this one."""
+    names = [part.strip() for part in os.environ.get("LAB_BENCH_CASES", "").split(",") if part.strip()]
+    return not names or name in names
 
 
 MODELS = ("tiny", "smollm2-135m")
@@ -94,19 +103,81 @@ def recipe_of(model: str, algorithm: str, changes: dict[str, Any]) -> Recipe:
     return with_values(preset, {**ALONE, **plain, "steps": STEPS, "dataset": "equations", **changes})
 
 
-def ours(recipe: Recipe, home: Path) -> float:
-    """The median seconds of a step of the lab's."""
+def ppo(model: str, home: Path) -> list[Figure]:
+    """The figures of PPO on a reward model: four roles on one base against trl's four models."""
+    reward = finished(recipe_of(model, "rm", {"steps": 2, "warmup_steps": 0}), home)
+    recipe = recipe_of(
+        model,
+        "ppo",
+        {
+            "iterations": 3,
+            "steps": 3 * ROLLOUTS,
+            "group_size": 1,
+            "reward_model": f"run:{reward.id}",
+            "rules_weight": 0.0,
+        },
+    )
+    pairs = [(own_rollouts(recipe, home), stock(recipe, home, "stock_ppo.py", TRL_PPO)) for _ in range(ROUNDS)]
+    seconds = [(median(one["seconds"]), median(other["seconds"][WARM_ROLLOUTS:])) for one, other in pairs]
+    memory = [tuple((each["peak_bytes"] - each["libraries_bytes"]) / MB for each in pair) for pair in pairs]
+    return [
+        *_beside(f"{model}, PPO: a rollout with its three updates", "s", seconds, 0.5),
+        *_beside(f"{model}, PPO: memory above the libraries", "MB", memory, 0.48),
+    ]
+
+
+def _beside(title: str, unit: str, pairs: list[tuple[float, ...]], at_most: float) -> list[Figure]:
+    """Both sides' medians, and the ratio with the spread of its rounds."""
+    ratios = sorted(one / other for one, other in pairs)
+    return [
+        Figure(f"{title}, the lab's", median([one for one, _ in pairs]), unit),
+        Figure(f"{title}, stock trl's", median([other for _, other in pairs]), unit),
+        Figure(f"{title}, lab / trl", median(ratios), "", at_most),
+        Figure(f"{title}, lab / trl, lowest of {ROUNDS}", ratios[0], ""),
+        Figure(f"{title}, lab / trl, highest of {ROUNDS}", ratios[-1], ""),
+    ]
+
+
+def finished(recipe: Recipe, home: Path) -> Run:
+    """The recipe's run, trained to its end."""
     with lab.store(home) as store:
         run = train_in_foreground(recipe, store)
-        folder = store.folder(run.id)
         if run.state is not RunState.FINISHED:
-            raise RuntimeError(f"the run did not finish: {folder.log().text[-2000:]}")
-        lines = [line for line in folder.metrics().lines if "held_out" not in line]
-    return median([float(line["seconds"]) for line in lines[WARM:]])
+            raise RuntimeError(f"the run did not finish: {store.folder(run.id).log().text[-2000:]}")
+    return run
+
+
+def steps_of(run: Run, home: Path) -> list[float]:
+    """The seconds of each step of a run."""
+    lines = RunFolder(home / "runs" / run.id).metrics().lines
+    return [float(line["seconds"]) for line in lines if "held_out" not in line]
+
+
+def own_rollouts(recipe: Recipe, home: Path) -> dict[str, Any]:
+    """Of a run of the lab's: the seconds of its rollouts, each with its updates, and its memory."""
+    run = finished(recipe, home)
+    steps = steps_of(run, home)
+    rollouts = [sum(steps[start : start + recipe.iterations]) for start in range(0, len(steps), recipe.iterations)]
+    result = RunFolder(home / "runs" / run.id).result() or {}
+    return {
+        "seconds": rollouts[WARM_ROLLOUTS:],
+        "peak_bytes": result["peak_memory_bytes"],
+        "libraries_bytes": result["libraries_bytes"],
+    }
+
+
+def ours(recipe: Recipe, home: Path) -> float:
+    """The median seconds of a step of the lab's."""
+    return median(steps_of(finished(recipe, home), home)[WARM:])
 
 
 def theirs(recipe: Any, home: Path) -> float:
     """The same of a stock trl script with these settings."""
+    return median(stock(recipe, home, "stock_trl.py", sys.executable)["seconds"][WARM:])
+
+
+def stock(recipe: Any, home: Path, script: str, python: str) -> dict[str, Any]:
+    """What a stock script measured of itself, with these settings."""
     folder = home / "stock"
     folder.mkdir(exist_ok=True)
     rows = [row_of(recipe, row) for row in load(recipe, home).train[:ROWS]]
@@ -114,25 +185,27 @@ def theirs(recipe: Any, home: Path) -> float:
     settings = recipe.model_dump(mode="json") | {
         "model": str(resolve(recipe.model, home).base),
         "micro_batch_size": recipe.rows_per_pass,
+        "rollouts": ROLLOUTS,
         "rules": [use.name for use in recipe.rule_uses or ()],
         "rows": str(folder / "rows.jsonl"),
-        "out": str(folder / "seconds.json"),
+        "out": str(folder / "measured.json"),
         "folder": str(folder / "output"),
     }
     (folder / "settings.json").write_text(json.dumps(settings), "utf-8")
-    (folder / "seconds.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "tests.bench.stock_trl", str(folder / "settings.json")]
+    (folder / "measured.json").unlink(missing_ok=True)
+    environment = worker_environment(home, os.environ, cores()) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command,
+        [python, str(Path(__file__).parent / script), str(folder / "settings.json")],
         cwd=ROOT,
-        env=worker_environment(home, os.environ, cores()),
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise RuntimeError(f"the stock script failed: {done.stderr[-2000:]}")
-    return median(json.loads((folder / "seconds.json").read_text("utf-8"))[WARM:])
+    measured: dict[str, Any] = json.loads((folder / "measured.json").read_text("utf-8"))
+    return measured
 
 
 def row_of(recipe: Recipe, row: dict[str, Any]) -> dict[str, Any]:

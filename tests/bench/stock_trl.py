@@ -1,6 +1,6 @@
 """A plain script on stock trl with the settings of a recipe: what ``peers.py`` holds the lab's steps against.
 
-``python -m tests.bench.stock_trl SETTINGS.json`` trains and writes the seconds of each optimiser step to ``settings["out"]``. Trainers, losses,
+``python stock_trl.py SETTINGS.json`` trains and writes the seconds of each optimiser step to ``settings["out"]``. Trainers, losses,
 collators and loop are trl's own, with nothing of the lab's but the model folder, the rows and, in GRPO, the three rules as reward functions.
 """
 
@@ -54,7 +54,7 @@ def main(path: Path) -> None:
     trainer.add_callback(clock)
     trainer.train()
     seconds = [after - before for before, after in zip(clock.ends, clock.ends[1:], strict=False)][: settings["steps"]]
-    Path(settings["out"]).write_text(json.dumps(seconds), "utf-8")
+    Path(settings["out"]).write_text(json.dumps({"seconds": seconds}), "utf-8")
 
 
 def sft(settings: dict[str, Any], tokenizer: Any, rows: Dataset) -> Any:

@@ -167,6 +167,8 @@ def test_a_worker_knows_little_of_our_environment(
     environment = psutil.Process(pid).environ()
     assert not {"LAB_PASSWORD", "HF_TOKEN"} & environment.keys() and environment["TOKENIZERS_PARALLELISM"] == "false"
     assert psutil.Process(pid).nice() == 19
+    if (group := Path(f"/proc/{pid}/autogroup")).exists():  # the share of its session, where Linux shares by session
+        assert group.read_text().split()[-1] == "19"
     supervisor.stop(run.id, now=True)
     wait_state(store, run, RunState.STOPPED)
 

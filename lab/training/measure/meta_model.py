@@ -28,7 +28,9 @@ from lab.core.recipes import Critic, Device, Precision, Recipe
 from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
 from lab.training.measure.ledger import Ledger
+from lab.training.models import cpu_lora
 from lab.training.models.base import DTYPES, default_optimizer, lora_config, successor_config
+from lab.training.models.cpu_head import CpuHead
 from lab.training.models.roles import POLICY
 from lab.training.models.scorer import scorer_class
 from lab.training.trainers.step_trainer import log_probs
@@ -91,7 +93,10 @@ class MetaModel:
     def _with_adapter(self, base: Any, start: Path | str | None) -> Any:
         task = "SEQ_CLS" if self.scores else "CAUSAL_LM"
         with META:
-            return get_peft_model(base, successor_config(start, task) if start else lora_config(self.recipe, task))
+            model = get_peft_model(base, successor_config(start, task) if start else lora_config(self.recipe, task))
+        if self.device == Device.CPU:
+            cpu_lora.use_on_cpu(model)
+        return model
 
     def _add_roles(self, home: Path, start: Path | str | None) -> None:
         """Bytes of what is held beside the base and the policy's adapter, of Adam's moments, and of gradients that wait."""
@@ -243,7 +248,7 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> I
     Functions are replaced by name, and not by a mode: gradient checkpointing computes again where no mode is on.
     """
     autocast = dtype if device != Device.MPS and dtype is not torch.float32 else None
-    enabled, head = torch.is_autocast_enabled, ChunkedLogProbFunction
+    enabled, head = torch.is_autocast_enabled, CpuHead if device == Device.CPU else ChunkedLogProbFunction
 
     def cast(value: Any) -> Any:
         return value.to(autocast) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
@@ -262,8 +267,10 @@ def as_on(device: str, dtype: torch.dtype, vocabulary: int, ledger: Ledger) -> I
         (torch, "is_autocast_enabled", lambda kind=None: kind != META.type and enabled(*([kind] if kind else []))),
         (head, "forward", noted(head.forward)),
         (head, "backward", noted(head.backward)),
+        (trl_utils, "_ChunkedLogProbFunction", head),
+        (trl_utils, "_use_triton", lambda _device: False),  # which places have a label cannot be asked of ``meta``
     ]
-    if device != Device.CUDA:  # memory that is never touched is never taken
+    if device == Device.MPS:  # memory that is never touched is never taken
         tile = min(trl_utils._CHUNKED_LOGPROB_CHUNK_SIZE, vocabulary)
         changes.append((trl_utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", tile))
     if device != Device.MPS:

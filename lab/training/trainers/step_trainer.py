@@ -20,6 +20,7 @@ from transformers import Trainer, TrainerCallback
 from trl.models.utils import disable_gradient_checkpointing
 
 from lab.core.step_time import Part
+from lab.training.models.cpu_head import use_on_cpu
 from lab.training.models.roles import acting_as
 from lab.training.trainers.shares import collate_share
 from lab.training.worker import team
@@ -127,6 +128,8 @@ class StepTrainer(Trainer):
         self.timer = StepTimer()
         self._in_step: int | None = None
         arguments = kwargs["args"]
+        if arguments.use_cpu:
+            use_on_cpu()
         if arguments.n_gpu > 1:  # transformers would wrap the model in DataParallel, and take a batch for each GPU
             arguments._n_gpu = 1
         super().__init__(**kwargs)
