@@ -156,11 +156,6 @@ def swatch(look: Look) -> str:
     )
 
 
-def glyph(look: Look) -> str:
-    """The marker as a letter, for labels that hold no drawing."""
-    return GLYPHS.get(look.marker, "●")
-
-
 def differences(found: Sequence[Difference], language: str) -> str:
     """A row for each difference: what minus what, how much, and what may be said of it."""
     return "".join(_difference(each, language) for each in found if each.interval is not None)
