@@ -8,7 +8,7 @@ Not here: the words (``lab/words/*/compared.toml``), layout, other algorithms th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
@@ -108,16 +108,14 @@ def _reward_model(group: Group, _all: Sequence[Group]) -> Cell:
         rules = _rules(group)
         measured = Phrase("compared.none_but_rules", {"rules": rules}) if rules else Phrase("compared.none")
         if group.algorithm == "ppo":
-            return Cell(
-                claim, measured, _in_memory(group), Mark.DIFFERS, Phrase("compared.cell.ppo_without", {"rules": rules})
-            )
+            return _differs(claim, measured, _in_memory(group), "ppo_without", {"rules": rules})
         return _agrees(claim, measured, _in_memory(group))
     pairs = [stage.after["pair_accuracy"] for stage in trained if "pair_accuracy" in stage.after]
     detail = _spread_of_shares(pairs) if pairs else Phrase("compared.not_measured")
     measured = Phrase("compared.one_trained_first")
     if group.algorithm == "ppo":
         return _agrees(claim, measured, detail)
-    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.reads_a_reward_model"))
+    return _differs(claim, measured, detail, "reads_a_reward_model")
 
 
 def _objective(group: Group, _all: Sequence[Group]) -> Cell:
@@ -133,7 +131,7 @@ def _objective(group: Group, _all: Sequence[Group]) -> Cell:
     params = {"kl": "?" if kl is None else figure(kl), "spread": spread, "seeds": len(after), "n": count(n)}
     detail = Phrase("compared.reward_detail", params)
     if end <= start:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.reward_did_not_rise"))
+        return _differs(claim, measured, detail, "reward_did_not_rise")
     unseen = group.algorithm == "ppo" and not _rules(group)
     return Cell(
         claim,
@@ -249,9 +247,9 @@ def _stages(group: Group, _all: Sequence[Group]) -> Cell:
     if stages == CLAIMED_STAGES[group.algorithm]:
         return _agrees(claim, measured, detail)
     if group.algorithm == "grpo" and "sft" in ran:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.two_as_one"))
+        return _differs(claim, measured, detail, "two_as_one")
     params = {"count": stages, "claimed": CLAIMED_STAGES[group.algorithm]}
-    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.other_stages", params))
+    return _differs(claim, measured, detail, "other_stages", params)
 
 
 def _complexity(group: Group, every: Sequence[Group]) -> Cell:
@@ -263,9 +261,7 @@ def _complexity(group: Group, every: Sequence[Group]) -> Cell:
     detail = Phrase("compared.tokens", {"generated": count(generated), "trained": count(trained)})
     lower = [other for other in every if other.algorithm == "dpo" and 0 < _peak(group) * NEARLY < _peak(other)]
     if group.algorithm == "ppo" and run.bases == 1 and lower:
-        return Cell(
-            claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.one_network", {"other": lower[0].named})
-        )
+        return _differs(claim, measured, detail, "one_network", {"other": lower[0].named})
     return _agrees(claim, measured, detail)
 
 
@@ -278,7 +274,7 @@ def _data(group: Group, _all: Sequence[Group]) -> Cell:
         key = "made_by_lab" if run.data == EQUATIONS else "from_data"
         detail = Phrase(f"compared.{key}", {"data": run.data})
         if pairs:
-            return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.read_pairs"))
+            return _differs(claim, measured, detail, "read_pairs")
         return _agrees(claim, measured, detail)
     measured = Phrase("compared.pairs_read", {"pairs": count(pairs)})
     by_model = group.algorithm == "ppo" and pairs
@@ -289,15 +285,13 @@ def _data(group: Group, _all: Sequence[Group]) -> Cell:
     )
     claimed = CLAIMED_PREFERENCES[group.algorithm]
     if not pairs:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.no_pairs"))
+        return _differs(claim, measured, detail, "no_pairs")
     if claimed / AS_MUCH <= pairs <= claimed * AS_MUCH:
         return _agrees(claim, measured, detail)
     if pairs < claimed:
         params = {"part": round(claimed / pairs)}
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.a_part", params))
-    return Cell(
-        claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.times_more", {"times": round(pairs / claimed)})
-    )
+        return _differs(claim, measured, detail, "a_part", params)
+    return _differs(claim, measured, detail, "times_more", {"times": round(pairs / claimed)})
 
 
 # ---- inside
@@ -309,6 +303,12 @@ def _claim(group: Group, column: str) -> Phrase:
 
 def _agrees(claim: Phrase, measured: Phrase, detail: Phrase) -> Cell:
     return Cell(claim, measured, detail, Mark.AGREES, Phrase("compared.cell.agrees"))
+
+
+def _differs(
+    claim: Phrase, measured: Phrase, detail: Phrase, key: str, params: Mapping[str, object] | None = None
+) -> Cell:
+    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase(f"compared.cell.{key}", params or {}))
 
 
 def _untested(claim: Phrase, key: str) -> Cell:

@@ -72,9 +72,9 @@ class Group:
         values = self.values(name)
         return fmean(values.values()) if values else None
 
-    def gains(self, name: str = PASS) -> list[float]:
-        """After minus before, of the runs that have both."""
-        return [gain for run in self.runs.values() if (gain := run.gain(name)) is not None]
+    def gains(self) -> list[float]:
+        """After minus before of pass@1, of the runs that have both."""
+        return [gain for run in self.runs.values() if (gain := run.gain()) is not None]
 
     def samples(self) -> list[int]:
         """Held-out completions behind pass@1, of each run that has it."""
