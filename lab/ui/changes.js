@@ -66,6 +66,16 @@ window.labChanges = (() => {
       listeners.add(callback);
       return () => listeners.delete(callback);
     },
+    // Calls back at the events that change one of these marks; gives a function that ends it.
+    follow(topics, callback) {
+      let told = null;
+      return this.listen(() => {
+        const now = topics.map((topic) => marks[topic]).join(" ");
+        if (now === told) return;
+        told = now;
+        callback();
+      });
+    },
     // Calls back once, when a mark is no longer the one that is waited for; gives a function that ends the wait. The
     // marks that were told may be newer than the stream's. Who waits again gives the same `fired`, an object of its own:
     // then marks that called back once do not do so again.

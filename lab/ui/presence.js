@@ -5,7 +5,6 @@
   let told = "";
   let toldAt = 0;
   let timer = 0;
-
   const here = () => {
     const tab = /** @type {HTMLElement | null} */ (
       document.querySelector("#tabs > .tab-wrapper [role=tab][aria-selected=true]")

@@ -59,7 +59,6 @@ function button(label, act, kind = "", more = {}) {
  */
 function toggleOf(label, on, act, off = false) {
   const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
-
   input.addEventListener("change", () => act(input.checked));
   return make("label.switch", input, make("span.track", { "aria-hidden": "true" }), label);
 }

@@ -20,7 +20,6 @@ class Threshold {
     this.percent = make("output.percent");
     this.soft = make("div.soft", make("span.quiet", "T"), this.slider, this.percent);
     this.reset = make("button.plain.small", { onclick: () => onChoice(null) }, "↺ " + word("back_to_trained"));
-
     const caption = make("span.caption", { "aria-hidden": "true" }, word("threshold"));
     this.node = make("div.threshold", caption, this.choices, this.soft, this.reset);
   }
@@ -118,7 +117,6 @@ class PromptChooser {
       this.filledFor = name;
       const order = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || a - b).slice(0, PROMPTS_LISTED);
       if (chosen !== null && !order.includes(chosen)) order.push(chosen);
-
       const named = (number) => {
         const text = (prompts[number] || word("prompt_number", { n: number + 1 })).replace(/\s+/g, " ");
         return [number, `${text.length > 90 ? text.slice(0, 90) + "…" : text}  ×${counts.get(number)}`];

@@ -114,7 +114,6 @@ function rewardsPage(group) {
   };
   const toggles = WORKED_RULES.map((name) => {
     const box = make("input", { type: "checkbox", checked: group.rules.includes(name) });
-
     box.addEventListener("change", () => {
       const rules = WORKED_RULES.filter((other) => (other === name ? box.checked : group.rules.includes(other)));
       if (!rules.length) {

@@ -148,7 +148,6 @@ class Chart {
     const { held } = this;
     if (!held) return this.dots.replaceChildren();
     const shown = places(held.values);
-
     const dots = shown
       .slice(-200)
       .map((i) =>
