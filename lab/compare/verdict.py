@@ -63,6 +63,11 @@ class Group:
         """Its label, as it stands in a sentence."""
         return plain(self.label)
 
+    @property
+    def first(self) -> ComparedRun:
+        """One of its runs, for what all of them have in common."""
+        return next(iter(self.runs.values()))
+
     def values(self, name: str = PASS) -> dict[int, float]:
         """A held-out number at the end, by seed, of the runs that have it."""
         return {seed: run.after[name].value for seed, run in self.runs.items() if name in run.after}
@@ -111,7 +116,7 @@ def groups_of(runs: Sequence[ComparedRun]) -> list[Group]:
     groups = [Group(some[0].label, some[0].algorithm, {run.seed: run for run in some}) for some in by_key.values()]
     labels = [group.label for group in groups]
     return [
-        Group(f"{group.label} ({next(iter(group.runs.values())).run[-4:]})", group.algorithm, group.runs)
+        Group(f"{group.label} ({group.first.run[-4:]})", group.algorithm, group.runs)
         if labels.count(group.label) > 1
         else group
         for group in groups

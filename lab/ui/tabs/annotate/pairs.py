@@ -17,7 +17,7 @@ from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
 from lab.ui.copy_button import COPIES, ICON
 from lab.ui.handlers import LIGHT, Updates, words_errors
-from lab.ui.notice import notice
+from lab.ui.notice import notice, quiet
 from lab.ui.tabs.annotate.tables import collections
 from lab.words import say
 from lab.words.sentences import language_of
@@ -136,8 +136,7 @@ def invite(collection_id: str, language: str) -> str:
     """The address at which a collection is judged, with a button that copies it, as HTML."""
     copy = html.escape(say("annotate.copy", language))
     return (
-        f'<p class="quiet">{html.escape(say("annotate.link", language))}</p>'
-        f'<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
+        f'{quiet(say("annotate.link", language))}<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
         f'<button type="button" aria-label="{copy}" title="{copy}">{ICON}</button></div>'
         f'<p class="quiet only-here" hidden>{html.escape(say("annotate.link_here", language))}</p>'
     )

@@ -25,6 +25,7 @@ from lab.store.run_titles import run_titles
 from lab.store.runs import Store
 from lab.ui.handlers import LIGHT, READING, SLOW, Updates, error_notice
 from lab.ui.late_choices import LateCheckboxGroup, LateRadio
+from lab.ui.notice import quiet
 from lab.ui.presets import Presets
 from lab.ui.tabs.compare import shown
 from lab.ui.tabs.compare.looks import looks_of
@@ -242,8 +243,7 @@ class CompareTab:
         writers = _writers(whole)
         looks = looks_of(writers, asked.dark)
         entries = [
-            (f"{shown.GLYPHS[looks[group.label].marker]} {group.label}", entry_of(next(iter(group.runs.values()))))
-            for group in writers
+            (f"{shown.GLYPHS[looks[group.label].marker]} {group.label}", entry_of(group.first)) for group in writers
         ]
         some = [value for _, value in entries] if anew or not asked.entries else list(asked.entries)
         return {
@@ -275,16 +275,16 @@ class CompareTab:
             **curves,
             self.body: gr.update(visible=True),
             self.verdict: shown.head(selected, language),
-            self.curve_note: shown.quiet("curves_note", language),
+            self.curve_note: quiet(say("compare.curves_note", language)),
             self.seconds_title: shown.title("seconds_title", language)
-            + ("" if seconds else shown.quiet("no_seconds", language)),
+            + ("" if seconds else quiet(say("compare.no_seconds", language))),
             self.seconds: gr.update(value=seconds, visible=seconds is not None),
             self.front_title: shown.title("front_title", language, say("compare.front_side", language)),
             self.front: gr.update(value=front, visible=front is not None),
-            self.front_note: shown.quiet("front_note" if front else "no_front", language),
+            self.front_note: quiet(say(f"compare.{'front_note' if front else 'no_front'}", language)),
             self.tables: shown.tables(tables, looks, language),
             self.rests_title: shown.title("rests_title", language, say("compare.rests_side", language)),
-            self.rests_words: shown.differences(found, language) or shown.quiet("no_differences", language),
+            self.rests_words: shown.differences(found, language) or quiet(say("compare.no_differences", language)),
             self.forest: gr.update(value=forest, visible=forest is not None),
             self.exports: _exports(selected.selection, language),
         }
@@ -296,7 +296,7 @@ class CompareTab:
         load_plotting()
         chart = figures.curves(groups, asked.measure, asked.axis, asked.view(language))
         side = say(f"compare.axis_title.{asked.axis}", language)
-        none = shown.quiet("no_curve", language) if chart is None else ""
+        none = quiet(say("compare.no_curve", language)) if chart is None else ""
         return {
             self.curves: gr.update(value=chart, visible=chart is not None),
             self.curve_title: shown.title(f"curve.{asked.measure}", language, side) + none,
@@ -367,4 +367,4 @@ def _exports(selection: Selection, language: str) -> str:
         f'<a class="export {form}" download href="api/compare/{form}?{shown.text(urlencode(query))}">↓ {shown.text(say(f"compare.{form}", language))}</a>'
         for form in ("csv", "html")
     )
-    return f'<p class="quiet">{shown.text(say("compare.rests_note", language))}</p><div class="exports">{links}</div>'
+    return quiet(say("compare.rests_note", language)) + f'<div class="exports">{links}</div>'
