@@ -28,7 +28,8 @@ def address_of(settings: Settings, asked_host: str = "", scheme: str = "http") -
     name = re.sub(r":\d*$", "", asked_host).strip("[]").lower()
     if name and name not in HERE:
         return f"{scheme}://{asked_host}"
-    return f"{scheme}://{_bracketed(lan_host(settings))}:{settings.port}"
+    host = lan_host(settings)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def reachable(settings: Settings) -> bool:
@@ -53,7 +54,3 @@ def qr_svg(address: str) -> bytes:
     code, buffer = segno.make(address, error="m", micro=False), io.BytesIO()
     code.save(buffer, kind="svg", scale=8, border=3, dark="#1f2328", light="#ffffff", xmldecl=False)
     return buffer.getvalue()
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

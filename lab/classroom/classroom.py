@@ -13,10 +13,9 @@ from typing import Any
 
 from lab.annotation.collections import Annotation
 from lab.annotation.pairs import Collection
-from lab.classroom import votes as voting
 from lab.classroom.board import Board
 from lab.classroom.people import People
-from lab.classroom.state import ClassState, Show, StateFile, new_code
+from lab.classroom.state import ClassState, Place, Show, StateFile, new_code
 from lab.classroom.training import Training, preset_title
 from lab.classroom.turns import ClassTurns
 from lab.classroom.votes import Question, Votes, next_place, question_of
@@ -126,7 +125,7 @@ class Classroom:
         try:
             return question_of(self.store, self.now.question)
         except LabError:
-            return voting.question_of(self.store, voting.Place())
+            return question_of(self.store, Place())
 
     # ---- what the owner does
 
@@ -168,4 +167,4 @@ class Classroom:
         self.board.clear()
         self.votes.clear()
         self.people.forget()
-        self.state.change(code=new_code(), since=time.time(), revealed=False, question=voting.Place(), show=Show.JOIN)
+        self.state.change(code=new_code(), since=time.time(), revealed=False, question=Place(), show=Show.JOIN)

@@ -28,7 +28,6 @@ from lab.words import say, table
 MODEL = "tiny/"
 NOT_OFFERED = frozenset({"tiny/pretrain-base"})
 """It makes the base that the others start from, and takes ten minutes."""
-WITH_RULES = "tiny/grpo"
 MOST_MEASURED = 64
 """Samples of a guest's one measurement."""
 

@@ -25,13 +25,7 @@ from numpy.typing import NDArray
 from lab.store.lines import Line, is_number
 from lab.store.run_folder import RunFolder
 
-STEP_NAMES = {
-    "reward": "train_reward",
-    "kl": "kl",
-    "completion_tokens": "length",
-    "entropy": "entropy",
-    "loss": "loss",
-}
+STEP_NAMES = {"reward": "train_reward", "kl": "kl", "completion_tokens": "length", "entropy": "entropy", "loss": "loss"}
 """Metrics of a step, by their names in metrics.jsonl, and the curves that they become."""
 HELD_OUT_NAMES = ("pass_at_1", "reward", "kl_from_start", "pair_accuracy", "agreement")
 PAUSE = 30.0

@@ -98,10 +98,10 @@ class RecordedStudy:
         return compared(self, self.runs(), study=self.study.name, entries=entries, recorded=True)
 
 
-def recorded_studies(folder: Path = RECORDED) -> dict[str, Path]:
+def recorded_studies() -> dict[str, Path]:
     """The recorded studies that ship with the lab: their folders by the name of the study."""
     named = {}
-    for place in sorted(folder.glob(f"*/{INDEX}")):
+    for place in sorted(RECORDED.glob(f"*/{INDEX}")):
         index = read_json(place)
         if isinstance(index, dict) and isinstance(index.get("study"), dict):
             named[str(index["study"].get("name"))] = place.parent

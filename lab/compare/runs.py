@@ -181,7 +181,7 @@ def _compared(shelf: Shelf, run: Run, study: str, entry: str, label: str, record
         recipe=values,
         steps=int(_number(spent.get("steps" if result else "step")) or 0),
         steps_asked=int(values.get("steps") or 0),
-        base=_root_of(shelf, run),
+        base=root_of(shelf, str(values.get("model") or "")),
         data=str(values.get("dataset") or ""),
         study=study,
         entry=entry,
@@ -237,9 +237,8 @@ def chain_of(shelf: Shelf, run: Run) -> tuple[Stage, ...]:
     return tuple(stages.values())
 
 
-def _root_of(shelf: Shelf, run: Run) -> str:
-    """The model that the first run of the chain of starts began with."""
-    model = str(run.recipe.get("model") or "")
+def root_of(shelf: Shelf, model: str) -> str:
+    """The name of the model that the chain of runs behind a model began with; where a run of it is gone, the last name that is known."""
     for _ in range(LONGEST_CHAIN):
         if not model.startswith("run:"):
             break

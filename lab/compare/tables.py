@@ -8,7 +8,7 @@ Not here: the words (``lab/words/*/compared.toml``), layout, other algorithms th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
@@ -68,28 +68,26 @@ class Table:
     rows: tuple[Row, ...]
 
 
-KEY_COLUMNS = ("reward_model", "objective", "cost", "fits")
-TAKES_COLUMNS = ("stages", "complexity", "data")
+Maker = Callable[[Phrase, Group, Sequence[Group]], Cell]
+"""Makes one cell: of a claim, a group of runs, and all groups that are compared."""
 
 
 def course_tables(runs: Sequence[ComparedRun]) -> tuple[Table, Table]:
     """Both tables for the finished runs of PPO, DPO and GRPO among ``runs``; without rows where there are none."""
     groups = [group for group in groups_of([run for run in runs if run.complete]) if group.algorithm in IN_TABLES]
     groups.sort(key=lambda group: IN_TABLES.index(group.algorithm))
-    makers: dict[str, tuple[tuple[str, ...], tuple[Callable[[Group, Sequence[Group]], Cell], ...]]] = {
-        "key": (KEY_COLUMNS, (_reward_model, _objective, _cost, _fits)),
-        "takes": (TAKES_COLUMNS, (_stages, _complexity, _data)),
-    }
-    key, takes = (
-        Table(
-            name,
-            Phrase(f"compared.table.{name}"),
-            tuple(Phrase(f"compared.column.{column}") for column in columns),
-            tuple(Row(group, tuple(make(group, groups) for make in cells)) for group in groups),
-        )
-        for name, (columns, cells) in makers.items()
-    )
-    return key, takes
+    key = {"reward_model": _reward_model, "objective": _objective, "cost": _cost, "fits": _fits}
+    takes = {"stages": _stages, "complexity": _complexity, "data": _data}
+    return _table("key", key, groups), _table("takes", takes, groups)
+
+
+def _table(name: str, makers: Mapping[str, Maker], groups: Sequence[Group]) -> Table:
+    rows = []
+    for group in groups:
+        claims = {column: Phrase(f"compared.claim.{group.algorithm}_{column}") for column in makers}
+        rows.append(Row(group, tuple(make(claims[column], group, groups) for column, make in makers.items())))
+    columns = tuple(Phrase(f"compared.column.{column}") for column in makers)
+    return Table(name, Phrase(f"compared.table.{name}"), columns, tuple(rows))
 
 
 def differing(tables: Sequence[Table]) -> tuple[int, int]:
@@ -101,27 +99,23 @@ def differing(tables: Sequence[Table]) -> tuple[int, int]:
 # ---- key comparison
 
 
-def _reward_model(group: Group, _all: Sequence[Group]) -> Cell:
-    claim = _claim(group, "reward_model")
+def _reward_model(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
     trained = [stage for run in group.runs.values() for stage in run.chain if stage.algorithm == "rm"]
     if not trained:
-        rules = _rules(group)
+        rules = len(group.first.rules)
         measured = Phrase("compared.none_but_rules", {"rules": rules}) if rules else Phrase("compared.none")
         if group.algorithm == "ppo":
-            return Cell(
-                claim, measured, _in_memory(group), Mark.DIFFERS, Phrase("compared.cell.ppo_without", {"rules": rules})
-            )
+            return _differs(claim, measured, _in_memory(group), "ppo_without", {"rules": rules})
         return _agrees(claim, measured, _in_memory(group))
     pairs = [stage.after["pair_accuracy"] for stage in trained if "pair_accuracy" in stage.after]
     detail = _spread_of_shares(pairs) if pairs else Phrase("compared.not_measured")
     measured = Phrase("compared.one_trained_first")
     if group.algorithm == "ppo":
         return _agrees(claim, measured, detail)
-    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.reads_a_reward_model"))
+    return _differs(claim, measured, detail, "reads_a_reward_model")
 
 
-def _objective(group: Group, _all: Sequence[Group]) -> Cell:
-    claim = _claim(group, "objective")
+def _objective(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
     before = [run.before["reward"].value for run in group.runs.values() if "reward" in run.before]
     after = list(group.values("reward").values())
     if not before or not after:
@@ -133,8 +127,8 @@ def _objective(group: Group, _all: Sequence[Group]) -> Cell:
     params = {"kl": "?" if kl is None else figure(kl), "spread": spread, "seeds": len(after), "n": count(n)}
     detail = Phrase("compared.reward_detail", params)
     if end <= start:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.reward_did_not_rise"))
-    unseen = group.algorithm == "ppo" and not _rules(group)
+        return _differs(claim, measured, detail, "reward_did_not_rise")
+    unseen = group.algorithm == "ppo" and not group.first.rules
     return Cell(
         claim,
         measured,
@@ -144,8 +138,7 @@ def _objective(group: Group, _all: Sequence[Group]) -> Cell:
     )
 
 
-def _cost(group: Group, every: Sequence[Group]) -> Cell:
-    claim = _claim(group, "cost")
+def _cost(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
     whole = _mean(group, lambda run: run.chain_seconds)
     if whole is None:
         return _untested(claim, "not_measured")
@@ -185,8 +178,7 @@ def _cost_differs(group: Group, whole: float, every: Sequence[Group]) -> Phrase 
     return None
 
 
-def _fits(group: Group, every: Sequence[Group]) -> Cell:
-    claim = _claim(group, "fits")
+def _fits(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
     gains = group.gains()
     if not gains:
         return _untested(claim, "not_measured")
@@ -238,9 +230,8 @@ def _ppo_as_well(group: Group, every: Sequence[Group]) -> Phrase | None:
 # ---- what it takes
 
 
-def _stages(group: Group, _all: Sequence[Group]) -> Cell:
-    claim = _claim(group, "stages")
-    run = next(iter(group.runs.values()))
+def _stages(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
+    run = group.first
     ran = [stage.algorithm for stage in run.chain] + [run.algorithm]
     shipped = "pretrain" not in ran and run.base != "scratch"
     measured = Phrase("compared.stages_shipped" if shipped else "compared.stages_run", {"ran": len(ran)})
@@ -249,36 +240,32 @@ def _stages(group: Group, _all: Sequence[Group]) -> Cell:
     if stages == CLAIMED_STAGES[group.algorithm]:
         return _agrees(claim, measured, detail)
     if group.algorithm == "grpo" and "sft" in ran:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.two_as_one"))
+        return _differs(claim, measured, detail, "two_as_one")
     params = {"count": stages, "claimed": CLAIMED_STAGES[group.algorithm]}
-    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.other_stages", params))
+    return _differs(claim, measured, detail, "other_stages", params)
 
 
-def _complexity(group: Group, every: Sequence[Group]) -> Cell:
-    claim = _claim(group, "complexity")
-    run = next(iter(group.runs.values()))
+def _complexity(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
+    run = group.first
     params = {"roles": len(run.roles), "bases": run.bases, "peak": count(_peak(group) / 1e6)}
     measured = Phrase("compared.roles" if len(run.roles) != 1 else "compared.role", params)
     generated, trained = (_mean(group, get) or 0 for get in (lambda r: r.tokens_generated, lambda r: r.tokens_trained))
     detail = Phrase("compared.tokens", {"generated": count(generated), "trained": count(trained)})
     lower = [other for other in every if other.algorithm == "dpo" and 0 < _peak(group) * NEARLY < _peak(other)]
     if group.algorithm == "ppo" and run.bases == 1 and lower:
-        return Cell(
-            claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.one_network", {"other": lower[0].named})
-        )
+        return _differs(claim, measured, detail, "one_network", {"other": lower[0].named})
     return _agrees(claim, measured, detail)
 
 
-def _data(group: Group, _all: Sequence[Group]) -> Cell:
-    claim = _claim(group, "data")
-    run = next(iter(group.runs.values()))
+def _data(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
+    run = group.first
     pairs = run.pairs_of_chain
     if group.algorithm == "grpo":
         measured = Phrase("compared.rules_and_pairs", {"rules": len(run.rules), "pairs": count(pairs)})
         key = "made_by_lab" if run.data == EQUATIONS else "from_data"
         detail = Phrase(f"compared.{key}", {"data": run.data})
         if pairs:
-            return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.read_pairs"))
+            return _differs(claim, measured, detail, "read_pairs")
         return _agrees(claim, measured, detail)
     measured = Phrase("compared.pairs_read", {"pairs": count(pairs)})
     by_model = group.algorithm == "ppo" and pairs
@@ -289,38 +276,34 @@ def _data(group: Group, _all: Sequence[Group]) -> Cell:
     )
     claimed = CLAIMED_PREFERENCES[group.algorithm]
     if not pairs:
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.no_pairs"))
+        return _differs(claim, measured, detail, "no_pairs")
     if claimed / AS_MUCH <= pairs <= claimed * AS_MUCH:
         return _agrees(claim, measured, detail)
     if pairs < claimed:
         params = {"part": round(claimed / pairs)}
-        return Cell(claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.a_part", params))
-    return Cell(
-        claim, measured, detail, Mark.DIFFERS, Phrase("compared.cell.times_more", {"times": round(pairs / claimed)})
-    )
+        return _differs(claim, measured, detail, "a_part", params)
+    return _differs(claim, measured, detail, "times_more", {"times": round(pairs / claimed)})
 
 
 # ---- inside
-
-
-def _claim(group: Group, column: str) -> Phrase:
-    return Phrase(f"compared.claim.{group.algorithm}_{column}")
 
 
 def _agrees(claim: Phrase, measured: Phrase, detail: Phrase) -> Cell:
     return Cell(claim, measured, detail, Mark.AGREES, Phrase("compared.cell.agrees"))
 
 
+def _differs(
+    claim: Phrase, measured: Phrase, detail: Phrase, key: str, params: Mapping[str, object] | None = None
+) -> Cell:
+    return Cell(claim, measured, detail, Mark.DIFFERS, Phrase(f"compared.cell.{key}", params or {}))
+
+
 def _untested(claim: Phrase, key: str) -> Cell:
     return Cell(claim, plain("–"), plain(""), Mark.UNTESTED, Phrase(f"compared.cell.{key}"))
 
 
-def _rules(group: Group) -> int:
-    return len(next(iter(group.runs.values())).rules)
-
-
 def _in_memory(group: Group) -> Phrase:
-    run = next(iter(group.runs.values()))
+    run = group.first
     roles = [Phrase(f"compared.role_name.{role}") for role in run.roles]
     return Phrase(
         "compared.in_memory" if run.bases == 1 else "compared.in_memory_many", {"roles": roles, "bases": run.bases}
@@ -362,10 +345,9 @@ def _peak(group: Group) -> int:
 
 
 def _is_mathematics(group: Group) -> bool:
-    run = next(iter(group.runs.values()))
-    return run.base == "tiny" or any(part in run.data for part in MATHEMATICS)
+    return group.first.base == "tiny" or any(part in group.first.data for part in MATHEMATICS)
 
 
 def _data_name(group: Group) -> Phrase:
-    run = next(iter(group.runs.values()))
-    return Phrase("compared.equations_only") if run.data == EQUATIONS else plain(run.data)
+    data = group.first.data
+    return Phrase("compared.equations_only") if data == EQUATIONS else plain(data)

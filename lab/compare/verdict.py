@@ -63,6 +63,11 @@ class Group:
         """Its label, as it stands in a sentence."""
         return plain(self.label)
 
+    @property
+    def first(self) -> ComparedRun:
+        """One of its runs, for what all of them have in common."""
+        return next(iter(self.runs.values()))
+
     def values(self, name: str = PASS) -> dict[int, float]:
         """A held-out number at the end, by seed, of the runs that have it."""
         return {seed: run.after[name].value for seed, run in self.runs.items() if name in run.after}
@@ -72,9 +77,9 @@ class Group:
         values = self.values(name)
         return fmean(values.values()) if values else None
 
-    def gains(self, name: str = PASS) -> list[float]:
-        """After minus before, of the runs that have both."""
-        return [gain for run in self.runs.values() if (gain := run.gain(name)) is not None]
+    def gains(self) -> list[float]:
+        """After minus before of pass@1, of the runs that have both."""
+        return [gain for run in self.runs.values() if (gain := run.gain()) is not None]
 
     def samples(self) -> list[int]:
         """Held-out completions behind pass@1, of each run that has it."""
@@ -111,7 +116,7 @@ def groups_of(runs: Sequence[ComparedRun]) -> list[Group]:
     groups = [Group(some[0].label, some[0].algorithm, {run.seed: run for run in some}) for some in by_key.values()]
     labels = [group.label for group in groups]
     return [
-        Group(f"{group.label} ({next(iter(group.runs.values())).run[-4:]})", group.algorithm, group.runs)
+        Group(f"{group.label} ({group.first.run[-4:]})", group.algorithm, group.runs)
         if labels.count(group.label) > 1
         else group
         for group in groups

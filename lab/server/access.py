@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
@@ -144,14 +145,16 @@ class Gate:
     def _user(self, headers: Headers) -> User:
         if not self.settings.sign_in:
             return OWNER_HERE if self.settings.loopback else NOBODY
-        for line in headers.getlist("cookie"):
-            try:
-                cookie = SimpleCookie(line).get(COOKIE)
-            except CookieError:
-                continue
+        return self.sessions.user(next(cookies_of(headers, COOKIE), None))
+
+
+def cookies_of(headers: Headers, name: str) -> Iterator[str]:
+    """The values of a cookie; a line of cookies that cannot be read has none."""
+    for line in headers.getlist("cookie"):
+        with suppress(CookieError):
+            cookie = SimpleCookie(line).get(name)
             if cookie is not None:
-                return self.sessions.user(cookie.value)
-        return NOBODY
+                yield cookie.value
 
 
 def user_id(request: HTTPConnection) -> str | None:

@@ -28,12 +28,8 @@ POLICY = (
 NARROWER = "lab.narrower_policy"
 
 
-def content_policy(settings: Settings) -> str:
-    """The Content-Security-Policy; on a Space the page stands in an iframe of Hugging Face's."""
-    return "; ".join(f"{name} {value}" for name, value in (*POLICY, ("frame-ancestors", _ancestors(settings))))
-
-
 def _ancestors(settings: Settings) -> str:
+    """Who may frame the page; on a Space it stands in an iframe of Hugging Face's."""
     if not settings.on_space:
         return "'self'"
     provider = settings.hub.provider if settings.hub is not None else "https://huggingface.co"
@@ -64,8 +60,9 @@ class Headers:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
+        policy = (*POLICY, ("frame-ancestors", _ancestors(settings)))
         self.fixed = {
-            "Content-Security-Policy": content_policy(settings),
+            "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "same-origin",
             "Permissions-Policy": "camera=(), microphone=(), geolocation=()",

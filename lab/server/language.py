@@ -6,12 +6,12 @@ it, and nobody else has to know of the cookie. The page's switch is ``lab/ui/lan
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.server.access import cookies_of
 from lab.settings import Settings
 from lab.words import LOCALES
 
@@ -55,11 +55,4 @@ def _asked(scope: Scope) -> str:
 
 
 def _kept(scope: Scope) -> str:
-    for line in Headers(scope=scope).getlist("cookie"):
-        try:
-            cookie = SimpleCookie(line).get(COOKIE)
-        except CookieError:
-            continue
-        if cookie is not None and cookie.value in LOCALES:
-            return str(cookie.value)
-    return ""
+    return next((value for value in cookies_of(Headers(scope=scope), COOKIE) if value in LOCALES), "")

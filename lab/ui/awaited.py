@@ -57,7 +57,7 @@ class Awaited:
 def progress(job: Summary, language: str, words: str) -> str:
     """How far a job is: a bar once there is something to count, and a sentence; ``words`` has the holes stage, done and total."""
     if job["state"] == RunState.QUEUED:
-        return quiet(say("agree.waits", language))
+        return notice(say("agree.waits", language), "quiet")
     stage = say(f"preflight.stage_{job['stage']}", language)
     sentence = say(words, language, stage=stage, done=job["done"], total=job["total"] or "…")
     bar = (
@@ -70,8 +70,3 @@ def failure(job: Summary, language: str) -> str:
     """Why a job has no result."""
     error = job["error"] or {"key": "job_lost", "params": {}}
     return notice(say(f"errors.{error['key']}", language, **error["params"]), "problem")
-
-
-def quiet(sentence: str) -> str:
-    """A sentence that needs no attention."""
-    return f'<p class="quiet" role="status">{html.escape(sentence)}</p>'

@@ -11,17 +11,10 @@ const show = (state) => {
   line.textContent = words[key].replace("{count}", state.waiting).replace("{time}", date + time || "–");
   line.title = state.why || state.dataset || "";
 };
-let told = null;
 const ask = () =>
   fetch("api/backup", { headers: { Accept: "application/json" } })
     .then((answer) => (answer.ok ? answer.json() : null))
     .then((state) => state && state.on && show(state))
     .catch(() => {}); // the next change asks again
-if (window.labChanges) {
-  window.labChanges.listen(() => {
-    if (window.labChanges.marks.backup === told) return;
-    told = window.labChanges.marks.backup;
-    ask();
-  });
-}
+if (window.labChanges) window.labChanges.follow(["backup"], ask);
 ask();

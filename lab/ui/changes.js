@@ -10,9 +10,10 @@ window.labChanges = (() => {
   let timer = null;
   let failures = 0;
 
-  const address = () => {
+  // A route of the lab's, below the path that a proxy may have put the page at.
+  const address = (path) => {
     const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
-    return location.origin + new URL(root, location.href).pathname.replace(/\/+$/, "") + "/api/changes";
+    return location.origin + new URL(root, location.href).pathname.replace(/\/+$/, "") + "/" + path;
   };
   const take = (changed) => {
     failures = 0;
@@ -33,7 +34,9 @@ window.labChanges = (() => {
   };
   const ask = async () => {
     try {
-      const answer = listeners.size ? await fetch(address(), { headers: { Accept: "application/json" } }) : null;
+      const answer = listeners.size
+        ? await fetch(address("api/changes"), { headers: { Accept: "application/json" } })
+        : null;
       if (answer && answer.ok) take(await answer.json());
     } catch {
       // The next look tells.
@@ -43,7 +46,7 @@ window.labChanges = (() => {
   const begin = () => {
     if (document.hidden || stream || timer) return;
     if (failures >= FEW_FAILURES || !window.EventSource) return void ask();
-    stream = new EventSource(address());
+    stream = new EventSource(address("api/changes"));
     stream.onmessage = (event) => take(JSON.parse(event.data));
     stream.onerror = () => {
       failures += 1;
@@ -56,11 +59,22 @@ window.labChanges = (() => {
   else begin(); // Gradio may put the page's head in later
 
   return {
+    address,
     marks,
     // Calls back at every event; gives a function that ends it.
     listen(callback) {
       listeners.add(callback);
       return () => listeners.delete(callback);
+    },
+    // Calls back at the events that change one of these marks; gives a function that ends it.
+    follow(topics, callback) {
+      let told = null;
+      return this.listen(() => {
+        const now = topics.map((topic) => marks[topic]).join(" ");
+        if (now === told) return;
+        told = now;
+        callback();
+      });
     },
     // Calls back once, when a mark is no longer the one that is waited for; gives a function that ends the wait. The
     // marks that were told may be newer than the stream's. Who waits again gives the same `fired`, an object of its own:

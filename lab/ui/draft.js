@@ -44,6 +44,11 @@ window.labDraft = (() => {
     ask();
   };
   const put = (table, preset, edits) => ({ ...table, [preset]: edits });
+  // Other edits of the preset by a click; what stood there is one step back.
+  const replace = (wanted) => {
+    const { preset, edits, before } = state;
+    state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, wanted) };
+  };
 
   // A sentence beside the field that it is about, and the field marked for screen readers.
   const place = (problem) => {
@@ -117,25 +122,17 @@ window.labDraft = (() => {
     },
     // A click on what mends a note: settings by their paths, over what stands in the form.
     mend(settings) {
-      const { preset, edits, before } = state;
-      const kept = edits[preset] || {};
-      state = { ...state, before: put(before, preset, kept), edits: put(edits, preset, { ...kept, ...settings }) };
+      replace({ ...state.edits[state.preset], ...settings });
       shown.preset = "";
       changed();
     },
     reset() {
-      const { preset, edits, before } = state;
-      state = { ...state, before: put(before, preset, edits[preset] || {}), edits: put(edits, preset, {}) };
+      replace({});
       shown = { ...REFILL };
       changed();
     },
     back() {
-      const { preset, edits, before } = state;
-      state = {
-        ...state,
-        before: put(before, preset, edits[preset] || {}),
-        edits: put(edits, preset, before[preset] || {}),
-      };
+      replace(state.before[state.preset] || {});
       shown = { ...REFILL };
       changed();
     },

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from lab.annotation.pairs_file import Preview
 from lab.errors import LabError
 from lab.sandbox.files import Progress
+from lab.store.uploads import Seen
+from lab.ui.notice import quiet
 from lab.words import say
 
 EVERY = 0.4
@@ -78,6 +81,15 @@ class Readings:
 def session_of(request: Any) -> str:
     """What tells one open page from another."""
     return str(getattr(request, "session_hash", "") or "")
+
+
+def about_file(found: Preview | Seen, told: list[str], language: str) -> str:
+    """What is said of a file that was read, as HTML: after ``told`` what was assumed, and which columns were passed over."""
+    told = told + [say(f"data_note.{note.key}", language, **note.params) for note in found.notes]
+    if found.passed_over:
+        names = say("plan.list", language).join(found.passed_over)
+        told.append(say("annotate.passed_over", language, names=names))
+    return quiet(*told)
 
 
 def progress_bar(progress: Progress | None, language: str) -> str:

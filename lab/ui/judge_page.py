@@ -57,16 +57,12 @@ class JudgePage:
         }
         other = next(locale for locale in LOCALES if locale != language)
         words = {
+            **{name: say(f"judge.{name}", language) for name in ("title", "whole_lab", "needs_script")},
+            **{name: say(f"page.{name}", language) for name in ("lab", "theme", "sign_out")},
             "lang": NAMES[language][0],
-            "lab": say("page.lab", language),
-            "title": say("judge.title", language),
-            "whole_lab": say("judge.whole_lab", language),
-            "needs_script": say("judge.needs_script", language),
-            "theme": say("page.theme", language),
             "other": other,
             "other_lang": NAMES[other][0],
             "other_name": NAMES[other][1],
-            "sign_out": say("page.sign_out", language),
             "signed_in": "" if sign_in else "hidden",
             "nonce": nonce,
             "root": root,

@@ -19,6 +19,11 @@ def notice(text: str, kind: str = "note") -> str:
     return f'<p class="{kind}" role="{role}">{html.escape(text)}</p>' if text else ""
 
 
+def quiet(*sentences: str) -> str:
+    """Each sentence as a quiet paragraph, which calls nobody."""
+    return "".join(f'<p class="quiet">{html.escape(sentence)}</p>' for sentence in sentences)
+
+
 def notes(found: Sequence[Mapping[str, Any]], language: str) -> str:
     """Notes on a recipe (``lab/core/notes.py``) as a list; where a setting mends one, a button that sets it in the form."""
     items = "".join(f"<li>{html.escape(word_note(note, language))}{_mend(note, language)}</li>" for note in found)

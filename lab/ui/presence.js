@@ -5,10 +5,6 @@
   let told = "";
   let toldAt = 0;
   let timer = 0;
-  const root = () => {
-    const given = (window.gradio_config && window.gradio_config.root) || document.baseURI;
-    return location.origin + new URL(given, location.href).pathname.replace(/\/+$/, "");
-  };
   const here = () => {
     const tab = /** @type {HTMLElement | null} */ (
       document.querySelector("#tabs > .tab-wrapper [role=tab][aria-selected=true]")
@@ -23,7 +19,7 @@
     told = place;
     toldAt = Date.now();
     const options = { method: "POST", body: place, headers: { "Content-Type": "application/json" } };
-    fetch(`${root()}/api/class/here`, options).catch(() => {}); // the next one tells
+    fetch(window.labChanges.address("api/class/here"), options).catch(() => {}); // the next one tells
   };
   const soon = () => {
     clearTimeout(timer);

@@ -120,11 +120,6 @@ def translations() -> dict[str, dict[str, str]]:
     return table
 
 
-def depends_on(field: FormField) -> str | None:
-    """The field whose value decides whether this one is shown, if there is one."""
-    return ONLY_IF[field.path][0] if field.path in ONLY_IF else None
-
-
 def visible(field: FormField, values: Mapping[str, Any]) -> bool:
     """Whether a field says something, given what stands in the others."""
     condition = ONLY_IF.get(field.path)

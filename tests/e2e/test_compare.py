@@ -43,8 +43,12 @@ def study(lab: RunningLab) -> str:
 
 
 def choose(page: Page, study: str) -> None:
+    """The tab opens with another study: what is asked of it next would else be asked before this one is there."""
+    expect(page.locator("#compare-figures .xtitle").first).to_be_attached()
+    before = str(page.locator("#compare-curves").text_content())
     page.locator("#compare-study input").click()
     page.get_by_role("option", name=study.partition(":")[2], exact=True).click()
+    expect(page.locator("#compare-curves")).not_to_have_text(before)
     expect(page.locator("#compare-figures .xtitle").first).to_be_attached()
     expect(page.locator("#verdict")).to_contain_text("GRPO")
 

@@ -59,10 +59,7 @@ def browser(language: str = "en-US") -> Any:
 
 def show(tab: CompareTab, *values: Any, language: str = "en-US", anew: bool = True) -> dict[Any, Any]:
     given = [*values, *["", [], "", [], "seconds", "pass_at_1", "{}"][len(values) :]]
-    told: dict[Any, Any] = {}
-    for updates in (tab.chosen if anew else tab.looked)(browser(language), *given):
-        told |= updates
-    return told
+    return (tab.chosen if anew else tab.looked)(browser(language), *given)
 
 
 def three_runs(store: Store) -> list[str]:

@@ -66,7 +66,7 @@ class ShownGroup:
     cards: tuple[Card, ...]
 
 
-def sample_of_groups(folder: RunFolder, run: ComparedRun, most: int = GROUPS_A_STEP) -> list[ShownGroup]:
+def sample_of_groups(folder: RunFolder, run: ComparedRun) -> list[ShownGroup]:
     """Groups of the first step that has any and of each measured step, in the order of the steps."""
     there = sorted({row.step for row in folder.groups_index().rows})
     if not there:
@@ -76,7 +76,7 @@ def sample_of_groups(folder: RunFolder, run: ComparedRun, most: int = GROUPS_A_S
     weights = {str(use.get("name")): float(use.get("weight", 1.0)) for use in run.recipe.get("rules") or []}
     factor = run.recipe.get("rules_weight")
     weights = {name: weight * (number_or_nan(factor, 1.0)) for name, weight in weights.items()}
-    return [_group(line, weights) for step in sorted(steps) for line in folder.group_lines(step, step)[:most]]
+    return [_group(line, weights) for step in sorted(steps) for line in folder.group_lines(step, step)[:GROUPS_A_STEP]]
 
 
 def _group(line: Line, weights: Mapping[str, float]) -> ShownGroup:

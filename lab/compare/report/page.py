@@ -55,7 +55,7 @@ def labels_of(study: Study) -> dict[str, Phrase]:
     return {entry.name: in_both(entry.label.en, entry.label.zh) for entry in study.entries}
 
 
-def report_html(runs: Sequence[ComparedRun], source: Source, *, made: float | None = None, locale: str = "en") -> str:
+def report_html(runs: Sequence[ComparedRun], source: Source, *, locale: str = "en") -> str:
     """The whole page as one HTML text; it names no other file and no other host. It opens in the language ``locale``."""
     groups = groups_of(runs)
     writers = policies(groups)
@@ -66,7 +66,7 @@ def report_html(runs: Sequence[ComparedRun], source: Source, *, made: float | No
     return page.render(
         source=source,
         locale=locale,
-        made=time.strftime("%Y-%m-%d", time.localtime(made or max((_ended(source, run) for run in runs), default=0))),
+        made=time.strftime("%Y-%m-%d", time.localtime(max((_ended(source, run) for run in runs), default=0))),
         style=Markup((HERE / "style.css").read_text("utf-8")),
         verdict=verdict(runs),
         rests_on=rests_on(runs),

@@ -77,16 +77,11 @@ class Card {
 }
 
 class Pair {
-  /** @type {boolean} */
-  together;
-  /** @type {boolean} */
-  news;
-  /** @type {boolean} */
-  apart;
-  /** @type {boolean} */
-  asWritten;
-  /** @type {boolean} */
-  opens;
+  /** @type {boolean} */ together;
+  /** @type {boolean} */ news;
+  /** @type {boolean} */ apart;
+  /** @type {boolean} */ asWritten;
+  /** @type {boolean} */ opens;
 
   // `actions`: `click(event, side)`, `edit(side)`; `display` is how texts are shown.
   constructor(actions, display) {

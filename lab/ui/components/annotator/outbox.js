@@ -27,14 +27,10 @@ function standing(entries) {
 const keptEntry = (name) => readKept(localStorage, name, /** @type {any} */ ({}));
 
 class Outbox {
-  /** @type {() => void} */
-  changed;
-  /** @type {(entry: OutboxEntry, answer: any) => void} */
-  arrived;
-  /** @type {(entry: OutboxEntry) => void} */
-  refused;
-  /** @type {(entry: OutboxEntry) => void} */
-  elsewhere;
+  /** @type {() => void} */ changed;
+  /** @type {(entry: OutboxEntry, answer: any) => void} */ arrived;
+  /** @type {(entry: OutboxEntry) => void} */ refused;
+  /** @type {(entry: OutboxEntry) => void} */ elsewhere;
   /** @type {RequestError | null} why the last try failed */
   problem = null;
   failures = 0;
@@ -42,8 +38,7 @@ class Outbox {
   retryAt = null;
   busy = false;
   count = 0;
-  /** @type {OutboxEntry[]} */
-  entries = [];
+  /** @type {OutboxEntry[]} */ entries = [];
 
   // `changed()` after every change; `arrived(entry, answer)` once one is stored; `refused(entry)` once one is set
   // aside; `elsewhere(entry)` when another tab of this person's has put one into its own.

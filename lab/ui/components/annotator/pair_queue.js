@@ -30,26 +30,16 @@ function earlyPairs() {
 }
 
 class PairQueue {
-  /** @type {string} */
-  collection;
-  /** @type {() => string[]} */
-  away;
-  /** @type {(pair: string) => boolean} */
-  begun;
-  /** @type {() => void} */
-  changed;
-  /** @type {ShownPair[]} */
-  pairs = [];
-  /** @type {JudgedRecord[]} */
-  history = [];
-  /** @type {Progress | null} */
-  progress = null;
-  /** @type {CollectionSettings} */
-  settings = {};
-  /** @type {RequestError | null} */
-  problem = null;
-  /** @type {Promise<void> | null} */
-  asking = null;
+  /** @type {string} */ collection;
+  /** @type {() => string[]} */ away;
+  /** @type {(pair: string) => boolean} */ begun;
+  /** @type {() => void} */ changed;
+  /** @type {ShownPair[]} */ pairs = [];
+  /** @type {JudgedRecord[]} */ history = [];
+  /** @type {Progress | null} */ progress = null;
+  /** @type {CollectionSettings} */ settings = {};
+  /** @type {RequestError | null} */ problem = null;
+  /** @type {Promise<void> | null} */ asking = null;
   asked = 0; // milliseconds since 1970
   due = false;
   finished = false;

@@ -77,14 +77,9 @@ class LastLine {
     conceal(this.ask, !record.sources || record.revealed);
     conceal(this.sources, !record.sources || !record.revealed);
     this.record = record;
-    if (record.sources)
-      say(
-        this.sources,
-        word("sources", {
-          a: record.sources.a || word("source_unknown"),
-          b: record.sources.b || word("source_unknown"),
-        }),
-      );
+    if (!record.sources) return;
+    const [a, b] = SIDES.map((side) => record.sources[side] || word("source_unknown"));
+    say(this.sources, word("sources", { a, b }));
   }
 
   reveal() {
@@ -106,10 +101,8 @@ class Nothing {
   show(key, { owner, holes, unkept }) {
     const away = ["unreachable", "sign_in", "paused"].includes(key);
     say(this.title, word(key, holes));
-    say(
-      this.text,
-      away && unkept ? word("unkept") : word(key + (owner && hasWord(key + "_owner") ? "_owner" : "_next"), holes),
-    );
+    const next = key + (owner && hasWord(key + "_owner") ? "_owner" : "_next");
+    say(this.text, away && unkept ? word("unkept") : word(next, holes));
     conceal(this.add, !owner || !["no_collections", "all_done"].includes(key));
     conceal(this.again, key === "loading");
   }

@@ -63,8 +63,7 @@ class TopBar {
     conceal(this.chooser, collections.length < 2);
     const listed = collections.map(({ id, name }) => [id, name]);
     const drawn = JSON.stringify(listed);
-    if (this.drawn !== drawn)
-      this.chooser.replaceChildren(...listed.map(([id, name]) => make("option", { value: id }, name)));
+    if (this.drawn !== drawn) this.chooser.replaceChildren(...options(listed));
     this.drawn = drawn;
     if (this.chooser.value !== now) this.chooser.value = now;
   }

@@ -42,11 +42,8 @@ class GuestPage extends ClassPage {
   }
 
   judging({ collections, may }) {
-    const { node, body } = card("judging", word("your_judgements"));
-    if (!may.judge || !collections.length) {
-      body.append(make("p.quiet", word("nothing_to_judge")));
-      return node;
-    }
+    if (!may.judge || !collections.length)
+      return card("judging", word("your_judgements"), [], make("p.quiet", word("nothing_to_judge")));
     const line = ({ id, name, judged, left }) =>
       make(
         "li",
@@ -59,31 +56,24 @@ class GuestPage extends ClassPage {
           word(left ? "judge_now" : "look"),
         ),
       );
-    body.append(make("ul.to-judge", ...collections.map(line)));
-    return node;
+    return card("judging", word("your_judgements"), [], make("ul.to-judge", ...collections.map(line)));
   }
 
   vote({ question }) {
-    const { node, body } = card("votes", word("who_kept_title"), make("span.quiet", word("threshold")));
-    body.append(
-      questionForm(question, this.chosen, () => this.act("votes", { question: question.id, chosen: [...this.chosen] })),
-    );
-    return node;
+    const send = () => this.act("votes", { question: question.id, chosen: [...this.chosen] });
+    const head = [make("span.quiet", word("threshold"))];
+    return card("votes", word("who_kept_title"), head, questionForm(question, this.chosen, send));
   }
 
   rulesForm({ mine }) {
-    const { node, body } = card("rules", word("your_rules"), make("span.quiet", word("your_rules_help")));
     const labels = JSON.parse(props.rules || "{}")[chosenLanguage()] || {};
     const line = (name) => {
-      const input = make("input", { type: "checkbox" });
-      input.checked = this.weights.has(name);
-      const weight = make(
-        "select",
-        { "aria-label": word("weight_of", { rule: labels[name] }) },
-        ...[0.5, 1, 2].map((value) =>
-          make("option", { value, selected: value === (this.weights.get(name) || 1) }, `× ${value}`),
-        ),
+      const input = make("input", { type: "checkbox", checked: this.weights.has(name) });
+      const weights = options(
+        [0.5, 1, 2].map((value) => [value, `× ${value}`]),
+        this.weights.get(name) || 1,
       );
+      const weight = make("select", { "aria-label": word("weight_of", { rule: labels[name] }) }, ...weights);
       conceal(weight, !input.checked);
       const keep = () => {
         if (input.checked) this.weights.set(name, Number(weight.value));
@@ -109,44 +99,33 @@ class GuestPage extends ClassPage {
       if (!this.title.trim()) return this.tell(word("no_title"));
       return this.act("rules", { title: this.title.trim(), rules });
     };
-    body.append(
+    return card(
+      "rules",
+      word("your_rules"),
+      [make("span.quiet", word("your_rules_help"))],
       make("ul.rules", ...names.map(line)),
       make("div.row", title, button(word("submit"), send, "primary")),
       make("p.quiet", mine.length ? word("submitted", { titles: mine.join(" · ") }) : word("bench_hint")),
     );
-    return node;
   }
 
   training(view) {
-    const { node, body } = card(
-      "training",
-      word("your_runs"),
-      make("span.quiet", word("quota", { runs: view.most_runs, steps: view.steps })),
-    );
-    for (const run of view.runs) body.append(runLine(run, () => this.act("runs/stop", { run: run.id })));
+    const head = [make("span.quiet", word("quota", { runs: view.most_runs, steps: view.steps }))];
+    const lines = view.runs.map((run) => runLine(run, () => this.act("runs/stop", { run: run.id })));
     const waits = view.runs.some(({ state }) => ACTIVE.includes(state));
     const had = view.runs.filter(({ state }) => state !== "stopped").length >= view.most_runs;
-    if (waits || had) {
-      if (!waits) body.append(make("p.quiet", word("had_runs", { runs: view.most_runs })));
-      return node;
-    }
-    const presets = make(
-      "select",
-      { "aria-label": word("preset") },
-      ...view.presets.map((name) =>
-        make(
-          "option",
-          { value: name, selected: name === this.preset },
-          word("preset_steps", { preset: presetTitle(name), steps: view.preset_steps[name] }),
-        ),
-      ),
-    );
-    const rules = make(
-      "select",
-      { "aria-label": word("rules_of_run") },
-      make("option", { value: "" }, word("presets_own_rules")),
-      ...view.mine.map((title) => make("option", { value: title, selected: title === this.rules }, title)),
-    );
+    const full = waits ? null : make("p.quiet", word("had_runs", { runs: view.most_runs }));
+    const more = waits || had ? full : this.startRow(view);
+    return card("training", word("your_runs"), head, ...lines, more);
+  }
+
+  // What is started next: a preset, and by which rules.
+  startRow(view) {
+    const titled = (name) => word("preset_steps", { preset: presetTitle(name), steps: view.preset_steps[name] });
+    const known = view.presets.map((name) => [name, titled(name)]);
+    const presets = make("select", { "aria-label": word("preset") }, ...options(known, this.preset));
+    const own = [["", word("presets_own_rules")], ...view.mine.map((title) => [title, title])];
+    const rules = make("select", { "aria-label": word("rules_of_run") }, ...options(own, this.rules));
     const fit = () => {
       this.preset = presets.value;
       this.rules = rules.value;
@@ -156,14 +135,11 @@ class GuestPage extends ClassPage {
     rules.addEventListener("change", fit);
     conceal(rules, !view.takes_rules.includes(presets.value) || !view.mine.length);
     const start = () => this.act("runs", { preset: presets.value, title: (!rules.hidden && rules.value) || null });
-    body.append(make("div.row", presets, rules, button(word("start"), start, "primary")));
-    return node;
+    return make("div.row", presets, rules, button(word("start"), start, "primary"));
   }
 
   board({ board }) {
-    const { node, body } = card("board", word("board"), make("span.quiet", word("board_help")));
-    body.append(boardList(board));
-    return node;
+    return card("board", word("board"), [make("span.quiet", word("board_help"))], boardList(board));
   }
 }
 

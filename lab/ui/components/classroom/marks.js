@@ -38,18 +38,12 @@ function bar(share, kind = "") {
  * A part of the page with a title.
  * @param {string} name of the part, for its style and for tests
  * @param {string} title
- * @param {...(Node | string | null | undefined)} head what stands beside the title
+ * @param {Node[]} head what stands beside the title
+ * @param {...(Node | null)} body
  */
-function card(name, title, ...head) {
-  const body = make("div.body");
-  const heading = make("div.card-head", make("h3", title), ...head);
-  const node = make(
-    "section",
-    { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title },
-    heading,
-    body,
-  );
-  return { node, body };
+function card(name, title, head, ...body) {
+  const about = { class: `card ${name}`, "data-testid": `class-${name}`, "aria-label": title };
+  return make("section", about, make("div.card-head", make("h3", title), ...head), make("div.body", ...body));
 }
 
 /** @param {string} label @param {() => void} act @param {string} [kind] @param {Record<string, any>} [more] */
@@ -65,7 +59,6 @@ function button(label, act, kind = "", more = {}) {
  */
 function toggleOf(label, on, act, off = false) {
   const input = make("input", { type: "checkbox", role: "switch", checked: on, disabled: off });
-  input.checked = on;
   input.addEventListener("change", () => act(input.checked));
   return make("label.switch", input, make("span.track", { "aria-hidden": "true" }), label);
 }

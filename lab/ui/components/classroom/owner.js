@@ -17,36 +17,22 @@ class OwnerPage extends ClassPage {
   }
 
   head(view) {
-    const { state } = view;
+    const { state, link, does_things: does } = view;
+    const { runs, steps } = state;
     const here = view.people.filter((person) => !person.away).length;
     const status = state.paused ? "paused" : state.open ? "open" : "closed";
     const address = make("div.address", make("strong", { "data-testid": "class-address" }, view.address));
     if (state.ask_code) address.append(make("span.quiet", word("code")), make("b.code", state.code));
-    address.append(button(word("copy"), () => copyText(view.link), "small"));
+    address.append(button(word("copy"), () => copyText(link), "small"));
     const may = make(
       "div.row.may",
       make("span.quiet", word("guests_may")),
       toggleOf(word("may_judge"), state.judge, (judge) => this.change({ judge })),
-      toggleOf(
-        word("may_rules"),
-        state.rules && view.does_things,
-        (rules) => this.change({ rules }),
-        !view.does_things,
-      ),
-      toggleOf(
-        word("may_train", { runs: state.runs, steps: state.steps }),
-        state.train && view.does_things,
-        (train) => this.change({ train }),
-        !view.does_things,
-      ),
+      toggleOf(word("may_rules"), state.rules && does, (rules) => this.change({ rules }), !does),
+      toggleOf(word("may_train", { runs, steps }), state.train && does, (train) => this.change({ train }), !does),
       toggleOf(word("ask_code"), state.ask_code, (ask_code) => this.change({ ask_code })),
     );
-    const qr = make("img.qr", {
-      src: qrAddress(view.link),
-      alt: word("qr", { link: view.link }),
-      width: 150,
-      height: 150,
-    });
+    const qr = make("img.qr", { src: qrAddress(link), alt: word("qr", { link }), width: 150, height: 150 });
     const why = view.reachable ? word("same_network") : word("only_here");
     return make(
       "div.join",
@@ -59,7 +45,7 @@ class OwnerPage extends ClassPage {
           make("span", { class: `state ${status}`, "data-state": status }, "● " + word(status)),
         ),
         address,
-        make("p.quiet", why + (view.does_things ? "" : " " + word("annotate_only"))),
+        make("p.quiet", why + (does ? "" : " " + word("annotate_only"))),
         may,
       ),
       this.controls(state),
@@ -72,9 +58,7 @@ class OwnerPage extends ClassPage {
       make("a.plain.primary", { href: address("?view=wall"), target: "_blank", rel: "noopener" }, word("projector")),
       make(
         "div.row",
-        button(word(state.paused ? "go_on" : "pause"), () => this.change({ paused: !state.paused }), "", {
-          "aria-pressed": String(state.paused),
-        }),
+        this.pauseButton("paused", state.paused, word(state.paused ? "go_on" : "pause")),
         button(word(state.open ? "close" : "reopen"), () => this.change({ open: !state.open })),
         button(word("reset"), () => confirm(word("reset_sure")) && this.act("reset"), "danger"),
       ),
@@ -85,18 +69,11 @@ class OwnerPage extends ClassPage {
 
   onTheWall(state) {
     const kinds = ["join", "votes", "board", "agreement", "curves", "group", "tables"];
-    const choice = make(
-      "select",
-      { "aria-label": word("on_the_wall") },
-      ...kinds.map((kind) => make("option", { value: kind, selected: kind === state.show }, word(`show_${kind}`))),
-    );
+    const shows = kinds.map((kind) => [kind, word(`show_${kind}`)]);
+    const choice = make("select", { "aria-label": word("on_the_wall") }, ...options(shows, state.show));
     choice.addEventListener("change", () => this.change({ show: choice.value }));
-    const which = make(
-      "select",
-      { "aria-label": word("which_run") },
-      make("option", { value: "" }, word("newest_run")),
-      ...this.view.runs.map(({ id, name }) => make("option", { value: id, selected: id === state.show_run }, name)),
-    );
+    const runs = [["", word("newest_run")], ...this.view.runs.map(({ id, name }) => [id, name])];
+    const which = make("select", { "aria-label": word("which_run") }, ...options(runs, state.show_run));
     which.addEventListener("change", () => this.change({ show_run: which.value }));
     conceal(which, !["curves", "group"].includes(state.show));
     return make("div.wall-choice", make("label.row", make("span.quiet", word("on_the_wall")), choice), which);
@@ -105,98 +82,60 @@ class OwnerPage extends ClassPage {
   people(view) {
     const judged = view.people.reduce((sum, person) => sum + person.judged, 0);
     const all = view.people.reduce((sum, person) => sum + person.of, 0);
-    const { node, body } = card(
-      "people",
-      word("people"),
-      make("span.quiet.end", word("judgements", { n: judged, of: all })),
-    );
+    const done = make("span.quiet.end", word("judgements", { n: judged, of: all }));
     const takeBack = (person) =>
       confirm(word("take_back_sure", { name: person.name, n: person.judged })) &&
       this.act("take-back", { person: person.id });
-    body.append(peopleList(view.people, takeBack));
-    return node;
+    return card("people", word("people"), [done], peopleList(view.people, takeBack));
   }
 
   votes({ question, people }) {
-    const { node, body } = card(
-      "votes",
-      word("votes"),
+    const head = [
       make("span.quiet", word("who_is_kept", { prompt: question.prompt })),
       make("span.quiet.end", `${question.voted} / ${people.length}`),
-    );
+    ];
     const kept =
       question.answers.flatMap(({ kept }, place) => (kept ? [`y${"₁₂₃₄₅₆₇₈₉"[place] || place + 1}`] : [])).join(" ") ||
       "–";
-    body.append(
-      questionBars(question),
-      make(
-        "p.only-you",
-        make("b", word("only_you")),
-        " ",
-        word("answer", { mean: figure(question.mean), kept, right: question.all_right, voted: question.voted }),
-      ),
-      make(
-        "div.row",
-        button(
-          word(question.revealed ? "hide_answer" : "reveal"),
-          () => this.change({ revealed: !question.revealed, show: "votes" }),
-          question.revealed ? "" : "primary",
-        ),
-        button(word("clear"), () => this.act("clear-votes")),
-        button(word("next_question"), () => this.act("next-question")),
-      ),
-    );
-    return node;
+    const { revealed, all_right: right, voted } = question;
+    const answer = word("answer", { mean: figure(question.mean), kept, right, voted });
+    const reveal = () => this.change({ revealed: !revealed, show: "votes" });
+    const buttons = [
+      button(word(revealed ? "hide_answer" : "reveal"), reveal, revealed ? "" : "primary"),
+      button(word("clear"), () => this.act("clear-votes")),
+      button(word("next_question"), () => this.act("next-question")),
+    ];
+    const told = make("p.only-you", make("b", word("only_you")), " ", answer);
+    return card("votes", word("votes"), head, questionBars(question), told, make("div.row", ...buttons));
   }
 
   board({ board, recorded }) {
-    const { node, body } = card(
-      "board",
-      word("board"),
-      make("span.quiet", recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own")),
-    );
+    const on = make("span.quiet", recorded ? word("scored_on", { run: recorded.name }) : word("scored_on_own"));
     const remove = (entry) =>
       confirm(word("remove_set", { title: entry.title }) + "?") &&
       this.act("remove-rules", { person: entry.person, title: entry.title });
-    body.append(
-      boardList(board, remove),
-      make(
-        "div.row",
-        button(word("show_on_wall"), () => this.change({ show: "board" })),
-      ),
-    );
-    return node;
+    return card("board", word("board"), [on], boardList(board, remove), make("div.row", this.showButton("board")));
+  }
+
+  pauseButton(choice, on, label) {
+    return button(label, () => this.change({ [choice]: !on }), "", { "aria-pressed": String(on) });
+  }
+
+  showButton(show) {
+    return button(word("show_on_wall"), () => this.change({ show }));
   }
 
   agreement({ agreement, collection }) {
-    const { node, body } = card("agreement", word("agreement"), make("span.quiet.end", word("live")));
-    if (!agreement) body.append(make("p.quiet", word("no_collection")));
-    else
-      body.append(
-        ...agreementParts(agreement),
-        make(
-          "div.row",
-          button(word("show_on_wall"), () => this.change({ show: "agreement" })),
-          make(
-            "a.plain",
-            {
-              href: address("?" + new URLSearchParams({ tab: "annotate", part: "quality", collection })),
-              "data-testid": "class-quality",
-            },
-            word("open_quality"),
-          ),
-        ),
-      );
-    return node;
+    const head = [make("span.quiet.end", word("live"))];
+    if (!agreement) return card("agreement", word("agreement"), head, make("p.quiet", word("no_collection")));
+    const href = address("?" + new URLSearchParams({ tab: "annotate", part: "quality", collection }));
+    const more = make("a.plain", { href, "data-testid": "class-quality" }, word("open_quality"));
+    const row = make("div.row", this.showButton("agreement"), more);
+    return card("agreement", word("agreement"), head, ...agreementParts(agreement), row);
   }
 
   queue({ queue, state }) {
-    const { node, body } = card(
-      "queue",
-      word("queue"),
-      make("span.quiet", word("fair")),
-      make("span.quiet.end", word("done", { n: queue.done })),
-    );
+    const head = [make("span.quiet", word("fair")), make("span.quiet.end", word("done", { n: queue.done }))];
     const line = (run) =>
       make(
         "li.running",
@@ -207,26 +146,20 @@ class OwnerPage extends ClassPage {
       );
     const wait = (run) =>
       make("li", make("b", run.name_of_person || word("gone")), make("span.quiet", clock(run.starts_in)));
-    if (queue.running.length) body.append(make("ul.runs", ...queue.running.map(line)));
-    if (queue.waiting.length)
-      body.append(make("p.quiet", word("next_in_order")), make("ol.waiting", ...queue.waiting.map(wait)));
-    if (!queue.running.length && !queue.waiting.length) body.append(make("p.quiet", word("nobody_trains")));
-    if (isNumber(queue.all_done_in))
-      body.append(make("p.quiet", word("all_done_in", { time: clock(queue.all_done_in) })));
-    body.append(
-      make(
-        "div.row",
-        button(
-          word(state.queue_paused ? "queue_go_on" : "queue_pause"),
-          () => this.change({ queue_paused: !state.queue_paused }),
-          "",
-          { "aria-pressed": String(state.queue_paused) },
-        ),
-        button(word("show_on_wall"), () => this.change({ show: "tables" })),
-        ...this.compareLink(queue),
-      ),
+    const { running, waiting, all_done_in: seconds } = queue;
+    const paused = state.queue_paused;
+    const pause = this.pauseButton("queue_paused", paused, word(paused ? "queue_go_on" : "queue_pause"));
+    return card(
+      "queue",
+      word("queue"),
+      head,
+      running.length ? make("ul.runs", ...running.map(line)) : null,
+      waiting.length ? make("p.quiet", word("next_in_order")) : null,
+      waiting.length ? make("ol.waiting", ...waiting.map(wait)) : null,
+      running.length || waiting.length ? null : make("p.quiet", word("nobody_trains")),
+      isNumber(seconds) ? make("p.quiet", word("all_done_in", { time: clock(seconds) })) : null,
+      make("div.row", pause, this.showButton("tables"), ...this.compareLink(queue)),
     );
-    return node;
   }
 
   // Opens Compare with the finished runs of guests: all of them, or the newest where there are more than it holds.
@@ -241,12 +174,10 @@ class OwnerPage extends ClassPage {
   }
 
   collections({ collections, collection }) {
-    const { node, body } = card("collections", word("collections"));
-    if (!collections.length) body.append(make("p.quiet", word("no_collection")));
+    const none = collections.length ? null : make("p.quiet", word("no_collection"));
     const line = (one) =>
       make(
-        "li",
-        { class: one.hidden ? "hidden-one" : "" },
+        one.hidden ? "li.hidden-one" : "li",
         make(
           "label.chosen",
           radio("class-collection", one.id === collection, () => this.change({ collection: one.id }), one.hidden),
@@ -258,17 +189,11 @@ class OwnerPage extends ClassPage {
         ),
         toggleOf(word("shown"), !one.hidden, (shown) => this.act("collection", { collection: one.id, hidden: !shown })),
       );
-    body.append(make("ul.collections", ...collections.map(line)));
-    return node;
+    return card("collections", word("collections"), [], none, make("ul.collections", ...collections.map(line)));
   }
 }
 
-function radio(name, on, act, off) {
-  const input = make("input", { type: "radio", name, disabled: off });
-  input.checked = on;
-  input.addEventListener("change", act);
-  return input;
-}
+const radio = (name, on, act, off) => make("input", { type: "radio", name, checked: on, disabled: off, onchange: act });
 
 // Another link is another picture: the browser would keep the old one.
 const qrAddress = (link) => address("api/class/qr.svg") + "?for=" + encodeURIComponent(link);
@@ -311,12 +236,8 @@ function agreementParts(agreement) {
   );
   const divided = agreement.divided.map(({ number, first, second, other }) => {
     const line = make("span.divided-bar", { "aria-hidden": "true" });
-    for (const [kind, votes] of [
-      ["first", first],
-      ["second", second],
-      ["other", other],
-    ]) {
-      const part = make("i", { class: String(kind) });
+    for (const [kind, votes] of Object.entries({ first, second, other })) {
+      const part = make("i", { class: kind });
       part.style.flexGrow = String(votes);
       line.append(part);
     }

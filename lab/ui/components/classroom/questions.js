@@ -27,8 +27,7 @@ function questionBars(question) {
 function questionForm(question, chosen, send) {
   const locked = question.revealed;
   const choice = (answer, place) => {
-    const input = make("input", { type: "checkbox", disabled: locked });
-    input.checked = chosen.has(place);
+    const input = make("input", { type: "checkbox", checked: chosen.has(place), disabled: locked });
     input.addEventListener("change", () => (input.checked ? chosen.add(place) : chosen.delete(place)));
     const verdict = locked
       ? make(

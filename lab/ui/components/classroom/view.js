@@ -10,7 +10,6 @@ function classroomView() {
   const root = element.querySelector(".lab");
   const owner = () => document.body.dataset.access === "owner";
   let page = null;
-  let marks = "";
   let timer = null;
   const took = (view) => page && page.show(view);
   const ask = spaced(async () => {
@@ -25,13 +24,7 @@ function classroomView() {
     if (page || !document.body.dataset.access) return;
     page = owner() ? new OwnerPage(took, "owner") : new GuestPage(took);
     root.replaceChildren(page.node);
-    const follows = owner() ? OWNER_FOLLOWS : GUEST_FOLLOWS;
-    window.labChanges.listen(() => {
-      const now = follows.map((topic) => window.labChanges.marks[topic]).join(" ");
-      if (now === marks) return;
-      marks = now;
-      ask();
-    });
+    window.labChanges.follow(owner() ? OWNER_FOLLOWS : GUEST_FOLLOWS, ask);
     ask();
   };
   root.append(make("p.quiet", word("loading")));

@@ -15,20 +15,11 @@ class Threshold {
       make("legend.unseen", word("threshold")),
       ...labels,
     );
-    this.slider = make("input", {
-      type: "range",
-      min: 1,
-      max: 100,
-      step: 1,
-      "aria-label": word("fraction"),
-      "data-testid": "fraction",
-    });
+    const soft = (percent) => onChoice({ kind: "top_fraction", fraction: percent / 100 });
+    this.slider = rangeInput(word("fraction"), { min: 1, max: 100, "data-testid": "fraction" }, soft);
     this.percent = make("output.percent");
     this.soft = make("div.soft", make("span.quiet", "T"), this.slider, this.percent);
     this.reset = make("button.plain.small", { onclick: () => onChoice(null) }, "↺ " + word("back_to_trained"));
-    this.slider.addEventListener("input", () =>
-      onChoice({ kind: "top_fraction", fraction: Number(this.slider.value) / 100 }),
-    );
     const caption = make("span.caption", { "aria-hidden": "true" }, word("threshold"));
     this.node = make("div.threshold", caption, this.choices, this.soft, this.reset);
   }
@@ -62,7 +53,7 @@ class Threshold {
   }
 
   setPercent(percent) {
-    if (this.slider.value !== String(percent)) this.slider.value = percent;
+    if (this.slider.value !== String(percent)) this.slider.value = String(percent);
     this.slider.style.setProperty("--filled", percent + "%");
     say(this.percent, percent + " %");
   }
@@ -126,15 +117,11 @@ class PromptChooser {
       this.filledFor = name;
       const order = [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || a - b).slice(0, PROMPTS_LISTED);
       if (chosen !== null && !order.includes(chosen)) order.push(chosen);
-      const options = order.map((number) => {
+      const named = (number) => {
         const text = (prompts[number] || word("prompt_number", { n: number + 1 })).replace(/\s+/g, " ");
-        return make(
-          "option",
-          { value: number },
-          `${text.length > 90 ? text.slice(0, 90) + "…" : text}  ×${counts.get(number)}`,
-        );
-      });
-      this.select.replaceChildren(make("option", { value: "" }, word("every_prompt", { n: counts.size })), ...options);
+        return [number, `${text.length > 90 ? text.slice(0, 90) + "…" : text}  ×${counts.get(number)}`];
+      };
+      this.select.replaceChildren(...options([["", word("every_prompt", { n: counts.size })], ...order.map(named)]));
     }
     const value = chosen === null ? "" : String(chosen);
     if (this.select.value !== value) this.select.value = value;

@@ -2,16 +2,11 @@
 // handed a line and a threshold; which ones is decided in view.js.
 
 class GroupView {
-  /** @type {GroupLine} */
-  line;
-  /** @type {Threshold} */
-  at;
-  /** @type {Map<string, { weight: number, fallback: number }>} */
-  weights;
-  /** @type {number} */
-  low;
-  /** @type {number} */
-  high;
+  /** @type {GroupLine} */ line;
+  /** @type {Threshold} */ at;
+  /** @type {Map<string, { weight: number, fallback: number }>} */ weights;
+  /** @type {number} */ low;
+  /** @type {number} */ high;
 
   constructor(display) {
     this.display = display;
@@ -127,21 +122,15 @@ class GroupView {
   showVerdict(line, verdict) {
     const size = line.completions.length;
     const trained = line.completions.filter((completion) => completion.kept).length;
-    say(
-      this.verdict,
-      word(verdict.trained ? "verdict_trained" : "verdict_what_if", { kept: verdict.kept, size, trained }),
-    );
+    const key = verdict.trained ? "verdict_trained" : "verdict_what_if";
+    say(this.verdict, word(key, { kept: verdict.kept, size, trained }));
     toggle(this.verdict, "what-if", !verdict.trained);
     const notes = [];
     const unscored = verdict.why.filter((why) => why === "unscored").length;
     if (verdict.why.includes("no_spread")) notes.push(word("note_no_spread"));
     else if (line.std < NO_SPREAD && line.completions.some(isCredited)) notes.push(word("note_no_spread_ppo"));
-    if (verdict.tie.length)
-      notes.push(
-        word("note_tie", {
-          numbers: verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", "),
-        }),
-      );
+    const tied = verdict.tie.map((i) => "#" + (i + 1)).join(chosenLanguage() === "zh" ? "、" : ", ");
+    if (tied) notes.push(word("note_tie", { numbers: tied }));
     if (verdict.below) notes.push(word("note_below", { n: verdict.below }));
     if (unscored) notes.push(word("note_unscored", { n: unscored }));
     if (this.display.failed) notes.push(word("display_failed"));

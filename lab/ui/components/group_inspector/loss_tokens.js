@@ -62,18 +62,11 @@ class LossPanel extends TokenPanel {
     this.sizes = this.credits.map((one) => tintOf(this.tint, one, pair ? -most : most));
     say(this.heading, word("tokens_of", { n: this.card.index + 1, count: this.credits.length }));
     this.showKind(pair, told);
-    say(
-      this.about,
-      word(pair ? "tokens_about_pair" : "tokens_about_loss", {
-        step: tokens[this.chosen].at,
-        update: tokens[this.chosen].update,
-      }),
-    );
+    const { at: step, update } = tokens[this.chosen];
+    say(this.about, word(pair ? "tokens_about_pair" : "tokens_about_loss", { step, update }));
     say(this.older, word("tokens_without_text"));
-    conceal(
-      this.older,
-      this.credits.every(({ piece }) => piece !== null),
-    );
+    const whole = this.credits.every(({ piece }) => piece !== null);
+    conceal(this.older, whole);
     this.showPicks(tokens);
     this.fill();
   }

@@ -90,10 +90,9 @@ class Strip {
 
   addDot() {
     const index = this.dots.length;
-    const dot = make("button.dot", String(index + 1));
+    const dot = make("button.dot", { onclick: () => this.onPick(index) }, String(index + 1));
     for (const name of ["pointerenter", "focus"]) dot.addEventListener(name, () => this.onLight(index, true));
     for (const name of ["pointerleave", "blur"]) dot.addEventListener(name, () => this.onLight(index, false));
-    dot.addEventListener("click", () => this.onPick(index));
     this.dots.push(dot);
     this.field.append(dot);
   }

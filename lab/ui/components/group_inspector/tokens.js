@@ -10,18 +10,12 @@ const PHONE = matchMedia("(max-width: 760px)");
 const TOKEN_TERMS = { value: "value", reward: "kl", delta: "delta", estimate: "gae", advantage: "whitening" };
 
 class TokenPanel {
-  /** @type {GroupLine} */
-  line;
-  /** @type {any} */
-  recipe;
-  /** @type {any} */
-  card;
-  /** @type {any[]} */
-  credits;
-  /** @type {HTMLElement[]} */
-  list;
-  /** @type {number} */
-  at;
+  /** @type {GroupLine} */ line;
+  /** @type {any} */ recipe;
+  /** @type {any} */ card;
+  /** @type {any[]} */ credits;
+  /** @type {HTMLElement[]} */ list;
+  /** @type {number} */ at;
 
   constructor(names = ["value", "reward", "delta", "estimate", "advantage"]) {
     this.name = "tokens-" + Math.random().toString(36).slice(2);

@@ -2,14 +2,10 @@
 // on the line is a token; what is said of it is tokens.js's.
 
 class ValueLine {
-  /** @type {number} */
-  count;
-  /** @type {number[]} */
-  guessed;
-  /** @type {number} */
-  lowest;
-  /** @type {number} */
-  span;
+  /** @type {number} */ count;
+  /** @type {number[]} */ guessed;
+  /** @type {number} */ lowest;
+  /** @type {number} */ span;
 
   constructor(onPoint) {
     this.value = draw("path", { class: "guessed" });

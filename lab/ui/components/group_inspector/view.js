@@ -35,15 +35,8 @@ class Inspector {
   build() {
     this.play = make("button.play", { "aria-label": word("play") }, "▶\uFE0E");
     this.spark = new Sparkline();
-    this.slider = make("input", {
-      type: "range",
-      min: 0,
-      max: 0,
-      step: 1,
-      value: 0,
-      "aria-label": word("step"),
-      "data-testid": "step",
-    });
+    const place = { min: 0, max: 0, value: 0, "data-testid": "step" };
+    this.slider = rangeInput(word("step"), place, (position) => this.scrubbed(position));
     this.stepNow = make("b");
     this.stepAll = make("span");
     this.follow = make("button.plain.small.follow", { "aria-pressed": "false" }, "⇥ " + word("follow"));
@@ -74,7 +67,6 @@ class Inspector {
   }
 
   wire() {
-    this.slider.addEventListener("input", () => this.scrubbed(Number(this.slider.value)));
     this.play.addEventListener("click", () => this.setPlaying(!this.playing));
     this.follow.addEventListener("click", () => this.setFollowing(!this.following));
     this.spark.node.addEventListener("pointerdown", (event) => {

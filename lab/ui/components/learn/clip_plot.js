@@ -24,25 +24,17 @@ class ClipPlot {
       { viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
       ...[this.zone, ...this.edges, this.clipped, this.free, this.least, this.stem, this.point],
     );
-    this.input = make("input", {
-      type: "range",
-      class: "axis",
-      min: RATIO_LOW,
-      max: RATIO_HIGH,
-      step: 0.01,
-      "aria-label": label,
-    });
-    this.input.addEventListener("input", () => change(Number(this.input.value)));
+    this.input = rangeInput(label, { class: "axis", min: RATIO_LOW, max: RATIO_HIGH, step: 0.01 }, change);
     this.ticks = make(
-      "div",
-      { class: "ticks", "aria-hidden": "true" },
+      "div.ticks",
+      { "aria-hidden": "true" },
       ...[1 - epsilon, 1, 1 + epsilon].map((at) => {
-        const tick = make("span", {}, figure(at, at === 1 ? 0 : 1));
+        const tick = make("span", figure(at, at === 1 ? 0 : 1));
         tick.style.setProperty("--at", this.share(at) * 100 + "%");
         return tick;
       }),
     );
-    this.node = make("div", { class: "clip-plot" }, this.svg, this.input, this.ticks);
+    this.node = make("div.clip-plot", this.svg, this.input, this.ticks);
     this.input.style.setProperty("--low", this.share(1 - epsilon) * 100 + "%");
     this.input.style.setProperty("--high", this.share(1 + epsilon) * 100 + "%");
   }
@@ -90,11 +82,11 @@ class ClipPlot {
 function branchPair(label) {
   const rows = /** @type {("free" | "clipped")[]} */ (["free", "clipped"]).map((branch) => {
     const value = make("b");
-    const sign = make("span", { class: "min" });
-    return { branch, value, sign, node: make("div", { class: "branch" }, ...label(branch), value, sign) };
+    const sign = make("span.min");
+    return { branch, value, sign, node: make("div.branch", ...label(branch), value, sign) };
   });
   return {
-    node: make("div", { class: "branches" }, ...rows.map(({ node }) => node)),
+    node: make("div.branches", ...rows.map(({ node }) => node)),
     /** @param {ReturnType<typeof clippedGain>} of */
     show(of) {
       const same = Math.abs(of.free - of.clipped) < 1e-9;

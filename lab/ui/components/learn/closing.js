@@ -3,9 +3,9 @@
 function hackingStep() {
   const record = JSON.parse(props.recorded || "{}").hacked;
   const chart = hackingChart(record);
-  const list = make("ul", { class: "written pairs" });
-  const told = make("p", { class: "question" });
-  const verdict = make("p", { class: "finding", role: "status" });
+  const list = make("ul.written.pairs");
+  const told = make("p.question");
+  const verdict = make("p.finding", { role: "status" });
   const steps = record.groups.map(({ step }) => step);
   const show = (at) => {
     const { step, prompt, completions } = record.groups[at];
@@ -13,49 +13,33 @@ function hackingStep() {
     say(told, word("hack_step", { step, prompt }) + (other ? " " + word("hack_other") : ""));
     list.replaceChildren(
       ...completions.map(([text, reward]) =>
-        make(
-          "li",
-          { class: reward >= 1 ? "paid" : "" },
-          make("bdi", { class: "text" }, text),
-          make("b", { class: "push" }, `r = ${figure(reward, 1)}`),
-        ),
+        make(reward >= 1 ? "li.paid" : "li", make("bdi.text", text), make("b.push", `r = ${figure(reward, 1)}`)),
       ),
     );
     chart.point(step);
     const place = record.steps.indexOf(step);
-    say(
-      verdict,
-      word("hack_now", { reward: figure(record.reward[place]), right: figure(record.right[place] * 100, 0) }),
-    );
+    const [paid, right] = [figure(record.reward[place]), figure(record.right[place] * 100, 0)];
+    say(verdict, word("hack_now", { reward: paid, right }));
   };
-  const range = make("input", {
-    type: "range",
-    min: 0,
-    max: steps.length - 1,
-    step: 1,
-    value: 0,
-    "aria-label": word("hack_slider"),
-  });
-  range.addEventListener("input", () => {
-    show(Number(range.value));
-    mark(range, "aria-valuetext", word("step_n", { step: steps[Number(range.value)] }));
-    range.style.setProperty("--filled", (Number(range.value) / (steps.length - 1)) * 100 + "%");
+  const range = rangeInput(word("hack_slider"), { min: 0, max: steps.length - 1, value: 0 }, (at) => {
+    show(at);
+    mark(range, "aria-valuetext", word("step_n", { step: steps[at] }));
+    range.style.setProperty("--filled", (at / (steps.length - 1)) * 100 + "%");
   });
   show(0);
-  const answer = make("p", { class: "finding", role: "status" });
+  const answer = make("p.finding", { role: "status" });
   const [start] = record.held_out;
   const end = record.held_out[record.held_out.length - 1];
   return {
     node: make(
-      "div",
-      { class: "stack" },
-      make("p", {}, ...richWord("hack_rules")),
+      "div.stack",
+      make("p", ...richWord("hack_rules")),
       chart.node,
-      make("label", { class: "slider" }, make("span", {}, word("hack_slider")), range),
+      make("label.slider", make("span", word("hack_slider")), range),
       told,
       list,
       verdict,
-      make("p", {}, make("b", {}, word("hack_question"))),
+      make("p", make("b", word("hack_question"))),
       segmented(
         word("hack_question"),
         [
@@ -67,12 +51,7 @@ function hackingStep() {
           say(answer, word("hack_guess_" + guess, { from: figure(start[1] * 100, 1), to: figure(end[1] * 100, 1) })),
       ),
       answer,
-      originOf(
-        "origin",
-        word("recorded", { command: record.command }),
-        " ",
-        word("hack_seconds", { seconds: record.seconds }),
-      ),
+      recordedBy(record.command, " ", word("hack_seconds", { seconds: record.seconds })),
     ),
   };
 }
@@ -86,16 +65,13 @@ function hackingChart({ steps, reward, right }) {
   const line = (values, name) =>
     draw("path", { class: name, d: steps.map((step, at) => `${at ? "L" : "M"}${x(step)} ${y(values[at])}`).join("") });
   const cursor = draw("line", { class: "cursor", y1: 8, y2: height - 24 });
-  const ticks = [0, 0.5, 1].flatMap((value) => {
-    const label = draw("text", { x: 24, y: y(value) + 4, "text-anchor": "end" });
-    label.textContent = figure(value, 1);
-    return [draw("line", { class: "grid", x1: 30, x2: width - 10, y1: y(value), y2: y(value) }), label];
-  });
-  const stops = [1, 15, 30, 45, 60].map((step) => {
-    const label = draw("text", { x: x(step), y: height - 8, "text-anchor": "middle" });
-    label.textContent = String(step);
-    return label;
-  });
+  const ticks = [0, 0.5, 1].flatMap((value) => [
+    draw("line", { class: "grid", x1: 30, x2: width - 10, y1: y(value), y2: y(value) }),
+    draw("text", { x: 24, y: y(value) + 4, "text-anchor": "end" }, figure(value, 1)),
+  ]);
+  const stops = [1, 15, 30, 45, 60].map((step) =>
+    draw("text", { x: x(step), y: height - 8, "text-anchor": "middle" }, String(step)),
+  );
   const svg = draw(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": word("hack_chart") },
@@ -105,14 +81,6 @@ function hackingChart({ steps, reward, right }) {
     line(right, "right"),
     cursor,
   );
-  const key = make(
-    "p",
-    { class: "key" },
-    make("span", { class: "reward" }, word("hack_reward")),
-    make("span", { class: "right" }, word("hack_right")),
-  );
-  return {
-    node: make("figure", { class: "card hack-chart" }, svg, key),
-    point: (step) => set(cursor, { x1: x(step), x2: x(step) }),
-  };
+  const key = make("p.key", make("span.reward", word("hack_reward")), make("span.right", word("hack_right")));
+  return { node: make("figure.card.hack-chart", svg, key), point: (step) => set(cursor, { x1: x(step), x2: x(step) }) };
 }

@@ -5,14 +5,12 @@ Its value is not used. "Now do it for real" fires ``select`` with ``{"tab": id}`
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lab.ui.components.shared.assemble import assemble
+from lab.ui.components.shared.assemble import Words, component
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
@@ -23,22 +21,9 @@ SCRIPTS = (
 )
 
 
-def learn(
-    value: str = "{}",
-    *,
-    rules: Mapping[str, Mapping[str, str]],
-    errors: Mapping[str, Mapping[str, str]],
-    claims: Mapping[str, Mapping[str, str]],
-    lang: str = "",
-    **options: Any,
-) -> gr.HTML:
+def learn(*, rules: Words, errors: Words, claims: Words, **options: Any) -> gr.HTML:
     """The eight steps. ``rules``: the rules' labels by language; ``errors``: the sentences of errors by language; ``claims``: the course's
-    tables as Compare words them, by language; ``lang`` overrides the browser's language; ``options`` go to ``gr.HTML``."""
-    parts = assemble(FOLDER, "learn", *SCRIPTS)
-    given = {
-        "rules": json.dumps(rules, ensure_ascii=False),
-        "errors": json.dumps(errors, ensure_ascii=False),
-        "claims": json.dumps(claims, ensure_ascii=False),
-        "recorded": (FOLDER / "recorded.json").read_text("utf-8"),
-    }
-    return gr.HTML(value, lang=lang, **given, **parts, **options)
+    tables as Compare words them, by language."""
+    given = {"rules": rules, "errors": errors, "claims": claims}
+    options["recorded"] = (FOLDER / "recorded.json").read_text("utf-8")
+    return component(FOLDER, "learn", *SCRIPTS, given=given, **options)

@@ -6,15 +6,15 @@ const MOST_RUNS = 8;
 const CELL_MARKS = { agrees: "✓", differs: "≠", untested: "–" };
 
 function costStep() {
-  const place = make("div", { class: "stack" });
-  const status = make("p", { class: "status", role: "status" });
-  const note = make("p", { class: "finding" });
-  const source = make("div", { class: "quiet" });
-  const rests = make("label", { class: "choice" }, make("input", { type: "checkbox" }), word("cost_rests"));
+  const place = make("div.stack");
+  const status = make("p.status", { role: "status" });
+  const note = make("p.finding");
+  const source = make("div.quiet");
+  const rests = make("label.choice", make("input", { type: "checkbox" }), word("cost_rests"));
   rests.addEventListener("change", () => toggle(place, "rests", rests.querySelector("input").checked));
   const choice = make("select", { "aria-label": word("cost_of") });
-  const ticks = make("fieldset", { class: "run-ticks" });
-  const compare = make("a", { class: "compare-link" }, word("cost_compare"));
+  const ticks = make("fieldset.run-ticks");
+  const compare = make("a.compare-link", word("cost_compare"));
   /** @type {string[]} */
   let ticked = [];
   let asked = 0;
@@ -22,7 +22,7 @@ function costStep() {
   const show = (told) => {
     const tables = told.of === OWN_RUNS ? told.tables : told.tables.map(onePerAlgorithm);
     const [first, ...others] = tables.map(measuredTable);
-    const more = make("details", { class: "second" }, make("summary", {}, word("cost_more")), ...others);
+    const more = make("details.second", make("summary", word("cost_more")), ...others);
     place.replaceChildren(...(first ? [legend(), rests, first] : []), ...(others.length ? [more] : []));
     const cells = tables.length ? tables[0].rows.flatMap((row) => row.cells) : []; // of the table in sight
     conceal(note, !cells.length);
@@ -34,15 +34,13 @@ function costStep() {
     conceal(compare, !told.tables.length);
   };
   const offer = (told) => {
-    const options = told.offered.map(({ of, title }) => [
-      of,
-      word(of.startsWith("recorded:") ? "cost_recorded" : "cost_study", { title: spoken(title) }),
-    ]);
-    if (told.runs.length) options.push([OWN_RUNS, word("cost_own")]);
-    choice.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
+    const named = ({ of, title }) =>
+      word(of.startsWith("recorded:") ? "cost_recorded" : "cost_study", { title: spoken(title) });
+    const own = told.runs.length ? [[OWN_RUNS, word("cost_own")]] : [];
+    choice.replaceChildren(...options([...told.offered.map((one) => [one.of, named(one)]), ...own]));
     choice.value = told.of;
     conceal(ticks, told.of !== OWN_RUNS);
-    ticks.replaceChildren(make("legend", {}, word("cost_ticks", { most: MOST_RUNS })), ...told.runs.map(tick));
+    ticks.replaceChildren(make("legend", word("cost_ticks", { most: MOST_RUNS })), ...told.runs.map(tick));
   };
   const tick = ({ run, title, algorithm }) => {
     const box = make("input", { type: "checkbox", value: run, checked: ticked.includes(run) });
@@ -51,7 +49,7 @@ function costStep() {
       ticked = box.checked ? [...ticked, run] : ticked.filter((other) => other !== run);
       ask(OWN_RUNS);
     });
-    return make("label", {}, box, " ", make("b", {}, word("algorithm_" + algorithm)), " ", title);
+    return make("label", box, " ", make("b", word("algorithm_" + algorithm)), " ", title);
   };
   const ask = async (of) => {
     const mine = (asked += 1);
@@ -72,20 +70,16 @@ function costStep() {
   conceal(note, true);
   conceal(ticks, true);
   conceal(compare, true);
-  const chooser = make("label", { class: "of" }, make("span", {}, word("cost_of")), choice);
+  const chooser = make("label.of", make("span", word("cost_of")), choice);
   return {
-    node: make("div", { class: "stack costs" }, chooser, ticks, status, place, note, source, compare),
+    node: make("div.stack.costs", chooser, ticks, status, place, note, source, compare),
     shown: () => ask(choice.value || ""),
   };
 }
 
 /** What the marks of the cells mean. */
 const legend = () =>
-  make(
-    "p",
-    { class: "quiet" },
-    ...Object.entries(CELL_MARKS).map(([kind, sign]) => `${sign} ${word("cost_mark_" + kind)}   `),
-  );
+  make("p.quiet", ...Object.entries(CELL_MARKS).map(([kind, sign]) => `${sign} ${word("cost_mark_" + kind)}   `));
 
 /** A table with one row an algorithm: of several that with the shortest name. @param {any} table */
 function onePerAlgorithm(table) {
@@ -105,8 +99,7 @@ function newestOfEach(runs) {
 }
 
 function sourceOf(told) {
-  if (told.recorded)
-    return originOf("origin", word("recorded", { command: "python -m lab study " + told.of.replace("recorded:", "") }));
+  if (told.recorded) return recordedBy("python -m lab study " + told.of.replace("recorded:", ""));
   return told.tables.length ? word("cost_measured_here") : word("cost_none");
 }
 
@@ -127,9 +120,9 @@ function measuredTable({ name, title, columns, rows }) {
     make(
       "td",
       { "data-mark": kind },
-      make("span", { class: "claim" }, word("cost_quoted", { claim: spoken(claim) })),
-      make("b", {}, spoken(measured)),
-      make("small", {}, spoken(detail)),
+      make("span.claim", word("cost_quoted", { claim: spoken(claim) })),
+      make("b", spoken(measured)),
+      make("small", spoken(detail)),
       make(
         "span",
         { class: "said " + kind, title: spoken(sentence) },
@@ -140,7 +133,7 @@ function measuredTable({ name, title, columns, rows }) {
     );
   const head = [word("cost_algorithm"), ...columns.map(spoken)].map((text) => make("th", { scope: "col" }, text));
   const lines = rows.map(({ label, cells }) =>
-    make("tr", {}, make("th", { scope: "row" }, spoken(label)), ...cells.map(cell)),
+    make("tr", make("th", { scope: "row" }, spoken(label)), ...cells.map(cell)),
   );
   return tableCard(spoken(title), head, lines, name);
 }
@@ -158,9 +151,8 @@ function claimedTables() {
     const lines = ["ppo", "dpo", "grpo"].map((name) =>
       make(
         "tr",
-        {},
         make("th", { scope: "row" }, term(name, word("algorithm_" + name))),
-        ...columns.map((column) => make("td", {}, claims[`claim.${name}_${column}`])),
+        ...columns.map((column) => make("td", claims[`claim.${name}_${column}`])),
       ),
     );
     return tableCard(word(caption), head, lines, caption);
@@ -170,11 +162,11 @@ function claimedTables() {
 /** @param {string} caption @param {Node[]} head @param {Node[]} lines @param {string} name */
 function tableCard(caption, head, lines, name) {
   const table = make(
-    "table",
-    { class: "card", "data-table": name },
-    make("caption", {}, caption),
-    make("thead", {}, make("tr", {}, ...head)),
-    make("tbody", {}, ...lines),
+    "table.card",
+    { "data-table": name },
+    make("caption", caption),
+    make("thead", make("tr", ...head)),
+    make("tbody", ...lines),
   );
   return scrolling(table);
 }

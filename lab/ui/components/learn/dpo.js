@@ -9,33 +9,25 @@ function dpoStep() {
   let takenWith = beta;
   /** @type {{ chosen: number, rejected: number, ref_chosen: number, ref_rejected: number } | null} */
   let now = null;
-  const rows = Object.fromEntries(
-    ["chosen", "rejected"].map((name) => [
-      name,
-      {
-        policy: make("td", { class: "number" }),
-        reference: make("td", { class: "number" }),
-        ratio: make("td", { class: "number strong" }),
-        bar: make("td"),
-      },
-    ]),
-  );
+  const row = () => [make("td.number"), make("td.number"), make("td.number.strong"), make("td")];
+  /** @type {Record<string, HTMLElement[]>} log π, log π_ref, their difference in figures and as a bar */
+  const rows = { chosen: row(), rejected: row() };
   const written = formula(true, "…");
   const weighted = formula(true);
   const tiles = { margin: make("span"), loss: make("span"), weight: make("span") };
   const meter = make("i");
-  const taken = make("p", { class: "finding", role: "status" });
+  const taken = make("p.finding", { role: "status" });
 
   const show = () => {
     if (!now) return;
     const ratios = { chosen: now.chosen - now.ref_chosen, rejected: now.rejected - now.ref_rejected };
     const reach = Math.max(Math.abs(ratios.chosen), Math.abs(ratios.rejected), 0.5);
     for (const name of ["chosen", "rejected"]) {
-      const row = rows[name];
-      say(row.policy, figure(now[name], 3));
-      say(row.reference, figure(now["ref_" + name], 3));
-      say(row.ratio, signed(ratios[name], 3));
-      row.bar.replaceChildren(bar(ratios[name], reach));
+      const [policy, reference, ratio, side] = rows[name];
+      say(policy, figure(now[name], 3));
+      say(reference, figure(now["ref_" + name], 3));
+      say(ratio, signed(ratios[name], 3));
+      side.replaceChildren(bar(ratios[name], reach));
     }
     const { margin, loss, weight } = dpoPair(ratios.chosen, ratios.rejected, beta);
     say(tiles.margin, signed(margin, 3));
@@ -61,54 +53,34 @@ function dpoStep() {
     steps = Math.min(20, steps + 2);
     await ask();
   });
-  const again = make(
-    "button",
-    {
-      type: "button",
-      class: "plain",
-      onclick: () => {
-        steps = 0;
-        first.run();
-      },
-    },
-    word("start_over"),
-  );
+  const again = buttonOf("button.plain", word("start_over"), () => {
+    steps = 0;
+    first.run();
+  });
   const first = asking("", ask, step.status); // what is shown before any step; its button is not
   step.node.append(again);
   return {
     node: make(
-      "div",
-      { class: "stack" },
-      make("p", { class: "question" }, make("b", {}, prompt)),
-      make(
-        "div",
-        { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") },
-        formula(true, "ℒ = −log σ( β [", logRatio("w"), "−", logRatio("l"), "] )"),
-      ),
+      "div.stack",
+      make("p.question", make("b", prompt)),
+      scrolling(formula(true, "ℒ = −log σ( β [", logRatio("w"), "−", logRatio("l"), "] )"), "formula_label"),
       dpoTable(pair, rows),
       slider("β", { label: word("beta_label"), min: 0.05, max: 5, step: 0.05, value: beta }, (value) => {
         beta = value;
         show();
       }),
       make(
-        "div",
-        { class: "tiles" },
+        "div.tiles",
         tile(word("dpo_margin"), tiles.margin),
         tile(word("dpo_loss"), tiles.loss),
         make(
-          "div",
-          { class: "tile" },
-          make("span", {}, ...richWord("dpo_weight")),
-          make("b", {}, tiles.weight),
-          make("span", { class: "meter", "aria-hidden": "true" }, meter),
+          "div.tile",
+          make("span", ...richWord("dpo_weight")),
+          make("b", tiles.weight),
+          make("span.meter", { "aria-hidden": "true" }, meter),
         ),
       ),
-      make(
-        "div",
-        { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") },
-        written,
-        weighted,
-      ),
+      scrolling([written, weighted], "formula_label"),
       step.node,
       taken,
     ),
@@ -120,28 +92,21 @@ function dpoStep() {
 /**
  * Both answers, each with log π, log π_ref and their difference.
  * @param {Record<string, string>} pair
- * @param {Record<string, any>} rows
+ * @param {Record<string, HTMLElement[]>} rows
  */
 function dpoTable(pair, rows) {
   const columns = ["dpo_answer", "dpo_policy", "dpo_reference", "dpo_ratio", "dpo_side"];
   const line = (name) => {
-    const chip = make("span", { class: name === "chosen" ? "chip kept" : "chip dropped" }, word("dpo_" + name));
-    const { policy, reference, ratio, bar: side } = rows[name];
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, make("bdi", {}, pair[name]), " ", chip),
-      ...[policy, reference, ratio, side],
-    );
+    const chip = make(name === "chosen" ? "span.chip.kept" : "span.chip.dropped", word("dpo_" + name));
+    return make("tr", make("th", { scope: "row" }, make("bdi", pair[name]), " ", chip), ...rows[name]);
   };
   return make(
-    "div",
-    { class: "card scroll", tabindex: 0, role: "group", "aria-label": word("dpo_table") },
+    "div.card.scroll",
+    { tabindex: 0, role: "group", "aria-label": word("dpo_table") },
     make(
       "table",
-      {},
       tableHead(columns.map((key, at) => [richWord(key), at > 0 && at < 4])),
-      make("tbody", {}, line("chosen"), line("rejected")),
+      make("tbody", line("chosen"), line("rejected")),
     ),
   );
 }

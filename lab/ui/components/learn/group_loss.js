@@ -3,11 +3,11 @@
 
 /** @param {LearnGroup} group @returns {LearnPage} */
 function lossPage(group) {
-  const top = make("div", { class: "columns forms" });
-  const rows = make("div", { class: "answer-rows", role: "list", tabindex: 0, "aria-label": word("loss_rows") });
-  const jump = make("div", { class: "jump", role: "group", "aria-label": word("loss_rows") });
-  const total = make("div", { class: "card loss-total" });
-  const tiles = make("div", { class: "tiles" });
+  const top = make("div.columns.forms");
+  const rows = make("div.answer-rows", { role: "list", tabindex: 0, "aria-label": word("loss_rows") });
+  const jump = make("div.jump", { role: "group", "aria-label": word("loss_rows") });
+  const total = make("div.card.loss-total");
+  const tiles = make("div.tiles");
   const step = stepCard(group);
   /** @type {{ show: () => void }[]} */
   let drawn = [];
@@ -15,12 +15,8 @@ function lossPage(group) {
     const { members, clipped, course } = group.loss;
     top.replaceChildren(clippedForm(group, members, clipped), courseForm(group, members, course));
     total.replaceChildren(
-      make("span", {}, word("loss_sum", { count: members.length })),
-      make(
-        "b",
-        { class: "big", "data-testid": "learn-loss" },
-        clipped === null ? word("loss_none") : figure(clipped, 3),
-      ),
+      make("span", word("loss_sum", { count: members.length })),
+      make("b.big", { "data-testid": "learn-loss" }, clipped === null ? word("loss_none") : figure(clipped, 3)),
     );
     for (const row of drawn) row.show();
     step.sums(clipped);
@@ -61,25 +57,16 @@ function lossPage(group) {
       draw();
     },
   );
-  const level = make(
-    "button",
-    {
-      type: "button",
-      class: "plain",
-      onclick: () => {
-        group.ratios = group.ratios.map(() => 1);
-        sums();
-      },
-    },
-    word("ratios_level"),
-  );
+  const level = buttonOf("button.plain", word("ratios_level"), () => {
+    group.ratios = group.ratios.map(() => 1);
+    sums();
+  });
   return {
     node: make(
-      "div",
-      { class: "stack loss-page" },
-      make("div", { class: "row between" }, groupQuestion(group), tiles),
+      "div.stack.loss-page",
+      make("div.row.between", groupQuestion(group), tiles),
       top,
-      make("div", { class: "row" }, scale, thresholdChoice(group, draw), level),
+      make("div.row", scale, thresholdChoice(group, draw), level),
       jump,
       rows,
       total,
@@ -98,10 +85,8 @@ function lossPage(group) {
  */
 const jumpTo = (rows, at, kept) =>
   make(
-    "button",
+    kept ? "button.plain" : "button.plain.dropped",
     {
-      type: "button",
-      class: kept ? "plain" : "plain dropped",
       "aria-label": word("answer_n", { n: at + 1 }),
       onclick: () => {
         const card = rows.children[at];
@@ -126,23 +111,16 @@ function clippedForm(group, members, sum) {
         ") =",
         resultPiece(figure(sum, 3)),
       )
-    : make("p", { class: "finding" }, word("loss_nobody"));
-  return make(
-    "section",
-    { class: "card form" },
-    make("h3", {}, ...richWord("form_clipped")),
-    scrolling(general),
-    scrolling(filled),
-  );
+    : make("p.finding", word("loss_nobody"));
+  return make("section.card.form", make("h3", ...richWord("form_clipped")), scrolling(general), scrolling(filled));
 }
 
 /** @param {LearnGroup} group @param {LearnGroup["loss"]["members"]} members @param {number | null} sum */
 function courseForm(group, members, sum) {
   const shares = members.map(({ logp, advantage }) => (isNumber(logp) ? figure(-logp * advantage, 3) : "…"));
   return make(
-    "section",
-    { class: "card form" },
-    make("h3", {}, word("form_course")),
+    "section.card.form",
+    make("h3", word("form_course")),
     scrolling(formula(true, "ℒ =", sub("𝔼", "D"), "[ −log", sub("π", "θ"), "(y|x) · A ]")),
     members.length
       ? scrolling(
@@ -154,7 +132,7 @@ function courseForm(group, members, sum) {
           ),
         )
       : null,
-    make("p", { class: "quiet" }, word("form_note")),
+    make("p.quiet", word("form_note")),
   );
 }
 
@@ -168,15 +146,13 @@ function answerRow(group, at, changed) {
   const { mean, why, kept } = group.verdict;
   const holes = { reward: figure(group.rewards[at]), mean: figure(mean) };
   const head = make(
-    "div",
-    { class: "answer-name" },
-    make("span", { class: "name" }, formula(false, answerName(at)), " ", make("bdi", {}, group.answers[at])),
-    verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], holes)),
+    "div.answer-name",
+    make("span.name", formula(false, answerName(at)), " ", make("bdi", group.answers[at])),
+    keptChip(why[at], holes),
   );
-  const about = { class: kept[at] ? "answer-row" : "answer-row dropped", role: "listitem", "data-answer": at + 1 };
-  if (!kept[at]) {
-    return { node: make("div", about, head, make("p", { class: "left-out" }, word("left_out"))), show: () => {} };
-  }
+  const about = { role: "listitem", "data-answer": at + 1 };
+  if (!kept[at])
+    return { node: make("div.answer-row.dropped", about, head, make("p.left-out", word("left_out"))), show: () => {} };
   const numbers = answerNumbers(group, at);
   const part = keptPart(group, at, numbers.node, kept.indexOf(true) === at, changed);
   const show = () => {
@@ -185,7 +161,7 @@ function answerRow(group, at, changed) {
     numbers.show(isNumber(now) ? figure(now, 3) : "…", was);
     part.show(now);
   };
-  return { node: make("div", about, head, ...part.nodes), show };
+  return { node: make("div.answer-row", about, head, ...part.nodes), show };
 }
 
 /** Reward, advantage and log π of an answer. @param {LearnGroup} group @param {number} at */
@@ -194,21 +170,20 @@ function answerNumbers(group, at) {
   const difference = group.rewards[at] - mean;
   const scaled = difference / (std + ADVANTAGE_EPSILON);
   const logp = make("b");
-  const below = make("span", { class: "quiet" });
+  const below = make("span.quiet");
   const node = make(
-    "dl",
-    { class: "numbers" },
+    "dl.numbers",
     pairOf(
       richWord("head_reward"),
-      make("b", {}, figure(group.rewards[at])),
+      make("b", figure(group.rewards[at])),
       group.scores[at].map((score) => brief(score)).join(" + "),
     ),
     pairOf(
       richWord("head_advantage"),
-      make("b", { class: advantages[at] < 0 ? "minus" : "plus" }, signed(advantages[at])),
+      make(advantages[at] < 0 ? "b.minus" : "b.plus", signed(advantages[at])),
       group.scaled ? `r − μ = ${signed(difference)}` : `÷ σ = ${signed(scaled, 3)}`,
     ),
-    make("div", {}, make("dt", {}, formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", {}, logp, below)),
+    make("div", make("dt", formula(false, "log", sub("π", "θ"), "(y|x)")), make("dd", logp, below)),
   );
   return {
     node,
@@ -234,32 +209,20 @@ function keptPart(group, at, numbers, first, changed) {
   const advantage = advantages[at];
   const count = kept.filter(Boolean).length;
   const value = make("b");
-  const chip = make("span", { class: "chip" });
+  const chip = make("span.chip");
   const share = make("b");
-  const course = make("span", { class: "quiet" });
+  const course = make("span.quiet");
   const plot = new ClipPlot({ label: word("ratio_of", { n: at + 1 }), epsilon: GROUP_EPSILON }, (ratio) => {
     group.drag(at, ratio);
     changed();
   });
   const branches = branchPair((branch) => [formula(false, branch === "free" ? "ρ A" : "clip(ρ) A")]);
-  const shared = make("span", { class: "share" }, make("span", {}, word("share_of")), share);
-  const pushed = make("b", {}, signed(advantage));
-  const head = make(
-    "span",
-    { class: "ratio-head" },
-    ...(first ? [] : ["A = ", pushed, " · "]),
-    "ρ = ",
-    value,
-    " ",
-    chip,
-  );
+  const shared = make("span.share", make("span", word("share_of")), share);
+  const pushed = make("b", signed(advantage));
+  const head = make("span.ratio-head", ...(first ? [] : ["A = ", pushed, " · "]), "ρ = ", value, " ", chip);
   return {
     nodes: first
-      ? [
-          numbers,
-          make("div", { class: "plot" }, head, plot.node),
-          make("div", { class: "choice-of" }, branches.node, shared, course),
-        ]
+      ? [numbers, make("div.plot", head, plot.node), make("div.choice-of", branches.node, shared, course)]
       : [folded(group, at, [head, shared], [numbers, plot.node, branches.node, course])],
     /** @param {number | null} logp */
     show(logp) {
@@ -285,12 +248,11 @@ function keptPart(group, at, numbers, first, changed) {
  * @param {Node[]} nodes
  */
 function folded(group, at, head, nodes) {
-  const fold = make("details", {}, make("summary", {}, ...head), make("div", { class: "folded" }, ...nodes));
+  const fold = make("details", make("summary", ...head), make("div.folded", ...nodes));
   fold.open = group.opened.has(at);
   fold.addEventListener("toggle", () => group.opened[fold.open ? "add" : "delete"](at));
   return fold;
 }
 
 /** @param {(Node | string)[]} name @param {Node} value @param {string} below */
-const pairOf = (name, value, below) =>
-  make("div", {}, make("dt", {}, ...name), make("dd", {}, value, make("span", { class: "quiet" }, below)));
+const pairOf = (name, value, below) => make("div", make("dt", ...name), make("dd", value, make("span.quiet", below)));

@@ -5,54 +5,30 @@
 /** @param {LearnGroup} group @returns {LearnPage} */
 function answersPage(group) {
   const inputs = group.answers.map((text, at) => {
-    const input = make("input", {
-      type: "text",
-      class: "field",
-      maxlength: 200,
-      "aria-label": word("answer_n", { n: at + 1 }),
-    });
-    input.value = text;
+    const input = answerField(word("answer_n", { n: at + 1 }), text);
     input.addEventListener("input", () => group.write(at, input.value));
     return input;
   });
   const refresh = () => inputs.forEach((input, at) => (input.value = group.answers[at]));
   const sample = asking(word("group_sample"), async () => {
     const seed = Math.floor(Math.random() * 1e6);
-    const { models } = await askModel({
-      kind: "write",
-      models: ["pretrained"],
-      prompts: [group.prompt],
-      completions: 5,
-      seed,
-    });
+    const question = { kind: "write", models: ["pretrained"], prompts: [group.prompt], completions: 5, seed };
+    const { models } = await askModel(question);
     models.pretrained[0].forEach((text, at) => group.write(at, text || "∅"));
     refresh();
   });
   sample.button.className = "plain";
   sample.node.append(
-    make(
-      "button",
-      {
-        type: "button",
-        class: "plain",
-        onclick: () => {
-          group.reset();
-          refresh();
-        },
-      },
-      word("group_reset"),
-    ),
+    buttonOf("button.plain", word("group_reset"), () => {
+      group.reset();
+      refresh();
+    }),
   );
   return {
     node: make(
-      "div",
-      { class: "stack" },
+      "div.stack",
       groupQuestion(group),
-      make(
-        "ol",
-        { class: "own-answers" },
-        ...inputs.map((input, at) => make("li", {}, formula(false, answerName(at)), input)),
-      ),
+      make("ol.own-answers", ...inputs.map((input, at) => make("li", formula(false, answerName(at)), input))),
       sample.node,
     ),
   };
@@ -61,41 +37,36 @@ function answersPage(group) {
 /** @param {LearnGroup} group */
 const groupQuestion = (group) =>
   make(
-    "p",
-    { class: "question" },
-    make("b", {}, group.prompt),
+    "p.question",
+    make("b", group.prompt),
     " ",
-    make("span", { class: "quiet" }, word("group_facts", { right: group.right, count: group.answers.length })),
+    make("span.quiet", word("group_facts", { right: group.right, count: group.answers.length })),
   );
 
 /** @param {LearnGroup} group @returns {LearnPage} */
 function rewardsPage(group) {
   const body = make("tbody");
-  const foot = make("div", { class: "stack" });
+  const foot = make("div.stack");
   const spreadFormula = make("div");
-  const spread = make("details", { class: "quiet" }, make("summary", {}, word("spread_formula")), spreadFormula);
-  const status = make("p", { class: "status", role: "status" });
+  const spread = make("details.quiet", make("summary", word("spread_formula")), spreadFormula);
+  const status = make("p.status", { role: "status" });
   const head = make("thead");
   const draw = () => {
     head.replaceChildren(
       make(
         "tr",
-        {},
         make("th", { scope: "col" }, word("answer")),
-        ...group.rules.map((name) => make("th", { scope: "col", class: "number" }, ruleLabel(name))),
-        make("th", { scope: "col", class: "number" }, ...richWord("head_reward")),
+        ...group.rules.map((name) => make("th.number", { scope: "col" }, ruleLabel(name))),
+        make("th.number", { scope: "col" }, ...richWord("head_reward")),
       ),
     );
     body.replaceChildren(
       ...group.answers.map((text, at) =>
         make(
           "tr",
-          {},
-          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", {}, text)),
-          ...group.rules.map((_, rule) =>
-            make("td", { class: "number" }, group.rewards ? figure(group.scores[at][rule]) : "…"),
-          ),
-          make("td", { class: "number strong" }, group.rewards ? figure(group.rewards[at]) : "…"),
+          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", text)),
+          ...group.rules.map((_, rule) => make("td.number", group.rewards ? figure(group.scores[at][rule]) : "…")),
+          make("td.number.strong", group.rewards ? figure(group.rewards[at]) : "…"),
         ),
       ),
     );
@@ -126,8 +97,7 @@ function rewardsPage(group) {
       ),
       spread,
       make(
-        "p",
-        { class: "finding" },
+        "p.finding",
         ...richWord(std < NO_SPREAD ? "spread_none" : "spread_some", { mean: figure(mean), std: figure(std, 4) }),
       ),
     );
@@ -143,8 +113,7 @@ function rewardsPage(group) {
     draw();
   };
   const toggles = WORKED_RULES.map((name) => {
-    const box = make("input", { type: "checkbox" });
-    box.checked = group.rules.includes(name);
+    const box = make("input", { type: "checkbox", checked: group.rules.includes(name) });
     box.addEventListener("change", () => {
       const rules = WORKED_RULES.filter((other) => (other === name ? box.checked : group.rules.includes(other)));
       if (!rules.length) {
@@ -155,16 +124,15 @@ function rewardsPage(group) {
       group.forget();
       score();
     });
-    return make("label", { class: "choice" }, box, ruleLabel(name));
+    return make("label.choice", box, ruleLabel(name));
   });
   draw();
   return {
     node: make(
-      "div",
-      { class: "stack" },
+      "div.stack",
       groupQuestion(group),
-      make("fieldset", { class: "chips" }, make("legend", { class: "quiet" }, ...richWord("group_rules")), ...toggles),
-      scrolling(make("table", { class: "card" }, head, body)),
+      make("fieldset.chips", make("legend.quiet", ...richWord("group_rules")), ...toggles),
+      scrolling(make("table.card", head, body)),
       status,
       foot,
     ),
@@ -174,10 +142,6 @@ function rewardsPage(group) {
 
 /** @param {string} text */
 const squared = (text) => mathNode("msup", mathRow(`(${text})`), "2");
-
-/** What may be wider than a phone scrolls by itself, by keyboard too. @param {Node} node */
-const scrolling = (node) =>
-  make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": word("scroll_label") }, node);
 
 /** The choice of the threshold. @param {LearnGroup} group @param {() => void} changed */
 function thresholdChoice(group, changed) {
@@ -204,13 +168,13 @@ function thresholdChoice(group, changed) {
       changed();
     },
   );
-  return make("div", { class: "row" }, choice, part);
+  return make("div.row", choice, part);
 }
 
 /** @param {LearnGroup} group @returns {LearnPage} */
 function thresholdPage(group) {
-  const list = make("ul", { class: "guesses" });
-  const told = make("p", { class: "finding", role: "status" });
+  const list = make("ul.guesses");
+  const told = make("p.finding", { role: "status" });
   let revealed = false;
   const draw = () => {
     if (!group.rewards) return;
@@ -218,10 +182,8 @@ function thresholdPage(group) {
     list.replaceChildren(
       ...group.answers.map((text, at) => {
         const button = make(
-          "button",
+          "button.guess",
           {
-            type: "button",
-            class: "guess",
             "aria-pressed": String(group.guess[at]),
             disabled: revealed,
             onclick: () => {
@@ -230,13 +192,11 @@ function thresholdPage(group) {
             },
           },
           formula(false, answerName(at)),
-          make("bdi", {}, text),
-          make("span", { class: "quiet" }, `r = ${figure(group.rewards[at])}`),
-          revealed
-            ? verdictChip(kept[at], kept[at] ? word("kept") : word("why_" + why[at], { mean: figure(mean) }))
-            : null,
+          make("bdi", text),
+          make("span.quiet", `r = ${figure(group.rewards[at])}`),
+          revealed ? keptChip(why[at], { mean: figure(mean) }) : null,
         );
-        return make("li", {}, button);
+        return make("li", button);
       }),
     );
     const hits = kept.filter((is, at) => is === group.guess[at]).length;
@@ -246,26 +206,21 @@ function thresholdPage(group) {
     say(told, revealed ? hit : hint);
     say(reveal, word(revealed ? "guess_again" : "guess_reveal"));
   };
-  const reveal = make("button", {
-    type: "button",
-    class: "primary",
-    onclick: () => {
-      revealed = !revealed;
-      draw();
-    },
+  const reveal = buttonOf("button.primary", "", () => {
+    revealed = !revealed;
+    draw();
   });
   const ready = withRewards(group, draw);
   return {
     node: make(
-      "div",
-      { class: "stack" },
+      "div.stack",
       groupQuestion(group),
       thresholdChoice(group, () => {
         revealed = false;
         draw();
       }),
       list,
-      make("div", { class: "asking" }, reveal),
+      make("div.asking", reveal),
       told,
       ready.status,
     ),
@@ -275,7 +230,7 @@ function thresholdPage(group) {
 
 /** Scores the group where that has not been done, then draws. @param {LearnGroup} group @param {() => void} draw */
 function withRewards(group, draw) {
-  const status = make("p", { class: "status", role: "status" });
+  const status = make("p.status", { role: "status" });
   const shown = async () => {
     if (!group.filled) return say(status, word("group_empty"));
     try {
@@ -291,38 +246,30 @@ function withRewards(group, draw) {
 
 /** @param {LearnGroup} group @returns {LearnPage} */
 function keptPage(group) {
-  const halves = make("div", { class: "columns two" });
-  const told = make("div", { class: "stack" });
+  const halves = make("div.columns.two");
+  const told = make("div.stack");
   const draw = () => {
     const { mean, kept, why, advantages } = group.verdict;
     const half = (wanted) => {
       const members = group.answers.map((_, at) => at).filter((at) => kept[at] === wanted);
       return make(
-        "section",
-        { class: wanted ? "card half-kept" : "card half-dropped" },
-        make(
-          "h3",
-          {},
-          (wanted ? "✓ " : "✕ ") + word(wanted ? "kept_count" : "dropped_count", { count: members.length }),
-        ),
+        wanted ? "section.card.half-kept" : "section.card.half-dropped",
+        make("h3", (wanted ? "✓ " : "✕ ") + word(wanted ? "kept_count" : "dropped_count", { count: members.length })),
         make(
           "ul",
-          {},
           ...members.map((at) =>
             make(
               "li",
-              {},
               formula(false, answerName(at)),
-              make("bdi", {}, group.answers[at]),
+              make("bdi", group.answers[at]),
               make(
-                "span",
-                { class: "quiet" },
+                "span.quiet",
                 wanted ? `r − μ = ${signed(group.rewards[at] - mean)}` : word("why_" + why[at], { mean: figure(mean) }),
               ),
             ),
           ),
         ),
-        members.length ? null : make("p", { class: "quiet" }, word(wanted ? "kept_nobody" : "dropped_nobody")),
+        members.length ? null : make("p.quiet", word(wanted ? "kept_nobody" : "dropped_nobody")),
       );
     };
     halves.replaceChildren(half(true), half(false));
@@ -336,22 +283,14 @@ function keptPage(group) {
     const tie = group.kind === "top_fraction" ? tieAtCut(group.rewards, why) : [];
     told.replaceChildren(
       formula(true, "D = {", sub("y", "i"), ":", rule, "}"),
-      ...(group.kind === "above_mean" ? [make("p", { class: "finding" }, word("kept_effect"))] : []),
-      ...(tie.length ? [make("p", { class: "quiet" }, word("kept_tie"))] : []),
-      ...(below ? [make("p", { class: "quiet" }, word("kept_below"))] : []),
+      ...(group.kind === "above_mean" ? [make("p.finding", word("kept_effect"))] : []),
+      ...(tie.length ? [make("p.quiet", word("kept_tie"))] : []),
+      ...(below ? [make("p.quiet", word("kept_below"))] : []),
     );
   };
   const ready = withRewards(group, draw);
   return {
-    node: make(
-      "div",
-      { class: "stack" },
-      groupQuestion(group),
-      thresholdChoice(group, draw),
-      halves,
-      told,
-      ready.status,
-    ),
+    node: make("div.stack", groupQuestion(group), thresholdChoice(group, draw), halves, told, ready.status),
     shown: ready.shown,
   };
 }

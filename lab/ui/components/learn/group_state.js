@@ -4,10 +4,8 @@
 const GROUP_EPSILON = 0.2;
 
 class LearnGroup {
-  /** @type {number[] | null} */
-  rewards = null;
-  /** @type {number[][]} */
-  scores = [];
+  /** @type {number[] | null} */ rewards = null;
+  /** @type {number[][]} */ scores = [];
   /** @type {number[] | null} log π_θ(y|x) of the tiny model */
   logps = null;
   /** @type {any} the answer to the last real step */

@@ -29,37 +29,25 @@ function fallenWords(group, done) {
 
 /** @param {number} at @param {boolean} chosen @param {() => void} choose */
 const guessButton = (at, chosen, choose) =>
-  make(
-    "button",
-    { type: "button", class: "plain small", "aria-pressed": String(chosen), onclick: choose },
-    formula(false, answerName(at)),
-  );
+  make("button.plain.small", { "aria-pressed": String(chosen), onclick: choose }, formula(false, answerName(at)));
 
 /** The real step: its button, and log π before and after. @param {LearnGroup} group */
 function stepCard(group) {
   const body = make("tbody");
-  const told = make("p", { class: "finding", role: "status" });
-  const guesses = make("div", { class: "chips" });
+  const told = make("p.finding", { role: "status" });
+  const guesses = make("div.chips");
   /** @type {number | null} */
   let guess = null;
-  const lossNow = make("b", {}, "–");
+  const lossNow = make("b", "–");
   const go = asking(word("step_take"), async () => {
     await group.take(Math.min(10, group.steps + 1));
     draw();
   });
-  const undo = make(
-    "button",
-    {
-      type: "button",
-      class: "plain",
-      onclick: () => {
-        Object.assign(group, { stepped: null, steps: 0 });
-        draw();
-      },
-    },
-    word("undo"),
-  );
-  go.node.prepend(make("span", { class: "loss-now" }, make("span", { class: "quiet" }, word("loss_now")), lossNow));
+  const undo = buttonOf("button.plain", word("undo"), () => {
+    Object.assign(group, { stepped: null, steps: 0 });
+    draw();
+  });
+  go.node.prepend(make("span.loss-now", make("span.quiet", word("loss_now")), lossNow));
   go.node.append(undo);
   const draw = () => {
     const { kept } = group.verdict;
@@ -73,12 +61,11 @@ function stepCard(group) {
         const after = done ? done.after[at] : null;
         const change = done ? after - before : null;
         return make(
-          "tr",
-          { class: kept[at] ? "" : "dropped" },
-          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", {}, text)),
-          make("td", { class: "number" }, isNumber(before) ? figure(before, 3) : "…"),
-          make("td", { class: "number strong" }, done ? figure(after, 3) : "–"),
-          make("td", { class: change < 0 ? "number minus" : "number plus" }, done ? signed(change, 3) : "–"),
+          kept[at] ? "tr" : "tr.dropped",
+          make("th", { scope: "row" }, formula(false, answerName(at)), " ", make("bdi", text)),
+          make("td.number", isNumber(before) ? figure(before, 3) : "…"),
+          make("td.number.strong", done ? figure(after, 3) : "–"),
+          make(change < 0 ? "td.number.minus" : "td.number.plus", done ? signed(change, 3) : "–"),
         );
       }),
     );
@@ -96,14 +83,12 @@ function stepCard(group) {
   };
   return {
     node: make(
-      "section",
-      { class: "card step-card" },
-      make("h3", {}, word("step_title")),
-      make("p", { class: "quiet" }, ...richWord("step_about")),
+      "section.card.step-card",
+      make("h3", word("step_title")),
+      make("p.quiet", ...richWord("step_about")),
       scrolling(
         make(
           "table",
-          {},
           tableHead(["answer", "step_before", "step_after", "step_change"].map((key, at) => [[word(key)], at > 0])),
           body,
         ),

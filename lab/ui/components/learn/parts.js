@@ -13,7 +13,7 @@ function rich(sentence) {
     const marked = /^\[\[(\w+)\|([^\]]+)\]\]$/.exec(part);
     if (marked) return term(marked[1], marked[2]);
     const bold = /^\*([^*]+)\*$/.exec(part);
-    return bold ? make("b", {}, bold[1]) : part;
+    return bold ? make("b", bold[1]) : part;
   });
 }
 
@@ -32,21 +32,15 @@ const richWord = (key, holes) => rich(word(key, holes));
  * @param {(value: T) => void} change
  */
 function segmented(label, choices, chosen, change) {
+  const press = (value) => buttons.forEach((button, at) => mark(button, "aria-pressed", choices[at][0] === value));
   const buttons = choices.map(([value, text]) =>
-    make(
-      "button",
-      {
-        type: "button",
-        "aria-pressed": String(value === chosen),
-        onclick: () => {
-          buttons.forEach((button, at) => mark(button, "aria-pressed", String(choices[at][0] === value)));
-          change(value);
-        },
-      },
-      text,
-    ),
+    buttonOf("button", text, () => {
+      press(value);
+      change(value);
+    }),
   );
-  return make("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons);
+  press(chosen);
+  return make("div.segmented", { role: "group", "aria-label": label }, ...buttons);
 }
 
 /**
@@ -57,16 +51,15 @@ function segmented(label, choices, chosen, change) {
  * @param {(value: number) => void} change
  */
 function slider(name, { label, min, max, step, value, digits = 2, unit = "" }, change) {
-  const shown = make("output", {}, figure(value, digits) + unit);
-  const input = make("input", { type: "range", min, max, step, value, "aria-label": label });
-  const fillTo = () => input.style.setProperty("--filled", ((Number(input.value) - min) / (max - min)) * 100 + "%");
-  input.addEventListener("input", () => {
-    say(shown, figure(Number(input.value), digits) + unit);
-    fillTo();
-    change(Number(input.value));
+  const shown = make("output", figure(value, digits) + unit);
+  const fillTo = (at) => input.style.setProperty("--filled", ((at - min) / (max - min)) * 100 + "%");
+  const input = rangeInput(label, { min, max, step, value }, (at) => {
+    say(shown, figure(at, digits) + unit);
+    fillTo(at);
+    change(at);
   });
-  fillTo();
-  return make("label", { class: "slider" }, make("span", {}, name), input, shown);
+  fillTo(value);
+  return make("label.slider", make("span", name), input, shown);
 }
 
 /**
@@ -76,18 +69,11 @@ function slider(name, { label, min, max, step, value, digits = 2, unit = "" }, c
 const tableHead = (columns) =>
   make(
     "thead",
-    {},
-    make(
-      "tr",
-      {},
-      ...columns.map(([name, numbers]) => make("th", { scope: "col", class: numbers ? "number" : null }, ...name)),
-    ),
+    make("tr", ...columns.map(([name, numbers]) => make(numbers ? "th.number" : "th", { scope: "col" }, ...name))),
   );
 
 /** @param {string} name @param {Node | string} value */
-function tile(name, value) {
-  return make("div", { class: "tile" }, make("span", {}, ...rich(name)), make("b", {}, value));
-}
+const tile = (name, value) => make("div.tile", make("span", ...rich(name)), make("b", value));
 
 /**
  * A bar from 0, to the right where positive and to the left where negative.
@@ -96,10 +82,10 @@ function tile(name, value) {
  */
 function bar(value, reach) {
   const size = Math.min(1, Math.abs(value) / (reach || 1)) * 50;
-  const fill = make("i", { class: value < 0 ? "minus" : "plus" });
+  const fill = make(value < 0 ? "i.minus" : "i.plus");
   fill.style.setProperty("--from", (value < 0 ? 50 - size : 50) + "%");
   fill.style.setProperty("--size", size + "%");
-  return make("span", { class: "bar", "aria-hidden": "true" }, fill);
+  return make("span.bar", { "aria-hidden": "true" }, fill);
 }
 
 /**
@@ -107,12 +93,35 @@ function bar(value, reach) {
  * @param {string} key
  * @param {(Node | string)[]} how
  */
-const originOf = (key, ...how) =>
-  make("details", { class: "quiet origin" }, make("summary", {}, word(key)), make("p", {}, ...how));
+const originOf = (key, ...how) => make("details.quiet.origin", make("summary", word(key)), make("p", ...how));
+
+/**
+ * A button, its text, and what a press does.
+ * @param {"button" | `button.${string}`} selector
+ * @param {string} text
+ * @param {() => void} act
+ */
+const buttonOf = (selector, text, act) => make(selector, { onclick: act }, text);
+
+/** A field for an answer. @param {string} label @param {string} value */
+const answerField = (label, value) => make("input.field", { type: "text", maxlength: 200, "aria-label": label, value });
+
+/**
+ * What may be wider than a phone scrolls by itself, by keyboard too.
+ * @param {Node | Node[]} nodes
+ * @param {string} key of its name
+ */
+const scrolling = (nodes, key = "scroll_label") =>
+  make("div.scroll", { tabindex: 0, role: "group", "aria-label": word(key) }, ...[nodes].flat());
+
+/** What was recorded elsewhere: by which command. @param {string} command @param {...(Node | string)} more */
+const recordedBy = (command, ...more) => originOf("origin", word("recorded", { command }), ...more);
 
 /** A sign of right or wrong with its words. @param {boolean} right @param {string} text */
-const verdictChip = (right, text) =>
-  make("span", { class: right ? "chip kept" : "chip dropped" }, (right ? "✓ " : "✕ ") + text);
+const verdictChip = (right, text) => make(right ? "span.chip.kept" : "span.chip.dropped", (right ? "✓ " : "✕ ") + text);
+
+/** Whether an answer is kept, else why not. @param {DropReason | null} why @param {Record<string, unknown>} holes */
+const keptChip = (why, holes) => verdictChip(why === null, word(why === null ? "kept" : "why_" + why, holes));
 
 /**
  * A button that asks for something that takes a moment; it says so, and says what went wrong.
@@ -120,8 +129,8 @@ const verdictChip = (right, text) =>
  * @param {() => Promise<unknown>} act
  * @param {HTMLElement} [status] where it says so, if another button says so there, too
  */
-function asking(text, act, status = make("p", { class: "status", role: "status" })) {
-  const button = make("button", { type: "button", class: "primary" }, text);
+function asking(text, act, status = make("p.status", { role: "status" })) {
+  const button = make("button.primary", text);
   const run = async () => {
     if (button.disabled) return;
     button.disabled = true;
@@ -138,7 +147,7 @@ function asking(text, act, status = make("p", { class: "status", role: "status" 
     button.disabled = false;
   };
   button.addEventListener("click", run);
-  return { node: make("div", { class: "asking" }, button, status), button, status, run };
+  return { node: make("div.asking", button, status), button, status, run };
 }
 
 /** Why a request failed, in a sentence. @param {any} error */

@@ -8,28 +8,24 @@ function ppoStep() {
   const found = recorded[chosenLanguage()];
   const seen = (values) => values.map((value) => Number(value.toFixed(3))); // as they are shown, so that sums come out
   const sample = { ...found, values: seen(found.values), rewards: seen(found.rewards) };
-  return { node: make("div", { class: "stack" }, fourModels(sample), tokenCard(recorded, sample), ratioCard()) };
+  return { node: make("div.stack", fourModels(sample), tokenCard(recorded, sample), ratioCard()) };
 }
 
 function fourModels(sample) {
   const cards = ["policy", "reference", "reward_model", "critic"].map((key) =>
     make(
-      "section",
-      { class: "card model" },
-      make("h3", {}, term(key, word("model_" + key))),
+      "section.card.model",
+      make("h3", term(key, word("model_" + key))),
+      key === "policy" || key === "critic"
+        ? make("p.chip.kept", word("trains"))
+        : make("p.chip.dropped", word("frozen")),
       make(
         "p",
-        { class: key === "policy" || key === "critic" ? "chip kept" : "chip dropped" },
-        word(key === "policy" || key === "critic" ? "trains" : "frozen"),
-      ),
-      make(
-        "p",
-        {},
         ...richWord("model_" + key + "_does", { reward: figure(sample.reward, 1), value: figure(sample.values[0]) }),
       ),
     ),
   );
-  return make("div", { class: "columns four" }, ...cards);
+  return make("div.columns.four", ...cards);
 }
 
 function tokenCard(recorded, sample) {
@@ -38,12 +34,12 @@ function tokenCard(recorded, sample) {
   const names = ["value", "reward", "delta", "advantage"];
   const cells = Object.fromEntries(names.map((name) => [name, make("dd")]));
   const written = formula(true, "0");
-  const blamed = make("p", { class: "finding", role: "status" });
+  const blamed = make("p.finding", { role: "status" });
   const chips = sample.tokens.map((text, index) =>
     make(
-      "button",
-      { type: "button", class: "token", "aria-pressed": "false", onclick: () => show(index) },
-      make("span", { class: "text" }, visibleText(text)),
+      "button.token",
+      { "aria-pressed": "false", onclick: () => show(index) },
+      make("span.text", visibleText(text)),
       make("i", { "aria-hidden": "true" }),
     ),
   );
@@ -56,11 +52,8 @@ function tokenCard(recorded, sample) {
       const tint = /** @type {HTMLElement} */ (chip.lastElementChild);
       tint.style.setProperty("--size", String(Math.abs(advantages[n]) / reach));
       toggle(tint, "minus", advantages[n] < 0);
-      mark(
-        chip,
-        "aria-label",
-        word("token_says", { text: visibleText(sample.tokens[n]), advantage: signed(advantages[n]) }),
-      );
+      const told = { text: visibleText(sample.tokens[n]), advantage: signed(advantages[n]) };
+      mark(chip, "aria-label", word("token_says", told));
     });
     const below = advantages.filter((advantage) => advantage < 0).length;
     say(blamed, word("tokens_blamed", { below, of: advantages.length, lambda: figure(lam) }));
@@ -84,12 +77,10 @@ function tokenCard(recorded, sample) {
   };
   show();
   return make(
-    "section",
-    { class: "card" },
-    make("h3", {}, word("tokens_title")),
+    "section.card",
+    make("h3", word("tokens_title")),
     make(
       "p",
-      {},
       ...richWord("tokens_about", {
         prompt: sample.prompt,
         text: sample.text,
@@ -97,24 +88,15 @@ function tokenCard(recorded, sample) {
         right: sample.answer,
       }),
     ),
-    make("div", { class: "tokens", role: "group", "aria-label": word("tokens_title") }, ...chips),
-    make(
-      "dl",
-      { class: "tiles" },
-      ...names.map((name) => make("div", { class: "tile" }, make("dt", {}, ...richWord("token_" + name)), cells[name])),
-    ),
-    make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": word("formula_label") }, written),
+    make("div.tokens", { role: "group", "aria-label": word("tokens_title") }, ...chips),
+    make("dl.tiles", ...names.map((name) => make("div.tile", make("dt", ...richWord("token_" + name)), cells[name]))),
+    scrolling(written, "formula_label"),
     slider("λ", { label: word("lambda_label"), min: 0, max: 1, step: 0.05, value: lam }, (value) => {
       lam = value;
       show();
     }),
     blamed,
-    originOf(
-      "origin",
-      word("recorded", { command: recorded.command }),
-      " ",
-      word("tokens_step", { step: recorded.step }),
-    ),
+    recordedBy(recorded.command, " ", word("tokens_step", { step: recorded.step })),
   );
 }
 
@@ -125,7 +107,7 @@ function ratioCard() {
   let ratio = 1;
   let advantage = 0.7;
   const value = make("b");
-  const chip = make("span", { class: "chip" });
+  const chip = make("span.chip");
   const plot = new ClipPlot({ label: word("ratio_label"), epsilon: PPO_EPSILON }, (now) => {
     ratio = now;
     show();
@@ -141,10 +123,9 @@ function ratioCard() {
   };
   show();
   return make(
-    "section",
-    { class: "card ratio" },
-    make("h3", {}, word("ratio_title")),
-    make("p", {}, ...richWord("ratio_about")),
+    "section.card.ratio",
+    make("h3", word("ratio_title")),
+    make("p", ...richWord("ratio_about")),
     formula(true, "ρ =", fraction(mathRow(sub("π", "θ"), "(y|x)"), mathRow(sub("π", "old"), "(y|x)"))),
     segmented(
       word("advantage_sign"),
@@ -158,7 +139,7 @@ function ratioCard() {
         show();
       },
     ),
-    make("p", { class: "ratio-head" }, "ρ = ", value, " ", chip),
+    make("p.ratio-head", "ρ = ", value, " ", chip),
     plot.node,
     branches.node,
   );

@@ -12,36 +12,32 @@ const JUDGED_PAIRS = /** @type {[number, number][]} */ ([
 function preferenceStep() {
   const answers = ["x = 5", "x = 15/3", word("worked_none"), "x = 7", "3x = 15 → x = 5"];
   let votes = keptOf("votes", []).slice(0, JUDGED_PAIRS.length);
-  const place = make("div", { class: "stack" });
-  const keep = () => keepOf("votes", votes);
+  const place = make("div.stack");
+  const vote = (now) => {
+    votes = now;
+    keepOf("votes", votes);
+    draw();
+  };
 
   const pairCard = () => {
     const at = votes.length;
     const [first, second] = JUDGED_PAIRS[at];
     const choose = (winner) => () => {
-      votes = [...votes, winner];
-      keep();
-      draw();
+      vote([...votes, winner]);
       const next = place.querySelector("button.answer, .judged");
       if (next instanceof HTMLElement) next.focus({ preventScroll: true });
     };
     return make(
-      "section",
-      { class: "card pair" },
-      make("p", { class: "quiet" }, word("pair_of", { at: at + 1, of: JUDGED_PAIRS.length })),
-      make("p", { class: "question" }, make("b", {}, worked().prompt)),
+      "section.card.pair",
+      make("p.quiet", word("pair_of", { at: at + 1, of: JUDGED_PAIRS.length })),
+      make("p.question", make("b", worked().prompt)),
       make(
-        "div",
-        { class: "columns two" },
+        "div.columns.two",
         ...[first, second].map((answer) =>
-          make(
-            "button",
-            { type: "button", class: "answer", onclick: choose(answer) },
-            make("bdi", {}, answers[answer]),
-          ),
+          make("button.answer", { onclick: choose(answer) }, make("bdi", answers[answer])),
         ),
       ),
-      make("p", { class: "quiet" }, word("pair_hint")),
+      make("p.quiet", word("pair_hint")),
     );
   };
 
@@ -58,41 +54,30 @@ function preferenceStep() {
     const reach = Math.max(...strengths.map(Math.abs), 0.1);
     const total = pairs.reduce((sum, [w, l]) => sum + minusLogSigmoid(strengths[w] - strengths[l]), 0) / pairs.length;
     return make(
-      "div",
-      { class: "stack judged", tabindex: -1 },
+      "div.stack.judged",
+      { tabindex: -1 },
       make(
-        "section",
-        { class: "card" },
-        make("h3", {}, ...richWord("strengths")),
+        "section.card",
+        make("h3", ...richWord("strengths")),
         make(
-          "ul",
-          { class: "strengths" },
+          "ul.strengths",
           ...order.map((at) =>
-            make(
-              "li",
-              {},
-              make("bdi", {}, answers[at]),
-              bar(strengths[at], reach),
-              make("b", {}, signed(strengths[at])),
-            ),
+            make("li", make("bdi", answers[at]), bar(strengths[at], reach), make("b", signed(strengths[at]))),
           ),
         ),
-        make("p", { class: "quiet" }, word("strengths_note")),
+        make("p.quiet", word("strengths_note")),
       ),
       make(
-        "section",
-        { class: "card" },
-        make("h3", {}, word("sure_of")),
+        "section.card",
+        make("h3", word("sure_of")),
         formula(true, "σ(", sub("r", "w"), "−", sub("r", "l"), ")"),
         make(
-          "ul",
-          { class: "sure" },
+          "ul.sure",
           ...pairs.map(([w, l], at) => {
             const margin = strengths[w] - strengths[l];
             return make(
               "li",
-              {},
-              make("span", { class: "names" }, make("bdi", {}, answers[w]), " ≻ ", make("bdi", {}, answers[l])),
+              make("span.names", make("bdi", answers[w]), " ≻ ", make("bdi", answers[l])),
               formula(
                 false,
                 "σ(",
@@ -103,16 +88,10 @@ function preferenceStep() {
                 figure(sigmoid(margin), 3),
               ),
               make(
-                "button",
+                "button.plain.small",
                 {
-                  type: "button",
-                  class: "plain small",
                   "aria-label": word("turn_pair", { at: at + 1 }),
-                  onclick: () => {
-                    votes[at] = l;
-                    keep();
-                    draw();
-                  },
+                  onclick: () => vote(votes.map((own, n) => (n === at ? l : own))),
                 },
                 "⇄ " + word("turn"),
               ),
@@ -132,19 +111,7 @@ function preferenceStep() {
           figure(total, 3),
         ),
       ),
-      make(
-        "button",
-        {
-          type: "button",
-          class: "plain",
-          onclick: () => {
-            votes = [];
-            keep();
-            draw();
-          },
-        },
-        word("judge_again"),
-      ),
+      buttonOf("button.plain", word("judge_again"), () => vote([])),
     );
   };
 

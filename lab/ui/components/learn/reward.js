@@ -11,12 +11,11 @@ const worked = () => ({
 
 function rewardStep() {
   const { prompt, right } = worked();
-  const input = make("input", { type: "text", class: "field", maxlength: 200, "aria-label": word("reward_field") });
-  input.value = keptOf("reward", "x = 5");
-  const rows = WORKED_RULES.map((name) => ({ value: make("b", {}, "–"), meter: make("i"), name }));
-  const total = make("b", { class: "big" }, "–");
-  const status = make("p", { class: "status", role: "status" });
-  const note = make("p", { class: "finding", role: "status" });
+  const input = answerField(word("reward_field"), keptOf("reward", "x = 5"));
+  const rows = WORKED_RULES.map((name) => ({ value: make("b", "–"), meter: make("i"), name }));
+  const total = make("b.big", "–");
+  const status = make("p.status", { role: "status" });
+  const note = make("p.finding", { role: "status" });
   const score = async () => {
     const text = input.value;
     keepOf("reward", text);
@@ -46,45 +45,28 @@ function rewardStep() {
   input.addEventListener("input", soon);
   const tries = ["x = 5", "x = 15/3", "x = 7", word("worked_none"), "3x = 15 → x = 5", word("reward_try_odd")];
   const chips = tries.map((text) =>
-    make(
-      "button",
-      {
-        type: "button",
-        class: "plain try",
-        onclick: () => {
-          input.value = text;
-          score();
-        },
-      },
-      text,
-    ),
+    buttonOf("button.plain.try", text, () => {
+      input.value = text;
+      score();
+    }),
   );
   return {
     node: make(
-      "div",
-      { class: "stack" },
-      make(
-        "p",
-        { class: "question" },
-        make("b", {}, prompt),
-        " ",
-        make("span", { class: "quiet" }, word("right_is", { right })),
-      ),
+      "div.stack",
+      make("p.question", make("b", prompt), " ", make("span.quiet", word("right_is", { right }))),
       input,
-      make("div", { class: "chips" }, ...chips),
+      make("div.chips", ...chips),
       make(
-        "div",
-        { class: "card scores" },
+        "div.card.scores",
         ...rows.map(({ name, value, meter }) =>
           make(
-            "div",
-            { class: "score" },
-            make("span", {}, ruleLabel(name), make("small", { class: "quiet" }, word("reward_rule_" + name))),
-            make("span", { class: "meter", "aria-hidden": "true" }, meter),
+            "div.score",
+            make("span", ruleLabel(name), make("small.quiet", word("reward_rule_" + name))),
+            make("span.meter", { "aria-hidden": "true" }, meter),
             value,
           ),
         ),
-        make("div", { class: "score total" }, make("span", {}, ...richWord("reward_sum")), total),
+        make("div.score.total", make("span", ...richWord("reward_sum")), total),
       ),
       note,
       status,

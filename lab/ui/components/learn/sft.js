@@ -9,10 +9,7 @@ function sftStep() {
   let chosen = 0;
   let seed = 1;
   const columns = Object.fromEntries(
-    WRITERS.map((name) => [
-      name,
-      { list: make("ul", { class: "written" }), share: make("p", { class: "share quiet" }) },
-    ]),
+    WRITERS.map((name) => [name, { list: make("ul.written"), share: make("p.share.quiet") }]),
   );
   const facts = make("span");
   const show = async () => {
@@ -31,14 +28,13 @@ function sftStep() {
       list.replaceChildren(
         ...texts.map((text, at) =>
           make(
-            "li",
-            { class: scored[at].reward ? "right" : "" },
+            scored[at].reward ? "li.right" : "li",
             make(
-              "span",
-              { class: "sign", role: "img", "aria-label": word(scored[at].reward ? "right" : "wrong") },
+              "span.sign",
+              { role: "img", "aria-label": word(scored[at].reward ? "right" : "wrong") },
               scored[at].reward ? "✓" : "✕",
             ),
-            make("bdi", { class: "text" }, text || "∅"),
+            make("bdi.text", text || "∅"),
           ),
         ),
       );
@@ -58,19 +54,16 @@ function sftStep() {
   );
   return {
     node: make(
-      "div",
-      { class: "stack" },
+      "div.stack",
       pick,
       ask.node,
       make(
-        "div",
-        { class: "columns three" },
+        "div.columns.three",
         ...WRITERS.map((name) =>
           make(
-            "section",
-            { class: "card" },
-            make("h3", {}, word("writer_" + name)),
-            make("p", { class: "quiet" }, ...richWord("writer_" + name + "_about")),
+            "section.card",
+            make("h3", word("writer_" + name)),
+            make("p.quiet", ...richWord("writer_" + name + "_about")),
             columns[name].list,
             columns[name].share,
           ),

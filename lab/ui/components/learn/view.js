@@ -20,57 +20,48 @@ class Learn {
   }
 
   build() {
-    this.list = make("ol", { class: "steps" });
-    this.left = make("span", { class: "quiet" });
+    this.list = make("ol.steps");
+    this.left = make("span.quiet");
     this.where = make("b");
-    this.bars = make("div", { class: "progress", "aria-hidden": "true" }, ...LEARN_STEPS.map(() => make("i")));
+    this.bars = make("div.progress", { "aria-hidden": "true" }, ...LEARN_STEPS.map(() => make("i")));
     this.menu = make(
-      "button",
+      "button.plain.menu",
       {
-        type: "button",
-        class: "plain menu",
         "aria-expanded": "false",
         "aria-label": word("menu"),
         onclick: () => this.openMenu(this.menu.getAttribute("aria-expanded") !== "true"),
       },
       "☰",
     );
-    this.quote = make("blockquote", {});
+    this.quote = make("blockquote");
     this.drawer = make(
-      "div",
-      { class: "drawer" },
+      "div.drawer",
       this.list,
-      make("button", { type: "button", class: "plain all-terms", "data-glossary": "" }, word("glossary")),
-      make("p", { class: "quiet small-print" }, word("kept_here")),
+      make("button.plain.all-terms", { "data-glossary": "" }, word("glossary")),
+      make("p.quiet.small-print", word("kept_here")),
       this.quote,
     );
     this.nav = make(
       "nav",
       { "aria-label": word("nav") },
-      make(
-        "div",
-        { class: "nav-head" },
-        this.menu,
-        make("div", { class: "so-far" }, make("p", {}, this.where, " ", this.left), this.bars),
-      ),
+      make("div.nav-head", this.menu, make("div.so-far", make("p", this.where, " ", this.left), this.bars)),
       this.drawer,
     );
-    this.kicker = make("p", { class: "kicker quiet" });
+    this.kicker = make("p.kicker.quiet");
     this.title = make("h2", { tabindex: -1 });
-    this.point = make("p", { class: "point" });
-    this.task = make("p", { class: "task" });
-    this.place = make("div", { class: "step-place" });
-    this.back = make("button", { type: "button", class: "plain", onclick: () => this.move(-1) });
-    this.on = make("button", { type: "button", class: "primary", onclick: () => this.move(1) });
-    this.real = make("button", { type: "button", class: "plain real", onclick: () => this.goReal() });
+    this.point = make("p.point");
+    this.task = make("p.task");
+    this.place = make("div.step-place");
+    this.back = make("button.plain", { onclick: () => this.move(-1) });
+    this.on = make("button.primary", { onclick: () => this.move(1) });
+    this.real = make("button.plain.real", { onclick: () => this.goReal() });
     this.main = make(
-      "div",
-      { class: "step" },
-      make("header", {}, this.kicker, this.title, this.point, this.task),
+      "div.step",
+      make("header", this.kicker, this.title, this.point, this.task),
       this.place,
-      make("footer", {}, this.back, make("span", { class: "push" }), this.real, this.on),
+      make("footer", this.back, make("span.push"), this.real, this.on),
     );
-    this.root.replaceChildren(make("div", { class: "learn" }, this.nav, this.main));
+    this.root.replaceChildren(make("div.learn", this.nav, this.main));
   }
 
   openMenu(open) {
@@ -154,24 +145,17 @@ class Learn {
     say(this.where, word("step_of", { step: this.step + 1, count }));
     const over = LEARN_STEPS.every((step) => this.done.has(step.key));
     say(this.left, over ? word("all_done") : word("minutes_left", { minutes: left }));
-    say(
-      this.kicker,
-      pages
-        ? word("kicker_page", {
-            step: this.step + 1,
-            name: word(key + "_name"),
-            page: this.page + 1,
-            pages: pages.length,
-          })
-        : word("kicker", { step: this.step + 1, name: word(key + "_name") }),
-    );
+    const kicker = {
+      step: this.step + 1,
+      name: word(key + "_name"),
+      page: this.page + 1,
+      pages: pages && pages.length,
+    };
+    say(this.kicker, word(pages ? "kicker_page" : "kicker", kicker));
     say(this.title, word(text + "_title"));
     this.point.replaceChildren(...richWord(text + "_point"));
-    this.task.replaceChildren(make("b", {}, word("do_this")), " ", ...richWord(text + "_task"));
-    this.quote.replaceChildren(
-      make("p", { class: "quiet" }, word("course_says")),
-      make("p", {}, ...richWord(text + "_course")),
-    );
+    this.task.replaceChildren(make("b", word("do_this")), " ", ...richWord(text + "_task"));
+    this.quote.replaceChildren(make("p.quiet", word("course_says")), make("p", ...richWord(text + "_course")));
     this.drawList();
     this.drawBuilt();
     this.drawFoot(real);
@@ -199,12 +183,12 @@ class Learn {
         const done = this.done.has(key);
         const button = make(
           "button",
-          { type: "button", "aria-current": here ? "step" : null, onclick: () => this.open(at, 1, "push") },
-          make("span", { class: done ? "dot done" : "dot", "aria-hidden": "true" }, done ? "✓" : String(at + 1)),
+          { "aria-current": here ? "step" : null, onclick: () => this.open(at, 1, "push") },
+          make(done ? "span.dot.done" : "span.dot", { "aria-hidden": "true" }, done ? "✓" : String(at + 1)),
           word(key + "_name"),
-          done ? make("span", { class: "unseen" }, word("done")) : null,
+          done ? make("span.unseen", word("done")) : null,
         );
-        return make("li", {}, button, here && pages ? this.pageList(pages, key) : null);
+        return make("li", button, here && pages ? this.pageList(pages, key) : null);
       }),
     );
     [...this.bars.children].forEach((one, at) => {
@@ -215,19 +199,13 @@ class Learn {
 
   pageList(pages, key) {
     return make(
-      "ol",
-      { class: "pages" },
+      "ol.pages",
       ...pages.map((page, at) =>
         make(
           "li",
-          {},
           make(
             "button",
-            {
-              type: "button",
-              "aria-current": at === this.page ? "page" : null,
-              onclick: () => this.open(this.step, at + 1, "push"),
-            },
+            { "aria-current": at === this.page ? "page" : null, onclick: () => this.open(this.step, at + 1, "push") },
             `${at + 1} `,
             word(`${key}_${page}_title`),
           ),
@@ -284,7 +262,7 @@ class Learn {
     }
     if (!next) {
       this.draw();
-      return void this.place.append(make("p", { class: "finding", role: "status" }, word("course_ends")));
+      return void this.place.append(make("p.finding", { role: "status" }, word("course_ends")));
     }
     this.open(next[0], next[1] + 1, "push");
     this.title.focus({ preventScroll: true });

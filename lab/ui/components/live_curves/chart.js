@@ -43,18 +43,12 @@ const METRIC_TERMS = {
 };
 
 class Chart {
-  /** @type {Series} */
-  train;
-  /** @type {Series} */
-  held;
-  /** @type {number} */
-  last;
-  /** @type {number} */
-  width;
-  /** @type {number} */
-  low;
-  /** @type {number} */
-  high;
+  /** @type {Series} */ train;
+  /** @type {Series} */ held;
+  /** @type {number} */ last;
+  /** @type {number} */ width;
+  /** @type {number} */ low;
+  /** @type {number} */ high;
 
   constructor(name, algorithm) {
     this.name = name;
@@ -98,34 +92,25 @@ class Chart {
     this.domain(values, held ? held.values : []);
     set(this.svg, { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, width });
     this.drawGrid();
-    const at = (places, list) =>
-      places
-        .map((i, n) => (n ? "L" : "M") + this.x(train.steps[i]).toFixed(1) + " " + this.y(list[i]).toFixed(1))
-        .join("");
-    set(this.raw, { d: train ? at(places(values), values) : "" });
+    set(this.raw, { d: train ? this.path(train.steps, values, places(values)) : "" });
     toggle(this.raw, "alone", weight === 0);
-    set(this.smooth, { d: train && weight > 0 ? at(places(this.soft), this.soft) : "" });
+    set(this.smooth, { d: train && weight > 0 ? this.path(train.steps, this.soft, places(this.soft)) : "" });
     this.drawHeld();
     this.drawFlags(flags || []);
     if (this.step === null) this.point(null);
     const latest = values.length ? values[values.length - 1] : held && held.values[held.values.length - 1];
-    mark(
-      this.svg,
-      "aria-label",
-      word("chart", { name: metricLabel(this.name), value: metricFigure(this.name, latest), step: last }),
-    );
+    const told = { name: metricLabel(this.name), value: metricFigure(this.name, latest), step: last };
+    mark(this.svg, "aria-label", word("chart", told));
   }
 
   domain(values, others) {
     let low = Infinity;
     let high = -Infinity;
-    for (const value of values) {
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-    for (const value of others) {
-      if (value < low) low = value;
-      if (value > high) high = value;
+    for (const list of [values, others]) {
+      for (const value of list) {
+        if (value < low) low = value;
+        if (value > high) high = value;
+      }
     }
     if (WHOLE.test(this.name)) [low, high] = [Math.min(0, low), Math.max(1, high)];
     if (!(high > low)) [low, high] = [Math.min(0, 2 * low), Math.max(0, 2 * low) || 1];
@@ -140,18 +125,22 @@ class Chart {
     return CHART_HEIGHT - 20 - ((value - this.low) / (this.high - this.low)) * (CHART_HEIGHT - 28);
   }
 
+  // A line through the values at these places.
+  path(steps, values, at) {
+    const point = (i) => this.x(steps[i]).toFixed(1) + " " + this.y(values[i]).toFixed(1);
+    return at.map((i, n) => (n ? "L" : "M") + point(i)).join("");
+  }
+
   drawGrid() {
     const rows = niceTicks(this.low, this.high, 4).map((value) => {
       const y = this.y(value);
-      const label = draw("text", { x: 40, y: y + 4, "text-anchor": "end" });
-      label.textContent = metricFigure(this.name, value).replace(/\.0 %$/, " %");
+      const text = metricFigure(this.name, value).replace(/\.0 %$/, " %");
+      const label = draw("text", { x: 40, y: y + 4, "text-anchor": "end" }, text);
       return [draw("line", { x1: 46, x2: this.width - 6, y1: y, y2: y }), label];
     });
-    const ends = [0, this.last].map((step, i) => {
-      const label = draw("text", { x: this.x(step), y: CHART_HEIGHT - 3, "text-anchor": i ? "end" : "start" });
-      label.textContent = String(step);
-      return label;
-    });
+    const ends = [0, this.last].map((step, i) =>
+      draw("text", { x: this.x(step), y: CHART_HEIGHT - 3, "text-anchor": i ? "end" : "start" }, String(step)),
+    );
     this.grid.replaceChildren(...rows.flat(), ...ends);
   }
 
@@ -159,26 +148,21 @@ class Chart {
     const { held } = this;
     if (!held) return this.dots.replaceChildren();
     const shown = places(held.values);
-    const line = shown
-      .map((i, n) => (n ? "L" : "M") + this.x(held.steps[i]).toFixed(1) + " " + this.y(held.values[i]).toFixed(1))
-      .join("");
     const dots = shown
       .slice(-200)
       .map((i) =>
         draw("circle", { cx: this.x(held.steps[i]).toFixed(1), cy: this.y(held.values[i]).toFixed(1), r: 3.2 }),
       );
-    this.dots.replaceChildren(draw("path", { d: line }), ...dots);
+    this.dots.replaceChildren(draw("path", { d: this.path(held.steps, held.values, shown) }), ...dots);
   }
 
   // Where the run gives a warning: a dashed line with a sign on it, and the sentence for whoever points at it.
   drawFlags(flags) {
     const made = flags.map(({ step, words }) => {
       const x = this.x(step).toFixed(1);
-      const title = draw("title", {});
-      title.textContent = words;
-      const sign = draw("text", { x, y: 11, "text-anchor": "middle" });
-      sign.textContent = "⚠\uFE0E";
-      return draw("g", {}, title, draw("line", { x1: x, x2: x, y1: 14, y2: CHART_HEIGHT - 16 }), sign);
+      const sign = draw("text", { x, y: 11, "text-anchor": "middle" }, "⚠\uFE0E");
+      const line = draw("line", { x1: x, x2: x, y1: 14, y2: CHART_HEIGHT - 16 });
+      return draw("g", {}, draw("title", {}, words), line, sign);
     });
     this.flags.replaceChildren(...made);
   }

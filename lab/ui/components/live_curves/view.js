@@ -6,14 +6,10 @@ const NARROW = 620;
 const FEW = 6;
 
 class LiveCurves {
-  /** @type {string | null} */
-  run;
-  /** @type {ReturnType<typeof followRun> | null} */
-  feed;
-  /** @type {number | null} */
-  pointed;
-  /** @type {boolean} */
-  lost;
+  /** @type {string | null} */ run;
+  /** @type {ReturnType<typeof followRun> | null} */ feed;
+  /** @type {number | null} */ pointed;
+  /** @type {boolean} */ lost;
 
   constructor(root) {
     this.root = root;
@@ -38,16 +34,8 @@ class LiveCurves {
     this.stepTime = new StepTime();
     this.notes = new Notes();
     this.warnings = new Warnings();
-    this.slider = make("input", {
-      type: "range",
-      min: 0,
-      max: 0.98,
-      step: 0.02,
-      value: this.weight,
-      "aria-label": word("smoothing"),
-    });
-    this.slider.addEventListener("input", () => {
-      this.weight = Number(this.slider.value);
+    this.slider = rangeInput(word("smoothing"), { min: 0, max: 0.98, step: 0.02, value: this.weight }, (weight) => {
+      this.weight = weight;
       this.show();
     });
     const keys = ["raw", "smooth", "held"].map((kind) => make("span", { class: "key " + kind }, word("key_" + kind)));

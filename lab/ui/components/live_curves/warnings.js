@@ -54,15 +54,13 @@ class Warnings {
     button.addEventListener("click", async () => {
       button.disabled = true;
       const path = `api/runs/${encodeURIComponent(this.run)}/warnings/${encodeURIComponent(one.signal)}/annotate`;
-      const answer = await fetch(address(path), {
-        method: "POST",
-        headers: { Accept: "application/json" },
-        credentials: "same-origin",
-      }).catch(() => null);
-      const found = answer && (await answer.json().catch(() => null));
-      if (answer && answer.ok) say(said, word("sent_to_annotate", { n: found.pairs, name: found.name }));
-      else say(said, found && found.error ? errorWords(found.error) : word("not_sent"));
-      button.disabled = Boolean(answer && answer.ok);
+      try {
+        const { pairs, name } = await fetchJson(path, { method: "POST" });
+        say(said, word("sent_to_annotate", { n: pairs, name }));
+      } catch (error) {
+        say(said, error.reason ? errorWords(error.reason) : word("not_sent"));
+        button.disabled = false;
+      }
     });
     return make("div.send.owner-only", button, said);
   }

@@ -34,8 +34,7 @@ const MOST_KEPT_TURNS = 60;
  */
 
 class Conversation {
-  /** @type {TalkTurn[]} */
-  turns;
+  /** @type {TalkTurn[]} */ turns;
 
   constructor() {
     const kept = readKept(sessionStorage, TALK_KEPT, { system: "", turns: [] });

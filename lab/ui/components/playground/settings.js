@@ -29,6 +29,11 @@ class Settings {
     writeKept(localStorage, SETTINGS_KEPT, this.values);
   }
 
+  set(values) {
+    Object.assign(this.values, values);
+    this.keep();
+  }
+
   // What the server offers now. A model that is gone (a run was deleted) leaves its place.
   offer(choices) {
     this.choices = choices;
@@ -84,7 +89,7 @@ class Settings {
     const select = make(
       "select.plain",
       { "aria-label": word("model_n", { n: place + 1 }), "data-testid": "model" },
-      ...entries.map(({ model: value, name }) => make("option", { value }, name)),
+      ...options(entries.map(({ model: value, name }) => [value, name])),
     );
     select.value = model;
     select.addEventListener("change", () => this.setModels(this.values.models.with(place, select.value)));
@@ -104,8 +109,7 @@ class Settings {
   }
 
   setModels(models) {
-    this.values.models = models;
-    this.keep();
+    this.set({ models });
     this.buildModels();
     this.changed();
   }
@@ -116,48 +120,34 @@ class Settings {
       const value = Number(input.value);
       const fits = input.value !== "" && Number.isFinite(value) && value >= bounds.min && value <= bounds.max;
       const whole = bounds.step === 1 ? Math.round(value) : value;
-      this.values[name] = fits ? whole : SETTINGS[name];
+      this.set({ [name]: fits ? whole : SETTINGS[name] });
       input.value = String(this.values[name]); // what does not fit goes back to the default, in sight
-      this.keep();
     });
     return make("label.field", make("span", word(name)), input);
   }
 
   seeds() {
-    const select = make(
-      "select.plain",
-      { "data-testid": "seeds" },
-      make("option", { value: "shared" }, word("seeds_shared")),
-      make("option", { value: "own" }, word("seeds_own")),
-    );
-    select.value = this.values.shared_seed ? "shared" : "own";
-    select.addEventListener("change", () => {
-      this.values.shared_seed = select.value === "shared";
-      this.keep();
-    });
+    const kinds = ["shared", "own"].map((kind) => [kind, word("seeds_" + kind)]);
+    const chosen = this.values.shared_seed ? "shared" : "own";
+    const select = make("select.plain", { "data-testid": "seeds" }, ...options(kinds, chosen));
+    select.addEventListener("change", () => this.set({ shared_seed: select.value === "shared" }));
     return make("label.field", make("span", word("seeds")), select);
   }
 
   scorer() {
     const groups = this.scorers().map(([label, entries]) => {
-      const choices = entries.map(([value, name]) => make("option", { value }, name));
+      const choices = options(entries);
       return label ? make("optgroup", { label }, ...choices) : choices[0];
     });
     const select = make("select.plain", { "data-testid": "scorer" }, ...groups);
     select.value = this.values.scorer;
-    select.addEventListener("change", () => {
-      this.values.scorer = select.value;
-      this.keep();
-    });
+    select.addEventListener("change", () => this.set({ scorer: select.value }));
     return make("label.field.wide", make("span", word("scorer")), select);
   }
 
   answer() {
     const input = make("input", { type: "text", value: this.values.answer, maxlength: 2000, "data-testid": "answer" });
-    input.addEventListener("change", () => {
-      this.values.answer = input.value;
-      this.keep();
-    });
+    input.addEventListener("change", () => this.set({ answer: input.value }));
     return make("label.field.wide", make("span", word("answer")), input);
   }
 }

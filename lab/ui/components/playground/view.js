@@ -135,7 +135,7 @@ class Play {
       this.tell("");
       return await work();
     } catch (error) {
-      this.tell(error.reason ? errorWords(error.reason) : word("unreachable"), true);
+      this.tell(this.problemOf(error), true);
       return null;
     }
   }
@@ -242,26 +242,30 @@ class Play {
       samples.filter(({ text }) => text.trim()).map(({ text }) => ({ model, turns, text })),
     );
     const name = `${word("collection")} · ${view.turn.question.trim().replace(/\s+/g, " ").slice(0, 60)}`;
-    try {
+    await this.told(view, async () => {
       const made = await fetchJson("api/play/judge", { body: { name, answers } });
       const link = make("a", { href: "?collection=" + encodeURIComponent(made.collection) }, word("to_annotate"));
-      const key = made.pairs < made.of ? "judged_some" : "judged";
-      view.said.replaceChildren(word(key, { n: made.pairs, of: made.of }), " ", link);
       view.judge.disabled = true;
-    } catch (error) {
-      view.said.replaceChildren(error.reason ? errorWords(error.reason) : word("unreachable"));
-    }
+      return [word(made.pairs < made.of ? "judged_some" : "judged", { n: made.pairs, of: made.of }), " ", link];
+    });
   }
 
   async keep(view, place, number) {
     const { model, turns, samples } = view.turn.lanes[place];
     const answer = { model, turns, text: samples[number].text };
-    try {
+    await this.told(view, async () => {
       const kept = await fetchJson("api/play/keep", { body: { name: word("demonstrations"), answer } });
-      view.said.replaceChildren(word(kept.new ? "kept" : "kept_before", { n: kept.rows, name: kept.name }));
-    } catch (error) {
-      view.said.replaceChildren(error.reason ? errorWords(error.reason) : word("unreachable"));
-    }
+      return [word(kept.new ? "kept" : "kept_before", { n: kept.rows, name: kept.name })];
+    });
+  }
+
+  // What came of it, or what went wrong, under the turn.
+  async told(view, work) {
+    view.said.replaceChildren(...(await work().catch((error) => [this.problemOf(error)])));
+  }
+
+  problemOf({ reason }) {
+    return reason ? errorWords(reason) : word("unreachable");
   }
 
   // ---- showing

@@ -6,18 +6,12 @@ const HISTORY = 200;
 const BURST = 1200;
 
 class Draft {
-  /** @type {BenchDraft} */
-  now;
-  /** @type {BenchDraft[]} */
-  past;
-  /** @type {BenchDraft[]} */
-  future;
-  /** @type {string} */
-  burst;
-  /** @type {number} */
-  at;
-  /** @type {boolean} */
-  touched;
+  /** @type {BenchDraft} */ now;
+  /** @type {BenchDraft[]} */ past;
+  /** @type {BenchDraft[]} */ future;
+  /** @type {string} */ burst;
+  /** @type {number} */ at;
+  /** @type {boolean} */ touched;
 
   constructor(fresh, onChange, onSaved) {
     this.onChange = onChange;

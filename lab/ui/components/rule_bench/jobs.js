@@ -56,4 +56,18 @@ async function jobChoices() {
   };
 }
 
-const options = (pairs) => pairs.map(([value, label]) => make("option", { value }, label));
+// Recorded runs as a select offers them.
+const runOptions = (runs) => options(runs.map((run) => [run.id, run.title || run.name || run.id]));
+
+/**
+ * A select of the bench.
+ * @param {string} key of the word that names it
+ * @param {string} testid
+ * @param {any[][]} [pairs] what it offers from the beginning
+ * @param {(value: string) => void} [changed] is told the value that somebody chose
+ */
+function chooser(key, testid, pairs = [], changed = () => {}) {
+  const select = make("select.plain", { "aria-label": word(key), "data-testid": testid }, ...options(pairs));
+  select.addEventListener("change", () => changed(select.value));
+  return select;
+}

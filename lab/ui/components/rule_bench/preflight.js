@@ -7,30 +7,19 @@ const recipes = JSON.parse(props.recipes || "{}");
 class Preflight {
   constructor(bench) {
     this.bench = bench;
-    this.preset = make(
-      "select.plain",
-      { "aria-label": word("preset"), "data-testid": "preflight-preset" },
-      ...options(Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]])),
-    );
+    const presets = Object.entries(recipes).map(([name, { title }]) => [name, title[chosenLanguage()]]);
+    this.preset = chooser("preset", "preflight-preset", presets, () => this.offerModels());
     this.preset.value = props.usual_preset || this.preset.value;
-    this.preset.addEventListener("change", () => this.offerModels());
-    this.model = make("select.plain", { "aria-label": word("start_model"), "data-testid": "preflight-model" });
-    this.people = make("select.plain", {
-      "aria-label": word("people"),
-      "data-testid": "preflight-people",
-      hidden: true,
-    });
+    this.model = chooser("start_model", "preflight-model");
+    this.people = chooser("people", "preflight-people");
+    conceal(this.people, true);
     this.models = [];
     this.offerModels();
-    this.count = make(
-      "select.plain",
-      { "aria-label": word("prompts_asked"), "data-testid": "preflight-prompts" },
-      ...options([["", word("a_minute")], ...[16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })])]),
-    );
+    const counts = [16, 32, 64, 128, 256].map((n) => [n, word("n_prompts", { n })]);
+    this.count = chooser("prompts_asked", "preflight-prompts", [["", word("a_minute")], ...counts]);
     this.begin = make("button.plain.strong", { "data-testid": "preflight-start" }, word("preflight_start"));
     this.begin.addEventListener("click", () => this.start());
-    this.end = make("button.plain", { hidden: true }, word("cancel"));
-    this.end.addEventListener("click", () => this.job && endJob(this.job));
+    this.end = make("button.plain", { hidden: true, onclick: () => this.job && endJob(this.job) }, word("cancel"));
     this.told = make("p.told", { role: "status", hidden: true, "data-testid": "preflight-told" });
     this.bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": word("preflight") });
     this.report = make("div.report", { "data-testid": "preflight-report" });

@@ -121,9 +121,7 @@ class RuleList {
     this.add.addEventListener("click", () =>
       bench.addRule(written(freeName("my_rule", bench.state.rules), examples.blank)),
     );
-    this.choose = make("select.plain", { "aria-label": word("add_ready"), "data-testid": "add-ready" });
-    this.choose.addEventListener("change", () => {
-      const wanted = this.choose.value;
+    this.choose = chooser("add_ready", "add-ready", [], (wanted) => {
       this.choose.value = "";
       if (wanted) bench.addRule(readyMade(wanted));
     });
@@ -152,10 +150,8 @@ class RuleList {
     const free = Object.keys(abouts.en || {}).filter((each) => !taken.includes(each));
     if (free.join() === this.offered) return;
     this.offered = free.join();
-    this.choose.replaceChildren(
-      make("option", { value: "" }, "+ " + word("add_ready")),
-      ...free.map((each) => make("option", { value: each }, ruleLabel(each))),
-    );
+    const offered = free.map((each) => [each, ruleLabel(each)]);
+    this.choose.replaceChildren(...options([["", "+ " + word("add_ready")], ...offered]));
     this.choose.disabled = !free.length;
   }
 }
@@ -303,8 +299,7 @@ class RulePanel {
         const line = problem.params && problem.params.line;
         const sentence = make("span", errorWords(problem));
         if (!line) return make("li", sentence);
-        const jump = make("button.plain.small", word("go_to_line", { line }));
-        jump.addEventListener("click", () => editor.goTo(line));
+        const jump = make("button.plain.small", { onclick: () => editor.goTo(line) }, word("go_to_line", { line }));
         return make("li", sentence, jump);
       }),
     );

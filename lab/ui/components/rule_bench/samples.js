@@ -44,22 +44,18 @@ class Sources {
     const kinds = ["equation", "code", "data", "run", "model", "typed"];
     this.choices = make("div.segments", { role: "group", "aria-label": word("samples") });
     for (const kind of kinds) {
-      const button = make("button", { "data-source": kind }, word("source_" + kind));
-      button.addEventListener("click", () => this.choose(kind));
+      const button = make("button", { "data-source": kind, onclick: () => this.choose(kind) }, word("source_" + kind));
       this.buttons[kind] = button;
       this.choices.append(button);
     }
-    this.data = make("select.plain", { "aria-label": word("dataset"), "data-testid": "bench-dataset" });
-    this.data.addEventListener("change", () => this.fetchData(0));
+    this.data = chooser("dataset", "bench-dataset", [], () => this.fetchData(0));
     this.next = make("button.plain", word("next_rows"));
     this.next.addEventListener("click", () => this.fetchData(this.bench.state.source.next || 0));
-    this.run = make("select.plain.run", { "aria-label": word("run"), "data-testid": "bench-run" });
-    this.run.addEventListener("change", () => this.openRun(this.run.value));
-    this.step = make("select.plain", { "aria-label": word("step"), "data-testid": "bench-step" });
-    this.step.addEventListener("change", () => this.openStep(Number(this.step.value)));
-    this.group = make("select.plain", { "aria-label": word("group"), "data-testid": "bench-group-choice" });
-    this.group.addEventListener("change", () => this.openGroup(Number(this.group.value)));
-    this.model = make("select.plain.run", { "aria-label": word("start_model"), "data-testid": "bench-model" });
+    this.run = chooser("run", "bench-run", [], (run) => this.openRun(run));
+    this.step = chooser("step", "bench-step", [], (step) => this.openStep(Number(step)));
+    this.group = chooser("group", "bench-group-choice", [], (group) => this.openGroup(Number(group)));
+    this.model = chooser("start_model", "bench-model");
+    for (const long of [this.run, this.model]) long.classList.add("run");
     this.size = make(
       "select.plain",
       { "aria-label": word("how_many") },
@@ -138,11 +134,8 @@ class Sources {
     this.datasets = [];
     const found = await this.ask("api/rules/datasets");
     this.datasets = found ? found.datasets : null;
-    this.data.replaceChildren(
-      ...(this.datasets || []).map((each) =>
-        make("option", { value: each }, each === "equations" ? word("equations") : each),
-      ),
-    );
+    const named = (each) => [each, each === "equations" ? word("equations") : each];
+    this.data.replaceChildren(...options((this.datasets || []).map(named)));
     const { dataset } = this.bench.state.source;
     if (dataset) this.data.value = dataset;
     if (open && found) this.fetchData(0);
@@ -156,10 +149,8 @@ class Sources {
       state.groups = found.groups.map(asGroup);
       state.source = { kind: "data", dataset, next: found.next };
     });
-    tell(
-      this.told,
-      word("rows_of", { first: found.first + 1, last: found.first + found.groups.length, total: found.total }),
-    );
+    const { first: before, groups, total } = found;
+    tell(this.told, word("rows_of", { first: before + 1, last: before + groups.length, total }));
   }
 
   async fetchRuns(open = false) {
@@ -167,9 +158,7 @@ class Sources {
     const found = await this.ask("api/runs");
     if (!found) return void (this.runs = null);
     this.runs = found.runs.filter((run) => run.has_groups);
-    this.run.replaceChildren(
-      ...this.runs.map((run) => make("option", { value: run.id }, run.title || run.name || run.id)),
-    );
+    this.run.replaceChildren(...runOptions(this.runs));
     for (const choice of [this.run, this.step, this.group]) conceal(choice, !this.runs.length);
     if (!this.runs.length) return tell(this.told, word("no_groups_yet"));
     const { run } = this.bench.state.source;
@@ -183,7 +172,7 @@ class Sources {
     if (!found || this.run.value !== run) return;
     this.index = { run, rows: found.rows.map(groupRow) };
     const steps = [...new Set(this.index.rows.map((row) => row.step))];
-    this.step.replaceChildren(...steps.map((step) => make("option", { value: step }, word("step_n", { n: step }))));
+    this.step.replaceChildren(...options(steps.map((step) => [step, word("step_n", { n: step })])));
     const { source } = this.bench.state;
     const step = !open && source.run === run ? source.step : steps[steps.length - 1];
     if (step === undefined) return;
@@ -195,17 +184,14 @@ class Sources {
 
   offerGroups(step) {
     const rows = this.index.rows.filter((row) => row.step === step);
+    const named = ({ group, mean, std }) => word("group_n", { n: group + 1, mean: figure(mean), std: figure(std) });
+    const spread = rows.find((row) => row.std > 1e-6);
     this.group.replaceChildren(
-      ...rows.map((row) =>
-        make(
-          "option",
-          { value: row.group },
-          word("group_n", { n: row.group + 1, mean: figure(row.mean), std: figure(row.std) }),
-        ),
+      ...options(
+        rows.map((row) => [row.group, named(row)]),
+        spread && spread.group,
       ),
     );
-    const spread = rows.find((row) => row.std > 1e-6);
-    if (spread) this.group.value = spread.group;
   }
 
   openStep(step) {

@@ -29,12 +29,10 @@ class Sets {
     });
     this.name.addEventListener("input", () => bench.edit((state) => (state.name = this.name.value), "set-name"));
     this.state = make("span.set-state", { "data-testid": "set-state" });
-    this.open = make("select.plain", { "aria-label": word("open_set"), "data-testid": "open-set" });
-    this.open.addEventListener("change", () => this.load(this.open.value, null));
-    this.drafts = make("select.plain", { "aria-label": word("open_draft"), "data-testid": "open-draft" });
-    this.drafts.addEventListener("change", () => this.takeDraft(this.drafts.value));
-    this.version = make("select.plain", { "aria-label": word("version"), "data-testid": "set-version" });
-    this.version.addEventListener("change", () => this.load(this.bench.state.set.name, Number(this.version.value)));
+    this.open = chooser("open_set", "open-set", [], (name) => this.load(name, null));
+    this.drafts = chooser("open_draft", "open-draft", [], (key) => this.takeDraft(key));
+    const another = (version) => this.load(this.bench.state.set.name, Number(version));
+    this.version = chooser("version", "set-version", [], another);
     this.undo = this.button("undo", "↶", () => bench.draft.undo());
     this.redo = this.button("redo", "↷", () => bench.draft.redo());
     nameIt(this.undo, word("undo"));
@@ -150,11 +148,9 @@ class Sets {
     const text = JSON.stringify(this.known.sets);
     if (text === this.offered) return;
     this.offered = text;
-    const options = this.known.sets.map((each) =>
-      make("option", { value: each.name }, `${each.name} · v${each.version}`),
-    );
-    this.open.replaceChildren(make("option", { value: "" }, word("open_set")), ...options);
-    conceal(this.open, !options.length);
+    const named = this.known.sets.map(({ name, version }) => [name, `${name} · v${version}`]);
+    this.open.replaceChildren(...options([["", word("open_set")], ...named]));
+    conceal(this.open, !named.length);
   }
 
   // What other tabs of this browser left, and differs from what stands here.
@@ -166,10 +162,7 @@ class Sets {
         word("n_rules", { n: draft.rules.length }),
         ...(saved ? [ago(saved)] : []),
       ].join(" · ");
-    this.drafts.replaceChildren(
-      make("option", { value: "" }, word("open_draft")),
-      ...found.map((one) => make("option", { value: one.key }, named(one))),
-    );
+    this.drafts.replaceChildren(...options([["", word("open_draft")], ...found.map((one) => [one.key, named(one)])]));
     conceal(this.drafts, !found.length);
   }
 
@@ -185,11 +178,8 @@ class Sets {
     const text = JSON.stringify([versions, set && set.version]);
     if (text === this.listed) return;
     this.listed = text;
-    this.version.replaceChildren(
-      ...versions.map((each) =>
-        make("option", { value: each.version }, `v${each.version} · ${ago(moment(each.saved))}`),
-      ),
-    );
+    const named = ({ version, saved }) => [version, `v${version} · ${ago(moment(saved))}`];
+    this.version.replaceChildren(...options(versions.map(named)));
     if (set) this.version.value = set.version;
   }
 

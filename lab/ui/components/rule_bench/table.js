@@ -35,23 +35,16 @@ class Cell {
     toggle(this.node, "failed", failed);
     toggle(this.node, "zero", score === 0);
     mark(this.node, "data-score", failed ? "error" : score === undefined ? null : score);
-    say(
-      this.share,
-      score === undefined || rule.weight === 1 || failed ? "" : `×${plainFigure(rule.weight)} → ${brief(share)}`,
-    );
+    const plain = score === undefined || rule.weight === 1 || failed;
+    say(this.share, plain ? "" : `×${plainFigure(rule.weight)} → ${brief(share)}`);
     const pinned = expected !== undefined;
     toggle(this.pin, "on", pinned);
     toggle(this.pin, "off", pinned && passed === false);
     say(this.pin, !pinned ? "⊙" : `${passed === false ? "✕" : "✓"} ${plainFigure(expected)}`);
     mark(this.pin, "data-passed", pinned ? passed !== false : null);
     this.pin.disabled = !pinned && (failed || score === undefined);
-    nameIt(
-      this.pin,
-      word(pinned ? (passed === false ? "pin_failed" : "pin_passed") : "pin", {
-        rule: label,
-        expected: pinned ? plainFigure(expected) : "",
-      }),
-    );
+    const key = pinned ? (passed === false ? "pin_failed" : "pin_passed") : "pin";
+    nameIt(this.pin, word(key, { rule: label, expected: pinned ? plainFigure(expected) : "" }));
   }
 }
 
@@ -180,14 +173,10 @@ function grow(area) {
 }
 
 class GroupTable {
-  /** @type {RuleBench} */
-  bench;
-  /** @type {number} */
-  place;
-  /** @type {SampleRow[]} */
-  rows;
-  /** @type {BenchGroup} */
-  asked;
+  /** @type {RuleBench} */ bench;
+  /** @type {number} */ place;
+  /** @type {SampleRow[]} */ rows;
+  /** @type {BenchGroup} */ asked;
 
   constructor(bench, place) {
     Object.assign(this, { bench, place, rows: [] });
@@ -319,10 +308,8 @@ class GroupTable {
     say(this.tiles.top, count("top_fraction"));
     const alone = judged && judged.rows.length < 2;
     const flat = judged && !alone && judged.thresholds.all.why_dropped.includes("no_spread");
-    say(
-      this.note,
-      alone ? word("note_alone") : flat ? word("note_no_spread") : judged && judged.tie_at_cut ? word("note_tie") : "",
-    );
+    const tied = judged && judged.tie_at_cut;
+    say(this.note, alone ? word("note_alone") : flat ? word("note_no_spread") : tied ? word("note_tie") : "");
     conceal(this.note, !this.note.said);
   }
 }

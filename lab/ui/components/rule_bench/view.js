@@ -5,12 +5,9 @@ const AFTER_LAST_KEY = 60;
 const TRY_AGAIN = 250;
 
 class RuleBench {
-  /** @type {any} */
-  answer;
-  /** @type {Reason[][]} */
-  problems;
-  /** @type {string} */
-  failure;
+  /** @type {any} */ answer;
+  /** @type {Reason[][]} */ problems;
+  /** @type {string} */ failure;
 
   constructor(root) {
     this.root = root;
@@ -41,16 +38,8 @@ class RuleBench {
     this.tables = [];
     this.groups = make("div.group-tables");
     this.status = make("p.status", { role: "status", "data-testid": "bench-status" });
-    this.fraction = make("input", {
-      type: "range",
-      min: 1,
-      max: 100,
-      step: 1,
-      "aria-label": word("fraction"),
-      "data-testid": "bench-fraction",
-    });
-    this.fraction.addEventListener("input", () =>
-      this.draft.change((state) => (state.fraction = Number(this.fraction.value) / 100), "fraction"),
+    this.fraction = rangeInput(word("fraction"), { min: 1, max: 100, "data-testid": "bench-fraction" }, (percent) =>
+      this.draft.change((state) => (state.fraction = percent / 100), "fraction"),
     );
     this.percent = make("output.percent");
     const soft = make("label.soft", make("span.caption", word("top_share")), this.fraction, this.percent);

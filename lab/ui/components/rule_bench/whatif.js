@@ -4,8 +4,7 @@
 class WhatIfPanel {
   constructor(bench) {
     this.bench = bench;
-    const choice = (key, pairs) =>
-      make("select.plain", { "aria-label": word(key), "data-testid": "whatif-" + key }, ...options(pairs));
+    const choice = (key, pairs) => chooser(key, "whatif-" + key, pairs);
     this.run = choice("run", []);
     this.span = choice(
       "steps",
@@ -28,8 +27,7 @@ class WhatIfPanel {
     this.begin.addEventListener("click", () => this.start());
     this.told = make("p.told", { role: "status", hidden: true });
     this.tiles = make("dl.tiles");
-    this.which = make("select.plain", { "aria-label": word("group"), "data-testid": "whatif-group" });
-    this.which.addEventListener("change", () => this.showGroup(Number(this.which.value)));
+    this.which = chooser("group", "whatif-group", [], (place) => this.showGroup(Number(place)));
     this.table = make("div.scroll", { role: "region", tabindex: 0, "aria-label": word("what_if") });
     this.found = make(
       "div.report",
@@ -55,7 +53,7 @@ class WhatIfPanel {
       const [{ runs }, { recordings }] = await Promise.all([fetchJson("api/runs"), fetchJson("api/recordings")]);
       const recorded = [...runs.filter((run) => run.has_groups), ...recordings];
       const before = this.run.value;
-      this.run.replaceChildren(...options(recorded.map((run) => [run.id, run.title || run.name || run.id])));
+      this.run.replaceChildren(...runOptions(recorded));
       if (recorded.some((run) => run.id === before)) this.run.value = before;
       conceal(this.asking, !recorded.length);
       tell(this.told, recorded.length ? "" : word("no_groups_yet"));

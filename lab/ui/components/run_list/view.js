@@ -136,9 +136,8 @@ class RunList {
       this.typed = this.filter.value;
       this.show();
     });
-    const options = SORTS.map((sort) => make("option", { value: sort }, word("sort_" + sort)));
-    this.sorts = make("select.sort", { "aria-label": word("sort") }, ...options);
-    this.sorts.value = this.sort;
+    const named = SORTS.map((sort) => [sort, word("sort_" + sort)]);
+    this.sorts = make("select.sort", { "aria-label": word("sort") }, ...options(named, this.sort));
     this.sorts.addEventListener("change", () => {
       this.sort = this.sorts.value;
       this.show();

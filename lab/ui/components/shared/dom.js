@@ -45,7 +45,7 @@ function make(selector, ...content) {
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, any>} [attributes]
- * @param {...Node} children
+ * @param {...(Node | string)} children
  * @returns {SVGElementTagNameMap[K]}
  */
 function draw(tag, attributes, ...children) {
@@ -154,8 +154,27 @@ function watchSight(node, changed) {
  * @param {string} key
  * @param {string} text
  */
-const term = (key, text) =>
-  make("button", { type: "button", class: "term", "data-term": key, "aria-haspopup": "dialog" }, text);
+const term = (key, text) => make("button.term", { "data-term": key, "aria-haspopup": "dialog" }, text);
+
+/**
+ * A slider.
+ * @param {string} label
+ * @param {Record<string, any>} range its ends and where it stands; its step where that is not 1; other attributes
+ * @param {(value: number) => void} moved is told where it stands now
+ */
+function rangeInput(label, range, moved) {
+  const input = make("input", { type: "range", step: 1, ...range, "aria-label": label });
+  input.addEventListener("input", () => moved(Number(input.value)));
+  return input;
+}
+
+/**
+ * What a select offers.
+ * @param {any[][]} pairs the value and the text of each
+ * @param {unknown} [chosen] the value that stands there at first
+ */
+const options = (pairs, chosen) =>
+  pairs.map(([value, text]) => make("option", { value, selected: value === chosen }, text));
 
 // The values that a component was given, as an object; nonsense counts as nothing chosen.
 function given() {

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from lab.annotation.rewarded_pairs import Failure
 from lab.core.intervals import FEW
 from lab.core.reward_agreement import Ranked, RewardAgreement
+from lab.ui.notice import quiet
 from lab.ui.tabs.annotate.tables import asked, table
 from lab.words import say
 from lab.words.agreement import failed, left_out, number, percent, seen, share_words, verdict
@@ -50,7 +51,7 @@ def _notes(found: RewardAgreement, failures: Sequence[Failure], language: str) -
     notes += [say("agree.unscored", language, count=found.unscored)] if found.unscored else []
     notes += [say("agree.ties", language, count=found.ties)] if found.ties else []
     notes += [told] if (told := left_out(found, language)) else []
-    return "".join(f'<p class="quiet">{html.escape(note)}</p>' for note in notes)
+    return quiet(*notes)
 
 
 def _tables(found: RewardAgreement, language: str) -> str:
@@ -63,26 +64,23 @@ def _tables(found: RewardAgreement, language: str) -> str:
         (say(f"agree.{name}", language), share_words(people, language), share_words(reward, language))
         for name, people, reward in leanings
     ]
-    note = html.escape(say("agree.leaning_note", language))
     minds = [(say(f"agree.{unity}", language), share_words(share, language)) for unity, share in found.by_unity.items()]
     minds += [
         (say("agree.of_category", language, category=category), share_words(share, language))
         for category, share in found.by_category.items()
     ]
     of_minds = table([say("agree.column_mind", language), say("agree.column_agree", language)], minds)
-    return f'{table(head, rows)}<p class="quiet">{note}</p>{of_minds}'
+    return table(head, rows) + quiet(say("agree.leaning_note", language)) + of_minds
 
 
 def _wrong(found: RewardAgreement, language: str) -> str:
     wrong = found.disagreements
     if not wrong:
-        told = html.escape(say("agree.no_disagreements", language)) if found.ranked else ""
-        return f'<p class="quiet">{told}</p>'
+        return quiet(say("agree.no_disagreements", language) if found.ranked else "")
     shown = "".join(_one(one, language) for one in wrong[:MOST_SHOWN])
     more = say("agree.disagreements_more", language, shown=min(MOST_SHOWN, len(wrong)), count=len(wrong))
     return (
-        f"<h4>{html.escape(say('agree.disagreements', language))}</h4>"
-        f'<p class="quiet">{html.escape(more)}</p><div class="pair-list">{shown}</div>'
+        f'<h4>{html.escape(say("agree.disagreements", language))}</h4>{quiet(more)}<div class="pair-list">{shown}</div>'
     )
 
 
@@ -100,5 +98,5 @@ def _one(one: Ranked, language: str) -> str:
     )
     return (
         f'<article class="one-pair"><div class="asked" tabindex="0">{html.escape(asked(one.pair.prompt, language))}</div>'
-        f'<div class="two">{sides}</div><p class="quiet">{html.escape(behind)}</p></article>'
+        f'<div class="two">{sides}</div>{quiet(behind)}</article>'
     )

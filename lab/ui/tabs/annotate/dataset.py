@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from lab.core.preferences import Derivation
 from lab.errors import InputError, LabError
 from lab.ui.draft import with_draft
 from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice, words_errors
-from lab.ui.notice import notice
+from lab.ui.notice import notice, quiet
 from lab.ui.tabs.annotate.pairs import choices_of, chosen_of, explained
 from lab.ui.tabs.annotate.tables import derived, edits, versions
 from lab.ui.tabs.train.form import TrainForm
@@ -187,7 +186,7 @@ class DatasetPart:
     def _counts(self, collection_id: str, rule: tuple[Any, ...], request: gr.Request) -> str:
         language = language_of(request)
         if not collection_id:
-            return f'<p class="quiet">{html.escape(say("annotate.no_collections", language))}</p>'
+            return quiet(say("annotate.no_collections", language))
         try:
             derivation, with_gold = _rule(rule)
             return derived(self.annotation.derived(collection_id, derivation, with_gold=with_gold), language)

@@ -17,7 +17,7 @@ from lab.annotation.pairs import Collection, CollectionSettings
 from lab.core.access import Access, requires
 from lab.ui.copy_button import COPIES, ICON
 from lab.ui.handlers import LIGHT, Updates, words_errors
-from lab.ui.notice import notice
+from lab.ui.notice import notice, quiet
 from lab.ui.tabs.annotate.tables import collections
 from lab.words import say
 from lab.words.sentences import language_of
@@ -65,7 +65,7 @@ class Collections:
                 )
                 self.save = gr.Button(i18n("annotate.save_settings"), size="sm", elem_id="save-settings")
                 self.delete = gr.Button(i18n("annotate.delete"), variant="stop", size="sm", elem_id="delete-collection")
-            self.link = invitation()
+            self.link = gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS + COPIES)
         self.message = gr.HTML(elem_id="collection-message")
 
     def wire(self, annotator: gr.HTML, parts: gr.Tabs) -> None:
@@ -132,17 +132,11 @@ class Collections:
         }
 
 
-def invitation() -> Any:
-    """The component of the address; ``invite`` makes its content."""
-    return gr.HTML(elem_id="collection-link", js_on_load=SHOW_ADDRESS + COPIES)
-
-
 def invite(collection_id: str, language: str) -> str:
     """The address at which a collection is judged, with a button that copies it, as HTML."""
     copy = html.escape(say("annotate.copy", language))
     return (
-        f'<p class="quiet">{html.escape(say("annotate.link", language))}</p>'
-        f'<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
+        f'{quiet(say("annotate.link", language))}<div class="command"><code data-path="judge/{html.escape(collection_id)}"></code>'
         f'<button type="button" aria-label="{copy}" title="{copy}">{ICON}</button></div>'
         f'<p class="quiet only-here" hidden>{html.escape(say("annotate.link_here", language))}</p>'
     )
@@ -159,11 +153,10 @@ def choices_of(there: Sequence[Collection]) -> list[tuple[str, str]]:
 
 
 SHOW_ADDRESS = """
-const root = (window.gradio_config && window.gradio_config.root) || document.baseURI;
 const fill = () => {
   const code = element.querySelector("code[data-path]");
   if (!code || code.textContent) return;
-  code.textContent = location.origin + new URL(root, location.href).pathname.replace(/\\/+$/, "") + "/" + code.dataset.path;
+  code.textContent = window.labChanges.address(code.dataset.path);
   element.querySelector(".only-here").hidden = !["127.0.0.1", "localhost", "[::1]"].includes(location.hostname);
 };
 new MutationObserver(fill).observe(element, { childList: true, subtree: true });

@@ -17,8 +17,9 @@ from lab.runs.scored_pairs import Looked, ScoredPairs
 from lab.sandbox.rewards import by_name
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import RunState, Store
-from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.awaited import Awaited, failure, progress
 from lab.ui.handlers import LIGHT, SLOW, Updates, error_notice
+from lab.ui.notice import notice
 from lab.ui.tabs.annotate.agreement import agreement
 from lab.words import say
 from lab.words.sentences import language_of, problem
@@ -139,12 +140,12 @@ class RewardPart:
             return self._shows(agreement(looked.agreement, language))
         job = looked.job
         if job is None:
-            return self._shows(quiet(say("agree.choose", language)))
+            return self._shows(notice(say("agree.choose", language), "quiet"))
         state = RunState(job["state"])
         if not state.ended:
             return self._shows(progress(job, language, "agree.working"), {Topic.JOBS: mark})
         if state is RunState.STOPPED:
-            return self._shows(quiet(say("agree.stopped", language)))
+            return self._shows(notice(say("agree.stopped", language), "quiet"))
         return self._shows(failure(job, language))
 
     def _shows(self, shown: str, marks: Mapping[str, str] | None = None) -> Updates:
@@ -159,5 +160,5 @@ class RewardPart:
 def _refused(error: LabError, request: gr.Request) -> str:
     """The sentence of an error; that nothing is judged yet is no failure."""
     if error.key in ("agree_nothing", "no_such_collection"):
-        return quiet(problem(error, language_of(request)))
+        return notice(problem(error, language_of(request)), "quiet")
     return error_notice(error, request)

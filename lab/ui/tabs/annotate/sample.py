@@ -20,8 +20,9 @@ from lab.errors import StateError
 from lab.runs.changes import Topic, jobs_mark
 from lab.runs.jobs import Jobs
 from lab.store.runs import RunState
-from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.awaited import Awaited, failure, progress
 from lab.ui.handlers import LIGHT, Updates
+from lab.ui.notice import notice
 from lab.ui.tabs.train.choices import StartChoices
 from lab.words import say
 from lab.words.sentences import language_of
@@ -158,7 +159,7 @@ class SampleNow:
         for job in summaries:
             state = RunState(job["state"])
             if state is RunState.STOPPED:
-                return Looked(quiet(say("annotate.sample_stopped", language)))
+                return Looked(notice(say("annotate.sample_stopped", language), "quiet"))
             if state.ended and state is not RunState.FINISHED:
                 return Looked(failure(job, language))
         going = next((job for job in summaries if job["state"] != RunState.FINISHED), None)

@@ -20,7 +20,8 @@ from lab.core.derivation import Derived, EditFate
 from lab.core.intervals import FEW, wilson
 from lab.core.preferences import IMPORTED, Choice, Pair, Prompt, WhyNotDerived
 from lab.data.left_out import LeftOut, counted
-from lab.ui.notice import notice
+from lab.ui.file_reading import about_file
+from lab.ui.notice import notice, quiet
 from lab.words import say
 from lab.words.agreement import edit_sentences
 
@@ -35,13 +36,8 @@ def preview(found: Preview, language: str) -> str:
     head = say("annotate.preview", language, count=found.count, form=say(f"annotate_form.{found.form}", language))
     pairs = "".join(_pair(pair, language) for pair in found.pairs)
     told = [say("annotate.preview_votes", language, count=_count(found.votes))] if found.votes else []
-    told += [say(f"data_note.{note.key}", language, **note.params) for note in found.notes]
-    if found.passed_over:
-        names = say("plan.list", language).join(found.passed_over)
-        told.append(say("annotate.passed_over", language, names=names))
-    about = "".join(f'<p class="quiet">{html.escape(sentence)}</p>' for sentence in told)
     listed = f'<div class="pair-list">{pairs}</div>{left_out(found.left_out, language)}'
-    return f"<h4>{html.escape(head)}</h4>{about}{listed}"
+    return f"<h4>{html.escape(head)}</h4>{about_file(found, told, language)}{listed}"
 
 
 def exported(found: Exported, same: Sequence[tuple[Version, Collection]], language: str) -> str:
@@ -55,10 +51,7 @@ def exported(found: Exported, same: Sequence[tuple[Version, Collection]], langua
     )  # fmt: skip
     here = [say("annotate.take_in_same", language, name=one.name, collection=of.name) for one, of in same[:1]]
     pairs = "".join(_pair(pair, language) for pair in found.pairs[:SHOWN_PAIRS])
-    return (
-        f"<h4>{html.escape(head)}</h4>{notice(' '.join(here))}"
-        f'<p class="quiet">{html.escape(rests)}</p><div class="pair-list">{pairs}</div>'
-    )
+    return f'<h4>{html.escape(head)}</h4>{notice(" ".join(here))}{quiet(rests)}<div class="pair-list">{pairs}</div>'
 
 
 def left_out(rows: Sequence[LeftOut], language: str) -> str:
@@ -79,7 +72,7 @@ def left_out(rows: Sequence[LeftOut], language: str) -> str:
 def collections(found: Sequence[Collection], language: str) -> str:
     """Every collection and how far it is."""
     if not found:
-        return f'<p class="quiet">{html.escape(say("annotate.no_collections", language))}</p>'
+        return quiet(say("annotate.no_collections", language))
     names = ("name", "pairs", "gold", "overlap", "judgements", "people", "open")
     rows = [
         (
@@ -88,12 +81,10 @@ def collections(found: Sequence[Collection], language: str) -> str:
         )
         for one in found
     ]  # fmt: skip
-    exceeded = "".join(
-        f'<p class="quiet">{html.escape(say("annotate.beyond", language, name=one.name, count=_count(one.beyond)))}</p>'
-        for one in found
-        if one.beyond
-    )
-    return table([say(f"annotate_column.{name}", language) for name in names], rows) + exceeded
+    exceeded = [
+        say("annotate.beyond", language, name=one.name, count=_count(one.beyond)) for one in found if one.beyond
+    ]
+    return table([say(f"annotate_column.{name}", language) for name in names], rows) + quiet(*exceeded)
 
 
 def _overlap(one: Collection, language: str) -> str:
@@ -104,14 +95,13 @@ def _overlap(one: Collection, language: str) -> str:
 def quality(found: Quality, compared: Sequence[Comparison], names: dict[str, str], language: str) -> str:
     """Agreement with the reason where there is none, each annotator, and which source people prefer."""
     if not found.judgements:
-        return f'<p class="quiet">{html.escape(say("annotate.nobody_judged", language))}</p>'
+        return quiet(say("annotate.nobody_judged", language))
     measures = [("alpha", found.alpha), ("raw", found.raw), ("left_rate", found.left_rate)]
     if found.kappa is not None:
         measures.insert(1, ("kappa", found.kappa))
     tiles = "".join(_measure(name, measure, language) for name, measure in measures)
-    counts = _counts(found, language)
     return (
-        f'<div class="tiles">{tiles}</div><p class="quiet">{html.escape(counts)}</p>{_comparisons(compared, names, language)}'
+        f'<div class="tiles">{tiles}</div>{quiet(_counts(found, language))}{_comparisons(compared, names, language)}'
         f"<h4>{html.escape(say('annotate.people', language))}</h4>{_people(found.annotators, language)}"
     )
 
@@ -161,7 +151,7 @@ def edits(found: Mapping[EditFate, int], language: str) -> str:
 def versions(found: Sequence[Version], language: str) -> str:
     """Every frozen version: when, by which rule, how many."""
     if not found:
-        return f'<p class="quiet">{html.escape(say("annotate.no_versions", language))}</p>'
+        return quiet(say("annotate.no_versions", language))
     names = ("name", "frozen", "preferences", "rule", "hash")
     rows = [
         (one.name, _moment(one.created), _count(one.preferences), rule(one, language), one.content_hash[7:19])
@@ -269,8 +259,7 @@ def _people(people: Iterable[OfAnnotator], language: str) -> str:
     if lines:
         low, high = min(low for low, _ in lines), max(high for _, high in lines)
         key = "fast_line" if f"{low:.1f}" == f"{high:.1f}" else "fast_lines"
-        note = html.escape(say(f"annotate.{key}", language, low=f"{low:.1f}", high=f"{high:.1f}"))
-        note = f'<p class="quiet">{note}</p>'
+        note = quiet(say(f"annotate.{key}", language, low=f"{low:.1f}", high=f"{high:.1f}"))
     return table([say(f"annotate_column.{name}", language) for name in names], rows) + note
 
 

@@ -14,6 +14,7 @@ from lab.annotation.strengths import Strength
 from lab.compare.phrases import figure
 from lab.rules import RULES
 from lab.runs.same_question import COMPLETIONS, Answers
+from lab.ui.notice import quiet
 from lab.ui.tabs.compare.looks import look_of
 from lab.ui.tabs.compare.shown import swatch, text
 from lab.words import say, word
@@ -64,9 +65,9 @@ def _card(each: Answers, baseline: Answers | None, number: int, variant: int, la
 
 def _inside(each: Answers, baseline: Answers | None, number: int, language: str) -> str:
     if each.answerer.why:
-        return f'<p class="quiet">{text(say(each.answerer.why, language))}</p>'
+        return quiet(say(each.answerer.why, language))
     if each.job is None:
-        return f'<p class="quiet">{text(say("compare.not_asked", language))}</p>'
+        return quiet(say("compare.not_asked", language))
     if number >= len(each.lines):
         if each.job.state.ended and each.job.error:
             return f'<p class="problem">{text(word(each.job.error, language))}</p>'
@@ -129,11 +130,11 @@ def _rule(name: str, language: str) -> str:
 def votes(found: Sequence[Strength], name: str, language: str) -> str:
     """Bradley–Terry strengths of blind votes, one line a source with its interval drawn to scale."""
     if not found:
-        return f'<p class="quiet">{text(say("compare.no_votes", language, name=name))}</p>'
+        return quiet(say("compare.no_votes", language, name=name))
     reach = max(max(abs(each.low), abs(each.high)) for each in found) or 1.0
     rows = "".join(_strength(each, reach, language) for each in found)
     told = say("compare.votes_note", language, name=name)
-    return f'<section class="votes-card"><h4>{text(say("compare.votes", language))}</h4>{rows}<p class="quiet">{text(told)}</p></section>'
+    return f'<section class="votes-card"><h4>{text(say("compare.votes", language))}</h4>{rows}{quiet(told)}</section>'
 
 
 def _strength(each: Strength, reach: float, language: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.compare.report.charts import variants
 from lab.compare.verdict import Group
 
 BY_DAY = {
@@ -84,10 +85,5 @@ def look_of(algorithm: str, variant: int, dark: bool) -> Look:
 
 def looks_of(groups: Sequence[Group], dark: bool) -> dict[str, Look]:
     """By label."""
-    seen: dict[str, int] = {}
-    looks = {}
-    for group in groups:
-        variant = seen.get(group.algorithm, 0)
-        seen[group.algorithm] = variant + 1
-        looks[group.label] = look_of(group.algorithm, variant, dark)
-    return looks
+    numbers = variants(groups)
+    return {group.label: look_of(group.algorithm, numbers[group.label], dark) for group in groups}

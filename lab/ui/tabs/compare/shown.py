@@ -13,7 +13,7 @@ from lab.compare.phrases import MINUS, points
 from lab.compare.selection import Selected
 from lab.compare.tables import Cell, Mark, Row, Table, differing
 from lab.compare.verdict import Difference, Standing, rests_on, verdict
-from lab.ui.notice import notice
+from lab.ui.notice import notice, quiet
 from lab.ui.tabs.compare.looks import Look
 from lab.words import say
 
@@ -64,9 +64,7 @@ def head(selected: Selected, language: str) -> str:
     said = [phrase.say(language) for phrase in verdict(selected.runs)]
     first, rest = said[0], said[1:]
     more = "".join(f"<span>{text(sentence)}</span> " for sentence in rest)
-    return (
-        f'<h2 id="verdict">{text(first)} {more}</h2><p class="quiet">{text(rests_on(selected.runs).say(language))}</p>'
-    )
+    return f'<h2 id="verdict">{text(first)} {more}</h2>{quiet(rests_on(selected.runs).say(language))}'
 
 
 def left_out(ticked: int, titles: Sequence[str], language: str) -> str:
@@ -102,11 +100,6 @@ def nothing(selected: Selected, language: str) -> str:
     return f'<div class="nothing">{text(told)}</div>'
 
 
-def quiet(key: str, language: str) -> str:
-    """A quiet sentence of the tab's own."""
-    return f'<p class="quiet">{text(say(f"compare.{key}", language))}</p>'
-
-
 def title(key: str, language: str, side: str = "") -> str:
     """A heading and what stands beside it."""
     return f"<h3>{text(say(f'compare.{key}', language))} <small>{text(side)}</small></h3>"
@@ -117,7 +110,7 @@ def tables(found: Sequence[Table], looks: Mapping[str, Look], language: str) -> 
     filled = [table for table in found if table.rows]
     differ, cells = differing(found)
     side = say("compare.tables_side", language, differ=differ, cells=cells) if filled else ""
-    shown = "".join(_table(table, looks, language) for table in filled) or quiet("no_tables", language)
+    shown = "".join(_table(table, looks, language) for table in filled) or quiet(say("compare.no_tables", language))
     return title("tables_title", language, side) + shown
 
 
@@ -154,11 +147,6 @@ def swatch(look: Look) -> str:
         f'<svg class="swatch" width="34" height="14" aria-hidden="true" fill="{look.colour}" stroke="{look.colour}">'
         f'<line x1="1" x2="33" y1="7" y2="7" stroke-width="2.200" stroke-dasharray="{dash}"/>{SHAPES.get(look.marker, "")}</svg>'
     )
-
-
-def glyph(look: Look) -> str:
-    """The marker as a letter, for labels that hold no drawing."""
-    return GLYPHS.get(look.marker, "●")
 
 
 def differences(found: Sequence[Difference], language: str) -> str:

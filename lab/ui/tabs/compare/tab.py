@@ -7,7 +7,7 @@ event stream says when to look again. Not here: the same question for every algo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ from lab.store.run_titles import run_titles
 from lab.store.runs import Store
 from lab.ui.handlers import LIGHT, READING, SLOW, Updates, error_notice
 from lab.ui.late_choices import LateCheckboxGroup, LateRadio
+from lab.ui.notice import quiet
 from lab.ui.presets import Presets
 from lab.ui.tabs.compare import shown
 from lab.ui.tabs.compare.looks import looks_of
@@ -158,24 +159,24 @@ class CompareTab:
         ]
 
     @requires(Access.VIEWER)
-    def looked(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+    def looked(self, request: gr.Request, *values: Any) -> Updates:
         """The tab was opened, something that is watched came further, or fewer or more runs are to be shown."""
-        yield from self._show(request, values, anew=False)
+        return self._show(request, values, anew=False)
 
     @requires(Access.VIEWER)
-    def chosen(self, request: gr.Request, *values: Any) -> Iterator[Updates]:
+    def chosen(self, request: gr.Request, *values: Any) -> Updates:
         """Another study, or other runs."""
-        yield from self._show(request, values, anew=True)
+        return self._show(request, values, anew=True)
 
     @requires(Access.VIEWER)
     def turned(self, request: gr.Request, *values: Any) -> Updates:
         """Another axis or another curve: the curves alone are drawn anew."""
-        asked = _Asked("runs:", *values)
+        asked, language = _Asked("runs:", *values), language_of(request)
         try:
-            selected = self._read(asked, language_of(request))
+            whole = self.selections.read(asked.selection, *self._marks()).worded(language)
         except LabError:
             return {self.curves: gr.skip()}
-        return self._curves(_writers(selected), asked, language_of(request))
+        return self._curves(_writers(whole.narrowed(asked.seeds, asked.entries)), asked, language)
 
     @requires(Access.VIEWER)
     def opened_from(self, request: gr.Request, event: gr.EventData) -> Updates:
@@ -201,17 +202,12 @@ class CompareTab:
 
     # ---- what is shown
 
-    def _read(self, asked: _Asked, language: str, *, anew: bool = False) -> Selected:
-        selected = self.selections.read(asked.selection, *self._marks()).worded(language)
-        return selected if anew else selected.narrowed(asked.seeds, asked.entries)
-
     def _marks(self) -> tuple[str, str]:
         marks = self.supervisor.changes.marks()
         return marks[Topic.RUNS], marks[Topic.PROGRESS]
 
-    def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Iterator[Updates]:
-        """Updates for ``everything``: what is compared, the verdict and the curves first, then what stands below them. ``anew``: what was
-        narrowed before was of another choice."""
+    def _show(self, request: gr.Request, values: tuple[Any, ...], *, anew: bool) -> Updates:
+        """Updates for ``everything``. ``anew``: what was narrowed before was of another choice."""
         language = language_of(request)
         offered, marks = self.selections.offered(), self._marks()  # before anything is read: no change falls between
         asked = _Asked(offered[0].text, *values)
@@ -223,33 +219,22 @@ class CompareTab:
         first = not values[0]
         if asked.selection_of_address and first:
             titles = run_titles(self.store, language)
-            updates[self.runs] = gr.update(
-                choices=[(title, run) for run, title in titles.items()],
-                value=asked.runs,
-                visible=asked.study.startswith("runs:"),
-            )
+            choices = [(title, run) for run, title in titles.items()]
+            updates[self.runs] |= {"choices": choices, "value": asked.runs}
         try:
             whole = self.selections.read(asked.selection, *marks).worded(language)
         except LabError as error:
-            yield updates | {
-                self.message: error_notice(error, request),
-                self.body: gr.update(visible=False),
-                self.live: "{}",
-            }
-            return
+            hidden = {self.body: gr.update(visible=False), self.live: "{}"}
+            return updates | hidden | {self.message: error_notice(error, request)}
         if anew or first:
             asked = asked.whole()
         updates |= self._narrowing(whole, asked, language, anew=anew or first)
         selected = whole.narrowed(asked.seeds, asked.entries)
         updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks)}
         if not selected.runs:
-            yield updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
-            return
-        groups = _writers(selected)
-        head = {self.body: gr.update(visible=True), self.verdict: shown.head(selected, language)}
-        yield {**updates, **head, **self._curves(groups, asked, language)}
+            return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
         offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
-        yield {**offers, **self._below(selected, groups, asked, language)}
+        return {**updates, **offers, **self._body(selected, asked, language)}
 
     def _narrowing(self, whole: Selected, asked: _Asked, language: str, *, anew: bool) -> Updates:
         """The seeds and the entries that can be shown; all of them where the choice is another one."""
@@ -258,8 +243,7 @@ class CompareTab:
         writers = _writers(whole)
         looks = looks_of(writers, asked.dark)
         entries = [
-            (f"{shown.glyph(looks[group.label])} {group.label}", entry_of(next(iter(group.runs.values()))))
-            for group in writers
+            (f"{shown.GLYPHS[looks[group.label].marker]} {group.label}", entry_of(group.first)) for group in writers
         ]
         some = [value for _, value in entries] if anew or not asked.entries else list(asked.entries)
         return {
@@ -274,30 +258,33 @@ class CompareTab:
             waits = dict(zip((Topic.RUNS, Topic.PROGRESS), marks, strict=True))
         return json.dumps({"shown": whole.selection.text, "waits": waits})
 
-    def _below(self, selected: Selected, groups: list[Group], asked: _Asked, language: str) -> Updates:
-        """What stands beside and below the curves; plotly is loaded by then."""
+    def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
+        """The verdict, the curves, and what stands beside and below them."""
         from lab.ui.tabs.compare import ends as at_end
         from lab.ui.tabs.compare import figures
 
-        view, looks, ends = asked.view(language), looks_of(groups, asked.dark), _ends(groups)
-        found = differences(ends)
-        front, seconds, forest = (
-            at_end.front(ends, looks, view),
-            figures.seconds(groups, view),
-            at_end.forest(found, view),
-        )
-        tables = course_tables(selected.runs)
+        groups = _writers(selected)
+        curves = self._curves(groups, asked, language)  # loads plotly for those below
+        view, looks = asked.view(language), looks_of(groups, asked.dark)
+        # Those that end a chain: what they all start from is no rival of theirs.
+        ends = [group for group in groups if group.algorithm not in STARTS] or groups
+        found, tables = differences(ends), course_tables(selected.runs)
+        front, seconds = at_end.front(ends, looks, view), figures.seconds(groups, view)
+        forest = at_end.forest(found, view)
         return {
-            self.curve_note: shown.quiet("curves_note", language),
+            **curves,
+            self.body: gr.update(visible=True),
+            self.verdict: shown.head(selected, language),
+            self.curve_note: quiet(say("compare.curves_note", language)),
             self.seconds_title: shown.title("seconds_title", language)
-            + ("" if seconds else shown.quiet("no_seconds", language)),
+            + ("" if seconds else quiet(say("compare.no_seconds", language))),
             self.seconds: gr.update(value=seconds, visible=seconds is not None),
             self.front_title: shown.title("front_title", language, say("compare.front_side", language)),
             self.front: gr.update(value=front, visible=front is not None),
-            self.front_note: shown.quiet("front_note" if front else "no_front", language),
+            self.front_note: quiet(say(f"compare.{'front_note' if front else 'no_front'}", language)),
             self.tables: shown.tables(tables, looks, language),
             self.rests_title: shown.title("rests_title", language, say("compare.rests_side", language)),
-            self.rests_words: shown.differences(found, language) or shown.quiet("no_differences", language),
+            self.rests_words: shown.differences(found, language) or quiet(say("compare.no_differences", language)),
             self.forest: gr.update(value=forest, visible=forest is not None),
             self.exports: _exports(selected.selection, language),
         }
@@ -309,7 +296,7 @@ class CompareTab:
         load_plotting()
         chart = figures.curves(groups, asked.measure, asked.axis, asked.view(language))
         side = say(f"compare.axis_title.{asked.axis}", language)
-        none = shown.quiet("no_curve", language) if chart is None else ""
+        none = quiet(say("compare.no_curve", language)) if chart is None else ""
         return {
             self.curves: gr.update(value=chart, visible=chart is not None),
             self.curve_title: shown.title(f"curve.{asked.measure}", language, side) + none,
@@ -369,11 +356,6 @@ def _writers(selected: Selected) -> list[Group]:
     return policies(groups) or groups
 
 
-def _ends(groups: list[Group]) -> list[Group]:
-    """Those that end a chain: what they all start from is no rival of theirs."""
-    return [group for group in groups if group.algorithm not in STARTS] or groups
-
-
 def _offer(selection: Selection, language: str) -> str:
     return say(f"compare.offer_{selection.kind}", language, name=selection.study)
 
@@ -385,4 +367,4 @@ def _exports(selection: Selection, language: str) -> str:
         f'<a class="export {form}" download href="api/compare/{form}?{shown.text(urlencode(query))}">↓ {shown.text(say(f"compare.{form}", language))}</a>'
         for form in ("csv", "html")
     )
-    return f'<p class="quiet">{shown.text(say("compare.rests_note", language))}</p><div class="exports">{links}</div>'
+    return quiet(say("compare.rests_note", language)) + f'<div class="exports">{links}</div>'

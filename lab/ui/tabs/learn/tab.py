@@ -8,7 +8,7 @@ import gradio as gr
 from pydantic import BaseModel, ValidationError
 
 from lab.core.access import Access, requires
-from lab.ui.components.learn import learn
+from lab.ui.components.learn.component import learn
 from lab.ui.handlers import LIGHT, Updates
 from lab.words.components import claim_words, learn_error_words, rule_words
 

@@ -18,11 +18,8 @@ from lab.words.cluster import cluster_line, place_line
 from lab.words.sentences import language_of
 
 FOLLOW = """
-let told = null;
 const ask = () => trigger("select", {});
-if (window.labChanges) window.labChanges.listen(() => {
-  if (window.labChanges.marks.runs === told) return;
-  told = window.labChanges.marks.runs;
+if (window.labChanges) window.labChanges.follow(["runs"], () => {
   ask();
   setTimeout(ask, 4000); // what a run took or gave back is counted a little later
 });

@@ -66,7 +66,9 @@ class RecipeFields:
             for path, entry in by_path.items():
                 if path in form.CHOOSERS:
                     entry.focus(self._offered(algorithm, path), [entry, by_path.get("model", entry)], entry, **LIGHT)
-                if depend := [field for field in form.fields(algorithm) if form.depends_on(field) == path]:
+                if depend := [
+                    field for field in form.fields(algorithm) if path in form.ONLY_IF.get(field.path, ())[:1]
+                ]:
                     outputs = [by_path[field.path] for field in depend]
                     entry.input(None, entry, outputs, js=_reveal(depend), **LIGHT)
 

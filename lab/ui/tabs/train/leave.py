@@ -18,8 +18,9 @@ from lab.errors import LabError
 from lab.runs.changes import Topic, jobs_mark
 from lab.runs.jobs import Jobs
 from lab.store.runs import RunState, Store
-from lab.ui.awaited import Awaited, failure, progress, quiet
+from lab.ui.awaited import Awaited, failure, progress
 from lab.ui.handlers import LIGHT, Updates, error_notice
+from lab.ui.notice import notice
 from lab.words import say
 from lab.words.sentences import language_of
 
@@ -105,9 +106,10 @@ class LeaveLab:
             return self._waits("")
         if job["state"] == RunState.FINISHED:
             return self._waits("", self._done(job_id, language))
+        if job["state"] == RunState.STOPPED:
+            return self._waits("", notice(say("train.out_stopped", language), "quiet"))
         if RunState(job["state"]).ended:
-            stopped = job["state"] == RunState.STOPPED
-            return self._waits("", quiet(say("train.out_stopped", language)) if stopped else failure(job, language))
+            return self._waits("", failure(job, language))
         return self._waits(job_id, progress(job, language, "train.out_working"))
 
     def _going_on(self) -> str:

@@ -52,7 +52,7 @@ class ManyRuns:
                 i18n("train.save_card"), size="sm", min_width=60, elem_classes="owner-only", elem_id="save-card"
             )
 
-    def wire(self, runs: Any, after: Callable[[gr.Request, Any], Updates], everything: Sequence[Any]) -> None:
+    def wire(self, runs: Any, after: Callable[[gr.Request, str], Updates], everything: Sequence[Any]) -> None:
         """Connect the events; ``after`` gives the updates of the list once runs are gone."""
         self._after, self._list = after, runs.list
         asked = [self.message, self.row, self.sure, self.chosen]
@@ -103,8 +103,8 @@ class ManyRuns:
             except LabError as error:
                 kept.append(error_notice(error, request))
         done = notice(say("train.deleted_many", language, count=gone)) if gone else ""
-        shown = {**self._after(request, selected), self.row: gr.update(visible=False), self.sure: "", self.chosen: ""}
-        return {**shown, self.message: done + "".join(kept)}
+        asked = {self.row: gr.update(visible=False), self.sure: "", self.chosen: ""}
+        return {**self._after(request, str(selected or "")), **asked, self.message: done + "".join(kept)}
 
     @requires(Access.VIEWER)
     def kept(self) -> Updates:

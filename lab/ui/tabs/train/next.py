@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation.versions.freeze import Version
+from lab.compare.runs import root_of
 from lab.core.algorithms import ALGORITHMS, DataForm, algorithm_of
 from lab.core.recipes import EQUATIONS, Recipe, parse, with_values
 from lab.data.datasets import VERSION, Row, load
@@ -104,7 +105,7 @@ class NextRecipes:
     # ---- inside
 
     def _filled(self, algorithm: str, model: str, edits: Edits, texts: list[str], told: list[str]) -> Filled | None:
-        preset = self._preset(algorithm, self._base_name(model))
+        preset = self._preset(algorithm, root_of(self._store, model))
         if preset is None:
             return None
         recipe, wanted = self._presets.recipe(preset), {"model": model, **edits}
@@ -123,7 +124,7 @@ class NextRecipes:
         """The model that stands in the form, or the first one here that can read the data, which is then said."""
         chosen = str(draft.of(draft.preset).get("model") or self._presets.recipe(draft.preset).model)
         if for_reward:
-            chosen = self._base_name(chosen)
+            chosen = root_of(self._store, chosen)
         if self._can_read(chosen, texts):
             return chosen
         other = next((name for name in bases_here(self._store) if self._can_read(name, texts)), REAL_MODEL)
@@ -161,18 +162,7 @@ class NextRecipes:
         return chosen if run.recipe.get("dataset") == EQUATIONS else _model_alone() | chosen
 
     def _base(self, run: Run) -> str:
-        return self._base_name(str(run.recipe.get("model", "")))
-
-    def _base_name(self, model: str) -> str:
-        """The name of the model that a chain of runs began with."""
-        for _ in range(20):
-            if not model.startswith("run:"):
-                return model
-            try:
-                model = str(self._store.run(model.removeprefix("run:").partition("@")[0]).recipe.get("model", ""))
-            except LabError:
-                return model
-        return model
+        return root_of(self._store, str(run.recipe.get("model", "")))
 
     def _has_answers(self, dataset: str) -> bool:
         """Whether the prompts of a data set have known answers, as far as the presets tell; judged pairs have none."""

@@ -109,7 +109,7 @@ class TrainRuns:
             [self.save_name.click, self.name.submit],
             self.renamed, [self.selected, self.name], self.everything, **LIGHT,
         )  # fmt: skip
-        self.many.wire(self, self._shown_again, self.everything)
+        self.many.wire(self, self.show, self.everything)
         self.leave.wire(blocks, self.out, self.selected)
         self.delete.click(self.ask_delete, selected, [self.sure, self.delete_row, self.rename_row], **LIGHT)
         self.rename.click(self.ask_name, selected, [self.name, self.rename_row, self.delete_row], **LIGHT)
@@ -210,10 +210,6 @@ class TrainRuns:
             self.rename_row: gr.update(visible=run is not None),
             self.delete_row: gr.update(visible=False),
         }
-
-    def _shown_again(self, request: gr.Request, selected: Any) -> Updates:
-        """The list after runs are gone."""
-        return self.show(request, str(selected or ""))
 
     # ---- what is shown
 

@@ -16,7 +16,7 @@ from lab.core.access import Access, requires
 from lab.errors import DatasetError, LabError
 from lab.store.runs import Store
 from lab.store.uploads import RowsFile, Seen, Uploads
-from lab.ui.file_reading import Readings, progress_bar, session_of
+from lab.ui.file_reading import Readings, about_file, progress_bar, session_of
 from lab.ui.handlers import LIGHT, READING, Updates, error_notice, words_errors
 from lab.ui.notice import notice
 from lab.words import say
@@ -179,11 +179,6 @@ class TrainUpload:
 def seen_rows(found: Seen, language: str) -> str:
     """What training would read of a file, as HTML: counts, what was assumed or passed over, and the first rows as text."""
     told = [say("upload.seen", language, count=f"{found.count:,}", total=f"{found.total:,}")]
-    told += [say(f"data_note.{note.key}", language, **note.params) for note in found.notes]
-    if found.passed_over:
-        names = say("plan.list", language).join(found.passed_over)
-        told.append(say("annotate.passed_over", language, names=names))
-    about = "".join(f'<p class="quiet">{html.escape(sentence)}</p>' for sentence in told)
     rows = "".join(_row(row) for row in found.rows)
     reasons = "".join(
         f"<li>{html.escape(say('train.left_out_line', language, count=count, why=say(f'left_out.{why}', language, detail=detail)))}</li>"
@@ -194,7 +189,7 @@ def seen_rows(found: Seen, language: str) -> str:
         if reasons
         else ""
     )
-    return f'{about}<div class="pair-list">{rows}</div>{left_out}'
+    return f'{about_file(found, told, language)}<div class="pair-list">{rows}</div>{left_out}'
 
 
 def _row(row: Mapping[str, Any]) -> str:
