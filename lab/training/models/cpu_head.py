@@ -2,7 +2,7 @@
 
 trl's ``ChunkedLogProbFunction`` is made for CUDA. Without Triton it scores the prompts' places, too, makes tiles of 4,096 places × 32,768
 words, and multiplies back in fp32: of a GRPO step of SmolLM2-135M on two cores that was more than half. Here a tile has ``TILE`` words and
-as many places as ``GRADIENT`` allows, and the product back to the hidden states is one over the whole vocabulary, in the run's own format:
+``PLACES`` places, or as many as ``GRADIENT`` allows, and the product back to the hidden states is one over the whole vocabulary, in the run's own format:
 the processor sums it in fp32. Not here: what is made of log π (``algorithms/losses.py``).
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from trl.trainer import utils as trl_utils
 
-TILE = 4096
-"""Words whose logits are there at once."""
+TILE, PLACES = 4096, 512
+"""Words, and at most how many places, whose logits are there at once."""
 GRADIENT = 8 << 20
 """Numbers of the logits' gradient that are there at once."""
 
@@ -41,8 +41,8 @@ class _Logits:
     scale: float
 
     def pieces(self, places: int) -> Iterator[slice]:
-        """As many places at once as ``GRADIENT`` allows; on ``meta`` the first of them alone, since the others take no more memory."""
-        size = max(1, GRADIENT // len(self.weight))
+        """As many places at once as ``PLACES`` and ``GRADIENT`` allow; on ``meta`` the first of them alone, since the others take no more memory."""
+        size = max(1, min(PLACES, GRADIENT // len(self.weight)))
         end = min(places, size) if self.weight.is_meta else places
         return (slice(at, min(at + size, end)) for at in range(0, end, size))
 
