@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from lab.errors import DatasetError, LabError, MachineError, ModelError
+from lab.errors import DatasetError, LabError, MachineError, ModelError, first_line
 from lab.runs.fetch.packages import sha256_of
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*")
@@ -164,9 +164,9 @@ def _append(answer: IO[bytes], part: Path, *, goes_on: bool) -> None:
 
 def _error(hub: str, kind: str, error: Exception, status: int) -> LabError:
     """What the hub said, or that it said nothing."""
-    why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    kinds: tuple[type[LabError], str] = (DatasetError, "hub_data") if kind == "dataset" else (ModelError, "model_hub")
-    error_type, prefix = kinds
+    why = first_line(error)
+    error_type: type[LabError] = DatasetError if kind == "dataset" else ModelError
+    prefix = "hub_data" if kind == "dataset" else "model_hub"
     if status in REFUSED:
         return error_type(f"{prefix}_refused", value=hub, why=why)
     if mirror := os.environ.get(MIRROR):
