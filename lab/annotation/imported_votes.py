@@ -57,8 +57,8 @@ def put_votes(connection: Connection, collection_id: str, votes: Iterable[FileVo
     _put(connection, rows)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
     there = [{"collection": collection_id, "annotator": person, "name": who} | zero for person, who in people.items()]
-    for start in range(0, len(there), AT_ONCE):
-        connection.execute(insert(annotators_table).on_conflict_do_nothing(), there[start : start + AT_ONCE])
+    if there:
+        connection.execute(insert(annotators_table).on_conflict_do_nothing(), there)
     recount(connection, collection_id)
 
 

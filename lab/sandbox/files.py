@@ -11,12 +11,14 @@ import json
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from lab import errors
+from lab.data.columns import guess_columns
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.errors import DatasetError, LabError, MachineError, StateError
 from lab.sandbox.worker import end, kill, killed_after, start
 
@@ -120,6 +122,44 @@ class Reading:
             raise DatasetError("file_too_slow", path=self.path, seconds=f"{LONGEST_SILENCE:g}")
         # It was killed: by its limit of memory in a library that cannot say so, or by the system that had none left.
         raise DatasetError("file_memory", path=self.path)
+
+
+class FileReader:
+    """Something that a ``Reading`` makes of a file. Use it as a context, so that the process ends with it."""
+
+    _reading: Reading | None = None
+    found_columns: tuple[str, ...] = ()
+    """The file's columns; known even where the file is refused."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading.close()
+
+    def cancel(self) -> None:
+        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def guess_of(self, wanted: Iterable[str]) -> dict[str, str]:
+        """Which column is likely which: the lab's names → the file's; empty where nothing looks like one of the wanted."""
+        names = list(wanted)
+        return guess_columns(self.found_columns, names) | {name: name for name in names if name in self.found_columns}
+
+    def _read_through(self, path: Path, take: Callable[[Line], None]) -> Iterator[Progress]:
+        """Read the file to its end, each line of the answer given to ``take``. Raises DatasetError: it cannot be read, or belongs elsewhere."""
+        assert self._reading is not None
+        check_kind(path)
+        try:
+            for line in self._reading:
+                self.found_columns = tuple(line.get("columns", self.found_columns))
+                take(line)
+                if "rows" in line:
+                    yield Progress(line["rows"], line.get("share"))
+        except DatasetError as error:
+            raise kind_of_columns(path, self.found_columns) or error from None
 
 
 def _told(error: Mapping[str, Any]) -> LabError:
