@@ -61,7 +61,7 @@ def ordinary_file(path: Path) -> None:
 
 
 class Reading:
-    """One file being read. Iterate over it for the lines of the answer; use it as a context, so that the process ends with it."""
+    """One file being read. Iterate over it for the lines of the answer, and ``close`` it at the end."""
 
     def __init__(self, task: str, path: Path, *, most_bytes: int, **asked: object) -> None:
         self.path = path.expanduser().absolute()
@@ -74,12 +74,6 @@ class Reading:
         }
         self._process: subprocess.Popen[str] | None = None
         self._cancelled = threading.Event()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def cancel(self) -> None:
         """End it, from any thread: the iterating caller gets StateError ``reading_cancelled``."""
@@ -173,7 +167,7 @@ def read_records(path: Path, *, most_bytes: int) -> tuple[list[dict[str, Any]], 
     """The rows of a file, and the line of the first that is none. Raises DatasetError as ``Reading`` does."""
     rows: list[dict[str, Any]] = []
     broken: int | None = None
-    with Reading("records", path, most_bytes=most_bytes) as reading:
+    with contextlib.closing(Reading("records", path, most_bytes=most_bytes)) as reading:
         for line in reading:
             rows += line.get("records", [])
             broken = line.get("broken", broken) if broken is None else broken

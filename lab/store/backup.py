@@ -88,7 +88,7 @@ def restore(source: Path, home: Path) -> Copied:
     part = home.absolute().with_name(f".{home.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with Archive(source) as archive:
+        with closing(Archive(source)) as archive:
             for entry in archive.entries:
                 path = part / entry.path
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class RolloutFiles(FileReader):
             if self._cancelled:
                 raise StateError("reading_cancelled", path=path)
             self._reading = Reading("rollouts", path, most_bytes=MOST_FILE_BYTES, rewards=self._rewards)
-            with self._reading:
+            with closing(self._reading):
                 for line in self._reading:
                     self._take(path, line)
                     if "rows" in line:
