@@ -23,8 +23,6 @@ from lab.errors import InputError, StateError
 from lab.store.fast_statements import Prepared
 from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
 
-AT_ONCE = 500
-"""Rows in one statement."""
 EVERYONE = 1_000_000
 """The overlap that is stored where everyone judges every pair: no pair ever has as many votes, so none is ever closed."""
 

@@ -112,9 +112,8 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     before = _ready(task, step) if team.is_leader() else None
     reporter.enter_stage("training")
     if team.size() > 1:
-        set_seed(
-            recipe.seed
-        )  # what a trainer adds to the model is drawn alike by all, whatever the leader has measured
+        # What a trainer adds to the model is drawn alike by all, whatever the leader has measured.
+        set_seed(recipe.seed)
     algorithm.train(task)
     return _end(task, before, start) if team.is_leader() else FINISHED
 
