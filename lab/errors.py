@@ -77,6 +77,16 @@ class StartError(LabError):
     """The app refuses to start."""
 
 
+def first_line(error: Exception, most: int = 200) -> str:
+    """What a library's error says, in one line; the name of its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
+
+
+def last_line(text: str, otherwise: str = "—") -> str:
+    """The last line that is not empty of what a process wrote."""
+    return ([line.strip() for line in text.splitlines() if line.strip()] or [otherwise])[-1]
+
+
 def exit_status(error: LabError) -> int:
     """What a command ends with: 2 where what was typed is wrong (a flag, a setting of a recipe), 1 where it failed.
 

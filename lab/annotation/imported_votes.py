@@ -17,11 +17,13 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
 from lab.annotation.judgements import JUDGEMENT
-from lab.annotation.pairs import AT_ONCE, recount
+from lab.annotation.pairs import recount
 from lab.annotation.tables import annotators_table, collections_table, current_table, judgements_table
 from lab.core.preferences import IMPORTED, Choice, left_of
 
 NAMESPACE = UUID("3e0c4a55-5b0d-4a43-9b51-7a0c7f6f4f02")
+AT_ONCE = 500
+"""Votes that are in memory as rows at a time."""
 
 
 class FileVote(NamedTuple):
@@ -57,8 +59,8 @@ def put_votes(connection: Connection, collection_id: str, votes: Iterable[FileVo
     _put(connection, rows)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
     there = [{"collection": collection_id, "annotator": person, "name": who} | zero for person, who in people.items()]
-    for start in range(0, len(there), AT_ONCE):
-        connection.execute(insert(annotators_table).on_conflict_do_nothing(), there[start : start + AT_ONCE])
+    if there:
+        connection.execute(insert(annotators_table).on_conflict_do_nothing(), there)
     recount(connection, collection_id)
 
 

@@ -18,13 +18,11 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from lab.annotation.tables import annotators_table, collections_table, current_table, pairs_table
-from lab.core.preferences import Choice, Message, Pair, Response
+from lab.core.preferences import Choice, Message, Pair, Response, plain_prompt
 from lab.errors import InputError, StateError
 from lab.store.fast_statements import Prepared
 from lab.store.runs import NAME_LENGTH, clean_name, new_run_id, valid_run_id
 
-AT_ONCE = 500
-"""Rows in one statement."""
 EVERYONE = 1_000_000
 """The overlap that is stored where everyone judges every pair: no pair ever has as many votes, so none is ever closed."""
 
@@ -275,9 +273,8 @@ def prompt_of(stored: str) -> str | tuple[Message, ...]:
 
 
 def _stored(pair: Pair) -> StoredPair:
-    prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
     sides = (pair.first.text, pair.first.source, pair.second.text, pair.second.source)
-    return StoredPair(pair.id, prompt, *sides, pair.gold.value if pair.gold else None, pair.own)
+    return StoredPair(pair.id, plain_prompt(pair.prompt), *sides, pair.gold.value if pair.gold else None, pair.own)
 
 
 def _row(collection_id: str, seed: int, pair: StoredPair) -> dict[str, Any]:

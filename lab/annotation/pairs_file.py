@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from sqlalchemy import Connection
 
@@ -19,13 +19,11 @@ from lab.annotation.imported_votes import FileVote, put_votes
 from lab.annotation.pairs import StoredPair, add_stored
 from lab.core.notes import Note
 from lab.core.preferences import Message, Pair, Response, make_pair
-from lab.data.columns import guess_columns
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.pair_rows import Known
 from lab.data.recognition import Form
 from lab.errors import DatasetError, MachineError
-from lab.sandbox.files import MOST_FILE_BYTES, Line, Progress, Reading
+from lab.sandbox.files import MOST_FILE_BYTES, FileReader, Line, Progress, Reading
 
 PREVIEWED = 5
 NEEDED = ("prompt", "first", "second")
@@ -52,7 +50,7 @@ class Preview:
 
 
 @dataclass
-class PairsFile:
+class PairsFile(FileReader):
     """One file. Iterate over ``read`` first; then there is a ``preview``, and ``put`` stores what was read.
 
     ``votes`` is the annotator whose judgements the file's choices become; without one they are not taken. Use it as a context, so
@@ -68,8 +66,6 @@ class PairsFile:
     own: tuple[str, ...] = ()
     """The file's columns that are kept beside each pair, besides its id and category."""
 
-    found_columns: tuple[str, ...] = ()
-    """The file's columns; known even where the file is refused."""
     form: Form | None = None
     first: list[Pair] = field(default_factory=list)
     count: int = 0
@@ -91,30 +87,16 @@ class PairsFile:
             own=list(self.own),
         )
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._reading.close()
+        super().__exit__()
         if self._aside is not None:
             self._aside.close()
 
-    def cancel(self) -> None:
-        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
-        self._reading.cancel()
-
     def read(self) -> Iterator[Progress]:
         """Read the file to its end. Raises DatasetError: a file that cannot be read, is too large, holds no pair, or belongs elsewhere."""
-        check_kind(self.path)
         if self.folder is not None:
             self._aside = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self.folder)  # noqa: SIM115  (closed by __exit__)
-        try:
-            for line in self._reading:
-                self._note(line)
-                if "rows" in line:
-                    yield Progress(line["rows"], line.get("share"))
-        except DatasetError as error:
-            raise kind_of_columns(self.path, self.found_columns) or error from None
+        yield from self._read_through(self.path, self._note)
         if not self.count:
             raise DatasetError("pairs_none_new", count=len(self.left_out))
         if self.votes and not self.count_of_votes:
@@ -129,8 +111,7 @@ class PairsFile:
 
     def guess(self) -> dict[str, str]:
         """Which column is likely which, of a file that was refused: the lab's names → the file's; empty where nothing looks like it."""
-        guesses = [self._guess(names) for names in (NEEDED_OF_PREFERENCES, NEEDED)]
-        return max(guesses, key=len)
+        return max(map(self.guess_of, (NEEDED_OF_PREFERENCES, NEEDED)), key=len)
 
     def put(self, connection: Connection, collection_id: str, seed: int) -> tuple[int, list[LeftOut]]:
         """Store what was laid aside in a collection; how many pairs it had not, and the rows whose pair it had already."""
@@ -143,13 +124,8 @@ class PairsFile:
 
     # ---- inside
 
-    def _guess(self, names: tuple[str, ...]) -> dict[str, str]:
-        guesses = guess_columns(self.found_columns, names)
-        return guesses | {name: name for name in names if name in self.found_columns}
-
     def _note(self, line: Line) -> None:
         """Keep what a line of the answer says, and lay its pairs and votes aside."""
-        self.found_columns = tuple(line.get("columns", self.found_columns))
         self.left_out += [LeftOut(number, WhyLeftOut(why), detail) for number, why, detail in line.get("left_out", ())]
         if "form" in line:
             self.form = Form(line["form"])

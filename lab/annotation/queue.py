@@ -29,7 +29,7 @@ from lab.annotation.tables import (
     showings_table,
 )
 from lab.core.access import Access, User
-from lab.core.preferences import Choice, left_of
+from lab.core.preferences import Choice, left_of, plain_prompt
 from lab.errors import StateError
 
 MOST_HANDED_OUT = 20
@@ -216,10 +216,8 @@ def _gold_is_due(collection: Any, annotator_id: str, place: int) -> bool:
 
 
 def _seen(row: Any, annotator_id: str, seed: int, shown: str) -> dict[str, Any]:
-    prompt = prompt_of(row.prompt)
     sides = (row.first, row.second) if left_of(annotator_id, row.id, seed) is Choice.FIRST else (row.second, row.first)
-    content = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
-    return {"pair": row.id, "prompt": content, "a": sides[0], "b": sides[1], "shown": shown}
+    return {"pair": row.id, "prompt": plain_prompt(prompt_of(row.prompt)), "a": sides[0], "b": sides[1], "shown": shown}
 
 
 def undo(connection: Connection, annotator: User, undo_id: UUID, judgement_id: UUID) -> dict[str, Any]:

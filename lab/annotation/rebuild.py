@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select
 
 from lab.annotation.judgements import current_judgements
-from lab.annotation.pairs import AT_ONCE, recount
+from lab.annotation.pairs import recount
 from lab.annotation.tables import collections_table, current_table
 from lab.store.runs import Store
 
@@ -18,19 +18,19 @@ def rebuild(store: Store) -> None:
 
     def work(connection: Connection) -> None:
         for collection in connection.execute(select(collections_table.c.id)).scalars().all():
-            connection.execute(delete(current_table).where(current_table.c.collection == collection))
-            rows = [
-                {
-                    "collection": collection,
-                    "pair": judgement.pair_id,
-                    "annotator": judgement.annotator,
-                    "judgement": str(judgement.uuid),
-                    "choice": judgement.choice.value,
-                }
-                for judgement in current_judgements(connection, collection)
-            ]
-            for start in range(0, len(rows), AT_ONCE):
-                connection.execute(insert(current_table), rows[start : start + AT_ONCE])
-            recount(connection, collection)
+            rebuild_collection(connection, collection)
 
     store.writing(work)
+
+
+def rebuild_collection(connection: Connection, collection: str) -> None:
+    """Compute them for one, whose annotators are there."""
+    connection.execute(delete(current_table).where(current_table.c.collection == collection))
+    current = [
+        {"collection": collection, "pair": each.pair_id, "annotator": each.annotator, "judgement": str(each.uuid)}
+        | {"choice": each.choice.value}
+        for each in current_judgements(connection, collection)
+    ]
+    if current:
+        connection.execute(insert(current_table), current)
+    recount(connection, collection)

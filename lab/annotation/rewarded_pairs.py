@@ -14,7 +14,7 @@ from lab.annotation.judgements import current_judgements
 from lab.annotation.pairs import read_collection, read_pairs
 from lab.annotation.sources import prompt_of_line
 from lab.annotation.versions.freeze import read_rows
-from lab.core.preferences import Pair, Prompt
+from lab.core.preferences import Pair, Prompt, plain_prompt
 from lab.core.recipes import RuleUse
 from lab.core.reward_agreement import Decided, Failure, RewardAgreement, decided, reward_agreement
 from lab.data.datasets import VERSION
@@ -25,7 +25,6 @@ from lab.sandbox.written import Row
 from lab.store.rule_sets import RuleSets
 from lab.store.runs import Store
 
-STEPS_AT_ONCE = 64
 _RUN = re.compile(r"run:(\S+)")
 
 
@@ -96,16 +95,10 @@ def rows_of_pairs(store: Store, pairs: Sequence[Pair], known: Mapping[str, str] 
     answers, known = _answers(store, pairs), known or {}
     rows: list[Row] = []
     for pair in pairs:
-        words = _words(pair)
+        words = last_words(plain_prompt(pair.prompt))  # what rules see of a prompt
         answer = answers.get(pair.prompt) or known.get(words)
         rows += [(words, side.text, answer) for side in (pair.first, pair.second)]
     return rows
-
-
-def _words(pair: Pair) -> str:
-    """What rules see of a prompt: of a conversation the last words."""
-    prompt = pair.prompt
-    return last_words(prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt])
 
 
 def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
@@ -115,13 +108,9 @@ def _answers(store: Store, pairs: Iterable[Pair]) -> dict[Prompt, str]:
     answers: dict[Prompt, str] = {}
     for run_id in sorted(runs):
         try:
-            folder = store.folder(run_id)
-            steps = sorted({row.step for row in folder.groups_index().rows})
-            for start in range(0, len(steps), STEPS_AT_ONCE):
-                some = steps[start : start + STEPS_AT_ONCE]
-                for line in folder.group_lines(some[0], some[-1]):
-                    if line.get("answer") is not None:
-                        answers[prompt_of_line(line)] = str(line["answer"])
+            for line in store.folder(run_id).groups():
+                if line.get("answer") is not None:
+                    answers[prompt_of_line(line)] = str(line["answer"])
         except (LabError, OSError):
             continue
     return answers

@@ -18,7 +18,6 @@ from lab.store.lines import Line, read_json, read_lines
 from lab.store.runs import Store, valid_run_id
 
 MOST_FROM_RUNS = 500
-STEPS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -112,13 +111,10 @@ def _at_the_same_prompt(
 def _groups(store: Store, run_id: str) -> Iterator[Line]:
     """The groups of a run, the latest step first."""
     folder = store.folder(run_id)
-    steps = sorted({row.step for row in folder.groups_index().rows}, reverse=True)
-    if not steps:
+    if not folder.groups_index().rows:
         run = store.run(run_id)
         raise StateError("run_without_groups", run=run.name, algorithm=run.algorithm)
-    for start in range(0, len(steps), STEPS_AT_ONCE):
-        some = steps[start : start + STEPS_AT_ONCE]
-        yield from reversed(folder.group_lines(some[-1], some[0]))
+    yield from folder.groups(latest_first=True)
 
 
 def _latest_of_prompts(store: Store, run_id: str) -> dict[Prompt, list[str]]:

@@ -25,9 +25,8 @@ collections_table = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", Text, nullable=False),
-    Column(
-        "overlap", Integer, nullable=False
-    ),  # judgements wanted of each pair that is not gold; EVERYONE: of everybody
+    # Judgements wanted of each pair that is not gold; EVERYONE: of everybody.
+    Column("overlap", Integer, nullable=False),
     Column("gold_rate", Float, nullable=False),  # the share of gold pairs among those that a person is shown
     Column("strength", Boolean, nullable=False),  # whether people are asked for it
     Column("reason", Boolean, nullable=False),
@@ -125,9 +124,8 @@ versions_table = Table(
     Column("created", Float, nullable=False),
     Column("rule", Text, nullable=False),  # JSON of the Derivation
     Column("with_gold", Boolean, nullable=False),
-    Column(
-        "through", Integer, nullable=False
-    ),  # the last event that it rests on: the raw judgements are those up to it
+    # The last event that it rests on: the raw judgements are those up to it.
+    Column("through", Integer, nullable=False),
     Column("content_hash", String(80), nullable=False),
     Column("preferences", Integer, nullable=False),
     Column("left_out", Text, nullable=False),  # JSON: [[pair, why], …]

@@ -19,7 +19,7 @@ import psutil
 from lab import __version__
 from lab.commands.arguments import heads, open_store
 from lab.commands.printing import print_json, print_table
-from lab.errors import LabError
+from lab.errors import LabError, last_line
 from lab.runs.launcher import ROOT, cores
 from lab.sandbox import trusted, written
 from lab.store.database import file_system
@@ -40,10 +40,6 @@ class Finding:
     params: Mapping[str, object] = field(default_factory=dict)
     text: str = ""
 
-    def says(self, locale: str) -> tuple[str, str]:
-        """What was looked at, and what there is to say of it."""
-        return say(f"doctor.what_{self.what}", locale), self.text or say(f"doctor.{self.why}", locale, **self.params)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Nothing of its own."""
@@ -58,7 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
     findings = [*_home(arguments), *_training(worker, problem), *_layers(), *_sandbox()]
     ready = all(finding.works for finding in findings if finding.what in ("home", "training"))
     locale = "en" if arguments.json else system_locale()
-    shown = [(finding.works, *finding.says(locale)) for finding in findings]
+    shown = [
+        (
+            each.works,
+            say(f"doctor.what_{each.what}", locale),
+            each.text or say(f"doctor.{each.why}", locale, **each.params),
+        )
+        for each in findings
+    ]
     if arguments.json:
         told = [{"works": works, "what": what, "why": why} for works, what, why in shown]
         print_json(
@@ -109,12 +112,11 @@ def _ask_worker() -> tuple[dict[str, Any], str]:
     process = None
     try:
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        return dict(json.loads(process.stdout.strip().splitlines()[-1])), ""
+        return dict(json.loads(last_line(process.stdout))), ""
     except subprocess.TimeoutExpired:
         return {}, say("doctor.worker_silent", system_locale(), seconds=round(PATIENCE))
-    except (OSError, ValueError, IndexError):
-        last = [line for line in process.stderr.splitlines() if line.strip()] if process else []
-        return {}, last[-1] if last else say("doctor.worker_failed", system_locale())
+    except (OSError, ValueError):
+        return {}, last_line(process.stderr if process else "", say("doctor.worker_failed", system_locale()))
 
 
 def _home(arguments: argparse.Namespace) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from typing import Any
 
 from lab.annotation.collections import Annotation
@@ -25,11 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0, or 2 where a version comes without a place to go."""
-    store = open_store(arguments)
-    try:
+    with closing(open_store(arguments)) as store:
         return _run(arguments, Annotation(store))
-    finally:
-        store.close()
 
 
 def _run(arguments: argparse.Namespace, annotation: Annotation) -> int:

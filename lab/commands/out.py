@@ -10,7 +10,8 @@ from lab.commands.job_line import do, status
 from lab.commands.printing import print_json
 from lab.core.jobs import Kind, parse_job
 from lab.core.out_jobs import Gguf
-from lab.runs.leaving import OUT, check_target, hub_token, push, put, run_named
+from lab.runs.leaving import OUT, check_target, push, put, run_named
+from lab.store.hub import hub_client
 from lab.store.jobs import JobStore
 from lab.store.runs import RunState
 from lab.words import say, system_locale
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     spec = parse_job(Kind.OUT, {"run": run_id, "merge": arguments.merge, "gguf": arguments.gguf or ""})
     target = check_target(arguments.folder)
     if arguments.push:
-        hub_token()
+        hub_client()  # raises where there is no token
     job = do(spec, store)
     if job.state is not RunState.FINISHED:
         return status(job)

@@ -16,17 +16,8 @@ from lab.words import say, system_locale
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """PRESET, what changes it, how many prompts, and whose judgements."""
     add_recipe(parser)
-    parser.add_argument(
-        "-n",
-        metavar="N",
-        type=int,
-        help=explained("preflight.n", most=PREFLIGHT_PROMPTS),
-    )
-    parser.add_argument(
-        "--collection",
-        metavar="NAME",
-        help=explained("preflight.collection"),
-    )
+    parser.add_argument("-n", metavar="N", type=int, help=explained("preflight.n", most=PREFLIGHT_PROMPTS))
+    parser.add_argument("--collection", metavar="NAME", help=explained("preflight.collection"))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -46,9 +46,8 @@ class ProgressLine(StatusLine):
             self._stopping = True
             key = "cli.stopping_soon" if now["stop_at_step"] is None else "cli.stopping"
             self.say(say(key, self._locale, step=now["stop_at_step"]))
-        for note in now["notes"][
-            self._notes_printed :
-        ]:  # of the run's rows, and of what it changed at its end; each once
+        # Of the run's rows, and of what it changed at its end; each once.
+        for note in now["notes"][self._notes_printed :]:
             self.say(with_mend(note, self._locale))
         self._notes_printed = max(self._notes_printed, len(now["notes"]))
 

@@ -26,19 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="RUN", help=explained("score.run"))
     parser.add_argument("--steps", type=_steps, metavar="A-B", help=explained("score.steps", count=LATEST))
     parser.add_argument(
-        "--threshold",
-        type=ThresholdKind,
-        choices=[*ThresholdKind],
-        metavar="KIND",
-        help=explained("score.threshold"),
+        "--threshold", type=ThresholdKind, choices=[*ThresholdKind], metavar="KIND", help=explained("score.threshold")
     )
     parser.add_argument("--fraction", type=_share, metavar="T", help=explained("score.fraction"))
     parser.add_argument(
-        "--estimator",
-        type=Estimator,
-        choices=[*Estimator],
-        metavar="KIND",
-        help=explained("score.estimator"),
+        "--estimator", type=Estimator, choices=[*Estimator], metavar="KIND", help=explained("score.estimator")
     )
 
 
@@ -50,12 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     change = WhatIf(arguments.threshold, arguments.fraction, arguments.estimator)
     rescored = rescore(grouped(store, arguments.run), rules, first, last, change)
     if not rescored.groups:
-        raise StateError(
-            "run_has_no_groups",
-            run=arguments.run,
-            step=f"{first}–{last}",
-            known="–".join(map(str, _latest(store, arguments.run))),
-        )
+        known = "–".join(map(str, _latest(store, arguments.run)))
+        raise StateError("run_has_no_groups", run=arguments.run, step=f"{first}–{last}", known=known)
     if arguments.json:
         print_json({"summary": rescored.summary, "groups": [group.as_json() for group in rescored.groups]})
     else:

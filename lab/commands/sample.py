@@ -14,7 +14,7 @@ from lab.commands.job_line import do, status
 from lab.commands.printing import print_json, shorten
 from lab.core.jobs import Kind, parse_job
 from lab.data.datasets import rows_of_file
-from lab.data.forms import as_prompts
+from lab.data.forms import shape_prompts
 from lab.errors import DatasetError
 from lab.store.jobs import JobStore
 
@@ -69,7 +69,7 @@ def _prompts(arguments: argparse.Namespace) -> list[Any]:
         return list(arguments.prompt)
     path: Path = arguments.prompts
     if path.suffix.lower() != ".txt":
-        return as_prompts(rows_of_file(str(path)))
+        return shape_prompts(rows_of_file(str(path))).rows
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

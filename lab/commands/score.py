@@ -35,12 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "completions", metavar="COMPLETIONS.jsonl", type=Path, nargs="?", help=explained("score.completions")
     )
     rescored.add_arguments(parser)
-    parser.add_argument(
-        "--as-python",
-        metavar="FILE.py",
-        type=Path,
-        help=explained("score.as_python"),
-    )
+    parser.add_argument("--as-python", metavar="FILE.py", type=Path, help=explained("score.as_python"))
     parser.set_defaults(misused=parser.error)
 
 

@@ -116,8 +116,7 @@ class _Teller:
         run = event.run.id if event.run else ""
         params: dict[str, Any] = {"run": run}
         if event.did is Did.GOES_ON:
-            checkpoint = self._store.folder(run).last_checkpoint()
-            params["step"] = checkpoint[0] if checkpoint else 0
+            params["step"] = self._store.folder(run).last_step()
         elif event.did is Did.WAITS and event.run:
             params["state"] = say(f"states.{event.run.state}", self._locale)
         elif event.did is Did.SKIPPED:

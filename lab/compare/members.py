@@ -20,8 +20,8 @@ from lab.core.studies import Entry, Study, member_recipe
 from lab.data.datasets import load
 from lab.errors import LabError, RecipeError
 from lab.store.models import content_hash, resolve
+from lab.store.presets import load_preset
 from lab.store.runs import Run, RunState, Store
-from lab.store.studies import preset_of
 
 NOT_TRAINED_BY = frozenset({"name", "about_en", "about_zh", "save_every", "token_megabytes"})
 """Settings that change nothing in what a run trains and measures."""
@@ -48,7 +48,7 @@ class Member:
 
 def check_study(study: Study) -> dict[str, Recipe]:
     """The preset of each entry by the entry's name. Raises RecipeError where entries do not fit together, or a setting is wrong."""
-    presets = {entry.name: preset_of(entry) for entry in study.entries}
+    presets = {entry.name: load_preset(entry.preset).recipe for entry in study.entries}
     for entry in study.entries:
         own = presets[entry.name].algorithm
         if entry.reward_model and not hasattr(presets[entry.name], "reward_model"):

@@ -110,7 +110,7 @@ def krippendorffs_alpha(choices: Votes) -> Measure:
 RESAMPLES = 1000
 
 
-def alpha_interval(choices: Votes, *, seed: int = 0) -> tuple[float, float] | None:
+def alpha_interval(choices: Votes) -> tuple[float, float] | None:
     """A 95 % interval of α: the percentile bootstrap over pairs (Efron and Tibshirani, 1993, chapter 13).
 
     None where α is undefined, or is in more than a twentieth of the resamples.
@@ -121,7 +121,7 @@ def alpha_interval(choices: Votes, *, seed: int = 0) -> tuple[float, float] | No
     counts_P_C = np.array([[unit[choice] for choice in CHOICES] for unit in units], dtype=float)
     votes_P = counts_P_C.sum(axis=1)
     apart_P = (votes_P**2 - (counts_P_C**2).sum(axis=1)) / (votes_P - 1)
-    drawn_RP = np.random.default_rng(seed).integers(len(units), size=(RESAMPLES, len(units)))
+    drawn_RP = np.random.default_rng(0).integers(len(units), size=(RESAMPLES, len(units)))
     totals_RC = counts_P_C[drawn_RP].sum(axis=1)
     n_R = totals_RC.sum(axis=1)
     expected_R = (n_R**2 - (totals_RC**2).sum(axis=1)) / (n_R - 1)

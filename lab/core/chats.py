@@ -7,7 +7,7 @@ answer can be stopped. Not here: where questions and answers are written (``lab/
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -22,14 +22,14 @@ MOST_SAMPLES = 16
 LONGEST_TURN = 32_768
 """Characters of one message."""
 MOST_TURNS = 200
+Asks = TypeVar("Asks", bound=Strict)
 IDLE_SECONDS = 300.0
 """How long a worker waits for a question before it ends, unless somebody says otherwise."""
 
 
-class LoadSettings(Strict):
-    """How one model of a chat is loaded: what ``lab/training/models/base.py`` asks of a recipe."""
+class Loaded(Strict):
+    """How the models of a job are loaded."""
 
-    model: str = Field(min_length=1, max_length=400)
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
     load_in_4bit: bool = False
@@ -40,7 +40,13 @@ class LoadSettings(Strict):
         return self.load_in_4bit
 
 
-class ChatSpec(Strict):
+class LoadSettings(Loaded):
+    """How one model is loaded: what ``lab/training/models/base.py`` asks of a recipe."""
+
+    model: str = Field(min_length=1, max_length=400)
+
+
+class ChatSpec(Loaded):
     """Hold up to three models ready to answer until nobody has asked anything for ``idle_seconds``.
 
     ``beside``: do not wait for the machine's slot but answer on the CPU, beside whatever holds it.
@@ -49,9 +55,6 @@ class ChatSpec(Strict):
     models: tuple[str, ...] = Field(min_length=1, max_length=MOST_MODELS)
     beside: bool = False
     idle_seconds: float = Field(IDLE_SECONDS, ge=1, le=24 * 3600)
-    device: Device = Device.AUTO
-    precision: Precision = Precision.AUTO
-    load_in_4bit: bool = False
 
     @model_validator(mode="after")
     def _beside_is_on_the_cpu(self) -> ChatSpec:
@@ -133,10 +136,15 @@ class Ask(Strict):
 
 def parse_ask(values: dict[str, Any]) -> Ask:
     """A validated question. Raises InputError with the first thing that is wrong."""
+    return validated(Ask, values, "ask")
+
+
+def validated(model: type[Asks], values: dict[str, Any], whole: str) -> Asks:
+    """Plain values as a model of a job; InputError (the first thing wrong) where they do not fit. ``whole`` stands for all of them."""
     try:
-        return Ask.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        if problem["type"].startswith("chat_"):
+        if problem["type"].startswith(("chat_", "job_")):
             raise InputError(problem["type"], **problem.get("ctx", {})) from None
-        raise InputError("job_value", **first_wrong(problem, "ask")) from None
+        raise InputError("job_value", **first_wrong(problem, whole)) from None

@@ -62,11 +62,11 @@ def mean_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     return MeanInterval(mean, mean - half, mean + half, n)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> MeanInterval:
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> MeanInterval:
     """The mean of ``a`` − ``b``, pair by pair (one pair a seed), with the paired t interval. Raises ValueError as above."""
     if len(a) != len(b):
         raise ValueError(f"{len(a)} values cannot be paired with {len(b)}")
-    return mean_t_interval([one - other for one, other in zip(a, b, strict=True)], confidence)
+    return mean_t_interval([one - other for one, other in zip(a, b, strict=True)])
 
 
 def t_quantile(degrees: int, confidence: float = CONFIDENCE) -> float:
@@ -92,9 +92,7 @@ def _held(theta: float, degrees: int) -> float:
     return 2 / math.pi * (theta + sine * total) if odd else sine * total
 
 
-def share_difference(
-    successes: float, n: int, other_successes: float, other_n: int, confidence: float = CONFIDENCE
-) -> tuple[float, float, float]:
+def share_difference(successes: float, n: int, other_successes: float, other_n: int) -> tuple[float, float, float]:
     """The difference of two shares of separate samples with its interval: ``(difference, low, high)``.
 
     Newcombe's method 10 (1998, Statistics in Medicine 17, 873–890), made of both Wilson intervals; of nothing (n = 0) it is unbounded.
@@ -102,7 +100,7 @@ def share_difference(
     if not n or not other_n:
         return 0.0, -1.0, 1.0
     p, q = successes / n, other_successes / other_n
-    (low_p, high_p), (low_q, high_q) = wilson(successes, n, confidence), wilson(other_successes, other_n, confidence)
+    (low_p, high_p), (low_q, high_q) = wilson(successes, n), wilson(other_successes, other_n)
     low = p - q - math.hypot(p - low_p, high_q - q)
     high = p - q + math.hypot(high_p - p, q - low_q)
     return p - q, low, high

@@ -8,13 +8,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.chats import ChatSpec, ChatTurn
+from lab.core.chats import ChatSpec, ChatTurn, LoadSettings, validated
 from lab.core.out_jobs import EjectSpec, OutSpec
-from lab.core.recipes import Device, Precision, Recipe, SampledRecipe, parse
-from lab.core.recipes.fields import Strict, first_wrong
+from lab.core.recipes import Recipe, SampledRecipe, parse
+from lab.core.recipes.fields import Strict
 from lab.errors import InputError, RecipeError
 
 MOST_COMPLETIONS = 16_384
@@ -63,7 +63,7 @@ def _asked(value: object) -> object:
     return {"prompt": value} if isinstance(value, str) else value
 
 
-class SampleSpec(Strict):
+class SampleSpec(LoadSettings):
     """Sample ``completions`` of each prompt: of the prompts given, or of ``count`` from a dataset (the same ones for the same seed)."""
 
     model: str = Field("tiny", min_length=1, max_length=400)
@@ -76,9 +76,6 @@ class SampleSpec(Strict):
     max_completion_length: int = Field(40, ge=1, le=32_768)
     seed: int = Field(1, ge=0, le=2**31 - 1)
     batch_size: int = Field(64, ge=1, le=1024)
-    device: Device = Device.AUTO
-    precision: Precision = Precision.AUTO
-    load_in_4bit: bool = False
 
     @model_validator(mode="after")
     def _prompts_from_one_place(self) -> SampleSpec:
@@ -86,11 +83,6 @@ class SampleSpec(Strict):
             raise PydanticCustomError("job_prompts", "give either prompts or a dataset", {})
         _bounded(self.total)
         return self
-
-    @property
-    def four_bit_base(self) -> bool:
-        """Whether the model is loaded in NF4, as a recipe says it."""
-        return self.load_in_4bit
 
     @property
     def total(self) -> int:
@@ -187,13 +179,7 @@ def parse_job(kind: str, values: dict[str, Any]) -> Spec:
     """A validated spec from plain values; InputError (the first thing wrong) where they do not fit."""
     if kind not in list(Kind):
         raise InputError("job_kind", value=str(kind)[:80], known=", ".join(Kind))
-    try:
-        return SPECS[Kind(kind)].model_validate(values)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        if problem["type"] in ("job_too_many", "job_prompts", "chat_beside"):
-            raise InputError(problem["type"], **problem.get("ctx", {})) from None
-        raise InputError("job_value", **first_wrong(problem, str(kind))) from None
+    return validated(SPECS[Kind(kind)], values, str(kind))
 
 
 def _bounded(total: int) -> None:

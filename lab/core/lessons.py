@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_
 from pydantic_core import PydanticCustomError
 
 from lab.core.groups import ThresholdKind
-from lab.core.recipes.fields import Strict
+from lab.core.recipes.fields import Strict, first_wrong
 from lab.errors import InputError
 
 MOST_ANSWERS = 8
@@ -95,6 +95,4 @@ def parse_question(values: Any) -> Question:
     try:
         return _QUESTION.validate_python(values)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "kind"
-        raise InputError("lesson_value", field=where, value=repr(problem["input"])[:80], why=problem["msg"]) from None
+        raise InputError("lesson_value", **first_wrong(error.errors(include_url=False)[0], "kind")) from None

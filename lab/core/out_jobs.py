@@ -20,28 +20,10 @@ class Gguf(StrEnum):
     Q4_K_M = "q4_k_m"
 
 
-class OutSpec(Strict):
-    """Write a run's model as others read it, into the job's folder ``out``. ``run`` is ``ID`` or ``ID@STEP``."""
+class LeavingSpec(Strict):
+    """Write something of a run into the job's folder ``out``."""
 
-    run: str = Field(min_length=1, max_length=LONGEST_RUN, pattern=r"^[A-Za-z0-9][\w-]*(@\d{1,12})?$")
-    merge: bool = False
-    gguf: Gguf = Gguf.NONE
-
-    @property
-    def model(self) -> str:
-        """The model as a recipe names it."""
-        return f"run:{self.run}"
-
-    @property
-    def total(self) -> int:
-        """Files, groups of which are written; the worker counts them."""
-        return 0
-
-
-class EjectSpec(Strict):
-    """Write a run as a script that needs no lab, with its data, into the job's folder ``out``."""
-
-    run: str = Field(min_length=1, max_length=LONGEST_RUN, pattern=r"^[A-Za-z0-9][\w-]*$")
+    run: str
 
     @property
     def model(self) -> str:
@@ -52,3 +34,17 @@ class EjectSpec(Strict):
     def total(self) -> int:
         """Nothing that is counted."""
         return 0
+
+
+class OutSpec(LeavingSpec):
+    """Write a run's model as others read it. ``run`` is ``ID`` or ``ID@STEP``."""
+
+    run: str = Field(min_length=1, max_length=LONGEST_RUN, pattern=r"^[A-Za-z0-9][\w-]*(@\d{1,12})?$")
+    merge: bool = False
+    gguf: Gguf = Gguf.NONE
+
+
+class EjectSpec(LeavingSpec):
+    """Write a run as a script that needs no lab, with its data."""
+
+    run: str = Field(min_length=1, max_length=LONGEST_RUN, pattern=r"^[A-Za-z0-9][\w-]*$")

@@ -78,6 +78,11 @@ class Message(_Frozen):
 Prompt = Text | tuple[Message, ...]
 
 
+def plain_prompt(prompt: Prompt) -> str | list[dict[str, str]]:
+    """A prompt as JSON has it: text, or messages."""
+    return prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+
+
 class Response(_Frozen):
     """One of the two that are compared; ``source`` (a run, a model, a file) stays hidden until it is judged."""
 
@@ -101,13 +106,6 @@ class Pair(_Frozen):
         if self.first.text.strip() == self.second.text.strip():
             raise ValueError("the two responses are equal")
         return self
-
-    @property
-    def swapped(self) -> Pair:
-        """The same pair with first and second exchanged."""
-        return self.model_copy(
-            update={"first": self.second, "second": self.first, "gold": self.gold and self.gold.of_other}
-        )
 
     def response(self, choice: Choice) -> Response:
         """The response that a choice of first or second means."""
@@ -139,11 +137,6 @@ class Judgement(_Frozen):
         if self.edited is not None and not self.edited.strip():
             raise ValueError("an edited response has text")
         return self
-
-    @property
-    def swapped(self) -> Judgement:
-        """The same judgement of the swapped pair: the same response is chosen, and each stood where it stood."""
-        return self.model_copy(update={"choice": self.choice.of_other, "left": self.left.of_other})
 
     @property
     def place(self) -> Place | None:
@@ -241,7 +234,7 @@ def make_pair(
     So the same pair, imported twice, is one; and *first* means nothing: were it always the chosen one of a file, agreement by
     chance would be so likely that κ and α would say little.
     """
-    plain = prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt]
+    plain = plain_prompt(prompt)
     first, second = sorted((one, other), key=lambda response: _hash([plain, response.text]))
     gold: Which | None = None
     if better is not None:

@@ -38,10 +38,6 @@ class Sentence:
     key: str
     params: dict[str, Any]
 
-    def as_json(self) -> dict[str, Any]:
-        """``{"key", "params"}``."""
-        return {"key": self.key, "params": self.params}
-
 
 class Verdict(StrEnum):
     """Whether to start the run."""
@@ -64,8 +60,8 @@ class PreflightReport:
     def as_json(self) -> dict[str, Any]:
         """The report as it is stored and sent; its shape stands in ``docs/formats.md``."""
         people = None if self.people is None else self.people.as_json()
-        verdict = {"kind": self.kind.value, **self.reason.as_json()}
-        notes = [note.as_json() for note in self.notes]
+        verdict = {"kind": self.kind.value, **vars(self.reason)}
+        notes = [vars(note) for note in self.notes]
         return {**self.numbers.as_json(), "people": people, "verdict": verdict, "notes": notes}
 
 

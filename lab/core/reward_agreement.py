@@ -17,7 +17,17 @@ from typing import Any
 
 from lab.core.derivation import derive
 from lab.core.groups import NO_SPREAD
-from lab.core.preferences import CATEGORY, Choice, Derivation, Judgement, Pair, Response, Which, WhyNotDerived
+from lab.core.preferences import (
+    CATEGORY,
+    Choice,
+    Derivation,
+    Judgement,
+    Pair,
+    Response,
+    Which,
+    WhyNotDerived,
+    plain_prompt,
+)
 from lab.core.shares import Share
 
 Rewards = Mapping[str, tuple[float, float]]
@@ -242,10 +252,9 @@ def _share(weights: Iterable[float]) -> Share:
 
 
 def _as_json(ranked: Ranked) -> dict[str, Any]:
-    prompt = ranked.pair.prompt
     return {
         "pair": ranked.pair.id,
-        "prompt": prompt if isinstance(prompt, str) else [message.model_dump() for message in prompt],
+        "prompt": plain_prompt(ranked.pair.prompt),
         "chosen": ranked.chosen.text,
         "other": ranked.other.text,
         "votes": ranked.votes,

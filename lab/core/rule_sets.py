@@ -6,10 +6,9 @@ Not here: versions and files (``lab/store``), how rules run (``lab/sandbox``).
 from __future__ import annotations
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.fields import Strict
-from lab.core.recipes.sampling import RuleUse
+from lab.core.recipes.sampling import RuleUse, check_each_once
 
 MOST_RULES, MOST_PINS = 32, 100
 
@@ -30,7 +29,7 @@ class RuleEntry(RuleUse):
 
     def use(self) -> RuleUse:
         """The same as a recipe holds it: without the pins."""
-        return RuleUse.model_validate({key: value for key, value in self.model_dump().items() if key != "pins"})
+        return RuleUse.model_validate(self.model_dump(exclude={"pins"}))
 
 
 class RuleSet(Strict):
@@ -40,9 +39,7 @@ class RuleSet(Strict):
 
     @model_validator(mode="after")
     def _once_each(self) -> RuleSet:
-        names = [rule.name for rule in self.rules]
-        if len(set(names)) != len(names):
-            raise PydanticCustomError("recipe_rule_twice", "a rule stands twice", {"rules": ", ".join(names)})
+        check_each_once(self.rules)
         return self
 
     def uses(self) -> tuple[RuleUse, ...]:

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from lab.core.algorithms import algorithm_of
 from lab.core.recipes import Recipe, with_values
-from lab.core.recipes.fields import Strict
+from lab.core.recipes.fields import Strict, dotted, first_problem
 from lab.errors import RecipeError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -155,7 +155,10 @@ def parse_study(values: Mapping[str, Any], source: str) -> Study:
     try:
         return Study.model_validate(dict(values))
     except ValidationError as error:
-        raise _first_problem(error, source) from None
+        problem = error.errors()[0]
+        if problem["type"] == "missing":
+            raise RecipeError("study_missing_key", source=source, field=dotted(problem["loc"])) from None
+        raise first_problem(problem, "study", source, lambda place: _unknown_key(place, source)) from None
 
 
 def member_recipe(study: Study, entry: Entry, preset: Recipe, seed: int, runs: Mapping[str, str]) -> Recipe:
@@ -174,21 +177,7 @@ def member_recipe(study: Study, entry: Entry, preset: Recipe, seed: int, runs: M
     return with_values(preset, changes, source=f"{study.name}, {entry.name}")
 
 
-def _first_problem(error: ValidationError, source: str) -> RecipeError:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    context = {name: value for name, value in problem.get("ctx", {}).items() if name != "error"}
-    if problem["type"].startswith("study_"):
-        return RecipeError(problem["type"], source=source, **context)
-    if problem["type"] == "extra_forbidden":
-        return RecipeError("study_unknown_key", source=source, field=where, known=_known_keys(problem["loc"]))
-    if problem["type"] == "missing":
-        return RecipeError("study_missing_key", source=source, field=where)
-    why = problem["msg"][0].lower() + problem["msg"][1:]
-    return RecipeError("study_value", source=source, field=where, value=repr(problem["input"])[:80], why=why)
-
-
-def _known_keys(place: tuple[Any, ...]) -> str:
+def _unknown_key(place: tuple[Any, ...], source: str) -> RecipeError:
     models: dict[str, type[Strict]] = {"entries": Entry, "budget": Budget, "title": Words, "about": Words}
     model = models.get(str(place[0]), Study) if len(place) > 1 else Study
-    return ", ".join(model.model_fields)
+    return RecipeError("study_unknown_key", source=source, field=dotted(place), known=", ".join(model.model_fields))

@@ -25,19 +25,17 @@ that is an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lab.core.notes import Note, note
-from lab.data.columns import with_columns
 from lab.data.completion_rows import conversation, conversation_prompt, demonstration, demonstrations, known_answer
 from lab.data.labels import SCORES, Labels
 from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.option_rows import option_letter
-from lab.data.preference_forms import PLAIN_PREFERENCES, one_pair, voted_pairs, with_prompt
+from lab.data.preference_forms import one_pair, voted_pairs, with_prompt
 from lab.data.preference_rows import prompt_turns
 from lab.data.prompt_rows import asked
-from lab.data.recognition import COLUMNS, Form, Recognised, recognise, recognised
+from lab.data.recognition import COLUMNS, PLAIN_PREFERENCES, Form, Recognised, recognise, recognised
 from lab.data.refusals import no_form, other_use
 from lab.data.rows import Rows
 from lab.data.shaping import OF_MESSAGES, Shaped, chosen_leads, shape_rows
@@ -59,30 +57,20 @@ PROMPT_FORMS = tuple(COLUMNS)
 Row = dict[str, Any]
 
 
-def detect_form(rows: Rows, columns: Mapping[str, str] | None = None) -> Form:
-    """The first form that the columns have, once ``columns`` (the lab's name → the file's) are renamed.
-
-    Raises DatasetError where there is none, and where the mapping names what is not there.
-    """
-    if columns:
-        rows = with_columns(rows, columns)
+def detect_form(rows: Rows) -> Form:
+    """The first form that the columns have. Raises DatasetError where there is none."""
     match = recognise(rows, tuple(COLUMNS))
     if match is None:
         raise no_form(rows)
     return match.form
 
 
-def as_prompts(rows: Rows, *, conversations: bool = False) -> list[Row]:
-    """``prompt, answer`` rows; those whose answer is not known have no ``answer``. With ``conversations``, a prompt of several turns
-    is messages, as in ``as_preferences``; without, such a row is left out.
+def shape_prompts(rows: Rows, *, conversations: bool = False) -> Shaped:
+    """``prompt, answer`` rows; those whose answer is not known have no ``answer``. With ``conversations``, a prompt of several turns is
+    messages, as in ``shape_preferences``; without, such a row is left out.
 
     Raises DatasetError where there is no column of prompts, and where every prompt is empty.
     """
-    return shape_prompts(rows, conversations=conversations).rows
-
-
-def shape_prompts(rows: Rows, *, conversations: bool = False) -> Shaped:
-    """``as_prompts``, with the report."""
     match = recognise(rows, PROMPT_FORMS)
     if match is None:
         raise other_use(rows, ("prompt",), "prompts")

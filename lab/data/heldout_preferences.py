@@ -32,7 +32,7 @@ def set_apart(
     room = max(1, len(trained) // TAKEN_OF) if len(trained) > 1 else 0
     taken: set[str] = set()
     watched: list[Row] = []
-    mixed = sorted(pairs, key=lambda pair: _digest(pair))
+    mixed = sorted(pairs, key=lambda pair: hashlib.sha256(json.dumps(pair, sort_keys=True).encode()).digest())
     for pair in sorted(mixed, key=lambda pair: _key(pair["prompt"]) in trained):
         if len(watched) == most:
             break
@@ -50,7 +50,3 @@ def set_apart(
 def _key(prompt: Prompt) -> str:
     """The same for a question and for the one message that asks it."""
     return json.dumps(as_conversation(prompt), sort_keys=True)
-
-
-def _digest(pair: Row) -> bytes:
-    return hashlib.sha256(json.dumps(pair, sort_keys=True).encode()).digest()

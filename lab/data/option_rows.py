@@ -31,13 +31,9 @@ LETTERED = re.compile(r"\s*\(?([A-Z])\s*[).:、]\s*")
 Row = Mapping[str, Any]
 
 
-def option_columns(columns: Iterable[str]) -> tuple[str, ...]:
-    """Which of a file's columns hold options; empty where none do."""
-    return _option_columns(tuple(columns))
-
-
 @lru_cache(maxsize=64)  # the rows of a file have few sets of columns
-def _option_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+def option_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Which of a file's columns hold options; empty where none do."""
     for name in LISTS:
         if name in names:
             return (name,)
@@ -63,7 +59,7 @@ def answer_column(columns: Iterable[str]) -> str | None:
 
 def options_of(row: Row) -> tuple[list[str], list[str]]:
     """``(texts, labels)`` of a row's options; both empty where it has none. Raises NotUsable where they cannot be read."""
-    columns = option_columns(row)
+    columns = option_columns(tuple(row))
     if not columns:
         return [], []
     if columns[0] == RIGHT or len(columns) > 1:

@@ -17,7 +17,7 @@ from lab.data.left_out import NotUsable, WhyLeftOut
 from lab.data.preference_rows import one_preference, preferences_of
 from lab.data.prompt_rows import MEANINGS, refuse_what_is_no_text
 from lab.data.ranked_rows import best_against_rest, ranked
-from lab.data.recognition import Form, Recognised, recognise
+from lab.data.recognition import PLAIN_PREFERENCES, Form, Recognised, recognise
 from lab.data.refusals import nothing_left, other_use
 from lab.data.rows import Rows
 from lab.data.shaping import Shaped, chosen_leads, passed_over, shape_rows
@@ -25,31 +25,17 @@ from lab.data.turns import text
 from lab.data.vote_rows import Voted, contradicts, votes_of
 from lab.data.vote_words import Counted
 
-PREFERENCE_FORMS = (
-    Form.PREFERENCES,
-    Form.CONVERSATIONS,
-    Form.ALPACA_PREFERENCES,
-    Form.WHOLE_CHATS,
-    Form.VOTES,
-    Form.RANKED,
-    Form.LABELLED,
-)
-PLAIN_PREFERENCES = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS)
+PREFERENCE_FORMS = (*PLAIN_PREFERENCES, Form.VOTES, Form.RANKED, Form.LABELLED)
 Row = dict[str, Any]
 
 
-def as_preferences(rows: Rows) -> list[Row]:
+def shape_preferences(rows: Rows, *, contradicted: bool = False) -> Shaped:
     """``prompt, chosen, rejected`` rows, and ``category`` where the file has it. A prompt is text where it is one question, else
     messages (``[{"role", "content"}]``); the sides are text.
 
-    Raises DatasetError where a column is missing, and where no row can be used.
+    Rows whose scores or margin say that the rejected response is the better one are left out, unless ``contradicted``: then they are
+    counted. Raises DatasetError where a column is missing, and where no row can be used.
     """
-    return shape_preferences(rows).rows
-
-
-def shape_preferences(rows: Rows, *, contradicted: bool = False) -> Shaped:
-    """``as_preferences``, with the report. Rows whose scores or margin say that the rejected response is the better one are left out,
-    unless ``contradicted``: then they are counted."""
     match = recognise(rows, PREFERENCE_FORMS)
     if match is None:
         raise other_use(rows, ("prompt", "chosen", "rejected"), "preferences")

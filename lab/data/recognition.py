@@ -97,6 +97,7 @@ ANSWERS_WITHIN = (("reward_model", "ground_truth"), ("verification_info", "groun
 WITH_ANSWER = (Form.DEMONSTRATIONS, Form.ALPACA, Form.PROMPTS, Form.MESSAGES, Form.TRANSCRIPTS, Form.LABELLED)
 """Forms that may have the right answer beside what they need."""
 SIDED = (Form.PREFERENCES, Form.ALPACA_PREFERENCES)
+PLAIN_PREFERENCES = (*SIDED, Form.CONVERSATIONS, Form.WHOLE_CHATS)
 OWN_NAMES = (Form.VOTES, Form.PAIRS, Form.OPTIONS, Form.RANKED)
 """Forms that are told by the names that published files use."""
 WELL_KNOWN = (

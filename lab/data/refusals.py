@@ -9,7 +9,7 @@ from typing import Any
 from lab.data.columns import LIKELY, guess_columns, plain
 from lab.data.file_names import typed
 from lab.data.left_out import LeftOut, WhyLeftOut
-from lab.data.recognition import COLUMNS, Form, Recognised, recognise
+from lab.data.recognition import COLUMNS, PLAIN_PREFERENCES, Form, Recognised, recognise
 from lab.data.rows import Rows
 from lab.data.turns import MESSAGES, by_turns
 from lab.errors import DatasetError
@@ -18,7 +18,7 @@ ONE_ANSWER = (Form.MESSAGES, Form.TRANSCRIPTS, Form.DEMONSTRATIONS, Form.ALPACA)
 NO_RESPONSES = (Form.OPTIONS, Form.QUESTIONS, Form.PROBLEMS, Form.PROMPTS)
 HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
     "completions": (
-        ("preferences", (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS)),
+        ("preferences", PLAIN_PREFERENCES),
         ("votes", (Form.VOTES,)),
         ("ranked", (Form.RANKED,)),
         ("pairs", (Form.PAIRS,)),
@@ -28,7 +28,7 @@ HOLDS: dict[str, tuple[tuple[str, tuple[Form, ...]], ...]] = {
 }
 """By what was wanted: what a file may hold instead, which something else of the lab reads."""
 REASONS = 3
-JUDGED = (Form.PREFERENCES, Form.CONVERSATIONS, Form.ALPACA_PREFERENCES, Form.WHOLE_CHATS, Form.VOTES, Form.RANKED)
+JUDGED = (*PLAIN_PREFERENCES, Form.VOTES, Form.RANKED)
 TWO_SIDES = ("prompt", "first", "second")
 RESPONSE_WORDS = ("chosen", "rejected", "respon", "complet", "generat", "repl", "candidate")
 READ_TOO = {"prompts": ("answer", "system"), "completions": ("system",), "preferences": ("system",)}

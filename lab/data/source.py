@@ -73,11 +73,8 @@ class Source:
 
     def hashed(self) -> None:
         """Set ``content_hash``: ``sha256:…`` of the file's bytes as they lie on disk."""
-        digest = hashlib.sha256()
         with self._open() as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-        self.content_hash = f"sha256:{digest.hexdigest()}"
+            self.content_hash = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
     def text(self) -> io.TextIOWrapper:
         """The content as text with its line ends as they are. Raises DatasetError where its encoding is none that is known."""
@@ -94,7 +91,7 @@ class Source:
             while chunk := file.read(CHUNK):
                 yield chunk
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> io.FileIO:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(self.path, flags)  # otherwise a pipe without a writer would block for ever

@@ -25,17 +25,11 @@ OTHERS = (
     "test", "testing", "tst", "validation", "valid", "val", "dev", "development", "eval", "evaluation", "heldout", "held_out",
     "held-out", "holdout", "hold-out", "test_sft", "test_prefs", "test_gen", "unused", "测试", "测试集", "验证", "验证集",
 )  # fmt: skip
-FLAGS = {
-    "is_train": True,
-    "is_test": False,
-    "is_validation": False,
-    "is_val": False,
-    "is_eval": False,
-    "held_out": False,
-    "holdout": False,
-}
-"""Columns of yes and no, and what a row to train on says there."""
 YES, NO = ("true", "1", "yes"), ("false", "0", "no")
+FLAGS = {"is_train": (YES, NO)} | dict.fromkeys(
+    ("is_test", "is_validation", "is_val", "is_eval", "held_out", "holdout"), (NO, YES)
+)
+"""Columns of yes and no: what rows to train on say there, and what others do."""
 
 
 def training_rows(rows: Rows) -> Rows:
@@ -72,22 +66,16 @@ def rows_of_split(rows: Rows, split: str) -> Rows:
 
 def _split_column(rows: Rows) -> str | None:
     """The column that tells rows to train on from others; None where there is none, or all rows are of one kind."""
-    for column in COLUMNS:
+    for column in (*COLUMNS, *FLAGS):
         words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
-        if words & set(TRAIN) and words & set(OTHERS) and words <= {"", *TRAIN, *OTHERS}:
-            return column
-    for column in FLAGS:
-        words = {word_of(row.get(column)) for row in rows.rows} if column in rows.columns else set()
-        if words & set(YES) and words & set(NO) and words <= {"", *YES, *NO}:
+        train, others = FLAGS.get(column, (TRAIN, OTHERS))
+        if words.intersection(train) and words.intersection(others) and words <= {"", *train, *others}:
             return column
     return None
 
 
 def _trains(row: dict[str, Any], column: str) -> bool:
-    word = word_of(row.get(column))
-    if column in FLAGS:
-        return word not in (NO if FLAGS[column] else YES)
-    return word not in OTHERS
+    return word_of(row.get(column)) not in FLAGS.get(column, (TRAIN, OTHERS))[1]
 
 
 def _without(rows: Rows, column: str, taken: Sequence[bool]) -> Rows:

@@ -54,6 +54,8 @@ AMBIGUOUS = (
 STRENGTHS = ("preference_strength", "overall_preference")
 SCORED = ("score", "rating", "reward", "overall_score")
 STRONGEST = 3
+SHP = ("labels",)
+"""Where 1 is the first response, and 0 the second."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def layout_of(columns: Iterable[str]) -> Layout | None:
 
 def settled(layout: Layout, rows: Sequence[Row], columns: Iterable[str]) -> Layout:
     """The layout with what its rows tell: what the numbers of the votes mean, and where the responses' scores stand."""
-    if layout.read not in (_by_name, _by_place, _shp) or layout.first == layout.second:
+    if layout.read not in (_by_name, _by_place) or layout.first == layout.second:
         return layout
     endings = (ending_of(layout.first), ending_of(layout.second))
     counted = counted_in(rows, layout.vote[0], endings) if layout.read is _by_name else layout.counted
@@ -157,7 +159,7 @@ def _vote(names: list[str], paired: tuple[str, str]) -> tuple[tuple[str, ...], C
     if "better_response_id" in names:
         return ("better_response_id",), _by_place
     if "labels" in names and paired[0] == "human_ref_A":
-        return ("labels",), _shp
+        return SHP, _by_place
     vote_column = next(
         (name for name in WINNERS if name in names and not (name == "chosen" and "rejected" in names)), None
     )
@@ -228,14 +230,7 @@ def _by_place(row: Row, layout: Layout) -> Voted:
     number = number_of(row.get(layout.vote[0]))
     if number not in (0, 1):
         raise no_choice(row.get(layout.vote[0]))
-    return Voted(Choice.FIRST if number == 0 else Choice.SECOND)
-
-
-def _shp(row: Row, layout: Layout) -> Voted:
-    number = number_of(row.get("labels"))
-    if number not in (0, 1):
-        raise no_choice(row.get("labels"))
-    return Voted(Choice.FIRST if number == 1 else Choice.SECOND)
+    return Voted(Choice.FIRST if number == (1 if layout.vote == SHP else 0) else Choice.SECOND)
 
 
 def _by_score(row: Row, layout: Layout) -> Voted:

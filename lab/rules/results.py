@@ -273,10 +273,7 @@ def _balanced(run: tuple[str, ...]) -> tuple[str, ...]:
 
 def _letter_value(runs: Sequence[_Run]) -> str | None:
     """The last ``x = …`` whose last side is a value."""
-    for run in reversed(runs):
-        if (letter := _letter_of(run)) and letter:
-            return run.text
-    return None
+    return next((run.text for run in reversed(runs) if _letter_of(run)), None)
 
 
 def _letter_of(run: _Run) -> str:

@@ -16,8 +16,8 @@ from lab.core.chats import Ask, ChatSpec
 from lab.core.jobs import Kind, parse_job
 from lab.errors import InputError, StateError
 from lab.runs.job_work import JobWork, check_job
-from lab.runs.jobs import Jobs, Summary
-from lab.runs.launcher import Launcher, LocalLauncher
+from lab.runs.jobs import Jobs, Summary, slot_holder
+from lab.runs.launcher import LocalLauncher
 from lab.runs.slots import BESIDE, MACHINE, slot_path
 from lab.runs.work import launch
 from lab.sandbox.rewards import check_uses
@@ -92,10 +92,7 @@ class Chats:
 
     def holder(self) -> dict[str, str] | None:
         """What has the machine's slot now and will not give way to a chat: ``{"kind", "id", "name"}`` of a run or a job."""
-        if running := self._store.in_state(RunState.RUNNING):
-            return {"kind": "run", "id": running[0].id, "name": running[0].name}
-        busy = (job for job in self._jobs.jobs() if job.state is RunState.RUNNING and job.kind is not Kind.CHAT)
-        return next(({"kind": "job", "id": job.id, "name": job.kind.value} for job in busy), None)
+        return slot_holder(self._store, (job for job in self._jobs.jobs() if job.kind is not Kind.CHAT))
 
     def _alive(self) -> list[Job]:
         return [job for job in self._jobs.jobs() if job.kind is Kind.CHAT and not job.state.ended]
@@ -108,7 +105,7 @@ class Chats:
 
 
 @contextmanager
-def chat_in_foreground(spec: ChatSpec, store: Store, *, launcher: Launcher | None = None) -> Iterator[JobFolder]:
+def chat_in_foreground(spec: ChatSpec, store: Store) -> Iterator[JobFolder]:
     """A chat of one's own for as long as the context lasts, in its slot; its folder. Raises LabError before the start."""
     check_job(spec, store)
     slot_number = BESIDE if spec.beside else MACHINE
@@ -120,7 +117,7 @@ def chat_in_foreground(spec: ChatSpec, store: Store, *, launcher: Launcher | Non
     jobs = JobStore(store.home)
     with slot:
         folder = jobs.folder(jobs.create(spec).id)
-        watched = launch(JobWork(folder), launcher or LocalLauncher(page=False), slot)
+        watched = launch(JobWork(folder), LocalLauncher(page=False), slot)
     watching = threading.Thread(target=watched.wait if watched else lambda: None, name="chat", daemon=True)
     watching.start()
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab.annotation.versions.export import version_file
 from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe
-from lab.data.datasets import VERSION, Dataset, Row, load
+from lab.data.datasets import VERSION, Dataset, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
 from lab.machine import machine_memory
 from lab.rules import RULES
@@ -64,18 +64,13 @@ def check_answers(recipe: Recipe, data: Dataset) -> None:
     weights = weights_of(recipe.model_dump())
     uses = recipe.rule_uses or ()
     needing = [use.name for use in uses if use.source is None and weights[use.name] and needs_answer(use.name)]
-    if needing and data.train and not any(map(has_answer, data.train)):
+    if needing and data.train and not any(str(row.get("answer") or "").strip() for row in data.train):
         raise DatasetError("answers_missing", path=recipe.dataset, count=len(data.train), rules=", ".join(needing))
 
 
 def needs_answer(name: str) -> bool:
     """Whether a ready-made rule needs the known answer."""
     return name in RULES and RULES[name].needs_answer
-
-
-def has_answer(row: Row) -> bool:
-    """Whether a row has a known answer."""
-    return bool(str(row.get("answer") or "").strip())
 
 
 def check_model(model: str, store: Store) -> Path | None:

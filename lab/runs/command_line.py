@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lab.core.command_line import train_line
+from lab.core.run_titles import flat_values
 from lab.errors import LabError
 from lab.store.presets import PRESETS, load_preset, preset_names
 
@@ -17,9 +19,9 @@ NOT_TRAINED = ("about_en", "about_zh")
 
 def command_line(recipe: Mapping[str, Any], folder: Path = PRESETS) -> str | None:
     """``python -m lab train PRESET --set …`` with as few settings as can be; None where no preset is of its kind."""
-    wanted = _flat(recipe)
+    wanted = flat_values(recipe)
     nearest: tuple[str, dict[str, Any]] | None = None
-    for name, values in _presets(folder):
+    for name, values in _presets(folder).items():
         if values["algorithm"] != recipe.get("algorithm") or set(values) != set(wanted):
             continue  # another kind, or a recipe of an earlier version of the lab
         changed = {key: value for key, value in wanted.items() if value != values[key] and key not in NOT_TRAINED}
@@ -31,21 +33,9 @@ def command_line(recipe: Mapping[str, Any], folder: Path = PRESETS) -> str | Non
 
 
 @cache
-def _presets(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    return list(_readable(folder))
-
-
-def _readable(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _presets(folder: Path) -> dict[str, dict[str, Any]]:
+    presets = {}
     for name in preset_names(folder):
-        try:
-            yield name, _flat(load_preset(name, folder).recipe.model_dump(mode="json"))
-        except LabError:
-            continue  # a broken preset is somebody's to mend; the page of a run does not fall over it
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values by dotted key, as ``--set`` names them; a list is one value."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
-    return flat
+        with suppress(LabError):  # a broken preset is somebody's to mend; the page of a run does not fall over it
+            presets[name] = flat_values(load_preset(name, folder).recipe.model_dump(mode="json"))
+    return presets

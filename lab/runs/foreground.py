@@ -116,13 +116,12 @@ def work_in_foreground(
     on_progress: Callable[[jobs.Summary], None] | None = None,
     *,
     launcher: Launcher | None = None,
-    by: str = "",
 ) -> Job:
     """Do a job here and now; ``on_progress`` gets a summary a few times a second. Ctrl-C cancels it. Raises LabError before the start."""
     check_job(spec, store)
     job_store = JobStore(store.home)
     with take_slot(store) as slot:
-        folder = job_store.folder(job_store.create(spec, by).id)
+        folder = job_store.folder(job_store.create(spec).id)
 
         def show() -> None:
             if on_progress is not None:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation.rebuild import rebuild
-from lab.errors import InputError, LabError, MachineError, StartError
+from lab.errors import LabError, MachineError, StartError, first_line
 from lab.store import outside
+from lab.store.hub import hub_client
 from lab.store.runs import Store
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class HubBackup:
                 raise
             except Exception as error:
                 if attempt == TRIES - 1:
-                    raise StartError("backup_not_read", dataset=self._dataset, why=_why(error)) from error
+                    raise StartError("backup_not_read", dataset=self._dataset, why=first_line(error)) from error
                 time.sleep(PAUSE * 2**attempt)
         raise AssertionError("a try ends the loop")
 
@@ -114,8 +115,8 @@ class HubBackup:
             except LabError as error:
                 self._error = error.as_dict()
             except Exception as error:
-                self._error = MachineError("backup_not_sent", dataset=self._dataset, why=_why(error)).as_dict()
-                log.warning("the backup to %s failed: %s", self._dataset, _why(error))
+                self._error = MachineError("backup_not_sent", dataset=self._dataset, why=first_line(error)).as_dict()
+                log.warning("the backup to %s failed: %s", self._dataset, first_line(error))
             self._changed()
             return self._error is None
 
@@ -130,12 +131,7 @@ class HubBackup:
 
     def _hub(self) -> Any:
         os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", ANSWER_SECONDS)
-        from huggingface_hub import HfApi, get_token
-
-        token = os.environ.get("HF_TOKEN") or get_token()
-        if not token:
-            raise InputError("hub_no_token")
-        return HfApi(token=token, endpoint=os.environ.get("HF_ENDPOINT"))
+        return hub_client()
 
     def _commit(self, files: dict[str, Path]) -> None:
         from huggingface_hub import CommitOperationAdd
@@ -161,17 +157,8 @@ class HubBackup:
         if not names:
             return 0, 0
         with tempfile.TemporaryDirectory(prefix="lab-backup-") as made:
-            files = [
-                (
-                    name,
-                    Path(
-                        hub.hf_hub_download(
-                            self._dataset, name, repo_type="dataset", revision=about.sha, local_dir=made
-                        )
-                    ),
-                )
-                for name in names
-            ]
+            how = {"repo_type": "dataset", "revision": about.sha, "local_dir": made}
+            files = [(name, Path(hub.hf_hub_download(self._dataset, name, **how))) for name in names]
             counts = outside.take_in(self._store, files)
         rebuild(self._store)
         self._begin_life(names)
@@ -184,7 +171,3 @@ class HubBackup:
             if everything is not None:
                 self._sent = outside.after_taking_in(everything.then, names)
                 outside.note(self._store, self._sent)
-
-
-def _why(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -6,7 +6,7 @@ and somebody waits for it. Not here: how its worker is started and watched (``wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -20,50 +20,35 @@ from lab.store.runs import RunState, Store
 Summary = dict[str, Any]
 
 
-class Jobs:
-    """The jobs of a home, for any thread. ``wake`` tells the supervisor that there is something to do."""
+class Jobs(JobStore):
+    """The jobs of a home as the app has them. ``wake`` tells the supervisor that there is something to do."""
 
-    def __init__(self, store: Store, jobs: JobStore, wake: Callable[[], None] = lambda: None) -> None:
-        self._store, self._jobs, self._wake = store, jobs, wake
+    def __init__(self, store: Store, wake: Callable[[], None] = lambda: None) -> None:
+        super().__init__(store.home)
+        self._store, self._wake = store, wake
 
     def submit(self, spec: Spec, by: str = "") -> Job:
         """Check a spec and put a job of it into the queue; ``by`` names who asked. Raises LabError."""
         self._store.require_space()
         check_job(spec, self._store)
-        job = self._jobs.create(spec, by)
+        job = self.create(spec, by)
         self._wake()
         return job
 
     def cancel(self, job_id: str) -> Job:
         """End a job at once, or take it out of the queue; what it has written stays. Raises StateError ``job_already_ended``."""
-        JobWork(self._jobs.folder(job_id)).stop(now=True)
+        JobWork(self.folder(job_id)).stop(now=True)
         self._wake()
-        return self._jobs.job(job_id)
-
-    def delete(self, job_id: str) -> None:
-        """Delete an ended job and its folder. Raises StateError ``job_not_ended``."""
-        self._jobs.delete(job_id)
-
-    def job(self, job_id: str) -> Job:
-        """The job of that id. Raises StateError ``no_such_job``."""
-        return self._jobs.job(job_id)
-
-    def jobs(self) -> list[Job]:
-        """All jobs, the newest first."""
-        return self._jobs.jobs()
-
-    def folder(self, job_id: str) -> JobFolder:
-        """The job's folder, with its lines. Raises StateError ``no_such_job`` where the text is no id."""
-        return self._jobs.folder(job_id)
+        return self.job(job_id)
 
     def summary(self, job_id: str) -> Summary:
         """The public summary of a job. Raises StateError ``no_such_job``."""
-        return summary(self._jobs.folder(job_id), self._store, self._jobs)
+        return summary(self.folder(job_id), self._store, self)
 
     def summaries(self) -> list[Summary]:
         """The public summaries of all jobs, the newest first."""
         summaries = []
-        for job in self._jobs.jobs():
+        for job in self.jobs():
             with suppress(StateError):  # deleted meanwhile
                 summaries.append(self.summary(job.id))
         return summaries
@@ -101,8 +86,12 @@ def _waiting(job: Job, store: Store, jobs: JobStore) -> tuple[dict[str, str] | N
     position = ids.index(job.id) + 1 if job.id in ids else None
     if slot_of(jobs.folder(job.id)) != MACHINE:
         return None, position
+    return slot_holder(store, active), position
+
+
+def slot_holder(store: Store, jobs: Iterable[Job]) -> dict[str, str] | None:
+    """What has the machine's slot now, a run or one of the jobs: ``{"kind", "id", "name"}``."""
     if running := store.in_state(RunState.RUNNING):
-        return {"kind": "run", "id": running[0].id, "name": running[0].name}, position
-    holders = (other for other in active if other.state is RunState.RUNNING and not other.spec.get("beside"))
-    busy = next(holders, None)
-    return {"kind": "job", "id": busy.id, "name": busy.kind.value} if busy else None, position
+        return {"kind": "run", "id": running[0].id, "name": running[0].name}
+    busy = (job for job in jobs if job.state is RunState.RUNNING and not job.spec.get("beside"))
+    return next(({"kind": "job", "id": job.id, "name": job.kind.value} for job in busy), None)

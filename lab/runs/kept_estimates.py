@@ -12,7 +12,6 @@ import json
 import os
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -25,8 +24,8 @@ from lab.runs.launcher import ROOT
 from lab.runs.worker_query import mark
 from lab.store.lines import read_json, write_json
 from lab.store.models import resolve
+from lab.store.runs import versions
 
-LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes")
 ROOMS = ("core", "data", "store", "tasks", "training")
 """The rooms whose code a measurement runs."""
 KEPT = 256
@@ -95,7 +94,5 @@ def _code() -> str:
     digest = hashlib.sha256()
     for path in sorted(path for room in ROOMS for path in (ROOT / "lab" / room).rglob("*.py")):
         digest.update(path.read_bytes())
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            digest.update(f"{name} {version(name)}".encode())
+    digest.update(json.dumps(versions()).encode())
     return digest.hexdigest()

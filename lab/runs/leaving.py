@@ -5,13 +5,13 @@ Not here: what is written (``lab/training/out``, ``lab/training/eject``).
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 from lab.core.out_jobs import EjectSpec, OutSpec
 from lab.errors import InputError, MachineError, StateError
 from lab.runs import checks
+from lab.store.hub import hub_client, send_folder
 from lab.store.models import resolve
 from lab.store.runs import Store, valid_run_id
 
@@ -59,31 +59,13 @@ def put(written: Path, target: Path) -> Path:
     return target
 
 
-def hub_token() -> str:
-    """The token for the Hub. Raises InputError where there is none, which is better known before than after the work."""
-    from huggingface_hub import get_token
-
-    token = os.environ.get("HF_TOKEN") or get_token()
-    if not token:
-        raise InputError("hub_no_token")
-    return token
-
-
 def push(folder: Path, repository: str, *, private: bool = True) -> str:
     """Send a folder to the Hub as a model; its address there.
 
     Raises InputError without a token, MachineError where the Hub refuses it or does not answer.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    hub = HfApi(token=hub_token(), endpoint=os.environ.get("HF_ENDPOINT"))
-    try:
-        hub.create_repo(repository, private=private, exist_ok=True)
-        hub.upload_folder(repo_id=repository, folder_path=folder, commit_message="A model from the Alignment Lab")
-    except Exception as error:  # its client lets through whatever its HTTP library raises
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        refused = isinstance(error, HfHubHTTPError | HFValidationError)
-        key = "hub_push_refused" if refused else "out_push_unreachable"
-        raise MachineError(key, value=repository, why=why) from error
+    hub = hub_client()
+    send_folder(
+        hub, folder, repository, "A model from the Alignment Lab", unreachable="out_push_unreachable", private=private
+    )
     return f"{hub.endpoint}/{repository}"

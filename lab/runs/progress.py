@@ -135,10 +135,7 @@ def _step(run: Run, folder: RunFolder, heartbeat: dict[str, Any], result: Any) -
     steps = [line["step"] for line in lines if "step" in line]
     if steps:
         return int(max(steps))
-    if run.started is None:
-        return 0
-    checkpoint = folder.last_checkpoint()
-    return checkpoint[0] if checkpoint else 0
+    return 0 if run.started is None else folder.last_step()
 
 
 def _queue_position(run: Run, store: Store) -> int | None:

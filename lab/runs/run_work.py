@@ -79,8 +79,7 @@ class RunWork(Work):
         return stop_step(self._store.run(self.id), self.folder)
 
     def lost_params(self) -> dict[str, Any]:
-        checkpoint = self.folder.last_checkpoint()
-        return {"step": checkpoint[0] if checkpoint else 0}
+        return {"step": self.folder.last_step()}
 
 
 class Turns(Protocol):

@@ -21,7 +21,6 @@ from lab.errors import InputError, LabError
 from lab.runs.jobs import Jobs
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.store.jobs import Job
-from lab.store.run_folder import RunFolder
 from lab.store.runs import RunState, Store
 
 COMPLETIONS = 8
@@ -87,7 +86,7 @@ def kept_steps(selected: Selected, store: Store, seed: int) -> list[int]:
     for group in policies(groups_of(selected.runs)):
         run = _run_of(group, seed)
         if not run.recorded:
-            kept |= set(_kept(store.folder(run.run)))
+            kept |= set(store.folder(run.run).kept_steps())
     return sorted(kept)
 
 
@@ -174,20 +173,13 @@ def _of_group(group: Group, store: Store, seed: int, moment: Moment | int) -> An
     if moment is Moment.END:
         return end if ended else replace(asked, why="compare.no_model")
     wanted = run.steps_asked / 2 if moment is Moment.MIDDLE else int(moment)
-    kept = _kept(folder)
+    kept = folder.kept_steps()
     steps = [*kept, *([run.steps] if ended and moment is not Moment.MIDDLE else [])]
     if not steps:
         return replace(asked, why="compare.no_checkpoint")
     step = min(steps, key=lambda step: abs(step - wanted))
     answerer = replace(asked, model=f"run:{run.run}@{step}", step=step) if step in kept else end
     return replace(answerer, wanted=int(moment)) if moment is not Moment.MIDDLE and step != int(moment) else answerer
-
-
-def _kept(folder: RunFolder) -> list[int]:
-    """The steps of the checkpoints that are kept whole."""
-    return [
-        int(path.parent.name.removeprefix("step-")) for path in (folder.path / "checkpoints").glob("step-*/complete")
-    ]
 
 
 def _job_of(spec: SampleSpec, jobs: Jobs) -> Job | None:

@@ -27,26 +27,20 @@ MACHINE, BESIDE = 0, SLOTS
 """The slot of runs and jobs, and that of a chat beside them."""
 
 
-def slot_path(home: Path, slot: int = MACHINE) -> Path:
+def slot_path(home: Path, slot: int | str = MACHINE) -> Path:
     """The lock file of a slot."""
     return home / "slots" / f"{slot}.lock"
 
 
-def free_slot(home: Path, count: int = SLOTS) -> Lock | None:
+def free_slot(home: Path, count: int = SLOTS, where: str = "") -> Lock | None:
     """The first of so many slots that nobody holds; None where all are held."""
-    slots = (try_lock(slot_path(home, number)) for number in range(count))
+    slots = (try_lock(slot_path(home, f"{where}{number}")) for number in range(count))
     return next((slot for slot in slots if slot is not None), None)
-
-
-def cluster_slot_path(home: Path, number: int) -> Path:
-    """The lock file of a slot on a cluster."""
-    return home / "slots" / f"cluster-{number}.lock"
 
 
 def free_cluster_slot(home: Path) -> Lock | None:
     """The first slot on a cluster that nobody holds; None where all are held."""
-    slots = (try_lock(cluster_slot_path(home, number)) for number in range(CLUSTER_SLOTS))
-    return next((slot for slot in slots if slot is not None), None)
+    return free_slot(home, CLUSTER_SLOTS, "cluster-")
 
 
 def work_slots(home: Path) -> list[Path]:

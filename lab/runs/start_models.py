@@ -54,10 +54,8 @@ def talkers(store: Store) -> list[dict[str, str]]:
         folder = store.folder(run.id)
         if run.state.ended and folder.model_path.is_dir():
             models.append({"model": f"run:{run.id}", "name": f"{run.name} · {run.id}"})
-        steps = sorted(
-            (int(path.parent.name[5:]) for path in folder.path.glob("checkpoints/step-*/complete")), reverse=True
-        )
-        models += [{"model": f"run:{run.id}@{step}", "name": f"{run.name} · {run.id} @{step}"} for step in steps]
+        for step in reversed(folder.kept_steps()):
+            models.append({"model": f"run:{run.id}@{step}", "name": f"{run.name} · {run.id} @{step}"})
     return models
 
 

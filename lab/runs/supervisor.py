@@ -25,7 +25,6 @@ from lab.runs.run_work import InOrder, RunQueue, RunWork, Turns, cancel, requeue
 from lab.runs.slots import BESIDE, FREE_MEMORY, SLOTS, free_slot, holder, note_holder, slot_path, supervisor_path
 from lab.runs.studies import Studies
 from lab.runs.work import GLANCE, WatchList
-from lab.store.jobs import JobStore
 from lab.store.locks import Lock, try_lock
 from lab.store.runs import Run, Store
 
@@ -77,24 +76,16 @@ class Supervisor:
         self._run_queue = RunQueue(store)
         self._launcher = launcher or LocalLauncher()
         self._check = check or (cluster.check if cluster else checks.check)
-        jobs = JobStore(store.home)
         self.cluster = cluster
         self._running_runs = WatchList(self._run_queue, cluster.launcher if cluster else self._launcher, store.home)
-        self._running_jobs = WatchList(JobQueue(jobs), self._launcher, store.home)
-        self._running_beside = WatchList(JobQueue(jobs, BESIDE), self._launcher, store.home)
-        self._duties: tuple[tuple[str, Callable[[], None]], ...] = (
-            ("find the workers of runs", self._running_runs.adopt),
-            ("watch the runs", self._running_runs.watch),
-            ("find the workers of jobs", self._running_jobs.adopt),
-            ("watch the jobs", self._running_jobs.watch),
-            ("find the workers of chats", self._running_beside.adopt),
-            ("watch the chats", self._running_beside.watch),
-        )
+        self._wake = threading.Event()
+        self.jobs = Jobs(store, self._wake.set)
+        self._running_jobs = WatchList(JobQueue(self.jobs), self._launcher, store.home)
+        self._running_beside = WatchList(JobQueue(self.jobs, BESIDE), self._launcher, store.home)
+        self._watched = {"runs": self._running_runs, "jobs": self._running_jobs, "chats": self._running_beside}
         self._lock: Lock | None = None
         self._complaints: dict[str, str] = {}
         self._idle_since = time.monotonic()
-        self._wake = threading.Event()
-        self.jobs = Jobs(store, jobs, self._wake.set)
         self.changes = Changes(store)
         self.studies = Studies(store, self.submit, self.resume)
         self._closing = threading.Event()
@@ -115,8 +106,7 @@ class Supervisor:
             raise StartError("home_in_use", home=self._store.home, pid=holder(path))
         note_holder(lock)
         self._closing.clear()
-        for name, duty in self._duties:  # before a page opens; what fails now is tried again by the thread
-            self._try(name, duty)
+        self._watch()  # before a page opens; what fails now is tried again by the thread
         self._thread = threading.Thread(target=self._work, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -179,14 +169,18 @@ class Supervisor:
 
     def _work(self) -> None:
         while not self._closing.is_set():
-            for name, duty in self._duties:
-                self._try(name, duty)
+            self._watch()
             self._try("go on with the studies", self.studies.advance)
             self._try("start what is next", self._start_next)
             self._try("start a chat beside it", self._start_beside)
             self._try("prepare a worker", self._prepare)
-            self._wake.wait(GLANCE if self._watching else REST)
+            self._wake.wait(GLANCE if any(each.busy for each in self._watched.values()) else REST)
             self._wake.clear()
+
+    def _watch(self) -> None:
+        for name, watched in self._watched.items():
+            self._try(f"find the workers of {name}", watched.adopt)
+            self._try(f"watch the {name}", watched.watch)
 
     def _try(self, name: str, duty: Callable[[], None]) -> None:
         """A full disk or a locked database is logged once, and tried again each time. Nothing ends the thread."""
@@ -202,10 +196,6 @@ class Supervisor:
     @property
     def _busy(self) -> bool:
         return (self._running_runs.busy and self.cluster is None) or self._running_jobs.busy
-
-    @property
-    def _watching(self) -> bool:
-        return self._running_runs.busy or self._running_jobs.busy or self._running_beside.busy
 
     def _start_next(self) -> None:
         if not self._submitting.acquire(blocking=False):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from lab.errors import LabError, MachineError, StateError
+from lab.errors import LabError, MachineError, StateError, last_line
 from lab.runs.launcher import Launcher, Worker, is_worker_of
 from lab.runs.processes import Identity, identity_of
 from lab.runs.slots import BESIDE, MACHINE, slot_path, work_slots
@@ -164,9 +164,10 @@ class Work(ABC):
             return MachineError(self.keys.out_of_memory, peak=size_text(peak))
         if self.keys.no_result and exit_code == 0:
             return StateError(self.keys.no_result)
-        line = last_line(self.folder.log().text[-4000:])
+        line = last_line(self.folder.log().text[-4000:])[-300:]
         if exit_code < 0:
-            return StateError(self.keys.signalled, signal=signal_name(-exit_code), line=line)
+            name = signal.Signals(-exit_code).name if -exit_code in list(signal.Signals) else str(-exit_code)
+            return StateError(self.keys.signalled, signal=name, line=line)
         return StateError(self.keys.crashed, code=exit_code, line=line)
 
     def _disk_full(self) -> MachineError:
@@ -324,17 +325,3 @@ def disk_is_full(folder: WorkerFolder) -> bool:
     """Whether the end of the worker's log, or the disk itself, says so."""
     tail = folder.log().text[-4000:]
     return any(sign in tail for sign in FULL_SIGNS) or shutil.disk_usage(folder.path).free < FULL_BELOW
-
-
-def last_line(text: str) -> str:
-    """The last line of a log that is not empty."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][-300:] if lines else "—"
-
-
-def signal_name(number: int) -> str:
-    """``SIGSEGV`` for 11."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)

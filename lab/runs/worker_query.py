@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from lab.core.recipes import Recipe
-from lab.errors import LabError, MachineError, ToldError
+from lab.errors import LabError, MachineError, ToldError, last_line
 from lab.runs.launcher import ALWAYS, ROOT, lower_priority
 
 PATIENCE = 600.0
@@ -94,18 +94,13 @@ def recipe_key(recipe: Recipe, irrelevant: frozenset[str]) -> str:
 
 def _read(code: int, answer: str, complaint: str) -> Any:
     try:
-        value = json.loads(_last_line(answer))
+        value = json.loads(last_line(answer))
         error = ToldError(str(value["key"]), **value["params"]) if code else None
     except (KeyError, TypeError, ValueError):
-        raise NoAnswerError(code, (_last_line(complaint) or "?")[:300]) from None
+        raise NoAnswerError(code, last_line(complaint, "?")[:300]) from None
     if error is not None:
         raise error
     return value
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
 
 
 class Answers(Generic[Question, Answer]):

@@ -11,12 +11,14 @@ import json
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from lab import errors
+from lab.data.columns import guess_columns
+from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.errors import DatasetError, LabError, MachineError, StateError
 from lab.sandbox.worker import end, kill, killed_after, start
 
@@ -59,7 +61,7 @@ def ordinary_file(path: Path) -> None:
 
 
 class Reading:
-    """One file being read. Iterate over it for the lines of the answer; use it as a context, so that the process ends with it."""
+    """One file being read. Iterate over it for the lines of the answer, and ``close`` it at the end."""
 
     def __init__(self, task: str, path: Path, *, most_bytes: int, **asked: object) -> None:
         self.path = path.expanduser().absolute()
@@ -72,12 +74,6 @@ class Reading:
         }
         self._process: subprocess.Popen[str] | None = None
         self._cancelled = threading.Event()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def cancel(self) -> None:
         """End it, from any thread: the iterating caller gets StateError ``reading_cancelled``."""
@@ -122,6 +118,44 @@ class Reading:
         raise DatasetError("file_memory", path=self.path)
 
 
+class FileReader:
+    """Something that a ``Reading`` makes of a file. Use it as a context, so that the process ends with it."""
+
+    _reading: Reading | None = None
+    found_columns: tuple[str, ...] = ()
+    """The file's columns; known even where the file is refused."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reading is not None:
+            self._reading.close()
+
+    def cancel(self) -> None:
+        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def guess_of(self, wanted: Iterable[str]) -> dict[str, str]:
+        """Which column is likely which: the lab's names → the file's; empty where nothing looks like one of the wanted."""
+        names = list(wanted)
+        return guess_columns(self.found_columns, names) | {name: name for name in names if name in self.found_columns}
+
+    def _read_through(self, path: Path, take: Callable[[Line], None]) -> Iterator[Progress]:
+        """Read the file to its end, each line of the answer given to ``take``. Raises DatasetError: it cannot be read, or belongs elsewhere."""
+        assert self._reading is not None
+        check_kind(path)
+        try:
+            for line in self._reading:
+                self.found_columns = tuple(line.get("columns", self.found_columns))
+                take(line)
+                if "rows" in line:
+                    yield Progress(line["rows"], line.get("share"))
+        except DatasetError as error:
+            raise kind_of_columns(path, self.found_columns) or error from None
+
+
 def _told(error: Mapping[str, Any]) -> LabError:
     """The error that the process ended with."""
     kind = getattr(errors, str(error["kind"]), MachineError)
@@ -133,7 +167,7 @@ def read_records(path: Path, *, most_bytes: int) -> tuple[list[dict[str, Any]], 
     """The rows of a file, and the line of the first that is none. Raises DatasetError as ``Reading`` does."""
     rows: list[dict[str, Any]] = []
     broken: int | None = None
-    with Reading("records", path, most_bytes=most_bytes) as reading:
+    with contextlib.closing(Reading("records", path, most_bytes=most_bytes)) as reading:
         for line in reading:
             rows += line.get("records", [])
             broken = line.get("broken", broken) if broken is None else broken

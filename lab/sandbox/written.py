@@ -7,8 +7,6 @@ as scores or as errors *of that rule*. Not here: ready-made rules (``ready.py``)
 What a row scores does not depend on its place, on the other rows, on other rules or on what ran before: each completion runs the
 source in a namespace of its own, unless sharing one makes no difference (``source_shape.py``). Where a source could detect what ran
 before in its session, each completion gets a session of its own.
-
-``python -m lab.sandbox.written`` measures what it costs: 64 completions, a regular expression and a comparison of numbers.
 """
 
 from __future__ import annotations
@@ -112,18 +110,6 @@ def text_wrong(source: str, name: str = "") -> list[RuleError]:
     return []
 
 
-def cost(source: str, rounds: int = 40) -> tuple[float, float]:
-    """Seconds a completion, in batches of 64 as a run makes them: the median and the best of some rounds."""
-    rows: list[Row] = [("解方程 3x + 5 = 20", f"3x = 15, x = 15/3, x = {number % 9}", "5") for number in range(BATCH)]
-    rule = WrittenRule("measured", source)
-    taken: list[float] = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        score_batch(rule, rows)
-        taken.append(time.perf_counter() - start)
-    return sorted(taken)[rounds // 2] / BATCH, min(taken) / BATCH
-
-
 def _score(rule: WrittenRule, rows: Sequence[Row]) -> list[Score]:
     try:
         reply = worker().ask({"do": "score", "source": rule.source, "rows": [list(map(_whole, row)) for row in rows]})
@@ -174,27 +160,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-TYPICAL = {
-    "regular expression": """
-import re
-PATTERN = re.compile(r"x\\s*=\\s*(-?\\d+)$")
-def reward(prompt, completion, answer):
-    found = PATTERN.search(completion)
-    return 1.0 if found and found.group(1) == answer else 0.0
-""",
-    "compare numbers": """
-def reward(prompt, completion, answer):
-    try:
-        return 1.0 if float(completion.split("=")[-1]) == float(answer) else 0.0
-    except ValueError:
-        return 0.0
-""",
-}
-"""What ``python -m lab.sandbox.written`` measures."""
-
-if __name__ == "__main__":
-    for title, text in TYPICAL.items():
-        median, best = cost(text)
-        print(f"{title:20} median {1e6 * median:5.1f} µs, best {1e6 * best:5.1f} µs a completion in batches of {BATCH}")

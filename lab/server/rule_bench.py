@@ -24,7 +24,7 @@ from lab.core.rules import NOT_RUN, Score
 from lab.data.datasets import rows_of_file
 from lab.data.file_names import parse_file
 from lab.data.forms import COMPLETION_FORMS, detect_form, shape_completions
-from lab.data.preference_forms import as_preferences
+from lab.data.preference_forms import shape_preferences
 from lab.data.recognition import Form
 from lab.data.turns import last_words
 from lab.errors import DatasetError, LabError, RuleError
@@ -263,7 +263,7 @@ def _from_file(name: str, version: tuple[int, int]) -> tuple[Group, ...]:
             answers[prompt] = row.get("answer", "")
             pairs.append((prompt, row["completion"]))
     else:
-        for row in as_preferences(rows):
+        for row in shape_preferences(rows).rows:
             prompt = last_words(row["prompt"])
             pairs += [(prompt, row["chosen"]), (prompt, row["rejected"])]
     groups: dict[str, list[str]] = {}

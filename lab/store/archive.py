@@ -143,12 +143,6 @@ class Archive:
         if self._tar is not None:
             self._tar.close()
 
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 @contextmanager
 def writing(target: Path) -> Iterator[Writer]:

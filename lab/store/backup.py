@@ -88,7 +88,7 @@ def restore(source: Path, home: Path) -> Copied:
     part = home.absolute().with_name(f".{home.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        with Archive(source) as archive:
+        with closing(Archive(source)) as archive:
             for entry in archive.entries:
                 path = part / entry.path
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,8 +138,7 @@ def _settle(part: Path, before: Path, home: Path) -> None:
     store = Store(part)
     try:
         for run in store.in_state(RunState.RUNNING):
-            checkpoint = store.folder(run.id).last_checkpoint()
-            lost = StateError("worker_lost", step=checkpoint[0] if checkpoint else 0)
+            lost = StateError("worker_lost", step=store.folder(run.id).last_step())
             gone: dict[str, Any] = {"pid": None, "pid_started": None, "boot_id": None}
             store.change(run.id, state=RunState.LOST, ended=time.time(), error=lost, **gone)
     finally:

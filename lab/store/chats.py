@@ -11,7 +11,7 @@ from typing import Any
 from lab.core.chats import Ask
 from lab.store.jobs import JobFolder
 from lab.store.lines import Line
-from lab.store.worker_folder import LinesPage, lines_after, size_of
+from lab.store.worker_folder import LinesPage, lines_after, page_after, size_of
 
 ASKED, ANSWERED = "asked", "chat"
 
@@ -34,9 +34,7 @@ class ChatFolder:
 
     def answers(self, since: int = 0) -> LinesPage:
         """What the worker has written from byte ``since`` on."""
-        size = self.size()
-        lines, cursor = lines_after(self.folder.path / f"{ANSWERED}.jsonl", 0 if since > size else since)
-        return LinesPage(cursor, since > size, lines)
+        return page_after(self.folder.path / f"{ANSWERED}.jsonl", since)
 
     def size(self) -> int:
         """Bytes of what the worker has written; cheap."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ class _Known:
 
 KEPT_EVERY = 1000
 """Groups that are read before the index is kept again; at most so many are read where a run is opened."""
+_step = attrgetter("step")
 
 
 class GroupIndex:
@@ -122,10 +124,6 @@ def _to_keep(known: _Known) -> Kept:
     columns = {name: list(values) for name, values in zip(GroupRow._fields, fields, strict=True)}
     starts, ends = zip(*known.places, strict=True) if known.places else ((), ())
     return Kept(known.offset, known.last_resume, known.prompts, {**columns, "start": list(starts), "end": list(ends)})
-
-
-def _step(row: GroupRow) -> int:
-    return row.step
 
 
 def _take(known: _Known, start: int, end: int, line: Line) -> None:

@@ -19,7 +19,7 @@ from lab.core.jobs import Kind, Spec, kind_of, parse_job
 from lab.errors import StateError
 from lab.store.lines import read_json, write_json
 from lab.store.runs import RunState, new_run_id, valid_run_id
-from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after, size_of
+from lab.store.worker_folder import LinesPage, WorkerFolder, page_after
 
 KEPT = 50
 """Ended jobs that are kept; older ones are deleted."""
@@ -84,10 +84,7 @@ class JobFolder(WorkerFolder):
 
     def lines(self, since: int = 0) -> LinesPage:
         """The lines of result.jsonl from byte ``since`` on."""
-        path = self.path / "result.jsonl"
-        reset = since > size_of(path)
-        lines, cursor = lines_after(path, 0 if reset else since)
-        return LinesPage(cursor, reset, lines)
+        return page_after(self.path / "result.jsonl", since)
 
     # ---- who has it
 

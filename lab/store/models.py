@@ -16,6 +16,7 @@ from lab.core.chats import LoadSettings
 from lab.core.recipes import Recipe
 from lab.errors import MachineError, ModelError
 from lab.store.catalogue import CATALOGUE, GGUF, HUB_ID, fetched
+from lab.store.run_folder import RunFolder
 
 SHIPPED = {"tiny": Path(__file__).resolve().parents[2] / "presets" / "tiny" / "base"}
 """Models in the repository, by name."""
@@ -198,16 +199,14 @@ def _of_run(run: str, home: Path) -> Path:
         raise ModelError("model_run_missing", value=run)
     run_id, step = match.groups()
     if step is None:
-        folder = home / "runs" / run_id / "model"
-        if not folder.is_dir():
+        model = home / "runs" / run_id / "model"
+        if not model.is_dir():
             raise ModelError("model_run_missing", value=run)
-        return folder
-    checkpoints = home / "runs" / run_id / "checkpoints"
-    folder = checkpoints / f"step-{int(step)}"
-    if not (folder / "complete").exists():
-        there = sorted(int(path.parent.name.removeprefix("step-")) for path in checkpoints.glob("step-*/complete"))
+        return model
+    folder = RunFolder(home / "runs" / run_id)
+    if int(step) not in (there := folder.kept_steps()):
         raise ModelError("model_checkpoint_missing", run=run_id, step=step, known=", ".join(map(str, there)) or "–")
-    return folder
+    return folder.checkpoint_path(int(step))
 
 
 def _folder(name: str, path: Path, home: Path) -> ModelRef:

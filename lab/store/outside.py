@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -109,12 +110,9 @@ def note(store: Store, sent: Progress) -> None:
 
 def waiting(store: Store, sent: Progress) -> int:
     """Judgements that are saved here and not yet sent."""
+    count, last = "SELECT count(*) FROM judgements WHERE rowid > ?", sent.rows.get("judgements", 0)
     with closing(_reading(store)) as connection:
-        return int(
-            connection.execute(
-                "SELECT count(*) FROM judgements WHERE rowid > ?", (sent.rows.get("judgements", 0),)
-            ).fetchone()[0]
-        )
+        return int(connection.execute(count, (last,)).fetchone()[0])
 
 
 def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
@@ -125,7 +123,9 @@ def gather(store: Store, sent: Progress, folder: Path) -> Sending | None:
     with closing(_reading(store)) as connection, gzip.open(parcel, "wt", encoding="utf-8") as out:
         connection.execute("BEGIN")  # all tables as of one moment
         count = sum(_add_new(connection, table, rows, marks, out) for table in ADDED)
-        count += sum(_add_whole(connection, table, marks, out) for table in WHOLE)
+        for table in WHOLE:
+            whole = _rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2")
+            count += _put_whole(table, [json.dumps(row, sort_keys=True) for row in whole], marks, out)
         count += _add_files(store.home, marks, out)
         ended = dict(connection.execute(f"SELECT id, coalesce(ended, 0) FROM runs WHERE state IN {ENDED}"))
     number = sent.parcels + bool(count)
@@ -233,41 +233,28 @@ def _name(table: str, row: dict[str, Any]) -> str:
     return " ".join(str(row[column]) for column in ADDED[table])
 
 
-def _add_whole(connection: sqlite3.Connection, table: str, marks: dict[str, str], out: Any) -> int:
-    """The whole of a small table where it has changed; how many lines."""
-    content = [json.dumps(row, sort_keys=True) for row in _rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2")]
-    mark = f"{len(content)}-{hash_of(content)}"
-    if marks.get(table, "0-" + hash_of([])) == mark:
-        return 0
-    marks[table] = mark
-    out.write(json.dumps({"table": table, "whole": True}) + "\n")
-    for line in content:
-        out.write(f'{{"table": "{table}", "row": {line}}}\n')
-    return len(content) + 1
-
-
 def _add_files(home: Path, marks: dict[str, str], out: Any) -> int:
     """The small files of the home, all of them, where one has changed; how many lines."""
     paths = [home / CLASS_FILE, *sorted((home / STUDIES_FOLDER).glob("*.json"))]
     texts = {path.relative_to(home).as_posix(): path.read_text("utf-8") for path in paths if path.is_file()}
     lines = [json.dumps({"name": name, "text": text}) for name, text in texts.items() if FILE_NAME.fullmatch(name)]
-    mark = f"{len(lines)}-{hash_of(lines)}"
-    if marks.get(FILES, "0-" + hash_of([])) == mark:
+    return _put_whole(FILES, lines, marks, out)
+
+
+def _put_whole(name: str, rows: list[str], marks: dict[str, str], out: Any) -> int:
+    """All rows, as JSON, where they are not those that were sent last; how many lines."""
+    mark = f"{len(rows)}-{hash_of(rows)}"
+    if marks.get(name, "0-" + hash_of([])) == mark:
         return 0
-    marks[FILES] = mark
-    out.write(json.dumps({"table": FILES, "whole": True}) + "\n")
-    out.writelines(f'{{"table": "{FILES}", "row": {line}}}\n' for line in lines)
-    return len(lines) + 1
+    marks[name] = mark
+    out.write(json.dumps({"table": name, "whole": True}) + "\n")
+    out.writelines(f'{{"table": "{name}", "row": {row}}}\n' for row in rows)
+    return len(rows) + 1
 
 
 def hash_of(lines: Iterable[str]) -> str:
     """A short mark of some lines."""
-    from hashlib import sha256
-
-    digest = sha256()
-    for line in lines:
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()[:16]
+    return sha256(b"".join(line.encode() + b"\n" for line in lines)).hexdigest()[:16]
 
 
 def _record(store: Store, run: str, target: Path) -> Path:
@@ -358,18 +345,22 @@ def _ended(path: Path) -> float:
     """When the run of a record had ended (one that is resumed ends more than once); 0 where the record does not say it."""
     try:
         with tarfile.open(path, "r:") as tar:
-            content = tar.extractfile("row.json")
-            return float(json.loads(content.read(1 << 24))["ended"]) if content is not None else 0.0
+            return float(_row_of(tar)["ended"])
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError):
         return 0.0
+
+
+def _row_of(tar: tarfile.TarFile) -> dict[str, Any]:
+    content = tar.extractfile("row.json")
+    row: dict[str, Any] = json.loads(content.read(1 << 24)) if content is not None else {}
+    return row
 
 
 def _put_record(connection: sqlite3.Connection, store: Store, run: str, name: str, path: Path) -> None:
     folder = store.home / "runs" / run
     try:
         with tarfile.open(path, "r:") as tar:
-            content = tar.extractfile("row.json")
-            row = json.loads(content.read(1 << 24)) if content is not None else {}
+            row = _row_of(tar)
             if row.get("id") != run or not valid_run_id(run):
                 raise ValueError("it is another run's")
             for member in tar:

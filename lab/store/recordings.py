@@ -10,16 +10,17 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from lab.core.notes import Note
 from lab.core.recorded import Recorded, Rollout, recorded
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recordings import Recording
 from lab.errors import DatasetError, StateError
-from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading
+from lab.sandbox.files import MOST_FILE_BYTES, FileReader, Progress, Reading
 from lab.store.lines import dump, new_folder, read_json
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Store, clean_name, new_run_id
@@ -32,31 +33,22 @@ MOST_FILES = 2_000
 _ID = re.compile(r"taken-\d{8}-\d{6}-[a-z0-9]{4}")
 
 
-class RolloutFiles:
-    """Files of one recording that are read before anything is stored: iterate over ``read``, then ``keep``. Use it as a context."""
+class RolloutFiles(FileReader):
+    """Files of one recording that are read before anything is stored: iterate over ``read``, then ``keep``."""
 
     def __init__(self, paths: Sequence[Path], rewards: Sequence[str] = ()) -> None:
         self.paths = [Path(path) for path in paths]
         self._rewards = list(rewards)
-        self._reading: Reading | None = None
         self._cancelled = False
         self.tool = ""
         self.rollouts: list[Rollout] = []
         self.left_out: list[tuple[str, LeftOut]] = []
         self.passed_over: tuple[str, ...] = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._reading is not None:
-            self._reading.close()
-
     def cancel(self) -> None:
-        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
+        """See ``FileReader.cancel``; no further file is begun."""
         self._cancelled = True
-        if self._reading is not None:
-            self._reading.cancel()
+        super().cancel()
 
     def read(self) -> Iterator[Progress]:
         """Read all files. Raises DatasetError: one cannot be read, is no tool's, is another tool's than the first, or none holds a rollout."""
@@ -65,7 +57,7 @@ class RolloutFiles:
             if self._cancelled:
                 raise StateError("reading_cancelled", path=path)
             self._reading = Reading("rollouts", path, most_bytes=MOST_FILE_BYTES, rewards=self._rewards)
-            with self._reading:
+            with closing(self._reading):
                 for line in self._reading:
                     self._take(path, line)
                     if "rows" in line:

@@ -47,16 +47,10 @@ class RuleSetVersion:
     author: str
     saved: float
 
-
-@dataclass(frozen=True)
-class RuleSetSummary:
-    """A rule set in a list: its newest version, and the names of the rules in it."""
-
-    name: str
-    version: int
-    rules: tuple[str, ...]
-    author: str
-    saved: float
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names of the rules in it."""
+        return tuple(rule.name for rule in self.entries)
 
 
 class RuleSets:
@@ -92,15 +86,11 @@ class RuleSets:
 
         return _version(self._store.writing(work))
 
-    def list(self) -> list[RuleSetSummary]:
+    def list(self) -> list[RuleSetVersion]:
         """Every rule set in its newest version, by name."""
         with self._store.reading() as connection:
             names = connection.execute(select(sets_table.c.name).order_by(func.lower(sets_table.c.name))).scalars()
-            newest = [_version(row) for name in names.all() if (row := _newest(connection, name)) is not None]
-        return [
-            RuleSetSummary(each.name, each.version, tuple(rule.name for rule in each.entries), each.author, each.saved)
-            for each in newest
-        ]
+            return [_version(row) for name in names.all() if (row := _newest(connection, name)) is not None]
 
     def versions(self, name: str) -> Sequence[RuleSetVersion]:
         """All versions of a rule set, the newest first. Raises StateError ``no_such_rule_set``."""

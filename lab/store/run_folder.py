@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lab.store.token_lines import TOKENS, token_lines
 from lab.store.worker_folder import LinesPage, WorkerFolder, lines_after, size_of
 
 RECENT_BYTES = 64 * 1024
+STEPS_AT_ONCE = 64
 ESTIMATE = "estimate.json"
 EARLIER = "earlier.json"
 NOTES = "notes.json"
@@ -100,18 +102,19 @@ class RunFolder(WorkerFolder):
         """card.json: the tags and the note that people wrote on it (``run_cards.py``), or None."""
         return self._read("card.json")
 
-    def write_notes(self, notes: list[Line]) -> None:
-        """Replace notes.json."""
-        self.write(NOTES, notes)
-
     def last_checkpoint(self) -> tuple[int, Path] | None:
         """The latest complete checkpoint as (step, path)."""
-        checkpoints = [
-            (int(match[1]), path)
-            for path in (self.path / "checkpoints").glob("step-*")
-            if (match := _CHECKPOINT.fullmatch(path.name)) and (path / "complete").exists()
-        ]
-        return max(checkpoints, default=None)
+        steps = self.kept_steps()
+        return (steps[-1], self.checkpoint_path(steps[-1])) if steps else None
+
+    def last_step(self) -> int:
+        """The step of the latest complete checkpoint; 0 where there is none."""
+        return max(self.kept_steps(), default=0)
+
+    def kept_steps(self) -> list[int]:
+        """The steps of the complete checkpoints, in their order."""
+        whole = self.path.glob("checkpoints/step-*/complete")
+        return sorted(int(match[1]) for path in whole if (match := _CHECKPOINT.fullmatch(path.parent.name)))
 
     def has_groups(self) -> bool:
         """Whether any group was written."""
@@ -139,6 +142,14 @@ class RunFolder(WorkerFolder):
     def group_lines(self, first: int, last: int) -> list[Line]:
         """The groups of the steps ``first`` to ``last``, both included."""
         return [json.loads(line) for line in self._groups.raw(first, last)]
+
+    def groups(self, *, latest_first: bool = False) -> Iterator[Line]:
+        """Every group, by step; a part of them is in memory at a time."""
+        steps = sorted({row.step for row in self.groups_index().rows})
+        parts = [steps[start : start + STEPS_AT_ONCE] for start in range(0, len(steps), STEPS_AT_ONCE)]
+        for part in reversed(parts) if latest_first else parts:
+            lines = self.group_lines(part[0], part[-1])
+            yield from reversed(lines) if latest_first else lines
 
     def shown_index(self, since: int = 0) -> GroupsPage:
         """Index rows of what the inspector shows: the groups, or the pairs of a run that has pairs and no groups."""

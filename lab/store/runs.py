@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata as installed
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, Row, delete, insert, select, update
 
+from lab.core.recipes import Recipe
 from lab.errors import InputError, LabError, MachineError, StateError
 from lab.store.database import open_database, runs_table
 from lab.store.group_commit import GroupCommit, Work, keep_reserve
@@ -35,16 +36,6 @@ NAME_LENGTH = 120
 T = TypeVar("T")
 _ID = re.compile(r"\d{8}-\d{6}-[a-z0-9]{4}")
 _ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that are mistaken for each other
-
-
-class RecipeLike(Protocol):
-    """The parts of a recipe that the store reads."""
-
-    @property
-    def algorithm(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
 
 
 class RunState(StrEnum):
@@ -170,27 +161,18 @@ class Store:
 
     # ---- changing
 
-    def create_run(self, recipe: RecipeLike, *, parent: str | None = None, dataset_hash: str | None = None) -> Run:
-        """A new queued run, with its folder and ``recipe.json``. ``parent`` defaults to the run that it starts from."""
+    def create_run(self, recipe: Recipe, *, dataset_hash: str | None = None) -> Run:
+        """A new queued run, with its folder and ``recipe.json``; its parent is the run that it starts from."""
         values = recipe.model_dump(mode="json")
         model = str(values.get("model") or "")
-        if parent is None and model.startswith("run:") and valid_run_id(model[4:]):
-            parent = model[4:]
+        parent = model[4:] if model.startswith("run:") and valid_run_id(model[4:]) else None
         now = time.time()
         require_space(self.home)
         keep_reserve(self.home)
         run_id, path = self._new_folder(now)
         try:
-            RunFolder(path).write(
-                "recipe.json",
-                {
-                    "version": 1,
-                    "recipe": values,
-                    "versions": versions(),
-                    "seed": values.get("seed"),
-                    "dataset_hash": dataset_hash,
-                },
-            )
+            about = {"version": 1, "recipe": values, "versions": versions(), "seed": values.get("seed")}
+            RunFolder(path).write("recipe.json", {**about, "dataset_hash": dataset_hash})
             statement = insert(runs_table).values(
                 id=run_id,
                 name=clean_name(recipe.name or recipe.algorithm),

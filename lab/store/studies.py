@@ -8,30 +8,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.core.recipes import Recipe
-from lab.core.studies import Entry, Study, parse_study
+from lab.core.studies import Study, parse_study
 from lab.errors import InputError, RecipeError
 from lab.store.lines import read_json, write_json
-from lab.store.presets import PRESETS, load_preset, read_toml
+from lab.store.presets import PRESETS, read_toml
 
 STUDIES = PRESETS / "studies"
 RECORDED = STUDIES / "recorded"
 
 
-def load_study(name_or_path: str | Path, home: Path | None = None, folder: Path = STUDIES) -> Study:
+def load_study(name_or_path: str | Path, home: Path | None = None) -> Study:
     """A study by name (``tiny/course``) or by the path of a TOML file. Raises RecipeError where there is none or it does not validate."""
     path = Path(name_or_path)
     if path.suffix == ".toml" and path.is_file():
         return parse_study({"name": path.stem.lower(), **read_toml(path)}, str(name_or_path))
     name = str(name_or_path)
-    if name in study_names(home, folder):
-        shipped = folder / f"{name}.toml"
+    if name in study_names(home):
+        shipped = STUDIES / f"{name}.toml"
         if shipped.is_file():
             return parse_study({"name": name, **read_toml(shipped)}, name)
         own = read_json(_own(home, name)) if home else None
         if isinstance(own, dict):
             return parse_study(own, name)
-    raise RecipeError("study_missing", value=name[:80], known=", ".join(study_names(home, folder)))
+    raise RecipeError("study_missing", value=name[:80], known=", ".join(study_names(home)))
 
 
 def study_names(home: Path | None = None, folder: Path = STUDIES) -> list[str]:
@@ -51,11 +50,6 @@ def save_study(study: Study, home: Path) -> None:
         raise InputError("study_name_taken", value=name)
     place.parent.mkdir(exist_ok=True)
     write_json(place, study.model_dump(mode="json"))
-
-
-def preset_of(entry: Entry) -> Recipe:
-    """The recipe that an entry changes. Raises RecipeError."""
-    return load_preset(entry.preset).recipe
 
 
 def _own(home: Path, name: str) -> Path:

@@ -13,16 +13,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from lab.core.notes import Note
-from lab.data.columns import guess_columns
 from lab.data.file_names import typed
 from lab.data.left_out import WhyLeftOut
-from lab.data.other_kinds import check_kind, kind_of_columns
 from lab.data.rows import SUFFIXES
 from lab.errors import DatasetError, StateError
-from lab.sandbox.files import MOST_FILE_BYTES, Progress, Reading, ordinary_file
+from lab.sandbox.files import MOST_FILE_BYTES, FileReader, Line, Progress, Reading, ordinary_file
 from lab.store.lines import new_folder
 from lab.store.runs import RunState, Store, clean_name, new_run_id
 
@@ -64,43 +62,22 @@ class Upload:
         return typed(str(self.path), self.columns)
 
 
-class RowsFile:
-    """A file that is read before it is stored: iterate over ``read``, then use ``seen``. Use it as a context."""
+class RowsFile(FileReader):
+    """A file that is read before it is stored: iterate over ``read``, then use ``seen``."""
 
     def __init__(self, path: Path, algorithm: str, columns: Mapping[str, str] | None = None) -> None:
         self.path, self.algorithm = path, algorithm
-        self.columns: tuple[str, ...] = ()
-        """The file's; known even where the file is refused."""
         self.seen: Seen | None = None
         asked = {"columns": dict(columns or {}), "algorithm": algorithm}
         self._reading = Reading("shape", path, most_bytes=MOST_FILE_BYTES, **asked)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._reading.close()
-
-    def cancel(self) -> None:
-        """End reading, from any thread: ``read`` then raises StateError ``reading_cancelled``."""
-        self._reading.cancel()
-
     def read(self) -> Iterator[Progress]:
         """Read the file to its end. Raises DatasetError: it cannot be read, belongs elsewhere, or has nothing for this algorithm."""
-        check_kind(self.path)
-        try:
-            for line in self._reading:
-                self.columns = tuple(line.get("columns", self.columns))
-                if "shaped" in line:
-                    self.seen = _seen(line, self.columns)
-                if "rows" in line:
-                    yield Progress(line["rows"], line.get("share"))
-        except DatasetError as error:
-            raise kind_of_columns(self.path, self.columns) or error from None
+        yield from self._read_through(self.path, self._note)
 
-    def guess(self, wanted: tuple[str, ...]) -> dict[str, str]:
-        """Which column is likely which: the lab's names → the file's."""
-        return guess_columns(self.columns, wanted) | {name: name for name in wanted if name in self.columns}
+    def _note(self, line: Line) -> None:
+        if "shaped" in line:
+            self.seen = _seen(line, self.found_columns)
 
 
 class Uploads:

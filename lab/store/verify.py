@@ -41,7 +41,7 @@ def verify_home(home: Path) -> list[Finding]:
 
 def verify_backup(path: Path) -> list[Finding]:
     """Each file by its size and SHA-256, then the database and the choices of a class in it. Raises InputError where it is no backup."""
-    with Archive(path) as archive, tempfile.TemporaryDirectory() as aside:
+    with closing(Archive(path)) as archive, tempfile.TemporaryDirectory() as aside:
         wrong = []
         for entry in archive.entries:
             target = Path(aside) / entry.path if entry.path in (DATABASE, CLASS_FILE) else None

@@ -131,6 +131,13 @@ def lines_after(path: Path, since: int) -> tuple[list[Line], int]:
     return lines, cursor
 
 
+def page_after(path: Path, since: int) -> LinesPage:
+    """The same as a page, which starts over where the file is shorter than its cursor says."""
+    reset = since > size_of(path)
+    lines, cursor = lines_after(path, 0 if reset else since)
+    return LinesPage(cursor, reset, lines)
+
+
 def _whole_characters(data: bytes) -> int:
     """The length of ``data`` without a UTF-8 character that was cut at its end."""
     for back in range(1, min(4, len(data)) + 1):

@@ -67,9 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
         return work_job(options.job.resolve())
     if options.run_dir is None or not (options.run_dir / "recipe.json").is_file():
         parser.error("RUN_DIR must be a folder with a recipe.json in it")
-    from lab.training.worker.main import work_alone
+    from lab.training.worker.main import work
 
-    return work_alone(options.run_dir.resolve())
+    return work(options.run_dir.resolve(), alone=True)
 
 
 def _recipe(text: str) -> Recipe:

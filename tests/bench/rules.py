@@ -13,12 +13,13 @@ from lab.core.recipes import with_values
 from lab.rules import RULES
 from lab.runs.foreground import train_in_foreground
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.sandbox.written import TYPICAL, WrittenRule, check_source, cost, score_batch, worker
+from lab.sandbox.written import WrittenRule, check_source, score_batch, worker
 from lab.store.presets import load_preset
 from lab.store.runs import RunState
 from lab.tasks.equations import Split, Style, demonstrations
 from tests.bench import lab
 from tests.bench.figures import Figure, median
+from tests.bench.written_rules import TYPICAL, cost
 
 NAMES = ("equals_answer", "integer_answer", "consistent")
 ROUNDS = 15

@@ -13,8 +13,8 @@ from lab.core.studies import Study, member_recipe, parse_study
 from lab.data.datasets import load
 from lab.errors import RecipeError
 from lab.store.models import SHIPPED
+from lab.store.presets import load_preset
 from lab.store.runs import Run, RunState, Store
-from lab.store.studies import preset_of
 
 WORDS = {"en": "x", "zh": "x"}
 
@@ -39,7 +39,7 @@ def finished(store: Store, recipe: Recipe, *, model: bool = True, state: RunStat
 
 def recipe_of(a_study: Study, name: str, store: Store, **runs: str) -> Recipe:
     entry = a_study.entry(name)
-    return member_recipe(a_study, entry, preset_of(entry), a_study.seeds[0], runs)
+    return member_recipe(a_study, entry, load_preset(entry.preset).recipe, a_study.seeds[0], runs)
 
 
 def test_a_run_that_is_there_is_the_member(store: Store) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lab.core.derivation import EditFate, as_rows, derive
 from lab.core.preferences import Adjudication, Choice, Derivation, Judgement, WhyNotDerived
+from tests.core.swapping import swapped
 from tests.core.test_preferences import NAMES, judged, judgement_lists, pair, responses
 
 rules = st.builds(
@@ -33,8 +34,8 @@ def test_deriving_does_not_depend_on_order(judgements: list[Judgement], rule: De
 @given(judgement_lists(), rules)
 def test_deriving_does_not_depend_on_which_is_called_first(judgements: list[Judgement], rule: Derivation) -> None:
     pairs = [pair(number) for number in range(5)]
-    swapped = derive([pair.swapped for pair in pairs], [judgement.swapped for judgement in judgements], rule)
-    assert swapped == derive(pairs, judgements, rule)
+    other_way = derive([swapped(pair) for pair in pairs], [swapped(judgement) for judgement in judgements], rule)
+    assert other_way == derive(pairs, judgements, rule)
 
 
 @given(judgement_lists(), rules, st.lists(responses, min_size=20, max_size=20))

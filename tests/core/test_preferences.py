@@ -25,6 +25,7 @@ from lab.core.preferences import (
     make_pair,
     side_swapped,
 )
+from tests.core.swapping import swapped
 
 NAMES = ["an", "bo", "陈", "di", "eve"]
 responses = st.sampled_from([Choice.FIRST, Choice.SECOND])
@@ -70,13 +71,13 @@ def judgement_lists(draw: st.DrawFn) -> list[Judgement]:
 @given(judgement_lists(), st.none() | responses)
 def test_swapping_twice_is_the_identity(judgements: list[Judgement], gold: Any) -> None:
     one = pair(gold=gold)
-    assert one.swapped.swapped == one
-    assert (one.swapped == one) is False
+    assert swapped(swapped(one)) == one
+    assert (swapped(one) == one) is False
     for judgement in judgements:
-        assert judgement.swapped.swapped == judgement
-        assert judgement.swapped.place is judgement.place
+        assert swapped(swapped(judgement)) == judgement
+        assert swapped(judgement).place is judgement.place
         if judgement.choice.is_response:
-            assert one.swapped.response(judgement.swapped.choice) == one.response(judgement.choice)
+            assert swapped(one).response(swapped(judgement).choice) == one.response(judgement.choice)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def test_every_field_of_the_form_has_words_in_both_languages(algorithm):
         ({"algorithm": "grpo", "threshold": {"fraction": 0}}, "recipe_value", {"field": "threshold.fraction"}),
         ({"algorithm": "grpo", "group_size": 1}, "recipe_value", {"field": "group_size"}),
         ({"algorithm": "grpo", "rules": []}, "recipe_value", {"field": "rules"}),
+        ({"algorithm": "grpo", "rules": [{"weight": 1.0}]}, "recipe_value", {"field": "rules.0.name"}),
         ({"algorithm": "grpo", "rules": [{"name": "a"}, {"name": "a"}]}, "recipe_rule_twice", {"rules": "a, a"}),
         *(
             ({"algorithm": name, "watch_preferences": value}, "recipe_watch_not_judged", {"value": value})

@@ -9,6 +9,7 @@ import pytest
 from lab.core.preferences import Choice, Judgement, Pair, Response, WhyNotDerived
 from lab.core.reward_agreement import Unity, decided, reward_agreement
 from lab.core.shares import Share
+from tests.core.swapping import swapped
 
 FIRST, SECOND = Choice.FIRST, Choice.SECOND
 
@@ -45,12 +46,12 @@ def test_first_and_second_mean_nothing():
     pairs, judged = [pair(n) for n in range(4)], [said(n, FIRST if n % 2 else SECOND, left=SECOND) for n in range(4)]
     rewards = {f"p{n}": (float(n), 1.5) for n in range(4)}
     one = reward_agreement(decided(pairs, judged), rewards)
-    swapped = reward_agreement(
-        decided([each.swapped for each in pairs], [each.swapped for each in judged]),
+    other_way = reward_agreement(
+        decided([swapped(each) for each in pairs], [swapped(each) for each in judged]),
         {name: (second, first) for name, (first, second) in rewards.items()},
     )
     for name in ("agree", "ties", "people_longer", "reward_longer", "people_left", "reward_left", "by_unity"):
-        assert getattr(one, name) == getattr(swapped, name), name
+        assert getattr(one, name) == getattr(other_way, name), name
 
 
 def test_leanings_to_the_longer_and_to_the_left():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.data.forms import as_prompts, shape_completions
+from lab.data.forms import shape_completions, shape_prompts
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.recognition import Form
 from lab.data.rows import Rows, read_rows
@@ -29,7 +29,7 @@ def rows(folder: Path, *values: dict[str, Any]) -> Rows:
 
 def test_problems(tmp_path: Path) -> None:
     read = rows(tmp_path, {"prompt": "a", "answer": "1"}, {"prompt": "b", "answer": 2}, {"prompt": "c", "level": 3})
-    assert as_prompts(read) == [
+    assert shape_prompts(read).rows == [
         {"prompt": "a", "answer": "1"},
         {"prompt": "b", "answer": "2"},
         {"prompt": "c"},
@@ -39,16 +39,16 @@ def test_problems(tmp_path: Path) -> None:
 def test_demonstrations(tmp_path: Path) -> None:
     read = rows(tmp_path, {"prompt": "a", "completion": "x = 1"})
     assert shape_completions(read).rows == [{"prompt": "a", "completion": "x = 1"}]
-    assert as_prompts(read) == [{"prompt": "a"}]
+    assert shape_prompts(read).rows == [{"prompt": "a"}]
 
 
 def test_gsm8k(tmp_path: Path) -> None:
     read = rows(tmp_path, GSM8K)
-    assert as_prompts(read) == [{"prompt": GSM8K["question"], "answer": "1072"}]
+    assert shape_prompts(read).rows == [{"prompt": GSM8K["question"], "answer": "1072"}]
     assert shape_completions(read).rows == [
         {"prompt": GSM8K["question"], "completion": GSM8K["answer"], "answer": "1072"}
     ]
-    assert equals_answer(GSM8K["question"], GSM8K["answer"], as_prompts(read)[0]["answer"]) == 1.0
+    assert equals_answer(GSM8K["question"], GSM8K["answer"], shape_prompts(read).rows[0]["answer"]) == 1.0
 
 
 def test_alpaca(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_messages_of_one_turn_are_text(tmp_path: Path) -> None:
 
 
 def test_questions_without_answers_are_prompts(tmp_path: Path) -> None:
-    assert as_prompts(rows(tmp_path, {"question": "a"})) == [{"prompt": "a"}]
+    assert shape_prompts(rows(tmp_path, {"question": "a"})).rows == [{"prompt": "a"}]
 
 
 def test_empty_rows_are_left_out(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_empty_rows_are_left_out(tmp_path: Path) -> None:
         {},
     )
     assert shape_completions(read).rows == [{"prompt": "a", "completion": "b"}]
-    assert len(as_prompts(read)) == 3
+    assert len(shape_prompts(read).rows) == 3
 
 
 def test_a_number_that_is_none_is_a_missing_cell(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_lone_surrogates_become_something_that_a_tokenizer_takes(tmp_path: Path)
 @pytest.mark.parametrize(
     ("row", "function", "missing"),
     [
-        ({"text": "a", "label": 1}, as_prompts, "prompt"),
+        ({"text": "a", "label": 1}, shape_prompts, "prompt"),
         ({"text": "a", "label": 1}, shape_completions, "prompt"),
         ({"prompt": "a", "answer": "1"}, shape_completions, "completion"),
         ({"question": "a"}, shape_completions, "prompt"),
@@ -143,7 +143,7 @@ def test_missing_columns_are_named(tmp_path: Path, row: dict[str, Any], function
     assert caught.value.params["found"] == ", ".join(row)
 
 
-@pytest.mark.parametrize("function", [as_prompts, shape_completions])
+@pytest.mark.parametrize("function", [shape_prompts, shape_completions])
 def test_all_empty_is_an_error(tmp_path: Path, function: Any) -> None:
     read = rows(tmp_path, {"prompt": "", "completion": ""}, {"prompt": " ", "completion": "x"})
     with pytest.raises(DatasetError) as caught:

@@ -11,10 +11,10 @@ import pytest
 from lab.core.derivation import as_rows, derive
 from lab.core.preferences import Choice, Judgement, Message, Response, make_pair
 from lab.data.columns import with_columns
-from lab.data.forms import as_prompts, detect_form
+from lab.data.forms import detect_form, shape_prompts
 from lab.data.left_out import LeftOut, WhyLeftOut, counted
 from lab.data.pair_rows import Known, find_pairs
-from lab.data.preference_forms import as_preferences, shape_preferences
+from lab.data.preference_forms import shape_preferences
 from lab.data.recognition import Form
 from lab.data.rows import Rows
 from lab.data.rows import read_rows as read_file
@@ -48,8 +48,8 @@ CHAT: dict[str, Any] = {"prompt": [user("a"), assistant("b"), user("c")], "chose
 
 
 def test_plain_rows_stay_plain() -> None:
-    assert as_preferences(rows(PLAIN, PLAIN | {"n_votes": 3})) == [PLAIN, PLAIN]
-    assert as_preferences(rows(PLAIN | {"category": "format"})) == [PLAIN | {"category": "format"}]
+    assert shape_preferences(rows(PLAIN, PLAIN | {"n_votes": 3})).rows == [PLAIN, PLAIN]
+    assert shape_preferences(rows(PLAIN | {"category": "format"})).rows == [PLAIN | {"category": "format"}]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_plain_rows_stay_plain() -> None:
 def test_conversations_become_messages(form: Form, row: dict[str, Any]) -> None:
     read = rows(row)
     assert detect_form(read) is form
-    assert as_preferences(read) == [CHAT]
+    assert shape_preferences(read).rows == [CHAT]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_conversations_become_messages(form: Form, row: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_one_question_is_plain_text(row: dict[str, Any]) -> None:
     prompt = PLAIN["prompt"] if "input" not in row else "解方程\n3x + 5 = 20"
-    assert as_preferences(rows(row)) == [PLAIN | {"prompt": prompt}]
-    assert as_prompts(rows(row)) == [{"prompt": prompt}]
+    assert shape_preferences(rows(row)).rows == [PLAIN | {"prompt": prompt}]
+    assert shape_prompts(rows(row)).rows == [{"prompt": prompt}]
 
 
 def test_only_conversations_are_messages() -> None:
@@ -99,7 +99,7 @@ def test_only_conversations_are_messages() -> None:
         {"conversations": [{"from": "system", "value": " "}, human("a")], "chosen": gpt("b"), "rejected": gpt("c")},
     )
     plain = {"prompt": "a", "chosen": "b", "rejected": "c"}
-    assert as_preferences(read) == [
+    assert shape_preferences(read).rows == [
         plain,
         plain | {"prompt": [{"role": "system", "content": "be brief"}, user("a")]},
         plain,
@@ -108,7 +108,7 @@ def test_only_conversations_are_messages() -> None:
 
 def test_each_of_several_answers_is_used_and_none_is_multiplied() -> None:
     read = rows({"prompt": "a", "chosen": ["b", "c", "d"], "rejected": ["x", "y"]})
-    sides = [(row["chosen"], row["rejected"]) for row in as_preferences(read)]
+    sides = [(row["chosen"], row["rejected"]) for row in shape_preferences(read).rows]
     assert sides == [("b", "x"), ("c", "y"), ("d", "x")]
 
 
@@ -157,22 +157,22 @@ def test_the_report_says_which_row_and_why() -> None:
 )
 def test_nothing_left_is_an_error(row: dict[str, Any], key: str) -> None:
     with pytest.raises(DatasetError) as caught:
-        as_preferences(rows(row))
+        shape_preferences(rows(row))
     assert caught.value.key == key
 
 
 def test_conversations_are_no_plain_prompts() -> None:
     with pytest.raises(DatasetError) as caught:
-        as_prompts(rows(CHAT))
+        shape_prompts(rows(CHAT))
     assert caught.value.key == "dataset_all_conversations"
 
 
 def test_columns_of_other_names() -> None:
     read = rows({"question_text": "a", "good": "b", "bad": "c", "prompt": "hidden"})
     mapping = {"prompt": "question_text", "chosen": "good", "rejected": "bad"}
-    assert detect_form(read, mapping) is Form.PREFERENCES
-    assert as_preferences(with_columns(read, mapping)) == [{"prompt": "a", "chosen": "b", "rejected": "c"}]
-    assert as_preferences(with_columns(rows(PLAIN), {"chosen": "rejected", "rejected": "chosen"})) == [
+    assert detect_form(with_columns(read, mapping)) is Form.PREFERENCES
+    assert shape_preferences(with_columns(read, mapping)).rows == [{"prompt": "a", "chosen": "b", "rejected": "c"}]
+    assert shape_preferences(with_columns(rows(PLAIN), {"chosen": "rejected", "rejected": "chosen"})).rows == [
         PLAIN | {"chosen": PLAIN["rejected"], "rejected": PLAIN["chosen"]}
     ]
 
@@ -187,7 +187,7 @@ def test_columns_of_other_names() -> None:
 )
 def test_a_mapping_that_cannot_be(mapping: dict[str, str], key: str) -> None:
     with pytest.raises(DatasetError) as caught:
-        detect_form(rows({"a": 1}), mapping)
+        detect_form(with_columns(rows({"a": 1}), mapping))
     assert caught.value.key == key
 
 
@@ -196,7 +196,7 @@ def test_a_mapping_that_cannot_be(mapping: dict[str, str], key: str) -> None:
 def test_every_kind_of_file_gives_the_same(tmp_path: Path, suffix: str, row: dict[str, Any]) -> None:
     path = tmp_path / f"rows{suffix}"
     write_rows(path, [row])
-    assert as_preferences(read_file(path)) == [row]
+    assert shape_preferences(read_file(path)).rows == [row]
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
@@ -214,7 +214,7 @@ def test_import_of_what_was_exported_gives_the_same(tmp_path: Path, suffix: str)
     write_rows(path, as_rows(derived.preferences, "v1"))
     read = read_file(path)
     assert {row["pair_id"] for row in read.rows} == {pair.id for pair in pairs}
-    assert as_preferences(read) == [
+    assert shape_preferences(read).rows == [
         one.model_dump(mode="json", include={"prompt", "chosen", "rejected"}) for one in derived.preferences
     ]
 
@@ -244,7 +244,7 @@ def test_a_row_whose_scores_contradict_its_choice_is_left_out_and_counted(scores
     shaped = shape_preferences(rows(row | scores, row | dict.fromkeys(scores)))
     assert shaped.rows == [row] and shaped.left_out == [LeftOut(1, WhyLeftOut.REVERSED, columns)]
     assert shaped.passed_over == ()
-    assert as_prompts(rows(row | scores)) == [{"prompt": "Tea?"}], "a prompt is as good as before"
+    assert shape_prompts(rows(row | scores)).rows == [{"prompt": "Tea?"}], "a prompt is as good as before"
 
 
 @pytest.mark.parametrize(("scores", "columns"), RATED)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.data.columns import with_columns
-from lab.data.forms import as_prompts, detect_form
+from lab.data.forms import detect_form, shape_prompts
 from lab.data.left_out import LeftOut, WhyLeftOut
 from lab.data.pair_rows import find_pairs
 from lab.data.preference_forms import shape_preferences
@@ -117,7 +117,7 @@ def test_0_and_1_of_responses_that_are_not_called_so_are_told_and_never_guessed(
         assert f"FILE?first_better={name}" in word(caught.value, locale)
     found = find_pairs(read)
     assert len(found.pairs) == 2 and not found.votes and [each.key for each in found.notes] == ["vote_unsure"]
-    assert len(as_prompts(read)) == 2
+    assert len(shape_prompts(read).rows) == 2
     better = "Yes." if numbers[0] in (0, False) else "No."
     assert shape_preferences(with_columns(read, {"best_from_0": name})).rows[0]["chosen"] == better
 

@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def test_a_restored_lab_has_a_key_of_its_own(tmp_path: Path) -> None:
     Store(home, allow_unsafe_disk=True).close()
     before = secret_key(home)
     backup(home, tmp_path / "lab.tar")
-    with Archive(tmp_path / "lab.tar") as saved:
+    with closing(Archive(tmp_path / "lab.tar")) as saved:
         assert "lab.db" in {entry.path for entry in saved.entries}
         assert KEY_FILE not in {entry.path for entry in saved.entries}
     restore(tmp_path / "lab.tar", tmp_path / "other")

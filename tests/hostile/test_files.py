@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +179,7 @@ def test_a_process_that_dies_is_a_sentence(tmp_path: Path, monkeypatch: pytest.M
         return process
 
     monkeypatch.setattr(files, "start", dying)
-    with Reading("records", path, most_bytes=1000) as reading, pytest.raises(DatasetError) as caught:
+    with closing(Reading("records", path, most_bytes=1000)) as reading, pytest.raises(DatasetError) as caught:
         list(reading)
     assert caught.value.key == "file_memory"
     one_sentence(caught.value)
@@ -188,7 +189,7 @@ def test_a_process_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "rows.jsonl"
     path.write_text("{}\n")
     monkeypatch.setattr(files, "LONGEST_SILENCE", 0.001)  # it takes longer than that to start
-    with Reading("records", path, most_bytes=1000) as reading, pytest.raises(DatasetError) as caught:
+    with closing(Reading("records", path, most_bytes=1000)) as reading, pytest.raises(DatasetError) as caught:
         list(reading)
     assert caught.value.key == "file_too_slow"
     one_sentence(caught.value)

@@ -12,7 +12,6 @@ from lab.errors import InputError
 from lab.runs.jobs import Jobs
 from lab.runs.same_question import COMPLETIONS, Moment, answerers, answers, ask, blind_pairs, kept_steps, spec_of
 from lab.sandbox.rewards import weighed
-from lab.store.jobs import JobStore
 from lab.store.runs import RunState, Store
 from tests.compare.made import write_files
 
@@ -24,7 +23,7 @@ def store(lab_home: Path) -> Store:
 
 @pytest.fixture
 def jobs(store: Store) -> Jobs:
-    return Jobs(store, JobStore(store.home))
+    return Jobs(store)
 
 
 def selected(store: Store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.sandbox.source_shape import Sharing, sharing
-from lab.sandbox.written import TYPICAL
+from tests.bench.written_rules import TYPICAL
 from tests.hostile.attacks import ATTACKS, body, gives
 
 STATELESS = [

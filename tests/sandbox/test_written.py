@@ -24,17 +24,16 @@ from lab.sandbox.written import (
     BATCH,
     BATCH_CHARACTERS,
     LARGEST,
-    TYPICAL,
     Row,
     WrittenRule,
     _batches,
     check_rule,
     check_source,
-    cost,
     score_batch,
     worker,
 )
 from lab.words import word
+from tests.bench.written_rules import TYPICAL, cost
 from tests.hostile.attacks import body, gives
 
 SENTENCES = ["x = 5", "x = 15/3", "x = 5", "无解", "3x = 15 → x = 5"]

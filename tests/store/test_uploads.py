@@ -45,8 +45,8 @@ def test_columns_are_proposed_looked_at_and_trained_on(store: Store, tmp_path: P
     path = written(tmp_path, [*SUMS, {"ask": "", "reply": "nothing asked"}])
     with RowsFile(path, "sft") as file, pytest.raises(DatasetError):
         list(file.read())
-    assert file.columns == ("ask", "reply", "topic")
-    columns = file.guess(("prompt", "completion"))
+    assert file.found_columns == ("ask", "reply", "topic")
+    columns = file.guess_of(("prompt", "completion"))
     assert columns == {"prompt": "ask", "completion": "reply"}
     seen = looked_at(path, "sft", columns)
     assert (seen.count, seen.total) == (20, 21) and len(seen.left_out) == 1

@@ -13,7 +13,6 @@ import pytest
 from lab.core.access import USER, Access, User
 from lab.core.jobs import Kind, parse_job
 from lab.runs.jobs import Jobs
-from lab.store.jobs import JobStore
 from lab.store.models import SHIPPED
 from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
@@ -22,7 +21,7 @@ from lab.ui.tabs.train.leave import LeaveLab
 
 @pytest.fixture
 def jobs(lab_home: Path) -> Jobs:
-    return Jobs(Store(lab_home, allow_unsafe_disk=True), JobStore(lab_home))
+    return Jobs(Store(lab_home, allow_unsafe_disk=True))
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from lab.annotation.quality import quality
 from lab.annotation.versions import freeze as versions
 from lab.annotation.versions.card import card
 from lab.annotation.versions.freeze import Frozen, Version
-from lab.core.preferences import Pair
+from lab.core.preferences import Pair, plain_prompt
 from lab.data.writing import write_rows
 from lab.errors import InputError, MachineError
+from lab.store.hub import hub_client, send_folder
 from lab.store.runs import Store
 
 FORMAT = 1
@@ -59,25 +60,9 @@ def push(store: Store, version_id: str, repository: str, *, private: bool = True
 
     Raises InputError without a token, MachineError where the Hub refuses it or does not answer.
     """
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    token = token or os.environ.get("HF_TOKEN") or get_token()
-    if not token:
-        raise InputError("hub_no_token")
-    folder = version_file(store, version_id).parent
-    hub = HfApi(token=token, endpoint=os.environ.get("HF_ENDPOINT"))
-    try:
-        hub.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-        hub.upload_folder(
-            repo_id=repository, repo_type="dataset", folder_path=folder, commit_message=f"Preferences {version_id}"
-        )
-    except Exception as error:  # its client lets through whatever its HTTP library raises
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        refused = isinstance(error, HfHubHTTPError | HFValidationError)
-        raise MachineError(
-            "hub_push_refused" if refused else "hub_push_unreachable", value=repository, why=why
-        ) from error
+    hub, how = hub_client(token), {"private": private, "repo_type": "dataset"}
+    folder, message = version_file(store, version_id).parent, f"Preferences {version_id}"
+    send_folder(hub, folder, repository, message, unreachable="hub_push_unreachable", **how)
     return f"{hub.endpoint}/datasets/{repository}"
 
 
@@ -128,10 +113,9 @@ def _about(version: Version, collection: Frozen) -> dict[str, Any]:
 
 
 def _pair_row(pair: Pair) -> dict[str, Any]:
-    prompt = pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
     return {
         "pair_id": pair.id,
-        "prompt": prompt,
+        "prompt": plain_prompt(pair.prompt),
         "first": pair.first.text,
         "second": pair.second.text,
         "first_source": pair.first.source,

@@ -132,8 +132,8 @@ def put(connection: Connection, row: dict[str, Any], rows: Sequence[dict[str, An
         {"version": row["id"], "number": number, "row": json.dumps(content, ensure_ascii=False)}
         for number, content in enumerate(rows)
     ]
-    for start in range(0, len(stored), 500):
-        connection.execute(insert(version_rows_table), stored[start : start + 500])
+    if stored:
+        connection.execute(insert(version_rows_table), stored)
 
 
 def read_versions(connection: Connection, collection_id: str | None = None, *conditions: Any) -> list[Version]:

@@ -16,20 +16,19 @@ from uuid import UUID, uuid5
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import Connection, insert, select
 
-from lab.annotation.judgements import ADJUDICATION, JUDGEMENT, current_judgements
+from lab.annotation.judgements import ADJUDICATION, JUDGEMENT
 from lab.annotation.judgements import events as stored_events
 from lab.annotation.pairs import (
-    AT_ONCE,
     Collection,
     CollectionSettings,
     add_pairs,
     collection_name,
     new_collection,
     read_collection,
-    recount,
     settings_from,
 )
-from lab.annotation.tables import annotators_table, current_table, judgements_table, versions_table
+from lab.annotation.rebuild import rebuild_collection
+from lab.annotation.tables import annotators_table, judgements_table, versions_table
 from lab.annotation.versions import freeze as versions
 from lab.annotation.versions.export import FORMAT
 from lab.annotation.versions.freeze import Version
@@ -313,21 +312,14 @@ def _put_events(connection: Connection, collection: str, new_events: list[Event]
         | {"collection": collection, "id": ids[event.id], "supersedes": ids.get(event.supersedes or "")}
         for event in new_events
     ]
-    for start in range(0, len(rows), AT_ONCE):
-        connection.execute(insert(judgements_table), rows[start : start + AT_ONCE])
-    current = [
-        {"collection": collection, "pair": each.pair_id, "annotator": each.annotator, "judgement": str(each.uuid)}
-        | {"choice": Choice(each.choice).value}
-        for each in current_judgements(connection, collection)
-    ]
-    if current:
-        connection.execute(insert(current_table), current)
+    if rows:
+        connection.execute(insert(judgements_table), rows)
     zero = {"judged": 0, "skipped": 0, "in_open": 0, "given": 0, "seconds": 0.0}
     judged = {event.annotator for event in new_events if event.kind == JUDGEMENT}
     people = [{"collection": collection, "annotator": person, "name": person} | zero for person in judged]
     if people:
         connection.execute(insert(annotators_table), people)
-    recount(connection, collection)
+    rebuild_collection(connection, collection)
     last = select(judgements_table.c.number).where(judgements_table.c.collection == collection)
     return connection.execute(last.order_by(judgements_table.c.number.desc()).limit(1)).scalar() or 0
 

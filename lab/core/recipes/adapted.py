@@ -87,18 +87,6 @@ class AdaptedRecipe(Recipe):
     def trains_all_weights(self) -> bool:
         return self.training is Training.FULL
 
-    @property
-    def four_bit_base(self) -> bool:
-        return self.load_in_4bit
-
-    @property
-    def recomputes_activations(self) -> bool:
-        return self.gradient_checkpointing
-
-    @property
-    def moves_system_text(self) -> bool:
-        return self.system_in_first_turn
-
     @model_validator(mode="after")
     def _only_equations_have_a_language(self) -> AdaptedRecipe:
         if self.tasks_in is not TasksIn.BOTH and self.dataset != EQUATIONS:
@@ -130,10 +118,6 @@ class RowsRecipe(AdaptedRecipe):
         ("最长行", "提示与回答合计的词元数；0 表示按数据所需取值，不超过模型的上下文。"),
         between=(0, 131_072),
     )
-
-    @property
-    def row_limit(self) -> int:
-        return self.max_length
 
     @model_validator(mode="after")
     def _rows_have_room(self) -> RowsRecipe:

@@ -265,7 +265,7 @@ class Recipe(Strict):
         }
         return {name: limit for name, limit in limits.items() if limit}
 
-    # What others ask of any recipe; the recipes that have such settings answer from them.
+    # What others ask of any recipe: the value of a setting where the recipe has it, else what stands here.
 
     @property
     def trains_all_weights(self) -> bool:
@@ -275,37 +275,38 @@ class Recipe(Strict):
     @property
     def four_bit_base(self) -> bool:
         """Whether the frozen base is loaded in NF4."""
-        return False
+        return bool(getattr(self, "load_in_4bit", False))
 
     @property
     def recomputes_activations(self) -> bool:
         """Whether gradient checkpointing is on."""
-        return False
+        return bool(getattr(self, "gradient_checkpointing", False))
 
     @property
     def reward_run(self) -> str:
         """The reward model that rewards completions (``run:ID``), empty where there is none."""
-        return ""
+        return str(getattr(self, "reward_model", ""))
 
     @property
     def watched_pairs(self) -> str:
         """The judged pairs that are measured and not trained on, empty where there are none."""
-        return ""
+        return str(getattr(self, "watch_preferences", ""))
 
     @property
     def rule_uses(self) -> tuple[RuleUse, ...] | None:
         """The rules that reward completions; None where the algorithm uses none."""
-        return None
+        uses: tuple[RuleUse, ...] | None = getattr(self, "rules", None)
+        return uses
 
     @property
     def rules_factor(self) -> float:
         """What the rules' weighted sum counts for in the reward."""
-        return 1.0
+        return float(getattr(self, "rules_weight", 1.0))
 
     @property
     def updates_per_rollout(self) -> int:
         """Optimiser steps on the same completions; 1 where nothing is sampled."""
-        return 1
+        return int(getattr(self, "iterations", 1))
 
     @property
     def rows_per_step(self) -> int:
@@ -326,12 +327,12 @@ class Recipe(Strict):
     @property
     def rows_together(self) -> int:
         """Rows that no two processes may share: those of a group, where completions are compared with each other."""
-        return 1
+        return int(getattr(self, "group_size", 1))
 
     @property
     def group_margin(self) -> float:
         """By how much two completions of a group must differ in reward to become a pair (``groups:RUN_ID``)."""
-        return 0.0
+        return float(getattr(self, "pair_margin", 0.0))
 
     @property
     def trains_every_answer(self) -> bool:
@@ -341,17 +342,17 @@ class Recipe(Strict):
     @property
     def moves_system_text(self) -> bool:
         """Whether a system message is put before the first question."""
-        return False
+        return bool(getattr(self, "system_in_first_turn", False))
 
     @property
     def row_limit(self) -> int:
         """Tokens after which a row is cut; 0 where the data decides, and where there are no rows but prompts."""
-        return 0
+        return int(getattr(self, "max_length", 0))
 
     @property
     def kl_limit(self) -> float:
         """The KL above which the run is ended, in nats a token; 0 where it has no such limit."""
-        return 0.0
+        return float(getattr(self, "max_kl", 0.0))
 
     @property
     def roles(self) -> tuple[str, ...]:

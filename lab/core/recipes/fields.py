@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from lab.errors import RecipeError
 
 
 class Section(StrEnum):
@@ -44,6 +47,19 @@ def setting(
     return Field(default, description=en[1], json_schema_extra=extra, **bounds)
 
 
+def batch(default: int, en: str, zh: str) -> Any:
+    """How many rows one optimiser step takes; they are named in both languages."""
+    words = ("Batch", f"{en} in one optimiser step."), ("批大小", f"每步优化用多少{zh}。")
+    return setting(default, Section.OPTIMISER, *words, between=(1, 4096))
+
+
+def micro_batch_at_most(default: int, en: str, zh: str, most: int = 4096) -> Any:
+    """How many rows go through the model at once; they are named in both languages."""
+    told = f"At most so many {en} in one forward and backward pass; smaller needs less memory."
+    words = ("Micro-batch", told), ("微批大小", f"一次前向与反向最多多少{zh}；越小越省内存。")
+    return setting(default, Section.MACHINE, *words, advanced=True, between=(1, most))
+
+
 def token_room() -> Any:
     """How many megabytes of a run's folder the numbers of single tokens may take (``tokens.jsonl``)."""
     return setting(
@@ -75,10 +91,28 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
 
-def first_wrong(problem: ErrorDetails, otherwise: str) -> dict[str, str]:
+def dotted(place: tuple[int | str, ...]) -> str:
+    """A place within values as it is typed: ``threshold.kind``."""
+    return ".".join(map(str, place))
+
+
+def first_wrong(problem: ErrorDetails, otherwise: str = "") -> dict[str, str]:
     """The field, the value and the reason of a pydantic error, as our errors name them; ``otherwise`` stands for the whole."""
-    where = ".".join(str(part) for part in problem["loc"]) or otherwise
-    return {"field": where, "value": repr(problem["input"])[:80], "why": problem["msg"]}
+    return {"field": dotted(problem["loc"]) or otherwise, "value": repr(problem["input"])[:80], "why": problem["msg"]}
+
+
+def first_problem(
+    problem: ErrorDetails, what: str, source: str, unknown: Callable[[tuple[int | str, ...]], RecipeError]
+) -> RecipeError:
+    """What is wrong with a file of a kind (``recipe``, ``study``), as an error whose key begins with the kind's name."""
+    if problem["type"].startswith(f"{what}_"):
+        context = {name: value for name, value in problem.get("ctx", {}).items() if name != "error"}
+        return RecipeError(problem["type"], source=source, **context)
+    if problem["type"] == "extra_forbidden":
+        return unknown(problem["loc"])
+    wrong = first_wrong(problem)
+    wrong["why"] = wrong["why"][0].lower() + wrong["why"][1:]
+    return RecipeError(f"{what}_value", source=source, **wrong)
 
 
 def check_multiple(name: str, value: int, of: str, unit: int) -> None:

@@ -5,27 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from lab.core.recipes.adapted import RowsRecipe
-from lab.core.recipes.fields import Section, other_default, setting, token_room
+from lab.core.recipes.fields import Section, batch, micro_batch_at_most, other_default, setting, token_room
 
 
 class PairsRecipe(RowsRecipe):
     """Recipes that read preferences: prompt, chosen, rejected."""
 
-    batch_size: int = setting(
-        32,
-        Section.OPTIMISER,
-        ("Batch", "Preferences in one optimiser step."),
-        ("批大小", "每步优化用多少条偏好。"),
-        between=(1, 4096),
-    )
-    micro_batch_size: int = setting(
-        32,
-        Section.MACHINE,
-        ("Micro-batch", "At most so many preferences in one forward and backward pass; smaller needs less memory."),
-        ("微批大小", "一次前向与反向最多多少条偏好；越小越省内存。"),
-        advanced=True,
-        between=(1, 4096),
-    )
+    batch_size: int = batch(32, "Preferences", "条偏好")
+    micro_batch_size: int = micro_batch_at_most(32, "preferences", "条偏好")
     pair_margin: float = setting(
         0.0,
         Section.WHAT,
@@ -37,10 +24,6 @@ class PairsRecipe(RowsRecipe):
         advanced=True,
         between=(0, 1000),
     )
-
-    @property
-    def group_margin(self) -> float:
-        return self.pair_margin
 
 
 class RmRecipe(PairsRecipe):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.core.recipes.common import Recipe
+from lab.core.recipes.fields import dotted, first_problem
 from lab.core.recipes.grpo import GrpoRecipe
 from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.ppo import PpoRecipe
@@ -37,39 +38,24 @@ def parse(values: dict[str, Any], source: str = "recipe") -> Recipe:
     try:
         return RECIPES[algorithm].model_validate(values)
     except ValidationError as error:
-        raise _first_problem(error, RECIPES[algorithm], source) from None
+        model, problem = RECIPES[algorithm], error.errors()[0]
+        raise first_problem(
+            problem, "recipe", source, lambda place: _unknown_key(dotted(place), model, source)
+        ) from None
 
 
 def with_values(recipe: Recipe, changes: dict[str, Any], source: str = "recipe") -> Recipe:
     """The recipe with some fields changed, validated anew; keys may be dotted (``threshold.kind``)."""
     values = recipe.model_dump(mode="json")
-    for dotted, value in changes.items():
-        *path, last = dotted.split(".")
+    for key, value in changes.items():
+        *path, last = key.split(".")
         place = values
         for part in path:
             if not isinstance(place.get(part), dict):
-                raise _unknown_key(dotted, type(recipe), source)
+                raise _unknown_key(key, type(recipe), source)
             place = place[part]
         place[last] = value
     return parse(values, source)
-
-
-def _first_problem(error: ValidationError, model: type[Recipe], source: str) -> RecipeError:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    context = {k: v for k, v in problem.get("ctx", {}).items() if k != "error"}
-    kind = problem["type"]
-    if kind.startswith("recipe_"):
-        return RecipeError(kind, source=source, **context)
-    if kind == "extra_forbidden":
-        return _unknown_key(where, model, source)
-    return RecipeError(
-        "recipe_value",
-        source=source,
-        field=where,
-        value=repr(problem["input"])[:80],
-        why=problem["msg"][0].lower() + problem["msg"][1:],
-    )
 
 
 def _unknown_key(key: str, model: type[Recipe], source: str) -> RecipeError:

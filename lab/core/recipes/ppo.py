@@ -105,14 +105,6 @@ class PpoRecipe(SampledRecipe):
     )
 
     @property
-    def reward_run(self) -> str:
-        return self.reward_model
-
-    @property
-    def rules_factor(self) -> float:
-        return self.rules_weight
-
-    @property
     def roles(self) -> tuple[str, ...]:
         return ("policy", "reference", *(("reward",) if self.reward_model else ()), "value")
 

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.common import Recipe, Schedule
-from lab.core.recipes.fields import Section, other_default, setting
+from lab.core.recipes.fields import Section, batch, other_default, setting
 
 
 class PretrainRecipe(Recipe):
@@ -22,13 +22,7 @@ class PretrainRecipe(Recipe):
     schedule: Schedule = other_default(Recipe, "schedule", Schedule.COSINE)
     warmup_steps: int = other_default(Recipe, "warmup_steps", 50)
     save_every: int = other_default(Recipe, "save_every", 500)
-    batch_size: int = setting(
-        32,
-        Section.OPTIMISER,
-        ("Batch", "Texts in one optimiser step."),
-        ("批大小", "每步优化用多少条文本。"),
-        between=(1, 4096),
-    )
+    batch_size: int = batch(32, "Texts", "条文本")
     max_length: int = setting(
         64, Section.LENGTHS, ("Longest text", "In tokens."), ("最长文本", "以词元计。"), advanced=True, ge=16, le=1024
     )
@@ -72,10 +66,6 @@ class PretrainRecipe(Recipe):
         advanced=True,
         between=(16, 8192),
     )
-
-    @property
-    def row_limit(self) -> int:
-        return self.max_length
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> PretrainRecipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from lab.core.recipes.adapted import AdaptedRecipe
 from lab.core.recipes.common import EQUATIONS
-from lab.core.recipes.fields import Section, Strict, check_multiple, setting
+from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch_at_most, setting
 
 
 class LossType(StrEnum):
@@ -65,6 +66,13 @@ class RuleUse(Strict):
         return {key: value for key, value in values.items() if key not in ("source", *WRITTEN_ONLY)}
 
 
+def check_each_once(rules: Sequence[RuleUse]) -> None:
+    """Raise where a rule of a set stands in it twice."""
+    names = [rule.name for rule in rules]
+    if len(set(names)) != len(names):
+        raise PydanticCustomError("recipe_rule_twice", "a rule stands twice", {"rules": ", ".join(names)})
+
+
 class SampledRecipe(AdaptedRecipe):
     """Recipes that sample completions, reward them and update the policy in clipped steps."""
 
@@ -82,14 +90,7 @@ class SampledRecipe(AdaptedRecipe):
         ("批大小", "每步优化的回答数：K 的倍数。"),
         between=(2, 8192),
     )
-    micro_batch_size: int = setting(
-        64,
-        Section.MACHINE,
-        ("Micro-batch", "At most so many completions in one forward and backward pass; smaller needs less memory."),
-        ("微批大小", "一次前向与反向最多多少条回答；越小越省内存。"),
-        advanced=True,
-        between=(1, 8192),
-    )
+    micro_batch_size: int = micro_batch_at_most(64, "completions", "条回答", most=8192)
     rules: tuple[RuleUse, ...] = setting(
         (RuleUse(name="equals_answer"), RuleUse(name="integer_answer"), RuleUse(name="consistent")),
         Section.GROUP,
@@ -176,26 +177,6 @@ class SampledRecipe(AdaptedRecipe):
         max_length=400,
     )
 
-    @property
-    def watched_pairs(self) -> str:
-        return self.watch_preferences
-
-    @property
-    def rule_uses(self) -> tuple[RuleUse, ...]:
-        return self.rules
-
-    @property
-    def updates_per_rollout(self) -> int:
-        return self.iterations
-
-    @property
-    def kl_limit(self) -> float:
-        return self.max_kl
-
-    @property
-    def rows_together(self) -> int:
-        return self.group_size
-
     @model_validator(mode="after")
     def _watches_what_people_chose(self) -> SampledRecipe:
         name = self.watch_preferences
@@ -208,7 +189,5 @@ class SampledRecipe(AdaptedRecipe):
     @model_validator(mode="after")
     def _batches_fit(self) -> SampledRecipe:
         check_multiple("batch_size", self.batch_size, "group_size", self.group_size)
-        names = [use.name for use in self.rules]
-        if len(set(names)) != len(names):
-            raise PydanticCustomError("recipe_rule_twice", "a rule stands twice", {"rules": ", ".join(names)})
+        check_each_once(self.rules)
         return self

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from lab.core.recipes.adapted import AdaptedRecipe, RowsRecipe, Training
-from lab.core.recipes.fields import Section, other_default, setting
+from lab.core.recipes.fields import Section, batch, micro_batch_at_most, other_default, setting
 
 
 class TrainOn(StrEnum):
@@ -21,21 +21,8 @@ class SftRecipe(RowsRecipe):
 
     algorithm: Literal["sft"] = "sft"
     training: Training = other_default(AdaptedRecipe, "training", Training.FULL)
-    batch_size: int = setting(
-        32,
-        Section.OPTIMISER,
-        ("Batch", "Rows in one optimiser step."),
-        ("批大小", "每步优化用多少行数据。"),
-        between=(1, 4096),
-    )
-    micro_batch_size: int = setting(
-        32,
-        Section.MACHINE,
-        ("Micro-batch", "At most so many rows in one forward and backward pass; smaller needs less memory."),
-        ("微批大小", "一次前向与反向最多多少行；越小越省内存。"),
-        advanced=True,
-        between=(1, 4096),
-    )
+    batch_size: int = batch(32, "Rows", "行数据")
+    micro_batch_size: int = micro_batch_at_most(32, "rows", "行")
     train_on: TrainOn = setting(
         TrainOn.ALL,
         Section.WHAT,

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError, MachineError, ModelError, StateError
+from lab.errors import LabError, MachineError, ModelError, StateError, last_line
 from lab.runs.fetch import hub
 from lab.runs.fetch import packages as packaged
 from lab.runs.launcher import ALWAYS, ROOT
@@ -143,11 +143,11 @@ def _converted(file: Path, draft: Path, tell: OnProgress, notes: Mapping[str, ob
 
 def _conversion_error(file: Path, process: subprocess.CompletedProcess[str]) -> ModelError:
     try:
-        error = json.loads(process.stdout.strip().splitlines()[-1])
+        error = json.loads(last_line(process.stdout))
         return ModelError(str(error["key"]), **error["params"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        lines = [line for line in process.stderr.splitlines() if line.strip()]
-        return ModelError("model_gguf", value=file.name, why=(lines or [f"exit status {process.returncode}"])[-1][:300])
+    except (KeyError, TypeError, ValueError):
+        why = last_line(process.stderr, f"exit status {process.returncode}")[:300]
+        return ModelError("model_gguf", value=file.name, why=why)
 
 
 def _note(folder: Path, notes: Mapping[str, object]) -> None:

@@ -15,8 +15,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from lab.errors import DatasetError, LabError, MachineError, ModelError
+from lab.errors import DatasetError, LabError, MachineError, ModelError, first_line
 from lab.runs.fetch.packages import sha256_of
+from lab.store.worker_folder import size_of
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "LICENSE*")
 """What is taken: weights that are only data, and text."""
@@ -115,7 +116,7 @@ def fetch(model: HubFiles, folder: Path) -> None:
 def _fetch_file(model: HubFiles, file: HubFile, part: Path) -> None:
     """Go on with a file for as long as each connection brings something."""
     held, reason = -1, None
-    while (now := _held(part)) < file.size:
+    while (now := size_of(part)) < file.size:
         if now <= held:
             raise reason or _error(model.hub, model.kind, OSError("the connection broke off"), 0)
         if held >= 0:
@@ -128,16 +129,12 @@ def _fetch_file(model: HubFiles, file: HubFile, part: Path) -> None:
         raise ModelError("model_checksum", value=file.name, found=actual, wanted=file.sha256 or f"{file.size} bytes")
 
 
-def _held(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
 def _one_connection(model: HubFiles, file: HubFile, part: Path) -> LabError | None:
     """Append what one connection brings; the reason where it broke off. Raises LabError where going on is of no use."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.utils import build_hf_headers
 
-    begun = _held(part)
+    begun = size_of(part)
     request = urllib.request.Request(hf_hub_url(model.hub, file.name, revision=model.commit, repo_type=model.kind))
     for name, value in build_hf_headers().items():
         request.add_unredirected_header(name, value)  # the token is the hub's, not its storage's
@@ -164,9 +161,9 @@ def _append(answer: IO[bytes], part: Path, *, goes_on: bool) -> None:
 
 def _error(hub: str, kind: str, error: Exception, status: int) -> LabError:
     """What the hub said, or that it said nothing."""
-    why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    kinds: tuple[type[LabError], str] = (DatasetError, "hub_data") if kind == "dataset" else (ModelError, "model_hub")
-    error_type, prefix = kinds
+    why = first_line(error)
+    error_type: type[LabError] = DatasetError if kind == "dataset" else ModelError
+    prefix = "hub_data" if kind == "dataset" else "model_hub"
     if status in REFUSED:
         return error_type(f"{prefix}_refused", value=hub, why=why)
     if mirror := os.environ.get(MIRROR):

@@ -27,7 +27,7 @@ from lab.training.models.ruler import context_of
 from lab.training.models.tokens import Tokens
 from lab.training.out.base_of import BESIDE, Base, base_of, root_of
 from lab.training.out.card import TITLES, without_paths
-from lab.training.out.weights import ADAPTER, WEIGHTS
+from lab.training.out.weights import WEIGHTS, copy_adapter
 from lab.training.task import SCHEDULES
 from lab.training.worker.job_reporter import JobReporter
 
@@ -136,16 +136,9 @@ def _write_start(folder: Path, ref: ModelRef, base: Base, tokens: Tokens, recipe
         ]:
             shutil.copyfile(file, folder / BESIDE / file.name)
     if ref.adapter is not None:
-        _copy_adapter(Path(ref.adapter), folder / START, base)
+        copy_adapter(Path(ref.adapter), folder / START, base)
     if recipe.reward_run:
-        _copy_adapter(reward_adapter(recipe.reward_run, recipe.model, home), folder / REWARD_MODEL, base)
-
-
-def _copy_adapter(source: Path, target: Path, base: Base) -> None:
-    target.mkdir()
-    config = json.loads((source / ADAPTER[0]).read_text("utf-8")) | {"base_model_name_or_path": base.named}
-    (target / ADAPTER[0]).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    shutil.copyfile(source / ADAPTER[1], target / ADAPTER[1])
+        copy_adapter(reward_adapter(recipe.reward_run, recipe.model, home), folder / REWARD_MODEL, base)
 
 
 def _write_rows(file: Path, rows: list[dict[str, Any]]) -> None:

@@ -44,26 +44,25 @@ SLACK = {"cpu": 0.85}
 below 32 MB. On CUDA torch's own allocator counts, and its peak is that of what is allocated."""
 
 
-def estimate(recipe: Recipe, home: Path, *, config: Any = None, lengths: Lengths | None = None) -> Estimate:
+def estimate(recipe: Recipe, home: Path, *, config: Any = None) -> Estimate:
     """The recipe's memory on the device that it asks for. ``config`` stands in for a model of which only the shape is known.
 
     Raises LabError where model, data or device are not there.
     """
     device = choose_device(recipe.device).type
     memory = memory_of(device)  # before anything is built
-    dataset = tokens = None
+    tokens = None
     row_notes: list[Note] = []
     if config is None:
         recipe, row_notes = settled(recipe, home)
-    if lengths is None:
-        dataset = datasets.load(recipe, home)
-        if config is None and algorithm_of(recipe).starts_from_model:
-            fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
-            recipe, row_notes = fitted.recipe, [*notes(fitted, home), *row_notes]
-            tokens = load_tokens(resolve(recipe.model, home))
+    dataset = datasets.load(recipe, home)
+    if config is None and algorithm_of(recipe).starts_from_model:
+        fitted = fit(recipe, dataset, home, look_at=LOOKED_AT)
+        recipe, row_notes = fitted.recipe, [*notes(fitted, home), *row_notes]
+        tokens = load_tokens(resolve(recipe.model, home))
 
     def cost(changed: Recipe) -> Cost:
-        return cost_of(changed, home, lengths or lengths_of(changed, dataset, tokens), device, config)
+        return cost_of(changed, home, lengths_of(changed, dataset, tokens), device, config)
 
     one = cost(recipe)
     sharing = recipe.processes if device == Device.CPU else 1

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from lab.core.budget import weights_at_least
 from lab.core.chats import LoadSettings
-from lab.core.recipes import Device, Precision, Recipe
-from lab.errors import MachineError, ModelError
+from lab.core.recipes import Device, Precision, Recipe, Training
+from lab.errors import MachineError, ModelError, first_line
 from lab.machine import machine_memory
 from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
 from lab.training.models import cpu_lora
@@ -156,6 +156,15 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
+def load_frozen_scorer(recipe: Recipe, ref: ModelRef, home: Path) -> Any:
+    """A reward model as its run left it, frozen: its head and adapter on the base that the recipe asks for."""
+    start = recipe.model_copy(update={"model": ref.base, "training": Training.FULL})  # no new adapter on it
+    model = load_scorer(start, home).model
+    if ref.adapter is not None:
+        model = PeftModel.from_pretrained(model, ref.adapter)
+    return model.requires_grad_(False).eval()
+
+
 def load_start(recipe: Recipe | LoadSettings, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
     ref, device = checked(recipe.model, home), choose_device(recipe.device)
@@ -182,8 +191,8 @@ def load_tokenizer(ref: ModelRef) -> PreTrainedTokenizerBase:
     except Exception as error:  # whatever a converter of foreign formats raises
         only = Path(place) / "tokenizer.model"
         if only.is_file() and not (Path(place) / "tokenizer.json").is_file():
-            raise ModelError("tokenizer_unreadable", value=ref.name, file=only.name, why=_first_line(error)) from None
-        raise ModelError("model_tokenizer", value=ref.name, why=_first_line(error)) from None
+            raise ModelError("tokenizer_unreadable", value=ref.name, file=only.name, why=first_line(error)) from None
+        raise ModelError("model_tokenizer", value=ref.name, why=first_line(error)) from None
     tokenizer.padding_side = "left"
     mend_padding(tokenizer)
     if tokenizer.chat_template is None:
@@ -288,7 +297,7 @@ def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, 
     try:
         model, loading = kind.from_pretrained(place, config=config, **options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError("model_cannot_load", value=place, why=_first_line(error)) from None
+        raise ModelError("model_cannot_load", value=place, why=first_line(error)) from None
     missing = sorted(key for key in loading["missing_keys"] if not (scorer and key == "score.weight"))
     if missing:
         raise ModelError("model_weights_missing", value=place, count=len(missing), first=missing[0])
@@ -326,7 +335,3 @@ def join_last_states(model: Any) -> None:
     head = model.get_output_embeddings()
     if head is not None:
         head.register_forward_pre_hook(lambda _module, given: (given[0].contiguous(), *given[1:]))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -19,7 +19,7 @@ from lab.core.algorithms import DataForm, Head, algorithm_of
 from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
 from lab.data.turns import ASSISTANT, as_conversation
-from lab.errors import ModelError, RecipeError
+from lab.errors import ModelError, RecipeError, first_line
 from lab.store.models import ModelRef
 from lab.training.models.tokens import Tokens, answered
 
@@ -36,8 +36,7 @@ def read_config(place: Path | str) -> Any:
     try:
         return AutoConfig.from_pretrained(place)
     except (OSError, ValueError, KeyError) as error:
-        why = str(error).strip().splitlines()
-        raise ModelError("model_cannot_load", value=str(place), why=(why or [""])[0][:200]) from None
+        raise ModelError("model_cannot_load", value=str(place), why=first_line(error)) from None
 
 
 def causal_config(place: Path | str, *, scorer: bool = False) -> Any:

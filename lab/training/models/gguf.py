@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from lab.errors import ModelError
+from lab.errors import ModelError, first_line
 from lab.training.models.base import mend_padding
 
 NOT_OURS = ("is_local", "local_files_only")
@@ -29,8 +29,7 @@ def import_gguf(file: Path, folder: Path) -> None:
         )
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, ImportError) as error:
-        why = str(error).strip().splitlines()
-        raise ModelError("model_gguf", value=file.name, why=(why[0] if why else type(error).__name__)[:200]) from None
+        raise ModelError("model_gguf", value=file.name, why=first_line(error)) from None
     _forget_the_file(model, tokenizer)
     mend_padding(tokenizer, model.config.vocab_size)
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id

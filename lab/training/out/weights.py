@@ -16,9 +16,9 @@ from peft import PeftModel
 from transformers import GenerationConfig
 
 from lab.core.algorithms import Head, algorithm_of
-from lab.core.recipes import Device, Precision, Recipe, Training
+from lab.core.recipes import Device, Precision, Recipe
 from lab.store.models import ModelRef
-from lab.training.models.base import load_scorer, load_start
+from lab.training.models.base import load_frozen_scorer, load_start
 from lab.training.models.tokens import Tokens
 from lab.training.out.base_of import BESIDE, Base
 
@@ -30,13 +30,8 @@ def load_full(recipe: Recipe, ref: ModelRef, home: Path) -> Any:
     """The run's model in fp32 on the CPU, frozen: base and adapter, or the whole model; with its head where it scores."""
     plain = {"device": Device.CPU, "precision": Precision.FP32}
     four_bits = {"load_in_4bit": False} if hasattr(recipe, "load_in_4bit") else {}
-    if algorithm_of(recipe).head is Head.SCORE:
-        start = recipe.model_copy(update={**plain, **four_bits, "model": ref.base, "training": Training.FULL})
-        model = load_scorer(start, home).model
-        if ref.adapter is not None:
-            model = PeftModel.from_pretrained(model, ref.adapter)
-        return model.requires_grad_(False).eval()
-    return load_start(recipe.model_copy(update={**plain, **four_bits, "model": ref.name}), home)
+    here = recipe.model_copy(update={**plain, **four_bits, "model": ref.name})
+    return load_frozen_scorer(here, ref, home) if algorithm_of(recipe).head is Head.SCORE else load_start(here, home)
 
 
 def merged(model: Any) -> Any:
@@ -55,14 +50,18 @@ def write_model(model: Any, tokens: Tokens, folder: Path) -> None:
 def write_adapter(ref: ModelRef, base: Base, tokens: Tokens, folder: Path) -> None:
     """The adapter as it was trained, its base by a name that others find; a base that is nowhere else is copied beside it."""
     assert ref.adapter is not None
-    config = json.loads((Path(ref.adapter) / ADAPTER[0]).read_text("utf-8"))
-    config["base_model_name_or_path"] = base.named
-    config["inference_mode"] = True
-    (folder / ADAPTER[0]).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-    shutil.copyfile(Path(ref.adapter) / ADAPTER[1], folder / ADAPTER[1])
+    copy_adapter(Path(ref.adapter), folder, base, inference_mode=True)
     write_tokenizer(tokens, folder)
     if not base.hub:
         copy_base(Path(ref.base), tokens, folder / BESIDE)
+
+
+def copy_adapter(source: Path, folder: Path, base: Base, **more: bool) -> None:
+    """An adapter with its base by a name that others find, and more in its configuration."""
+    config = json.loads((source / ADAPTER[0]).read_text("utf-8")) | {"base_model_name_or_path": base.named, **more}
+    folder.mkdir(exist_ok=True)
+    (folder / ADAPTER[0]).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
+    shutil.copyfile(source / ADAPTER[1], folder / ADAPTER[1])
 
 
 def copy_base(source: Path, tokens: Tokens, folder: Path) -> None:

@@ -20,7 +20,7 @@ from lab.core.out_jobs import Gguf, OutSpec
 from lab.core.recipes import Recipe, parse
 from lab.data.datasets import load
 from lab.data.turns import Prompt
-from lab.errors import LabError, ModelError
+from lab.errors import LabError, ModelError, last_line
 from lab.store.models import ModelRef, resolve
 from lab.store.run_folder import RunFolder
 from lab.training.models.base import load_tokens
@@ -186,8 +186,7 @@ def _check(folder: Path, *more: str) -> dict[str, Any]:
     done = subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if not lines or not lines[-1].startswith("{"):
-        why = (done.stderr.strip().splitlines() or ["?"])[-1][:300]
-        raise LabError("out_does_not_load", why=why)
+        raise LabError("out_does_not_load", why=last_line(done.stderr, "?")[:300])
     counted: dict[str, Any] = json.loads(lines[-1])
     if done.returncode:
         raise LabError("out_writes_other_text", same=counted["same"], of=counted["of"])

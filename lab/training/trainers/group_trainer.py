@@ -321,7 +321,7 @@ def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -
 
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):
-            task.reporter.group(line)
+            task.reporter.append("groups", line)
 
     trainer.on_rollout = on_rollout
     if room := getattr(task.recipe, "token_megabytes", 0):

@@ -16,6 +16,7 @@ import torch
 from lab.store.lines import dump
 from lab.store.run_folder import PAIRS
 from lab.store.token_lines import TOKENS
+from lab.store.worker_folder import size_of
 from lab.training.trainers.token_journal import short
 from lab.training.trainers.token_texts import TokenPieces
 from lab.training.worker.reporter import Reporter
@@ -44,8 +45,8 @@ class PairJournal:
             lines = self._lines(batch, [pair, pair + pairs], beta, values)
             size = sum(len(dump(line)) + 1 for line in lines)
             if self._written() + size <= self._room * min(1.0, step / self._steps):
-                self._reporter.pair(lines[0])
-                self._reporter.tokens(lines[1])
+                self._reporter.append("pairs", lines[0])
+                self._reporter.append("tokens", lines[1])
                 self._number += 1
 
     def _lines(
@@ -106,5 +107,4 @@ class PairJournal:
         return text.strip()
 
     def _written(self) -> int:
-        sizes = [self._reporter.folder.path / name for name in (PAIRS, TOKENS)]
-        return sum(path.stat().st_size for path in sizes if path.exists())
+        return sum(size_of(self._reporter.folder.path / name) for name in (PAIRS, TOKENS))

@@ -110,10 +110,8 @@ class RolesTrainer(GroupTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        save_file(
-            {"weight": self.model.value_head.weight.detach().cpu()},
-            Path(output_dir or self.args.output_dir) / VALUE_HEAD,
-        )
+        weight = self.model.value_head.weight.detach().cpu()
+        save_file({"weight": weight}, Path(output_dir or self.args.output_dir) / VALUE_HEAD)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: Any, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -15,6 +15,7 @@ import torch
 
 from lab.store.lines import dump
 from lab.store.token_lines import TOKENS
+from lab.store.worker_folder import size_of
 from lab.training.trainers.rollout import Rollout, unpadded
 from lab.training.trainers.token_texts import TokenPieces
 from lab.training.worker.reporter import Reporter
@@ -84,14 +85,11 @@ class TokenJournal:
                 "completions": [{"index": index, **completions[index]} for index in sorted(completions)],
             }
             if self._written() + len(dump(line)) < self._room:
-                self._reporter.tokens(line)
+                self._reporter.append("tokens", line)
         self._gathered = {}
 
     def _written(self) -> int:
-        try:
-            return (self._reporter.folder.path / TOKENS).stat().st_size
-        except OSError:
-            return 0
+        return size_of(self._reporter.folder.path / TOKENS)
 
 
 def short(number: float) -> float:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
+from lab.store.runs import versions
 
 
 def report() -> dict[str, Any]:
     """Plain values; nothing is loaded on a device."""
+    known = versions()
     cuda = [
         {"name": torch.cuda.get_device_name(i), "memory_bytes": torch.cuda.get_device_properties(i).total_memory}
         for i in range(torch.cuda.device_count())
@@ -25,17 +25,6 @@ def report() -> dict[str, Any]:
         "device": "cuda" if cuda else "mps" if torch.backends.mps.is_available() else "cpu",
         "cuda": cuda,
         "bf16": bool(cuda) and torch.cuda.is_bf16_supported(including_emulation=False),
-        "nf4": _has("bitsandbytes"),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "nf4": "bitsandbytes" in known,
+        "versions": known,
     }
-
-
-def _has(name: str) -> bool:
-    return _version(name) is not None
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Self
 
 from lab.errors import MachineError
 
@@ -12,12 +13,19 @@ SECONDS = 1.0
 
 
 class Heartbeat:
-    """Calls ``beat`` at once and then every second, from ``start`` to ``stop``."""
+    """Calls ``beat`` at once and then every second, from ``start`` to ``stop``, or for as long as a context lasts."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat = beat
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """The first beat is the caller's own: what it raises is raised here."""

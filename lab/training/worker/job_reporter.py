@@ -12,23 +12,16 @@ from lab.training.worker.heartbeat import Heartbeat
 from lab.training.worker.reporter import peak_memory_bytes
 
 
-class JobReporter:
+class JobReporter(Heartbeat):
     """Writes one job's folder. A thread beats the heart, so that a long load does not look like a dead worker."""
 
     def __init__(self, folder: JobFolder, total: int) -> None:
+        super().__init__(self._write_heartbeat)
         self.folder, self.total = folder, total
         self.stage = "loading"
         self.done = self.tokens = 0
         self.started = time.time()
         self._sampling_since: float | None = None
-        self._heartbeat = Heartbeat(self._write_heartbeat)
-
-    def __enter__(self) -> JobReporter:
-        self._heartbeat.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._heartbeat.stop()
 
     def enter_stage(self, stage: str) -> None:
         """One of loading, sampling, scoring; of a chat also ready and answering."""

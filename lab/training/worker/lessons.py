@@ -33,6 +33,7 @@ from lab.core.recipes import Device
 from lab.errors import LabError
 from lab.tasks.equations import Split, Style, demonstrations
 from lab.training.algorithms import losses
+from lab.training.models.tokens import Encoded, Tokens
 from lab.training.trainers.token_texts import TokenPieces
 from lab.training.worker.speaker import Speaker, load_speaker
 
@@ -85,14 +86,8 @@ class Tutor:
         """log π of every trained token, shape (B, T), its mask, and each row's ids with the place where its answer begins."""
         tokens = self.speaker.tokens
         rows = [tokens.encode(prompt, answer) for answer in answers]
-        ids_B_T, mask_B_T = tokens.padded([row.ids for row in rows])
-        labels_B_T = torch.full_like(ids_B_T, losses.IGNORED)
-        for at, row in enumerate(rows):
-            labels_B_T[at, : len(row.ids)] = torch.tensor(row.labels)
-        device = next(model.parameters()).device
-        logits_B_T_V = model(input_ids=ids_B_T.to(device), attention_mask=mask_B_T.to(device)).logits
-        logps_B_T = losses.next_token_logps(logits_B_T_V, labels_B_T.to(device))
-        trained_B_T = torch.roll(labels_B_T != losses.IGNORED, -1, dims=1).to(device).float()
+        logps_B_T, labels_B_T = _logps_of(model, tokens, rows)
+        trained_B_T = torch.roll(labels_B_T != losses.IGNORED, -1, dims=1).float()
         return logps_B_T, trained_B_T, [(row.ids, row.begin) for row in rows]
 
     def _sums(self, model: Any, prompt: str, answers: Sequence[str]) -> Tensor:
@@ -120,17 +115,13 @@ class Tutor:
         told = {"advantages": group.advantages, "kept": group.kept, "mean": group.mean, "std": group.std}
         after, lost = before, None
         if kept:
-            optimizer = torch.optim.AdamW(
-                [weight for weight in model.parameters() if weight.requires_grad], LEARNING_RATE, weight_decay=0.0
-            )
+            optimizer = _optimizer(model, LEARNING_RATE)
             answers = [question.answers[place] for place in kept]
             advantages_B = torch.tensor([group.advantages[place] for place in kept])
             old_B = before[kept].cpu()
             for _ in range(question.steps):
                 loss = group_loss(self._sums(model, question.prompt, answers).cpu(), old_B, advantages_B)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                _descend(optimizer, loss)
             with torch.no_grad():
                 after = self._sums(model, question.prompt, question.answers)
             ends = (old_B, after[kept].cpu())
@@ -144,9 +135,7 @@ class Tutor:
         model, pair = self._copy(), (question.chosen, question.rejected)
         with torch.no_grad():
             reference = self._sums(model, question.prompt, pair)
-        optimizer = torch.optim.AdamW(
-            [weight for weight in model.parameters() if weight.requires_grad], DPO_RATE, weight_decay=0.0
-        )
+        optimizer = _optimizer(model, DPO_RATE)
         lost = []
         for number in range(question.steps + 1):
             logps = self._sums(model, question.prompt, pair)
@@ -154,9 +143,7 @@ class Tutor:
             loss = losses.dpo(chosen, rejected).mean()
             lost.append(float(loss.detach()))
             if number < question.steps:
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                _descend(optimizer, loss)
         now = logps.detach().tolist()
         return {
             "chosen": now[0],
@@ -208,29 +195,45 @@ class Tutor:
         optimizer = torch.optim.AdamW(model.parameters(), SFT_RATE)
         for number in range(SFT_STEPS):
             batch = [tokens.encode(row["prompt"], row["completion"]) for row in rows[number * SFT_ROWS :][:SFT_ROWS]]
-            ids_B_T, mask_B_T = tokens.padded([row.ids for row in batch])
-            labels_B_T = torch.full_like(ids_B_T, losses.IGNORED)
-            for at, row in enumerate(batch):
-                labels_B_T[at, : len(row.ids)] = torch.tensor(row.labels)
-            ids_B_T, mask_B_T, labels_B_T = (part.to(model.device) for part in (ids_B_T, mask_B_T, labels_B_T))
-            logps_B_T = losses.next_token_logps(model(input_ids=ids_B_T, attention_mask=mask_B_T).logits, labels_B_T)
+            logps_B_T, labels_B_T = _logps_of(model, tokens, batch)
             trained = (labels_B_T != losses.IGNORED).sum()
             loss = losses.cross_entropy(logps_B_T, torch.ones_like(logps_B_T), trained)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            _descend(optimizer, loss)
         self._sft_seconds = time.perf_counter() - started
         return model.requires_grad_(False).eval()
 
 
-def group_loss(logps_B: Tensor, old_B: Tensor, advantages_B: Tensor, epsilon: float = EPSILON) -> Tensor:
+def _logps_of(model: Any, tokens: Tokens, rows: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+    """log π of every next token, and the labels that it is of; shape (B, T) each."""
+    ids_B_T, mask_B_T = tokens.padded([row.ids for row in rows])
+    labels_B_T = torch.full_like(ids_B_T, losses.IGNORED)
+    for at, row in enumerate(rows):
+        labels_B_T[at, : len(row.ids)] = torch.tensor(row.labels)
+    device = next(model.parameters()).device
+    ids_B_T, mask_B_T, labels_B_T = (part.to(device) for part in (ids_B_T, mask_B_T, labels_B_T))
+    logits_B_T_V = model(input_ids=ids_B_T, attention_mask=mask_B_T).logits
+    return losses.next_token_logps(logits_B_T_V, labels_B_T), labels_B_T
+
+
+def _optimizer(model: Any, rate: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], rate, weight_decay=0.0)
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down the gradient of a loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def group_loss(logps_B: Tensor, old_B: Tensor, advantages_B: Tensor) -> Tensor:
     """``L = −(1/|D|) Σ_{y ∈ D} min(ρ A, clip(ρ, 1 ± ε) A)`` over the kept answers D, ρ = π(y|x) / π_old(y|x); B answers.
 
     Made of the trainers' own parts (``losses.py``), with an answer in the place of a token.
     """
     logps_B_1, old_B_1, mask_B_1 = logps_B.unsqueeze(1), old_B.unsqueeze(1), torch.ones(len(old_B), 1)
     ratio_B_1 = losses.ratio(logps_B_1, old_B_1, mask_B_1)
-    gain_B_1 = losses.clipped_surrogate(ratio_B_1, advantages_B.to(logps_B.dtype).unsqueeze(1), epsilon, epsilon)
+    gain_B_1 = losses.clipped_surrogate(ratio_B_1, advantages_B.to(logps_B.dtype).unsqueeze(1), EPSILON, EPSILON)
     count = len(old_B)
     return losses.over_step(-gain_B_1, mask_B_1, "dapo", tokens=count, rows=count, longest=1)
 

@@ -24,7 +24,7 @@ from lab.tasks import equations
 from lab.training.worker import team
 from lab.training.worker.divergence import BlownUp, ended
 from lab.training.worker.library_notes import listen
-from lab.training.worker.reporter import Reporter, memory_bytes
+from lab.training.worker.reporter import Reporter, memory_bytes, unexpected
 from lab.training.worker.tracking import hide_trackers
 
 if TYPE_CHECKING:
@@ -33,19 +33,13 @@ if TYPE_CHECKING:
 FINISHED, FAILED, STOPPED = 0, 1, 3
 
 
-def work_alone(path: Path) -> int:
-    """Execute the run in ``path`` in a process of its own, which loads nothing that the run does not need; returns the exit status."""
-    hide("scipy")  # transformers and peft load what they find: half a second, and 2 s for bitsandbytes
-    if not parse(RunFolder(path).recipe()["recipe"], source=path.name).four_bit_base:
-        hide("bitsandbytes")
-    return work(path)
-
-
-def work(path: Path) -> int:
-    """Execute the run in ``path``; returns the exit status."""
-    listen()
+def work(path: Path, *, alone: bool = False) -> int:
+    """Execute the run in ``path``; returns the exit status. ``alone``: in a process of its own, which loads nothing that it does not need."""
     folder = RunFolder(path)
     recipe = parse(folder.recipe()["recipe"], source=path.name)
+    if alone:  # transformers and peft load what they find: half a second, and 2 s for bitsandbytes
+        hide("scipy", *(() if recipe.four_bit_base else ("bitsandbytes",)))
+    listen()
     hide_trackers(recipe.report_to)
     if recipe.processes > 1 and not team.is_started_by_torchrun():
         from lab.training.worker.torchrun import run_processes
@@ -80,7 +74,9 @@ def _attempt(recipe: Recipe, folder: RunFolder) -> int:
             reporter.result("failed", error=sentence.as_dict())
         except Exception as error:
             traceback.print_exc()
-            reporter.result("failed", error=_unexpected(error, reporter.step).as_dict())
+            step = reporter.step
+            failure = unexpected(error, "worker_failed", MachineError("out_of_memory", step=step), step=step)
+            reporter.result("failed", error=failure.as_dict())
     return FAILED
 
 
@@ -116,9 +112,8 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     before = _ready(task, step) if team.is_leader() else None
     reporter.enter_stage("training")
     if team.size() > 1:
-        set_seed(
-            recipe.seed
-        )  # what a trainer adds to the model is drawn alike by all, whatever the leader has measured
+        # What a trainer adds to the model is drawn alike by all, whatever the leader has measured.
+        set_seed(recipe.seed)
     algorithm.train(task)
     return _end(task, before, start) if team.is_leader() else FINISHED
 
@@ -185,10 +180,8 @@ def algorithm_file(name: str) -> ModuleType:
 
 def _before(task: Any) -> Any:
     """The measurement before training: made now in a first attempt, read from disk in a resumed run, whose model has trained already."""
-    from lab.store.lines import read_json
-
     folder, recipe = task.folder, task.recipe
-    known = read_json(folder.path / "before.json") if folder.last_checkpoint() else None
+    known = folder.before() if folder.last_checkpoint() else None
     if not algorithm_of(recipe).starts_from_model:
         return known
     if known is None or task.dataset.watched:
@@ -198,11 +191,3 @@ def _before(task: Any) -> Any:
         task.reporter.held_out(0, known)
         folder.write("before.json", known)
     return known
-
-
-def _unexpected(error: Exception, step: int) -> LabError:
-    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
-        return MachineError("out_of_memory", step=step)
-    message = str(error).strip().splitlines()
-    return LabError("worker_failed", step=step, kind=type(error).__name__, why=(message[0] if message else "")[:300])

@@ -18,7 +18,7 @@ from lab.data.turns import SYSTEM
 from lab.errors import LabError
 from lab.store.catalogue import packaged_source
 from lab.store.models import PLAIN_TEMPLATE, resolve
-from lab.store.run_folder import RunFolder
+from lab.store.run_folder import NOTES, RunFolder
 from lab.training.models.base import load_tokens
 from lab.training.models.checks import check_vocabulary, read_config
 from lab.training.models.length_filter import Fitted
@@ -50,7 +50,7 @@ def tell(new_notes: Iterable[Note], folder: RunFolder) -> None:
     for note in lines:
         print(f"note: {with_mend(note)}", flush=True)
     known = [note for note in folder.notes() if note not in lines]
-    folder.write_notes([*known, *lines])
+    folder.write(NOTES, [*known, *lines])
 
 
 def _tokens(fitted: Fitted, home: Path) -> list[Note]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -134,11 +135,8 @@ def _rules_in_set(recipe: Any, rules: Sequence[Weighed]) -> list[RuleInSet]:
 
 def _people(collection: str, rules: Sequence[Weighed], home: Path) -> People:
     """What the rules say of the pairs that people decided; a reward model is not asked. Raises StateError where there are none."""
-    store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
-    try:
+    with closing(Store(home, allow_unsafe_disk=True)) as store:  # whoever submitted the job has opened it there
         result = rules_agree(store, collection, rules)
-    finally:
-        store.close()
     failures = tuple((failure.rule, Share(failure.count, failure.of), failure.message) for failure in result.failures)
     return People(result.agreement.agree, result.agreement.ties, failures)
 

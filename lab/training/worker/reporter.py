@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from lab.core.step_time import Part
+from lab.errors import LabError, MachineError, first_line
 from lab.store.run_folder import RunFolder
 from lab.training.worker import team
 from lab.training.worker.heartbeat import Heartbeat
@@ -21,10 +22,11 @@ from lab.training.worker.step_progress import StepProgress
 from lab.training.worker.step_timer import StepTimer
 
 
-class Reporter:
+class Reporter(Heartbeat):
     """Writes one run's folder. A thread beats the heart, so that a long step does not look like a dead worker."""
 
     def __init__(self, folder: RunFolder, steps: int) -> None:
+        super().__init__(self._write_heartbeat)
         self.folder = folder
         self.steps = steps
         self.step = 0
@@ -43,14 +45,6 @@ class Reporter:
         """Where the time of a step goes; the trainer charges its parts (``Task.run``)."""
         self._tokens_seen = 0
         self.step_progress = StepProgress()
-        self._heartbeat = Heartbeat(self._write_heartbeat)
-
-    def __enter__(self) -> Reporter:
-        self._heartbeat.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._heartbeat.stop()
 
     def enter_stage(self, stage: str) -> None:
         """One of loading, measuring_before, training, measuring_after, saving."""
@@ -79,14 +73,14 @@ class Reporter:
         }
         if "reward_seconds" in values and seconds > 0:
             line["reward_share"] = values["reward_seconds"] / seconds
-        self._append("metrics", {name: _finite(value) for name, value in line.items()})
+        self.append("metrics", {name: _finite(value) for name, value in line.items()})
         print(_journal(step, self.steps, values), flush=True)
 
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
         """Append a held-out measurement as a line of its own."""
         seconds = sum(self.timer.take().values())
         line = {"step": step, "time": time.time(), "seconds": seconds, **self._tokens_spent(), "held_out": measured}
-        self._append("metrics", line)
+        self.append("metrics", line)
         self._begin_step()
         parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]
         print(f"held out: {', '.join(parts)}", flush=True)
@@ -95,20 +89,8 @@ class Reporter:
         self.timer.restart()
         self._tokens_seen = self._tokens
 
-    def group(self, line: dict[str, Any]) -> None:
-        """Append one group."""
-        self._append("groups", line)
-
-    def tokens(self, line: dict[str, Any]) -> None:
-        """Append the tokens of one group at one update."""
-        self._append("tokens", line)
-
-    def pair(self, line: dict[str, Any]) -> None:
-        """Append one pair of preferences, in the form of a group of two."""
-        self._append("pairs", line)
-
-    def _append(self, kind: str, line: dict[str, Any]) -> None:
-        """Append a line; of several processes the leader's alone."""
+    def append(self, kind: str, line: dict[str, Any]) -> None:
+        """Append a line of metrics, groups, tokens or pairs; of several processes the leader's alone."""
         if team.is_leader():
             self.folder.append(kind, line)
 
@@ -190,6 +172,13 @@ def give_back() -> None:
     """Let glibc return the pages that it keeps in holes: after loading a 4-bit base, twice its size. Nothing elsewhere."""
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def unexpected(error: Exception, failed: str, memory: MachineError, **params: object) -> LabError:
+    """Names out of memory as such; any other error keeps its message, and its traceback is in log.txt."""
+    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in str(error).lower():
+        return memory
+    return LabError(failed, **params, kind=type(error).__name__, why=first_line(error, 300))
 
 
 def _finite(value: Any) -> Any:

@@ -5,23 +5,21 @@ What the scores say of it is ``lab/core/reward_agreement.py``'s; the same for ru
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
-
-from peft import PeftModel
 
 from lab.annotation.rewarded_pairs import decided_in
 from lab.core.algorithms import Head, algorithm_of
 from lab.core.jobs import ScoreSpec
-from lab.core.preferences import Pair
-from lab.core.recipes import Recipe, Training, parse
-from lab.data.turns import Prompt
+from lab.core.preferences import Pair, plain_prompt
+from lab.core.recipes import Recipe, parse
 from lab.errors import ModelError
 from lab.store.models import reward_model_run
 from lab.store.run_folder import RunFolder
 from lab.store.runs import Store
 from lab.training.algorithms.rm import scores
-from lab.training.models.base import load_scorer, load_tokens
+from lab.training.models.base import load_frozen_scorer, load_tokens
 from lab.training.worker.job_reporter import JobReporter
 
 PAIRS_AT_ONCE = 32
@@ -29,11 +27,8 @@ PAIRS_AT_ONCE = 32
 
 def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str, Any]:
     """A line ``{"pair", "first", "second"}`` for each pair, pairs of like length together."""
-    store = Store(home, allow_unsafe_disk=True)  # whoever submitted the job has opened it there
-    try:
+    with closing(Store(home, allow_unsafe_disk=True)) as store:  # whoever submitted the job has opened it there
         pairs = decided_in(store, spec.collection).pairs
-    finally:
-        store.close()
     reporter.total = len(pairs)
     recipe = recipe_of(spec.reward_model, home)
     model = load_reward_model(spec.reward_model, recipe, home)
@@ -43,7 +38,7 @@ def score_pairs(spec: ScoreSpec, home: Path, reporter: JobReporter) -> dict[str,
     size = max(1, min(PAIRS_AT_ONCE, recipe.rows_per_pass))
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]
-        texts = [(_prompt(pair), side.text) for pair in some for side in (pair.first, pair.second)]
+        texts = [(plain_prompt(pair.prompt), side.text) for pair in some for side in (pair.first, pair.second)]
         rewards = scores(model, tokens, texts, rows=len(texts))
         for number, pair in enumerate(some):
             reporter.line(
@@ -64,16 +59,7 @@ def recipe_of(reward_model: str, home: Path) -> Recipe:
 
 def load_reward_model(reward_model: str, recipe: Recipe, home: Path) -> Any:
     """The model with its head, frozen, on the base as the run had it: 4-bit where it trained on a 4-bit one."""
-    ref = reward_model_run(reward_model, home)
-    start = recipe.model_copy(update={"model": ref.base, "training": Training.FULL})  # no new adapter on it
-    model = load_scorer(start, home).model
-    if ref.adapter is not None:
-        model = PeftModel.from_pretrained(model, ref.adapter)
-    return model.requires_grad_(False).eval()
-
-
-def _prompt(pair: Pair) -> Prompt:
-    return pair.prompt if isinstance(pair.prompt, str) else [message.model_dump() for message in pair.prompt]
+    return load_frozen_scorer(recipe, reward_model_run(reward_model, home), home)
 
 
 def _length(pair: Pair) -> int:

@@ -125,13 +125,13 @@ class Watch(TrainerCallback):
         shutil.rmtree(target, ignore_errors=True)
         written.rename(target)
         (target / "complete").touch()
-        self._forget_old(target.parent)
+        self._forget_old()
 
-    def _forget_old(self, checkpoints: Path) -> None:
+    def _forget_old(self) -> None:
         if self.divergence.suspected:
             return  # the older ones may be the last good ones
-        whole = [path for path in checkpoints.glob("step-*") if (path / "complete").exists()]
-        for path in sorted(whole, key=lambda path: int(path.name.removeprefix("step-")))[:-KEPT_CHECKPOINTS]:
+        folder = self.reporter.folder
+        for path in map(folder.checkpoint_path, folder.kept_steps()[:-KEPT_CHECKPOINTS]):
             (path / "complete").unlink()
             shutil.rmtree(path, ignore_errors=True)
 

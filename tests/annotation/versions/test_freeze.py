@@ -18,8 +18,8 @@ from lab.core.derivation import EditFate
 from lab.core.preferences import Choice, Derivation, Place, WhyNotDerived
 from lab.core.recipes import parse
 from lab.data import datasets
-from lab.data.forms import as_prompts
-from lab.data.preference_forms import as_preferences
+from lab.data.forms import shape_prompts
+from lab.data.preference_forms import shape_preferences
 from lab.data.rows import read_rows
 from lab.errors import DatasetError, InputError, LabError, MachineError, StateError
 from lab.runs.checks import check
@@ -121,8 +121,10 @@ def test_the_export_in_trls_form_reads_back_as_it_was(
     folder = annotation.export(frozen.id, tmp_path / "out")
     rows = read_rows(folder / f"preferences.{suffix}")
     assert rows.rows == annotation.rows(frozen.id) and rows.left_out == []
-    assert as_preferences(rows) == [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows.rows]
-    assert len(as_prompts(rows)) == 10
+    assert shape_preferences(rows).rows == [
+        {name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows.rows
+    ]
+    assert len(shape_prompts(rows).rows) == 10
 
 
 def test_a_conversation_is_exported_as_messages(annotation: Annotation, tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_a_conversation_is_exported_as_messages(annotation: Annotation, tmp_path
         assert {tuple(type(row[side]) for side in ("prompt", "chosen", "rejected")) for row in found.rows} == {
             (list, list, list)
         }
-        prompts = [row["prompt"] for row in as_preferences(found)]
+        prompts = [row["prompt"] for row in shape_preferences(found).rows]
         assert talk in prompts and "3 + 3" in prompts
 
 

@@ -82,10 +82,10 @@ class TrainUpload:
         found: Any = None
         for found in self._read(request, file):
             yield self._shows(found, request)
-        if not file.columns:
+        if not file.found_columns:
             return
-        guess = file.guess(USES[str(use)])
-        yield self._shows(found, request) | self._choosers(str(use), file.columns, guess, request)
+        guess = file.guess_of(USES[str(use)])
+        yield self._shows(found, request) | self._choosers(str(use), file.found_columns, guess, request)
         mapping = {name: column for name, column in guess.items() if name != column}
         if isinstance(found, DatasetError) and mapping:
             for found in self._read(request, RowsFile(Path(str(path)), str(use), mapping)):
