@@ -14,6 +14,7 @@ import torch
 from lab.data.turns import Prompt, last_words
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
+from lab.training.models.cpu_generation import quick_generation
 from lab.training.models.tokens import Tokens
 from lab.training.worker.divergence import finite_scores
 
@@ -72,7 +73,7 @@ def _sample_batch(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     asked = [tokens.asked_as_trained(prompt) if as_trained else tokens.asked(prompt) for prompt in prompts]
     ids, mask = (batch.to(model.device) for batch in tokens.padded(asked, "left"))
-    with torch.no_grad(), finite_scores(model):
+    with torch.no_grad(), finite_scores(model), quick_generation():
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,

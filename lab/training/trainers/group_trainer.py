@@ -27,6 +27,7 @@ from lab.core.rule_health import RuleHealth
 from lab.core.step_time import Part
 from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
+from lab.training.models.cpu_generation import quick_generation
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
@@ -93,7 +94,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         return [self.tokens.asked(prompt) for prompt in prompts], None, {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        with finite_scores(self.accelerator.unwrap_model(self.model)):
+        with finite_scores(self.accelerator.unwrap_model(self.model)), quick_generation():
             return super()._generate_single_turn(*args, **kwargs)
 
     def _ask(self, rows: list[Any]) -> Sampled:

@@ -1,0 +1,70 @@
+"""Generating on a CPU: the draw by one number a row (distribution, words that cannot come, seed), attention in bf16, and what stays torch's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from lab.training.models import cpu_generation
+from lab.training.models.cpu_generation import drawn, quick_generation
+
+
+def test_words_come_as_often_as_they_should() -> None:
+    torch.manual_seed(1)
+    shares = torch.tensor([0.0, 0.5, 0.2, 0.0, 0.3, 0.0])
+    words = drawn((3 * shares).expand(40_000, 6))
+    counts = torch.bincount(words.squeeze(1), minlength=6) / 40_000
+    assert words.shape == (40_000, 1)
+    assert not counts[shares == 0].any()
+    torch.testing.assert_close(counts, shares, atol=0.01, rtol=0)  # four standard deviations
+
+
+def test_ends_of_the_range_fall_on_words_that_can_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = torch.tensor([[0.0, 0.25, 0.75, 0.0]])
+    for number, word in ((0.0, 1), (0.2499, 1), (0.25, 2), (1 - 2**-53, 2)):
+        monkeypatch.setattr(
+            torch, "rand", lambda *_, number=number, **__: torch.tensor([[number]], dtype=torch.float64)
+        )
+        assert drawn(shares).item() == word
+
+
+def test_a_seed_repeats_and_small_vocabularies_are_torch_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock, shares = torch.multinomial, torch.rand(8, 64).softmax(1)
+
+    def draws(large: int) -> torch.Tensor:
+        monkeypatch.setattr(cpu_generation, "LARGE", large)
+        torch.manual_seed(4)
+        with quick_generation():
+            return torch.multinomial(shares, num_samples=1)
+
+    torch.manual_seed(4)
+    plain = stock(shares, num_samples=1)
+    assert torch.equal(draws(65), plain)
+    assert torch.equal(draws(64), draws(64)) and not torch.equal(draws(64), plain)
+    with quick_generation():
+        assert torch.multinomial(shares, 3).shape == (8, 3)
+    assert torch.multinomial is stock
+
+
+def test_probabilities_that_are_no_numbers_are_an_error_as_torch_s() -> None:
+    for bad in (torch.tensor([[0.0, 0.0]]), torch.tensor([[0.5, float("nan")]])):
+        with pytest.raises(RuntimeError, match="probability tensor"):
+            drawn(bad)
+
+
+def test_attention_of_one_token_in_bf16_is_as_exact_as_torch_s() -> None:
+    torch.manual_seed(6)
+    query, key, value = (torch.randn(2, 3, length, 16).bfloat16() for length in (1, 9, 9))
+    mask = torch.ones(2, 1, 1, 9, dtype=torch.bool)
+    mask[0, ..., :4] = False
+    exact = functional.scaled_dot_product_attention(query.double(), key.double(), value.double(), attn_mask=mask)
+    stock = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    of_numbers = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf).bfloat16()
+    with quick_generation():
+        for given in (mask, of_numbers):
+            ours = functional.scaled_dot_product_attention(query, key, value, attn_mask=given)
+            assert ours.dtype is torch.bfloat16
+            assert (ours - exact).norm() <= 1.01 * (stock - exact).norm()
+        whole = functional.scaled_dot_product_attention(value, key, value)
+    assert torch.equal(whole, functional.scaled_dot_product_attention(value, key, value))  # several tokens are torch's
