@@ -30,7 +30,15 @@ def load_preset(name_or_path: str | Path, folder: Path = PRESETS) -> Preset:
     if not path.is_file():
         known = ", ".join(preset_names(folder))
         raise RecipeError("preset_missing", value=str(name_or_path), known=known)
-    return Preset(_name(path, folder), path, parse(read_toml(path), source=str(name_or_path)))
+    return Preset(_name(path, folder), path, parse(_with_data_beside(read_toml(path), path), source=str(name_or_path)))
+
+
+def _with_data_beside(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The values, with the place of a data file that lies beside the preset's own and not where the lab was started."""
+    name = values.get("dataset")
+    if not isinstance(name, str) or not name or Path(name).exists() or not (path.parent / name).is_file():
+        return values
+    return values | {"dataset": str((path.parent / name).resolve())}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

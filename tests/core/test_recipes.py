@@ -10,6 +10,7 @@ from lab.core.groups import ThresholdKind
 from lab.core.recipes import RECIPES, GrpoRecipe, micro_batch, parse, snap_to_multiple, with_values
 from lab.errors import RecipeError
 from lab.store.presets import load_preset, preset_names
+from tests.real import larger
 
 
 @pytest.mark.parametrize("algorithm", RECIPES)
@@ -128,6 +129,23 @@ def test_every_preset_loads_and_says_what_it_shows_and_what_it_takes(name):
 )
 def test_a_first_line_without_either_is_not_enough(first):
     assert FIRST_LINE.fullmatch(first) is None
+
+
+def test_a_data_file_beside_a_preset_is_found_from_anywhere(tmp_path, monkeypatch):
+    beside, elsewhere = tmp_path / "mine", tmp_path / "elsewhere"
+    for folder in (beside, elsewhere):
+        folder.mkdir()
+    (beside / "rows.jsonl").write_text("{}\n")
+    (beside / "my.toml").write_text('algorithm = "sft"\ndataset = "rows.jsonl"\n')
+    monkeypatch.chdir(elsewhere)
+    assert load_preset(beside / "my.toml").recipe.dataset == str(beside / "rows.jsonl")
+    (elsewhere / "rows.jsonl").write_text("{}\n")
+    assert load_preset(beside / "my.toml").recipe.dataset == "rows.jsonl"  # where the lab was started goes first
+
+
+def test_the_laptop_s_questions_are_those_that_the_script_makes():
+    assert larger.FILE.read_text("utf-8") == larger.text()
+    assert load_preset("smollm2-135m/grpo-laptop").recipe.dataset == str(larger.FILE)
 
 
 def test_a_preset_that_is_none_is_named_with_those_that_are(tmp_path):

@@ -28,6 +28,7 @@ from lab.runs.foreground import train_in_foreground
 from lab.runs.launcher import cores
 from lab.store.presets import load_preset
 from lab.store.runs import Run, RunState, Store
+from tests.real import laptop
 from tests.real.rows import NEEDED, Problem, read_problems, strictly_right, write_rows
 
 MODEL = "smollm2-135m"
@@ -79,7 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help=f"a folder with {', '.join(NEEDED)}")
     parser.add_argument("--home", type=Path, help="keep model and runs there (default: a home that is thrown away)")
     parser.add_argument("--samples", type=int, default=32, help="test problems that accuracy is counted on (32)")
+    parser.add_argument(
+        "--laptop", action="store_true", help="the preset smollm2-135m/grpo-laptop on three seeds instead"
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.laptop:
+        with tempfile.TemporaryDirectory(prefix="lab-real-") as away:
+            return laptop.main((chosen.home or Path(away)).absolute())
     missing = [name for name in NEEDED if not (chosen.data / name).is_file()]
     if missing:
         print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lab.annotation.collections import Annotation
@@ -53,7 +54,9 @@ class StartChoices:
         """The lab's own, the presets', what was fetched and what earlier runs used; for pairs also frozen versions and runs' groups."""
         runs, needs = self._store.runs(), ALGORITHMS[algorithm]
         recipes = map(self._presets.recipe, self._presets.of_algorithm(algorithm))
-        labels = {"equations": "equations"} | {recipe.dataset: recipe.dataset for recipe in recipes}
+        labels = {"equations": "equations"}
+        for name in (recipe.dataset for recipe in recipes):
+            labels[name] = Path(name).name if Path(name).is_absolute() else name  # a file beside its preset
         if needs.trains_on_pairs or needs.needs_reward_model:
             labels |= {value: label for label, value in self._versions(language)}
         if needs.trains_on_pairs:
