@@ -18,7 +18,8 @@ from lab.classroom.state import ClassState
 from lab.classroom.tables import class_runs_table
 from lab.classroom.turns import ClassTurns
 from lab.core.access import User
-from lab.core.recipes import Recipe, RuleUse, SampledRecipe, parse
+from lab.core.algorithms import algorithm_of
+from lab.core.recipes import Recipe, RuleUse, parse
 from lab.errors import InputError, LabError, StateError
 from lab.runs.supervisor import Supervisor
 from lab.store.presets import load_preset, preset_names
@@ -64,7 +65,7 @@ def within_quota(preset: str, state: ClassState, rules: Sequence[RuleUse] = (), 
     values: dict[str, Any] = recipe.model_dump(mode="json", exclude_unset=True)
     values |= {"steps": steps, "measure_every": 0, "measure_samples": min(recipe.measure_samples, MOST_MEASURED)}
     values |= {"save_every": max(steps, 1), "warmup_steps": min(recipe.warmup_steps, steps // 4)}
-    if rules and isinstance(recipe, SampledRecipe):
+    if rules and algorithm_of(recipe).writes_groups:
         values["rules"] = [use.model_dump(mode="json") for use in rules]
     if name:
         values["name"] = name

@@ -24,6 +24,7 @@ from lab.classroom.training import offered
 from lab.compare.selection import MOST_RUNS
 from lab.core.access import User
 from lab.core.agreement import alpha_interval, krippendorffs_alpha, raw_agreement, votes
+from lab.core.algorithms import algorithm_of
 from lab.core.preferences import Choice
 from lab.runs.progress import summary
 from lab.store.runs import Run, RunState
@@ -100,7 +101,7 @@ class Views:
             "mine": [entry["title"] for entry in board if entry["person"] == user.id],
             "presets": list(offered()),
             "preset_steps": {name: min(recipe.steps, state.steps) for name, recipe in offered().items()},
-            "takes_rules": [name for name, recipe in offered().items() if recipe.algorithm in ("grpo", "ppo")],
+            "takes_rules": [name for name, recipe in offered().items() if algorithm_of(recipe).writes_groups],
             "runs": self._runs_of(user),
         }
 

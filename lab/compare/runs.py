@@ -61,6 +61,11 @@ class Stage:
     peak_memory_bytes: int | None = None
     after: Mapping[str, Measured] = field(default_factory=dict)
 
+    @property
+    def is_reward_model(self) -> bool:
+        """Whether it trained a model that scores."""
+        return not ALGORITHMS[self.algorithm].writes_text
+
 
 @dataclass(frozen=True)
 class ComparedRun:

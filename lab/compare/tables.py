@@ -100,17 +100,17 @@ def differing(tables: Sequence[Table]) -> tuple[int, int]:
 
 
 def _reward_model(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
-    trained = [stage for run in group.runs.values() for stage in run.chain if stage.algorithm == "rm"]
+    trained = [stage for run in group.runs.values() for stage in run.chain if stage.is_reward_model]
     if not trained:
         rules = len(group.first.rules)
         measured = Phrase("compared.none_but_rules", {"rules": rules}) if rules else Phrase("compared.none")
-        if group.algorithm == "ppo":
+        if group.kind.needs_reward_model:
             return _differs(claim, measured, _in_memory(group), "ppo_without", {"rules": rules})
         return _agrees(claim, measured, _in_memory(group))
     pairs = [stage.after["pair_accuracy"] for stage in trained if "pair_accuracy" in stage.after]
     detail = _spread_of_shares(pairs) if pairs else Phrase("compared.not_measured")
     measured = Phrase("compared.one_trained_first")
-    if group.algorithm == "ppo":
+    if group.kind.needs_reward_model:
         return _agrees(claim, measured, detail)
     return _differs(claim, measured, detail, "reads_a_reward_model")
 
@@ -128,7 +128,7 @@ def _objective(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
     detail = Phrase("compared.reward_detail", params)
     if end <= start:
         return _differs(claim, measured, detail, "reward_did_not_rise")
-    unseen = group.algorithm == "ppo" and not group.first.rules
+    unseen = group.kind.needs_reward_model and not group.first.rules
     return Cell(
         claim,
         measured,
@@ -165,13 +165,15 @@ def _cost_differs(group: Group, whole: float, every: Sequence[Group]) -> Phrase 
     rest = [(other, _mean(other, lambda run: run.seconds)) for other in every if other.algorithm != group.algorithm]
     if own is None or not rest or any(seconds is None for _, seconds in rest):
         return None
-    if group.algorithm == "ppo":
-        beaten = [(other, s) for other, s in rest if other.algorithm == "grpo" and s is not None and own <= s * NEARLY]
+    if group.kind.needs_reward_model:
+        beaten = [
+            (other, s) for other, s in rest if other.kind.has_group_baseline and s is not None and own <= s * NEARLY
+        ]
         if beaten:
             other, seconds = beaten[0]
             params = {"other": other.named, "own": count(own), "seconds": count(seconds or 0)}
             return Phrase("compared.cell.own_stage_no_more", params)
-    if group.algorithm == "dpo" and all(seconds is not None and own > seconds * NEARLY for _, seconds in rest):
+    if group.kind.trains_on_pairs and all(seconds is not None and own > seconds * NEARLY for _, seconds in rest):
         peaks = [_peak(other) for other, _ in rest]
         key = "longest_and_peaks" if _peak(group) > max(peaks) else "longest"
         return Phrase(f"compared.cell.{key}")
@@ -190,15 +192,15 @@ def _fits(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
     detail = Phrase("compared.fits_detail", {"data": _data_name(group), "seeds": len(gains)})
     if not _is_mathematics(group):
         return Cell(claim, measured, detail, Mark.UNTESTED, Phrase("compared.cell.other_data"))
-    if group.algorithm == "ppo":
+    if group.kind.needs_reward_model:
         return Cell(claim, measured, detail, Mark.UNTESTED, Phrase("compared.cell.no_dialogue"))
-    sentence = _dpo_behind(group, every) if group.algorithm == "dpo" else _ppo_as_well(group, every)
+    sentence = _dpo_behind(group, every) if group.kind.trains_on_pairs else _ppo_as_well(group, every)
     return Cell(claim, measured, detail, Mark.DIFFERS, sentence) if sentence else _agrees(claim, measured, detail)
 
 
 def _dpo_behind(group: Group, every: Sequence[Group]) -> Phrase | None:
     """Where DPO gains least though every answer is clear: how far it lies behind the best."""
-    others = [other for other in every if other.algorithm != "dpo" and other.mean() is not None]
+    others = [other for other in every if not other.kind.trains_on_pairs and other.mean() is not None]
     if not others:
         return None
     best = max(others, key=lambda other: other.mean() or 0.0)
@@ -214,7 +216,7 @@ def _dpo_behind(group: Group, every: Sequence[Group]) -> Phrase | None:
 def _ppo_as_well(group: Group, every: Sequence[Group]) -> Phrase | None:
     """Where PPO does as well as this GRPO, or better: their difference."""
     for other in every:
-        gap = difference(group, other) if other.algorithm == "ppo" else None
+        gap = difference(group, other) if other.kind.needs_reward_model else None
         if gap is None or gap.interval is None:
             continue
         if gap.standing in (Standing.NOT_DISTINGUISHABLE, Standing.EQUAL):
@@ -239,7 +241,7 @@ def _stages(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
     stages = len(ran) + shipped
     if stages == CLAIMED_STAGES[group.algorithm]:
         return _agrees(claim, measured, detail)
-    if group.algorithm == "grpo" and "sft" in ran:
+    if group.kind.has_group_baseline and "sft" in ran:
         return _differs(claim, measured, detail, "two_as_one")
     params = {"count": stages, "claimed": CLAIMED_STAGES[group.algorithm]}
     return _differs(claim, measured, detail, "other_stages", params)
@@ -251,8 +253,8 @@ def _complexity(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
     measured = Phrase("compared.roles" if len(run.roles) != 1 else "compared.role", params)
     generated, trained = (_mean(group, get) or 0 for get in (lambda r: r.tokens_generated, lambda r: r.tokens_trained))
     detail = Phrase("compared.tokens", {"generated": count(generated), "trained": count(trained)})
-    lower = [other for other in every if other.algorithm == "dpo" and 0 < _peak(group) * NEARLY < _peak(other)]
-    if group.algorithm == "ppo" and run.bases == 1 and lower:
+    lower = [other for other in every if other.kind.trains_on_pairs and 0 < _peak(group) * NEARLY < _peak(other)]
+    if group.kind.needs_reward_model and run.bases == 1 and lower:
         return _differs(claim, measured, detail, "one_network", {"other": lower[0].named})
     return _agrees(claim, measured, detail)
 
@@ -260,7 +262,7 @@ def _complexity(claim: Phrase, group: Group, every: Sequence[Group]) -> Cell:
 def _data(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
     run = group.first
     pairs = run.pairs_of_chain
-    if group.algorithm == "grpo":
+    if group.kind.has_group_baseline:
         measured = Phrase("compared.rules_and_pairs", {"rules": len(run.rules), "pairs": count(pairs)})
         key = "made_by_lab" if run.data == EQUATIONS else "from_data"
         detail = Phrase(f"compared.{key}", {"data": run.data})
@@ -268,7 +270,7 @@ def _data(claim: Phrase, group: Group, _all: Sequence[Group]) -> Cell:
             return _differs(claim, measured, detail, "read_pairs")
         return _agrees(claim, measured, detail)
     measured = Phrase("compared.pairs_read", {"pairs": count(pairs)})
-    by_model = group.algorithm == "ppo" and pairs
+    by_model = group.kind.needs_reward_model and pairs
     detail = (
         Phrase("compared.by_reward_model" if by_model else "compared.by_itself")
         if pairs

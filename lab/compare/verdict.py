@@ -20,7 +20,7 @@ import numpy as np
 
 from lab.compare.phrases import Phrase, count, figure, plain, points
 from lab.compare.runs import ComparedRun
-from lab.core.algorithms import ALGORITHMS
+from lab.core.algorithms import ALGORITHMS, Algorithm
 from lab.core.intervals import FEW, MeanInterval, mean_t_interval, paired_difference, share_difference
 
 PASS = "pass_at_1"
@@ -57,6 +57,11 @@ class Group:
     label: str
     algorithm: str
     runs: Mapping[int, ComparedRun] = field(repr=False)
+
+    @property
+    def kind(self) -> Algorithm:
+        """Its algorithm's descriptor."""
+        return ALGORITHMS[self.algorithm]
 
     @property
     def named(self) -> Phrase:

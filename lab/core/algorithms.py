@@ -95,14 +95,19 @@ class Algorithm:
         return self.data is DataForm.PREFERENCES
 
     @property
+    def has_group_baseline(self) -> bool:
+        """Whether the mean reward of a prompt's group stands for a critic."""
+        return self.writes_groups and not self.has_critic
+
+    @property
     def measures_kl(self) -> bool:
         """Whether the distance from the start means anything."""
         return self.starts_from_model and self.writes_text
 
 
 ALGORITHMS: dict[str, Algorithm] = {
-    algorithm.name: algorithm
-    for algorithm in (
+    each.name: each
+    for each in (
         Algorithm(
             "pretrain",
             PretrainRecipe,

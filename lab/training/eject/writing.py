@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.core.algorithms import algorithm_of
 from lab.core.out_jobs import EjectSpec
-from lab.core.recipes import GrpoRecipe, Recipe, SampledRecipe, parse, with_values
+from lab.core.recipes import Recipe, parse, with_values
 from lab.data.datasets import load
 from lab.errors import DatasetError, RecipeError
 from lab.rules.export import NEEDS, as_python
@@ -48,10 +48,12 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     """Write the run to the job's folder ``out``; what stands in result.json. Raises LabError."""
     run = RunFolder(home / "runs" / spec.run)
     stored = run.recipe() or {}
-    recipe = with_values(parse(stored.get("recipe") or {}, source=spec.run), {"processes": 1})  # the same update in one
+    recipe: Any = with_values(
+        parse(stored.get("recipe") or {}, source=spec.run), {"processes": 1}
+    )  # the same update in one
     if recipe.algorithm not in SCRIPTS:
         raise RecipeError("eject_algorithm", value=recipe.algorithm, known=", ".join(SCRIPTS))
-    if isinstance(recipe, GrpoRecipe) and recipe.dynamic_sampling:
+    if algorithm_of(recipe).has_group_baseline and recipe.dynamic_sampling:
         raise RecipeError("eject_setting", field="dynamic_sampling", value=recipe.dynamic_sampling)
     dataset = load(recipe, home)
     if stored.get("dataset_hash") not in (None, dataset.content_hash):
@@ -66,7 +68,7 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     draft.mkdir()
     _write_start(draft, ref, base, tokens, recipe, home)
     _write_rows(draft / "data.jsonl", fitted.dataset.train)
-    if isinstance(recipe, SampledRecipe):
+    if algorithm_of(recipe).writes_groups:
         (draft / "rewards.py").write_text(as_python(recipe.rules, "rewards"), "utf-8")
     settings = settings_of(recipe, ref, base, tokens)
     about = f"The run {spec.run}: {TITLES[recipe.algorithm]}. Ejected from the Alignment Lab; it needs no lab.\n\n    python train.py"
@@ -111,12 +113,12 @@ def settings_of(recipe: Any, ref: ModelRef, base: Base, tokens: Tokens) -> dict[
         "trailing": tokens.trailing,
         "opened": tokens.opened.text,
     }
-    if not isinstance(recipe, SampledRecipe):
+    if not algorithm_of(recipe).writes_groups:
         values["max_length"] = recipe.row_limit or None
     values |= {name: getattr(recipe, name) for name in OF_SAMPLING if hasattr(recipe, name)}
     if hasattr(recipe, "loss_type"):
         values["loss_type"] = recipe.loss_type.value
-    if isinstance(recipe, GrpoRecipe):
+    if algorithm_of(recipe).has_group_baseline:
         values |= {"threshold": recipe.threshold.kind.value, "fraction": recipe.threshold.fraction}
         values |= {"estimator": recipe.estimator.value, "ratio_level": recipe.ratio_level.value}
     if algorithm_of(recipe).has_critic:
@@ -161,7 +163,7 @@ def _requirements(recipe: Recipe, stored: dict[str, Any]) -> list[str]:
 
 
 def _readme(run_id: str, recipe: Recipe, base: Base, licence: str, run: RunFolder, settings: dict[str, Any]) -> str:
-    sampled = isinstance(recipe, SampledRecipe)
+    sampled = algorithm_of(recipe).writes_groups
     rules = "| `rewards.py` | the rules as reward functions of trl, with their weights |\n" if sampled else ""
     start = f"the base, {base.origin}" if not base.hub else f"(not here: the base is `{base.hub}` on the Hub)"
     beside = f"| `{BESIDE}/` | {start} |\n" if not base.hub else ""

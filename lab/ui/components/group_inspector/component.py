@@ -23,8 +23,8 @@ def group_inspector(value: str = "{}", *, rules: Words | None = None, **options:
     """The inspector of one run's groups. ``rules``: the rules' labels; a rule without one is shown by its name."""
     given = {
         "rules": rules,
-        "writes_groups": [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_groups],
-        "writes_pairs": [name for name, algorithm in ALGORITHMS.items() if algorithm.writes_pairs],
+        "writes_groups": [name for name, each in ALGORITHMS.items() if each.writes_groups],
+        "writes_pairs": [name for name, each in ALGORITHMS.items() if each.writes_pairs],
     }
     place = Path(__file__).parent
     return component(place, "group-inspector", *SCRIPTS, value=value, given=given, displays_text=True, **options)

@@ -25,6 +25,6 @@ def live_curves(
     **options: Any,
 ) -> gr.HTML:
     """Status, curves and log of one run. ``errors`` and ``notes``: their sentences, with ``{param}`` holes; ``rules``: the rules' labels."""
-    charts = {name: algorithm.charts for name, algorithm in ALGORITHMS.items()}
+    charts = {name: each.charts for name, each in ALGORITHMS.items()}
     given = {"charts": charts, "errors": errors, "notes": notes, "rules": rules}
     return component(Path(__file__).parent, "live-curves", *SCRIPTS, value=value, given=given, **options)

@@ -41,7 +41,7 @@ def cards(found: Sequence[Answers], number: int, language: str) -> str:
     """One card a model. The first SFT answer is what the others are compared with; without one, the first model's."""
     if not found:
         return ""
-    baseline = next((each for each in found if each.answerer.algorithm == "sft" and each.lines), None)
+    baseline = {each.answerer.algorithm: each for each in reversed(found) if each.lines}.get("sft")
     variants: dict[str, int] = {}
     shown = []
     for each in found:

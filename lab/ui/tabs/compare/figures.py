@@ -116,7 +116,7 @@ def _waits(chart: Chart, drawn: Sequence[tuple[Group, Line]], scale: float) -> N
     """Where a policy waits for its reward model: a dotted line over the seconds in which nothing of it is learned."""
     warm = chart.theme.warm
     for group, line in drawn:
-        waits = [stage.seconds for run in group.runs.values() for stage in run.chain if stage.algorithm == "rm"]
+        waits = [stage.seconds for run in group.runs.values() for stage in run.chain if stage.is_reward_model]
         known = [seconds for seconds in waits if seconds]
         if not known:
             continue

@@ -8,7 +8,7 @@ import gradio as gr
 from pydantic import BaseModel, Field, ValidationError
 
 from lab.core.access import Access, requires
-from lab.core.recipes import SampledRecipe
+from lab.core.algorithms import algorithm_of
 from lab.errors import LabError
 from lab.sandbox.rewards import by_name
 from lab.ui.components.rule_bench.component import rule_bench
@@ -113,5 +113,5 @@ def _recipes(presets: Presets) -> dict[str, Any]:
             "recipe": preset.recipe.model_dump(mode="json", exclude={"rules", "about_en", "about_zh"}),
         }
         for name, preset in presets.by_name.items()
-        if isinstance(preset.recipe, SampledRecipe)
+        if algorithm_of(preset.recipe).writes_groups
     }
