@@ -350,3 +350,26 @@ def test_batches_end_at_their_number_and_at_their_characters() -> None:
     assert [len(batch) for batch in _batches([("", half, "a")] * 3)] == [1, 1, 1]
     assert [len(batch) for batch in _batches([("", "", None)] * (BATCH + 1))] == [BATCH, 1]
     assert [len(batch) for batch in _batches([("", 3 * half, None), ("", "", None)])] == [1, 1]
+
+
+def test_what_one_completion_leaves_in_the_namespace_is_gone_for_the_next() -> None:
+    """Loading the source again would not take it away: it is kept where the name is there already."""
+    counts = """
+try:
+    count += 0
+except NameError:
+    count = 0
+
+
+def reward(prompt, completion, answer):
+    global count
+    count += 1
+    return float(count)
+"""
+    assert values(counts, high=10.0) == [1.0] * len(ROWS)
+
+
+def test_a_rule_may_need_64_megabytes_and_no_more() -> None:
+    assert values(gives("float(len('a' * (16 << 20)) > 0)"), ROWS[:1]) == [1.0]
+    (told,) = values(gives("float(len('a' * (100 << 20)) > 0)"), ROWS[:1])
+    assert "64 MB" in str(told)
