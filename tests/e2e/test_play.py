@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
 from lab.annotation.collections import Annotation
 from lab.core.jobs import Kind
+from lab.runs.job_work import JobWork
 from lab.store.demonstrations import demonstrations
 from lab.store.jobs import JobStore
 from lab.store.runs import Store
@@ -21,8 +25,6 @@ LOADED = 400_000
 @pytest.fixture(autouse=True)
 def _no_chat_is_left(store: Store):
     """Its worker does not outlive the test."""
-    from lab.runs.job_work import JobWork
-
     yield
     jobs = JobStore(store.home)
     for job in jobs.active():
@@ -50,6 +52,20 @@ def ask(page: Page, question: str) -> None:
 
 def answered(page: Page, turns: int) -> None:
     expect(page.locator("[data-testid=play-turn][data-state=over]")).to_have_count(turns, timeout=LOADED)
+
+
+@contextmanager
+def chat_worker_held(store: Store) -> Iterator[None]:
+    """The chat's worker takes no step inside: a fast machine would end all answers of the tiny model before the click on *Stop*."""
+    (chat,) = [job for job in JobStore(store.home).active() if job.kind is Kind.CHAT]
+    identity = JobWork(JobStore(store.home).folder(chat.id)).identity()
+    assert identity is not None
+    worker = psutil.Process(identity.pid)
+    worker.suspend()
+    try:
+        yield
+    finally:
+        worker.resume()
 
 
 def test_a_conversation_with_two_models(visit, annotation: Annotation, store: Store) -> None:
@@ -94,9 +110,9 @@ def test_a_conversation_with_two_models(visit, annotation: Annotation, store: St
     expect(page.get_by_test_id("play")).to_have_attribute("data-state", "ready")
 
     choose(page, samples=16, temperature=5, max_tokens=4000)
-    ask(page, "Write for ever")
-    expect(page.get_by_test_id("play")).to_have_attribute("data-state", "answering", timeout=LOADED)
-    page.get_by_test_id("stop").click()
+    with chat_worker_held(store):
+        ask(page, "Write for ever")
+        page.get_by_test_id("stop").click()
     answered(page, 2)
     expect(page.locator("[data-testid=play-turn]").last.locator("[data-state=stopped]").first).to_be_visible()
     assert serious_findings(page, "#play") == []
