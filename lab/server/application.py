@@ -21,7 +21,6 @@ from fastapi.middleware import Middleware
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DatabaseError
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -46,6 +45,7 @@ from lab.server.changes import ChangeStreams, add_changes
 from lab.server.chat_streams import ChatStreams
 from lab.server.classroom import Guests, add_class
 from lab.server.compare import add_compare
+from lab.server.compression import Compression
 from lab.server.events import Watches
 from lab.server.first_script import FirstScript
 from lab.server.forwarded import Forwarded, route_path
@@ -177,7 +177,7 @@ def _layers(
             Middleware(Gate, settings=settings, sessions=sessions, doors=doors),
             *([Middleware(Guests, room=room)] if room is not None else []),
             Middleware(Limits, writes=writes(), home=settings.home),
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(Compression),
             Middleware(FirstScript, script=getattr(blocks, "first_script", "")),
             Middleware(GradioResults, functions=blocks.fns),
         ],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
-import re
 import threading
 from pathlib import Path
 
@@ -19,16 +18,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from lab.core.access import Access, requires
+from lab.server import gradio_scripts
+from lab.server.compression import best_encoding
 
 FRONTEND = Path(gradio.__file__).parent / "templates" / "frontend"
 BUNDLED = Path(__file__).parents[1] / "ui" / "vendor"
 COMPRESSIBLE = frozenset({".js", ".css", ".json", ".svg", ".html", ".txt", ".map", ".mjs", ".wasm", ".ico", ".ttf"})
 HASHED = "public, max-age=31536000, immutable"  # the name changes with the content
 PLAIN = "public, max-age=86400"
-PLOTLY = "PlotlyPlot-"
-"""How the name of Gradio's script begins that holds plotly.js, of 4.6 MB."""
-TRACES = re.compile(rb"(\.register\(\[\w+\(\)),(?:\w+\(\),?){20,}\]\)")
-"""In that script: the bar trace, then the forty other modules that plotly.js sets up when it is loaded (``lib/index.js``)."""
 BROTLI_QUALITY = 9  # 10 and 11 win 4 % more and take ten times as long
 GZIP_LEVEL = 9
 
@@ -51,17 +48,8 @@ class Assets:
         return self._packed[key]
 
     def content(self, name: str) -> bytes:
-        """A file's bytes; of Gradio's plotly.js without the traces that no figure here has."""
-        content = self.files[name].read_bytes()
-        return with_two_traces(content) if name.startswith(PLOTLY) else content
-
-
-def with_two_traces(script: bytes) -> bytes:
-    """Gradio's plotly.js that sets up scatter and bar alone. A script that is built otherwise is returned as it is.
-
-    It is on the page's main thread for 0.36 s instead of 1.75 s (medians of two, Chromium, one core).
-    """
-    return TRACES.sub(rb"\1])", script)
+        """A file's bytes; of some scripts of Gradio's with what the lab changes (``gradio_scripts.py``)."""
+        return gradio_scripts.changed(name, self.files[name].read_bytes())
 
 
 def add_assets(application: FastAPI) -> None:
@@ -78,7 +66,7 @@ def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> Non
         """Gradio's own frontend files, packed once."""
         if name not in assets.files:
             raise HTTPException(404)
-        changed = name.startswith(PLOTLY)  # its name does not tell what the lab leaves out
+        changed = gradio_scripts.is_changed(name)  # its name does not tell what the lab changes
         headers = {"Cache-Control": PLAIN if changed else caching, "Vary": "Accept-Encoding"}
         encoding = _encoding(name, request.headers.get("accept-encoding", ""))
         if encoding is None and changed:
@@ -91,10 +79,7 @@ def _add(application: FastAPI, prefix: str, assets: Assets, caching: str) -> Non
 
 
 def _encoding(name: str, accepted: str) -> str | None:
-    if Path(name).suffix.lower() not in COMPRESSIBLE:
-        return None
-    offered = {part.split(";")[0].strip() for part in accepted.lower().split(",") if "q=0" not in part.split(";")[1:]}
-    return next((encoding for encoding in ("br", "gzip") if encoding in offered), None)
+    return best_encoding(accepted) if Path(name).suffix.lower() in COMPRESSIBLE else None
 
 
 def _media_type(name: str) -> str:

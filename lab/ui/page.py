@@ -20,6 +20,7 @@ from lab.ui import backup_line, header
 from lab.ui.draft import SCRIPT as DRAFT
 from lab.ui.glossary import SCRIPT as GLOSSARY
 from lab.ui.gradio_shims import hide_progress, plotly_chunk, send_whole_updates
+from lab.ui.judge_page import inline_json
 from lab.ui.presets import Presets
 from lab.ui.tabs.annotate.tab import AnnotateTab
 from lab.ui.tabs.classroom.tab import ClassTab
@@ -32,6 +33,7 @@ from lab.ui.tabs.rules.tab import RulesTab
 from lab.ui.tabs.train.tab import TrainTab
 from lab.ui.theme import REMEMBER_THEME, SHEET, theme
 from lab.words import LOCALES, form, table
+from lab.words.components import error_words
 
 ON_THE_PAGE = (
     "annotate", "backup.", "agree.", "page.", "train.", "upload.", "groups.", "compare.", "section.", "algorithm.",
@@ -83,6 +85,7 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
     hide_progress(blocks)
     send_whole_updates()
     scripts = [
+        error_sentences(),
         f"window.labPlotly = {json.dumps(plotly_chunk())};\n",
         OPENING_TAB,
         CHANGES,
@@ -97,6 +100,11 @@ def build(settings: Settings, store: Store, supervisor: Supervisor) -> gr.Blocks
         "i18n": i18n,
     }
     return blocks
+
+
+def error_sentences() -> str:
+    """The script with the sentences of errors, by language and key: once for all components of the page (``words.js``)."""
+    return f"window.labErrors = {inline_json(error_words())};\n"
 
 
 def script(text: str) -> str:

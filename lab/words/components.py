@@ -7,9 +7,7 @@ from lab.words import subject_words
 
 Words = dict[str, dict[str, str]]
 JUDGING_REFUSALS = ("no_such_", "judgement_", "request_", "access_", "body_", "too_many_", "disk_")
-"""The errors that the annotator's routes answer with, by how their keys begin: a page carries no others for it."""
-LEARN_REFUSALS = ("lesson_", "request_", "access_", "body_", "too_many_", "rule_time_over")
-"""The same for the Learn tab's."""
+"""The errors that the annotator's routes answer with, by how their keys begin: the page that only judges carries no others."""
 
 
 def error_words() -> Words:
@@ -25,11 +23,6 @@ def note_words() -> Words:
 def judging_error_words() -> Words:
     """Those that a judgement can be refused with."""
     return subject_words("errors.", *JUDGING_REFUSALS)
-
-
-def learn_error_words() -> Words:
-    """Those that a question of the Learn tab can be refused with."""
-    return subject_words("errors.", *LEARN_REFUSALS)
 
 
 def claim_words() -> Words:

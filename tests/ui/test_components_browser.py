@@ -29,7 +29,7 @@ from lab.store.runs import RunState, Store
 from lab.ui.components.group_inspector.component import group_inspector
 from lab.ui.components.live_curves.component import live_curves
 from lab.ui.components.run_list.component import run_list
-from lab.words.components import error_words
+from lab.ui.page import error_sentences, script
 from tests.core.test_hacking import run_of
 from tests.runs.test_kept_estimates import an_estimate
 from tests.runs.test_warnings import written
@@ -109,7 +109,7 @@ def page_of(runs: dict[str, str]) -> gr.Blocks:
         with gr.Tab("Train"):
             listed = run_list(json.dumps({"selected": runs["done"]}))
             told = gr.Textbox(label="told")
-            curves = live_curves(json.dumps({"run": runs["done"]}), errors=error_words())
+            curves = live_curves(json.dumps({"run": runs["done"]}))
 
             def selected(event: gr.EventData) -> list[str]:
                 run = event._data["run"]
@@ -142,7 +142,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
     add_assets(application)
     add_runs(application, store, watches)
-    gr.mount_gradio_app(application, page_of(runs), path="/")
+    gr.mount_gradio_app(application, page_of(runs), path="/", head=script(error_sentences()))
     server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -8,13 +8,12 @@ nothing else (``lab/ui/judge_page.py``): its value also has ``"alone": true``, a
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lab.ui.components.shared.assemble import Words, assemble
+from lab.ui.components.shared.assemble import assemble
 
 SCRIPTS = (
     "scheduling.js", "keys.js", "outbox.js", "drafts.js", "pair_queue.js", "presence.js", "difference.js", "text_blocks.js", "cards.js",
@@ -27,6 +26,6 @@ def parts() -> dict[str, Any]:
     return assemble(Path(__file__).parent, "annotator", *SCRIPTS, displays_text=True)
 
 
-def annotator(value: str = "{}", *, errors: Words | None = None, lang: str = "", **options: Any) -> gr.HTML:
-    """The pairs of a collection, one at a time, for whoever is signed in. ``errors``: the sentences of errors with ``{param}`` holes."""
-    return gr.HTML(value, errors=json.dumps(errors or {}, ensure_ascii=False), lang=lang, **parts(), **options)
+def annotator(value: str = "{}", *, lang: str = "", **options: Any) -> gr.HTML:
+    """The pairs of a collection, one at a time, for whoever is signed in."""
+    return gr.HTML(value, lang=lang, **parts(), **options)

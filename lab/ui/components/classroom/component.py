@@ -12,12 +12,12 @@ from typing import Any
 import gradio as gr
 
 from lab.ui.components.shared.assemble import Words, component
-from lab.words.components import error_words, rule_words
+from lab.words.components import rule_words
 
 SCRIPTS = ("marks.js", "board.js", "people.js", "questions.js", "owner.js", "guest.js", "view.js")
 
 
 def classroom(*, presets: Words, **options: Any) -> gr.HTML:
     """``presets``: the titles of the presets that guests may start."""
-    given = {"errors": error_words(), "rules": rule_words(), "presets": presets}
+    given = {"rules": rule_words(), "presets": presets}
     return component(Path(__file__).parent, "classroom", *SCRIPTS, given=given, **options)

@@ -19,12 +19,11 @@ SCRIPTS = ("series.js", "chart.js", "status.js", "step_time.js", "warnings.js", 
 def live_curves(
     value: str = "{}",
     *,
-    errors: Words | None = None,
     notes: Words | None = None,
     rules: Words | None = None,
     **options: Any,
 ) -> gr.HTML:
-    """Status, curves and log of one run. ``errors`` and ``notes``: their sentences, with ``{param}`` holes; ``rules``: the rules' labels."""
+    """Status, curves and log of one run. ``notes``: their sentences, with ``{param}`` holes; ``rules``: the rules' labels."""
     charts = {name: each.charts for name, each in ALGORITHMS.items()}
-    given = {"charts": charts, "errors": errors, "notes": notes, "rules": rules}
+    given = {"charts": charts, "notes": notes, "rules": rules}
     return component(Path(__file__).parent, "live-curves", *SCRIPTS, value=value, given=given, **options)

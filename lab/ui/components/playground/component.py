@@ -16,7 +16,6 @@ from lab.ui.components.shared.assemble import Words, component
 SCRIPTS = ("conversation.js", "talk.js", "settings.js", "answers.js", "view.js")
 
 
-def playground(*, rules: Words, errors: Words, **options: Any) -> gr.HTML:
-    """``rules``: the labels of the rules that the lab has; ``errors``: the sentences of errors."""
-    given = {"rules": rules, "errors": errors}
-    return component(Path(__file__).parent, "play", *SCRIPTS, given=given, displays_text=True, **options)
+def playground(*, rules: Words, **options: Any) -> gr.HTML:
+    """``rules``: the labels of the rules that the lab has."""
+    return component(Path(__file__).parent, "play", *SCRIPTS, given={"rules": rules}, displays_text=True, **options)

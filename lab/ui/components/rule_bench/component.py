@@ -38,7 +38,6 @@ def rule_bench(
     usual_preset: str,
     classroom: bool,
     preflight: Words,
-    errors: Words,
     **options: Any,
 ) -> gr.HTML:
     """The bench.
@@ -46,7 +45,7 @@ def rule_bench(
     ``rules`` and ``abouts`` hold labels and explanations of the rules that the lab has; ``worked`` the two examples that it offers, ``equation``
     and ``code``, each ``{"rules": [name…], "groups": [{"prompt", "answer", "completions": [text…]}…]}``; ``recipes`` the presets that take
     rules, ``{name: {"title": {"en", "zh"}, "recipe"}}``; ``usual_preset`` is the one chosen at first; ``classroom``: a class is open, and rule
-    sets may be submitted to its leaderboard; ``preflight`` and ``errors`` the sentences of verdicts and of errors.
+    sets may be submitted to its leaderboard; ``preflight`` the sentences of verdicts.
     """
     given = {
         "rules": rules,
@@ -54,7 +53,6 @@ def rule_bench(
         "worked": worked,
         "recipes": recipes,
         "preflight": preflight,
-        "errors": errors,
         "examples": examples(),
         "sources": {name: source for name in RULES if (source := source_of(name)) is not None},
     }

@@ -9,6 +9,7 @@ declare function trigger(event: string, detail?: object): void;
 interface Window {
   gradio_config?: { root?: string; username?: string };
   labEarly?: any;
+  labErrors?: Record<string, Record<string, string>>;
   labChanges?: any;
   labDraft?: any;
   labTextDisplay?: {

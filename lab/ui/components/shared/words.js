@@ -123,13 +123,13 @@ function ago(milliseconds) {
 }
 
 /**
- * What went wrong, as the server keeps it, in the words that the page was given for it.
+ * What went wrong, as the server keeps it, in the component's own words for it, else in those that the page gives to all.
  * @param {string | Reason} error
  * @returns {string}
  */
 function errorWords(error) {
   if (typeof error === "string") return error;
-  const sentences = JSON.parse(props.errors || "{}")[chosenLanguage()] || {};
+  const sentences = (props.errors ? JSON.parse(props.errors) : window.labErrors || {})[chosenLanguage()] || {};
   const known = sentences[error.key];
   if (known !== undefined) return fill(known, error.params);
   const details = Object.entries(error.params || {}).map(([name, value]) => `${name}: ${value}`);

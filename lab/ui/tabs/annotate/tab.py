@@ -28,7 +28,6 @@ from lab.ui.tabs.annotate.quality import QualityPart
 from lab.ui.tabs.annotate.reward import RewardPart
 from lab.ui.tabs.train.choices import StartChoices
 from lab.ui.tabs.train.tab import TrainTab
-from lab.words.components import judging_error_words
 from lab.words.sentences import language_of
 
 
@@ -47,7 +46,7 @@ class AnnotateTab:
         self.store, self.annotation = store, Annotation(store, usual)
         with gr.Tabs(elem_id="annotate-tabs") as self.parts:
             with gr.Tab(i18n("annotate.judge"), id="judge"):
-                self.annotator = annotator(errors=judging_error_words(), elem_id="annotator")
+                self.annotator = annotator(elem_id="annotator")
             with (
                 gr.Tab(i18n("annotate.collections"), id="collections", visible=False) as self.collections_tab,
                 gr.Row(elem_classes="halves"),

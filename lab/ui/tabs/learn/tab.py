@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from lab.core.access import Access, requires
 from lab.ui.components.learn.component import learn
 from lab.ui.handlers import LIGHT, Updates
-from lab.words.components import claim_words, learn_error_words, rule_words
+from lab.words.components import claim_words, rule_words
 
 
 class Target(StrEnum):
@@ -32,7 +32,7 @@ class LearnTab:
     """Draws the tab where it is made; ``wire`` connects it."""
 
     def __init__(self) -> None:
-        self.steps = learn(rules=rule_words(), errors=learn_error_words(), claims=claim_words(), elem_id="learn")
+        self.steps = learn(rules=rule_words(), claims=claim_words(), elem_id="learn")
 
     def wire(self, tabs: gr.Tabs) -> None:
         """Connect the way to the other tabs."""

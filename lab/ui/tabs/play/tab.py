@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lab.ui.components.playground.component import playground
-from lab.words.components import error_words, rule_words
+from lab.words.components import rule_words
 
 
 class PlayTab:
     """Draws the tab where it is made; there is nothing to connect."""
 
     def __init__(self) -> None:
-        self.playground = playground(rules=rule_words(), errors=error_words(), elem_id="play")
+        self.playground = playground(rules=rule_words(), elem_id="play")

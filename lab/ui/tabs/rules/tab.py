@@ -17,7 +17,6 @@ from lab.ui.handlers import LIGHT, Updates
 from lab.ui.presets import Presets, title, usual
 from lab.ui.tabs.train.form import TrainForm
 from lab.words import LOCALES, subject_words
-from lab.words.components import error_words
 
 WORKED: dict[str, Any] = {
     "equation": {
@@ -71,7 +70,6 @@ class RulesTab:
             usual_preset=usual(list(recipes)),
             classroom=classroom,
             preflight=subject_words("preflight."),
-            errors=error_words(),
             elem_id="bench",
         )
 

@@ -27,7 +27,7 @@ from lab.ui.tabs.train.cluster import ClusterLine, placed
 from lab.ui.tabs.train.leave import LeaveLab
 from lab.ui.tabs.train.many_runs import ManyRuns
 from lab.words import say
-from lab.words.components import error_words, note_words, rule_words
+from lab.words.components import note_words, rule_words
 from lab.words.sentences import language_of
 
 # The curves follow the run. When they see a state that the buttons were not made for, the buttons are asked for again,
@@ -87,7 +87,7 @@ class TrainRuns:
             self.leave = LeaveLab(store, supervisor.jobs, leaving, i18n)
             self.message = gr.HTML(elem_id="run-message")
             self.many = ManyRuns(store, supervisor, i18n)
-            self.curves = live_curves(errors=error_words(), notes=note_words(), rules=rule_words(), elem_id="curves")
+            self.curves = live_curves(notes=note_words(), rules=rule_words(), elem_id="curves")
         self.watch = gr.HTML("{}", html_template="<i></i>", js_on_load=WATCH, elem_id="run-watch")
 
     def wire(self, blocks: gr.Blocks) -> None:
