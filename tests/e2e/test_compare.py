@@ -95,6 +95,29 @@ def test_one_follows_from_curves_to_answers_and_takes_it_along(visit, study):
     expect(page.locator("#course-tables")).to_be_visible()
 
 
+LATE = """() => {
+  const send = window.fetch;
+  window.fetch = async (...request) => {
+    if (String(request[0]).includes("queue/join")) await new Promise((go) => setTimeout(go, 2000));
+    return send(...request);
+  };
+}"""
+"""What goes by Gradio's queue is sent two seconds after it was asked."""
+
+
+def test_an_axis_that_is_chosen_while_something_loads_is_the_one_shown(visit, study):
+    page = visit("/?tab=compare", ready="#compare-study")
+    choose(page, study)
+    expect(page.locator("#compare-curves")).to_contain_text("seconds of the whole chain")
+    page.evaluate(LATE)
+    page.locator("#compare-seeds").get_by_text("2", exact=True).click()
+    page.locator("#compare-axis").get_by_text("KL", exact=True).click()
+    expect(page.locator("#compare-curves")).to_contain_text("nats from the start")
+    expect(page.locator("#compare-verdict")).to_contain_text("one seed")
+    expect(page.locator("#compare-curves")).to_contain_text("nats from the start")
+    expect(page.locator("#compare-curves")).to_contain_text("one seed")
+
+
 def test_plotly_knows_the_traces_of_the_figures_and_no_others(visit, study):
     page = visit("/?tab=compare", ready="#compare-seconds .barlayer .point")
     assert page.locator("#compare-curves .scatterlayer .trace").count() > 0

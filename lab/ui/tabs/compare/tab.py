@@ -7,6 +7,7 @@ event stream says when to look again. Not here: the same question for every algo
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ VIEW = """(...values) => [...values.slice(0, -1), JSON.stringify({
   dark: document.body.classList.contains("dark"), narrow: window.innerWidth < 700,
   of: new URLSearchParams(location.search).get("of"), runs: new URLSearchParams(location.search).get("runs") })]"""
 """Every request says how the page looks, for the figures are drawn for it, and what its address names (``?tab=compare&of=runs:&runs=ID,ID``)."""
+CURVES_TOO = f"(...values) => {{ window.labCompare.wanted = values.slice(4, 6); return ({VIEW})(...values); }}"
+"""The same, of the choice and of the axis and the curve, which the page keeps: the last ones that were asked for are the ones to be shown."""
 
 
 class CompareTab:
@@ -127,7 +130,7 @@ class CompareTab:
             [self.study.input, self.runs.input], None, None, [self.cut], js="() => ''"
         )  # chosen by hand: nothing is left out
         inputs = [self.study, self.runs, self.seeds, self.entries, self.axis, self.measure, self.live]
-        whole: dict[str, Any] = {"js": VIEW, "trigger_mode": "always_last"}
+        whole: dict[str, Any] = {"js": CURVES_TOO, "trigger_mode": "always_last"}
         reading: dict[str, Any] = {**whole, **SLOW, "show_progress_on": self.origin}
         self.live.select(self.looked, inputs, self.everything, **whole, **READING)  # a watched study does not blink
         self.study.input(self.chosen, inputs, self.everything, **reading)
@@ -135,7 +138,7 @@ class CompareTab:
         self.runs.focus(self.runs_offered, None, [self.runs], **LIGHT)
         gr.on([self.seeds.input, self.entries.input], self.looked, inputs, self.everything, **reading)
         gr.on(
-            [self.axis.input, self.measure.input],
+            [self.axis.input, self.measure.input, self.live.submit],
             self.turned, inputs, [self.curves, self.curve_title], **whole, **LIGHT,
         )  # fmt: skip
         self.wall.click(None, js="() => void window.labCompare.wall()", **LIGHT)
@@ -230,7 +233,7 @@ class CompareTab:
             asked = asked.whole()
         updates |= self._narrowing(whole, asked, language, anew=anew or first)
         selected = whole.narrowed(asked.seeds, asked.entries)
-        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks)}
+        updates |= {self.origin: shown.origin(whole, language), self.live: self._watch(whole, marks, asked)}
         if not selected.runs:
             return updates | {self.message: shown.nothing(selected, language), self.body: gr.update(visible=False)}
         offers = self.question.offered(selected, language) if anew or first else {}  # what was asked there stays
@@ -251,12 +254,16 @@ class CompareTab:
             self.entries: gr.update(choices=entries, value=some, visible=len(entries) > 1),
         }
 
-    def _watch(self, whole: Selected, marks: tuple[str, str]) -> str:
-        """What the browser waits for: other marks than those that held when the runs were read, while any of them goes on."""
+    def _watch(self, whole: Selected, marks: tuple[str, str], asked: _Asked) -> str:
+        """What the browser waits for: other marks than those that held when the runs were read, while any of them goes on. And which curves
+        it gets: where another axis was chosen meanwhile, it asks for that one's again."""
         waits = {}
         if whole.going_on or (whole.selection.kind == "study" and len(whole.runs) < whole.wanted):
             waits = dict(zip((Topic.RUNS, Topic.PROGRESS), marks, strict=True))
-        return json.dumps({"shown": whole.selection.text, "waits": waits})
+        curves = [asked.axis, asked.measure]
+        return json.dumps(
+            {"shown": whole.selection.text, "waits": waits, "curves": curves, "answer": time.monotonic_ns()}
+        )
 
     def _body(self, selected: Selected, asked: _Asked, language: str) -> Updates:
         """The verdict, the curves, and what stands beside and below them."""
