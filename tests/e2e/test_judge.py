@@ -61,6 +61,24 @@ def test_three_by_keyboard_then_the_network_goes_and_the_page_is_loaded_again(gu
     assert (person.judged, person.skipped) == (12, 0)
 
 
+def test_pairs_come_after_a_request_that_was_lost_without_a_word(guest, annotation):
+    """A sleeping machine or a changed network: the browser never hears of that request again, and the page asks anew by itself."""
+    collection = typed(annotation, "lost", short_rows(12))
+    page = guest(f"/judge/{collection}")
+    lost = []
+    page.context.route(
+        "**/api/annotate/collections/*/pairs*",
+        lambda route: route.continue_() if lost else lost.append(route),
+    )
+    for _ in range(5):
+        judge(page, "1")
+    page.keyboard.press("1")  # the last one in hand: no next pair is there
+    expect(page.get_by_test_id("annotator")).to_have_attribute("data-pair", "")
+    expect(page.get_by_test_id("choose-a")).to_be_visible(timeout=30_000)
+    judge(page, "1")
+    assert len(lost) == 1
+
+
 def test_what_the_tab_has_not_sent_is_sent_here(guest, annotation):
     """Both pages are one person's: what one of them could not send, the other one sends."""
     collection = typed(annotation, "both", short_rows(5))

@@ -161,9 +161,11 @@ class PairQueue {
     const holding = [...this.pairs.map(({ pair }) => pair), ...this.away()];
     let fewer = false;
     const count = Math.max(0, QUEUED - this.pairs.length);
+    const signal = AbortSignal.timeout(PATIENCE);
     const query = `count=${count}&holding=${holding.map(encodeURIComponent).join(",")}`;
     try {
-      const answer = await fetchJson(`api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`);
+      const path = `api/annotate/collections/${encodeURIComponent(this.collection)}/pairs?${query}`;
+      const answer = await fetchJson(path, { signal });
       this.due = false;
       if (!this.closed) fewer = this.receive(answer, settled);
     } catch (error) {

@@ -21,8 +21,11 @@ function address(path) {
   return location.origin + folder + "/" + path;
 }
 
+const LONGEST_READING = 60000; // ms: a connection can be lost without a word, and whoever waits for it never asks again
+
 /**
  * The answer to a request; with a `body`, which becomes JSON, it is a POST. Other options are fetch's.
+ * What only reads is given up after a minute.
  * @param {string} path
  * @param {Omit<RequestInit, "body"> & { body?: unknown }} [options]
  * @returns {Promise<Response>} or a RequestError
@@ -30,9 +33,11 @@ function address(path) {
 async function request(path, { body, ...options } = {}) {
   const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   const headers = { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }) };
+  const reads = body === undefined && !options.method;
+  const signal = reads ? AbortSignal.timeout(LONGEST_READING) : undefined;
   let answer;
   try {
-    answer = await fetch(address(path), { headers, credentials: "same-origin", ...sent, ...options });
+    answer = await fetch(address(path), { headers, credentials: "same-origin", signal, ...sent, ...options });
   } catch {
     throw new RequestError(0);
   }
@@ -48,7 +53,11 @@ async function request(path, { body, ...options } = {}) {
  */
 async function fetchJson(path, options) {
   const answer = await request(path, options);
-  return answer.json();
+  try {
+    return await answer.json();
+  } catch {
+    throw new RequestError(0); // the connection was lost in the middle of the answer
+  }
 }
 
 const MOST_TRIES = 8;

@@ -123,7 +123,8 @@ function ago(milliseconds) {
 }
 
 /**
- * What went wrong, as the server keeps it, in the component's own words for it, else in those that the page gives to all.
+ * What went wrong, as the server keeps it, in the component's own words for it, else in those that the page gives to
+ * all.
  * @param {string | Reason} error
  * @returns {string}
  */
