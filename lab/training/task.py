@@ -65,6 +65,10 @@ class Task:
     agreement: Agreement | None = None
     """With people, on the judged pairs that the recipe watches."""
     watch: Watch = field(init=False)
+    before: dict[str, Any] | None = None
+    """The held-out measurement of the start."""
+    start_is_unmeasured: bool = False
+    """``before`` is made in the first step: after its rollout, which a person waits for, and before its update."""
 
     def __post_init__(self) -> None:
         if any(isinstance(entry.rule, trusted.TrustedRule) for entry in self.rules):
@@ -119,6 +123,20 @@ class Task:
                 scored_at_once=size * recipe.max_completion_length,
                 name=recipe.watch_preferences,
             )
+
+    def measure_start(self) -> None:
+        """Measure the start, and write it down. The model has not been updated yet."""
+        self.start_is_unmeasured = False
+        if (measured := self.measure()) is not None:
+            self.reporter.held_out(0, measured)
+            self.folder.write("before.json", measured)
+        self.before = measured
+
+    def measure_start_in_step(self) -> None:
+        """Do so in the middle of the first step, where that was put off until now."""
+        if self.start_is_unmeasured:
+            with self.reporter.stage_in_step("measuring_before"):
+                self.measure_start()
 
     def measure(self, samples: int | None = None, *, until: float = 1.0) -> dict[str, Any] | None:
         """What is held out, measured on the model as it is now; None where nothing is. ``until``: this part's end within the stage."""

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from lab.errors import LabError
+from lab.runs.launcher import WAITING
 from lab.runs.processes import end, is_alive
 from lab.runs.run_work import run_identity, stop
 from lab.store.runs import RunState, Store
@@ -47,6 +48,18 @@ class RunningLab:
             status = Path(f"/proc/{self.process.pid}/status").read_text("utf-8").splitlines()
             return int(next(line.split()[1] for line in status if line.startswith("VmHWM:"))) * 1024 / MB
         return float(self.process.memory_info().rss) / MB
+
+    def wait_for_standby(self) -> None:
+        """Return once the worker that waits has its libraries loaded: it takes no more processor time. Raises RuntimeError without one."""
+        end, before = time.monotonic() + PATIENCE, -1.0
+        while time.monotonic() < end:
+            waiting = [child for child in self.process.children() if WAITING in child.cmdline()]
+            now = sum(times.user + times.system for child in waiting for times in [child.cpu_times()])
+            if waiting and now == before:
+                return
+            before = now
+            time.sleep(1)
+        raise RuntimeError("no worker waits with its libraries loaded")
 
 
 @contextmanager

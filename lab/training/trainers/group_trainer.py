@@ -323,6 +323,7 @@ def write_groups(task: Task, trainer: GroupTrainer, threshold: dict[str, Any]) -
     def on_rollout(rollout: Rollout) -> None:
         for line in rollout.lines(threshold):
             task.reporter.append("groups", line)
+        task.measure_start_in_step()
 
     trainer.on_rollout = on_rollout
     if room := getattr(task.recipe, "token_megabytes", 0):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
@@ -28,6 +28,7 @@ from lab.training.worker.reporter import Reporter, memory_bytes, unexpected
 from lab.training.worker.tracking import hide_trackers
 
 if TYPE_CHECKING:
+    from lab.training.task import Task
     from lab.training.worker.outcome import StartWeights
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
@@ -109,16 +110,17 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     task.loaded = algorithm.prepare(task)
     start = StartWeights(task.model)
     reporter.step = step
-    before = _ready(task, step) if team.is_leader() else None
+    if team.is_leader():
+        _ready(task, step)
     reporter.enter_stage("training")
     if team.size() > 1:
         # What a trainer adds to the model is drawn alike by all, whatever the leader has measured.
         set_seed(recipe.seed)
     algorithm.train(task)
-    return _end(task, before, start) if team.is_leader() else FINISHED
+    return _end(task, start) if team.is_leader() else FINISHED
 
 
-def _ready(task: Any, step: int) -> Any:
+def _ready(task: Task, step: int) -> None:
     """What is done before the first step, by one process: whether the model can be saved, the mark of a resume, and the first measurement."""
     folder = task.folder
     task.try_saving()
@@ -126,10 +128,10 @@ def _ready(task: Any, step: int) -> Any:
         folder.note_resume(step)
     elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
         folder.note_resume(0)
-    return _before(task)
+    _before(task)
 
 
-def _end(task: Any, before: Any, start: StartWeights) -> int:
+def _end(task: Task, start: StartWeights) -> int:
     from lab.training.worker.notes import tell
     from lab.training.worker.outcome import outcome, require_all_steps
 
@@ -147,7 +149,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     if task.watch.stopped:
         reporter.enter_stage("saving")
         task.save_model()
-        reporter.result("stopped", before=before, **values)
+        reporter.result("stopped", before=task.before, **values)
         return STOPPED
     reporter.enter_stage("saving")
     task.save_model()
@@ -156,7 +158,7 @@ def _end(task: Any, before: Any, start: StartWeights) -> int:
     if after is not None:
         reporter.held_out(reporter.step, after)
     kl = task.kl_from_start(begin=task.answers_share)
-    reporter.result("finished", before=before, after=after, kl_from_start=kl, **values)
+    reporter.result("finished", before=task.before, after=after, kl_from_start=kl, **values)
     return FINISHED
 
 
@@ -178,16 +180,23 @@ def algorithm_file(name: str) -> ModuleType:
     return import_module(f"lab.training.algorithms.{name}")
 
 
-def _before(task: Any) -> Any:
-    """The measurement before training: made now in a first attempt, read from disk in a resumed run, whose model has trained already."""
-    folder, recipe = task.folder, task.recipe
-    known = folder.before() if folder.last_checkpoint() else None
-    if not algorithm_of(recipe).starts_from_model:
-        return known
-    if known is None or task.dataset.watched:
+def _before(task: Task) -> None:
+    """The measurement before training: made in a first attempt, read from disk in a resumed run, whose model has trained already.
+
+    A run that writes groups makes it in its first step, so that its first group is there some seconds earlier; of several processes, whose
+    others would wait for it in mid-step, not.
+    """
+    algorithm = algorithm_of(task.recipe)
+    task.before = task.folder.before() if task.folder.last_checkpoint() else None
+    if not algorithm.starts_from_model:
+        return
+    if task.dataset.watched:
         task.reporter.enter_stage("measuring_before")
         task.note_start()
-    if known is None and (known := task.measure()) is not None:
-        task.reporter.held_out(0, known)
-        folder.write("before.json", known)
-    return known
+    if task.before is not None:
+        return
+    if algorithm.writes_groups and team.size() == 1:
+        task.start_is_unmeasured = task.measures or task.agreement is not None
+        return
+    task.reporter.enter_stage("measuring_before")
+    task.measure_start()

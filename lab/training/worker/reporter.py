@@ -10,7 +10,8 @@ import math
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lab.core.step_time import Part
@@ -54,6 +55,16 @@ class Reporter(Heartbeat):
         self._write_heartbeat()
         give_back()
 
+    @contextmanager
+    def stage_in_step(self, stage: str) -> Iterator[None]:
+        """A stage in the middle of a step, whose time and tokens are not the step's."""
+        outer, tokens_seen = self.stage, self._tokens_seen
+        with self.timer.stopped():
+            self.enter_stage(stage)
+            yield
+            self.enter_stage(outer)
+        self._tokens_seen = tokens_seen
+
     def metrics(self, step: int, values: dict[str, Any]) -> None:
         """Append one line for an optimiser step; numbers that are not finite become null."""
         parts = {part: round(spent, 6) for part, spent in self.timer.take().items()}
@@ -77,9 +88,10 @@ class Reporter(Heartbeat):
         print(_journal(step, self.steps, values), flush=True)
 
     def held_out(self, step: int, measured: dict[str, Any]) -> None:
-        """Append a held-out measurement as a line of its own."""
+        """Append a held-out measurement as a line of its own. The start has taken no tokens, even where a rollout of it is there already."""
         seconds = sum(self.timer.take().values())
-        line = {"step": step, "time": time.time(), "seconds": seconds, **self._tokens_spent(), "held_out": measured}
+        spent = self._tokens_spent() if step else dict.fromkeys(self._tokens_spent(), 0)
+        line = {"step": step, "time": time.time(), "seconds": seconds, **spent, "held_out": measured}
         self.append("metrics", line)
         self._begin_step()
         parts = [f"{name} {value:.3f}" for name, value in measured.items() if isinstance(value, float)]

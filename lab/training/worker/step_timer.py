@@ -52,6 +52,18 @@ class StepTimer:
         """Seconds charged to a part since the step began."""
         return self._seconds[part]
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens in the block is no part of the step; it has a clock of its own (``restart``, ``take``)."""
+        self._charge()
+        charged, parts = self._seconds, self._open
+        self._seconds, self._open = dict.fromkeys(Part, 0.0), []
+        try:
+            yield
+        finally:
+            self._charge()
+            self._seconds, self._open = charged, parts
+
     def take(self) -> dict[Part, float]:
         """The seconds of each part since the step began; the next step begins. Parts that are open go on into it."""
         self._charge()

@@ -17,6 +17,7 @@ from lab.core.recipes import with_values
 from lab.store.presets import load_preset
 from lab.store.run_folder import RunFolder
 from lab.training.measure import heldout
+from lab.training.task import Task
 from lab.training.worker.main import work
 from lab.training.worker.reporter import Reporter
 
@@ -108,6 +109,28 @@ def test_groups_are_on_disk_and_hold_together(finished):
         for completion in completions:
             assert (completion["ref_logp"] is not None) == completion["kept"]
             assert completion["reward"] == pytest.approx(sum(completion["scores"].values()))
+
+
+@pytest.mark.parametrize(("algorithm", "groups"), [("grpo", 2), ("ppo", 8)])
+def test_the_first_groups_are_there_before_the_start_is_measured(tmp_path, monkeypatch, algorithm, groups):
+    """A person waits for them. The model is the start all the same: a fresh adapter's second matrix is 0 until the first update."""
+    path = make_run(tmp_path, f"tiny/{algorithm}", batch_size=16, steps=2, seed=3)
+    found = []
+    measure = Task.measure_start
+
+    def measured(task: Task) -> None:
+        moved = sum(float(p.detach().abs().sum()) for name, p in task.model.named_parameters() if "lora_B" in name)
+        heartbeat = RunFolder(path).heartbeat()
+        found.append((len(RunFolder(path).group_lines(1, 1)), moved, task.reporter.step, heartbeat["stage"]))
+        measure(task)
+
+    monkeypatch.setattr(Task, "measure_start", measured)
+    assert work(path) == 0
+    assert found == [(groups, 0.0, 0, "measuring_before")]
+    folder = RunFolder(path)
+    start, *_ = folder.metrics().lines
+    assert (start["step"], start["tokens_generated"], start["tokens_trained"]) == (0, 0, 0)
+    assert start["held_out"] == folder.before() == folder.result()["before"]
 
 
 @pytest.mark.parametrize("algorithm", ["pretrain", "sft", "grpo"])

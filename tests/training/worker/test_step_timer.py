@@ -41,6 +41,18 @@ def test_an_open_part_goes_on_into_the_next_step_and_after_a_restart() -> None:
     assert timer.take() == dict.fromkeys(Part, 0.0) | {Part.WRITING: 1.0, Part.WAITING: 1.0}
 
 
+def test_what_happens_while_it_is_stopped_is_no_part_of_the_step() -> None:
+    ticks = count()
+    timer = StepTimer(clock=lambda: float(next(ticks)))  # 0: began
+    with timer.part(Part.WRITING), timer.stopped():  # 1, 2
+        timer.restart()  # 3
+        with timer.part(Part.FORWARD):  # 4
+            pass  # 5
+        assert sum(timer.take().values()) == 3  # 6
+    # 7: the clock of the step goes on
+    assert timer.take() == dict.fromkeys(Part, 0.0) | {Part.WAITING: 1 + 1, Part.WRITING: 1 + 1}  # 8 left, 9 taken
+
+
 def test_a_device_is_waited_for_before_the_clock_is_read() -> None:
     settled: list[str] = []
     timer = StepTimer(settle=lambda: settled.append("settled"))
