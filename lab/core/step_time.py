@@ -45,14 +45,19 @@ def step_time(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     ``seconds`` is a step's mean; the shares add up to 1; a part that took no time is left out. The first step of an attempt, which
     also makes everything ready, counts only where there is no other. None where no line tells of parts.
     """
-    timed = [line for line in lines if _seconds(line, Part.WAITING) is not None]
-    steps = (timed[1:] or timed)[-LATEST:]
+    steps = counted_steps(lines)
     totals = {part: sum(_seconds(line, part) or 0.0 for line in steps) for part in Part}
     whole = sum(totals.values())
     if not whole > 0:
         return None
     shares = {str(part): total / whole for part, total in totals.items() if total > 0}
     return {"steps": len(steps), "seconds": whole / len(steps), "parts": shares}
+
+
+def counted_steps(lines: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The lines of the steps that the shares are made of."""
+    timed = [line for line in lines if _seconds(line, Part.WAITING) is not None]
+    return (timed[1:] or timed)[-LATEST:]
 
 
 def _seconds(line: Mapping[str, Any], part: Part) -> float | None:

@@ -10,6 +10,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from lab.core.roofline import roofline
 from lab.core.step_time import step_time
 from lab.runs.estimate import measured_and_estimated
 from lab.runs.warnings import warnings_of
@@ -63,7 +64,11 @@ def summary(run: Run, store: Store) -> Summary:
 
 def with_warnings(run: Run, store: Store) -> Summary:
     """The summary of a run that somebody looks at, with the warnings that it gives rise to, and where its steps' time goes."""
-    time_parts = step_time(store.folder(run.id).recent_metrics())
+    folder = store.folder(run.id)
+    lines = folder.recent_metrics()
+    time_parts = step_time(lines)
+    if time_parts is not None:
+        time_parts["roofline"] = roofline(lines, folder.machine_speed())
     return {**summary(run, store), "warnings": warnings_of(run, store), "step_time": time_parts}
 
 

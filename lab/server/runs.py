@@ -62,7 +62,8 @@ def _add_progress(application: FastAPI, store: Store, watches: Watches) -> None:
     @requires(Access.VIEWER)
     def run(run_id: str) -> Response:
         """One run: its summary, ``"warnings"``, ``"recipe"`` (the full recipe), ``"command"`` (the exact command line) and ``"step_time"``: null,
-        or of the latest steps ``{"steps", "seconds", "parts": {part: share}}`` (lab/core/step_time.py). A recording of another
+        or of the latest steps ``{"steps", "seconds", "parts": {part: share}, "roofline"}`` (lab/core/step_time.py); ``roofline`` is null or
+        ``{"device", "format", "flops", "bytes", "parts": {part: share}}`` (lab/core/roofline.py). A recording of another
         tool (``taken-…``) is answered in the same shape, as far as it is known, and as ``"recording"``."""
         if run_id.startswith(PREFIX):
             return json_answer(recorded_summary(run_id, store))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.core.roofline import MachineSpeed
 from lab.store.group_index import KEPT_EVERY, GroupIndex, GroupRow, GroupsPage
 from lab.store.lines import Line, is_list_of_objects, is_number, read_lines
 from lab.store.token_lines import TOKENS, token_lines
@@ -25,6 +26,7 @@ RECENT_BYTES = 64 * 1024
 STEPS_AT_ONCE = 64
 ESTIMATE = "estimate.json"
 EARLIER = "earlier.json"
+MACHINE_SPEED = "machine_speed.json"
 NOTES = "notes.json"
 PAIRS = "pairs.jsonl"
 """Pairs of preferences as DPO saw them, in the form of groups of two."""
@@ -92,6 +94,10 @@ class RunFolder(WorkerFolder):
     def before(self) -> Any:
         """before.json: the held-out measurement before the first step, which a run has before it has a result; or None."""
         return self._read("before.json")
+
+    def machine_speed(self) -> MachineSpeed | None:
+        """machine_speed.json: what this machine's products and memory were measured at, where that is known."""
+        return MachineSpeed.of(self._read(MACHINE_SPEED))
 
     def notes(self) -> list[Line]:
         """notes.json: what was said of the run before it started and at its end, each ``{"key", "params", "mend"}``."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from lab.data.datasets import Dataset
 from lab.errors import MachineError
 from lab.sandbox import trusted
 from lab.sandbox.rewards import Weighed, weighed
-from lab.store.run_folder import RunFolder
+from lab.store.run_folder import MACHINE_SPEED, RunFolder
 from lab.training.measure import heldout as measure
+from lab.training.measure import machine_speed
 from lab.training.measure.agreement import Agreement
+from lab.training.measure.work_counter import WorkCounter
 from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.models.roles import acting_as
 from lab.training.models.tokens import Tokens
@@ -251,6 +254,20 @@ class Task:
         self.save_model(trial)
         shutil.rmtree(trial)
 
+    def note_machine_speed(self, *, measure: bool) -> None:
+        """Write how fast this machine is, which the work of a step is held against: where it is kept, or measured now if it is to be.
+
+        Several processes share the machine, and an Apple GPU's clock is not waited for: neither is measured.
+        """
+        assert self.loaded is not None
+        device = self.loaded.device
+        if team.size() > 1 or device.type not in ("cpu", "cuda"):
+            return
+        find = machine_speed.measured if measure else machine_speed.kept
+        with suppress(torch.OutOfMemoryError, MemoryError, OSError):  # no room for it: the run is trained all the same
+            if (speed := find(self.home, device, choose_dtype(self.recipe.precision, device))) is not None:
+                self.folder.write(MACHINE_SPEED, asdict(speed))
+
     def arguments(self, **more: Any) -> dict[str, Any]:
         """What every trainer of transformers and trl is given; ``more`` is the algorithm's own."""
         recipe = self.recipe
@@ -296,12 +313,13 @@ class Task:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         trainer.add_callback(self.watch)
+        work = WorkCounter(self.model, self.reporter.timer) if team.size() == 1 else None
 
         def of_step() -> dict[str, Any]:
             self.reporter.tokens_generated = trainer.metrics.generated_by_all
             self.reporter.tokens_trained = trainer.metrics.trained_by_all
-            values: dict[str, Any] = trainer.of_step
-            return values
+            counts = work.take(trainer.metrics.tokens_trained) if work is not None else {}
+            return {**trainer.of_step, **counts}
 
         self.watch.more = of_step
         if team.size() > 1:

@@ -96,4 +96,24 @@ def step_time_line(time: Mapping[str, Any], locale: str) -> str:
         if share >= 0.005
     ]
     joined = say("step_time.between", locale).join(parts)
-    return say("step_time.line", locale, seconds=f"{time['seconds']:.3g}", parts=joined)
+    line = say("step_time.line", locale, seconds=f"{time['seconds']:.3g}", parts=joined)
+    return f"{line}\n{roofline_line(found, locale)}" if (found := time.get("roofline")) else line
+
+
+def roofline_line(found: Mapping[str, Any], locale: str) -> str:
+    """What the parts reach of what the machine can do (``lab/core/roofline.py``)."""
+    parts = [
+        say("step_time.part", locale, name=say(f"step_time.{name}", locale), share=round(100 * share))
+        for name, share in found["parts"].items()
+    ]
+    joined = say("step_time.between", locale).join(parts)
+    return say("step_time.roofline", locale, parts=joined, **speed_figures(found))
+
+
+def speed_figures(found: Mapping[str, Any]) -> dict[str, str]:
+    """The machine's rates in words."""
+    return {
+        "gflops": f"{found['flops'] / 1e9:,.0f}",
+        "gigabytes": f"{found['bytes'] / 1e9:,.0f}",
+        "format": str(found["format"]),
+    }

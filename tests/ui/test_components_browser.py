@@ -42,6 +42,8 @@ RULES = [{"name": "equals_answer", "weight": 1.0}, {"name": "integer", "weight":
 HOSTILE = 'x <img src="/stolen" onerror="alert(1)"> <script>alert(2)</script> [a](http://other.example) x = 7'
 STEPS = 40
 PARTS = {"time/generation": 1.2, "time/rewards": 0.004, "time/forward": 0.5, "time/waiting": 0.296}
+WORK = {"flops/generation": 3e10, "bytes/generation": 6e9, "flops/forward": 2e10, "bytes/forward": 1e9}
+SPEED = {"device": "cpu", "format": "bf16", "flops": 1e11, "bytes": 2e10}
 
 
 def group_line(step: int, group: int) -> dict[str, Any]:
@@ -71,7 +73,9 @@ def write_step(folder: RunFolder, step: int) -> None:
         folder.append("groups", group_line(step, group))
     folder.append(
         "metrics",
-        {"step": step, "time": time.time(), "reward": step / 40, "loss": 0.0, "kept_share": 0.5, "odd": 1} | PARTS,
+        {"step": step, "time": time.time(), "reward": step / 40, "loss": 0.0, "kept_share": 0.5, "odd": 1}
+        | PARTS
+        | WORK,
     )
     if step % 10 == 0:
         folder.append(
@@ -85,6 +89,7 @@ def write_run(store: Store, name: str, state: RunState, steps: int) -> str:
     run = store.create_run(parse({"algorithm": "grpo", "name": name, "steps": STEPS, "rules": RULES}))
     for step in range(1, steps + 1):
         write_step(store.folder(run.id), step)
+    store.folder(run.id).write("machine_speed.json", SPEED)
     ended = run.created + 9 if state.ended else None
     store.change(run.id, state=state, started=run.created, ended=ended)
     return run.id
@@ -356,8 +361,16 @@ def test_the_list_selects_and_the_curves_follow(open_page: Open, lab: Lab) -> No
 @pytest.mark.parametrize(
     ("locale", "title", "shares"),
     [
-        ("en-US", "Where a step's 2.00 s go", ["generation 60 %", "rules < 1 %", "forward 25 %", "the rest 15 %"]),
-        ("zh-CN", "一步的 2.00 秒花在哪里", ["生成 60 %", "规则 < 1 %", "前向 25 %", "其余 15 %"]),
+        (
+            "en-US",
+            "Where a step's 2.00 s go",
+            ["generation 60 % ≥ 25 % of roofline", "rules < 1 %", "forward 25 % ≥ 40 % of roofline", "the rest 15 %"],
+        ),
+        (
+            "zh-CN",
+            "一步的 2.00 秒花在哪里",
+            ["生成 60 % ≥ 屋顶线的 25 %", "规则 < 1 %", "前向 25 % ≥ 屋顶线的 40 %", "其余 15 %"],
+        ),
     ],
 )
 def test_where_a_steps_time_goes_is_a_bar_and_text(open_page: Open, locale: str, title: str, shares: list[str]) -> None:
@@ -365,6 +378,8 @@ def test_where_a_steps_time_goes_is_a_bar_and_text(open_page: Open, locale: str,
     told = page.get_by_test_id("step-time")
     expect(told.locator("h4")).to_contain_text(title)
     assert [" ".join(text.split()) for text in told.locator("li").all_inner_texts()] == shares
+    rates = told.locator("small").first.get_attribute("title")
+    assert "100 GFLOP/s" in str(rates) and "bf16" in str(rates) and "20 GB/s" in str(rates)
     widths = told.locator(".part").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
     assert widths[0] / sum(widths) == pytest.approx(0.6, abs=0.03)
     assert (

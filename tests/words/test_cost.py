@@ -1,7 +1,7 @@
 import pytest
 
 from lab.core.budget import Alternative, Cost, Estimate, Lengths, Memory, MemoryPart, Stage, StageCost
-from lab.words.cost import cost, cost_change, parts
+from lab.words.cost import cost, cost_change, parts, step_time_line
 
 CHECKPOINTING = Alternative(changes={"gradient_checkpointing": True}, peak=2_000_000_000)
 FOUR_BITS = Alternative(changes={"load_in_4bit": True}, peak=900_000_000)
@@ -53,3 +53,23 @@ def test_every_part_and_stage_has_its_word(language):
 
 def test_a_change_has_the_names_of_the_form_in_chinese_too():
     assert cost_change(FOUR_BITS, "zh") == "4 比特基座（QLoRA） = true"
+
+
+TIME = {"steps": 3, "seconds": 2.0, "parts": {"forward": 0.25, "generation": 0.745, "rewards": 0.004}}
+REACHED = {
+    "device": "cpu",
+    "format": "bf16",
+    "flops": 8.42e11,
+    "bytes": 2.06e10,
+    "parts": {"generation": 0.251, "forward": 0.6},
+}
+
+
+def test_where_a_steps_time_goes_is_one_line_and_the_roofline_another():
+    first = "where a step's 2 s go: generation 74 %, forward 25 %"
+    assert step_time_line(TIME | {"roofline": None}, "en") == first
+    assert step_time_line(TIME | {"roofline": REACHED}, "en").splitlines() == [
+        first,
+        "of what this machine can do (842 GFLOP/s in bf16, 21 GB/s of memory, measured): at least generation 25 %, forward 60 %",
+    ]
+    assert "生成 25 %" in step_time_line(TIME | {"roofline": REACHED}, "zh")

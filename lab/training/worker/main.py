@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from lab.training.worker.outcome import StartWeights
 
 FINISHED, FAILED, STOPPED = 0, 1, 3
+WORTH_MEASURING = 10.0
+"""Seconds that a run must have taken for the machine's speed to be measured at its end, which takes two."""
 
 
 def work(path: Path, *, alone: bool = False) -> int:
@@ -54,7 +56,9 @@ def work(path: Path, *, alone: bool = False) -> int:
     if not team.is_leader():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # one process tells of what all of them do
     status = _attempt(recipe, folder)
-    return FINISHED if team.size() > 1 and status == STOPPED else status  # to torchrun, any other status is a failure
+    if team.size() > 1:
+        team.leave(FINISHED if status == STOPPED else status)  # to torchrun, any other status is a failure
+    return status
 
 
 def _attempt(recipe: Recipe, folder: RunFolder) -> int:
@@ -124,6 +128,7 @@ def _ready(task: Task, step: int) -> None:
     """What is done before the first step, by one process: whether the model can be saved, the mark of a resume, and the first measurement."""
     folder = task.folder
     task.try_saving()
+    task.note_machine_speed(measure=False)
     if step:
         folder.note_resume(step)
     elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
@@ -158,6 +163,8 @@ def _end(task: Task, start: StartWeights) -> int:
     if after is not None:
         reporter.held_out(reporter.step, after)
     kl = task.kl_from_start(begin=task.answers_share)
+    reporter.settle_peak()
+    task.note_machine_speed(measure=reporter.spent()["seconds"] >= WORTH_MEASURING)
     reporter.result("finished", before=task.before, after=after, kl_from_start=kl, **values)
     return FINISHED
 

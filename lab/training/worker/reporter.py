@@ -34,7 +34,7 @@ class Reporter(Heartbeat):
         self.stage = "loading"
         self.stage_fraction: float | None = None
         self.peak_of_all = 0
-        """The peak of all processes together, once it is known; 0 where there is one."""
+        """The peak of all processes together, or of the one before what is no part of its work; 0 until it is known."""
         self.libraries_bytes = 0
         """What the process held before it loaded anything, of ``peak_memory_bytes``."""
         self.tokens_generated = 0
@@ -105,6 +105,10 @@ class Reporter(Heartbeat):
         """Append a line of metrics, groups, tokens or pairs; of several processes the leader's alone."""
         if team.is_leader():
             self.folder.append(kind, line)
+
+    def settle_peak(self) -> None:
+        """What is done from here on does not count towards the run's memory."""
+        self.peak_of_all = self.peak_of_all or peak_memory_bytes()
 
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
         """Write result.json, whatever the run came to. Of several processes the first that failed says why: the others fail for want of it."""

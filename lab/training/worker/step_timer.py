@@ -48,6 +48,11 @@ class StepTimer:
         if self._open:
             self._open.pop()
 
+    @property
+    def current(self) -> Part:
+        """The part that time is charged to now."""
+        return self._open[-1] if self._open else Part.WAITING
+
     def so_far(self, part: Part) -> float:
         """Seconds charged to a part since the step began."""
         return self._seconds[part]
@@ -74,5 +79,5 @@ class StepTimer:
         if self.settle is not None:
             self.settle()
         now = self._clock()
-        self._seconds[self._open[-1] if self._open else Part.WAITING] += now - self._last
+        self._seconds[self.current] += now - self._last
         self._last = now

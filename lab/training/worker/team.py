@@ -8,14 +8,16 @@ function gives back what it was given. Not here: which rows are whose (``trainer
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lab.errors import MachineError
 
@@ -90,6 +92,18 @@ def join(promised: int) -> None:
     _watch_parent()
     if _team.size != promised:
         raise MachineError("processes_promised", promised=promised, there=_team.size)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process, one of several, without the destructors of C++.
+
+    Threads of torch.distributed that are still there when these run abort the process now and then ("terminate called without an active
+    exception"), and torchrun takes that for the death of a run that has done all of its work.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _see_one_gpu(local: int) -> None:

@@ -12,7 +12,7 @@ const NO_METRICS = [
   "pairs",
   "agreement_pairs",
 ];
-const SHOWN_ELSEWHERE = "time/"; // the parts of a step, which have a bar of their own (step_time.js)
+const SHOWN_ELSEWHERE = /^(time|flops|bytes)\//; // of the parts of a step, which have a bar of their own (step_time.js)
 const DRAWN = 1000;
 
 class Series {
@@ -63,7 +63,7 @@ class Metrics {
 
   put(where, line, step) {
     for (const [name, value] of Object.entries(line)) {
-      if (NO_METRICS.includes(name) || name.startsWith(SHOWN_ELSEWHERE) || !isNumber(value)) continue;
+      if (NO_METRICS.includes(name) || SHOWN_ELSEWHERE.test(name) || !isNumber(value)) continue;
       if (!where.has(name)) where.set(name, new Series());
       where.get(name).add(step, value);
     }

@@ -11,7 +11,7 @@ class StepTime {
     this.told = "";
   }
 
-  // `time` is {"steps", "seconds", "parts": {part: share}}, or null before the first step.
+  // `time` is {"steps", "seconds", "parts": {part: share}, "roofline"}, or null before the first step.
   show(time) {
     conceal(this.node, !time);
     const told = JSON.stringify(time || null);
@@ -26,10 +26,11 @@ class StepTime {
       return cell;
     });
     this.bar.replaceChildren(...cells);
-    this.list.replaceChildren(...shares.map(([part, share]) => this.row(part, share)));
+    this.list.replaceChildren(...shares.map(([part, share]) => this.row(part, share, time.roofline)));
   }
 
-  row(part, share) {
+  // `roofline` is {"format", "flops", "bytes", "parts": {part: share}}, or null where the machine was not measured.
+  row(part, share, roofline) {
     const percent = share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`;
     const row = make(
       "li",
@@ -39,6 +40,12 @@ class StepTime {
       " ",
       make("strong", percent),
     );
+    const reached = roofline ? roofline.parts[part] : undefined;
+    if (reached !== undefined) {
+      const rates = { gflops: figure(roofline.flops / 1e9, 0), gigabytes: figure(roofline.bytes / 1e9, 0) };
+      const title = word("about_roofline", { ...rates, format: roofline.format });
+      row.append(make("small.roofline", { title }, word("of_roofline", { share: figure(100 * reached, 0) })));
+    }
     return row;
   }
 }
