@@ -112,7 +112,6 @@ def ppo(model: str, home: Path) -> list[Figure]:
         {
             "iterations": 3,
             "steps": 3 * ROLLOUTS,
-            "group_size": 1,
             "reward_model": f"run:{reward.id}",
             "rules_weight": 0.0,
         },
@@ -195,7 +194,12 @@ def stock(recipe: Any, home: Path, script: str, python: str) -> dict[str, Any]:
     (folder / "measured.json").unlink(missing_ok=True)
     environment = worker_environment(home, os.environ, cores()) | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [python, str(Path(__file__).parent / script), str(folder / "settings.json")],
+        [
+            python,
+            "-P",
+            str(Path(__file__).parent / script),
+            str(folder / "settings.json"),
+        ],  # not this folder: lab.py is no package
         cwd=ROOT,
         env=environment,
         capture_output=True,
