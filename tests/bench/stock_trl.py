@@ -25,6 +25,7 @@ from transformers import (
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 
 from lab.rules import RULES
+from lab.rules.values import CannotTell
 
 
 class Clock(TrainerCallback):
@@ -123,7 +124,13 @@ def reward(name: str) -> Any:
     def score(prompts: Any, completions: Any, answer: Any, **_: Any) -> list[float]:
         texts = [completion[-1]["content"] for completion in completions]
         asked = [prompt[-1]["content"] for prompt in prompts]
-        return [float(function(*each)) for each in zip(asked, texts, answer, strict=True)]
+        return [value(*each) for each in zip(asked, texts, answer, strict=True)]
+
+    def value(*case: str) -> float:
+        try:
+            return float(function(*case))
+        except CannotTell:  # the text cannot be read as an answer
+            return 0.0
 
     score.__name__ = name
     return score

@@ -73,7 +73,7 @@ def _sample_batch(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     asked = [tokens.asked_as_trained(prompt) if as_trained else tokens.asked(prompt) for prompt in prompts]
     ids, mask = (batch.to(model.device) for batch in tokens.padded(asked, "left"))
-    with torch.no_grad(), finite_scores(model), quick_generation():
+    with torch.no_grad(), finite_scores(model), quick_generation(model):
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,

@@ -13,15 +13,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional
+
+from lab.training.models.cpu_lora import joined_adapters
 
 LARGE = 4096
 """Words from which on one number a row pays. Smaller vocabularies are drawn from as ever."""
 
 
 @contextmanager
-def quick_generation() -> Iterator[None]:
-    """Generate so within the block, on a CPU: one word a row from a large vocabulary, and one token a row in bf16."""
+def quick_generation(model: nn.Module) -> Iterator[None]:
+    """Let the model generate so within the block, on a CPU: one word a row from a large vocabulary, one token a row in bf16, and a small
+    model with its adapter joined to its weights (``cpu_lora.py``)."""
     multinomial, attention = torch.multinomial, functional.scaled_dot_product_attention
 
     def draw(probabilities: torch.Tensor, num_samples: int, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -38,7 +42,8 @@ def quick_generation() -> Iterator[None]:
 
     torch.multinomial, functional.scaled_dot_product_attention = draw, attend
     try:
-        yield
+        with joined_adapters(model):
+            yield
     finally:
         torch.multinomial, functional.scaled_dot_product_attention = multinomial, attention
 

@@ -124,13 +124,16 @@ class Tokens:
 
     # ---- what is trained and scored
 
-    def encode(self, prompt: Prompt, completion: str, *, every_turn: bool = False) -> Encoded:
+    def encode(
+        self, prompt: Prompt, completion: str, *, every_turn: bool = False, asked: Sequence[int] | None = None
+    ) -> Encoded:
         """A prompt and its completion, as they are trained, compared and scored.
 
-        With ``every_turn`` the assistant's earlier turns in the prompt are trained too, except one that nothing precedes.
+        With ``every_turn`` the assistant's earlier turns in the prompt are trained too, except one that nothing precedes. ``asked``: what
+        ``self.asked(prompt)`` gives, where that is known.
         """
         turns = answered(prompt, completion)
-        whole, asked = self._ids(turns), self._ids(turns[:-1], ask=True)
+        whole, asked = self._ids(turns), self.asked(prompt) if asked is None else asked
         begin = max(1, common_prefix(asked, whole))
         if _rewritten(self.tokenizer, turns[:-1], asked, begin):
             written, _ = self._written(turns, len(turns) - 1)
@@ -154,7 +157,8 @@ class Tokens:
 
     def encode_pair(self, prompt: Prompt, chosen: str, rejected: str) -> tuple[Encoded, Encoded]:
         """Both sides of a preference, with the same prompt: the tokens that they share with what is asked."""
-        sides = [self.encode(prompt, text) for text in (chosen, rejected)]
+        asked = self.asked(prompt)
+        sides = [self.encode(prompt, text, asked=asked) for text in (chosen, rejected)]
         begin = min(side.begin for side in sides)
         first, second = (replace(side, spans=(replace(side.spans[-1], begin=begin),)) for side in sides)
         return first, second

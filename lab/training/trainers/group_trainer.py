@@ -94,7 +94,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         return [self.tokens.asked(prompt) for prompt in prompts], None, {}
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
-        with finite_scores(self.accelerator.unwrap_model(self.model)), quick_generation():
+        model = self.accelerator.unwrap_model(self.model)
+        with finite_scores(model), quick_generation(model):
             return super()._generate_single_turn(*args, **kwargs)
 
     def _ask(self, rows: list[Any]) -> Sampled:

@@ -7,6 +7,7 @@ same way. Not here: any formula (``algorithms/losses.py``), and generation (``gr
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from lab.training.trainers.shares import collate_share
 from lab.training.worker import team
 from lab.training.worker.step_timer import StepTimer
 
+KEPT_TOKENS = 4_000_000
+"""How many ids of rows are kept for later epochs: 16 MB."""
 RANDOM_STATE = "random.safetensors"
 """In a checkpoint of several processes: the state of the generators of each but the first."""
 
@@ -92,16 +95,28 @@ class StepMetrics:
 
 
 class LazyRows(Dataset):  # type: ignore[type-arg]
-    """Rows that are tokenised when a batch asks for them, so that a step costs a step's rows and not the whole file's."""
+    """Rows that are tokenised when a batch first asks for them, so that a step costs a step's rows and not the whole file's.
 
-    def __init__(self, rows: Sequence[Row], encode: Callable[[Row], dict[str, list[int]]]) -> None:
-        self.rows, self.encode = rows, encode
+    Later epochs find the ids of the rows that had room, 4 bytes each.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], encode: Callable[[Row], dict[str, list[int]]], room: int = KEPT_TOKENS
+    ) -> None:
+        self.rows, self.encode, self._room = rows, encode, room
+        self._kept: dict[int, dict[str, array[int]]] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, list[int]]:
-        return self.encode(self.rows[index])
+        if (kept := self._kept.get(index)) is not None:
+            return {name: ids.tolist() for name, ids in kept.items()}
+        row = self.encode(self.rows[index])
+        if (size := sum(map(len, row.values()))) <= self._room:
+            self._room -= size
+            self._kept[index] = {name: array("i", ids) for name, ids in row.items()}
+        return row
 
 
 class StepTrainer(Trainer):

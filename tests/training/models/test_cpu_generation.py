@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from lab.training.models import cpu_generation
@@ -35,14 +36,14 @@ def test_a_seed_repeats_and_small_vocabularies_are_torch_s(monkeypatch: pytest.M
     def draws(large: int) -> torch.Tensor:
         monkeypatch.setattr(cpu_generation, "LARGE", large)
         torch.manual_seed(4)
-        with quick_generation():
+        with quick_generation(nn.Identity()):
             return torch.multinomial(shares, num_samples=1)
 
     torch.manual_seed(4)
     plain = stock(shares, num_samples=1)
     assert torch.equal(draws(65), plain)
     assert torch.equal(draws(64), draws(64)) and not torch.equal(draws(64), plain)
-    with quick_generation():
+    with quick_generation(nn.Identity()):
         assert torch.multinomial(shares, 3).shape == (8, 3)
     assert torch.multinomial is stock
 
@@ -61,7 +62,7 @@ def test_attention_of_one_token_in_bf16_is_as_exact_as_torch_s() -> None:
     exact = functional.scaled_dot_product_attention(query.double(), key.double(), value.double(), attn_mask=mask)
     stock = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
     of_numbers = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf).bfloat16()
-    with quick_generation():
+    with quick_generation(nn.Identity()):
         for given in (mask, of_numbers):
             ours = functional.scaled_dot_product_attention(query, key, value, attn_mask=given)
             assert ours.dtype is torch.bfloat16
