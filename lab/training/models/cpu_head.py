@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from trl.trainer import utils as trl_utils
 
+from lab.training.models.cpu_linear import product
+
 TILE, PLACES = 4096, 512
 """Words, and at most how many places, whose logits are there at once."""
 GRADIENT = 8 << 20
@@ -49,7 +51,7 @@ class _Logits:
     def tiles(self, hidden: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
         """The first word of each tile, and z of its words (n, TILE), fp32; the caller may overwrite it."""
         for left in range(0, len(self.weight), TILE):
-            z = (hidden @ self.weight[left : left + TILE].t()).float()
+            z = product(hidden, self.weight[left : left + TILE]).float()
             if self.bias is not None:
                 z += self.bias[left : left + TILE]
             if self.scale != 1:
@@ -154,7 +156,7 @@ class CpuHead(torch.autograd.Function):
                     of_z -= of_entropy[piece].float().unsqueeze(1) * p * (log_p + entropy[piece].unsqueeze(1))
                 gradient[:, left : left + TILE] = logits.to_product(of_z, z)
             if grad_hidden is not None:
-                grad_hidden[piece] = gradient @ logits.weight
+                grad_hidden[piece] = product(gradient, logits.weight.t())
             if grad_weight is not None:
                 grad_weight.addmm_(gradient.t().float(), states.float())
             if grad_bias is not None:

@@ -19,6 +19,8 @@ from peft.tuners import lora
 from torch import nn
 from torch.nn import functional
 
+from lab.training.models.cpu_linear import CpuLinear
+
 SMALL = 20_000_000
 """Weights of all layers together up to which a second copy is made while completions are written."""
 
@@ -36,11 +38,12 @@ class CpuLora(lora.Linear):  # type: ignore[misc]
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
         if self.joined is not None and self.joined[0] == name and not torch.is_grad_enabled():
             return functional.linear(x, self.joined[1], self.base_layer.bias)
-        output: torch.Tensor = self.base_layer(x)
+        rows = x.reshape(-1, x.size(-1))  # a view of a product by oneDNN could not be added to
+        output: torch.Tensor = self.base_layer(rows)
         dtype = output.dtype
         down, up = self.lora_A[name].weight.to(dtype), self.lora_B[name].weight.to(dtype)
-        low = functional.linear(x.to(dtype), down) * self.scaling[name]
-        return output.view(-1, output.size(-1)).addmm_(low.view(-1, low.size(-1)), up.t()).view_as(output)
+        low = functional.linear(rows.to(dtype), down) * self.scaling[name]
+        return output.addmm_(low, up.t()).view(*x.shape[:-1], output.size(-1))
 
     @torch.no_grad()
     def join(self) -> None:
@@ -79,5 +82,5 @@ def joined_adapters(model: nn.Module) -> Iterator[None]:
 def use_on_cpu(model: nn.Module) -> None:
     """Let the model's LoRA layers over plain linear ones compute so. Adapters that are added later are theirs, too."""
     for module in model.modules():
-        if type(module) is lora.Linear and type(module.base_layer) is nn.Linear:
+        if type(module) is lora.Linear and type(module.base_layer) in (nn.Linear, CpuLinear):
             module.__class__ = CpuLora

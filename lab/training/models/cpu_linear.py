@@ -1,0 +1,107 @@
+"""Products with weights in fp32 on a CPU: x Wᵀ + b by oneDNN, where that is faster than torch's own.
+
+torch multiplies fp32 matrices by MKL, which takes slow kernels on AMD's processors. oneDNN, which torch brings along for bf16, was 2.0 to 2.4 times
+as fast there for 2,048 rows, forward and backward, and 1.8 to 2.7 times for the 16 rows of a token that is being written. Which one is faster here
+is measured once a process, never told by the name of the chip. Small layers are left to torch, whose call costs less. Not here: bf16, which
+torch multiplies by oneDNN itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+LEAST = 1 << 16
+"""Weights of a layer from which on the product takes longer than the call."""
+PAYS = 1.3
+"""How many times as fast oneDNN must be."""
+MEASURED = ((32, 5), (512, 2))
+"""Rows of the products that are measured, and how often."""
+SHAPE = (1536, 576)
+
+
+@cache
+def pays() -> bool:
+    """Whether oneDNN is faster here, for few rows and for many: the best of several products of both, in turn."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    weight = torch.ones(SHAPE)
+    with torch.no_grad():
+        return all(_ratio(torch.ones(rows, SHAPE[1]), weight, times) >= PAYS for rows, times in MEASURED)
+
+
+def _ratio(rows: torch.Tensor, weight: torch.Tensor, times: int) -> float:
+    """How many times as long torch's product takes."""
+    best = dict.fromkeys((functional.linear, _by_onednn), math.inf)
+    for turn in range(times + 1):
+        for multiply in best:
+            begun = time.perf_counter()
+            multiply(rows, weight)
+            if turn:  # the first one makes its kernel
+                best[multiply] = min(best[multiply], time.perf_counter() - begun)
+    return best[functional.linear] / best[_by_onednn]
+
+
+def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x Wᵀ + b of shape (..., outputs) for x (..., inputs), W (outputs, inputs) and b (outputs,), with its gradients."""
+    if not _is_faster(x, weight):
+        return functional.linear(x, weight, bias)
+    if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in (x, weight, bias)):
+        return _Product.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+    return _by_onednn(x, weight, bias)
+
+
+def _is_faster(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    fp32 = x.dtype is weight.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
+    on_cpu = x.device.type == weight.device.type == "cpu"
+    return fp32 and on_cpu and weight.numel() >= LEAST and x.numel() > 0 and pays()
+
+
+def _by_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product
+
+
+class _Product(torch.autograd.Function):
+    """∂L/∂x = G W, ∂L/∂W = Gᵀ x, ∂L/∂b = Σ G, for G = ∂L/∂(x Wᵀ + b)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        to_x, to_weight, _ = ctx.needs_input_grad
+        ctx.save_for_backward(x if to_weight else None, weight if to_x else None)
+        return _by_onednn(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        to_x, to_weight, to_bias = ctx.needs_input_grad
+        gradient = gradient.contiguous()
+        flat = gradient.view(-1, gradient.size(-1))
+        return (
+            _by_onednn(gradient, weight.t()) if to_x else None,
+            _by_onednn(flat.t(), x.reshape(-1, x.size(-1)).t()) if to_weight else None,
+            flat.sum(0) if to_bias else None,
+        )
+
+
+class CpuLinear(nn.Linear):
+    """torch's layer with this product."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """x Wᵀ + b."""
+        return product(input, self.weight, self.bias)
+
+
+def use_on_cpu(model: nn.Module) -> None:
+    """Let the model's plain linear layers compute so."""
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = CpuLinear

@@ -1,0 +1,122 @@
+"""The product by oneDNN against torch's own: values, gradients, and what is left to torch."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from torch.nn import functional
+
+from lab.training.models import cpu_linear, cpu_lora
+from lab.training.models.cpu_linear import CpuLinear, product
+from lab.training.models.cpu_lora import CpuLora
+
+needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """As on a machine where it pays, for layers of any size; the shapes of what oneDNN multiplied."""
+    shapes: list[torch.Size] = []
+    multiply = cpu_linear._by_onednn
+
+    def noted(x: torch.Tensor, *more: Any) -> torch.Tensor:
+        shapes.append(x.shape)
+        return multiply(x, *more)
+
+    monkeypatch.setattr(cpu_linear, "pays", lambda: True)
+    monkeypatch.setattr(cpu_linear, "LEAST", 0)
+    monkeypatch.setattr(cpu_linear, "_by_onednn", noted)
+    return shapes
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape", [(7, 12), (3, 5, 12), (1, 1, 12), (2, 1, 4, 12)], ids=str)
+@pytest.mark.parametrize(
+    "trains", [{"x"}, {"weight"}, {"bias"}, {"x", "weight", "bias"}], ids=lambda names: "+".join(sorted(names))
+)
+def test_values_and_gradients_are_those_of_torch(
+    always: list[torch.Size], shape: tuple[int, ...], trains: set[str]
+) -> None:
+    torch.manual_seed(2)
+    given = {"x": torch.randn(shape), "weight": torch.randn(9, 12), "bias": torch.randn(9)}
+    outcomes = []
+    for multiply in (functional.linear, product):
+        parts = {name: value.clone().requires_grad_(name in trains) for name, value in given.items()}
+        result = multiply(*parts.values())
+        (result * torch.arange(9.0)).sum().backward()
+        outcomes.append([result.detach(), *[part.grad for part in parts.values()]])
+    assert always, "oneDNN multiplied"
+    for expected, found in zip(*outcomes, strict=True):
+        assert (expected is None) == (found is None)
+        if expected is not None:
+            torch.testing.assert_close(found, expected)
+
+
+@needs_onednn
+def test_a_gradient_that_is_one_number_spread_out_is_taken(always: list[torch.Size]) -> None:
+    x = torch.randn(4, 6, 12, requires_grad=True)
+    product(x, torch.ones(9, 12)).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.full_like(x, 9.0))
+
+
+@needs_onednn
+def test_a_network_with_an_adapter_trains_as_with_torch(always: list[torch.Size]) -> None:
+    torch.manual_seed(3)
+    theirs = get_peft_model(
+        nn.Sequential(nn.Linear(12, 20), nn.ReLU(), nn.Linear(20, 8, bias=False)),  # type: ignore[arg-type]
+        LoraConfig(r=4, target_modules=["0", "2"], init_lora_weights=False),
+    )
+    ours = copy.deepcopy(theirs)
+    cpu_lora.use_on_cpu(ours)
+    cpu_linear.use_on_cpu(ours)
+    cpu_lora.use_on_cpu(ours)  # an adapter that comes later finds the base as it is now
+    kinds = {type(module) for module in ours.modules() if isinstance(module, (nn.Linear, CpuLora))}
+    assert kinds == {CpuLora, CpuLinear}
+    x = torch.randn(2, 3, 12)
+    for model in (theirs, ours):
+        model(x).square().sum().backward()
+    for (name, one), (_, other) in zip(theirs.named_parameters(), ours.named_parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), name
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad)
+    assert len(always) > 2
+
+
+@needs_onednn
+@pytest.mark.parametrize("why", ["bf16", "autocast", "meta", "empty", "small", "slow"])
+def test_what_is_left_to_torch(always: list[torch.Size], monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    layer, x = CpuLinear(12, 9), torch.randn(3, 12)
+    if why == "bf16":
+        layer, x = layer.bfloat16(), x.bfloat16()
+    if why == "meta":
+        layer, x = layer.to("meta"), x.to("meta")
+    if why == "empty":
+        x = x[:0]
+    if why == "small":
+        monkeypatch.setattr(cpu_linear, "LEAST", 12 * 9 + 1)
+    if why == "slow":
+        monkeypatch.setattr(cpu_linear, "pays", lambda: False)
+    with torch.autocast("cpu", torch.bfloat16, enabled=why == "autocast"):
+        result = layer(x)
+        expected = functional.linear(x, layer.weight, layer.bias)
+    assert always == [] and result.dtype == expected.dtype
+    assert result.is_meta or torch.equal(result, expected)
+
+
+def test_the_machine_is_measured() -> None:
+    cpu_linear.pays.cache_clear()
+    assert cpu_linear.pays() in (True, False)
+
+
+def test_a_layer_is_saved_and_copied_as_torchs() -> None:
+    model = nn.Sequential(nn.Linear(4, 3))
+    before = model.state_dict()
+    cpu_linear.use_on_cpu(model)
+    assert list(model.state_dict()) == list(before)
+    assert type(copy.deepcopy(model)[0]) is CpuLinear
