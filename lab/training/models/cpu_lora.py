@@ -5,7 +5,7 @@ widest layer of SmolLM2-135M, on two cores in bf16, that takes three times as lo
 adapters at once, variants such as DoRA, dropout while training) is left to peft.
 
 While completions are written, a small model in fp32 computes with W + s B A, which is put together once a rollout: of the tiny model's time a
-token, a quarter. The weights themselves stay as they are. A large model has no memory for a second copy, and bf16 would round the adapter away.
+token, a fifth. The weights themselves stay as they are. A large model has no memory for a second copy, and bf16 would round the adapter away.
 """
 
 from __future__ import annotations
