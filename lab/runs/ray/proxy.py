@@ -256,15 +256,19 @@ class Proxy:
         self._write_note(attempt=None)
 
     def _status(self, exits: list[int]) -> int:
-        """The status of the run, by its result, else by how the processes ended."""
-        if (result := self._folder.result()) is not None:
-            return EXITS.get(str(result.get("state")), 1)
+        """The status of the run, by its result, else by how the processes ended. What fails because another process was killed says only
+        that its partner is gone."""
+        state = str((self._folder.result() or {}).get("state"))
+        if state in EXITS and state != "failed":
+            return EXITS[state]
         killed = [(rank, -status) for rank, status in enumerate(exits) if status < 0 and status != -signal.SIGTERM]
         if len(exits) > 1 and killed and not self._asked_to_end():
             rank, number = killed[0]
             raise MachineError(
                 "process_died", number=rank + 1, processes=len(exits), signal=signal.Signals(number).name
             )
+        if state == "failed":
+            return EXITS["failed"]
         return next((status for status in exits if status not in (0, -signal.SIGTERM)), min(exits))
 
     def _asked_to_end(self) -> bool:
