@@ -167,9 +167,12 @@ def try_all(faults: list[Fault], trees: list[Tree]) -> int:
 
 
 def failed_test(detail: str) -> str:
-    """The id of the test in pytest's line ``FAILED tests/x.py::test_y - why``; empty where the line names none."""
+    """The id of the test in pytest's line ``FAILED tests/x.py::test_y[case] - why``; empty where the line names none.
+
+    All its cases: the name of one may hold what ends the id, and pytest cuts long ones.
+    """
     kind, _, rest = detail.partition(" ")
-    return rest.partition(" - ")[0] if kind in ("FAILED", "ERROR") else ""
+    return rest.partition("[")[0].partition(" - ")[0] if kind in ("FAILED", "ERROR") else ""
 
 
 if __name__ == "__main__":
