@@ -6,6 +6,7 @@ Not here: Gradio's own files, which are compressed once and kept (``assets.py``)
 from __future__ import annotations
 
 import re
+from functools import cached_property
 
 import brotli
 from starlette.datastructures import Headers
@@ -46,9 +47,10 @@ class _BrotliResponder(GZipResponder):
 
     content_encoding = "br"
 
-    def __init__(self, app: ASGIApp, minimum_size: int) -> None:
-        super().__init__(app, minimum_size)
-        self._brotli = brotli.Compressor(quality=BROTLI_QUALITY)
+    @cached_property
+    def _brotli(self) -> brotli.Compressor:
+        """Made for the first body that is compressed: most answers are none."""
+        return brotli.Compressor(quality=BROTLI_QUALITY)
 
     def _compress_body(self, body: bytes, more_body: bool) -> bytes:
         return bytes(self._brotli.process(body) + (self._brotli.flush() if more_body else self._brotli.finish()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.core.budget import Alternative, Estimate, MemoryPart
@@ -90,30 +90,20 @@ def _mend(key: str, other: Alternative, language: str) -> str:
 def step_time_line(time: Mapping[str, Any], locale: str) -> str:
     """``{"seconds", "parts": {part: share}}`` (``lab/core/step_time.py``) with the largest part first; what is under half a percent is left out."""
     largest_first = sorted(time["parts"].items(), key=lambda item: -item[1])
-    parts = [
-        say("step_time.part", locale, name=say(f"step_time.{name}", locale), share=round(100 * share))
-        for name, share in largest_first
-        if share >= 0.005
-    ]
-    joined = say("step_time.between", locale).join(parts)
-    line = say("step_time.line", locale, seconds=f"{time['seconds']:.3g}", parts=joined)
+    parts = _shares([(name, share) for name, share in largest_first if share >= 0.005], locale)
+    line = say("step_time.line", locale, seconds=f"{time['seconds']:.3g}", parts=parts)
     return f"{line}\n{roofline_line(found, locale)}" if (found := time.get("roofline")) else line
 
 
 def roofline_line(found: Mapping[str, Any], locale: str) -> str:
     """What the parts reach of what the machine can do (``lab/core/roofline.py``)."""
-    parts = [
+    rates = {"gflops": f"{found['flops'] / 1e9:,.0f}", "gigabytes": f"{found['bytes'] / 1e9:,.0f}"}
+    parts = _shares(found["parts"].items(), locale)
+    return say("step_time.roofline", locale, parts=parts, format=found["format"], **rates)
+
+
+def _shares(parts: Iterable[tuple[str, float]], locale: str) -> str:
+    return say("step_time.between", locale).join(
         say("step_time.part", locale, name=say(f"step_time.{name}", locale), share=round(100 * share))
-        for name, share in found["parts"].items()
-    ]
-    joined = say("step_time.between", locale).join(parts)
-    return say("step_time.roofline", locale, parts=joined, **speed_figures(found))
-
-
-def speed_figures(found: Mapping[str, Any]) -> dict[str, str]:
-    """The machine's rates in words."""
-    return {
-        "gflops": f"{found['flops'] / 1e9:,.0f}",
-        "gigabytes": f"{found['bytes'] / 1e9:,.0f}",
-        "format": str(found["format"]),
-    }
+        for name, share in parts
+    )

@@ -259,7 +259,7 @@ class Proxy:
         """The status of the run, by its result, else by how the processes ended. What fails because another process was killed says only
         that its partner is gone."""
         state = str((self._folder.result() or {}).get("state"))
-        if state in EXITS and state != "failed":
+        if state in ("finished", "stopped"):
             return EXITS[state]
         killed = [(rank, -status) for rank, status in enumerate(exits) if status < 0 and status != -signal.SIGTERM]
         if len(exits) > 1 and killed and not self._asked_to_end():
@@ -267,8 +267,8 @@ class Proxy:
             raise MachineError(
                 "process_died", number=rank + 1, processes=len(exits), signal=signal.Signals(number).name
             )
-        if state == "failed":
-            return EXITS["failed"]
+        if state in EXITS:
+            return EXITS[state]
         return next((status for status in exits if status not in (0, -signal.SIGTERM)), min(exits))
 
     def _asked_to_end(self) -> bool:

@@ -1,4 +1,5 @@
-"""How fast this machine multiplies matrices and copies memory: two seconds of measuring, once a boot, device, number format and count of threads.
+"""How fast this machine multiplies matrices, as the lab's layers do, and copies memory: two seconds of measuring, once for each boot, device,
+number format and count of threads.
 
 It is measured when a run ends, so that nobody waits for it, and kept under ``LAB_HOME/cache/machine_speed``; the folder may be deleted
 at any time.
@@ -18,6 +19,7 @@ import torch
 
 from lab.core.roofline import MachineSpeed
 from lab.store.lines import read_json
+from lab.training.models.cpu_linear import product as by_lab
 
 SECONDS = 1.0
 """For each of the two."""
@@ -40,7 +42,7 @@ def measured(home: Path, device: torch.device, dtype: torch.dtype) -> MachineSpe
     if (speed := kept(home, device, dtype)) is not None:
         return speed
     matrix = torch.ones(*2 * (SIDE.get(device.type, USUAL_SIDE),), dtype=dtype, device=device)
-    product = 2.0 * matrix.shape[0] ** 3 / _best(lambda: matrix @ matrix, device)
+    product = 2.0 * matrix.shape[0] ** 3 / _best(lambda: by_lab(matrix, matrix), device)
     source = torch.ones(COPIED.get(device.type, USUAL_COPIED) // 4, device=device)
     target = torch.empty_like(source)
     copied = 2.0 * source.nbytes / _best(lambda: target.copy_(source), device)

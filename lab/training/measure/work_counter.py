@@ -25,7 +25,6 @@ class WorkCounter:
         embeddings = {id(each.weight) for each in (head, model.get_input_embeddings()) if each is not None}
         parameters = list(model.parameters())
         bodies = [each for each in parameters if each.dim() >= 2 and id(each) not in embeddings]
-        self._knows = all(each.dim() == 2 for each in bodies)
         self._matrices = sum(map(_weights, bodies))
         self._trained = sum(_weights(each) for each in bodies if each.requires_grad)
         self._bytes = sum(each.numel() * each.element_size() for each in bodies)
@@ -34,7 +33,7 @@ class WorkCounter:
         self._head_trains = bool(self._head and head.weight.requires_grad)
         self._tokens_trained = 0
         self._restart()
-        if self._knows:
+        if all(each.dim() == 2 for each in bodies):
             model.get_input_embeddings().register_forward_hook(self._passed)
 
     def _restart(self) -> None:

@@ -22,8 +22,7 @@ SCRIPTS = (
 
 
 def learn(*, rules: Words, claims: Words, **options: Any) -> gr.HTML:
-    """The eight steps. ``rules``: the rules' labels by language; ``claims``: the course's
-    tables as Compare words them, by language."""
+    """The eight steps. ``rules``: the rules' labels by language; ``claims``: the course's tables as Compare words them, by language."""
     given = {"rules": rules, "claims": claims}
     options["recorded"] = (FOLDER / "recorded.json").read_text("utf-8")
     return component(FOLDER, "learn", *SCRIPTS, given=given, **options)
