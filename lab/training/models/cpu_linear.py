@@ -92,6 +92,23 @@ class _Product(torch.autograd.Function):
         )
 
 
+def laid_out(weight: torch.Tensor) -> torch.Tensor:
+    """A copy of W that oneDNN need not lay out anew for each product, where it multiplies such weights here; otherwise W."""
+    bf16 = weight.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available() and _computes_bf16()
+    fp32 = weight.dtype is torch.float32 and weight.numel() >= LEAST and pays()
+    return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None) if bf16 or fp32 else weight.detach()
+
+
+def by_laid_out(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """x Wᵀ + b for x (n, inputs) with W as ``laid_out`` gave it; no gradients."""
+    return _by_onednn(x, weight, bias) if weight.is_mkldnn else functional.linear(x, weight, bias)
+
+
+@cache
+def _computes_bf16() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class CpuLinear(nn.Linear):
     """torch's layer with this product."""
 

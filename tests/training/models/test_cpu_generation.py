@@ -11,7 +11,10 @@ from lab.training.models import cpu_generation
 from lab.training.models.cpu_generation import drawn, quick_generation
 
 
-def test_words_come_as_often_as_they_should() -> None:
+@pytest.mark.parametrize("large", [7, 6], ids=["one sum", "blocks"])
+def test_words_come_as_often_as_they_should(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_generation, "LARGE", large)
+    monkeypatch.setattr(cpu_generation, "BLOCK", 4)
     torch.manual_seed(1)
     shares = torch.tensor([0.0, 0.5, 0.2, 0.0, 0.3, 0.0])
     words = drawn((3 * shares).expand(40_000, 6))
@@ -21,7 +24,24 @@ def test_words_come_as_often_as_they_should() -> None:
     torch.testing.assert_close(counts, shares, atol=0.01, rtol=0)  # four standard deviations
 
 
-def test_ends_of_the_range_fall_on_words_that_can_come(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", [4096, 49_152, 50_257])
+def test_blocks_draw_the_words_of_one_sum(words: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(2)
+    shares = (4 * torch.randn(64, words)).softmax(1)
+    shares[:, ::3] = 0
+    torch.manual_seed(3)
+    by_blocks = drawn(shares)
+    monkeypatch.setattr(cpu_generation, "LARGE", words + 1)
+    torch.manual_seed(3)
+    by_one_sum = drawn(shares)
+    assert (by_blocks == by_one_sum).float().mean() > 0.95  # the others differ by rounding
+    assert (shares.gather(1, by_blocks) > 0).all()
+
+
+@pytest.mark.parametrize("large", [5, 4], ids=["one sum", "blocks"])
+def test_ends_of_the_range_fall_on_words_that_can_come(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_generation, "LARGE", large)
+    monkeypatch.setattr(cpu_generation, "BLOCK", 3)
     shares = torch.tensor([[0.0, 0.25, 0.75, 0.0]])
     for number, word in ((0.0, 1), (0.2499, 1), (0.25, 2), (1 - 2**-53, 2)):
         monkeypatch.setattr(
@@ -30,22 +50,19 @@ def test_ends_of_the_range_fall_on_words_that_can_come(monkeypatch: pytest.Monke
         assert drawn(shares).item() == word
 
 
-def test_a_seed_repeats_and_small_vocabularies_are_torch_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_repeats_and_outside_of_the_block_torch_draws() -> None:
     stock, shares = torch.multinomial, torch.rand(8, 64).softmax(1)
 
-    def draws(large: int) -> torch.Tensor:
-        monkeypatch.setattr(cpu_generation, "LARGE", large)
+    def draws() -> torch.Tensor:
         torch.manual_seed(4)
-        with quick_generation(nn.Identity()):
-            return torch.multinomial(shares, num_samples=1)
+        return torch.multinomial(shares, num_samples=1)
 
-    torch.manual_seed(4)
-    plain = stock(shares, num_samples=1)
-    assert torch.equal(draws(65), plain)
-    assert torch.equal(draws(64), draws(64)) and not torch.equal(draws(64), plain)
+    plain = draws()
     with quick_generation(nn.Identity()):
+        ours = draws()
+        assert torch.equal(ours, draws()) and not torch.equal(ours, plain)
         assert torch.multinomial(shares, 3).shape == (8, 3)
-    assert torch.multinomial is stock
+    assert torch.multinomial is stock and torch.equal(draws(), plain)
 
 
 def test_probabilities_that_are_no_numbers_are_an_error_as_torch_s() -> None:

@@ -1,0 +1,239 @@
+"""One more token for each row by a Llama on a CPU: what the model's own pass computes, in a quarter of its calls.
+
+transformers walks some forty modules a layer for each token, and copies all keys and values to append one. Here the layers that read the same
+input are one product, keys and values are written in place, and attention is two products in fp32. Weights are laid out once as oneDNN reads
+them. It serves models whose every part is known (``MODELS``), where memory has room for
+a copy of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``cpu_generation.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers.activations import SiLUActivation
+from transformers.models.llama import modeling_llama as llama
+from transformers.models.mistral import modeling_mistral as mistral
+from transformers.models.qwen2 import modeling_qwen2 as qwen2
+from transformers.models.qwen3 import modeling_qwen3 as qwen3
+
+from lab.machine import machine_memory
+from lab.training.models import cpu_linear
+from lab.training.models.cpu_lora import Plain, plain_of
+
+MODELS = {
+    llama.LlamaForCausalLM: "Llama",
+    mistral.MistralForCausalLM: "Mistral",
+    qwen2.Qwen2ForCausalLM: "Qwen2",
+    qwen3.Qwen3ForCausalLM: "Qwen3",
+}
+"""Models that differ in biases, and in norms of queries and keys, and the first part of their modules' names."""
+ROTATIONS = ("default", "linear", "llama3", "yarn")
+"""Rotary embeddings that do not depend on the length of the row."""
+SMALL = 20_000_000
+"""Weights of all layers up to which those in fp32 are joined with their adapters, W + s B A, for each rollout. In bf16 that would round
+the adapter away."""
+ROOM = 8
+"""The copy of the weights may take one part of so many of the free memory."""
+PLACES = 64
+"""Tokens for which a row's room for keys and values grows at once."""
+
+
+class LlamaStep:
+    """The pass of one new token a row, of n rows, with the keys and values of all tokens before."""
+
+    def __init__(self, model: Any) -> None:
+        body, config = model.model, model.config
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_size: int = body.layers[0].self_attn.head_dim
+        self._body, self._head = body, model.get_output_embeddings()
+        self._layers = [_Layer(layer, self) for layer in body.layers]
+        self._modules = list(body.layers.modules())
+        weights = sum(parameter.numel() for parameter in body.layers.parameters())
+        self._small = weights <= SMALL and body.norm.weight.dtype is torch.float32
+
+    def read(self) -> bool:
+        """Take the weights as they are now, before the first token of a rollout. Whether each layer is still what the step computes."""
+        if any(module._forward_hooks or module._forward_pre_hooks for module in self._modules):
+            return False
+        return all(layer.read(joined=self._small) for layer in self._layers)
+
+    def begin(self, cache: Any, of_row: torch.Tensor, mask: torch.Tensor, longest: int) -> None:
+        """Start from what prompts have left in the cache.
+
+        ``of_row`` (n,) says which of the cache's rows each row goes on from; ``mask`` (n, P) is 1 where a token stands, 0 at padding;
+        no row gets longer than ``longest``.
+        """
+        self.at, self.longest = mask.size(1), longest
+        self._place = mask.sum(1)  # of the next token of each row, not counting padding
+        turns = self._body.rotary_emb(torch.empty(0), torch.arange(longest).unsqueeze(0))
+        cos, sin = (part[0].float() for part in turns)
+        half = self.head_size // 2
+        self._turns = torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], 1)], 1)  # (longest, 2, D)
+        hidden = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
+        self._hidden = hidden.repeat_interleave(self.kv_heads, 0).unsqueeze(1)  # (n · K, 1, at)
+        for layer, kept in zip(self._layers, cache.layers, strict=True):
+            layer.begin(kept.keys[of_row], kept.values[of_row])
+        self._make_room()
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Go on with these rows alone."""
+        self._place = self._place[rows]
+        self._hidden = self._hidden.unflatten(0, (-1, self.kv_heads))[rows].flatten(0, 1)
+        for layer in self._layers:
+            layer.keep(rows)
+
+    def scores(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The scores of each row's next token, shape (n, V), fp32, after ``tokens`` (n,)."""
+        if self.at == self._hidden.size(2):
+            self._make_room()
+        cos, sin = self._turns[self._place].unsqueeze(2).unbind(1)  # (n, 1, D) each
+        states = self._body.embed_tokens(tokens)
+        seen = self._hidden[:, :, : self.at + 1]
+        for layer in self._layers:
+            states = layer(states, cos, sin, seen)
+        self.at += 1
+        self._place = self._place + 1
+        scores: torch.Tensor = self._head(_normed(states, self._body.norm).unsqueeze(1))
+        return scores[:, -1].float()
+
+    def _make_room(self) -> None:
+        places = min(PLACES, self.longest - self._hidden.size(2))
+        self._hidden = functional.pad(self._hidden, (0, places))
+        for layer in self._layers:
+            layer.make_room(places)
+
+
+class _Layer:
+    """One layer of the step; n rows, H heads, K heads of keys and values, D numbers a head."""
+
+    def __init__(self, layer: Any, step: LlamaStep) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self._step, self._layer = step, layer
+        self._scaling = attention.scaling
+        self._norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
+        self._qkv = _Fused([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._out = _Fused([attention.o_proj])
+        self._gate_up = _Fused([mlp.gate_proj, mlp.up_proj])
+        self._down = _Fused([mlp.down_proj])
+        self._keys = self._values = torch.empty(0)  # (n, K, places, D)
+
+    def read(self, *, joined: bool) -> bool:
+        return all(product.read(joined=joined) for product in (self._qkv, self._out, self._gate_up, self._down))
+
+    def begin(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        self._keys, self._values = keys.float(), values.float()
+
+    def make_room(self, places: int) -> None:
+        self._keys, self._values = (functional.pad(each, (0, 0, 0, places)) for each in (self._keys, self._values))
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._keys, self._values = self._keys[rows], self._values[rows]
+
+    def __call__(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        """The states (n, hidden) after this layer; ``seen`` (n · K, 1, T) is −∞ at padding."""
+        heads, kv_heads, size, at = self._step.heads, self._step.kv_heads, self._step.head_size, self._step.at
+        qkv = self._qkv(_normed(states, self._layer.input_layernorm)).float().view(len(states), -1, size)
+        turning, values = qkv.split((heads + kv_heads, kv_heads), 1)
+        if self._norms[0] is not None:
+            parts = turning.split((heads, kv_heads), 1)
+            turning = torch.cat([_normed(part, norm) for part, norm in zip(parts, self._norms, strict=True)], 1)
+        swapped = turning.unflatten(2, (2, -1)).flip(2).flatten(2)
+        turned = torch.addcmul(turning * cos, swapped, sin)
+        self._keys[:, :, at], self._values[:, :, at] = turned[:, heads:], values
+
+        all_keys, all_values = (each.flatten(0, 1)[:, : at + 1] for each in (self._keys, self._values))
+        queries = turned[:, :heads].reshape(
+            len(all_keys), -1, size
+        )  # the heads that share keys are rows of one product
+        weights = torch.baddbmm(seen, queries, all_keys.transpose(1, 2), alpha=self._scaling).softmax(2)
+        seen_values = torch.bmm(weights, all_values).view(len(states), -1).to(states.dtype)
+        states = self._out(seen_values).add_(states)
+
+        gate, up = self._gate_up(_normed(states, self._layer.post_attention_layernorm)).chunk(2, 1)
+        return self._down(functional.silu(gate).mul_(up)).add_(states)
+
+
+class _Fused:
+    """Linear layers that read the same input, as one product: (n, inputs) to (n, the sum of their outputs)."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        self._layers = layers
+        self._taken: list[tuple[int, int]] | None = None
+        self._weight, self._bias = torch.empty(0), None
+        self._adapter: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def read(self, *, joined: bool) -> bool:
+        """Take the weights as they are now; what has not changed since is not taken again. ``joined``: with their adapters.
+
+        False where a layer is not a plain linear one with at most one plain adapter.
+        """
+        parts = [part for layer in self._layers if (part := plain_of(layer)) is not None]
+        if len(parts) < len(self._layers):
+            return False
+        with_adapters = any(part.adapter is not None for part in parts)
+        now = [(part.weight.data_ptr(), part.weight._version) for part in parts]
+        if (joined and with_adapters) or now != self._taken:
+            weight = torch.cat([part.joined() if joined else part.weight for part in parts])
+            self._weight, self._bias = cpu_linear.laid_out(weight), _bias(parts)
+            self._taken = None if joined and with_adapters else now
+        self._adapter = _adapters(parts) if with_adapters and not joined else None
+        return True
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        y = cpu_linear.by_laid_out(x, self._weight, self._bias)
+        if self._adapter is None:
+            return y
+        down, up = self._adapter
+        return y.addmm_(functional.linear(x, down), up)
+
+
+def _bias(parts: list[Plain]) -> torch.Tensor | None:
+    if all(part.bias is None for part in parts):
+        return None
+    return torch.cat([part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias for part in parts])
+
+
+def _adapters(parts: list[Plain]) -> tuple[torch.Tensor, torch.Tensor]:
+    """All adapters as one: s A (sum of ranks, inputs) and Bᵀ (sum of ranks, sum of outputs), with zeros between the layers."""
+    dtype = parts[0].weight.dtype
+    down = [part.weight[:0] if part.adapter is None else part.adapter[0] * part.scaling for part in parts]
+    up = [part.weight[:, :0] if part.adapter is None else part.adapter[1] for part in parts]
+    return torch.cat([each.to(dtype) for each in down]), torch.block_diag(*up).t().contiguous().to(dtype)
+
+
+def _normed(x: torch.Tensor, norm: Any) -> torch.Tensor:
+    return functional.rms_norm(x, x.shape[-1:], norm.weight.to(x.dtype), norm.variance_epsilon)
+
+
+def step_of(model: Any) -> LlamaStep | None:
+    """The step of a model with its weights of now; None where the model has a part that is not known, or memory no room for a copy."""
+    step = getattr(model, "_llama_step", None)
+    if step is None:
+        if type(model) not in MODELS or not _is_known(model):
+            return None
+        copied = sum(parameter.numel() * parameter.element_size() for parameter in model.model.layers.parameters())
+        if copied * ROOM > machine_memory()[0]:
+            return None
+        step = model._llama_step = LlamaStep(model)
+    return step if step.read() else None
+
+
+def _is_known(model: Any) -> bool:
+    """Whether each part is of the class that the step computes, on a CPU. Linear layers are looked at when they are read."""
+    config, body, name = model.config, model.model, MODELS[type(model)]
+    if getattr(config, "sliding_window", None) is not None or config.rope_parameters.get("rope_type") not in ROTATIONS:
+        return False
+    if type(body.embed_tokens) is not nn.Embedding or any(each.device.type != "cpu" for each in body.parameters()):
+        return False
+    kinds = [f"{name}{kind}" for kind in ("DecoderLayer", "Attention", "MLP", "RMSNorm", "RMSNorm")]
+    for layer in body.layers:
+        parts = (layer, layer.self_attn, layer.mlp, layer.input_layernorm, layer.post_attention_layernorm)
+        if [type(part).__name__ for part in parts] != kinds:
+            return False
+        if not isinstance(layer.mlp.act_fn, SiLUActivation | nn.SiLU):
+            return False
+    return True
