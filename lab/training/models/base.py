@@ -24,7 +24,7 @@ from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError, first_line
 from lab.machine import machine_memory
 from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
-from lab.training.models import cpu_linear, cpu_lora
+from lab.training.models import cpu_attention, cpu_linear, cpu_lora, cpu_prefix
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
@@ -305,7 +305,9 @@ def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, 
     count_positions(model)
     join_last_states(model)
     if device.type == "cpu":
+        cpu_attention.use_on_cpu()
         cpu_linear.use_on_cpu(model)
+        cpu_prefix.use_on_cpu(model)
     return model if "device_map" in options else model.to(device)
 
 

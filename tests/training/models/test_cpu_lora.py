@@ -53,44 +53,6 @@ def test_output_and_gradients_are_those_of_peft(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(one, other)
 
 
-def test_with_joined_adapters_it_writes_the_same_and_trains_as_before() -> None:
-    theirs, ours = pair()
-    x = torch.randn(5, 12)
-    expected, before = outcome(theirs, x), [value.clone() for value in ours.parameters()]
-    with cpu_lora.joined_adapters(ours):
-        assert all(layer.joined is not None for layer in layers(ours))
-        with torch.no_grad():
-            torch.testing.assert_close(ours(x), theirs(x))
-        for one, other in zip(outcome(ours, x), expected, strict=True):  # passes with gradients are as ever
-            torch.testing.assert_close(one, other)
-    assert all(layer.joined is None for layer in layers(ours))
-    assert all(torch.equal(value, kept) for value, kept in zip(ours.parameters(), before, strict=True))
-
-
-def test_an_adapter_that_is_off_or_another_one_is_not_the_joined_one() -> None:
-    theirs, ours = pair()
-    x = torch.randn(5, 12)
-    with torch.no_grad(), cpu_lora.joined_adapters(ours):
-        with ours.disable_adapter(), theirs.disable_adapter():
-            torch.testing.assert_close(ours(x), theirs(x))
-        for model in (theirs, ours):
-            torch.manual_seed(7)
-            model.add_adapter("other", LoraConfig(r=2, target_modules=["0", "2"], init_lora_weights=False))
-            model.set_adapter("other")
-        torch.testing.assert_close(ours(x), theirs(x))
-
-
-@pytest.mark.parametrize("why", ["large", "bf16"])
-def test_a_large_model_and_one_in_bf16_are_not_copied(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
-    _, ours = pair()
-    if why == "large":
-        monkeypatch.setattr(cpu_lora, "SMALL", 399)  # the two layers have 400 weights
-    else:
-        ours = ours.to(torch.bfloat16)
-    with cpu_lora.joined_adapters(ours):
-        assert all(layer.joined is None for layer in layers(ours))
-
-
 def test_in_bf16_it_is_as_near_to_fp32_as_peft_is() -> None:
     theirs, ours = pair()
     x = torch.randn(64, 12)
