@@ -57,6 +57,8 @@ CASES: dict[str, tuple[str, dict[str, Any], float]] = {
     "GRPO above mean": ("grpo", GRPO | {"threshold": {"kind": "above_mean", "fraction": 1.0}}, 0.55),
 }
 """Algorithm, changes of its preset, and the most that the lab's step may take of trl's."""
+IN_FOUR_BITS = {"SFT in 4 bits": "SFT", "GRPO in 4 bits": "GRPO all"}
+"""The same with weights in NF4: their memory is compared, too."""
 
 
 def measure() -> list[Figure]:
@@ -73,6 +75,8 @@ def measure() -> list[Figure]:
                 recipe = recipe_of(model, algorithm, changes)
                 pairs = [(1000 * ours(recipe, home), 1000 * theirs(recipe, home)) for _ in range(ROUNDS)]
                 figures += _beside(f"{model}, {name}: a step", "ms", pairs, at_most)
+            if model != "tiny":
+                figures += [figure for name in IN_FOUR_BITS if chosen(name) for figure in four_bits(model, name, home)]
             if TRL_PPO and chosen("PPO"):
                 figures += ppo(model, home)
     return figures
@@ -103,6 +107,18 @@ def recipe_of(model: str, algorithm: str, changes: dict[str, Any]) -> Recipe:
     return with_values(preset, {**ALONE, **plain, "steps": STEPS, "dataset": "equations", **changes})
 
 
+def four_bits(model: str, name: str, home: Path) -> list[Figure]:
+    """A step and the memory of a case with the base in NF4."""
+    algorithm, changes, at_most = CASES[IN_FOUR_BITS[name]]
+    recipe = recipe_of(model, algorithm, {**changes, "load_in_4bit": True})
+    pairs = [(own_steps(recipe, home), stock(recipe, home, "stock_trl.py", sys.executable)) for _ in range(ROUNDS)]
+    milliseconds = [tuple(1000 * median(each["seconds"][WARM:]) for each in pair) for pair in pairs]
+    return [
+        *_beside(f"{model}, {name}: a step", "ms", milliseconds, at_most),
+        *_beside(f"{model}, {name}: memory above the libraries", "MB", _memory(pairs), 1.0),
+    ]
+
+
 def ppo(model: str, home: Path) -> list[Figure]:
     """The figures of PPO on a reward model: four roles on one base against trl's four models."""
     reward = finished(recipe_of(model, "rm", {"steps": 2, "warmup_steps": 0}), home)
@@ -118,11 +134,15 @@ def ppo(model: str, home: Path) -> list[Figure]:
     )
     pairs = [(own_rollouts(recipe, home), stock(recipe, home, "stock_ppo.py", TRL_PPO)) for _ in range(ROUNDS)]
     seconds = [(median(one["seconds"]), median(other["seconds"][WARM_ROLLOUTS:])) for one, other in pairs]
-    memory = [tuple((each["peak_bytes"] - each["libraries_bytes"]) / MB for each in pair) for pair in pairs]
     return [
         *_beside(f"{model}, PPO: a rollout with its three updates", "s", seconds, 0.5),
-        *_beside(f"{model}, PPO: memory above the libraries", "MB", memory, 0.48),
+        *_beside(f"{model}, PPO: memory above the libraries", "MB", _memory(pairs), 0.48),
     ]
+
+
+def _memory(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[float, ...]]:
+    """The most that both sides took above the imported libraries."""
+    return [tuple((each["peak_bytes"] - each["libraries_bytes"]) / MB for each in pair) for pair in pairs]
 
 
 def _beside(title: str, unit: str, pairs: list[tuple[float, ...]], at_most: float) -> list[Figure]:
@@ -152,17 +172,23 @@ def steps_of(run: Run, home: Path) -> list[float]:
     return [float(line["seconds"]) for line in lines if "held_out" not in line]
 
 
-def own_rollouts(recipe: Recipe, home: Path) -> dict[str, Any]:
-    """Of a run of the lab's: the seconds of its rollouts, each with its updates, and its memory."""
+def own_steps(recipe: Recipe, home: Path) -> dict[str, Any]:
+    """Of a run of the lab's: the seconds of its steps, and its memory."""
     run = finished(recipe, home)
-    steps = steps_of(run, home)
-    rollouts = [sum(steps[start : start + recipe.iterations]) for start in range(0, len(steps), recipe.iterations)]
     result = RunFolder(home / "runs" / run.id).result() or {}
     return {
-        "seconds": rollouts[WARM_ROLLOUTS:],
+        "seconds": steps_of(run, home),
         "peak_bytes": result["peak_memory_bytes"],
         "libraries_bytes": result["libraries_bytes"],
     }
+
+
+def own_rollouts(recipe: Recipe, home: Path) -> dict[str, Any]:
+    """The same with the seconds of its rollouts, each with its updates."""
+    measured = own_steps(recipe, home)
+    steps, size = measured["seconds"], recipe.iterations
+    rollouts = [sum(steps[start : start + size]) for start in range(0, len(steps), size)]
+    return {**measured, "seconds": rollouts[WARM_ROLLOUTS:]}
 
 
 def ours(recipe: Recipe, home: Path) -> float:

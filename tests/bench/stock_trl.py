@@ -7,11 +7,13 @@ collators and loop are trl's own, with nothing of the lab's but the model folder
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from datasets import Dataset
 from peft import LoraConfig
@@ -19,6 +21,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     TrainerCallback,
     set_seed,
 )
@@ -43,6 +46,7 @@ class Clock(TrainerCallback):
 
 def main(path: Path) -> None:
     """Train as the settings say."""
+    libraries = psutil.Process().memory_info().rss
     settings = json.loads(path.read_text("utf-8"))
     set_seed(settings["seed"])
     tokenizer = AutoTokenizer.from_pretrained(settings["model"])
@@ -55,7 +59,9 @@ def main(path: Path) -> None:
     trainer.add_callback(clock)
     trainer.train()
     seconds = [after - before for before, after in zip(clock.ends, clock.ends[1:], strict=False)][: settings["steps"]]
-    Path(settings["out"]).write_text(json.dumps({"seconds": seconds}), "utf-8")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    measured = {"seconds": seconds, "libraries_bytes": libraries, "peak_bytes": peak}
+    Path(settings["out"]).write_text(json.dumps(measured), "utf-8")
 
 
 def sft(settings: dict[str, Any], tokenizer: Any, rows: Dataset) -> Any:
@@ -137,8 +143,18 @@ def reward(name: str) -> Any:
 
 
 def policy(settings: dict[str, Any]) -> Any:
-    """The start model, in fp32."""
-    return AutoModelForCausalLM.from_pretrained(settings["model"], dtype=torch.float32)
+    """The start model, in fp32, or its weights in NF4 and the products in fp32."""
+    if not settings.get("load_in_4bit"):
+        return AutoModelForCausalLM.from_pretrained(settings["model"], dtype=torch.float32)
+    four_bits = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    return AutoModelForCausalLM.from_pretrained(
+        settings["model"], dtype=torch.float32, quantization_config=four_bits, device_map={"": "cpu"}
+    )
 
 
 def adapter(settings: dict[str, Any], task: str = "CAUSAL_LM") -> dict[str, Any]:

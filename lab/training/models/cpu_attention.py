@@ -48,7 +48,9 @@ def attention(
             module, query, key, value, attention_mask, dropout, scaling, is_causal, **others
         )
     size = query.size(-1) ** -0.5 if scaling is None else scaling
-    return _Attention.apply(query, key, value, _to_add(attention_mask, causal, query, key), size), None  # type: ignore[no-untyped-call]
+    to_add = _to_add(attention_mask, causal, query, key)
+    with torch.autocast(query.device.type, enabled=False):
+        return _Attention.apply(query, key, value, to_add, size), None  # type: ignore[no-untyped-call]
 
 
 def _serves(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> bool:
@@ -87,7 +89,7 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, to_add: torch.Tensor, scaling: float
     ) -> torch.Tensor:
-        """(n, T, H, D)"""
+        """(n, T, H, D), by a caller that autocast leaves alone: it would round fp32 to bf16, and the mask to −∞."""
         n, heads, length, size = query.shape
         output = query.new_empty(n, length, heads, size)
         for rows in _portions(query, key):

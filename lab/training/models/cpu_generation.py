@@ -1,8 +1,7 @@
 """Completions on a CPU: each prompt is read once, and what transformers does slowly a token is done another way.
 
 Of a model that ``llama_step.py`` knows, tokens are made by its step: a prompt that several rows share, as in a group, is read once, and rows that have
-ended are left out. Any other model keeps the loop of transformers. In both, one random number draws a token: ``torch.multinomial`` draws one for
-every word, for 32 rows of 49,152 words 25 ms.
+ended are left out. Any other model keeps the loop of transformers. Both give the same tokens for a seed, by one random number each (``draw.py``).
 """
 
 from __future__ import annotations
@@ -13,51 +12,29 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
 from transformers.generation import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
+from lab.training.models.draw import drawn, numbers, one_number_a_row
 from lab.training.models.llama_step import LlamaStep, step_of
 
-LARGE = 4096
-"""Words from which on their probabilities are first summed in blocks."""
-BLOCK = 256
-"""Words of a block."""
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper)
 """Changes of scores that know nothing of a row but its scores. With any other one, rows that have ended stay."""
 
 
 @contextmanager
-def quick_generation(model: nn.Module) -> Iterator[None]:
+def quick_generation(model: Any) -> Iterator[None]:
     """Let the model generate so within the block, on a CPU; on another device it generates as ever."""
-    multinomial = torch.multinomial
-
-    def draw(probabilities: torch.Tensor, num_samples: int, *args: Any, **kwargs: Any) -> torch.Tensor:
-        quick = probabilities.device.type == "cpu" and probabilities.dim() == 2 and num_samples == 1
-        if quick and not args and not kwargs:
-            return drawn(probabilities)
-        return multinomial(probabilities, num_samples, *args, **kwargs)
-
-    torch.multinomial = draw
-    try:
-        with _own_loop(model):
-            yield
-    finally:
-        torch.multinomial = multinomial
-
-
-@contextmanager
-def _own_loop(model: Any) -> Iterator[None]:
-    """Let ``generate`` of the causal model within sample by ``sample``."""
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if getattr(causal, "generate", None) is None or next(causal.parameters()).device.type != "cpu":
+    if next(causal.parameters()).device.type != "cpu":
         yield
         return
     causal.generate = partial(causal.generate, custom_generate=sample)
     try:
-        yield
+        with one_number_a_row():
+            yield
     finally:
         del causal.generate
 
@@ -88,7 +65,10 @@ def sample(
     by_row = all(type(processor) in BY_ROW for processor in logits_processor)
     while True:
         scores = logits_processor(ids[alive, :at], scores)
-        tokens = drawn(scores.softmax(1)).squeeze(1) if generation_config.do_sample else scores.argmax(1)
+        if generation_config.do_sample:  # as many numbers as if no row had ended: what is left out changes no other row
+            tokens = drawn(scores.softmax(1), numbers(len(ids))[alive]).squeeze(1)
+        else:
+            tokens = scores.argmax(1)
         ids[alive, at] = tokens = torch.where(ended[alive], ids[alive, at], tokens)
         at += 1
         ended |= stopping_criteria(ids[:, :at], None)
@@ -119,33 +99,3 @@ def _read_prompts(
     )
     step.begin(cache, of_row, mask, longest)
     return read.logits[:, -1].float()[of_row]
-
-
-def drawn(probabilities: torch.Tensor) -> torch.Tensor:
-    """A word for each row of ``probabilities`` (n, V), which need not add up to 1; shape (n, 1). A word of probability 0 is never drawn.
-
-    Raises RuntimeError, as torch does, where a row holds no probability or something that is no number.
-    """
-    if probabilities.size(1) < LARGE:
-        sums = probabilities.cumsum(1, dtype=torch.float64)
-        return _first_above(sums, _wanted(sums[:, -1:]))
-    blocks = functional.pad(probabilities, (0, -probabilities.size(1) % BLOCK)).unflatten(1, (-1, BLOCK))
-    sums = blocks.sum(2, dtype=torch.float32).cumsum(1, dtype=torch.float64)
-    wanted = _wanted(sums[:, -1:])
-    block = _first_above(sums, wanted)
-    before = functional.pad(sums, (1, 0)).gather(1, block)
-    within = blocks[torch.arange(len(block)), block.squeeze(1)].cumsum(1, dtype=torch.float64)
-    return block * BLOCK + _first_above(within, wanted - before)
-
-
-def _wanted(total: torch.Tensor) -> torch.Tensor:
-    """A number below each row's total, (n, 1)."""
-    if not bool((total > 0).all() and total.isfinite().all()):
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or no element > 0")
-    return torch.rand(len(total), 1, dtype=torch.float64) * total
-
-
-def _first_above(sums: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The first place whose running sum is above the number, (n, 1); rounding never leads past the last one that adds something."""
-    last = torch.searchsorted(sums, sums[:, -1:].contiguous())
-    return torch.minimum(torch.searchsorted(sums, wanted, right=True), last)

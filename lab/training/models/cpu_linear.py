@@ -18,8 +18,10 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-LEAST = 1 << 16
-"""Weights of a layer from which on the product takes longer than the call."""
+LEAST = 1 << 22
+"""Multiplications of a product from which on it takes longer than the call."""
+LEAST_LAID_OUT = 1 << 15
+"""Weights from which on a layer is laid out for oneDNN."""
 PAYS = 1.3
 """How many times as fast oneDNN must be."""
 MEASURED = ((32, 5), (512, 2))
@@ -61,7 +63,7 @@ def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = N
 def _is_faster(x: torch.Tensor, weight: torch.Tensor) -> bool:
     fp32 = x.dtype is weight.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
     on_cpu = x.device.type == weight.device.type == "cpu"
-    return fp32 and on_cpu and weight.numel() >= LEAST and x.numel() > 0 and pays()
+    return fp32 and on_cpu and x.numel() * len(weight) >= LEAST and pays()
 
 
 def _by_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
@@ -95,7 +97,7 @@ class _Product(torch.autograd.Function):
 def laid_out(weight: torch.Tensor) -> torch.Tensor:
     """A copy of W that oneDNN need not lay out anew for each product, where it multiplies such weights here; otherwise W."""
     bf16 = weight.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available() and _computes_bf16()
-    fp32 = weight.dtype is torch.float32 and weight.numel() >= LEAST and pays()
+    fp32 = weight.dtype is torch.float32 and weight.numel() >= LEAST_LAID_OUT and pays()
     return torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None) if bf16 or fp32 else weight.detach()
 
 

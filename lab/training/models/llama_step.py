@@ -67,16 +67,13 @@ class LlamaStep:
         ``of_row`` (n,) says which of the cache's rows each row goes on from; ``mask`` (n, P) is 1 where a token stands, 0 at padding;
         no row gets longer than ``longest``.
         """
-        self.at, self.longest = mask.size(1), longest
+        self.at, self._longest = mask.size(1), longest
         self._place = mask.sum(1)  # of the next token of each row, not counting padding
-        turns = self._body.rotary_emb(torch.empty(0), torch.arange(longest).unsqueeze(0))
-        cos, sin = (part[0].float() for part in turns)
-        half = self.head_size // 2
-        self._turns = torch.stack([cos, torch.cat([-sin[:, :half], sin[:, half:]], 1)], 1)  # (longest, 2, D)
+        self._turns = self._all_turns(longest)
         hidden = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
-        self._hidden = hidden.repeat_interleave(self.kv_heads, 0).unsqueeze(1)  # (n · K, 1, at)
+        self._hidden = hidden.repeat_interleave(self.kv_heads, 0).unsqueeze(1)  # (n · K, 1, places)
         for layer, kept in zip(self._layers, cache.layers, strict=True):
-            layer.begin(kept.keys[of_row], kept.values[of_row])
+            layer.seen = torch.stack([kept.keys[of_row], kept.values[of_row]]).float()
         self._make_room()
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -84,27 +81,36 @@ class LlamaStep:
         self._place = self._place[rows]
         self._hidden = self._hidden.unflatten(0, (-1, self.kv_heads))[rows].flatten(0, 1)
         for layer in self._layers:
-            layer.keep(rows)
+            layer.seen = layer.seen[:, rows]
 
     def scores(self, tokens: torch.Tensor) -> torch.Tensor:
         """The scores of each row's next token, shape (n, V), fp32, after ``tokens`` (n,)."""
         if self.at == self._hidden.size(2):
             self._make_room()
-        cos, sin = self._turns[self._place].unsqueeze(2).unbind(1)  # (n, 1, D) each
+        cos, sin = self._turns[self._place].unbind(1)
         states = self._body.embed_tokens(tokens)
-        seen = self._hidden[:, :, : self.at + 1]
+        hidden = self._hidden[:, :, : self.at + 1]
         for layer in self._layers:
-            states = layer(states, cos, sin, seen)
+            states = layer(states, cos, sin, hidden)
         self.at += 1
         self._place = self._place + 1
         scores: torch.Tensor = self._head(_normed(states, self._body.norm).unsqueeze(1))
         return scores[:, -1].float()
 
+    def _all_turns(self, longest: int) -> torch.Tensor:
+        """For each place cos θ and ± sin θ of all heads of a token's queries, keys and values, (longest, 2, H + 2 K, D); values do not turn."""
+        turns = self._body.rotary_emb(torch.empty(0), torch.arange(longest).unsqueeze(0))
+        cos, sin = (part[0].float().unsqueeze(1) for part in turns)
+        sin = torch.cat([-sin[..., : self.head_size // 2], sin[..., self.head_size // 2 :]], 2)
+        turning = [each.expand(-1, self.heads + self.kv_heads, -1) for each in (cos, sin)]
+        still = torch.ones(longest, self.kv_heads, self.head_size)
+        return torch.stack([torch.cat([turning[0], still], 1), torch.cat([turning[1], 0 * still], 1)], 1)
+
     def _make_room(self) -> None:
-        places = min(PLACES, self.longest - self._hidden.size(2))
+        places = min(PLACES, self._longest - self._hidden.size(2))
         self._hidden = functional.pad(self._hidden, (0, places))
         for layer in self._layers:
-            layer.make_room(places)
+            layer.seen = functional.pad(layer.seen, (0, 0, 0, places))
 
 
 class _Layer:
@@ -114,47 +120,43 @@ class _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         self._step, self._layer = step, layer
         self._scaling = attention.scaling
-        self._norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
+        self._head_norms = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
         self._qkv = _Fused([attention.q_proj, attention.k_proj, attention.v_proj])
         self._out = _Fused([attention.o_proj])
         self._gate_up = _Fused([mlp.gate_proj, mlp.up_proj])
         self._down = _Fused([mlp.down_proj])
-        self._keys = self._values = torch.empty(0)  # (n, K, places, D)
+        self.seen = torch.empty(0)
+        """Keys and values of all tokens so far, with room for more: (2, n, K, places, D)."""
 
     def read(self, *, joined: bool) -> bool:
         return all(product.read(joined=joined) for product in (self._qkv, self._out, self._gate_up, self._down))
 
-    def begin(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        self._keys, self._values = keys.float(), values.float()
+    def __call__(
+        self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, hidden: torch.Tensor
+    ) -> torch.Tensor:
+        """The states (n, width) after this layer; ``hidden`` (n · K, 1, T) is −∞ at padding."""
+        heads, at, n = self._step.heads, self._step.at, len(states)
+        qkv = self._qkv(_normed(states, self._layer.input_layernorm)).float().view(n, -1, self._step.head_size)
+        if self._head_norms[0] is not None:
+            qkv = self._with_head_norms(qkv)
+        turned = torch.addcmul(qkv * cos, qkv.roll(qkv.size(2) // 2, 2), sin)
+        self.seen[:, :, :, at] = turned[:, heads:].unflatten(1, (2, -1)).transpose(0, 1)
 
-    def make_room(self, places: int) -> None:
-        self._keys, self._values = (functional.pad(each, (0, 0, 0, places)) for each in (self._keys, self._values))
-
-    def keep(self, rows: torch.Tensor) -> None:
-        self._keys, self._values = self._keys[rows], self._values[rows]
-
-    def __call__(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-        """The states (n, hidden) after this layer; ``seen`` (n · K, 1, T) is −∞ at padding."""
-        heads, kv_heads, size, at = self._step.heads, self._step.kv_heads, self._step.head_size, self._step.at
-        qkv = self._qkv(_normed(states, self._layer.input_layernorm)).float().view(len(states), -1, size)
-        turning, values = qkv.split((heads + kv_heads, kv_heads), 1)
-        if self._norms[0] is not None:
-            parts = turning.split((heads, kv_heads), 1)
-            turning = torch.cat([_normed(part, norm) for part, norm in zip(parts, self._norms, strict=True)], 1)
-        swapped = turning.unflatten(2, (2, -1)).flip(2).flatten(2)
-        turned = torch.addcmul(turning * cos, swapped, sin)
-        self._keys[:, :, at], self._values[:, :, at] = turned[:, heads:], values
-
-        all_keys, all_values = (each.flatten(0, 1)[:, : at + 1] for each in (self._keys, self._values))
+        keys, values = self.seen.flatten(1, 2)[:, :, : at + 1]
         queries = turned[:, :heads].reshape(
-            len(all_keys), -1, size
-        )  # the heads that share keys are rows of one product
-        weights = torch.baddbmm(seen, queries, all_keys.transpose(1, 2), alpha=self._scaling).softmax(2)
-        seen_values = torch.bmm(weights, all_values).view(len(states), -1).to(states.dtype)
-        states = self._out(seen_values).add_(states)
+            len(keys), -1, keys.size(2)
+        )  # heads that share keys are rows of one product
+        weights = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=self._scaling).softmax(2)
+        states = self._out(torch.bmm(weights, values).view(n, -1).to(states.dtype)).add_(states)
 
         gate, up = self._gate_up(_normed(states, self._layer.post_attention_layernorm)).chunk(2, 1)
         return self._down(functional.silu(gate).mul_(up)).add_(states)
+
+    def _with_head_norms(self, qkv: torch.Tensor) -> torch.Tensor:
+        heads, kv_heads = self._step.heads, self._step.kv_heads
+        queries, keys, values = qkv.split((heads, kv_heads, kv_heads), 1)
+        of_queries, of_keys = self._head_norms
+        return torch.cat([_normed(queries, of_queries), _normed(keys, of_keys), values], 1)
 
 
 class _Fused:

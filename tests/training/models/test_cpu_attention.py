@@ -69,6 +69,22 @@ def test_in_bf16_it_is_as_exact_as_torch_s() -> None:
         assert (one - right).norm() <= 1.05 * (other - right).norm()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_autocast_does_not_round_it(dtype: torch.dtype) -> None:
+    given, mask = tensors(dtype), mask_of("booleans")
+    expected = outcome(attention, given, mask)
+
+    def under_autocast(*args: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return attention(*args, **named)
+
+    assert all(
+        torch.equal(one, other) for one, other in zip(outcome(under_autocast, given, mask), expected, strict=True)
+    )
+    whole, _ = under_autocast(MODULE, *given, mask)
+    assert bool(whole.isfinite().all())  # rows that see nothing, too
+
+
 def test_the_scaling_of_a_model_is_taken() -> None:
     given = tensors(torch.float32)
     expected = outcome(sdpa_attention_forward, given, mask_of("booleans"), scaling=0.7)

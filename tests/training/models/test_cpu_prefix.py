@@ -58,7 +58,7 @@ def test_states_and_gradients_are_those_of_a_plain_pass(family: str, padded: boo
     assert read == [(2, 4), (5, 2)]
     assert len(found) == len(expected) > 10
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 def test_the_length_that_saves_most_is_chosen() -> None:
@@ -88,7 +88,7 @@ def test_padding_is_no_token_that_is_shared() -> None:
     ids = torch.tensor([[5, 6, 7, 8], [5, 6, 7, 9]])
     mask = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]])
     for one, other in zip(passed(ours, ids, mask), passed(plain, ids, mask), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

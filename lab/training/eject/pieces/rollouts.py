@@ -15,6 +15,7 @@ from trl import GRPOTrainer
 from trl.trainer.utils import shuffle_sequence_dict
 
 from lab.training.eject.pieces.common import RUN, conversation, rendered
+from lab.training.models.draw import one_number_a_row
 from lab.training.trainers.group_trainer import keep_only, whole
 from lab.training.trainers.step_trainer import acting_as_reference
 
@@ -33,7 +34,8 @@ class RolloutTrainer(GRPOTrainer):
     # ---- rollout
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
+        with one_number_a_row():
+            prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in inputs])
         texts = [written(self.processing_class, ids) for ids in completion_ids]
         self.asked = [row["prompt"] for row in inputs]
         self.texts = texts
