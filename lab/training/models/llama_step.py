@@ -169,7 +169,7 @@ class _Fused:
         self._adapter: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def read(self, *, joined: bool) -> bool:
-        """Take the weights as they are now; what has not changed since is not taken again. ``joined``: with their adapters.
+        """Take the weights as they are now; frozen ones that have not changed since are not taken again. ``joined``: with their adapters.
 
         False where a layer is not a plain linear one with at most one plain adapter.
         """
@@ -177,11 +177,14 @@ class _Fused:
         if len(parts) < len(self._layers):
             return False
         with_adapters = any(part.adapter is not None for part in parts)
-        now = [(part.weight.data_ptr(), part.weight._version) for part in parts]
-        if (joined and with_adapters) or now != self._taken:
+        tensors = [each for part in parts for each in (part.weight, part.bias) if each is not None]
+        now = [(each.data_ptr(), each._version) for each in tensors]
+        # torch's fused optimisers do not count the versions of what they change
+        moves = (joined and with_adapters) or any(each.requires_grad for each in tensors)
+        if moves or now != self._taken:
             weight = torch.cat([part.joined() if joined else part.weight for part in parts])
             self._weight, self._bias = cpu_linear.laid_out(weight), _bias(parts)
-            self._taken = None if joined and with_adapters else now
+            self._taken = None if moves else now
         self._adapter = _adapters(parts) if with_adapters and not joined else None
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -155,16 +156,18 @@ def test_a_prompt_that_rows_share_is_read_once(monkeypatch: pytest.MonkeyPatch) 
     assert read == [3, 2]
 
 
-def test_weights_are_those_of_the_rollout() -> None:
+@pytest.mark.parametrize(
+    "optimizer", [partial(torch.optim.SGD, lr=0.5), partial(torch.optim.AdamW, lr=0.1, fused=True)]
+)
+def test_weights_are_those_of_the_rollout(optimizer: Any) -> None:
     """An adapter that has moved, one that is off, and a base that trains: the step is never of the weights before."""
     for adapter in (True, False):
         model = model_of(FAMILIES["qwen 2"], adapter=adapter)
         with quick_generation(model):
             before = completed(model, do_sample=False)
-        optimizer = torch.optim.SGD([value for value in model.parameters() if value.requires_grad], lr=0.5)
         ids, mask = padded()
         model(input_ids=ids, attention_mask=mask, labels=ids).loss.backward()
-        optimizer.step()
+        optimizer([value for value in model.parameters() if value.requires_grad]).step()
         with quick_generation(model):
             after = completed(model, do_sample=False)
         assert torch.equal(after, completed(model, do_sample=False)) and not torch.equal(after, before)
