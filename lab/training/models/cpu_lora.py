@@ -5,7 +5,8 @@ widest layer of SmolLM2-135M, on two cores in bf16, that takes three times as lo
 adapters at once, variants such as DoRA, dropout while training) is left to peft.
 
 While completions are written, a small model in fp32 computes with W + s B A, which is put together once a rollout: of the tiny model's time a
-token, a fifth. The weights themselves stay as they are. A large model has no memory for a second copy, and bf16 would round the adapter away.
+token, a fifth. The weights themselves stay as they are. A large model has no memory for a second copy, bf16 would round the adapter away, and
+of a sharded base a process has no whole weight outside of a pass.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from lab.training.models.cpu_linear import CpuLinear
+from lab.training.models.sharding import is_sharded
 
 SMALL = 20_000_000
 """Weights of all layers together up to which a second copy is made while completions are written."""
@@ -69,7 +71,11 @@ def joined_adapters(model: nn.Module) -> Iterator[None]:
     layers = [module for module in model.modules() if isinstance(module, CpuLora)]
     tensors = [value for layer in layers for value in layer.parameters()]
     small = sum(layer.base_layer.weight.numel() for layer in layers) <= SMALL
-    if small and all(value.dtype is torch.float32 and value.device.type == "cpu" for value in tensors):
+    if (
+        small
+        and not is_sharded(model)
+        and all(value.dtype is torch.float32 and value.device.type == "cpu" for value in tensors)
+    ):
         for layer in layers:
             layer.join()
     try:
