@@ -26,6 +26,7 @@ from lab.training.measure import heldout as measure
 from lab.training.measure import machine_speed
 from lab.training.measure.agreement import Agreement
 from lab.training.measure.work_counter import WorkCounter
+from lab.training.models import sharding
 from lab.training.models.base import Loaded, choose_dtype, default_optimizer, load_start
 from lab.training.models.roles import acting_as
 from lab.training.models.tokens import Tokens
@@ -103,10 +104,12 @@ class Task:
 
     @property
     def measures(self) -> bool:
-        """Whether there is anything held out to measure on; of several processes the leader measures alone."""
+        """Whether there is anything held out to measure on. Of several processes the leader measures alone; where they share the base, all
+        measure the same, for a pass needs all of them."""
         data = self.dataset
         there = bool(data.held_out or data.held_out_pairs or data.watched)
-        return there and self.recipe.measure_samples > 0 and team.is_leader()
+        takes_part = team.is_leader() or sharding.is_asked_for(self.recipe)
+        return there and self.recipe.measure_samples > 0 and takes_part
 
     @property
     def longest_completion(self) -> int:
@@ -132,7 +135,8 @@ class Task:
         self.start_is_unmeasured = False
         if (measured := self.measure()) is not None:
             self.reporter.held_out(0, measured)
-            self.folder.write("before.json", measured)
+            if team.is_leader():
+                self.folder.write("before.json", measured)
         self.before = measured
 
     def measure_start_in_step(self) -> None:
@@ -226,7 +230,10 @@ class Task:
         )
 
     def save_model(self, place: Path | None = None) -> None:
-        """Weights or adapter, and the tokenizer; whole or not at all."""
+        """Weights or adapter, and the tokenizer; whole or not at all. Of several processes the leader writes."""
+        sharding.release(self.model)
+        if not team.is_leader():
+            return
         target = place or self.folder.model_path
         draft = target.with_name(target.name + ".part")
         shutil.rmtree(draft, ignore_errors=True)
@@ -252,7 +259,8 @@ class Task:
         """Save once before the first step: a model that cannot be saved must not train to its end first."""
         trial = self.folder.path / "trial"
         self.save_model(trial)
-        shutil.rmtree(trial)
+        if team.is_leader():
+            shutil.rmtree(trial)
 
     def note_machine_speed(self, *, measure: bool) -> None:
         """Write how fast this machine is, which the work of a step is held against: where it is kept, or measured now if it is to be.

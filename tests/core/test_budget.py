@@ -60,6 +60,9 @@ def test_cheaper_offers_what_the_recipe_does_not_have_yet():
     assert offered["load_in_4bit"] is True and offered["gradient_checkpointing"] is True
     assert "training" not in offered
     assert merged(cheaper(SftRecipe(), LENGTHS))["training"] == "lora"
+    several = SftRecipe(training="lora", processes=2, batch_size=16)
+    assert merged(cheaper(several, LENGTHS))["shard_base"] is True
+    assert "shard_base" not in merged(cheaper(with_values(several, {"shard_base": True}), LENGTHS))
     spent = SftRecipe(training="lora", load_in_4bit=True, gradient_checkpointing=True, micro_batch_size=1)
     assert set(merged(cheaper(spent, LENGTHS))) == {"max_length", "measure_samples"}
 

@@ -62,6 +62,9 @@ def test_every_field_of_the_form_has_words_in_both_languages(algorithm):
         ),
         ({"algorithm": "dpo", "watch_preferences": "mine.jsonl"}, "recipe_unknown_key", {"field": "watch_preferences"}),
         ({"algorithm": "sft", "load_in_4bit": True}, "recipe_4bit_needs_lora", {}),
+        ({"algorithm": "sft", "shard_base": True, "processes": 2}, "recipe_shard_needs_lora", {}),
+        ({"algorithm": "grpo", "shard_base": True}, "recipe_shard_alone", {}),
+        ({"algorithm": "pretrain", "shard_base": True}, "recipe_unknown_key", {"field": "shard_base"}),
         ({"algorithm": "grpo", "baseline": "leave_one_out"}, "recipe_scaled_leave_one_out", {}),
         ({"algorithm": "grpo", "dynamic_sampling": 17}, "recipe_value", {"field": "dynamic_sampling"}),
         ({"algorithm": "grpo", "ratio_level": "word"}, "recipe_value", {"field": "ratio_level"}),
@@ -76,6 +79,13 @@ def test_what_is_wrong_is_named(values, key, params):
     assert caught.value.key == key
     assert caught.value.params["source"] == "here"
     assert {name: caught.value.params[name] for name in params} == params
+
+
+def test_a_recipe_of_several_processes_becomes_one_of_one():
+    for values in ({"algorithm": "pretrain", "processes": 2}, {"algorithm": "dpo", "processes": 2, "shard_base": True}):
+        recipe = parse(values)
+        alone = with_values(recipe, recipe.in_one_process)
+        assert (alone.processes, alone.shards_base) == (1, False)
 
 
 def test_changes_may_be_dotted():

@@ -13,6 +13,7 @@ import random
 import socket
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,9 @@ Written = Callable[[str, int, bool], str]
 """What is written to a prompt the n-th time, in the first half of a rollout or in its second."""
 
 
+Around = Callable[[Any], AbstractContextManager[Any]]
+
+
 def varied(prompt: str, number: int, in_first_half: bool) -> str:
     chance = random.Random(f"{prompt}:{number}")
     return "".join(chance.choice("0123456789=x+ ") for _ in range(chance.randrange(1, 6)))
@@ -134,8 +138,9 @@ def trained(
     changes: dict[str, Any],
     rows: list[dict[str, Any]] | None = None,
     written: Written = varied,
+    around: Around = nullcontext,
 ) -> Trained:
-    """Train a task in so many forked processes."""
+    """Train a task in so many forked processes, each within ``around`` of its own task."""
     folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -149,7 +154,7 @@ def trained(
                     os.environ.update({name: str(value) for name, value in told.items()}, MASTER_ADDR="127.0.0.1")
                     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
                 team.join(processes)
-                train(make_task, folder, algorithm, changes | {"processes": processes}, rows, written)
+                train(make_task, folder, algorithm, changes | {"processes": processes}, rows, written, around)
                 os._exit(0)
             except BaseException:
                 traceback.print_exc()
@@ -160,7 +165,15 @@ def trained(
     return Trained(folder, processes)
 
 
-def train(make_task: Any, folder: Path, algorithm: str, changes: dict[str, Any], rows: Any, written: Written) -> None:  # noqa: F811
+def train(
+    make_task: Any,  # noqa: F811
+    folder: Path,
+    algorithm: str,
+    changes: dict[str, Any],
+    rows: Any,
+    written: Written,
+    around: Around,
+) -> None:
     """In a process of its own: train, and save the weights before and after."""
 
     def generate(self: Any, prompts: list[Any]) -> tuple[list[list[int]], list[list[int]]]:
@@ -175,9 +188,10 @@ def train(make_task: Any, folder: Path, algorithm: str, changes: dict[str, Any],
     GroupTrainer._generate = generate  # type: ignore[method-assign,assignment]
     task = make_task(algorithm, rows, **changes)
     task.folder = task.reporter.folder = RunFolder(folder)
-    start = weights(task.model)
-    SIBLINGS[algorithm].train(task)
-    torch.save((start, weights(task.model)), folder / f"weights.{team.rank()}.pt")
+    with around(task):
+        start = weights(task.model)
+        SIBLINGS[algorithm].train(task)
+        torch.save((start, weights(task.model)), folder / f"weights.{team.rank()}.pt")
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

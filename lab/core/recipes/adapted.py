@@ -83,6 +83,17 @@ class AdaptedRecipe(Recipe):
         advanced=True,
     )
 
+    shard_base: bool = setting(
+        False,
+        Section.MACHINE,
+        (
+            "Shard the base (FSDP)",
+            "Each process keeps its part of the frozen base and gathers a layer while it computes with it; needs LoRA and processes.",
+        ),
+        ("分片基座（FSDP）", "每个进程只保存冻结基座的一部分，计算某层时才收集该层；需要 LoRA 和多个进程。"),
+        advanced=True,
+    )
+
     @property
     def trains_all_weights(self) -> bool:
         return self.training is Training.FULL
@@ -102,6 +113,14 @@ class AdaptedRecipe(Recipe):
     def _four_bits_need_lora(self) -> AdaptedRecipe:
         if self.load_in_4bit and self.training is Training.FULL:
             raise PydanticCustomError("recipe_4bit_needs_lora", "a 4-bit base trains through LoRA only", {})
+        return self
+
+    @model_validator(mode="after")
+    def _processes_share_a_frozen_base(self) -> AdaptedRecipe:
+        if self.shard_base and self.training is Training.FULL:
+            raise PydanticCustomError("recipe_shard_needs_lora", "only a frozen base is sharded", {})
+        if self.shard_base and self.processes == 1:
+            raise PydanticCustomError("recipe_shard_alone", "one process has nobody to share the base with", {})
         return self
 
 

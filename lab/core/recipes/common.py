@@ -278,6 +278,16 @@ class Recipe(Strict):
         return bool(getattr(self, "load_in_4bit", False))
 
     @property
+    def shards_base(self) -> bool:
+        """Whether each process keeps a part of the frozen base alone."""
+        return bool(getattr(self, "shard_base", False))
+
+    @property
+    def in_one_process(self) -> dict[str, object]:
+        """The changes that make it a recipe of one process, which takes the same updates."""
+        return {"processes": 1, **({"shard_base": False} if self.shards_base else {})}
+
+    @property
     def recomputes_activations(self) -> bool:
         """Whether gradient checkpointing is on."""
         return bool(getattr(self, "gradient_checkpointing", False))

@@ -43,7 +43,7 @@ SCORES_AT_ONCE = 1 << 26
 class PreferenceTrainer(StepTrainer, DPOTrainer):
     """trl's loop with the loss below."""
 
-    journal: PairJournal | None = None
+    journal: PairJournal | None
     """Where some pairs are written; None: nowhere."""
 
 

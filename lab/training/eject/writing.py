@@ -48,9 +48,8 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
     """Write the run to the job's folder ``out``; what stands in result.json. Raises LabError."""
     run = RunFolder(home / "runs" / spec.run)
     stored = run.recipe() or {}
-    recipe: Any = with_values(
-        parse(stored.get("recipe") or {}, source=spec.run), {"processes": 1}
-    )  # the same update in one
+    recipe: Any = parse(stored.get("recipe") or {}, source=spec.run)
+    recipe = with_values(recipe, recipe.in_one_process)
     if recipe.algorithm not in SCRIPTS:
         raise RecipeError("eject_algorithm", value=recipe.algorithm, known=", ".join(SCRIPTS))
     if algorithm_of(recipe).has_group_baseline and recipe.dynamic_sampling:

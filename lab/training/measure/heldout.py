@@ -15,6 +15,7 @@ from lab.data.turns import Prompt, last_words
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
 from lab.training.models.cpu_generation import quick_generation
+from lab.training.models.sharding import kept_gathered
 from lab.training.models.tokens import Tokens
 from lab.training.worker.divergence import finite_scores
 
@@ -73,7 +74,7 @@ def _sample_batch(
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor, str]]:
     asked = [tokens.asked_as_trained(prompt) if as_trained else tokens.asked(prompt) for prompt in prompts]
     ids, mask = (batch.to(model.device) for batch in tokens.padded(asked, "left"))
-    with torch.no_grad(), finite_scores(model), quick_generation(model):
+    with torch.no_grad(), finite_scores(model), quick_generation(model), kept_gathered(model):
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,

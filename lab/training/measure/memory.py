@@ -67,7 +67,8 @@ def estimate(recipe: Recipe, home: Path, *, config: Any = None) -> Estimate:
     one = cost(recipe)
     sharing = recipe.processes if device == Device.CPU else 1
     if sharing > 1:
-        row_notes = [*row_notes, Note("processes_memory", {"processes": sharing, "each": size_text(one.peak)})]
+        kind = "processes_sharded_memory" if recipe.shards_base else "processes_memory"
+        row_notes = [*row_notes, Note(kind, {"processes": sharing, "each": size_text(one.peak)})]
     result = Estimate(cost=one, memory=memory, notes=[note.as_dict() for note in row_notes], processes=sharing)
     if result.fits:
         return result

@@ -33,6 +33,7 @@ from lab.training.models.base import DTYPES, default_optimizer, lora_config, suc
 from lab.training.models.cpu_head import CpuHead
 from lab.training.models.roles import POLICY
 from lab.training.models.scorer import scorer_class
+from lab.training.models.sharding import gathered_alone, layers_of
 from lab.training.trainers.step_trainer import log_probs
 
 META = torch.device("meta")
@@ -63,7 +64,9 @@ class MetaModel:
         self.parameters = sum(parameter.numel() for parameter in base.parameters())
         tensors = {id(tensor): tensor for tensor in (*base.parameters(), *base.buffers())}.values()
         saved = sum(layer.weight.nbytes - nf4_bytes(layer.weight.numel()) for layer in packed)
-        self.weights = (sum(tensor.nbytes for tensor in tensors) - saved) * recipe.bases_in_memory
+        self.weights = self.loaded = (sum(tensor.nbytes for tensor in tensors) - saved) * recipe.bases_in_memory
+        if recipe.shards_base:
+            self._shard(base, packed)
         start = ref.adapter if ref is not None else None
         self.model = base if recipe.trains_all_weights else self._with_adapter(base, start)
         self.model.requires_grad_(recipe.trains_all_weights)
@@ -89,6 +92,27 @@ class MetaModel:
         if not self.scores and algorithm_of(self.recipe).starts_from_model:
             add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
         return base
+
+    def _shard(self, base: Any, packed: list[torch.nn.Linear]) -> None:
+        """Bytes of a sharded base in one process: its part, the scales of 4-bit weights, and what is gathered at a time: the head, and three
+        layers (one computes, the next one is there twice as it arrives) or the embeddings.
+
+        On a CPU the processes load in turn: what they hold together at the last turn, by their number. Main memory beside a GPU is not counted.
+        """
+        whole, processes = self.weights, self.recipe.processes
+        alone, layers = gathered_alone(base), layers_of(base)
+        codes = {layer: layer.weight.numel() // 2 for layer in packed}
+        scales = sum(nf4_bytes(layer.weight.numel()) - size for layer, size in codes.items())
+
+        def size_of(module: torch.nn.Module) -> int:
+            narrower = sum(part.weight.nbytes - codes[part] for part in module.modules() if part in codes)  # type: ignore[index, operator, union-attr]
+            return sum(parameter.nbytes for parameter in module.parameters()) - narrower
+
+        largest = max((size_of(layer) for layer in layers), default=0)
+        at_a_time = max(3 * largest, max((size_of(module) for module in alone), default=0))
+        part = (whole - scales) // processes + scales
+        self.weights = part + whole - scales - sum(map(size_of, alone)) + at_a_time
+        self.loaded = (whole + (processes - 1) * part) // processes if self.device == Device.CPU else part + largest
 
     def _with_adapter(self, base: Any, start: Path | str | None) -> Any:
         task = "SEQ_CLS" if self.scores else "CAUSAL_LM"
@@ -150,7 +174,9 @@ class MetaModel:
     def _cost(self, stage: Stage, peak: Parts | None = None, **more: int) -> StageCost:
         """What is held all the time, a pass's peak, and more by part."""
         parts = dict(self.held)
-        if stage is not Stage.LOADING:
+        if stage is Stage.LOADING:
+            parts[MemoryPart.WEIGHTS] = self.loaded
+        else:
             parts[MemoryPart.OPTIMISER] = self.moments
         for part, size in (*(peak or {}).items(), *((MemoryPart(name), size) for name, size in more.items())):
             if part is not MemoryPart.WEIGHTS:  # counted above, as they are packed

@@ -57,7 +57,7 @@ def run_time(recipe: Recipe, home: Path) -> RunTime:
 def in_one_process(recipe: Recipe) -> Recipe:
     """What one process does in the time of a step: of several on a CPU all of it, since they share its cores, and on GPUs its share."""
     shared = 1 if choose_device(recipe.device).type == "cpu" else recipe.processes
-    return with_values(recipe, {"processes": 1, "batch_size": recipe.rows_per_step // shared})
+    return with_values(recipe, {**recipe.in_one_process, "batch_size": recipe.rows_per_step // shared})
 
 
 class Probe:

@@ -24,10 +24,11 @@ from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError, first_line
 from lab.machine import machine_memory
 from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
-from lab.training.models import cpu_attention, cpu_linear, cpu_lora, cpu_prefix
+from lab.training.models import cpu_attention, cpu_linear, cpu_lora, cpu_prefix, sharding
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
+from lab.training.worker import team
 
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 BF16_FROM = (8, 0)
@@ -109,19 +110,22 @@ def load(recipe: Recipe, home: Path) -> Loaded:
     """The recipe's start model, with a trainable adapter where it asks for LoRA."""
     device = choose_device(recipe.device)
     ref = checked(recipe.model, home)
-    base = _load_base(ref.base, recipe, device)
     tokenizer = load_tokenizer(ref)
     fresh = ref.adapter is None
-    if not recipe.trains_all_weights:
-        if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
-            model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
+    with sharding.in_turn(recipe, device) as mesh:
+        base = _load_base(ref.base, recipe, device)
+        if not recipe.trains_all_weights:
+            if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
+                model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
+            else:
+                model = get_peft_model(base, lora_config(recipe))
         else:
-            model = get_peft_model(base, lora_config(recipe))
-    else:
-        if ref.adapter is not None:
-            base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
-        model = base.requires_grad_(True)  # peft has frozen it
-    train_in_fp32(model)
+            if ref.adapter is not None:
+                base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
+            model = base.requires_grad_(True)  # peft has frozen it
+        train_in_fp32(model)
+        if mesh is not None:
+            sharding.shard(model, mesh, device)
     loaded = Loaded(model, tokenizer, device, fresh, load_tokens(ref, tokenizer))
     settle_tokens(model, loaded.tokens)
     return loaded
@@ -142,17 +146,20 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     device = choose_device(recipe.device)
     ref = checked(recipe.model, home)
     tokenizer = load_tokenizer(ref)
-    model = _load_base(ref.base, recipe, device, scorer=True)
-    model.config.pad_token_id = tokenizer.pad_token_id
     lora = not recipe.trains_all_weights
-    if ref.adapter is not None:
-        model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
-        start = load_peft_weights(str(ref.adapter), device=str(device))
-        set_peft_model_state_dict(model, get_peft_model_state_dict(model) | start)  # the head is its own
-        model = model if lora else model.merge_and_unload().requires_grad_(True)
-    elif lora:
-        model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
-    train_in_fp32(model)
+    with sharding.in_turn(recipe, device) as mesh:
+        model = _load_base(ref.base, recipe, device, scorer=True)
+        model.config.pad_token_id = tokenizer.pad_token_id
+        if ref.adapter is not None:
+            model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
+            start = load_peft_weights(str(ref.adapter), device=str(model.device))
+            set_peft_model_state_dict(model, get_peft_model_state_dict(model) | start)  # the head is its own
+            model = model if lora else model.merge_and_unload().requires_grad_(True)
+        elif lora:
+            model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
+        train_in_fp32(model)
+        if mesh is not None:
+            sharding.shard(model, mesh, device)
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
@@ -168,8 +175,11 @@ def load_frozen_scorer(recipe: Recipe, ref: ModelRef, home: Path) -> Any:
 def load_start(recipe: Recipe | LoadSettings, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
     ref, device = checked(recipe.model, home), choose_device(recipe.device)
-    base = _load_base(ref.base, recipe, device)
-    model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
+    with sharding.in_turn(recipe, device) as mesh:
+        base = _load_base(ref.base, recipe, device)
+        model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
+        if mesh is not None:
+            sharding.shard(model, mesh, device)
     if device.type == "cpu":
         cpu_lora.use_on_cpu(model)
     return model.requires_grad_(False).eval()
@@ -262,6 +272,8 @@ def check_room(place: str, recipe: Recipe | LoadSettings, device: torch.device, 
         raise MachineError("four_bits_device", device=device.type)
     need = weights_at_least(shapes_of(Path(place)), four_bits, dtype.itemsize) if Path(place).is_dir() else 0
     free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else machine_memory()[0]
+    if device.type == "cuda" and sharding.is_asked_for(recipe):
+        need //= team.size()
     if need > free:
         raise too_big(recipe, need, free)
 
@@ -283,14 +295,16 @@ def keep_trainable(model: Any) -> None:
 
 
 def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, *, scorer: bool = False) -> Any:
-    """The base without adapters. Raises ModelError where it is no causal language model, or lacks weights."""
+    """The base without adapters; one that is to be sharded stays in main memory. Raises ModelError where it is no causal language model, or
+    lacks weights."""
     dtype = choose_dtype(recipe.precision, device)
     config = causal_config(place, scorer=scorer)
     check_room(place, recipe, device, dtype)
+    place_of_base = torch.device("cpu") if sharding.is_asked_for(recipe) else device
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
     if recipe.four_bit_base:
         options["quantization_config"] = four_bit_config(dtype, device)
-        options["device_map"] = {"": str(device)}
+        options["device_map"] = {"": str(place_of_base)}
     kind: Any = AutoModelForCausalLM
     if scorer:
         config.num_labels, kind = 1, scorer_class(config)
@@ -307,8 +321,9 @@ def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, 
     if device.type == "cpu":
         cpu_attention.use_on_cpu()
         cpu_linear.use_on_cpu(model)
-        cpu_prefix.use_on_cpu(model)
-    return model if "device_map" in options else model.to(device)
+        if not sharding.is_asked_for(recipe):  # whose processes must make the same passes
+            cpu_prefix.use_on_cpu(model)
+    return model if "device_map" in options else model.to(place_of_base)
 
 
 def count_positions(model: Any) -> None:

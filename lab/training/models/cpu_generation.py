@@ -6,16 +6,22 @@ ended are left out. Any other model keeps the loop of transformers. Both give th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional
 from transformers import GenerationConfig
 from transformers.cache_utils import DynamicCache
-from transformers.generation import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers.generation import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    StoppingCriteriaList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from lab.training.models.draw import drawn, numbers, one_number_a_row
 from lab.training.models.llama_step import LlamaStep, step_of
@@ -31,7 +37,13 @@ def quick_generation(model: Any) -> Iterator[None]:
     if next(causal.parameters()).device.type != "cpu":
         yield
         return
-    causal.generate = partial(causal.generate, custom_generate=sample)
+    stock = causal.generate
+
+    def generate(*args: Any, **named: Any) -> Any:
+        beams = (named.get("generation_config") or causal.generation_config).num_beams or 1
+        return stock(*args, **named, **({"custom_generate": sample} if beams == 1 else {}))
+
+    causal.generate = generate
     try:
         with one_number_a_row():
             yield
@@ -42,18 +54,19 @@ def quick_generation(model: Any) -> Iterator[None]:
 def sample(
     model: Any,
     input_ids: torch.Tensor,
-    logits_processor: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    stopping_criteria: Callable[[torch.Tensor, Any], torch.Tensor],
+    logits_processor: LogitsProcessorList,
+    stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     **given: Any,
 ) -> torch.Tensor:
     """Prompts (n, P) and the tokens that follow, (n, P + T), as ``GenerationMixin._sample`` gives them; it is called where the step does not serve."""
-    mask, cache = given.get("attention_mask"), given.get("past_key_values")
+    mask: Any = given.get("attention_mask")
+    cache: Any = given.get("past_key_values")
     plain = not generation_config.return_dict_in_generate and not given.get("streamer") and not given.get("synced_gpus")
     if mask is None:  # no row is padded
         mask = torch.ones_like(input_ids)
     fresh = type(cache) is DynamicCache and cache.get_seq_length() == 0 and mask.shape == input_ids.shape
-    step = step_of(model) if plain and fresh and generation_config.num_beams in (None, 1) else None
+    step = step_of(model) if plain and fresh else None
     if step is None:
         return model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **given)
 

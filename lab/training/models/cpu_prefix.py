@@ -41,7 +41,7 @@ class Beginning(NamedTuple):
 
 def use_on_cpu(model: Any) -> None:
     """Let a model's body read so from now on, where it is one of ``BODIES`` and large."""
-    body = getattr(model, model.base_model_prefix, None)
+    body: Any = getattr(model, model.base_model_prefix, None)
     if type(body) not in BODIES or getattr(model.config, "sliding_window", None) is not None:
         return
     if sum(parameter.numel() for parameter in body.parameters()) < LARGE:

@@ -26,6 +26,7 @@ from lab.data.turns import Prompt
 from lab.errors import ModelError
 from lab.training.models.checks import context_of
 from lab.training.models.scorer import at_last, rows_to_score
+from lab.training.models.sharding import gather_for_body
 from lab.training.models.tokens import Tokens
 
 POLICY, VALUE, REWARD = "default", "value", "reward"
@@ -110,6 +111,7 @@ class Roles:
 
     def hidden(self, adapter: str | None, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The last hidden states under a role, shape (B, T, width)."""
+        gather_for_body(self.model)
         with acting_as(self.model, adapter), self.autocast():
             states: torch.Tensor = self._body(input_ids=ids, attention_mask=mask).last_hidden_state
             return states

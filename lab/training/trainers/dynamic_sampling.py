@@ -53,18 +53,20 @@ def with_spread(
     rounds: int,
     draw: Callable[[int], Sequence[Row]],
     ask: Callable[[list[Row]], Sampled],
+    goes_on: Callable[[bool], bool] = bool,
 ) -> Draws:
     """Replace groups without spread in ``sampled``, in place, in at most ``rounds`` rounds.
 
-    ``draw(n)`` gives n other prompts; ``ask`` samples one completion a row that it is given, K = ``size`` rows a prompt.
+    ``draw(n)`` gives n other prompts; ``ask`` samples one completion a row that it is given, K = ``size`` rows a prompt. ``goes_on`` decides
+    from whether this process still has groups to replace: where processes must sample together, one without any samples a prompt for nothing.
     """
     drawn = len(sampled.texts) // size
     thrown_away = 0
     for _ in range(rounds):
         places = sampled.silent(size)
-        if not places:
+        if not goes_on(bool(places)):
             break
-        fresh = ask([row for row in draw(len(places)) for _ in range(size)])
+        fresh = ask([row for row in draw(max(1, len(places))) for _ in range(size)])
         for number, at in enumerate(places):
             sampled.replace(at, fresh, number * size, size)
         drawn, thrown_away = drawn + len(places), thrown_away + len(places)

@@ -28,10 +28,12 @@ from lab.core.step_time import Part
 from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
 from lab.training.models.cpu_generation import quick_generation
+from lab.training.models.sharding import is_sharded, kept_gathered
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
 from lab.training.trainers.rollout import Rollout, joined
+from lab.training.trainers.shares import IDLE
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference, own_file
 from lab.training.trainers.token_journal import TokenJournal
 from lab.training.worker import team
@@ -95,7 +97,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         model = self.accelerator.unwrap_model(self.model)
-        with finite_scores(model), quick_generation(model):
+        with finite_scores(model), quick_generation(model), kept_gathered(model):
             return super()._generate_single_turn(*args, **kwargs)
 
     def _ask(self, rows: list[Any]) -> Sampled:
@@ -118,7 +120,9 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         if not rounds:
             return None
         draw = prompt_source(self.train_dataset, self.recipe.seed, self.state.global_step, team.rank())
-        return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
+        if not is_sharded(self.model):
+            return with_spread(sampled, self.num_generations, rounds, draw, self._ask)
+        return with_spread(sampled, self.num_generations, rounds, draw, self._ask, lambda own: any(team.gathered(own)))
 
     def _rollout_of(self, sampled: Sampled) -> Rollout:
         """What was asked and written, for the journal."""
@@ -156,7 +160,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             batch = shuffle_sequence_dict(self._generate_and_score_completions(generation_batch))
             kept = keep_only(batch)
             kept["step_tokens"], kept["step_rows"] = team.total(kept["step_tokens"]), team.total(kept["step_rows"])
-            self._buffered_inputs = self._micro_batches(kept, slices)
+            filler = _first_row(batch, kept) if is_sharded(self.model) else None
+            self._buffered_inputs = self._micro_batches(kept, slices, filler)
         return self._buffered_inputs[self._step % slices]
 
     @property
@@ -164,15 +169,20 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         """Whether the rollout has been used, and will be used again."""
         return bool(self._step % (self.args.steps_per_generation * self.num_iterations))
 
-    def _micro_batches(self, batch: Batch, slices: int) -> list[Batch | None]:
-        """Cut the kept rows into micro-batches of the usual size; the last ones may be smaller, or None."""
+    def _micro_batches(self, batch: Batch, slices: int, filler: Batch | None = None) -> list[Batch | None]:
+        """Cut the kept rows into micro-batches of the usual size; the last ones may be smaller, or None. With a ``filler`` it stands in until
+        the process that keeps most has no more: then all make as many passes."""
         size, kept = self.args.per_device_train_batch_size, len(batch["index"])
+        most = kept if filler is None else max(team.gathered(kept))
         parts: list[Batch | None] = []
         for start in range(0, size * slices, size):
-            if start >= kept:
+            if start < kept:
+                part = {k: v[start : start + size] if v.dim() else v for k, v in batch.items()}
+            elif filler is not None and start < most:
+                part = dict(filler)
+            else:
                 parts.append(None)
                 continue
-            part = {k: v[start : start + size] if v.dim() else v for k, v in batch.items()}
             if self.beta:
                 with self.timer.part(Part.SCORING), acting_as_reference(self) as reference:
                     part["ref_per_token_logps"] = self.log_probs(part, reference)[0]
@@ -189,7 +199,8 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
             self._step += 1
             loss = torch.zeros((), device=self.accelerator.device)
         else:
-            self.metrics.train_on(part["completion_mask"])
+            if IDLE not in part:
+                self.metrics.train_on(part["completion_mask"])
             loss = super().training_step(model, part, num_items_in_batch)
         if self._step % self.args.steps_per_generation == 0 and self.rollout is not None:
             whole_rollout = joined(team.gathered(self.rollout))
@@ -213,7 +224,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
     def compute_loss(self, model: Any, inputs: Batch, *args: Any, **kwargs: Any) -> torch.Tensor:
         """The sibling's; the first update of a rollout says how likely its completions were when they were written."""
         loss = super().compute_loss(model, inputs, *args, **kwargs)
-        if self.rollout is not None:
+        if self.rollout is not None and IDLE not in inputs:
             self.rollout.note_logps(inputs, inputs["old_per_token_logps"])
         return loss
 
@@ -272,6 +283,12 @@ def keep_only(batch: Batch) -> Batch:
     kept["step_tokens"] = kept["completion_mask"].sum()
     kept["step_rows"] = torch.tensor(len(rows))
     return kept
+
+
+def _first_row(batch: Batch, kept: Batch) -> Batch:
+    """A micro-batch of a rollout's first row, for passes that count nothing; the step's sizes are those of ``kept``."""
+    row = {name: value[:1] if value.dim() else value for name, value in batch.items() if name != "kept"}
+    return {**row, "step_tokens": kept["step_tokens"], "step_rows": kept["step_rows"], IDLE: torch.tensor(True)}
 
 
 def _reward_of_rule_set(**_: Any) -> list[float]:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from lab.training.worker import team
 
 Collate = Callable[[list[Any]], Any]
+IDLE = "idle"
+"""In a micro-batch: its one row is another process's. It is passed through the model, which others gather, and counts for nothing."""
 
 
 def share(rows: Sequence[Any], rank: int, size: int) -> list[Any]:
@@ -19,11 +23,14 @@ def share(rows: Sequence[Any], rank: int, size: int) -> list[Any]:
     return list(rows[len(rows) * rank // size : len(rows) * (rank + 1) // size])
 
 
-def collate_share(collate: Collate) -> Collate:
-    """A collator that collates this process's rows alone; ``{}`` where none of a last, small micro-batch is left for it."""
+def collate_share(collate: Collate, *, together: bool = False) -> Collate:
+    """A collator that collates this process's rows alone. Where none of a last, small micro-batch is left for it, ``{}``; a row to pass
+    through the model all the same, marked ``IDLE``, where the processes make their passes ``together``."""
 
     def of_share(rows: list[Any]) -> Any:
         own = share(rows, team.rank(), team.size())
-        return collate(own) if own else {}
+        if own:
+            return collate(own)
+        return {**collate(rows[:1]), IDLE: torch.tensor(True)} if together else {}
 
     return collate if team.size() == 1 else of_share

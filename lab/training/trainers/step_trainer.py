@@ -23,7 +23,8 @@ from trl.models.utils import disable_gradient_checkpointing
 from lab.core.step_time import Part
 from lab.training.models.cpu_head import use_on_cpu
 from lab.training.models.roles import acting_as
-from lab.training.trainers.shares import collate_share
+from lab.training.models.sharding import is_sharded, release
+from lab.training.trainers.shares import IDLE, collate_share
 from lab.training.worker import team
 from lab.training.worker.step_timer import StepTimer
 
@@ -126,6 +127,8 @@ class StepTrainer(Trainer):
     """
 
     loss_is_scaled_for_ga = True
+    journal: Any = None
+    """Where a sibling writes some rows token by token; None: nowhere."""
 
     def __init__(
         self,
@@ -149,7 +152,8 @@ class StepTrainer(Trainer):
             arguments._n_gpu = 1
         super().__init__(**kwargs)
         self.add_callback(_TimedUpdate(self))
-        self.data_collator: Any = collate_share(self.data_collator)  # type: ignore[has-type]
+        together = is_sharded(self.model)
+        self.data_collator: Any = collate_share(self.data_collator, together=together)  # type: ignore[has-type]
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         """What trl would tokenise before the first step."""
@@ -164,7 +168,7 @@ class StepTrainer(Trainer):
         """The step's micro-batches, and what they hold together."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self._size_of is not None:
-            self._in_step = team.total(sum(self._size_of(batch) for batch in batches if batch))
+            self._in_step = team.total(sum(self._size_of(batch) for batch in batches if batch and IDLE not in batch))
         return batches, items
 
     def _get_num_items_in_batch(self, batches: Any, device: torch.device) -> Any:
@@ -181,7 +185,16 @@ class StepTrainer(Trainer):
     ) -> torch.Tensor:
         """The sibling's."""
         with self.timer.part(Part.FORWARD):
-            return self._loss(self, model, inputs)
+            return self._loss(self, model, inputs) if IDLE not in inputs else self._idle_loss(model, inputs)
+
+    def _idle_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
+        """0, by all the passes that the sibling's loss makes: the other processes gather a sharded base in them. Nothing is counted or written."""
+        noted = self.metrics, self.journal
+        self.metrics, self.journal = StepMetrics(), None
+        try:
+            return 0.0 * self._loss(self, model, inputs)
+        finally:
+            self.metrics, self.journal = noted
 
     def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As the library's. What it does beside the parts that are timed by themselves is the backward pass."""
@@ -221,6 +234,7 @@ class StepTrainer(Trainer):
     # ---- a checkpoint: the leader's, and beside it what each process has of its own
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        release(self.model)
         if team.is_leader():
             super()._save_checkpoint(model, trial)
         with TemporaryDirectory() as own:

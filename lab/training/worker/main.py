@@ -94,6 +94,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     listen()
     from lab.training.models.cpu_format import settled
     from lab.training.models.length_filter import fit
+    from lab.training.models.sharding import is_asked_for
     from lab.training.task import Task, rule_set
     from lab.training.worker.notes import notes, tell
     from lab.training.worker.outcome import StartWeights
@@ -101,7 +102,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     home = folder.path.parents[1]
     fitted = fit(recipe, dataset, home)
     dataset = fitted.dataset
-    recipe, format_notes = settled(fitted.recipe, home)
+    recipe, format_notes = team.of_leader(settled(fitted.recipe, home))  # each measures, and one may find otherwise
     if team.is_leader():
         if fitted.from_data or format_notes:
             folder.write("recipe.json", {**folder.recipe(), "recipe": recipe.model_dump(mode="json")})
@@ -114,25 +115,24 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     task.loaded = algorithm.prepare(task)
     start = StartWeights(task.model)
     reporter.step = step
-    if team.is_leader():
+    if takes_part := team.is_leader() or is_asked_for(recipe):
         _ready(task, step)
     reporter.enter_stage("training")
     if team.size() > 1:
         # What a trainer adds to the model is drawn alike by all, whatever the leader has measured.
         set_seed(recipe.seed)
     algorithm.train(task)
-    return _end(task, start) if team.is_leader() else FINISHED
+    return _end(task, start) if takes_part else FINISHED
 
 
 def _ready(task: Task, step: int) -> None:
-    """What is done before the first step, by one process: whether the model can be saved, the mark of a resume, and the first measurement."""
+    """What is done before the first step: whether the model can be saved, the mark of a resume, and the first measurement. Of several
+    processes the leader alone is here, or all of them where they share the base: then all measure and the leader writes."""
     folder = task.folder
     task.try_saving()
     task.note_machine_speed(measure=False)
-    if step:
-        folder.note_resume(step)
-    elif (folder.path / "metrics.jsonl").exists():  # an earlier attempt died before its first checkpoint
-        folder.note_resume(0)
+    if team.is_leader() and (step or (folder.path / "metrics.jsonl").exists()):
+        folder.note_resume(step)  # 0 where an earlier attempt died before its first checkpoint
     _before(task)
 
 
@@ -150,7 +150,8 @@ def _end(task: Task, start: StartWeights) -> int:
         end_notes.append(
             Note(f"ended_after_{name}", {"limit": f"{limit:g}", "step": reporter.step, "steps": task.recipe.steps})
         )
-    tell(end_notes, task.folder)
+    if team.is_leader():
+        tell(end_notes, task.folder)
     if task.watch.stopped:
         reporter.enter_stage("saving")
         task.save_model()

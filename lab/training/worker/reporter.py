@@ -111,8 +111,11 @@ class Reporter(Heartbeat):
         self.peak_of_all = self.peak_of_all or peak_memory_bytes()
 
     def result(self, state: str, *, error: dict[str, object] | None = None, **values: Any) -> None:
-        """Write result.json, whatever the run came to. Of several processes the first that failed says why: the others fail for want of it."""
-        if team.size() > 1 and state == "failed" and self.folder.result() is not None:
+        """Write result.json, whatever the run came to. Of several processes the leader says that it ended, and the first that failed says why:
+        the others fail for want of it."""
+        if state == "failed" and team.size() > 1 and self.folder.result() is not None:
+            return
+        if state != "failed" and not team.is_leader():
             return
         content = {
             "state": state,

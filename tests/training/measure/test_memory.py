@@ -35,13 +35,16 @@ RECIPES = {
 }
 
 
+SHARDED = {"processes": 2, "shard_base": True, "load_in_4bit": True}
+
+
 @pytest.fixture
 def shape():
     return AutoConfig.for_model("llama", **SHAPE)
 
 
 @pytest.mark.parametrize("algorithm", RECIPES)
-@pytest.mark.parametrize("changes", [{}, {"load_in_4bit": True}, {"gradient_checkpointing": True}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"load_in_4bit": True}, {"gradient_checkpointing": True}, SHARDED], ids=str)
 def test_a_deep_model_is_extrapolated_exactly(algorithm, changes, shape, tmp_path, monkeypatch):
     recipe = with_values(RECIPES[algorithm], changes)
     extrapolated = cost_of(recipe, tmp_path, LENGTHS, "cpu", shape)
@@ -58,6 +61,23 @@ def test_each_setting_lowers_what_it_should(shape, tmp_path):
     assert peak(load_in_4bit=True) < peak()
     assert peak(gradient_checkpointing=True) < peak()
     assert peak(training="full", gradient_checkpointing=False) > peak()
+
+
+@pytest.mark.parametrize("four_bits", [False, True])
+def test_a_sharded_base_takes_less_the_more_processes_share_it(four_bits, shape, tmp_path):
+    def weights(stage: int, device: str = "cuda", **changes: object) -> int:
+        recipe = with_values(RECIPES["sft"], {"load_in_4bit": four_bits, **changes})
+        return cost_of(recipe, tmp_path, LENGTHS, device, shape).stages[stage].parts[MemoryPart.WEIGHTS]
+
+    shape.num_hidden_layers = 60  # embeddings and head are small beside them
+    shared = {count: {"processes": count, "shard_base": True} for count in (2, 4)}
+    assert weights(-1) == weights(-1, processes=2) > weights(-1, **shared[2]) > weights(-1, **shared[4])
+    assert weights(-1) / 2 < weights(-1, **shared[2]), "what is gathered at a time is there, too"
+    assert weights(0, **shared[2]) < weights(-1, **shared[2]), "nothing is gathered while loading"
+    whole = weights(0, "cpu", processes=2)
+    assert 0.75 * whole <= weights(0, "cpu", **shared[2]) <= 0.82 * whole, (
+        "one whole base and one half, of two processes"
+    )
 
 
 def test_ppo_holds_more_roles_than_grpo_and_trains_two(shape, tmp_path):

@@ -177,6 +177,15 @@ def test_weights_are_those_of_the_rollout(optimizer: Any) -> None:
             assert torch.equal(of_base, completed(model.unload(), do_sample=False))
 
 
+def test_beams_are_searched_as_ever() -> None:
+    model = model_of(FAMILIES["llama"])
+    causal(model).generation_config.num_beams = 3  # as a model's own file may say
+    for named in ({"num_beams": 2}, {}):
+        expected = completed(model, do_sample=False, **named)
+        with quick_generation(model):
+            assert torch.equal(completed(model, do_sample=False, **named), expected)
+
+
 @pytest.mark.parametrize("why", ["another model", "window", "hook", "dora", "two adapters", "no room", "fp16"])
 def test_what_is_not_known_is_left_to_transformers(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     config = FAMILIES["llama"]

@@ -28,8 +28,11 @@ TWO = {"processes": 2, "batch_size": 16, "measure_samples": 16, "group_size": 4,
 
 @pytest.mark.train
 @pytest.mark.timeout(1500)
-def test_two_processes_stop_between_two_updates_of_a_rollout_and_go_on(tmp_path: Path) -> None:
-    path = make_run(tmp_path, "tiny/grpo", **TWO)
+@pytest.mark.parametrize(
+    "more", [{}, {"training": "lora", "shard_base": True, "load_in_4bit": True}], ids=["whole", "sharded"]
+)
+def test_two_processes_stop_between_two_updates_of_a_rollout_and_go_on(tmp_path: Path, more: dict[str, Any]) -> None:
+    path = make_run(tmp_path, "tiny/grpo", **TWO, **more)
     (path / "stop").write_text("{}")
     result = ended(path, 3)
     assert result["state"] == "stopped" and steps_of(path) == [1]
