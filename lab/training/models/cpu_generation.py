@@ -40,7 +40,9 @@ def quick_generation(model: Any) -> Iterator[None]:
     stock = causal.generate
 
     def generate(*args: Any, **named: Any) -> Any:
-        beams = (named.get("generation_config") or causal.generation_config).num_beams or 1
+        configs = (named.get("generation_config"), causal.generation_config)
+        asked = (named.get("num_beams"), *(config.num_beams for config in configs if config is not None))
+        beams = next((number for number in asked if number is not None), 1)
         return stock(*args, **named, **({"custom_generate": sample} if beams == 1 else {}))
 
     causal.generate = generate
