@@ -39,7 +39,7 @@ def corrected(trainer: Any, batch: Batch, gain: torch.Tensor) -> tuple[torch.Ten
     if recipe.importance_correction is ImportanceCorrection.OFF:
         return gain, {"sampler_logps": sampler}
     weights = losses.importance_weights(log_ratio, recipe.importance_correction, recipe.importance_cap)
-    of_each = mask if weights.size(1) > 1 or mask.size(1) == 1 else mask[:, :1]  # of a completion it counts once
+    of_each = mask[:, : weights.size(1)]  # a completion's one weight counts once
     metrics.mean("importance_weight", weights, of_each)
     metrics.least("importance_weight_min", weights, of_each)
     metrics.most("importance_weight_max", weights, of_each)
