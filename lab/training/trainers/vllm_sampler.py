@@ -1,8 +1,8 @@
 """Completions by a vLLM engine beside the trainer on one CUDA GPU: an optional extra (``requirements-vllm.txt``).
 
-Never run by its authors: no machine with a GPU was at hand (docs/scaling.md says what was tried of it). It is as small as it can be. The
-engine is a process of its own, holds a base of its own (NF4 where the run's is) and gets the policy's adapter before each rollout, in a
-folder and under a new name, so that no cache of an older adapter is used. Departures from trl's ``VLLMGeneration``:
+It was run on a CPU, by a build of vLLM for CPUs, and never on a GPU: docs/scaling.md says what was tried. The engine is a process of its
+own, holds a base of its own (NF4 where the run's is) and gets the policy's adapter before each rollout, in a folder and under a new name,
+so that no cache of an older adapter is used. Departures from trl's ``VLLMGeneration``:
 
 1. The adapter is sent as an adapter. trl merges it into the trainer's base, which a 4-bit base does not survive unchanged.
 2. The engine stops at the run's own ends of turn, and loads no tokenizer.
@@ -14,6 +14,7 @@ log-probabilities (``lab/training/algorithms/importance.py``).
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from importlib.util import find_spec
@@ -68,6 +69,8 @@ class VllmSampler:
         os.environ["VLLM_NO_USAGE_STATS"] = "1"  # it would tell its makers of the run
         from vllm import LLM
 
+        # It would tell at length that there is no tokenizer to try the chat template with.
+        logging.getLogger("vllm.renderers.base").setLevel(logging.ERROR)
         self._adapter = SentAdapter(task.model)
         self._ends, self._recipe = list(task.tokens.ends), task.recipe
         self._engine: Any = LLM(**engine_arguments(task))
@@ -107,7 +110,9 @@ class VllmSampler:
 
     def close(self) -> None:
         """End the engine's process, and give its memory back to what is measured after training."""
-        self._engine = None
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.llm_engine.engine_core.shutdown()
         self._adapter.close()
 
 
@@ -117,6 +122,8 @@ def engine_arguments(task: Task) -> dict[str, Any]:
     assert loaded is not None
     rank = task.model.peft_config[POLICY].r
     dtype = choose_dtype(recipe.precision, loaded.device)
+    if recipe.four_bit_base and dtype is torch.float32:  # the plugin packs for products of 16 bits
+        dtype = torch.bfloat16
     return {
         "model": str(resolve(recipe.model, task.home).base),
         "skip_tokenizer_init": True,

@@ -54,9 +54,14 @@ def test_the_weights_have_the_right_numbers():
 def test_where_both_agree_every_weight_is_exactly_1(mode):
     logps = -torch.rand(4, 6) * 30
     mask = torch.tensor(np.arange(6) < np.array([6, 1, 3, 4])[:, None]).long()
-    assert torch.equal(losses.importance_weights(losses.sampler_log_ratio(logps, logps.clone(), mask), mode, 3.0).unique(), torch.ones(1))
+    assert torch.equal(
+        losses.importance_weights(losses.sampler_log_ratio(logps, logps.clone(), mask), mode, 3.0).unique(),
+        torch.ones(1),
+    )
     unknown = torch.full_like(logps, math.nan)
-    assert torch.equal(losses.importance_weights(losses.sampler_log_ratio(logps, unknown, mask), mode, 3.0).unique(), torch.ones(1))
+    assert torch.equal(
+        losses.importance_weights(losses.sampler_log_ratio(logps, unknown, mask), mode, 3.0).unique(), torch.ones(1)
+    )
 
 
 @pytest.mark.parametrize("mode", BOUNDED)
@@ -195,14 +200,18 @@ def test_a_sampler_in_bf16_differs_and_the_same_model_in_fp32_hardly_does(group_
     assert max(logged(wide, "sampler_gap_max")) < 1e-4
     assert all(abs(value - 1) < 1e-4 for name in METRICS[:3] for value in logged(wide, name))
     assert min(logged(narrow, "sampler_gap")) > 1e-4 and max(logged(narrow, "sampler_gap_max")) > 3e-3
-    assert all(least < 1 < most for least, most in zip(logged(narrow, METRICS[1]), logged(narrow, METRICS[2]), strict=True))
+    assert all(
+        least < 1 < most for least, most in zip(logged(narrow, METRICS[1]), logged(narrow, METRICS[2]), strict=True)
+    )
     assert narrow.sampler.asked == [0, 1, 2] and narrow.sampler.closed == 1
 
 
 @pytest.mark.train
 def test_an_adapter_of_one_step_ago_is_told_and_corrected(group_trainer, make_model, tokenizer):
     """As an engine that missed the last sync: at step 0 it agrees, later it does not."""
-    recipe = GrpoRecipe(**ALL | {"training": "lora", "lora_rank": 4, "iterations": 1, "steps": 4, "learning_rate": 2e-2})
+    recipe = GrpoRecipe(
+        **ALL | {"training": "lora", "lora_rank": 4, "iterations": 1, "steps": 4, "learning_rate": 2e-2}
+    )
     torch.manual_seed(3)
     model = get_peft_model(make_model(), lora_config(recipe))
     trainer = group_trainer(recipe, model=model)
@@ -251,7 +260,9 @@ def test_a_rollout_in_use_is_saved_with_what_its_sampler_stated(group_trainer, m
     def make():
         model = make_model()
         trainer = group_trainer(recipe, model=model)
-        trainer.sampler = ModelSampler(lambda _: another(model, make_model()), trainer.tokens, recipe.max_completion_length)
+        trainer.sampler = ModelSampler(
+            lambda _: another(model, make_model()), trainer.tokens, recipe.max_completion_length
+        )
         return trainer
 
     whole = make()

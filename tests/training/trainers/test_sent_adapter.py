@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +15,7 @@ from lab.training.models import cpu_lora
 from lab.training.models.base import load
 from lab.training.models.roles import acting_as
 from lab.training.trainers.sampler import SentAdapter
+from tests.gpu_check.engine import digest_of_base
 
 SYNCS = 100
 QLORA = GrpoRecipe(load_in_4bit=True, device="cpu", lora_rank=4)
@@ -37,15 +36,6 @@ def qlora(tmp_path) -> SimpleNamespace:
         optimizer.step()
 
     return SimpleNamespace(model=model, step=step)
-
-
-def digest_of_base(model) -> str:
-    """Of every byte that is not the adapter's: packed weights, their scales and codes, embeddings, norms."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        if "lora_" not in name:
-            digest.update(name.encode() + tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 @torch.no_grad()
@@ -94,7 +84,9 @@ def test_what_is_sent_is_the_policy(qlora, tmp_path):
     for number in range(3):
         qlora.step()
         sent.send(number)
-    assert {str(value.dtype) for value in load_file(sent.folder / "adapter_model.safetensors").values()} == {"torch.float32"}
+    assert {str(value.dtype) for value in load_file(sent.folder / "adapter_model.safetensors").values()} == {
+        "torch.float32"
+    }
     read = PeftModel.from_pretrained(load(QLORA, tmp_path).model.unload(), str(sent.folder))
     cpu_lora.use_on_cpu(read)
     assert torch.equal(logps(read, "default"), logps(qlora.model, "default"))
@@ -108,8 +100,8 @@ def test_only_another_adapter_is_written_and_only_one_is_kept(qlora):
     first = sent.folder
     qlora.step()
     assert sent.send(1) and sent.version == 2
-    assert not first.exists() and os.listdir(sent.folder.parent) == ["2"]
-    assert sorted(os.listdir(sent.folder)) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert not first.exists() and [path.name for path in sent.folder.parent.iterdir()] == ["2"]
+    assert sorted(path.name for path in sent.folder.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     sent.close()
     assert not sent.folder.parent.exists()
 

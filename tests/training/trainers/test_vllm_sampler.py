@@ -121,7 +121,9 @@ def arguments(tmp_path):
         loaded = load(recipe.model_copy(update={"load_in_4bit": False}), tmp_path)
         loaded.device = torch.device("cpu")
         return engine_arguments(
-            SimpleNamespace(recipe=recipe, loaded=loaded, model=loaded.model, home=tmp_path, reporter=SimpleNamespace(step=5))
+            SimpleNamespace(
+                recipe=recipe, loaded=loaded, model=loaded.model, home=tmp_path, reporter=SimpleNamespace(step=5)
+            )
         )
 
     return make
