@@ -114,7 +114,8 @@ class StepMetrics:
         of_step = {name: value / max(1.0, count) for name, (value, count) in means.items()}
         of_all = {name: value for name, (_, value) in extremes.items()}
         taken = self.lasting | of_step | totals | of_all | self._noted
-        self._sums, self._counts, self._totals, self._extremes, self._noted = {}, {}, {}, {}, {}
+        self._sums, self._counts, self._totals, self._noted = {}, {}, {}, {}
+        self._extremes = {}
         return taken
 
 
