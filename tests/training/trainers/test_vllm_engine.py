@@ -11,10 +11,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lab.core.recipes import with_values
+from lab.core.recipes import GrpoRecipe, with_values
 from lab.store.presets import load_preset
+from lab.training.algorithms import grpo
 from lab.training.models.tokens import Tokens
+from lab.training.trainers.group_trainer import GroupTrainer
 from tests.gpu_check.engine import base_says, digest_of_base, engine_beside
+from tests.training.conftest import LETTERS
 
 pytest.importorskip("vllm", reason="vllm is not installed: pip install -r requirements-vllm.txt")
 from vllm.platforms import current_platform
@@ -104,3 +107,39 @@ def test_after_100_syncs_both_bases_are_as_they_were(engine):
     assert engine.sampler._adapter.version >= SYNCS and all(len(words) == 20 for words in reference)
     assert base_says(engine.beside, known) == reference
     assert digest_of_base(engine.model) == base
+
+
+@BITS
+def test_a_grpo_run_trains_on_what_it_writes(engine, grpo_config, grpo_rows):
+    """The last test of an engine: the end of a run lets go of it."""
+    recipe = GrpoRecipe(
+        group_size=4,
+        batch_size=16,
+        micro_batch_size=8,
+        max_completion_length=24,
+        steps=3,
+        threshold={"kind": "all"},
+        skip_no_spread=False,
+        lora_rank=4,
+        importance_correction="token_truncate",
+    )
+    trainer = GroupTrainer(
+        recipe=recipe,
+        rules=LETTERS,
+        score=grpo.score,
+        loss=grpo.loss,
+        model=engine.model,
+        args=grpo_config(recipe),
+        train_dataset=grpo_rows,
+        processing_class=engine.tokens.tokenizer,
+        sampler=engine.sampler,
+    )
+    base = digest_of_base(engine.model)
+    trainer.train()
+    lines = [line for line in trainer.state.log_history if "loss" in line]
+    assert [line["step"] for line in lines] == [1, 2, 3] and all(line["optimizer_step"] == 1 for line in lines)
+    for line in lines:
+        assert 0 < line["sampler_gap"] < (0.2 if engine.four_bits else 1e-3)
+        assert 0.5 < line["importance_weight"] < 1.5 and line["importance_weight_max"] <= 3.0
+        assert line["grad_norm"] > 0
+    assert digest_of_base(engine.model) == base and engine.sampler._engine is None
