@@ -43,7 +43,7 @@ tour: install ## train every algorithm on the tiny model and print what each one
 real: install ## the chain on SmolLM2-135M in 4 bits on GSM8K, on the CPU; fetches the model (DATA=folder with gsm8k_*.jsonl)
 	$(BIN)/python -m tests.real --data "$(DATA)" $(ARGS)
 
-gpu-check: install ## memory and speed on a CUDA GPU, on a Qwen2.5-0.5B-shaped model with random weights
+gpu-check: install ## memory and speed on a CUDA GPU, on a Qwen2.5-0.5B-shaped model with random weights; vLLM's where it is installed (ARGS=--rollouts: that alone)
 	$(BIN)/python -m tests.gpu_check $(ARGS)
 
 clean: ## remove .venv and caches; never lab_home

@@ -29,3 +29,10 @@ def hide(*modules: str) -> None:
     for name in modules:
         if name not in sys.modules:
             sys.modules[name] = None  # type: ignore[assignment]  # how Python marks a module that is not to be found
+
+
+def find_again(*modules: str) -> None:
+    """Take the mark of ``hide`` off modules, for whoever needs one after all."""
+    for name in modules:
+        if sys.modules.get(name, ...) is None:
+            del sys.modules[name]

@@ -72,7 +72,15 @@ def piece_shown(piece: str | dict[str, str] | None) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in shown)
 
 
-COLUMNS = {"logp": "logps", "ref_logp": "ref_logps", "entropy": "entropies", "ratio": "ratios", "part": "parts"}
+COLUMNS = {
+    "logp": "logps",
+    "ref_logp": "ref_logps",
+    "entropy": "entropies",
+    "ratio": "ratios",
+    "sampler_logp": "sampler_logps",
+    "weight": "importance_weights",
+    "part": "parts",
+}
 
 
 def print_loss_tokens(run: Run, group: Line, at: int, updates: list[Line], *, as_json: bool) -> None:

@@ -56,6 +56,7 @@ def check_machine(recipe: Recipe, model: Path | None) -> None:
     check_four_bits(recipe)
     check_tracker(recipe)
     check_processes(recipe)
+    check_rollouts(recipe)
     check_memory(recipe, model)
 
 
@@ -106,6 +107,18 @@ def check_tracker(recipe: Recipe) -> None:
     """Raise MachineError where the tracker that a recipe reports to is not installed. It is looked for, not imported."""
     if recipe.report_to and find_spec(recipe.report_to.value) is None:
         raise MachineError("tracker_missing", tracker=recipe.report_to.value)
+
+
+def check_rollouts(recipe: Recipe) -> None:
+    """Raise MachineError where vLLM shall write the completions and the GPU or the package is not here. Nothing is imported."""
+    if not recipe.rollouts_by_vllm:
+        return
+    if shutil.which("nvidia-smi") is None:
+        raise MachineError("vllm_no_gpu")
+    if find_spec("vllm") is None:
+        raise MachineError("vllm_missing")
+    if recipe.four_bit_base and find_spec("vllm_bnb_plugin") is None:
+        raise MachineError("vllm_four_bits")
 
 
 def check_rules(recipe: Recipe) -> None:

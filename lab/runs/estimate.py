@@ -26,6 +26,7 @@ IRRELEVANT = frozenset(
     | {"threshold", "scale_rewards", "skip_no_spread", "kl_coefficient", "discount", "gae_lambda", "value_clip"}
     | {"value_coefficient", "rules", "rules_weight", "reward_model_weight", "loss_type", "iterations"}
     | {"baseline", "ratio_level", "dynamic_sampling", "token_megabytes"}
+    | {"rollouts", "rollout_memory", "importance_correction", "importance_cap"}  # an engine's memory is its own
     | {"watch_preferences"}  # measured in batches that are smaller than those of an update
 )
 """Settings that change no tensor's size."""

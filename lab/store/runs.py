@@ -30,7 +30,7 @@ from lab.store.run_folder import RunFolder
 from lab.store.run_references import named_runs, stands_on
 from lab.store.space import require_space
 
-RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy")
+RECORDED_VERSIONS = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "numpy", "vllm")
 FOLDERS_IN_MEMORY = 64
 NAME_LENGTH = 120
 T = TypeVar("T")

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.loading import hide
+
 if TYPE_CHECKING:
     from lab.core.recipes import Recipe
 
@@ -38,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--wait", type=int, metavar="SOCKET", help="load everything, then be told over this socket")
     parser.add_argument("--lessons", type=Path, metavar="HOME", help="answer the Learn tab's questions, a line each")
     options = parser.parse_args(arguments)
+    hide("vllm")  # trl loads it where it is installed, for ten seconds; a run that needs it finds it again
     if options.doctor:
         from lab.training.worker.doctor import report
 

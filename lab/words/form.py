@@ -31,6 +31,9 @@ ONLY_IF: Mapping[str, tuple[str, str]] = {
     "lora_rank": ("training", "lora"),
     "lora_alpha": ("training", "lora"),
     "load_in_4bit": ("training", "lora"),
+    "rollout_memory": ("rollouts", "vllm"),
+    "importance_correction": ("rollouts", "vllm"),
+    "importance_cap": ("rollouts", "vllm"),
 }
 """Fields that say something only while another field has this value; they are hidden otherwise."""
 

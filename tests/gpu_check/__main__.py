@@ -1,7 +1,8 @@
-"""``make gpu-check``: memory and speed on a GPU, on a model of random weights: PPO's roles counted, estimates against what runs took.
+"""``make gpu-check``: memory and speed on a GPU, on a model of random weights: PPO's roles counted, estimates against what runs took,
+and where vLLM is installed rollouts by it, for speed and drift.
 
 Every run goes through the lab's own worker. ``--device cpu --shape small`` tries the same code without a GPU; its figures mean
-nothing. Exit status 1 where there is no CUDA, where a run fails, or where an estimate is further off than it may be.
+nothing. Exit status 1 where there is no CUDA, where a run fails, where an estimate is further off than it may be, or where a base drifts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from lab.store.presets import load_preset
 from lab.store.runs import RunState, Store
 from tests.bench.memory import rows_of
 from tests.gpu_check.roles import SHAPES, count, rows_of_table
+from tests.gpu_check.rollouts import check_rollouts
 
 WITHIN = {"cuda": 0.10, "cpu": 0.15}
 ROLE_BOUNDS = {"smollm2-135m": (1.5, 0.48), "qwen2.5-1.5b": (1.25, 0.40)}
@@ -51,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=sorted(ALGORITHMS), action="append", help="run only these algorithms")
     parser.add_argument("--roles", choices=sorted(SHAPES), action="append", help="shapes to count PPO's roles of")
     parser.add_argument("--no-runs", action="store_true", help="count the roles and run nothing")
+    parser.add_argument(
+        "--rollouts", action="store_true", help="only compare rollouts by vLLM with those by transformers"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.device == "cuda" and not torch.cuda.is_available():
         print(
@@ -60,11 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     print(_machine(chosen.device), flush=True)
+    if chosen.rollouts:
+        return int(not _rollouts(chosen))
     good = True
     for shape in chosen.roles or (tuple(ROLE_BOUNDS) if chosen.device == "cuda" else (chosen.shape,)):
         good &= _count(shape, torch.device(chosen.device))
     if not chosen.no_runs:
         good &= _runs(chosen)
+        good &= _rollouts(chosen)
     return int(not good)
 
 
@@ -94,6 +102,16 @@ def _runs(chosen: argparse.Namespace) -> bool:
         for algorithm in chosen.only or ALGORITHMS:
             recipe = _recipe(algorithm, model, home, chosen)
             good &= _run(recipe, store, WITHIN[chosen.device])
+        store.close()
+    return good
+
+
+def _rollouts(chosen: argparse.Namespace) -> bool:
+    with tempfile.TemporaryDirectory(prefix="lab-gpu-check-") as away:
+        store = Store(Path(away), allow_unsafe_disk=True)
+        # vLLM has no attention on CPUs for heads as narrow as the small shape's
+        model = _model(chosen.shape, store.home) if chosen.device == "cuda" else SHIPPED["tiny"]
+        good = check_rollouts(model, store, chosen.device, chosen.steps)
         store.close()
     return good
 

@@ -176,14 +176,14 @@ def train(
 ) -> None:
     """In a process of its own: train, and save the weights before and after."""
 
-    def generate(self: Any, prompts: list[Any]) -> tuple[list[list[int]], list[list[int]]]:
+    def generate(self: Any, prompts: list[Any]) -> tuple[list[list[int]], list[list[int]], None, None, None]:
         texts = [turns[-1]["content"] for turns in prompts]
         first, whole = team.rank() * len(texts), team.size() * len(texts)
         ids = []
         for at, text in enumerate(texts):
             completion = written(text, texts[:at].count(text), first + at < whole // 2)
             ids.append([*self.processing_class(completion, add_special_tokens=False)["input_ids"], self.tokens.ends[0]])
-        return [self.tokens.asked(turns) for turns in prompts], ids
+        return [self.tokens.asked(turns) for turns in prompts], ids, None, None, None
 
     GroupTrainer._generate = generate  # type: ignore[method-assign,assignment]
     task = make_task(algorithm, rows, **changes)

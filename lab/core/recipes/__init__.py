@@ -12,7 +12,7 @@ from lab.core.recipes.pairs import DpoRecipe, RmRecipe
 from lab.core.recipes.parsing import RECIPES, parse, with_values
 from lab.core.recipes.ppo import Critic, PpoRecipe
 from lab.core.recipes.pretrain import PretrainRecipe
-from lab.core.recipes.sampling import LossType, RuleUse, SampledRecipe
+from lab.core.recipes.sampling import ImportanceCorrection, LossType, Rollouts, RuleUse, SampledRecipe
 from lab.core.recipes.sft import SftRecipe
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Device",
     "DpoRecipe",
     "GrpoRecipe",
+    "ImportanceCorrection",
     "LossType",
     "MeasuredOn",
     "PpoRecipe",
@@ -31,6 +32,7 @@ __all__ = [
     "RatioLevel",
     "Recipe",
     "RmRecipe",
+    "Rollouts",
     "RowsRecipe",
     "RuleUse",
     "SampledRecipe",

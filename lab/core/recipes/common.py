@@ -319,6 +319,11 @@ class Recipe(Strict):
         return int(getattr(self, "iterations", 1))
 
     @property
+    def rollouts_by_vllm(self) -> bool:
+        """Whether a vLLM engine writes the completions, and not the model in training."""
+        return getattr(self, "rollouts", "") == "vllm"
+
+    @property
     def rows_per_step(self) -> int:
         """Rows (completions, preferences, texts) in one optimiser step."""
         return int(self.batch_size)  # type: ignore[attr-defined]  # every recipe has the field, with words of its own

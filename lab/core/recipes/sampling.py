@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from lab.core.recipes.adapted import AdaptedRecipe
-from lab.core.recipes.common import EQUATIONS
+from lab.core.recipes.adapted import AdaptedRecipe, Training
+from lab.core.recipes.common import EQUATIONS, Device
 from lab.core.recipes.fields import Section, Strict, check_multiple, micro_batch_at_most, setting
 
 
@@ -21,6 +21,25 @@ class LossType(StrEnum):
     GRPO = "grpo"
     BNPO = "bnpo"
     DR_GRPO = "dr_grpo"
+
+
+class Rollouts(StrEnum):
+    """What writes the completions of a step."""
+
+    TRANSFORMERS = "transformers"
+    """The model in training itself."""
+    VLLM = "vllm"
+    """An engine on the same GPU, which is given the policy's adapter before each rollout."""
+
+
+class ImportanceCorrection(StrEnum):
+    """How a token's gain is weighed by π_old / π_sampler where an engine wrote it: trl's ``vllm_importance_sampling_mode``."""
+
+    OFF = "off"
+    TOKEN_TRUNCATE = "token_truncate"
+    TOKEN_MASK = "token_mask"
+    SEQUENCE_TRUNCATE = "sequence_truncate"
+    SEQUENCE_MASK = "sequence_mask"
 
 
 LONGEST_SOURCE = 64 * 1024
@@ -155,12 +174,57 @@ class SampledRecipe(AdaptedRecipe):
         gt=0,
         le=5,
     )
+    importance_correction: ImportanceCorrection = setting(
+        ImportanceCorrection.SEQUENCE_MASK,
+        Section.GROUP,
+        (
+            "Importance correction",
+            "Weighs each token by π_old / π_sampler where vLLM wrote it; beyond the cap, `truncate` takes the cap and `mask` takes 0.",
+        ),
+        (
+            "重要性修正",
+            "由 vLLM 采样时，给每个词元乘以 π_old / π_采样器；超过上限时，`truncate` 取上限，`mask` 取 0。",
+        ),
+        advanced=True,
+    )
+    importance_cap: float = setting(
+        3.0,
+        Section.GROUP,
+        ("Importance cap", "The largest weight of the importance correction, of a token or of a whole completion."),
+        ("重要性权重上限", "重要性修正的最大权重，按词元或按整条回答计。"),
+        advanced=True,
+        between=(1, 1000),
+    )
     max_completion_length: int = setting(
         40,
         Section.LENGTHS,
         ("Longest completion", "In tokens; longer ones are cut and marked."),
         ("最长回答", "以词元计；超出则截断并标记。"),
         between=(1, 32_768),
+    )
+    rollouts: Rollouts = setting(
+        Rollouts.TRANSFORMERS,
+        Section.MACHINE,
+        (
+            "Rollouts by",
+            "`transformers`: the model in training writes. `vllm`: an engine beside it on a CUDA GPU, which must be installed.",
+        ),
+        (
+            "采样引擎",
+            "`transformers`：由训练中的模型生成回答；`vllm`：由同一 CUDA GPU 上的引擎生成（须已安装）。",
+        ),
+        advanced=True,
+    )
+    rollout_memory: float = setting(
+        0.3,
+        Section.MACHINE,
+        (
+            "vLLM's share of the GPU",
+            "Of the GPU's whole memory, for the engine's weights and cache; it comes on top of the estimate.",
+        ),
+        ("vLLM 占用的显存比例", "引擎的权重与缓存占整块 GPU 显存的比例；不计入内存估计。"),
+        advanced=True,
+        between=(0.05, 0.95),
     )
 
     watch_preferences: str = setting(
@@ -184,6 +248,18 @@ class SampledRecipe(AdaptedRecipe):
             raise PydanticCustomError("recipe_watch_not_judged", "no judged pairs", {"value": name})
         if name and not self.measure_samples:
             raise PydanticCustomError("recipe_watch_unmeasured", "nothing is measured", {"value": name})
+        return self
+
+    @model_validator(mode="after")
+    def _engine_can_write(self) -> SampledRecipe:
+        if self.rollouts is Rollouts.TRANSFORMERS:
+            return self
+        if self.training is Training.FULL:
+            raise PydanticCustomError("recipe_vllm_needs_lora", "the engine is sent an adapter", {})
+        if self.processes > 1:
+            raise PydanticCustomError("recipe_vllm_processes", "one process", {"value": self.processes})
+        if self.device in (Device.CPU, Device.MPS):
+            raise PydanticCustomError("recipe_vllm_device", "no CUDA", {"value": self.device.value})
         return self
 
     @model_validator(mode="after")

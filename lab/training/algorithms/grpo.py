@@ -23,6 +23,8 @@ trl's GRPOTrainer gives the loop, generation and log-probabilities (``lab/traini
 8. A stop between two updates of one rollout saves it; trl asks the prompts again.
 9. Where there are fewer prompts than a rollout takes, they are repeated; trl takes no step.
 10. Dynamic sampling asks other prompts in place of groups without spread (``trainers/dynamic_sampling.py``); trl has none.
+11. With ``rollouts = "vllm"`` the engine gets the adapter as an adapter; trl merges it into the base and sends the merged weights.
+    Gains are weighed as in trl then (``importance.py``).
 """
 
 from __future__ import annotations
@@ -35,10 +37,12 @@ from trl.trainer.utils import add_fused_lm_head
 
 from lab.core.recipes import GrpoRecipe, Training
 from lab.training.algorithms import losses
+from lab.training.algorithms.importance import corrected
 from lab.training.models.base import Loaded, load, load_start
 from lab.training.task import Task
 from lab.training.trainers.group_trainer import GroupTrainer, batch_arguments, prompt_rows, write_groups
 from lab.training.trainers.step_trainer import Batch
+from lab.training.trainers.vllm_sampler import sampler_of
 
 
 def prepare(task: Task) -> Loaded:
@@ -59,6 +63,7 @@ def build_trainer(task: Task) -> GroupTrainer:
         args=GRPOConfig(**task.arguments(**batch_arguments(recipe), beta=recipe.beta, scale_rewards=scale)),
         train_dataset=prompt_rows(task),
         processing_class=task.tokenizer,
+        sampler=sampler_of(task),
     )
     assert task.loaded is not None
     if trainer.beta and recipe.training is Training.FULL and not task.loaded.fresh_adapter:
@@ -94,6 +99,7 @@ def loss(trainer: GroupTrainer, model: Any, batch: Batch) -> torch.Tensor:
     old = batch.setdefault("old_per_token_logps", logps.detach())  # of the policy that wrote them: the first update's
     ratio = losses.ratio(logps, old, mask, trainer.recipe.ratio_level)  # (B, T), of a sequence (B, 1)
     gain = losses.clipped_surrogate(ratio, advantages, low, high)
+    gain, importance = corrected(trainer, batch, gain)  # where an engine wrote the completions
     if beta:
         kl = ratio * losses.kl_k3(logps, batch["ref_per_token_logps"])
         gain = gain - beta * kl
@@ -105,7 +111,9 @@ def loss(trainer: GroupTrainer, model: Any, batch: Batch) -> torch.Tensor:
     trainer.metrics.mean("clip_ratio", clipped, mask)
     trainer.metrics.mean("entropy", entropies, mask)
     parts = -gain * losses.token_weights(mask, trainer.loss_type, **counts)  # each token's part of L, for the journal
-    trainer.note_tokens(batch, logps=logps, entropies=entropies, ratios=ratio, clipped=clipped, parts=parts)
+    trainer.note_tokens(
+        batch, logps=logps, entropies=entropies, ratios=ratio, clipped=clipped, parts=parts, **importance
+    )
     return losses.over_step(-gain, mask, trainer.loss_type, **counts)
 
 

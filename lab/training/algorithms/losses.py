@@ -89,6 +89,28 @@ def is_clipped(ratio_B_T: Tensor, advantages_B_T: Tensor, low: float, high: floa
     return ((ratio_B_T < 1 - low) & (advantages_B_T < 0)) | ((ratio_B_T > 1 + high) & (advantages_B_T > 0))
 
 
+def sampler_log_ratio(old_B_T: Tensor, sampler_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
+    """``log π_old(y_t) − log π_sampler(y_t)``, shape (B, T): how far the policy in training is from what wrote the tokens.
+
+    0 where the mask is 0, and where the sampler stated no number (NaN).
+    """
+    return torch.nan_to_num((old_B_T - sampler_B_T).masked_fill(mask_B_T == 0, 0.0), nan=0.0)
+
+
+def importance_weights(log_ratio_B_T: Tensor, correction: str, cap: float) -> Tensor:
+    """What weighs a token's gain so that completions of another sampler train the policy without bias: w = π_old / π_sampler, bounded.
+
+    ``token_…``: of each token, shape (B, T); ``sequence_…``: of the whole completion, the product of its tokens', shape (B, 1).
+    ``…_truncate``: ``min(w, cap)`` (Ionides 2008; Yao et al., "Your efficient RL framework secretly brings you off-policy RL training",
+    2025); ``…_mask``: w, and 0 where it is above the cap. As trl 1.16 has them. Exactly 1 where both give the same log-probabilities.
+    """
+    level, _, bound = correction.partition("_")
+    if level not in ("token", "sequence") or bound not in ("truncate", "mask"):
+        raise ValueError(f"no such importance correction: {correction!r}")
+    weights = (log_ratio_B_T.sum(1, keepdim=True) if level == "sequence" else log_ratio_B_T).exp()
+    return weights.clamp(max=cap) if bound == "truncate" else weights.masked_fill(weights > cap, 0.0)
+
+
 def kl_k1(logps_B_T: Tensor, reference_B_T: Tensor) -> Tensor:
     """``log π − log π_ref`` at sampled tokens: unbiased for KL(π‖π_ref), may be negative. Schulman, "Approximating KL divergence", 2020."""
     return logps_B_T - reference_B_T

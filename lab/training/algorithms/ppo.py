@@ -21,6 +21,7 @@ from the papers and from trl's last PPO:
 6. Each role's gradient is clipped by its own norm.
 7. ``critic = "trunk"``: L_π + c_V L_V go back together through the policy's adapter (Schulman et al., eq. 9), without an entropy term.
 8. A stop between two updates of one rollout saves it; fewer prompts than a rollout takes are repeated.
+9. Where an engine wrote the completions, L_π is weighed as GRPO's is (``importance.py``); r_t, A_t and L_V are not.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from lab.core.groups import ThresholdKind
 from lab.core.recipes import PpoRecipe
 from lab.store.models import reward_adapter
 from lab.training.algorithms import losses
+from lab.training.algorithms.importance import corrected
 from lab.training.models.base import Loaded, load
 from lab.training.models.roles import POLICY, Roles, copy_adapter
 from lab.training.task import Task
@@ -41,6 +43,7 @@ from lab.training.trainers.group_trainer import batch_arguments, prompt_rows, wr
 from lab.training.trainers.roles_trainer import RolesTrainer
 from lab.training.trainers.rollout import unpadded
 from lab.training.trainers.step_trainer import Batch
+from lab.training.trainers.vllm_sampler import sampler_of
 from lab.training.worker import team
 
 
@@ -78,6 +81,7 @@ def build_trainer(task: Task) -> RolesTrainer:
         ),  # the KL is in the reward, not in the loss
         train_dataset=prompt_rows(task),
         processing_class=task.tokenizer,
+        sampler=sampler_of(task),
     )
 
 
@@ -117,6 +121,7 @@ def loss(trainer: RolesTrainer, model: Any, batch: Batch) -> torch.Tensor:
     logps, entropies = trainer.log_probs(batch, model, entropy=True)
     ratio = losses.ratio(logps, batch["old_per_token_logps"], mask)
     gain = losses.clipped_surrogate(ratio, advantages, low, high)
+    gain, _ = corrected(trainer, batch, gain)  # where an engine wrote the completions
 
     trainer.metrics.mean("clip_ratio", losses.is_clipped(ratio, advantages, low, high), mask)
     trainer.metrics.mean("entropy", entropies, mask)

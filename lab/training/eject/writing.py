@@ -54,6 +54,8 @@ def write_script(spec: EjectSpec, home: Path, reporter: JobReporter) -> dict[str
         raise RecipeError("eject_algorithm", value=recipe.algorithm, known=", ".join(SCRIPTS))
     if algorithm_of(recipe).has_group_baseline and recipe.dynamic_sampling:
         raise RecipeError("eject_setting", field="dynamic_sampling", value=recipe.dynamic_sampling)
+    if recipe.rollouts_by_vllm:
+        raise RecipeError("eject_setting", field="rollouts", value=recipe.rollouts)
     dataset = load(recipe, home)
     if stored.get("dataset_hash") not in (None, dataset.content_hash):
         raise DatasetError("eject_data_changed", path=recipe.dataset)

@@ -7,6 +7,7 @@ backward pass, so that no layer keeps them. Rows go through in portions that sta
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def attention(
         )
     size = query.size(-1) ** -0.5 if scaling is None else scaling
     to_add = _to_add(attention_mask, causal, query, key)
-    with torch.autocast(query.device.type, enabled=False):
+    with torch.autocast("cpu", enabled=False):
         return _Attention.apply(query, key, value, to_add, size), None  # type: ignore[no-untyped-call]
 
 
@@ -67,16 +68,18 @@ def _serves(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: t
 
 
 def _to_add(mask: torch.Tensor | None, causal: bool, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """What is added to the scores, (n or 1, 1, T, S), fp32. The lowest number, not −∞: a row of padding alone has some softmax, too."""
-    lowest = torch.finfo(torch.float32).min
-    if mask is not None and mask.dtype is not torch.bool:
-        return mask.float().clamp(min=lowest)
+    """What is added to the scores, (n or 1, 1, T, S), fp32."""
     if mask is None:
-        shape = (1, 1, query.size(2), key.size(2))
-        mask = torch.ones(shape, dtype=torch.bool, device=query.device)
-        if causal and query.size(2) > 1:
-            mask = mask.tril()
-    return (~mask).float() * lowest
+        seen = torch.ones(1, 1, query.size(2), key.size(2), dtype=torch.bool)
+        mask = seen.tril() if causal and query.size(2) > 1 else seen
+    return _as_numbers(mask)
+
+
+@lru_cache(maxsize=1)  # all layers get the same mask
+def _as_numbers(mask: torch.Tensor) -> torch.Tensor:
+    """The lowest number, not −∞, where nothing may be seen: a row of padding alone has some softmax, too."""
+    lowest = torch.finfo(torch.float32).min
+    return mask.logical_not() * lowest if mask.dtype is torch.bool else mask.float().clamp(min=lowest)
 
 
 class _Attention(torch.autograd.Function):
@@ -138,7 +141,6 @@ def _of(to_add: torch.Tensor, rows: slice) -> torch.Tensor:
 
 
 def _portions(query: torch.Tensor, key: torch.Tensor) -> list[slice]:
-    """Rows that are computed at once; on ``meta`` the first of them alone, since the others take no more memory."""
-    n = len(query)
+    """Rows that are computed at once."""
     size = max(1, PORTION // (query.size(1) * query.size(2) * key.size(2)))
-    return [slice(at, at + size) for at in range(0, min(n, size) if query.is_meta else n, size)]
+    return [slice(at, at + size) for at in range(0, len(query), size)]

@@ -27,6 +27,8 @@ class Sampled:
     completion_ids: list[list[int]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     rewards: list[Reward] = field(default_factory=list)
+    sampler_logps: list[list[float]] = field(default_factory=list)
+    """log π of each token by what wrote it; no entry at all where the model in training did."""
 
     def silent(self, size: int) -> list[int]:
         """Where the groups of ``size`` begin whose rewards do not differ."""
@@ -35,7 +37,7 @@ class Sampled:
 
     def replace(self, at: int, fresh: Sampled, start: int, size: int) -> None:
         """Put a group of ``fresh`` in the place of the one at ``at``."""
-        for name in ("rows", "prompt_ids", "completion_ids", "texts", "rewards"):
+        for name in ("rows", "prompt_ids", "completion_ids", "texts", "rewards", "sampler_logps"):
             getattr(self, name)[at : at + size] = getattr(fresh, name)[start : start + size]
 
 

@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch.nn.utils.rnn import pad_sequence
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import GRPOTrainer
@@ -33,6 +34,7 @@ from lab.training.models.tokens import tokens_of
 from lab.training.task import Task
 from lab.training.trainers.dynamic_sampling import Draws, Sampled, prompt_source, with_spread
 from lab.training.trainers.rollout import Rollout, joined
+from lab.training.trainers.sampler import Sampler
 from lab.training.trainers.shares import IDLE
 from lab.training.trainers.step_trainer import Batch, Loss, StepTrainer, acting_as_reference, own_file
 from lab.training.trainers.token_journal import TokenJournal
@@ -57,16 +59,27 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         score: Score,
         loss: Loss,
         on_rollout: Callable[[Rollout], None] | None = None,
+        sampler: Sampler | None = None,
         **kwargs: Any,
     ) -> None:
         self._buffered_inputs: list[Batch | None] | None
         super().__init__(recipe=recipe, loss=loss, reward_funcs=[_reward_of_rule_set], **kwargs)
         self.rules, self._score, self.on_rollout = rules, score, on_rollout
+        self.sampler = sampler
+        """What writes the completions; None: the model in training."""
         self.tokens = tokens_of(self.processing_class, self.eos_token_ids)
         self.rollout: Rollout | None = None
         self._health = RuleHealth()
         self.journal: TokenJournal | None = None
         """Where the tokens of some groups are written; None: nowhere."""
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As transformers'; a sampler is let go of at the end, whatever it is."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            if self.sampler is not None:
+                self.sampler.close()
 
     # ---- rollout: generate, score, keep
 
@@ -84,6 +97,9 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         ):
             padded, mask = self.tokens.padded(ids, side)
             batch |= {f"{name}_ids": padded, f"{name}_mask": mask}
+        if sampled.sampler_logps:
+            logps = [torch.tensor(row, dtype=torch.float32) for row in sampled.sampler_logps]
+            batch["sampler_logps"] = pad_sequence(logps, batch_first=True)
         batch = {name: value.to(self.accelerator.device) for name, value in batch.items()}
         batch["index"] = torch.arange(len(texts), device=self.accelerator.device)
         with self.timer.part(Part.SCORING):
@@ -95,15 +111,18 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
     def _tokenize_prompts(self, prompts: Any) -> Any:
         return [self.tokens.asked(prompt) for prompt in prompts], None, {}
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.sampler is not None:
+            written = self.sampler.complete(prompt_ids, self.state.global_step)
+            return written.ids, written.logps
         model = self.accelerator.unwrap_model(self.model)
         with finite_scores(model), quick_generation(model), kept_gathered(model):
-            return super()._generate_single_turn(*args, **kwargs)
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
 
     def _ask(self, rows: list[Any]) -> Sampled:
         """One completion for each row, with the rules' rewards."""
         with self.timer.part(Part.GENERATION):
-            prompt_ids, completion_ids, *_ = self._generate([row["prompt"] for row in rows])
+            prompt_ids, completion_ids, _, _, logps, *_ = self._generate([row["prompt"] for row in rows])
         self.metrics.tokens_generated += sum(len(ids) for ids in completion_ids)
         with self.timer.part(Part.REWARDS):
             texts = [self.tokens.text(ids) for ids in completion_ids]
@@ -112,7 +131,7 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
                 self.rules, [(prompt, text, answer) for (prompt, answer), text in zip(asked, texts, strict=True)]
             )
             self._health = self._health.after(rewards)
-        return Sampled(rows, prompt_ids, completion_ids, texts, rewards)
+        return Sampled(rows, prompt_ids, completion_ids, texts, rewards, logps or [])
 
     def _with_spread(self, sampled: Sampled) -> Draws | None:
         """Other prompts in place of groups without spread, where the recipe asks for that (GRPO's ``dynamic_sampling``)."""

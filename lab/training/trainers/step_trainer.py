@@ -50,6 +50,8 @@ class StepMetrics:
         self._sums: dict[str, torch.Tensor] = {}
         self._counts: dict[str, torch.Tensor] = {}
         self._totals: dict[str, torch.Tensor] = {}
+        self._extremes: dict[str, tuple[bool, float]] = {}
+        """By name, whether it is a highest number, and the number."""
         self._noted: dict[str, Any] = {}
         self.lasting: dict[str, Any] = {}
         """Logged at every step until replaced: what holds for a rollout holds for all its updates."""
@@ -60,6 +62,24 @@ class StepMetrics:
         mask = torch.ones_like(values) if mask is None else mask.float()
         self._sums[name] = self._sums.get(name, 0.0) + (values * mask).sum()
         self._counts[name] = self._counts.get(name, 0.0) + mask.sum()
+
+    def most(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
+        """Count values towards the step's highest, those only where ``mask`` is 1."""
+        self._extreme(name, values, mask, highest=True)
+
+    def least(self, name: str, values: torch.Tensor, mask: torch.Tensor) -> None:
+        """Count values towards the step's lowest, those only where ``mask`` is 1."""
+        self._extreme(name, values, mask, highest=False)
+
+    def _extreme(self, name: str, values: torch.Tensor, mask: torch.Tensor, *, highest: bool) -> None:
+        real = values.detach().float()[mask.bool()]
+        if real.numel():
+            self._note_extreme(self._extremes, name, highest, float(real.max() if highest else real.min()))
+
+    @staticmethod
+    def _note_extreme(into: dict[str, tuple[bool, float]], name: str, highest: bool, value: float) -> None:
+        before = into[name][1] if name in into else value
+        into[name] = (highest, max(before, value) if highest else min(before, value))
 
     def total(self, name: str, part: torch.Tensor) -> None:
         """Add one micro-batch's part of a number of the step."""
@@ -79,19 +99,24 @@ class StepMetrics:
         parts = {name: float(value) for name, value in self._totals.items()}
         means: dict[str, tuple[float, float]] = {}
         totals: dict[str, float] = {}
+        extremes: dict[str, tuple[bool, float]] = {}
         self.generated_by_all = self.trained_by_all = 0
-        for sums, its_parts, generated, trained in team.gathered(
-            (own, parts, self.tokens_generated, self.tokens_trained)
+        for sums, its_parts, its_extremes, generated, trained in team.gathered(
+            (own, parts, self._extremes, self.tokens_generated, self.tokens_trained)
         ):
             for name, (value, count) in sums.items():
                 before = means.get(name, (0.0, 0.0))
                 means[name] = (before[0] + value, before[1] + count)
             totals |= {name: totals.get(name, 0.0) + part for name, part in its_parts.items()}
+            for name, (highest, value) in its_extremes.items():
+                self._note_extreme(extremes, name, highest, value)
             self.generated_by_all += generated
             self.trained_by_all += trained
         of_step = {name: value / max(1.0, count) for name, (value, count) in means.items()}
-        taken = self.lasting | of_step | totals | self._noted
+        of_all = {name: value for name, (_, value) in extremes.items()}
+        taken = self.lasting | of_step | totals | of_all | self._noted
         self._sums, self._counts, self._totals, self._noted = {}, {}, {}, {}
+        self._extremes = {}
         return taken
 
 

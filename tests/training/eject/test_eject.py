@@ -119,6 +119,8 @@ def test_every_name_of_a_script_is_defined_in_it(algorithm: str) -> None:
 def test_what_cannot_be_ejected_says_so(home: Path, tmp_path: Path) -> None:
     make_run(home, "tiny/pretrain", "pretrain", steps=1)
     assert (eject("pretrain", home)[1].error or {})["key"] == "eject_algorithm"
+    make_run(home, "tiny/grpo", "engine", rollouts="vllm", steps=1)
+    assert eject("engine", home)[1].error == {"key": "eject_setting", "params": {"field": "rollouts", "value": "vllm"}}
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
     path = make_run(home, "tiny/sft", "changed", dataset=str(rows), steps=1)
