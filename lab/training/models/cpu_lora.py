@@ -24,39 +24,69 @@ class Plain:
     """What a linear layer computes: y = x Wᵀ + b, and + s (x Aᵀ) Bᵀ where an adapter acts."""
 
     weight: torch.Tensor
-    """(outputs, inputs)"""
+    """(outputs, inputs), or what bitsandbytes packed of it into 4 bits."""
     bias: torch.Tensor | None
     adapter: tuple[torch.Tensor, torch.Tensor] | None = None
     """A of shape (rank, inputs), and B of shape (outputs, rank)."""
     scaling: float = 1.0
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the weight is in 4 bits."""
+        return hasattr(self.weight, "quant_state")
+
+    @property
+    def outputs(self) -> int:
+        """Of the layer."""
+        return int(self._shape[0])
+
+    @property
+    def inputs(self) -> int:
+        """Of the layer."""
+        return int(self._shape[1])
+
+    @property
+    def _shape(self) -> torch.Size:
+        return self.weight.quant_state.shape if self.is_packed else self.weight.shape  # type: ignore[attr-defined, no-any-return]
+
+    def dense(self) -> torch.Tensor:
+        """W."""
+        return dense(self.weight)
+
     def joined(self) -> torch.Tensor:
         """W + s B A."""
         if self.adapter is None:
-            return self.weight
+            return self.dense()
         down, up = self.adapter
-        return torch.addmm(self.weight, up, down, alpha=self.scaling)
+        return torch.addmm(self.dense(), up, down, alpha=self.scaling)
 
 
-class CpuLora(lora.Linear):  # type: ignore[misc]
+def dense(weight: torch.Tensor) -> torch.Tensor:
+    """W of shape (outputs, inputs); one in 4 bits is unpacked."""
+    if (state := getattr(weight, "quant_state", None)) is None:
+        return weight
+    from bitsandbytes.functional import dequantize_4bit
+
+    return dequantize_4bit(weight.data, state)
+
+
+class _CpuLora:
     """A LoRA layer of peft whose passes are made by ``_Product`` where they can be."""
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """h of shape (..., outputs) for x of shape (..., inputs)."""
-        part = None if args or kwargs or self.disable_adapters else plain_of(self)
-        if part is None or part.adapter is None or part.weight.requires_grad:
-            return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return]
+        part = None if args or kwargs or self.disable_adapters else plain_of(self)  # type: ignore[attr-defined, arg-type]
+        if part is None or part.adapter is None or part.weight.requires_grad or (part.is_packed and not _is_fp32(x)):
+            return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return, misc]
         return _Product.apply(x, part.weight, part.bias, *part.adapter, part.scaling)  # type: ignore[no-any-return, no-untyped-call]
 
-    def _only_adapter(self) -> str | None:
-        """The adapter that acts, where there is one and it is plain."""
-        names = [name for name in self.active_adapters if name in self.lora_A]
-        if len(names) != 1 or self.disable_adapters or self.merged:
-            return None
-        name: str = names[0]
-        dropout = self.lora_dropout[name]
-        plain = name not in self.lora_variant and self.lora_B[name].bias is None
-        return name if plain and (isinstance(dropout, nn.Identity) or not self.training) else None
+
+class CpuLora(_CpuLora, lora.Linear):  # type: ignore[misc]
+    """Over a linear layer."""
+
+
+class CpuLora4bit(_CpuLora, getattr(lora, "Linear4bit", lora.Linear)):  # type: ignore[misc]
+    """Over a layer in 4 bits, which is unpacked for each pass; bitsandbytes multiplies what it unpacked by MKL."""
 
 
 class _Product(torch.autograd.Function):
@@ -75,44 +105,68 @@ class _Product(torch.autograd.Function):
         up: torch.Tensor,
         scaling: float,
     ) -> torch.Tensor:
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else weight.dtype
+        matrix = dense(weight)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else matrix.dtype
         rows = x.reshape(-1, x.size(-1)).to(dtype)
         low = functional.linear(rows, down.to(dtype))
-        output = product(rows, weight.to(dtype), None if bias is None else bias.to(dtype))
+        output = product(rows, matrix.to(dtype), None if bias is None else bias.to(dtype))
         output.addmm_(low, up.to(dtype).t(), alpha=scaling)
-        ctx.save_for_backward(rows, low, weight, down, up)
-        ctx.scaling, ctx.dtype = scaling, x.dtype
+        ctx.save_for_backward(rows, low, down, up)
+        ctx.weight, ctx.scaling, ctx.dtype = weight, scaling, x.dtype
         return output.view(*x.shape[:-1], output.size(-1))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        rows, low, weight, down, up = ctx.saved_tensors
+        rows, low, down, up = ctx.saved_tensors
         of_output = gradient.reshape(-1, gradient.size(-1)).to(rows.dtype)
         of_low = torch.mm(of_output, up.to(rows.dtype)).mul_(ctx.scaling)
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_x = product(of_output, weight.to(rows.dtype).t()).addmm_(of_low, down.to(rows.dtype))
-            to_x = to_x.to(ctx.dtype).view(*gradient.shape[:-1], weight.size(1))
+            matrix = dense(ctx.weight).to(rows.dtype)
+            to_x = product(of_output, matrix.t()).addmm_(of_low, down.to(rows.dtype))
+            to_x = to_x.to(ctx.dtype).view(*gradient.shape[:-1], matrix.size(1))
         to_down, to_up = torch.mm(of_low.t(), rows), torch.mm(of_output.t(), low).mul_(ctx.scaling)
         return to_x, None, None, to_down.to(down.dtype), to_up.to(up.dtype), None
 
 
-def plain_of(layer: nn.Module) -> Plain | None:
-    """What a layer computes now, in fp32 or bf16 on a CPU; None where it is anything else."""
-    base = layer.base_layer if isinstance(layer, CpuLora) else layer
-    if type(base) not in (nn.Linear, CpuLinear) or base.weight.dtype not in (torch.float32, torch.bfloat16):
+def plain_of(layer: Any) -> Plain | None:
+    """What a layer computes now, in fp32 or bf16 on a CPU, or in fp32 from 4 bits; None where it is anything else."""
+    base: Any = getattr(layer, "base_layer", layer) if isinstance(layer, _CpuLora) else layer
+    weight = base.weight
+    if (state := getattr(weight, "quant_state", None)) is not None:
+        known = state.dtype is torch.float32 and not getattr(state, "packing_format_for_cpu", False)
+    else:
+        known = type(base) in (nn.Linear, CpuLinear) and weight.dtype in (torch.float32, torch.bfloat16)
+    if not known:
         return None
     if base is layer or layer.disable_adapters:
-        return Plain(base.weight, base.bias)
-    if (name := layer._only_adapter()) is None:
+        return Plain(weight, base.bias)
+    if (name := _only_adapter(layer)) is None:
         return None
     adapter = layer.lora_A[name].weight, layer.lora_B[name].weight
-    return Plain(base.weight, base.bias, adapter, layer.scaling[name])
+    return Plain(weight, base.bias, adapter, layer.scaling[name])
+
+
+def _only_adapter(layer: Any) -> str | None:
+    """The adapter that acts, where there is one and it is plain."""
+    names = [name for name in layer.active_adapters if name in layer.lora_A]
+    if len(names) != 1 or layer.merged:
+        return None
+    name: str = names[0]
+    dropout = layer.lora_dropout[name]
+    plain = name not in layer.lora_variant and layer.lora_B[name].bias is None
+    return name if plain and (isinstance(dropout, nn.Identity) or not layer.training) else None
+
+
+def _is_fp32(x: torch.Tensor) -> bool:
+    return x.dtype is torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def use_on_cpu(model: nn.Module) -> None:
-    """Let the model's LoRA layers over plain linear ones compute so. Adapters that are added later are theirs, too."""
+    """Let the model's LoRA layers over plain linear ones, and over such in 4 bits, compute so. Adapters that are added later are theirs, too."""
     for module in model.modules():
         if type(module) is lora.Linear and type(module.base_layer) in (nn.Linear, CpuLinear):
             module.__class__ = CpuLora
+        elif type(module).__name__ == "Linear4bit" and isinstance(module, lora.LoraLayer):
+            module.__class__ = CpuLora4bit

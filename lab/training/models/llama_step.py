@@ -166,6 +166,7 @@ class _Fused:
         self._layers = layers
         self._taken: list[tuple[int, int]] | None = None
         self._weight, self._bias = torch.empty(0), None
+        self._packed: list[Plain] | None = None
         self._adapter: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def read(self, *, joined: bool) -> bool:
@@ -177,6 +178,10 @@ class _Fused:
         if len(parts) < len(self._layers):
             return False
         with_adapters = any(part.adapter is not None for part in parts)
+        self._adapter = _adapters(parts) if with_adapters and not joined else None
+        self._packed = parts if not joined and any(part.is_packed for part in parts) else None
+        if self._packed is not None:
+            return True
         tensors = [each for part in parts for each in (part.weight, part.bias) if each is not None]
         now = [(each.data_ptr(), each._version) for each in tensors]
         # torch's fused optimisers do not count the versions of what they change
@@ -185,11 +190,13 @@ class _Fused:
             weight = torch.cat([part.joined() if joined else part.weight for part in parts])
             self._weight, self._bias = cpu_linear.laid_out(weight), _bias(parts)
             self._taken = None if moves else now
-        self._adapter = _adapters(parts) if with_adapters and not joined else None
         return True
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        y = cpu_linear.by_laid_out(x, self._weight, self._bias)
+        if self._packed is None:
+            y = cpu_linear.by_laid_out(x, self._weight, self._bias)
+        else:  # unpacked for each token: who keeps a base in 4 bits has no memory for a copy
+            y = torch.cat([cpu_linear.product(x, part.dense(), part.bias) for part in self._packed], 1)
         if self._adapter is None:
             return y
         down, up = self._adapter
@@ -197,16 +204,17 @@ class _Fused:
 
 
 def _bias(parts: list[Plain]) -> torch.Tensor | None:
-    if all(part.bias is None for part in parts):
+    biases = [part.bias for part in parts if part.bias is not None]
+    if not biases:
         return None
-    return torch.cat([part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias for part in parts])
+    return torch.cat([biases[0].new_zeros(part.outputs) if part.bias is None else part.bias for part in parts])
 
 
 def _adapters(parts: list[Plain]) -> tuple[torch.Tensor, torch.Tensor]:
     """All adapters as one: s A (sum of ranks, inputs) and Bᵀ (sum of ranks, sum of outputs), with zeros between the layers."""
-    dtype = parts[0].weight.dtype
-    down = [part.weight[:0] if part.adapter is None else part.adapter[0] * part.scaling for part in parts]
-    up = [part.weight[:, :0] if part.adapter is None else part.adapter[1] for part in parts]
+    dtype = torch.float32 if parts[0].is_packed else parts[0].weight.dtype
+    down = [torch.empty(0, part.inputs) if part.adapter is None else part.adapter[0] * part.scaling for part in parts]
+    up = [torch.empty(part.outputs, 0) if part.adapter is None else part.adapter[1] for part in parts]
     return torch.cat([each.to(dtype) for each in down]), torch.block_diag(*up).t().contiguous().to(dtype)
 
 
@@ -220,7 +228,8 @@ def step_of(model: Any) -> LlamaStep | None:
     if step is None:
         if type(model) not in MODELS or not _is_known(model):
             return None
-        copied = sum(parameter.numel() * parameter.element_size() for parameter in model.model.layers.parameters())
+        layers = list(model.model.layers.parameters())
+        copied = sum(each.numel() * each.element_size() for each in layers if not hasattr(each, "quant_state"))
         if copied * ROOM > machine_memory()[0]:
             return None
         step = model._llama_step = LlamaStep(model)

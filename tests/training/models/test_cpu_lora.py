@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from lab.training.models import cpu_lora
-from lab.training.models.cpu_lora import CpuLora
+from lab.training.models.cpu_lora import CpuLora, CpuLora4bit
 
 
 def pair(**more: Any) -> tuple[Any, Any]:
@@ -51,6 +52,25 @@ def test_output_and_gradients_are_those_of_peft(shape: tuple[int, ...]) -> None:
     assert len(found) == len(expected) == 6
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_over_four_bits_output_and_gradients_are_those_of_peft() -> None:
+    torch.manual_seed(5)
+    network = nn.Sequential(Linear4bit(64, 96, compute_dtype=torch.float32, quant_type="nf4"))
+    network = network.to("cpu")  # packs
+    network[0].support_avx512bf16_for_cpu = False
+    network.is_loaded_in_4bit = True  # as peft knows it by
+    theirs: Any = get_peft_model(network, LoraConfig(r=4, target_modules=["0"], init_lora_weights=False))  # type: ignore[arg-type]
+    ours = copy.deepcopy(theirs)
+    cpu_lora.use_on_cpu(ours)
+    assert [type(layer) for layer in layers(ours)] == [CpuLora4bit]
+    x = torch.randn(3, 7, 64)
+    expected, found = outcome(theirs, x), outcome(ours, x)
+    assert len(found) == len(expected) == 4
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # peft's own
+        torch.testing.assert_close(ours(x), theirs(x))
 
 
 def test_in_bf16_it_is_as_near_to_fp32_as_peft_is() -> None:

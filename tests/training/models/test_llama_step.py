@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from transformers import (
 )
 
 from lab.training.models import cpu_generation, cpu_linear, cpu_lora, llama_step
+from lab.training.models.base import four_bit_config, keep_trainable
 from lab.training.models.cpu_generation import quick_generation
 
 SHAPE: dict[str, Any] = {
@@ -175,6 +177,26 @@ def test_weights_are_those_of_the_rollout(optimizer: Any) -> None:
             with model.disable_adapter(), quick_generation(model):
                 of_base = completed(model, do_sample=False)
             assert torch.equal(of_base, completed(model.unload(), do_sample=False))
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["joined", "unpacked for each token"])
+def test_a_base_in_four_bits_writes_what_transformers_writes(
+    small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(llama_step, "SMALL", 1 << 40 if small else 0)
+    config = LlamaConfig(**SHAPE | {"hidden_size": 64, "intermediate_size": 128})
+    model_of(config, adapter=False).save_pretrained(tmp_path)
+    packed: Any = AutoModelForCausalLM.from_pretrained(
+        tmp_path, quantization_config=four_bit_config(torch.float32, torch.device("cpu")), dtype=torch.float32
+    )
+    keep_trainable(packed)
+    model: Any = get_peft_model(packed, LoraConfig(r=3, target_modules="all-linear", init_lora_weights=False)).eval()
+    stock = completed(model, do_sample=False)
+    cpu_lora.use_on_cpu(model)
+    assert torch.equal(completed(model, do_sample=False), stock)
+    with quick_generation(model):
+        assert llama_step.step_of(causal(model)) is not None
+        assert torch.equal(completed(model, do_sample=False), stock)
 
 
 def test_beams_are_searched_as_ever() -> None:
