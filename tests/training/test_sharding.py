@@ -21,7 +21,8 @@ from lab.core.rules import Rule
 from lab.sandbox.rewards import Weighed
 from lab.store.models import SHIPPED
 from lab.store.run_folder import RunFolder
-from lab.training.models import cpu_lora, sharding
+from lab.training.cpu import lora as cpu_lora
+from lab.training.models import sharding
 from lab.training.trainers.group_trainer import GroupTrainer
 from lab.training.worker import team
 from tests.training.algorithms.conftest import SIBLINGS, make_task, rows_of  # noqa: F401

@@ -14,7 +14,7 @@ import torch
 from lab.data.turns import Prompt, last_words
 from lab.sandbox.ready import READY
 from lab.sandbox.rewards import Weighed, reward_batch, scores_of
-from lab.training.models.cpu_generation import quick_generation
+from lab.training.cpu.generation import quick_generation
 from lab.training.models.sharding import kept_gathered
 from lab.training.models.tokens import Tokens
 from lab.training.worker.divergence import finite_scores

@@ -23,11 +23,11 @@ from lab.data import datasets
 from lab.errors import RecipeError
 from lab.machine import machine_memory
 from lab.store.models import resolve
+from lab.training.cpu.format import settled
 from lab.training.measure.lengths import lengths_of
 from lab.training.measure.meta_model import MetaModel
 from lab.training.models.base import choose_device, load_tokens
 from lab.training.models.checks import read_config
-from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.models.tiny_llama import llama_config
 from lab.training.worker.notes import notes

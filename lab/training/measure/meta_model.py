@@ -27,10 +27,10 @@ from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
 from lab.core.recipes import Critic, Device, Precision, Recipe
 from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
+from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu.head import CpuHead
 from lab.training.measure.ledger import Ledger
-from lab.training.models import cpu_lora
 from lab.training.models.base import DTYPES, default_optimizer, lora_config, successor_config
-from lab.training.models.cpu_head import CpuHead
 from lab.training.models.roles import POLICY
 from lab.training.models.scorer import scorer_class
 from lab.training.models.sharding import gathered_alone, layers_of

@@ -20,8 +20,8 @@ from lab.core.run_time import RunTime
 from lab.data import datasets
 from lab.data.datasets import Dataset
 from lab.store.run_folder import RunFolder
+from lab.training.cpu.format import settled
 from lab.training.models.base import choose_device
-from lab.training.models.cpu_format import settled
 from lab.training.models.length_filter import fit
 from lab.training.task import Task, rule_set
 from lab.training.worker.main import algorithm_file, on_chosen_split

@@ -24,7 +24,11 @@ from lab.core.recipes import Device, Precision, Recipe, Training
 from lab.errors import MachineError, ModelError, first_line
 from lab.machine import machine_memory
 from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
-from lab.training.models import cpu_attention, cpu_linear, cpu_lora, cpu_prefix, sharding
+from lab.training.cpu import attention as cpu_attention
+from lab.training.cpu import linear as cpu_linear
+from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu import prefix as cpu_prefix
+from lab.training.models import sharding
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
 from lab.training.models.tokens import Tokens, eos_in, tokens_of
@@ -113,7 +117,7 @@ def load(recipe: Recipe, home: Path) -> Loaded:
     tokenizer = load_tokenizer(ref)
     fresh = ref.adapter is None
     with sharding.in_turn(recipe, device) as mesh:
-        base = _load_base(ref.base, recipe, device)
+        base = _load_base(ref.base, recipe, device, home)
         if not recipe.trains_all_weights:
             if ref.adapter is not None:  # a successor trains a copy of the start adapter, of its rank
                 model = PeftModel.from_pretrained(base, ref.adapter, is_trainable=True)
@@ -148,7 +152,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
     tokenizer = load_tokenizer(ref)
     lora = not recipe.trains_all_weights
     with sharding.in_turn(recipe, device) as mesh:
-        model = _load_base(ref.base, recipe, device, scorer=True)
+        model = _load_base(ref.base, recipe, device, home, scorer=True)
         model.config.pad_token_id = tokenizer.pad_token_id
         if ref.adapter is not None:
             model = get_peft_model(model, successor_config(ref.adapter, "SEQ_CLS"))
@@ -176,7 +180,7 @@ def load_start(recipe: Recipe | LoadSettings, home: Path) -> Any:
     """The start model again, frozen: what a run is compared with when switching its adapter off does not give it."""
     ref, device = checked(recipe.model, home), choose_device(recipe.device)
     with sharding.in_turn(recipe, device) as mesh:
-        base = _load_base(ref.base, recipe, device)
+        base = _load_base(ref.base, recipe, device, home)
         model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
         if mesh is not None:
             sharding.shard(model, mesh, device)
@@ -294,7 +298,9 @@ def keep_trainable(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, *, scorer: bool = False) -> Any:
+def _load_base(
+    place: str, recipe: Recipe | LoadSettings, device: torch.device, home: Path, *, scorer: bool = False
+) -> Any:
     """The base without adapters; one that is to be sharded stays in main memory. Raises ModelError where it is no causal language model, or
     lacks weights."""
     dtype = choose_dtype(recipe.precision, device)
@@ -320,6 +326,7 @@ def _load_base(place: str, recipe: Recipe | LoadSettings, device: torch.device, 
     join_last_states(model)
     if device.type == "cpu":
         cpu_attention.use_on_cpu()
+        cpu_linear.settle(home)
         cpu_linear.use_on_cpu(model)
         if not sharding.is_asked_for(recipe):  # whose processes must make the same passes
             cpu_prefix.use_on_cpu(model)

@@ -28,7 +28,7 @@ from lab.core.rule_health import RuleHealth
 from lab.core.step_time import Part
 from lab.data.turns import as_conversation
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.training.models.cpu_generation import quick_generation
+from lab.training.cpu.generation import quick_generation
 from lab.training.models.sharding import is_sharded, kept_gathered
 from lab.training.models.tokens import tokens_of
 from lab.training.task import Task

@@ -21,7 +21,7 @@ from transformers import Trainer, TrainerCallback
 from trl.models.utils import disable_gradient_checkpointing
 
 from lab.core.step_time import Part
-from lab.training.models.cpu_head import use_on_cpu
+from lab.training.cpu.head import use_on_cpu
 from lab.training.models.roles import acting_as
 from lab.training.models.sharding import is_sharded, release
 from lab.training.trainers.shares import IDLE, collate_share

@@ -92,7 +92,7 @@ def _run(recipe: Recipe, folder: RunFolder, reporter: Reporter) -> int:
     from transformers import set_seed
 
     listen()
-    from lab.training.models.cpu_format import settled
+    from lab.training.cpu.format import settled
     from lab.training.models.length_filter import fit
     from lab.training.models.sharding import is_asked_for
     from lab.training.task import Task, rule_set

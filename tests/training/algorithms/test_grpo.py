@@ -10,7 +10,7 @@ from lab.core.recipes import GrpoRecipe
 from lab.core.rules import Rule
 from lab.errors import RuleError
 from lab.sandbox.rewards import Weighed, reward_batch
-from lab.training.models.draw import one_number_a_row
+from lab.training.cpu.draw import one_number_a_row
 from lab.training.trainers.group_trainer import keep_only
 from tests.training.conftest import LETTERS
 

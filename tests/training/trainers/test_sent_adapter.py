@@ -11,7 +11,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from lab.core.recipes import GrpoRecipe
-from lab.training.models import cpu_lora
+from lab.training.cpu import lora as cpu_lora
 from lab.training.models.base import load
 from lab.training.models.roles import acting_as
 from lab.training.trainers.sampler import SentAdapter

@@ -14,8 +14,8 @@ from rewards import REWARD_FUNCS, REWARD_WEIGHTS  # type: ignore[import-not-foun
 from trl import GRPOTrainer
 from trl.trainer.utils import shuffle_sequence_dict
 
+from lab.training.cpu.draw import one_number_a_row
 from lab.training.eject.pieces.common import RUN, conversation, rendered
-from lab.training.models.draw import one_number_a_row
 from lab.training.trainers.group_trainer import keep_only, whole
 from lab.training.trainers.step_trainer import acting_as_reference
 

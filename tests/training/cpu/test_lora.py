@@ -11,8 +11,8 @@ from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from lab.training.models import cpu_lora
-from lab.training.models.cpu_lora import CpuLora, CpuLora4bit
+from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu.lora import CpuLora, CpuLora4bit
 
 
 def pair(**more: Any) -> tuple[Any, Any]:

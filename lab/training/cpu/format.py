@@ -8,10 +8,9 @@ What was chosen stands in the run's recipe, so that a resumed run computes alike
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +18,9 @@ import torch
 from lab.core.algorithms import algorithm_of
 from lab.core.notes import Note
 from lab.core.recipes import Precision, Recipe, with_values
+from lab.store import boot_cache
 from lab.store.models import resolve, shapes_of
+from lab.training.cpu.stopwatch import best_in_turn
 from lab.training.models.base import choose_device
 
 PAYS = 1.5
@@ -42,23 +43,20 @@ class ProductSpeed:
         return self.bf16 >= PAYS * self.fp32
 
 
-@cache
-def measured() -> ProductSpeed:
-    """The speed here, measured once a process: the best of several products, in turn, so that other work disturbs both alike."""
-    products = {kind: torch.ones(SIDE, SIDE, dtype=kind) for kind in (torch.float32, torch.bfloat16)}
-    best = dict.fromkeys(products, math.inf)
-    for matrix in products.values():
-        matrix @ matrix  # the first one chooses its kernel
-    began = time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
-        for kind, matrix in products.items():
-            start = time.perf_counter()
-            matrix @ matrix
-            best[kind] = min(best[kind], time.perf_counter() - start)
-    return ProductSpeed(*(2 * SIDE**3 / best[kind] for kind in products))
+def measured(home: Path) -> ProductSpeed:
+    """The speed here, of a product of each format in turn; measured once for each start of the machine."""
+
+    def measure() -> dict[str, float]:
+        matrices = {"fp32": torch.ones(SIDE, SIDE), "bf16": torch.ones(SIDE, SIDE, dtype=torch.bfloat16)}
+        best = best_in_turn({name: partial(torch.mm, each, each) for name, each in matrices.items()}, SECONDS)
+        return {name: 2 * SIDE**3 / seconds for name, seconds in best.items()}
+
+    return ProductSpeed(**boot_cache.kept_or_measured(home, f"formats-{torch.get_num_threads()}", measure))
 
 
-def settled(recipe: Recipe, home: Path, measure: Callable[[], ProductSpeed] = measured) -> tuple[Recipe, list[Note]]:
+def settled(
+    recipe: Recipe, home: Path, measure: Callable[[Path], ProductSpeed] = measured
+) -> tuple[Recipe, list[Note]]:
     """The recipe with the format that it computes in, where ``auto`` leaves that to a CPU's speed, and what was measured.
 
     Raises LabError where the model or the device is not there.
@@ -70,7 +68,7 @@ def settled(recipe: Recipe, home: Path, measure: Callable[[], ProductSpeed] = me
     shapes = shapes_of(Path(resolve(recipe.model, home).base))
     if sum(math.prod(shape) for shape in shapes.values()) < TINY:
         return recipe, []
-    speed = measure()
+    speed = measure(home)
     chosen = Precision.BF16 if speed.pays else Precision.FP32
     figures = {"bf16": f"{speed.bf16 / 1e9:.0f}", "fp32": f"{speed.fp32 / 1e9:.0f}"}
     note = Note("cpu_bf16" if speed.pays else "cpu_fp32", figures)

@@ -23,8 +23,8 @@ from transformers.generation import (
     TopPLogitsWarper,
 )
 
-from lab.training.models.draw import drawn, numbers, one_number_a_row
-from lab.training.models.llama_step import LlamaStep, step_of
+from lab.training.cpu.draw import drawn, numbers, one_number_a_row
+from lab.training.cpu.llama_step import LlamaStep, step_of
 
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper)
 """Changes of scores that know nothing of a row but its scores. With any other one, rows that have ended stay."""

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from lab.training.models import cpu_prefix
-from lab.training.models.cpu_prefix import longest_shared
-from tests.training.models.test_llama_step import FAMILIES, causal, model_of
+from lab.training.cpu import prefix as cpu_prefix
+from lab.training.cpu.prefix import longest_shared
+from tests.training.cpu.test_llama_step import FAMILIES, causal, model_of
 
 ROWS = torch.tensor(
     [[0, 0, 5, 6, 7, 8], [9, 9, 9, 9, 9, 9], [0, 0, 5, 6, 7, 9], [0, 0, 5, 6, 1, 2], [9, 9, 9, 9, 4, 4]]

@@ -11,9 +11,9 @@ from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer import utils as trl_utils
 
 from lab.store.models import SHIPPED
-from lab.training.models import cpu_head
+from lab.training.cpu import head as cpu_head
+from lab.training.cpu.head import CpuHead
 from lab.training.models.base import join_last_states
-from lab.training.models.cpu_head import CpuHead
 
 PLACES, STATES, WORDS = 50, 16, 300
 CASES = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lab.training.models import draw
-from lab.training.models.draw import drawn, numbers, one_number_a_row
+from lab.training.cpu import draw
+from lab.training.cpu.draw import drawn, numbers, one_number_a_row
 
 
 @pytest.mark.parametrize("large", [7, 6], ids=["one sum", "blocks"])

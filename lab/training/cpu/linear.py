@@ -2,15 +2,14 @@
 
 torch multiplies fp32 matrices by MKL, which takes slow kernels on AMD's processors. oneDNN, which torch brings along for bf16, was 2.0 to 2.4 times
 as fast there for 2,048 rows, forward and backward, and 1.8 to 2.7 times for the 16 rows of a token that is being written. Which one is faster here
-is measured once a process, never told by the name of the chip. Small layers are left to torch, whose call costs less. Not here: bf16, which
+is measured once for each start of the machine, never told by the name of the chip. Small layers are left to torch, whose call costs less. Not here: bf16, which
 torch multiplies by oneDNN itself.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,37 +17,50 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from lab.store import boot_cache
+from lab.training.cpu.stopwatch import best_in_turn
+
 LEAST = 1 << 22
 """Multiplications of a product from which on it takes longer than the call."""
 LEAST_LAID_OUT = 1 << 15
 """Weights from which on a layer is laid out for oneDNN."""
 PAYS = 1.3
 """How many times as fast oneDNN must be."""
-MEASURED = ((32, 5), (512, 2))
-"""Rows of the products that are measured, and how often."""
+MEASURED = {32: 0.03, 512: 0.12}
+"""Rows of the products that are measured, and for how many seconds."""
 SHAPE = (1536, 576)
 
+_settled: dict[int, bool] = {}
+"""Whether oneDNN is faster, by threads."""
 
-@cache
+
+def settle(home: Path) -> None:
+    """Choose for this process as for all others since the machine was started, so that a resumed run computes as it began."""
+    threads = torch.get_num_threads()
+    kept = boot_cache.kept_or_measured(home, f"fp32-products-{threads}", lambda: {"onednn": measured()})
+    _settled[threads] = bool(kept.get("onednn"))
+
+
 def pays() -> bool:
-    """Whether oneDNN is faster here, for few rows and for many: the best of several products of both, in turn."""
+    """Whether oneDNN is faster here; measured now where nothing was settled."""
+    threads = torch.get_num_threads()
+    if threads not in _settled:
+        _settled[threads] = measured()
+    return _settled[threads]
+
+
+def measured() -> bool:
+    """Whether oneDNN is faster, for few rows and for many."""
     if not torch.backends.mkldnn.is_available():
         return False
     weight = torch.ones(SHAPE)
-    with torch.no_grad():
-        return all(_ratio(torch.ones(rows, SHAPE[1]), weight, times) >= PAYS for rows, times in MEASURED)
-
-
-def _ratio(rows: torch.Tensor, weight: torch.Tensor, times: int) -> float:
-    """How many times as long torch's product takes."""
-    best = dict.fromkeys((functional.linear, _by_onednn), math.inf)
-    for turn in range(times + 1):
-        for multiply in best:
-            begun = time.perf_counter()
-            multiply(rows, weight)
-            if turn:  # the first one makes its kernel
-                best[multiply] = min(best[multiply], time.perf_counter() - begun)
-    return best[functional.linear] / best[_by_onednn]
+    works = (functional.linear, _by_onednn)
+    for rows, seconds in MEASURED.items():
+        x = torch.ones(rows, SHAPE[1])
+        best = best_in_turn({work: partial(work, x, weight) for work in works}, seconds)
+        if best[functional.linear] < PAYS * best[_by_onednn]:
+            return False
+    return True
 
 
 def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lab.training.models.cpu_linear import CpuLinear, product
+from lab.training.cpu.linear import CpuLinear, product
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,8 @@ class Plain:
     adapter: tuple[torch.Tensor, torch.Tensor] | None = None
     """A of shape (rank, inputs), and B of shape (outputs, rank)."""
     scaling: float = 1.0
-
-    @property
-    def is_packed(self) -> bool:
-        """Whether the weight is in 4 bits."""
-        return hasattr(self.weight, "quant_state")
+    packing: Any = None
+    """How bitsandbytes packed the weight (its ``quant_state``); None where it is as it is."""
 
     @property
     def outputs(self) -> int:
@@ -47,11 +44,11 @@ class Plain:
 
     @property
     def _shape(self) -> torch.Size:
-        return self.weight.quant_state.shape if self.is_packed else self.weight.shape  # type: ignore[attr-defined, no-any-return]
+        return self.weight.shape if self.packing is None else self.packing.shape  # type: ignore[no-any-return]
 
     def dense(self) -> torch.Tensor:
         """W."""
-        return dense(self.weight)
+        return dense(self.weight, self.packing)
 
     def joined(self) -> torch.Tensor:
         """W + s B A."""
@@ -61,13 +58,13 @@ class Plain:
         return torch.addmm(self.dense(), up, down, alpha=self.scaling)
 
 
-def dense(weight: torch.Tensor) -> torch.Tensor:
-    """W of shape (outputs, inputs); one in 4 bits is unpacked."""
-    if (state := getattr(weight, "quant_state", None)) is None:
+def dense(weight: torch.Tensor, packing: Any) -> torch.Tensor:
+    """W of shape (outputs, inputs); one that is packed into 4 bits is unpacked."""
+    if packing is None:
         return weight
     from bitsandbytes.functional import dequantize_4bit
 
-    return dequantize_4bit(weight.data, state)
+    return dequantize_4bit(weight.data, packing)
 
 
 class _CpuLora:
@@ -76,9 +73,9 @@ class _CpuLora:
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """h of shape (..., outputs) for x of shape (..., inputs)."""
         part = None if args or kwargs or self.disable_adapters else plain_of(self)  # type: ignore[attr-defined, arg-type]
-        if part is None or part.adapter is None or part.weight.requires_grad or (part.is_packed and not _is_fp32(x)):
+        if part is None or part.adapter is None or part.weight.requires_grad or (part.packing and not _is_fp32(x)):
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return, misc]
-        return _Product.apply(x, part.weight, part.bias, *part.adapter, part.scaling)  # type: ignore[no-any-return, no-untyped-call]
+        return _Product.apply(x, part.weight, part.packing, part.bias, *part.adapter, part.scaling)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class CpuLora(_CpuLora, lora.Linear):  # type: ignore[misc]
@@ -100,19 +97,20 @@ class _Product(torch.autograd.Function):
         ctx: Any,
         x: torch.Tensor,
         weight: torch.Tensor,
+        packing: Any,
         bias: torch.Tensor | None,
         down: torch.Tensor,
         up: torch.Tensor,
         scaling: float,
     ) -> torch.Tensor:
-        matrix = dense(weight)
+        matrix = dense(weight, packing)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else matrix.dtype
         rows = x.reshape(-1, x.size(-1)).to(dtype)
         low = functional.linear(rows, down.to(dtype))
         output = product(rows, matrix.to(dtype), None if bias is None else bias.to(dtype))
         output.addmm_(low, up.to(dtype).t(), alpha=scaling)
         ctx.save_for_backward(rows, low, down, up)
-        ctx.weight, ctx.scaling, ctx.dtype = weight, scaling, x.dtype
+        ctx.weight, ctx.packing, ctx.scaling, ctx.dtype = weight, packing, scaling, x.dtype
         return output.view(*x.shape[:-1], output.size(-1))
 
     @staticmethod
@@ -123,29 +121,32 @@ class _Product(torch.autograd.Function):
         of_low = torch.mm(of_output, up.to(rows.dtype)).mul_(ctx.scaling)
         to_x = None
         if ctx.needs_input_grad[0]:
-            matrix = dense(ctx.weight).to(rows.dtype)
+            matrix = dense(ctx.weight, ctx.packing).to(rows.dtype)
             to_x = product(of_output, matrix.t()).addmm_(of_low, down.to(rows.dtype))
             to_x = to_x.to(ctx.dtype).view(*gradient.shape[:-1], matrix.size(1))
         to_down, to_up = torch.mm(of_low.t(), rows), torch.mm(of_output.t(), low).mul_(ctx.scaling)
-        return to_x, None, None, to_down.to(down.dtype), to_up.to(up.dtype), None
+        return to_x, None, None, None, to_down.to(down.dtype), to_up.to(up.dtype), None
 
 
 def plain_of(layer: Any) -> Plain | None:
     """What a layer computes now, in fp32 or bf16 on a CPU, or in fp32 from 4 bits; None where it is anything else."""
     base: Any = getattr(layer, "base_layer", layer) if isinstance(layer, _CpuLora) else layer
     weight = base.weight
-    if (state := getattr(weight, "quant_state", None)) is not None:
-        known = state.dtype is torch.float32 and not getattr(state, "packing_format_for_cpu", False)
+    packing = getattr(weight, "quant_state", None) or getattr(
+        base, "quant_state", None
+    )  # of a sharded base, the layer's
+    if packing is not None:
+        known = packing.dtype is torch.float32 and not getattr(packing, "packing_format_for_cpu", False)
     else:
         known = type(base) in (nn.Linear, CpuLinear) and weight.dtype in (torch.float32, torch.bfloat16)
     if not known:
         return None
     if base is layer or layer.disable_adapters:
-        return Plain(weight, base.bias)
+        return Plain(weight, base.bias, packing=packing)
     if (name := _only_adapter(layer)) is None:
         return None
     adapter = layer.lora_A[name].weight, layer.lora_B[name].weight
-    return Plain(weight, base.bias, adapter, layer.scaling[name])
+    return Plain(weight, base.bias, adapter, layer.scaling[name], packing)
 
 
 def _only_adapter(layer: Any) -> str | None:

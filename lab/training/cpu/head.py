@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from trl.trainer import utils as trl_utils
 
-from lab.training.models.cpu_linear import product
+from lab.training.cpu.linear import product
 
 TILE, PLACES = 4096, 512
 """Words, and at most how many places, whose logits are there at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.nn import functional
 
-from lab.training.models import cpu_linear, cpu_lora
-from lab.training.models.cpu_linear import CpuLinear, product
-from lab.training.models.cpu_lora import CpuLora
+from lab.training.cpu import linear as cpu_linear
+from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu.linear import CpuLinear, product
+from lab.training.cpu.lora import CpuLora
 
 needs_onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 
@@ -109,14 +111,20 @@ def test_what_is_left_to_torch(always: list[torch.Size], monkeypatch: pytest.Mon
     assert result.is_meta or torch.equal(result, expected)
 
 
-def test_the_machine_is_measured() -> None:
-    cpu_linear.pays.cache_clear()
-    assert cpu_linear.pays() in (True, False)
-
-
-def test_a_layer_is_saved_and_copied_as_torchs() -> None:
-    model = nn.Sequential(nn.Linear(4, 3))
-    before = model.state_dict()
-    cpu_linear.use_on_cpu(model)
-    assert list(model.state_dict()) == list(before)
-    assert type(copy.deepcopy(model)[0]) is CpuLinear
+def test_the_machine_is_measured_once_and_all_processes_choose_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_linear, "_settled", {})
+    assert cpu_linear.measured() in (True, False)
+    for first in (True, False):
+        home = tmp_path / str(first)
+        monkeypatch.setattr(cpu_linear, "measured", lambda first=first: first)
+        cpu_linear.settle(home)
+        monkeypatch.setattr(
+            cpu_linear, "measured", lambda first=first: not first
+        )  # by another process, on a busy machine
+        cpu_linear._settled.clear()
+        cpu_linear.settle(home)
+        assert cpu_linear.pays() is first
+    cpu_linear._settled.clear()
+    assert cpu_linear.pays() is True  # nothing settled: as it is measured now

@@ -22,9 +22,12 @@ from transformers import (
     Qwen3Config,
 )
 
-from lab.training.models import cpu_generation, cpu_linear, cpu_lora, llama_step
+from lab.training.cpu import generation as cpu_generation
+from lab.training.cpu import linear as cpu_linear
+from lab.training.cpu import llama_step
+from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu.generation import quick_generation
 from lab.training.models.base import four_bit_config, keep_trainable
-from lab.training.models.cpu_generation import quick_generation
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 40,
@@ -197,6 +200,21 @@ def test_a_base_in_four_bits_writes_what_transformers_writes(
     with quick_generation(model):
         assert llama_step.step_of(causal(model)) is not None
         assert torch.equal(completed(model, do_sample=False), stock)
+
+
+def test_a_copied_model_writes_by_a_step_of_its_own() -> None:
+    model = model_of(FAMILIES["llama"])
+    with quick_generation(model):
+        before = completed(model, do_sample=False)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for value in other.parameters():
+            value += 0.1 * torch.randn_like(value)
+    with quick_generation(other):
+        assert not torch.equal(completed(other, do_sample=False), before)
+        assert torch.equal(completed(other, do_sample=False), completed(other, do_sample=False))
+    with quick_generation(model):
+        assert torch.equal(completed(model, do_sample=False), before)
 
 
 def test_beams_are_searched_as_ever() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from lab.training.models import cpu_attention
-from lab.training.models.cpu_attention import attention
+from lab.training.cpu import attention as cpu_attention
+from lab.training.cpu.attention import attention
 
 MODULE = SimpleNamespace(is_causal=True, num_key_value_groups=2)
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from lab.core.recipes import parse
-from lab.training.models.cpu_format import PAYS, TINY, ProductSpeed, measured, settled
+from lab.training.cpu.format import PAYS, TINY, ProductSpeed, measured, settled
 from lab.words import word_note
 from tests.training.variants import make_variant
 
@@ -17,7 +17,7 @@ FAST = ProductSpeed(fp32=112e9, bf16=512e9)
 SLOW = ProductSpeed(fp32=100e9, bf16=20e9)
 
 
-def never() -> ProductSpeed:
+def never(_home: Path) -> ProductSpeed:
     raise AssertionError("nothing is to be measured")
 
 
@@ -37,7 +37,7 @@ def recipe(model: str, **changes: object):
 
 @pytest.mark.parametrize(("speed", "chosen", "key"), [(FAST, "bf16", "cpu_bf16"), (SLOW, "fp32", "cpu_fp32")])
 def test_auto_takes_bf16_where_it_is_measured_to_pay(large, tmp_path, speed, chosen, key):
-    settled_recipe, notes = settled(recipe(large), tmp_path, lambda: speed)
+    settled_recipe, notes = settled(recipe(large), tmp_path, lambda _home: speed)
     assert settled_recipe.precision == chosen
     assert [note.key for note in notes] == [key]
     for locale in ("en", "zh"):
@@ -65,7 +65,8 @@ def test_the_tiny_base_is_not_even_measured(tmp_path):
     assert settled(scratch, tmp_path, never) == (scratch, [])
 
 
-def test_the_measurement_is_of_real_products_and_takes_about_half_a_second():
-    speed = measured()
+def test_the_measurement_is_of_real_products_and_takes_about_half_a_second(tmp_path):
+    speed = measured(tmp_path)
     assert 1e8 < speed.bf16 < 1e15 and 1e8 < speed.fp32 < 1e15
     assert speed.pays is (speed.bf16 / speed.fp32 >= PAYS)
+    assert measured(tmp_path) == speed, "it is measured once"

@@ -3,7 +3,7 @@
 transformers walks some forty modules a layer for each token, and copies all keys and values to append one. Here the layers that read the same
 input are one product, keys and values are written in place, and attention is two products in fp32. Weights are laid out once as oneDNN reads
 them. It serves models whose every part is known (``MODELS``), where memory has room for
-a copy of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``cpu_generation.py``).
+a copy of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``generation.py``).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from transformers.models.qwen2 import modeling_qwen2 as qwen2
 from transformers.models.qwen3 import modeling_qwen3 as qwen3
 
 from lab.machine import machine_memory
-from lab.training.models import cpu_linear
-from lab.training.models.cpu_lora import Plain, plain_of
+from lab.training.cpu import linear as cpu_linear
+from lab.training.cpu.lora import Plain, plain_of
 
 MODELS = {
     llama.LlamaForCausalLM: "Llama",
@@ -54,6 +54,9 @@ class LlamaStep:
         self._modules = list(body.layers.modules())
         weights = sum(parameter.numel() for parameter in body.layers.parameters())
         self._small = weights <= SMALL and body.norm.weight.dtype is torch.float32
+
+    def __deepcopy__(self, _memo: Any) -> None:
+        """A copy of the model makes a step of its own: weights that are laid out for oneDNN cannot be copied."""
 
     def read(self) -> bool:
         """Take the weights as they are now, before the first token of a rollout. Whether each layer is still what the step computes."""
@@ -179,7 +182,7 @@ class _Fused:
             return False
         with_adapters = any(part.adapter is not None for part in parts)
         self._adapter = _adapters(parts) if with_adapters and not joined else None
-        self._packed = parts if not joined and any(part.is_packed for part in parts) else None
+        self._packed = parts if not joined and any(part.packing is not None for part in parts) else None
         if self._packed is not None:
             return True
         tensors = [each for part in parts for each in (part.weight, part.bias) if each is not None]
@@ -212,7 +215,7 @@ def _bias(parts: list[Plain]) -> torch.Tensor | None:
 
 def _adapters(parts: list[Plain]) -> tuple[torch.Tensor, torch.Tensor]:
     """All adapters as one: s A (sum of ranks, inputs) and Bᵀ (sum of ranks, sum of outputs), with zeros between the layers."""
-    dtype = torch.float32 if parts[0].is_packed else parts[0].weight.dtype
+    dtype = parts[0].weight.dtype if parts[0].packing is None else torch.float32
     down = [torch.empty(0, part.inputs) if part.adapter is None else part.adapter[0] * part.scaling for part in parts]
     up = [torch.empty(part.outputs, 0) if part.adapter is None else part.adapter[1] for part in parts]
     return torch.cat([each.to(dtype) for each in down]), torch.block_diag(*up).t().contiguous().to(dtype)
