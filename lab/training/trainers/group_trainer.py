@@ -109,7 +109,11 @@ class GroupTrainer(StepTrainer, GRPOTrainer):
         return batch
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
-        return [self.tokens.asked(prompt) for prompt in prompts], None, {}
+        ids: list[list[int]] = []
+        for place, prompt in enumerate(prompts):  # those of a group are the same
+            same = place > 0 and prompt == prompts[place - 1]
+            ids.append(list(ids[-1]) if same else self.tokens.asked(prompt))
+        return ids, None, {}
 
     def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
         if self.sampler is not None:

@@ -1,7 +1,10 @@
-"""Rows are tokenised when they are first asked for, and once where there is room for their ids."""
+"""Rows are tokenised when they are first asked for, once where there is room for their ids, and a small file before the first step."""
 
 from __future__ import annotations
 
+import pytest
+
+from lab.training.trainers import step_trainer
 from lab.training.trainers.step_trainer import LazyRows
 
 
@@ -20,3 +23,18 @@ def test_a_row_is_encoded_once_while_there_is_room_for_its_ids() -> None:
     assert encoded == [1, 2, 3, 3], "there was room for two rows of four ids"
     again[0]["input_ids"].append(5)
     assert rows[0] == first[0], "a collator may change what it gets"
+
+
+@pytest.mark.parametrize(("few", "wanted", "read"), [(3, 3, 3), (3, 300, 3), (3, 2, 0), (2, 3, 0)])
+def test_a_small_file_that_is_read_to_its_end_is_tokenised_at_once(
+    few: int, wanted: int, read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_trainer, "FEW_ROWS", few)
+    encoded: list[int] = []
+    rows = LazyRows(
+        [{"n": 1}, {"n": 2}, {"n": 3}], lambda row: (encoded.append(row["n"]), {"input_ids": [row["n"]]})[1]
+    )
+    rows.read_ahead(wanted)
+    assert len(encoded) == read
+    assert [rows[number]["input_ids"] for number in range(3)] == [[1], [2], [3]]
+    assert sorted(encoded) == [1, 2, 3]
