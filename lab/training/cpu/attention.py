@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import AttentionInterface
 
@@ -52,6 +53,16 @@ def attention(
     to_add = _to_add(attention_mask, causal, query, key)
     with torch.autocast("cpu", enabled=False):
         return _Attention.apply(query, key, value, to_add, size), None  # type: ignore[no-untyped-call]
+
+
+def attended(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, to_add: torch.Tensor, scaling: float
+) -> torch.Tensor:
+    """softmax(s Q Kᵀ + M) V without gradients: (n, T, H, D) for Q (n, H, T, D), K and V (n, G, S, D), M (n, 1, T, S); all fp32."""
+    if query.size(2) * key.size(2) <= SHORT:
+        return _Attention.apply(query, key, value, to_add, scaling)  # type: ignore[no-any-return, no-untyped-call]
+    output = functional.scaled_dot_product_attention(query, key, value, to_add, scale=scaling, enable_gqa=True)
+    return output.transpose(1, 2).contiguous()
 
 
 def _serves(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> bool:

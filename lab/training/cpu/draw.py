@@ -64,7 +64,7 @@ def drawn(probabilities: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 def _wanted(sums: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Each row's share of its total, (n, 1)."""
     total = sums[:, -1:]
-    if not bool((total > 0).all() and total.isfinite().all()):
+    if not bool(((total > 0) & (total < torch.inf)).all()):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or no element > 0")
     return shares * total
 

@@ -24,7 +24,7 @@ from transformers.generation import (
 )
 
 from lab.training.cpu.draw import drawn, numbers, one_number_a_row
-from lab.training.cpu.llama_step import LlamaStep, step_of
+from lab.training.cpu.llama_step import step_of
 
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper)
 """Changes of scores that know nothing of a row but its scores. With any other one, rows that have ended stay."""
@@ -73,44 +73,28 @@ def sample(
         return model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **given)
 
     longest = stopping_criteria.max_length
-    scores = _read_prompts(model, step, input_ids, mask, cache, longest)
-    at, pad = input_ids.size(1), generation_config._pad_token_tensor
-    ids = functional.pad(input_ids, (0, longest - at), value=0 if pad is None else int(pad))
+    scores = step.read(input_ids, mask, longest)
+    at, pad = input_ids.size(1), int(generation_config._pad_token_tensor or 0)
+    ids = functional.pad(input_ids, (0, longest - at), value=pad)
     alive, ended = torch.arange(len(ids)), torch.zeros(len(ids), dtype=torch.bool)
     by_row = all(type(processor) in BY_ROW for processor in logits_processor)
     while True:
-        scores = logits_processor(ids[alive, :at], scores)
+        if logits_processor:
+            scores = logits_processor(ids[alive, :at], scores)
         if generation_config.do_sample:  # as many numbers as if no row had ended: what is left out changes no other row
             tokens = drawn(scores.softmax(1), numbers(len(ids))[alive]).squeeze(1)
         else:
             tokens = scores.argmax(1)
-        ids[alive, at] = tokens = torch.where(ended[alive], ids[alive, at], tokens)
+        tokens.masked_fill_(ended[alive], pad)
+        ids[alive, at] = tokens
         at += 1
         ended |= stopping_criteria(ids[:, :at], None)
-        if ended.all():
-            return ids[:, :at]
         go_on = ~ended[alive]
-        if by_row and 2 * int(go_on.sum()) <= len(alive):
+        going = int(go_on.sum())
+        if not going:
+            return ids[:, :at]
+        if by_row and 2 * going <= len(alive):
             rows = go_on.nonzero().squeeze(1)
             step.keep(rows)
             alive, tokens = alive[rows], tokens[rows]
         scores = step.scores(tokens)
-
-
-def _read_prompts(
-    model: Any, step: LlamaStep, ids: torch.Tensor, mask: torch.Tensor, cache: DynamicCache, longest: int
-) -> torch.Tensor:
-    """The scores of each row's first token, (n, V), fp32. Rows with the same prompt are read as one."""
-    both, of_row = torch.cat([ids, mask.long()], 1).unique(dim=0, return_inverse=True)
-    prompts, there = both.chunk(2, 1)
-    places = (there.cumsum(1) - 1).clamp(min=0)
-    read = model(
-        input_ids=prompts,
-        attention_mask=there,
-        position_ids=places,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    step.begin(cache, of_row, mask, longest)
-    return read.logits[:, -1].float()[of_row]

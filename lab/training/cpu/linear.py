@@ -115,7 +115,7 @@ def laid_out(weight: torch.Tensor) -> torch.Tensor:
 
 def by_laid_out(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """x Wᵀ + b for x (n, inputs) with W as ``laid_out`` gave it; no gradients."""
-    return _by_onednn(x, weight, bias) if weight.is_mkldnn else functional.linear(x, weight, bias)
+    return _by_onednn(x, weight, bias) if weight.is_mkldnn else product(x, weight, bias)
 
 
 @cache

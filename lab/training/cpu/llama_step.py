@@ -1,9 +1,9 @@
-"""One more token for each row by a Llama on a CPU: what the model's own pass computes, in a quarter of its calls.
+"""Prompts are read, and tokens are written, by a Llama on a CPU: what the model's own passes compute, in a quarter of their calls.
 
-transformers walks some forty modules a layer for each token, and copies all keys and values to append one. Here the layers that read the same
-input are one product, keys and values are written in place, and attention is two products in fp32. Weights are laid out once as oneDNN reads
-them. It serves models whose every part is known (``MODELS``), where memory has room for
-a copy of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``generation.py``).
+transformers walks some forty modules a layer for each token, copies all keys and values to append one, and reads a prompt once for each row that
+begins with it. Here the layers that read the same input are one product, keys and values are written in place, and attention is two products in
+fp32. Weights are laid out once as oneDNN reads them. It serves models whose every part is known (``MODELS``), where memory has room for a copy
+of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``generation.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from transformers.models.qwen3 import modeling_qwen3 as qwen3
 
 from lab.machine import machine_memory
 from lab.training.cpu import linear as cpu_linear
+from lab.training.cpu.attention import attended
 from lab.training.cpu.lora import Plain, plain_of
 
 MODELS = {
@@ -43,7 +44,7 @@ PLACES = 64
 
 
 class LlamaStep:
-    """The pass of one new token a row, of n rows, with the keys and values of all tokens before."""
+    """The pass of prompts, then of one new token a row, of n rows, with the keys and values of all tokens before."""
 
     def __init__(self, model: Any) -> None:
         body, config = model.model, model.config
@@ -58,26 +59,35 @@ class LlamaStep:
     def __deepcopy__(self, _memo: Any) -> None:
         """A copy of the model makes a step of its own: weights that are laid out for oneDNN cannot be copied."""
 
-    def read(self) -> bool:
-        """Take the weights as they are now, before the first token of a rollout. Whether each layer is still what the step computes."""
+    def take_weights(self) -> bool:
+        """Take the weights as they are now, before a rollout. Whether each layer is still what the step computes."""
         if any(module._forward_hooks or module._forward_pre_hooks for module in self._modules):
             return False
-        return all(layer.read(joined=self._small) for layer in self._layers)
+        return all(layer.take_weights(joined=self._small) for layer in self._layers)
 
-    def begin(self, cache: Any, of_row: torch.Tensor, mask: torch.Tensor, longest: int) -> None:
-        """Start from what prompts have left in the cache.
+    def read(self, ids: torch.Tensor, mask: torch.Tensor, longest: int) -> torch.Tensor:
+        """Read prompts ``ids`` (n, P), padded on the left where ``mask`` is 0: the scores of each row's first token, (n, V), fp32.
 
-        ``of_row`` (n,) says which of the cache's rows each row goes on from; ``mask`` (n, P) is 1 where a token stands, 0 at padding;
-        no row gets longer than ``longest``.
+        Rows with the same prompt are read as one. No row gets longer than ``longest``.
         """
-        self.at, self._longest = mask.size(1), longest
-        self._place = mask.sum(1)  # of the next token of each row, not counting padding
+        both, of_row = torch.cat([ids, mask.long()], 1).unique(dim=0, return_inverse=True)
+        prompts, there = both.chunk(2, 1)
         self._turns = self._all_turns(longest)
+        cos, sin = self._turns[(there.cumsum(1) - 1).clamp(min=0)].flatten(0, 1).unbind(1)
+        lowest = torch.finfo(torch.float32).min
+        to_add = (there.bool()[:, None, None] & torch.ones(*2 * there.shape[1:], dtype=torch.bool).tril()).logical_not()
+        to_add = to_add * lowest
+        self.at, self._longest = mask.size(1), longest
+        room = min(PLACES, longest - self.at)
+        states = self._body.embed_tokens(prompts).flatten(0, 1)
+        for layer in self._layers:
+            states = layer.read(states, cos, sin, to_add, of_row, room)
+        self._place = mask.sum(1)  # of the next token of each row, not counting padding
         hidden = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
-        self._hidden = hidden.repeat_interleave(self.kv_heads, 0).unsqueeze(1)  # (n · K, 1, places)
-        for layer, kept in zip(self._layers, cache.layers, strict=True):
-            layer.seen = torch.stack([kept.keys[of_row], kept.values[of_row]]).float()
-        self._make_room()
+        self._hidden = (
+            functional.pad(hidden, (0, room)).repeat_interleave(self.kv_heads, 0).unsqueeze(1)
+        )  # (n · K, 1, places)
+        return self._scored(states.unflatten(0, prompts.shape)[:, -1])[of_row]
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone."""
@@ -97,6 +107,9 @@ class LlamaStep:
             states = layer(states, cos, sin, hidden)
         self.at += 1
         self._place = self._place + 1
+        return self._scored(states)
+
+    def _scored(self, states: torch.Tensor) -> torch.Tensor:
         scores: torch.Tensor = self._head(_normed(states, self._body.norm).unsqueeze(1))
         return scores[:, -1].float()
 
@@ -131,27 +144,52 @@ class _Layer:
         self.seen = torch.empty(0)
         """Keys and values of all tokens so far, with room for more: (2, n, K, places, D)."""
 
-    def read(self, *, joined: bool) -> bool:
-        return all(product.read(joined=joined) for product in (self._qkv, self._out, self._gate_up, self._down))
+    def take_weights(self, *, joined: bool) -> bool:
+        products = (self._qkv, self._out, self._gate_up, self._down)
+        return all(product.take_weights(joined=joined) for product in products)
+
+    def read(
+        self,
+        states: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        to_add: torch.Tensor,
+        of_row: torch.Tensor,
+        room: int,
+    ) -> torch.Tensor:
+        """The states (u · P, width) of u prompts after this layer; their keys and values are kept for the rows that go on from them, with
+        room for as many tokens more."""
+        heads, kv_heads = self._step.heads, self._step.kv_heads
+        turned = self._turned(states, cos, sin).unflatten(0, (len(to_add), -1)).transpose(1, 2)
+        queries, keys, values = turned.split((heads, kv_heads, kv_heads), 1)  # (u, H, P, D), (u, K, P, D)
+        self.seen = keys.new_zeros(2, len(of_row), kv_heads, keys.size(2) + room, keys.size(3))
+        for place, each in enumerate((keys, values)):
+            self.seen[place, :, :, : keys.size(2)] = each[of_row]
+        return self._after(states, attended(queries, keys, values, to_add, self._scaling).flatten(0, 1))
 
     def __call__(
         self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, hidden: torch.Tensor
     ) -> torch.Tensor:
-        """The states (n, width) after this layer; ``hidden`` (n · K, 1, T) is −∞ at padding."""
-        heads, at, n = self._step.heads, self._step.at, len(states)
-        qkv = self._qkv(_normed(states, self._layer.input_layernorm)).float().view(n, -1, self._step.head_size)
+        """The states (n, width) of one new token a row after this layer; ``hidden`` (n · K, 1, T) is −∞ at padding."""
+        heads, at = self._step.heads, self._step.at
+        turned = self._turned(states, cos, sin)
+        self.seen[:, :, :, at] = turned[:, heads:].unflatten(1, (2, -1)).transpose(0, 1)
+        keys, values = self.seen.flatten(1, 2)[:, :, : at + 1]
+        # heads that share keys are rows of one product
+        queries = turned[:, :heads].reshape(len(keys), -1, keys.size(2))
+        weights = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=self._scaling).softmax(2)
+        return self._after(states, torch.bmm(weights, values))
+
+    def _turned(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        """Queries and keys, turned by their places, and values: (n, H + 2 K, D), fp32."""
+        qkv = self._qkv(_normed(states, self._layer.input_layernorm)).float().view(len(states), -1, cos.size(2))
         if self._head_norms[0] is not None:
             qkv = self._with_head_norms(qkv)
-        turned = torch.addcmul(qkv * cos, qkv.roll(qkv.size(2) // 2, 2), sin)
-        self.seen[:, :, :, at] = turned[:, heads:].unflatten(1, (2, -1)).transpose(0, 1)
+        return torch.addcmul(qkv * cos, qkv.roll(qkv.size(2) // 2, 2), sin)
 
-        keys, values = self.seen.flatten(1, 2)[:, :, : at + 1]
-        queries = turned[:, :heads].reshape(
-            len(keys), -1, keys.size(2)
-        )  # heads that share keys are rows of one product
-        weights = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=self._scaling).softmax(2)
-        states = self._out(torch.bmm(weights, values).view(n, -1).to(states.dtype)).add_(states)
-
+    def _after(self, states: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+        """The states after the layer, from those before it and what each has attended to."""
+        states = self._out(attended.view(len(states), -1).to(states.dtype)).add_(states)
         gate, up = self._gate_up(_normed(states, self._layer.post_attention_layernorm)).chunk(2, 1)
         return self._down(functional.silu(gate).mul_(up)).add_(states)
 
@@ -172,7 +210,7 @@ class _Fused:
         self._packed: list[Plain] | None = None
         self._adapter: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def read(self, *, joined: bool) -> bool:
+    def take_weights(self, *, joined: bool) -> bool:
         """Take the weights as they are now; frozen ones that have not changed since are not taken again. ``joined``: with their adapters.
 
         False where a layer is not a plain linear one with at most one plain adapter.
@@ -236,7 +274,7 @@ def step_of(model: Any) -> LlamaStep | None:
         if copied * ROOM > machine_memory()[0]:
             return None
         step = model._llama_step = LlamaStep(model)
-    return step if step.read() else None
+    return step if step.take_weights() else None
 
 
 def _is_known(model: Any) -> bool:
