@@ -94,7 +94,7 @@ class LlamaStep:
         self._place = self._place[rows]
         self._hidden = self._hidden.unflatten(0, (-1, self.kv_heads))[rows].flatten(0, 1)
         for layer in self._layers:
-            layer.seen = layer.seen[:, rows]
+            layer.keep(rows)
 
     def scores(self, tokens: torch.Tensor) -> torch.Tensor:
         """The scores of each row's next token, shape (n, V), fp32, after ``tokens`` (n,)."""
@@ -126,7 +126,7 @@ class LlamaStep:
         places = min(PLACES, self._longest - self._hidden.size(2))
         self._hidden = functional.pad(self._hidden, (0, places))
         for layer in self._layers:
-            layer.seen = functional.pad(layer.seen, (0, 0, 0, places))
+            layer.make_room(places)
 
 
 class _Layer:
@@ -141,8 +141,8 @@ class _Layer:
         self._out = _Fused([attention.o_proj])
         self._gate_up = _Fused([mlp.gate_proj, mlp.up_proj])
         self._down = _Fused([mlp.down_proj])
-        self.seen = torch.empty(0)
-        """Keys and values of all tokens so far, with room for more: (2, n, K, places, D)."""
+        # Of all tokens so far, with room for more: (n, K, D, places), so that scores are a product along memory, and (n, K, places, D).
+        self._keys = self._values = torch.empty(0)
 
     def take_weights(self, *, joined: bool) -> bool:
         products = (self._qkv, self._out, self._gate_up, self._down)
@@ -162,9 +162,10 @@ class _Layer:
         heads, kv_heads = self._step.heads, self._step.kv_heads
         turned = self._turned(states, cos, sin).unflatten(0, (len(to_add), -1)).transpose(1, 2)
         queries, keys, values = turned.split((heads, kv_heads, kv_heads), 1)  # (u, H, P, D), (u, K, P, D)
-        self.seen = keys.new_zeros(2, len(of_row), kv_heads, keys.size(2) + room, keys.size(3))
-        for place, each in enumerate((keys, values)):
-            self.seen[place, :, :, : keys.size(2)] = each[of_row]
+        n, length, size = len(of_row), keys.size(2), keys.size(3)
+        self._keys = keys.new_zeros(n, kv_heads, size, length + room)
+        self._values = keys.new_zeros(n, kv_heads, length + room, size)
+        self._keys[..., :length], self._values[:, :, :length] = keys.transpose(2, 3)[of_row], values[of_row]
         return self._after(states, attended(queries, keys, values, to_add, self._scaling).flatten(0, 1))
 
     def __call__(
@@ -173,12 +174,19 @@ class _Layer:
         """The states (n, width) of one new token a row after this layer; ``hidden`` (n · K, 1, T) is −∞ at padding."""
         heads, at = self._step.heads, self._step.at
         turned = self._turned(states, cos, sin)
-        self.seen[:, :, :, at] = turned[:, heads:].unflatten(1, (2, -1)).transpose(0, 1)
-        keys, values = self.seen.flatten(1, 2)[:, :, : at + 1]
+        self._keys[..., at], self._values[:, :, at] = turned[:, heads:].unflatten(1, (2, -1)).unbind(1)
+        keys, values = self._keys.flatten(0, 1)[..., : at + 1], self._values.flatten(0, 1)[:, : at + 1]
         # heads that share keys are rows of one product
-        queries = turned[:, :heads].reshape(len(keys), -1, keys.size(2))
-        weights = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=self._scaling).softmax(2)
+        queries = turned[:, :heads].reshape(len(keys), -1, keys.size(1))
+        weights = torch.baddbmm(hidden, queries, keys, alpha=self._scaling).softmax(2)
         return self._after(states, torch.bmm(weights, values))
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._keys, self._values = self._keys[rows], self._values[rows]
+
+    def make_room(self, places: int) -> None:
+        self._keys = functional.pad(self._keys, (0, places))
+        self._values = functional.pad(self._values, (0, 0, 0, places))
 
     def _turned(self, states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         """Queries and keys, turned by their places, and values: (n, H + 2 K, D), fp32."""
