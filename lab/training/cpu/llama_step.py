@@ -39,7 +39,9 @@ SMALL = 20_000_000
 the adapter away."""
 ROOM = 8
 """The copy of the weights may take one part of so many of the free memory."""
-PLACES = 64
+POSITIONS = 2048
+"""Places of prompts that are read at once."""
+PLACES = 16
 """Tokens for which a row's room for keys and values grows at once."""
 
 
@@ -72,22 +74,31 @@ class LlamaStep:
         """
         both, of_row = torch.cat([ids, mask.long()], 1).unique(dim=0, return_inverse=True)
         prompts, there = both.chunk(2, 1)
-        self._turns = self._all_turns(longest)
-        cos, sin = self._turns[(there.cumsum(1) - 1).clamp(min=0)].flatten(0, 1).unbind(1)
-        lowest = torch.finfo(torch.float32).min
-        to_add = (there.bool()[:, None, None] & torch.ones(*2 * there.shape[1:], dtype=torch.bool).tril()).logical_not()
-        to_add = to_add * lowest
         self.at, self._longest = mask.size(1), longest
+        self._turns = self._all_turns(longest)
         room = min(PLACES, longest - self.at)
-        states = self._body.embed_tokens(prompts).flatten(0, 1)
         for layer in self._layers:
-            states = layer.read(states, cos, sin, to_add, of_row, room)
+            layer.begin(len(ids), self.at + room)
+        scores, size = [], max(1, POSITIONS // self.at)
+        for first in range(0, len(prompts), size):
+            rows = ((of_row >= first) & (of_row < first + size)).nonzero().squeeze(1)
+            part = slice(first, first + size)
+            scores.append(self._read(prompts[part], there[part], rows, of_row[rows] - first))
+
         self._place = mask.sum(1)  # of the next token of each row, not counting padding
-        hidden = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
-        self._hidden = (
-            functional.pad(hidden, (0, room)).repeat_interleave(self.kv_heads, 0).unsqueeze(1)
-        )  # (n · K, 1, places)
-        return self._scored(states.unflatten(0, prompts.shape)[:, -1])[of_row]
+        hidden = functional.pad(torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf), (0, room))
+        self._hidden = hidden.repeat_interleave(self.kv_heads, 0).unsqueeze(1)  # (n · K, 1, places)
+        return torch.cat(scores)[of_row]
+
+    def _read(self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor, of_row: torch.Tensor) -> torch.Tensor:
+        """The scores behind some of the prompts, with which ``rows`` begin."""
+        cos, sin = self._turns[(mask.cumsum(1) - 1).clamp(min=0)].flatten(0, 1).unbind(1)
+        seen = mask.bool()[:, None, None] & torch.ones(ids.size(1), ids.size(1), dtype=torch.bool).tril()
+        to_add = seen.logical_not() * torch.finfo(torch.float32).min
+        states = self._body.embed_tokens(ids).flatten(0, 1)
+        for layer in self._layers:
+            states = layer.read(states, cos, sin, to_add, rows, of_row)
+        return self._scored(states.unflatten(0, ids.shape)[:, -1])
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone."""
@@ -148,24 +159,25 @@ class _Layer:
         products = (self._qkv, self._out, self._gate_up, self._down)
         return all(product.take_weights(joined=joined) for product in products)
 
+    def begin(self, rows: int, places: int) -> None:
+        kv_heads, size = self._step.kv_heads, self._step.head_size
+        self._keys, self._values = torch.zeros(rows, kv_heads, size, places), torch.zeros(rows, kv_heads, places, size)
+
     def read(
         self,
         states: torch.Tensor,
         cos: torch.Tensor,
         sin: torch.Tensor,
         to_add: torch.Tensor,
+        rows: torch.Tensor,
         of_row: torch.Tensor,
-        room: int,
     ) -> torch.Tensor:
-        """The states (u · P, width) of u prompts after this layer; their keys and values are kept for the rows that go on from them, with
-        room for as many tokens more."""
+        """The states (u · P, width) of u prompts after this layer; ``rows`` keep the keys and values of the prompt that they begin with."""
         heads, kv_heads = self._step.heads, self._step.kv_heads
         turned = self._turned(states, cos, sin).unflatten(0, (len(to_add), -1)).transpose(1, 2)
         queries, keys, values = turned.split((heads, kv_heads, kv_heads), 1)  # (u, H, P, D), (u, K, P, D)
-        n, length, size = len(of_row), keys.size(2), keys.size(3)
-        self._keys = keys.new_zeros(n, kv_heads, size, length + room)
-        self._values = keys.new_zeros(n, kv_heads, length + room, size)
-        self._keys[..., :length], self._values[:, :, :length] = keys.transpose(2, 3)[of_row], values[of_row]
+        length = keys.size(2)
+        self._keys[rows, :, :, :length], self._values[rows, :, :length] = keys.transpose(2, 3)[of_row], values[of_row]
         return self._after(states, attended(queries, keys, values, to_add, self._scaling).flatten(0, 1))
 
     def __call__(

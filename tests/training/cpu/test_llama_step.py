@@ -108,8 +108,10 @@ def test_scores_are_those_of_the_model(family: str, dtype: torch.dtype, adapter:
         assert (found - expected).norm() <= 1.05 * (stock - expected).norm()
 
 
+@pytest.mark.parametrize("at_once", [2048, 1], ids=["all prompts", "one by one"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_it_writes_what_transformers_writes(family: str) -> None:
+def test_it_writes_what_transformers_writes(family: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_step, "POSITIONS", at_once)
     model = model_of(FAMILIES[family])
     for options in ({"do_sample": False}, {"do_sample": False, "repetition_penalty": 1.3, "no_repeat_ngram_size": 2}):
         expected = completed(model, **options)
