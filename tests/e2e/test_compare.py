@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -10,6 +12,8 @@ from playwright.sync_api import Page, expect
 from lab.compare.members import members
 from lab.core.studies import parse_study
 from lab.data.datasets import load
+from lab.runs.slots import slot_path
+from lab.store.locks import try_lock
 from lab.store.runs import RunState, Store
 from lab.store.studies import save_study
 from tests.compare.made import START, make_member
@@ -172,6 +176,18 @@ def test_several_runs_become_a_study_from_the_form(visit, study, store):
     expect(page.locator("#compare-study input")).to_have_value(re.compile("sweep"))
 
 
+@pytest.fixture
+def no_worker(store: Store) -> Iterator[None]:
+    """The machine's slot is held: the lab starts no worker for runs that a test writes itself."""
+    deadline = time.monotonic() + 120
+    while (slot := try_lock(slot_path(store.home))) is None:
+        assert time.monotonic() < deadline, "an earlier test's run does not end"
+        time.sleep(0.2)
+    with slot:
+        yield
+
+
+@pytest.mark.usefixtures("no_worker")
 def test_a_study_that_runs_grows_on_one_chart_by_itself(visit, lab, store):
     """Two runs of a study write lines while somebody looks: their curves grow, and nobody presses anything."""
     words = {"en": "A race", "zh": "赛跑"}
