@@ -69,13 +69,8 @@ def _serves(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: t
     dtypes = {query.dtype, key.dtype, value.dtype}
     known = mask is None or (mask.dim() == 4 and mask.size(1) == 1 and not mask.requires_grad)
     fits = 0 < query.size(2) * key.size(2) <= SHORT and key.size(-1) == value.size(-1)
-    return (
-        query.device.type in ("cpu", "meta")
-        and len(dtypes) == 1
-        and dtypes <= {torch.bfloat16, torch.float32}
-        and fits
-        and known
-    )
+    formats = len(dtypes) == 1 and dtypes <= {torch.bfloat16, torch.float32}
+    return query.device.type == "cpu" and formats and fits and known
 
 
 def _to_add(mask: torch.Tensor | None, causal: bool, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
@@ -141,9 +136,8 @@ def _joined(states: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
 def _weights(queries: torch.Tensor, keys: torch.Tensor, to_add: torch.Tensor) -> torch.Tensor:
     """P of some rows, (n · G, H / G · T, S)."""
     scores = torch.bmm(queries, keys.transpose(1, 2))
-    scores.view(len(to_add), -1, *to_add.shape[2:]).add_(
-        to_add
-    )  # where one row is for all, it is for all of their heads
+    # where one row is for all, it is for all of their heads
+    scores.view(len(to_add), -1, *to_add.shape[2:]).add_(to_add)
     return scores.softmax(2)
 
 

@@ -24,7 +24,7 @@ from transformers.generation import (
 )
 
 from lab.training.cpu.draw import drawn, numbers, one_number_a_row
-from lab.training.cpu.llama_step import step_of
+from lab.training.cpu.llama_step import LlamaStep, step_of
 
 BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper)
 """Changes of scores that know nothing of a row but its scores. With any other one, rows that have ended stay."""
@@ -72,6 +72,20 @@ def sample(
     if step is None:
         return model._sample(input_ids, logits_processor, stopping_criteria, generation_config, **given)
 
+    try:
+        return _written(step, input_ids, mask, logits_processor, stopping_criteria, generation_config)
+    finally:
+        step.forget()
+
+
+def _written(
+    step: LlamaStep,
+    input_ids: torch.Tensor,
+    mask: torch.Tensor,
+    logits_processor: LogitsProcessorList,
+    stopping_criteria: StoppingCriteriaList,
+    generation_config: GenerationConfig,
+) -> torch.Tensor:
     longest = stopping_criteria.max_length
     scores = step.read(input_ids, mask, longest)
     at, pad = input_ids.size(1), int(generation_config._pad_token_tensor or 0)

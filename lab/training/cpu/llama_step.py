@@ -100,6 +100,11 @@ class LlamaStep:
             states = layer.read(states, cos, sin, to_add, rows, of_row)
         return self._scored(states.unflatten(0, ids.shape)[:, -1])
 
+    def forget(self) -> None:
+        """Let go of keys and values, which nobody needs while the model trains."""
+        for layer in self._layers:
+            layer.begin(0, 0)
+
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows alone."""
         self._place = self._place[rows]

@@ -132,9 +132,8 @@ def plain_of(layer: Any) -> Plain | None:
     """What a layer computes now, in fp32 or bf16 on a CPU, or in fp32 from 4 bits; None where it is anything else."""
     base: Any = getattr(layer, "base_layer", layer) if isinstance(layer, _CpuLora) else layer
     weight = base.weight
-    packing = getattr(weight, "quant_state", None) or getattr(
-        base, "quant_state", None
-    )  # of a sharded base, the layer's
+    # Of a sharded base the layer has it, and not the weight.
+    packing = getattr(weight, "quant_state", None) or getattr(base, "quant_state", None)
     if packing is not None:
         known = packing.dtype is torch.float32 and not getattr(packing, "packing_format_for_cpu", False)
     else:

@@ -92,7 +92,7 @@ def test_the_scaling_of_a_model_is_taken() -> None:
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("why", ["long", "dropout", "fp64", "a mask of each head", "other width of values"])
+@pytest.mark.parametrize("why", ["long", "dropout", "fp64", "a mask of each head", "other width of values", "meta"])
 def test_what_does_not_fit_is_left_to_transformers(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[bool] = []
 
@@ -108,5 +108,7 @@ def test_what_does_not_fit_is_left_to_transformers(why: str, monkeypatch: pytest
         mask = torch.ones(3, 4, 7, 7, dtype=torch.bool)
     if why == "other width of values":
         given[2] = torch.randn(3, 2, 7, 6)
+    if why == "meta":  # an estimate is the same, whatever this process has loaded before
+        given, mask = [each.to("meta") for each in given], mask_of("booleans").to("meta")  # type: ignore[union-attr]
     output, _ = attention(MODULE, *given, mask, dropout=0.5 if why == "dropout" else 0.0)
     assert called and output.shape[:2] == (3, 7)

@@ -218,6 +218,14 @@ def test_a_copied_model_writes_by_a_step_of_its_own() -> None:
         assert torch.equal(completed(model, do_sample=False), before)
 
 
+def test_nothing_of_a_rollout_is_held_while_the_model_trains() -> None:
+    model = model_of(FAMILIES["llama"])
+    with quick_generation(model):
+        completed(model, do_sample=False)
+    layers = causal(model)._llama_step._layers
+    assert all(layer._keys.numel() == layer._values.numel() == 0 for layer in layers)
+
+
 def test_beams_are_searched_as_ever() -> None:
     model = model_of(FAMILIES["llama"])
     causal(model).generation_config.num_beams = 3  # as a model's own file may say
