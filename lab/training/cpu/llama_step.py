@@ -2,7 +2,7 @@
 
 transformers walks some forty modules a layer for each token, copies all keys and values to append one, and reads a prompt once for each row that
 begins with it. Here the layers that read the same input are one product, keys and values are written in place, and attention is two products in
-fp32. Weights are laid out once as oneDNN reads them. It serves models whose every part is known (``MODELS``), where memory has room for a copy
+fp32. Weights are laid out once as oneDNN reads them. It serves models whose every part is known (``families.py``), where memory has room for a copy
 of their weights; all others keep the pass of transformers. Not here: how tokens are drawn (``generation.py``).
 """
 
@@ -15,23 +15,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers.activations import SiLUActivation
-from transformers.models.llama import modeling_llama as llama
-from transformers.models.mistral import modeling_mistral as mistral
-from transformers.models.qwen2 import modeling_qwen2 as qwen2
-from transformers.models.qwen3 import modeling_qwen3 as qwen3
 
 from lab.machine import machine_memory
 from lab.training.cpu import linear as cpu_linear
 from lab.training.cpu.attention import attended
+from lab.training.cpu.families import MODELS, has_window
 from lab.training.cpu.lora import Plain, plain_of
 
-MODELS = {
-    llama.LlamaForCausalLM: "Llama",
-    mistral.MistralForCausalLM: "Mistral",
-    qwen2.Qwen2ForCausalLM: "Qwen2",
-    qwen3.Qwen3ForCausalLM: "Qwen3",
-}
-"""Models that differ in biases, and in norms of queries and keys, and the first part of their modules' names."""
 ROTATIONS = ("default", "linear", "llama3", "yarn")
 """Rotary embeddings that do not depend on the length of the row."""
 SMALL = 20_000_000
@@ -305,7 +295,7 @@ def step_of(model: Any) -> LlamaStep | None:
 def _is_known(model: Any) -> bool:
     """Whether each part is of the class that the step computes, on a CPU. Linear layers are looked at when they are read."""
     config, body, name = model.config, model.model, MODELS[type(model)]
-    if getattr(config, "sliding_window", None) is not None or config.rope_parameters.get("rope_type") not in ROTATIONS:
+    if has_window(config) or config.rope_parameters.get("rope_type") not in ROTATIONS:
         return False
     if type(body.embed_tokens) is not nn.Embedding or any(each.device.type != "cpu" for each in body.parameters()):
         return False

@@ -15,13 +15,9 @@ from typing import Any, NamedTuple
 import torch
 from transformers.cache_utils import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.llama.modeling_llama import LlamaModel
-from transformers.models.mistral.modeling_mistral import MistralModel
-from transformers.models.qwen2.modeling_qwen2 import Qwen2Model
-from transformers.models.qwen3.modeling_qwen3 import Qwen3Model
 
-BODIES = (LlamaModel, MistralModel, Qwen2Model, Qwen3Model)
-"""Models whose states depend on a token's place and on the tokens before it alone."""
+from lab.training.cpu.families import BODIES, has_window
+
 LARGE = 20_000_000
 """Weights from which on products are most of a pass."""
 LEAST = 384
@@ -42,7 +38,7 @@ class Beginning(NamedTuple):
 def use_on_cpu(model: Any) -> None:
     """Let a model's body read so from now on, where it is one of ``BODIES`` and large."""
     body: Any = getattr(model, model.base_model_prefix, None)
-    if type(body) not in BODIES or getattr(model.config, "sliding_window", None) is not None:
+    if type(body) not in BODIES or has_window(model.config):
         return
     if sum(parameter.numel() for parameter in body.parameters()) < LARGE:
         return

@@ -128,8 +128,7 @@ def load(recipe: Recipe, home: Path) -> Loaded:
                 base = PeftModel.from_pretrained(base, ref.adapter).merge_and_unload()
             model = base.requires_grad_(True)  # peft has frozen it
         train_in_fp32(model)
-        if mesh is not None:
-            sharding.shard(model, mesh, device)
+        sharding.shard(model, mesh, device)
     loaded = Loaded(model, tokenizer, device, fresh, load_tokens(ref, tokenizer))
     settle_tokens(model, loaded.tokens)
     return loaded
@@ -162,8 +161,7 @@ def load_scorer(recipe: Recipe, home: Path) -> Loaded:
         elif lora:
             model = get_peft_model(model, lora_config(recipe, "SEQ_CLS"))
         train_in_fp32(model)
-        if mesh is not None:
-            sharding.shard(model, mesh, device)
+        sharding.shard(model, mesh, device)
     return Loaded(model, tokenizer, device, ref.adapter is None, load_tokens(ref, tokenizer))
 
 
@@ -182,8 +180,7 @@ def load_start(recipe: Recipe | LoadSettings, home: Path) -> Any:
     with sharding.in_turn(recipe, device) as mesh:
         base = _load_base(ref.base, recipe, device, home)
         model = PeftModel.from_pretrained(base, ref.adapter) if ref.adapter is not None else base
-        if mesh is not None:
-            sharding.shard(model, mesh, device)
+        sharding.shard(model, mesh, device)
     if device.type == "cpu":
         cpu_lora.use_on_cpu(model)
     return model.requires_grad_(False).eval()

@@ -51,12 +51,14 @@ def in_turn(recipe: Any, device: torch.device) -> Iterator[DeviceMesh | None]:
         team.wait()
 
 
-def shard(model: Any, mesh: DeviceMesh, device: torch.device) -> None:
-    """Leave this process its part of the base below a peft model, on ``device``, and the adapters and heads whole.
+def shard(model: Any, mesh: DeviceMesh | None, device: torch.device) -> None:
+    """Leave this process its part of the base below a peft model, on ``device``, and the adapters and heads whole. Nothing without a mesh.
 
     Decoder layers are gathered one by one, and so are the embeddings where the head has weights of its own. The head, the last norm, and
     embeddings that are the head's weights are gathered together, for a whole pass.
     """
+    if mesh is None:
+        return
     base = model.get_base_model()
     whole = {parameter for name, parameter in model.named_parameters() if is_left_whole(name, parameter)}
     for alone in gathered_alone(base):
