@@ -10,6 +10,9 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+
+from lab.errors import MachineError
 
 
 @contextmanager
@@ -36,3 +39,12 @@ def find_again(*modules: str) -> None:
     for name in modules:
         if sys.modules.get(name, ...) is None:
             del sys.modules[name]
+
+
+def require_vllm(*, four_bits: bool) -> None:
+    """Raise MachineError where vLLM, or for a 4-bit base the plugin that loads one, is not installed. Imports neither."""
+    find_again("vllm")
+    if find_spec("vllm") is None:
+        raise MachineError("vllm_missing")
+    if four_bits and find_spec("vllm_bnb_plugin") is None:
+        raise MachineError("vllm_four_bits")

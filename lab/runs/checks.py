@@ -17,6 +17,7 @@ from lab.core.budget import weights_at_least
 from lab.core.recipes import Device, Precision, Recipe
 from lab.data.datasets import VERSION, Dataset, load
 from lab.errors import DatasetError, MachineError, ModelError, StateError
+from lab.loading import require_vllm
 from lab.machine import machine_memory
 from lab.rules import RULES
 from lab.runs.launcher import cores
@@ -115,10 +116,7 @@ def check_rollouts(recipe: Recipe) -> None:
         return
     if shutil.which("nvidia-smi") is None:
         raise MachineError("vllm_no_gpu")
-    if find_spec("vllm") is None:
-        raise MachineError("vllm_missing")
-    if recipe.four_bit_base and find_spec("vllm_bnb_plugin") is None:
-        raise MachineError("vllm_four_bits")
+    require_vllm(four_bits=recipe.four_bit_base)
 
 
 def check_rules(recipe: Recipe) -> None:

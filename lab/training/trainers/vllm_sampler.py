@@ -17,13 +17,12 @@ from __future__ import annotations
 import logging
 import math
 import os
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
 from lab.errors import MachineError, first_line
-from lab.loading import find_again
+from lab.loading import require_vllm
 from lab.store.models import resolve
 from lab.training.models.base import choose_dtype
 from lab.training.models.roles import POLICY
@@ -55,11 +54,7 @@ def require_engine(device: torch.device, *, four_bits: bool) -> None:
     """Raise MachineError where there is no CUDA GPU, no vLLM, or for a 4-bit base no plugin that loads one. Imports nothing."""
     if device.type != "cuda":
         raise MachineError("vllm_no_gpu")
-    find_again("vllm")
-    if find_spec("vllm") is None:
-        raise MachineError("vllm_missing")
-    if four_bits and find_spec("vllm_bnb_plugin") is None:
-        raise MachineError("vllm_four_bits")
+    require_vllm(four_bits=four_bits)
 
 
 class VllmSampler:

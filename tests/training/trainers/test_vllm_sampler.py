@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from lab import loading
 from lab.core.recipes import RECIPES, Rollouts, parse, with_values
 from lab.errors import MachineError, RecipeError
 from lab.runs import checks
 from lab.store.presets import load_preset
-from lab.training.trainers import vllm_sampler
 from lab.training.trainers.vllm_sampler import RANKS, engine_arguments, require_engine, sampler_of
 from lab.words import word
 from tests.training.worker.test_main import make_run
@@ -70,8 +70,7 @@ def test_what_is_missing_here_is_one_sentence_before_the_start(algorithm, gpu, p
     def find(name):
         return object() if name in packages else None
 
-    monkeypatch.setattr(checks, "find_spec", find)
-    monkeypatch.setattr(vllm_sampler, "find_spec", find)
+    monkeypatch.setattr(loading, "find_spec", find)
     monkeypatch.setattr(shutil, "which", lambda name: "/bin/nvidia-smi" if gpu else None)
     recipe = parse({"algorithm": algorithm, "rollouts": "vllm", "load_in_4bit": bits})
     device = torch.device("cuda" if gpu else "cpu")
