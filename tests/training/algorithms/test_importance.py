@@ -199,7 +199,8 @@ def test_a_sampler_in_bf16_differs_and_the_same_model_in_fp32_hardly_does(group_
     narrow, wide = of(torch.bfloat16), of(torch.float32)
     assert max(logged(wide, "sampler_gap_max")) < 1e-4
     assert all(abs(value - 1) < 1e-4 for name in METRICS[:3] for value in logged(wide, name))
-    assert min(logged(narrow, "sampler_gap")) > 1e-4 and max(logged(narrow, "sampler_gap_max")) > 3e-3
+    for gap in ("sampler_gap", "sampler_gap_max"):  # how much bf16 rounds is the CPU's; that it rounds is not
+        assert min(logged(narrow, gap)) > 100 * max(logged(wide, gap)), gap
     assert all(
         least < 1 < most for least, most in zip(logged(narrow, METRICS[1]), logged(narrow, METRICS[2]), strict=True)
     )
