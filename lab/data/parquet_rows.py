@@ -33,7 +33,8 @@ def records(source: Source) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
 
 def _records(path: Path, content: IO[bytes], pa: Any, pq: Any) -> Iterator[tuple[int, dict[str, Any]] | LeftOut]:
     try:
-        file = pq.ParquetFile(content)
+        # Arrow would read ahead in threads of its own. One that holds the content while Python ends aborts the process.
+        file = pq.ParquetFile(content, pre_buffer=False)
         rows, unpacked, place = file.metadata.num_rows, 0, 0
         if rows > MOST_ROWS:
             raise _too_large(path)

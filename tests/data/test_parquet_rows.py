@@ -7,16 +7,18 @@ import gzip
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lab.data import parquet_rows
+from lab.data import parquet_rows, source
 from lab.data.forms import shape_completions, shape_prompts
 from lab.data.preference_forms import shape_preferences
 from lab.data.rows import read_rows
@@ -58,6 +60,21 @@ def test_values_are_what_json_could_hold(tmp_path: Path) -> None:
 def test_more_rows_than_a_batch(tmp_path: Path) -> None:
     rows = read_rows(write(tmp_path, {"prompt": [str(i) for i in range(3000)]}))
     assert [row["prompt"] for row in rows.rows] == [str(i) for i in range(3000)]
+
+
+def test_no_thread_of_arrow_reads_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that still held it when Python ends would abort the process, after all its work was done."""
+    path = write(tmp_path, {"prompt": [str(i) for i in range(3000)], "n": [*range(2999), None]})
+    readers = set()
+    counted = source._Counted.readinto
+
+    def noted(self: Any, buffer: Any) -> int:
+        readers.add(threading.get_ident())
+        return counted(self, buffer)
+
+    monkeypatch.setattr(source._Counted, "readinto", noted)
+    read_rows(path)
+    assert readers == {threading.get_ident()}
 
 
 def test_no_parquet_and_no_rows(tmp_path: Path) -> None:

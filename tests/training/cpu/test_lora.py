@@ -51,7 +51,8 @@ def test_output_and_gradients_are_those_of_peft(shape: tuple[int, ...]) -> None:
     expected, found = outcome(theirs, x), outcome(ours, x)
     assert len(found) == len(expected) == 6
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
+        # fp32 rounds a sum by its largest terms, and each CPU adds them in an order of its own
+        torch.testing.assert_close(one, other, atol=1e-5 * float(other.abs().max()), rtol=1e-5)
 
 
 def test_over_four_bits_output_and_gradients_are_those_of_peft() -> None:
