@@ -33,6 +33,7 @@ KEPT = frozenset(
     | {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TRANSFORMERS_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
     | {"TRACKIO_DIR", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL"}
     | {"GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"}
+    | {"LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
 )
 KEPT_PREFIXES = (
     *("LC_", "HF_HUB_", "NVIDIA_", "CUDA_", "NCCL_", "PYTORCH_", "TORCH", "TRITON_", "MALLOC_"),
@@ -41,6 +42,9 @@ KEPT_PREFIXES = (
 """Which device a worker computes on, how, and where its libraries keep what they have fetched or compiled."""
 SECRET = ("TOKEN", "SECRET", "PASSWORD", "API_KEY")
 """A variable with one of these in its name is kept from workers, whatever it begins with."""
+UNLESS_SET = {"LRU_CACHE_CAPACITY": "32", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
+"""What a worker gets unless the app was started with another value: the products that torch and oneDNN keep a kernel for. One of them takes 0.7 MB,
+each shape that rows may have needs its own, and both would keep 1,024. The products of a layer must fit, forward and back."""
 ALWAYS = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONIOENCODING": "utf-8",
@@ -184,7 +188,7 @@ def worker_environment(home: Path, environment: Mapping[str, str], threads: int)
     if trusted := kept.get("LAB_TRUSTED_RULES"):
         kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder
     kept.setdefault("OMP_NUM_THREADS", str(threads))
-    return kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
+    return UNLESS_SET | kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
 
 
 def cores() -> int:

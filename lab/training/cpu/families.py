@@ -18,6 +18,8 @@ MODELS = {
 """Language models, and the first part of their modules' names."""
 BODIES = (llama.LlamaModel, mistral.MistralModel, qwen2.Qwen2Model, qwen3.Qwen3Model)
 """What such a model, or a scorer, reads with."""
+FEED_FORWARDS = (llama.LlamaMLP, mistral.MistralMLP, qwen2.Qwen2MLP, qwen3.Qwen3MLP)
+"""Their feed-forward layers."""
 
 
 def has_window(config: Any) -> bool:

@@ -20,6 +20,7 @@ from lab.machine import machine_memory
 from lab.training.cpu import linear as cpu_linear
 from lab.training.cpu.attention import attended
 from lab.training.cpu.families import MODELS, has_window
+from lab.training.cpu.feed_forward import CpuFeedForward
 from lab.training.cpu.lora import Plain, plain_of
 
 ROTATIONS = ("default", "linear", "llama3", "yarn")
@@ -302,7 +303,8 @@ def _is_known(model: Any) -> bool:
     kinds = [f"{name}{kind}" for kind in ("DecoderLayer", "Attention", "MLP", "RMSNorm", "RMSNorm")]
     for layer in body.layers:
         parts = (layer, layer.self_attn, layer.mlp, layer.input_layernorm, layer.post_attention_layernorm)
-        if [type(part).__name__ for part in parts] != kinds:
+        found = [kinds[2] if type(part) is CpuFeedForward else type(part).__name__ for part in parts]
+        if found != kinds:
             return False
         if not isinstance(layer.mlp.act_fn, SiLUActivation | nn.SiLU):
             return False

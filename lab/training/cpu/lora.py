@@ -46,9 +46,21 @@ class Plain:
     def _shape(self) -> torch.Size:
         return self.weight.shape if self.packing is None else self.packing.shape  # type: ignore[no-any-return]
 
+    @property
+    def trained(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """A and B of the adapter that acts."""
+        assert self.adapter is not None
+        return self.adapter
+
     def dense(self) -> torch.Tensor:
         """W."""
         return dense(self.weight, self.packing)
+
+    def format(self) -> torch.dtype:
+        """In which its products are made: autocast's, or that of W."""
+        if torch.is_autocast_enabled("cpu"):
+            return torch.get_autocast_dtype("cpu")
+        return self.weight.dtype if self.packing is None else self.packing.dtype  # type: ignore[no-any-return]
 
     def joined(self) -> torch.Tensor:
         """W + s B A."""
@@ -72,10 +84,17 @@ class _CpuLora:
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """h of shape (..., outputs) for x of shape (..., inputs)."""
-        part = None if args or kwargs or self.disable_adapters else plain_of(self)  # type: ignore[attr-defined, arg-type]
-        if part is None or part.adapter is None or part.weight.requires_grad or (part.packing and not _is_fp32(x)):
+        part = None if args or kwargs else self.adapted(x)
+        if part is None:
             return super().forward(x, *args, **kwargs)  # type: ignore[no-any-return, misc]
-        return _Product.apply(x, part.weight, part.packing, part.bias, *part.adapter, part.scaling)  # type: ignore[no-any-return, no-untyped-call]
+        return _Product.apply(x, part, *part.trained)  # type: ignore[no-any-return, no-untyped-call]
+
+    def adapted(self, x: torch.Tensor) -> Plain | None:
+        """What the layer computes of x, where one plain adapter acts over weights that do not train; None where it is anything else."""
+        part = None if self.disable_adapters else plain_of(self)  # type: ignore[attr-defined]
+        if part is None or part.adapter is None or part.weight.requires_grad or (part.packing and not _is_fp32(x)):
+            return None
+        return part
 
 
 class CpuLora(_CpuLora, lora.Linear):  # type: ignore[misc]
@@ -87,45 +106,59 @@ class CpuLora4bit(_CpuLora, getattr(lora, "Linear4bit", lora.Linear)):  # type: 
 
 
 class _Product(torch.autograd.Function):
-    """h = x Wᵀ + b + s (x Aᵀ) Bᵀ for x (..., inputs), A (rank, inputs), B (outputs, rank); W and b do not train.
-
-    For ∂L/∂h = G: ∂x = G W + s (G B) A, ∂A = s (G B)ᵀ x, ∂B = s Gᵀ (x Aᵀ). Products are made in the format of W, or autocast's.
-    """
+    """h = x Wᵀ + b + s (x Aᵀ) Bᵀ for x (..., inputs), A (rank, inputs), B (outputs, rank); W and b do not train."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        packing: Any,
-        bias: torch.Tensor | None,
-        down: torch.Tensor,
-        up: torch.Tensor,
-        scaling: float,
-    ) -> torch.Tensor:
-        matrix = dense(weight, packing)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else matrix.dtype
-        rows = x.reshape(-1, x.size(-1)).to(dtype)
-        low = functional.linear(rows, down.to(dtype))
-        output = product(rows, matrix.to(dtype), None if bias is None else bias.to(dtype))
-        output.addmm_(low, up.to(dtype).t(), alpha=scaling)
+    def forward(ctx: Any, x: torch.Tensor, part: Plain, down: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        ctx.part, ctx.dtype = part, x.dtype
+        rows = x.reshape(-1, x.size(-1)).to(part.format())
+        output, low = multiplied(rows, part, down, up)
         ctx.save_for_backward(rows, low, down, up)
-        ctx.weight, ctx.packing, ctx.scaling, ctx.dtype = weight, packing, scaling, x.dtype
         return output.view(*x.shape[:-1], output.size(-1))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         rows, low, down, up = ctx.saved_tensors
-        of_output = gradient.reshape(-1, gradient.size(-1)).to(rows.dtype)
-        of_low = torch.mm(of_output, up.to(rows.dtype)).mul_(ctx.scaling)
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            matrix = dense(ctx.weight, ctx.packing).to(rows.dtype)
-            to_x = product(of_output, matrix.t()).addmm_(of_low, down.to(rows.dtype))
-            to_x = to_x.to(ctx.dtype).view(*gradient.shape[:-1], matrix.size(1))
-        to_down, to_up = torch.mm(of_low.t(), rows), torch.mm(of_output.t(), low).mul_(ctx.scaling)
-        return to_x, None, None, None, to_down.to(down.dtype), to_up.to(up.dtype), None
+        to_x, to_down, to_up = returned(gradient, rows, low, ctx.part, down, up, to_rows=ctx.needs_input_grad[0])
+        if to_x is not None:
+            to_x = to_x.to(ctx.dtype).view(*gradient.shape[:-1], to_x.size(-1))
+        return to_x, None, to_down, to_up
+
+
+def multiplied(
+    rows: torch.Tensor, part: Plain, down: torch.Tensor, up: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """h (n, outputs) of rows (n, inputs), and x Aᵀ (n, rank), in the format of the rows."""
+    dtype = rows.dtype
+    low = functional.linear(rows, down.to(dtype))
+    output = product(rows, part.dense().to(dtype), None if part.bias is None else part.bias.to(dtype))
+    output.addmm_(low, up.to(dtype).t(), alpha=part.scaling)
+    return output, low
+
+
+def returned(
+    gradient: torch.Tensor,
+    rows: torch.Tensor,
+    low: torch.Tensor,
+    part: Plain,
+    down: torch.Tensor,
+    up: torch.Tensor,
+    *,
+    to_rows: bool,
+) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    """The gradients of the rows (where asked for), of A and of B.
+
+    For ∂L/∂h = G: ∂x = G W + s (G B) A, ∂A = s (G B)ᵀ x, ∂B = s Gᵀ (x Aᵀ).
+    """
+    dtype = rows.dtype
+    of_output = gradient.reshape(-1, gradient.size(-1)).to(dtype)
+    of_low = torch.mm(of_output, up.to(dtype)).mul_(part.scaling)
+    of_rows = None
+    if to_rows:
+        of_rows = product(of_output, part.dense().to(dtype).t()).addmm_(of_low, down.to(dtype))
+    to_down, to_up = torch.mm(of_low.t(), rows), torch.mm(of_output.t(), low).mul_(part.scaling)
+    return of_rows, to_down.to(down.dtype), to_up.to(up.dtype)
 
 
 def plain_of(layer: Any) -> Plain | None:

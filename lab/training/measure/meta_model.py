@@ -27,6 +27,7 @@ from lab.core.budget import Lengths, MemoryPart, Stage, StageCost
 from lab.core.recipes import Critic, Device, Precision, Recipe
 from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
+from lab.training.cpu import feed_forward as cpu_feed_forward
 from lab.training.cpu import lora as cpu_lora
 from lab.training.cpu.head import CpuHead
 from lab.training.measure.ledger import Ledger
@@ -89,6 +90,8 @@ class MetaModel:
         make = kind._from_config if self.scores else kind.from_config
         with META:
             base = make(config, dtype=self.dtype, attn_implementation="sdpa")
+        if self.device == Device.CPU:
+            cpu_feed_forward.use_on_cpu(base)
         if not self.scores and algorithm_of(self.recipe).starts_from_model:
             add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
         return base
