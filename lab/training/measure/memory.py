@@ -35,11 +35,11 @@ from lab.words import size_text
 
 FEW, SOME = 3, 6
 """Layers at which a deep model is measured."""
-PROCESS_BYTES = {"cpu": 60_000_000}
+PROCESS_BYTES = {"cpu": 40_000_000}
 """What a worker's process has grown by beside its tensors, by device. Calibrated: docs/benchmarks/memory.md."""
 LOOKED_AT = 2_000
 """Rows of which the notes of an estimate tell, drawn by the seed: a page asks again at each edit."""
-SLACK = {"cpu": 0.85}
+SLACK = {"cpu": 0.3}
 """What the system's allocator holds in holes between activations, as a share of these. Calibrated likewise: with glibc, of blocks
 below 32 MB. On CUDA torch's own allocator counts, and its peak is that of what is allocated."""
 

@@ -29,6 +29,7 @@ from lab.training.cpu import feed_forward as cpu_feed_forward
 from lab.training.cpu import linear as cpu_linear
 from lab.training.cpu import lora as cpu_lora
 from lab.training.cpu import prefix as cpu_prefix
+from lab.training.cpu.heap import large_blocks_apart
 from lab.training.models import sharding
 from lab.training.models.checks import causal_config, check_adapter
 from lab.training.models.scorer import scorer_class
@@ -313,7 +314,8 @@ def _load_base(
     if scorer:
         config.num_labels, kind = 1, scorer_class(config)
     try:
-        model, loading = kind.from_pretrained(place, config=config, **options)
+        with large_blocks_apart():
+            model, loading = kind.from_pretrained(place, config=config, **options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError("model_cannot_load", value=place, why=first_line(error)) from None
     missing = sorted(key for key in loading["missing_keys"] if not (scorer and key == "score.weight"))
