@@ -48,20 +48,35 @@ def secret_key(home: Path) -> str:
     path = home / KEY_FILE
     try:
         home.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if path.exists():
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 path.chmod(0o600)
         else:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(32))
+            _write_key(path)
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise MachineError("secret_key", path=str(path), reason=str(error)) from error
     if len(key) < 32:
         raise MachineError("secret_key", path=str(path), reason="too short")
     return key
+
+
+def _write_key(path: Path) -> None:
+    """Write a key beside its place and link it there: whoever else starts at this moment reads it whole, and the first one's stays."""
+    own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            pass
+        except OSError:  # no links on this file system
+            if not path.exists():
+                own.replace(path)
+    finally:
+        own.unlink(missing_ok=True)
 
 
 class Sessions:
