@@ -33,7 +33,6 @@ KEPT = frozenset(
     | {"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "TRANSFORMERS_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"}
     | {"TRACKIO_DIR", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_BASE_URL"}
     | {"GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR"}
-    | {"LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
 )
 KEPT_PREFIXES = (
     *("LC_", "HF_HUB_", "NVIDIA_", "CUDA_", "NCCL_", "PYTORCH_", "TORCH", "TRITON_", "MALLOC_"),
@@ -183,12 +182,18 @@ def worker_environment(home: Path, environment: Mapping[str, str], threads: int)
     kept = {
         name: value
         for name, value in environment.items()
-        if name.upper() in KEPT or (name.startswith(KEPT_PREFIXES) and not any(word in name for word in SECRET))
+        if name.upper() in KEPT | UNLESS_SET.keys()
+        or (name.startswith(KEPT_PREFIXES) and not any(word in name for word in SECRET))
     }
     if trusted := kept.get("LAB_TRUSTED_RULES"):
         kept["LAB_TRUSTED_RULES"] = str(Path(trusted).absolute())  # the worker stands in another folder
-    kept.setdefault("OMP_NUM_THREADS", str(threads))
-    return UNLESS_SET | kept | ALWAYS | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
+    return (
+        UNLESS_SET
+        | {"OMP_NUM_THREADS": str(threads)}
+        | kept
+        | ALWAYS
+        | {"PYTHONPATH": str(ROOT), "LAB_HOME": str(home.absolute())}
+    )
 
 
 def cores() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-import os
 import secrets
 import stat
 import threading
@@ -28,6 +27,7 @@ from lab.errors import AccessError, LabError, MachineError, StateError
 from lab.server.forwarded import root_of
 from lab.settings import Settings
 from lab.store.ended_sessions import EndedSessions
+from lab.store.lines import write_first
 from lab.store.users import Registered, Users
 
 COOKIE = "lab_session"
@@ -52,31 +52,13 @@ def secret_key(home: Path) -> str:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 path.chmod(0o600)
         else:
-            _write_key(path)
+            write_first(path, secrets.token_hex(32), 0o600)  # another start at this moment reads it whole
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise MachineError("secret_key", path=str(path), reason=str(error)) from error
     if len(key) < 32:
         raise MachineError("secret_key", path=str(path), reason="too short")
     return key
-
-
-def _write_key(path: Path) -> None:
-    """Write a key beside its place and link it there: whoever else starts at this moment reads it whole, and the first one's stays."""
-    own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(own, path)
-        except FileExistsError:
-            pass
-        except OSError:  # no links on this file system
-            if not path.exists():
-                own.replace(path)
-    finally:
-        own.unlink(missing_ok=True)
 
 
 class Sessions:

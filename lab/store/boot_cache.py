@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lab.store.lines import read_json
+from lab.store.lines import read_json, write_first, write_json
 
 
 def kept(home: Path, name: str) -> dict[str, Any] | None:
@@ -25,13 +23,10 @@ def kept_or_measured(home: Path, name: str, measure: Callable[[], dict[str, Any]
         return values
     place = _file(home, name)
     place.parent.mkdir(parents=True, exist_ok=True)
-    own = place.with_name(f"{place.name}.{os.getpid()}")
-    own.write_text(json.dumps(measure()), "utf-8")
-    with suppress(OSError):  # another process has kept its own meanwhile, or there are no links here
-        os.link(own, place)
-    if kept(home, name) is None:
-        own.replace(place)
-    own.unlink(missing_ok=True)
+    values = measure()
+    write_first(place, json.dumps(values))
+    if kept(home, name) is None:  # what was there is broken
+        write_json(place, values, durable=False)
     return kept(home, name) or {}
 
 

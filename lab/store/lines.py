@@ -60,6 +60,24 @@ def write_json(path: Path, value: object, *, durable: bool = True) -> None:
         raise _full_or_same(error, path) from error
 
 
+def write_first(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file that may be there already: the first one's stays, and a reader sees it whole or not at all. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    draft.unlink(missing_ok=True)  # of a process that was killed and had this number
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:  # no links on this file system
+            if not path.exists():
+                draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 @contextmanager
 def new_folder(folder: Path, error_key: str) -> Iterator[Path]:
     """A folder that is there whole or not at all: fill the one that is given. Raises MachineError ``error_key`` where it cannot be written."""

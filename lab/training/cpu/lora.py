@@ -53,8 +53,12 @@ class Plain:
         return self.adapter
 
     def dense(self) -> torch.Tensor:
-        """W."""
-        return dense(self.weight, self.packing)
+        """W of shape (outputs, inputs); one that is packed into 4 bits is unpacked."""
+        if self.packing is None:
+            return self.weight
+        from bitsandbytes.functional import dequantize_4bit
+
+        return dequantize_4bit(self.weight.data, self.packing)
 
     def format(self) -> torch.dtype:
         """In which its products are made: autocast's, or that of W."""
@@ -68,15 +72,6 @@ class Plain:
             return self.dense()
         down, up = self.adapter
         return torch.addmm(self.dense(), up, down, alpha=self.scaling)
-
-
-def dense(weight: torch.Tensor, packing: Any) -> torch.Tensor:
-    """W of shape (outputs, inputs); one that is packed into 4 bits is unpacked."""
-    if packing is None:
-        return weight
-    from bitsandbytes.functional import dequantize_4bit
-
-    return dequantize_4bit(weight.data, packing)
 
 
 class _CpuLora:

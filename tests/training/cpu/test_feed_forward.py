@@ -19,6 +19,7 @@ from lab.training.cpu import feed_forward
 from lab.training.cpu import lora as cpu_lora
 from lab.training.cpu.feed_forward import CpuFeedForward
 from lab.training.cpu.lora import CpuLora
+from tests.training.cpu.outcome import outcome
 
 SIZES: dict[str, Any] = {"hidden_size": 12, "intermediate_size": 40, "num_attention_heads": 2}
 FAMILIES = [(LlamaMLP, LlamaConfig), (MistralMLP, MistralConfig), (Qwen2MLP, Qwen2Config), (Qwen3MLP, Qwen3Config)]
@@ -42,17 +43,6 @@ def pair(
     ours = copy.deepcopy(theirs)
     feed_forward.use_on_cpu(ours)
     return theirs, ours
-
-
-def outcome(model: Any, x: torch.Tensor) -> list[torch.Tensor]:
-    """The output, and the gradients of the input and of what trains."""
-    model.zero_grad()
-    x = x.clone().requires_grad_()
-    output = model(x)
-    output.float().square().sum().backward()
-    trained = [value.grad for _, value in sorted(model.named_parameters()) if value.grad is not None]
-    assert x.grad is not None
-    return [output.detach(), x.grad, *trained]
 
 
 def kept_bytes(model: Any, x: torch.Tensor) -> int:

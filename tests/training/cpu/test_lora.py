@@ -13,6 +13,7 @@ from torch import nn
 
 from lab.training.cpu import lora as cpu_lora
 from lab.training.cpu.lora import CpuLora, CpuLora4bit
+from tests.training.cpu.outcome import outcome
 
 
 def pair(**more: Any) -> tuple[Any, Any]:
@@ -30,17 +31,6 @@ def pair(**more: Any) -> tuple[Any, Any]:
 
 def layers(model: Any) -> list[Any]:
     return [module for module in model.modules() if hasattr(module, "lora_A")]
-
-
-def outcome(model: Any, x: torch.Tensor) -> list[torch.Tensor]:
-    """The output, and the gradients of the input and of the adapter."""
-    model.zero_grad()
-    x = x.clone().requires_grad_()
-    output = model(x)
-    output.float().square().sum().backward()
-    trained = [value.grad for _, value in sorted(model.named_parameters()) if value.grad is not None]
-    assert x.grad is not None
-    return [output.detach(), x.grad, *trained]
 
 
 @pytest.mark.parametrize("shape", [(7, 12), (3, 5, 12), (1, 1, 12)], ids=str)
