@@ -149,6 +149,7 @@ def trained(
     for rank in range(processes):
         if (child := os.fork()) == 0:
             try:
+                renew_threads()
                 if processes > 1:
                     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
                     os.environ.update({name: str(value) for name, value in told.items()}, MASTER_ADDR="127.0.0.1")
@@ -163,6 +164,12 @@ def trained(
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     assert codes == [0] * processes
     return Trained(folder, processes)
+
+
+def renew_threads() -> None:
+    """In a forked process: torch's thread pool, whose threads stayed behind. Else the first new thread makes it anew, and a second one that
+    comes meanwhile, as transformers' threads do where they load weights, fails: "Invalid thread pool!"."""
+    torch.set_num_threads(torch.get_num_threads())
 
 
 def train(
