@@ -68,6 +68,8 @@ class Lengths(Frozen):
     completion: int
     rows: int
     """Of one forward and backward pass; a preference is two rows."""
+    read: int = 0
+    """Tokens of such a pass where a CPU leaves padding out and reads what rows share once; 0: every place of the rows."""
     rollout: int = 0
     """Completions that are sampled at once."""
     held_out: int = 0

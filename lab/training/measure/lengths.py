@@ -5,6 +5,7 @@ The longest rows count, since a run meets them sooner or later. They are looked 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ from lab.core.algorithms import Head, algorithm_of
 from lab.core.budget import Lengths
 from lab.core.recipes import Recipe
 from lab.data.datasets import Dataset
+from lab.training.cpu.flat_rows import flat_rows
 from lab.training.models.tokens import Tokens
+from lab.training.trainers.rows import Row, encoded
 
 CANDIDATES = 64
 WITHOUT_DATA = 256
 """The prompt's tokens where neither the data nor the recipe tells."""
 SAMPLES_AT_ONCE = 256
+DRAWN = 20_000
 
 
 def lengths_of(recipe: Any, dataset: Dataset | None, tokens: Tokens | None) -> Lengths:
@@ -35,14 +39,35 @@ def lengths_of(recipe: Any, dataset: Dataset | None, tokens: Tokens | None) -> L
         prompt = min(_longest(rows, tokens), whole - 1) if known else whole // 2
         completion = whole - prompt
     at_once = recipe.rows_per_pass * (2 if algorithm.trains_on_pairs else 1)
+    if algorithm.writes_groups:
+        kinds = min(at_once, recipe.batch_size // recipe.group_size)
+        read = kinds * prompt + at_once * completion
+    else:
+        read = _read(recipe, rows, tokens)
     return Lengths(
         prompt=prompt,
         completion=completion,
         rows=at_once,
+        read=read,
         rollout=recipe.batch_size // recipe.processes if algorithm.writes_groups else 0,
         held_out=_held_out(recipe, dataset, at_once),
         from_data=known,
     )
+
+
+def _read(recipe: Recipe, rows: Sequence[Row], tokens: Tokens | None) -> int:
+    """The tokens that are read of the largest micro-batch of an epoch, of ``DRAWN`` rows at most, compared by its characters; 0 where rows are not known."""
+    if tokens is None or not rows:
+        return 0
+    size = min(recipe.rows_per_pass, len(rows), DRAWN)
+    order = random.Random(recipe.seed).sample(range(len(rows)), min(len(rows), DRAWN))
+    batches = [order[at : at + size] for at in range(0, len(order) - size + 1, size)]
+    largest = max(batches, key=lambda batch: sum(len(str(rows[place])) for place in batch))
+    sides = [encoded(tokens, rows[place], recipe) for place in largest]
+    limit = recipe.row_limit
+    ids, mask = tokens.padded([each.cut(limit).ids for name in sides[0] for each in (side[name] for side in sides)])
+    flat = flat_rows(ids, mask)
+    return ids.numel() if flat is None else flat.ids.numel()
 
 
 def _held_out(recipe: Recipe, dataset: Dataset | None, at_once: int) -> int:

@@ -29,6 +29,7 @@ from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
 from lab.training.cpu import feed_forward as cpu_feed_forward
 from lab.training.cpu import lora as cpu_lora
+from lab.training.cpu.flat_rows import pays, reads_flat
 from lab.training.cpu.head import CpuHead
 from lab.training.measure.ledger import Ledger
 from lab.training.models.base import DTYPES, default_optimizer, lora_config, successor_config
@@ -59,6 +60,7 @@ class MetaModel:
         self.dtype = torch.float32 if recipe.trains_all_weights else compute_dtype(recipe, device)
         """Of the base: fp32 where all weights train, and autocast computes in less (``base.train_in_fp32``)."""
         base = self._base(config)
+        self.pays = pays(base) if device == Device.CPU and reads_flat(base) else 0.0
         packed = _packed_layers(base) if recipe.four_bit_base else []
         self.unpacked = max((layer.weight.numel() for layer in packed), default=0) * self.dtype.itemsize
         """Bytes of the largest weight that bitsandbytes unpacks for its product."""
@@ -234,7 +236,12 @@ class MetaModel:
     def _loss(self) -> torch.Tensor:
         """A loss of the recipe's kind, through the functions that its trainer calls. What is done to the few numbers that a
         log-probability leaves takes next to nothing."""
-        batch = _batch(self.lengths.rows, self.lengths.whole)
+        rows, tokens = self.lengths.rows, self.lengths.whole
+        if 0 < self.lengths.read <= self.pays * rows * tokens:
+            rows = -(-self.lengths.read // tokens)
+            rows += self.scores and rows % 2  # scores come in pairs
+            tokens = -(-self.lengths.read // rows)
+        batch = _batch(rows, tokens)
         if self.scores:
             chosen, rejected = self.model(**batch, use_cache=False).logits.squeeze(-1).float().chunk(2)
             return losses.bradley_terry(chosen, rejected).mean()

@@ -26,9 +26,9 @@ from lab.machine import machine_memory
 from lab.store.models import PLAIN_TEMPLATE, ModelRef, resolve, shapes_of, tokenizer_place, too_big
 from lab.training.cpu import attention as cpu_attention
 from lab.training.cpu import feed_forward as cpu_feed_forward
+from lab.training.cpu import flat_rows as cpu_flat_rows
 from lab.training.cpu import linear as cpu_linear
 from lab.training.cpu import lora as cpu_lora
-from lab.training.cpu import prefix as cpu_prefix
 from lab.training.cpu.heap import large_blocks_apart
 from lab.training.models import sharding
 from lab.training.models.checks import causal_config, check_adapter
@@ -329,8 +329,7 @@ def _load_base(
         cpu_linear.settle(home)
         cpu_linear.use_on_cpu(model)
         cpu_feed_forward.use_on_cpu(model)
-        if not sharding.is_asked_for(recipe):  # whose processes must make the same passes
-            cpu_prefix.use_on_cpu(model)
+        cpu_flat_rows.use_on_cpu(model)
     return model if "device_map" in options else model.to(place_of_base)
 
 

@@ -113,7 +113,7 @@ class Roles:
         """The last hidden states under a role, shape (B, T, width)."""
         gather_for_body(self.model)
         with acting_as(self.model, adapter), self.autocast():
-            states: torch.Tensor = self._body(input_ids=ids, attention_mask=mask).last_hidden_state
+            states: torch.Tensor = self._body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
             return states
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from string import ascii_letters
 
 import bitsandbytes as bnb
 import pytest
@@ -120,12 +121,16 @@ def test_pretraining_is_measured(tmp_path):
     assert cost.parameters == cost.trained_parameters == pytest.approx(360_000, rel=0.01)
 
 
+@pytest.mark.parametrize("times", [(8, 8), (2, 8)], ids=["of one length", "ragged"])
 @pytest.mark.parametrize("training", ["lora", "full"])
-def test_the_meta_model_holds_what_a_real_trainer_holds(training, tmp_path, monkeypatch):
-    """SFT of the tiny model through trl's trainer on the CPU, under the same ledger: within 15 %."""
+def test_the_meta_model_holds_what_a_real_trainer_holds(training, times, tmp_path, monkeypatch):
+    """SFT of the tiny model through trl's trainer on the CPU, under the same ledger: within 15 %. The padding of ragged rows is not read."""
     rows = tmp_path / "rows.jsonl"
-    row = {"prompt": "2 + 2 = ? " * 8, "completion": "4 and nothing else. " * 8}
-    rows.write_text("".join(json.dumps(row) + "\n" for _ in range(16)))
+    made = [
+        {"prompt": letter + " 2 + 2 = ?" * 8, "completion": "4 and nothing else. " * times[place % 2]}
+        for place, letter in enumerate(ascii_letters)
+    ]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in made))
     recipe = SftRecipe(
         training=training,
         steps=2,
