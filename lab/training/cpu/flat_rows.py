@@ -9,10 +9,9 @@ and gradients are those of a plain pass, up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -178,17 +177,25 @@ def longest_shared(rows: torch.Tensor) -> tuple[int, torch.Tensor, torch.Tensor]
     return length, order[starts], of_row
 
 
+class States(NamedTuple):
+    """What attention is made of, (rows, heads, length, D) each."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+
+
 class _Attention(torch.autograd.Function):
-    """Attention within rows that fit into the cache: backward keeps the tokens, and puts them into rows again."""
+    """Attention within rows that fit into the cache: backward keeps the tokens, and puts them into rows again, one block after the other."""
 
     @staticmethod
     def forward(
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: FlatRows, scaling: float
     ) -> torch.Tensor:
         """(N, H, D) for Q (N, H, D), K and V (N, G, D)."""
-        of_blocks = _in_blocks(rows, query, key, value)
-        outputs = [weighted(*each, to_add(mask), scaling) for each, mask in zip(of_blocks, rows.masks, strict=True)]
-        output = _joined(rows, outputs)
+        first, rest = (to_add(mask) for mask in rows.masks)
+        of_first = weighted(*_of_beginnings(rows, query, key, value), first, scaling)
+        output = _joined(rows, of_first, weighted(*_of_rests(rows, query, key, value), rest, scaling))
         ctx.save_for_backward(query, key, value, output)
         ctx.rows, ctx.scaling = rows, scaling
         return output
@@ -198,59 +205,56 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, output = ctx.saved_tensors
         rows: FlatRows = ctx.rows
-        shared = rows.beginnings.is_token.size(1)
-        of_first, of_rest = (
-            gradients(of_output, *states, outputs, to_add(mask), ctx.scaling)
-            for of_output, states, outputs, mask in zip(
-                _split(rows, gradient),
-                _in_blocks(rows, query, key, value),
-                _split(rows, output),
-                rows.masks,
-                strict=True,
-            )
-        )
-        returned = []
-        for first, rest in zip(of_first, of_rest, strict=True):
-            first, rest = first.transpose(1, 2), rest.transpose(1, 2)
-            if rest.size(1) > rows.rests.is_token.size(1):  # keys and values of the beginnings, too
-                first = first.index_add(0, rows.of_row, rest[:, :shared])
-                rest = rest[:, shared:]
-            returned.append(_joined(rows, (first, rest)))
-        return *returned, None, None
+        shared, (first, rest) = rows.beginnings.is_token.size(1), (to_add(mask) for mask in rows.masks)
+        states = _of_rests(rows, query, key, value)
+        returned = gradients(_own(rows, gradient), *states, _own(rows, output), rest, ctx.scaling)
+        of_rests = [each.transpose(1, 2) for each in returned]
+        states = _of_beginnings(rows, query, key, value)
+        returned = gradients(_first(rows, gradient), *states, _first(rows, output), first, ctx.scaling)
+        of_beginnings = [each.transpose(1, 2) for each in returned]
+        for place in (1, 2):  # rests have their keys and values, too
+            of_beginnings[place] = of_beginnings[place].index_add(0, rows.of_row, of_rests[place][:, :shared])
+            of_rests[place] = of_rests[place][:, shared:]
+        return *(_joined(rows, *each) for each in zip(of_beginnings, of_rests, strict=True)), None, None
 
 
 def _attended(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, rows: FlatRows, scaling: float
 ) -> torch.Tensor:
     """The same by torch's attention, for long rows."""
+    of_blocks = _of_beginnings(rows, query, key, value), _of_rests(rows, query, key, value)
     outputs = [
-        functional.scaled_dot_product_attention(*states, mask, scale=scaling, enable_gqa=True).transpose(1, 2)
-        for states, mask in zip(_in_blocks(rows, query, key, value), rows.masks, strict=True)
+        functional.scaled_dot_product_attention(*states, attn_mask=mask, scale=scaling, enable_gqa=True).transpose(1, 2)
+        for states, mask in zip(of_blocks, rows.masks, strict=True)
     ]
-    return _joined(rows, outputs)
+    return _joined(rows, *outputs)
 
 
-def _split(rows: FlatRows, flat: torch.Tensor) -> list[torch.Tensor]:
-    """(u, L, H, D) and (n, R, H, D) of (N, H, D)."""
-    blocks = rows.beginnings, rows.rests
-    parts = flat.split([*(block.tokens for block in blocks), rows.spare])
-    return [block.spread(part) for block, part in zip(blocks, parts, strict=False)]
+def _first(rows: FlatRows, flat: torch.Tensor) -> torch.Tensor:
+    """The beginnings (u, L, H, D) of (N, H, D)."""
+    return rows.beginnings.spread(flat[: rows.beginnings.tokens])
 
 
-def _joined(rows: FlatRows, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+def _own(rows: FlatRows, flat: torch.Tensor) -> torch.Tensor:
+    """The rests (n, R, H, D) of (N, H, D)."""
+    return rows.rests.spread(flat[rows.beginnings.tokens :][: rows.rests.tokens])
+
+
+def _joined(rows: FlatRows, first: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
     """(N, H, D) of (u, L, H, D) and (n, R, H, D); 0 in spare places."""
-    flat = [block.gathered(part) for block, part in zip((rows.beginnings, rows.rests), parts, strict=True)]
-    return torch.cat([*flat, flat[0].new_zeros(rows.spare, *flat[0].shape[1:])])
+    spare = first.new_zeros(rows.spare, *first.shape[2:])
+    return torch.cat([rows.beginnings.gathered(first), rows.rests.gathered(rest), spare])
 
 
-def _in_blocks(
-    rows: FlatRows, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Q (rows, H, length, D), K and V (rows, G, keys, D) of the beginnings, and of the rests, which see their row's beginning."""
-    queries, *seen = (_split(rows, each) for each in (query, key, value))
-    of_first = [queries[0], *(first for first, _ in seen)]
-    of_rest = [queries[1], *(torch.cat([first[rows.of_row], rest], 1) for first, rest in seen)]
-    return [tuple(each.transpose(1, 2) for each in block) for block in (of_first, of_rest)]  # type: ignore[misc]
+def _of_beginnings(rows: FlatRows, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> States:
+    """Q (u, H, L, D), K and V (u, G, L, D)."""
+    return States(*(_first(rows, each).transpose(1, 2) for each in (query, key, value)))
+
+
+def _of_rests(rows: FlatRows, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> States:
+    """Q (n, H, R, D), K and V (n, G, L + R, D): rests see their row's beginning."""
+    seen = (torch.cat([_first(rows, each)[rows.of_row], _own(rows, each)], 1) for each in (key, value))
+    return States(*(each.transpose(1, 2) for each in (_own(rows, query), *seen)))
 
 
 class _FlatBody:
