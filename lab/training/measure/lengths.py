@@ -40,7 +40,7 @@ def lengths_of(recipe: Any, dataset: Dataset | None, tokens: Tokens | None) -> L
         completion = whole - prompt
     at_once = recipe.rows_per_pass * (2 if algorithm.trains_on_pairs else 1)
     if algorithm.writes_groups:
-        kinds = min(at_once, recipe.batch_size // recipe.group_size)
+        kinds = min(at_once, recipe.batch_size // recipe.processes // recipe.group_size)
         read = kinds * prompt + at_once * completion
     else:
         read = _read(recipe, rows, tokens)

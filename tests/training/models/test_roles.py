@@ -62,6 +62,20 @@ def reward_run(make_base, folder):
     return scorer.eval()
 
 
+def test_a_pass_of_a_role_keeps_no_keys_and_values(make_base, batch):
+    """Whatever the model's own settings say: nobody reads them, and a CPU reads rows flat without them alone."""
+    model = adapted(make_base(), 1)
+    body = model.get_base_model().model
+    model.config.use_cache = body.config.use_cache = True
+    outputs = []
+    body.register_forward_hook(lambda _module, _given, output: outputs.append(output))
+    roles = Roles(model)
+    roles.add_value()
+    for adapter in (None, POLICY, VALUE):
+        roles.hidden(adapter, *batch)
+    assert [output.past_key_values for output in outputs] == [None] * 3
+
+
 def test_roles_on_one_base_equal_separate_models_exactly(make_base, batch, tmp_path):
     ids, mask = batch
     model = adapted(make_base(), 1)
