@@ -52,6 +52,12 @@ class Block:
         """The place of each token in rows · length; None where every place holds one."""
         return None if self.tokens == self.is_token.numel() else self.is_token.view(-1).nonzero().squeeze(1)
 
+    def numbered(self, first: int) -> torch.Tensor:
+        """(rows, length): the number of each token, from ``first`` on, row by row; 0 where there is none."""
+        numbers = torch.zeros_like(self.is_token, dtype=torch.long)
+        numbers[self.is_token] = torch.arange(first, first + self.tokens)
+        return numbers
+
     def spread(self, flat: torch.Tensor) -> torch.Tensor:
         """(rows, length, H, D) of the tokens' (N, H, D), 0 where there is none."""
         if self.places is not None:
@@ -126,25 +132,26 @@ def flat_rows(ids: torch.Tensor, mask: torch.Tensor | None, at_most: float = 1.0
     spare = -tokens % (1 << max(0, tokens.bit_length() - SHAPES))
     if tokens + spare > at_most * n * width:
         return None
-    order = [torch.zeros_like(block.is_token, dtype=torch.long) for block in (beginnings, rests)]
-    order[0][beginnings.is_token] = torch.arange(beginnings.tokens)
-    order[1][rests.is_token] = torch.arange(beginnings.tokens, tokens)
-    of_rows = torch.cat([order[0][of_row], order[1]], 1)
-    positions = [at[:length].expand(len(kinds), length), at[length:longest].expand(n, longest - length)]
+
+    def laid_out(of_rows: torch.Tensor) -> torch.Tensor:
+        """(1, N) of numbers of the places of rows, (n, T)."""
+        flat = torch.cat([of_rows[kinds, :length][beginnings.is_token], of_rows[:, length:][rests.is_token]])
+        return functional.pad(flat, (0, spare)).unsqueeze(0)
+
+    numbers = torch.cat([beginnings.numbered(0)[of_row], rests.numbered(beginnings.tokens)], 1)
     return FlatRows(
         beginnings,
         rests,
         of_row,
-        functional.pad(
-            torch.cat([rows[kinds, :length][beginnings.is_token], rows[:, length:][rests.is_token]])[None], (0, spare)
-        ),
-        functional.pad(torch.cat([positions[0][beginnings.is_token], positions[1][rests.is_token]])[None], (0, spare)),
+        laid_out(rows),
+        laid_out(at[:longest].expand(n, longest)),
         spare,
-        of_rows.gather(1, here.clamp(0, longest - 1)),
+        numbers.gather(1, here.clamp(0, longest - 1)),
     )
 
 
 @lru_cache(maxsize=8)  # policy, critic and reference read the same rows, in each update of a rollout
+@torch.inference_mode(False)  # passes with gradients use them, too
 def _laid_out(shape: torch.Size, ids: bytes, mask: bytes | None, at_most: float) -> FlatRows | None:
     """``flat_rows`` of ids and of a mask as they lie in memory."""
     rows = torch.frombuffer(bytearray(ids), dtype=torch.long).view(shape)
@@ -310,4 +317,4 @@ def _rows_of(body: Any, named: dict[str, Any]) -> FlatRows | None:
     if mask is not None and mask.shape != ids.shape:
         return None
     seen = None if mask is None else mask.bool().numpy().tobytes()
-    return _laid_out(ids.shape, ids.numpy().tobytes(), seen, body.pays)
+    return _laid_out(ids.shape, ids.long().numpy().tobytes(), seen, body.pays)
