@@ -57,7 +57,7 @@ class RolesTrainer(RolloutTrainer):
         base = self.model.get_base_model()
         with acting_as(self.model, adapter), self.accelerator.autocast():
             states: torch.Tensor = getattr(base, base.base_model_prefix)(
-                input_ids=ids, attention_mask=mask
+                input_ids=ids, attention_mask=mask, use_cache=False
             ).last_hidden_state
             return states
 
