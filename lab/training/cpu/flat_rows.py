@@ -314,7 +314,7 @@ def _rows_of(body: Any, named: dict[str, Any]) -> FlatRows | None:
         return None
     if body.training and getattr(body.config, "attention_dropout", 0):
         return None
-    if mask is not None and mask.shape != ids.shape:
+    if not ids.numel() or (mask is not None and mask.shape != ids.shape):
         return None
     seen = None if mask is None else mask.bool().numpy().tobytes()
     return _laid_out(ids.shape, ids.long().numpy().tobytes(), seen, body.pays)

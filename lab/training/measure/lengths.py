@@ -65,7 +65,8 @@ def _read(recipe: Recipe, rows: Sequence[Row], tokens: Tokens | None) -> int:
     largest = max(batches, key=lambda batch: sum(len(str(rows[place])) for place in batch))
     sides = [encoded(tokens, rows[place], recipe) for place in largest]
     limit = recipe.row_limit
-    ids, mask = tokens.padded([each.cut(limit).ids for name in sides[0] for each in (side[name] for side in sides)])
+    every = [side[name] for name in sides[0] for side in sides]
+    ids, mask = tokens.padded([(each.cut(limit) if limit else each).ids for each in every])
     flat = flat_rows(ids, mask)
     return ids.numel() if flat is None else flat.ids.numel()
 
