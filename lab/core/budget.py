@@ -20,7 +20,7 @@ class MemoryPart(StrEnum):
     """What memory is spent on, in the order in which it is shown."""
 
     WEIGHTS = "weights"
-    """The base, and a second copy of the start where full training compares itself with it."""
+    """The base, a second copy of the start where full training compares itself with it, and of the layers where a CPU samples."""
     ADAPTERS = "adapters"
     """The adapter that is trained."""
     ROLES = "roles"

@@ -283,21 +283,31 @@ def step_of(model: Any) -> LlamaStep | None:
     """The step of a model with its weights of now; None where the model has a part that is not known, or memory no room for a copy."""
     step = getattr(model, "_llama_step", None)
     if step is None:
-        if type(model) not in MODELS or not _is_known(model):
+        if not serves(model) or not _is_known(model):
             return None
         layers = list(model.model.layers.parameters())
         copied = sum(each.numel() * each.element_size() for each in layers if not hasattr(each, "quant_state"))
-        if copied * ROOM > machine_memory()[0]:
+        if not has_room(copied):
             return None
         step = model._llama_step = LlamaStep(model)
     return step if step.take_weights() else None
 
 
+def serves(model: Any) -> bool:
+    """Whether the step is made for models of this family with these settings."""
+    if type(model) not in MODELS or has_window(model.config):
+        return False
+    return model.config.rope_parameters.get("rope_type") in ROTATIONS
+
+
+def has_room(copied: int) -> bool:
+    """Whether memory has room for a copy of so many bytes of weights."""
+    return copied * ROOM <= machine_memory()[0]
+
+
 def _is_known(model: Any) -> bool:
     """Whether each part is of the class that the step computes, on a CPU. Linear layers are looked at when they are read."""
-    config, body, name = model.config, model.model, MODELS[type(model)]
-    if has_window(config) or config.rope_parameters.get("rope_type") not in ROTATIONS:
-        return False
+    body, name = model.model, MODELS[type(model)]
     if type(body.embed_tokens) is not nn.Embedding or any(each.device.type != "cpu" for each in body.parameters()):
         return False
     kinds = [f"{name}{kind}" for kind in ("DecoderLayer", "Attention", "MLP", "RMSNorm", "RMSNorm")]

@@ -24,6 +24,7 @@ from lab.errors import RecipeError
 from lab.machine import machine_memory
 from lab.store.models import resolve
 from lab.training.cpu.format import settled
+from lab.training.cpu.llama_step import has_room
 from lab.training.measure.lengths import lengths_of
 from lab.training.measure.meta_model import MetaModel
 from lab.training.models.base import choose_device, load_tokens
@@ -99,7 +100,7 @@ def cost_of(recipe: Recipe, home: Path, lengths: Lengths, device: str, config: A
     layers, kinds = text.num_hidden_layers, set(getattr(text, "layer_types", None) or ())
     if recipe.trains_all_weights or layers <= FEW + SOME or len(kinds) > 1:
         whole = at_depth(layers)
-        return _cost(whole.stages(), lengths, device, whole.parameters, whole.trained_parameters)
+        return _cost(whole.stages(), lengths, device, whole.copied, whole.parameters, whole.trained_parameters)
     few, some = at_depth(FEW), at_depth(SOME)
 
     def extrapolated(shallow: int, deeper: int) -> int:
@@ -112,7 +113,11 @@ def cost_of(recipe: Recipe, home: Path, lengths: Lengths, device: str, config: A
         )
         for less, more in zip(few.stages(), some.stages(), strict=True)
     ]
-    counts = (few.parameters, some.parameters), (few.trained_parameters, some.trained_parameters)
+    counts = (
+        (few.copied, some.copied),
+        (few.parameters, some.parameters),
+        (few.trained_parameters, some.trained_parameters),
+    )
     return _cost(stages, lengths, device, *(extrapolated(*pair) for pair in counts))
 
 
@@ -125,14 +130,17 @@ def memory_of(device: str) -> Memory:
     return Memory(device=device, free=free, total=total, libraries=psutil.Process(os.getpid()).memory_info().rss)
 
 
-def _cost(moments: list[StageCost], lengths: Lengths, device: str, parameters: int, trained: int) -> Cost:
-    """The peak of each stage, with what the process takes besides."""
+def _cost(moments: list[StageCost], lengths: Lengths, device: str, copied: int, parameters: int, trained: int) -> Cost:
+    """The peak of each stage, with what the process takes besides, and the copy of the weights that sampling makes where there is room."""
     stages = []
+    copy_of_weights = copied if copied and has_room(copied) else 0
     for stage in Stage:
         if own := [moment for moment in moments if moment.stage is stage]:
             parts = max(own, key=lambda moment: moment.total).parts
             slack = SLACK.get(device, 0.0) * parts.get(MemoryPart.ACTIVATIONS, 0)
             process = PROCESS_BYTES.get(device, 0) + round(slack)
+            if copy_of_weights and stage is not Stage.LOADING:
+                parts = parts | {MemoryPart.WEIGHTS: parts.get(MemoryPart.WEIGHTS, 0) + copy_of_weights}
             stages.append(StageCost(stage=stage, parts=parts | ({MemoryPart.PROCESS: process} if process else {})))
     return Cost(stages=stages, lengths=lengths, parameters=parameters, trained_parameters=trained)
 

@@ -28,6 +28,7 @@ from lab.core.recipes import Critic, Device, Precision, Recipe
 from lab.store.models import ModelRef, reward_adapter
 from lab.training.algorithms import losses
 from lab.training.cpu import feed_forward as cpu_feed_forward
+from lab.training.cpu import llama_step
 from lab.training.cpu import lora as cpu_lora
 from lab.training.cpu.flat_rows import pays, reads_flat
 from lab.training.cpu.head import CpuHead
@@ -61,6 +62,10 @@ class MetaModel:
         """Of the base: fp32 where all weights train, and autocast computes in less (``base.train_in_fp32``)."""
         base = self._base(config)
         self.pays = pays(base) if device == Device.CPU and reads_flat(base) else 0.0
+        samples = algorithm_of(recipe).writes_groups or (lengths.held_out and not self.scores)
+        copies = device == Device.CPU and samples and not recipe.four_bit_base and llama_step.serves(base)
+        self.copied = sum(weight.nbytes for weight in base.model.layers.parameters()) if copies else 0
+        """Bytes of the layers' weights, which a run that samples on a CPU holds a second time."""
         packed = _packed_layers(base) if recipe.four_bit_base else []
         self.unpacked = max((layer.weight.numel() for layer in packed), default=0) * self.dtype.itemsize
         """Bytes of the largest weight that bitsandbytes unpacks for its product."""

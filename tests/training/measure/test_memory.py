@@ -7,7 +7,7 @@ from string import ascii_letters
 import bitsandbytes as bnb
 import pytest
 import torch
-from transformers import AutoConfig, Trainer
+from transformers import AutoConfig, AutoModelForCausalLM, Trainer
 
 from lab.core.budget import Lengths, MemoryPart, Stage, cheaper
 from lab.core.recipes import DpoRecipe, GrpoRecipe, PpoRecipe, PretrainRecipe, RmRecipe, SftRecipe, with_values
@@ -91,13 +91,32 @@ def test_ppo_holds_more_roles_than_grpo_and_trains_two(shape, tmp_path):
 
 def test_all_weights_train_in_fp32_beside_autocast(shape, tmp_path):
     full = with_values(RECIPES["sft"], {"training": "full"})
+    lengths = LENGTHS.model_copy(update={"held_out": 0})  # nothing is sampled
     weights = {
-        (device, precision): cost_of(with_values(full, {"precision": precision}), tmp_path, LENGTHS, device, shape)
+        (device, precision): cost_of(with_values(full, {"precision": precision}), tmp_path, lengths, device, shape)
         .stages[-1]
         .parts[MemoryPart.WEIGHTS]
         for device, precision in (("cuda", "auto"), ("cuda", "fp32"), ("cpu", "bf16"))
     }
     assert weights["cuda", "auto"] == weights["cuda", "fp32"] == weights["cpu", "bf16"]
+
+
+@pytest.mark.parametrize("room", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_sampling_on_a_cpu_holds_the_layers_twice_where_there_is_room(room, device, shape, tmp_path, monkeypatch):
+    monkeypatch.setattr(measured, "has_room", lambda _copied: room)
+    samples, does_not = (
+        cost_of(RECIPES["sft"], tmp_path, LENGTHS.model_copy(update={"held_out": held_out}), device, shape)
+        for held_out in (8, 0)
+    )
+    loading, more = (
+        each.parts[MemoryPart.WEIGHTS] - other.parts[MemoryPart.WEIGHTS]
+        for each, other in ((samples.stages[0], does_not.stages[0]), (samples.stages[-1], does_not.stages[-1]))
+    )
+    model = AutoModelForCausalLM.from_config(shape)
+    layers = sum(weight.nbytes for weight in model.model.layers.parameters())
+    assert loading == 0
+    assert more == pytest.approx(layers if room and device == "cpu" else 0, rel=0.01)
 
 
 def test_a_head_on_the_policy_costs_next_to_nothing_and_is_proposed(shape, tmp_path):
