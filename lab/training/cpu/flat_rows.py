@@ -102,11 +102,7 @@ class FlatRows:
         """softmax(s Q Kᵀ + mask) V within the rows, (1, N, H, D), for Q (1, H, N, D), K and V (1, G, N, D)."""
         size = query.size(-1) ** -0.5 if scaling is None else scaling
         query, key, value = (each.squeeze(0).transpose(0, 1) for each in (query, key, value))
-        longest = [
-            (block.is_token.size(1), mask.size(3))
-            for block, mask in zip((self.beginnings, self.rests), self.masks, strict=True)
-        ]
-        if not all(fits(*each) for each in longest):
+        if not all(fits(*mask.shape[2:]) for mask in self.masks):
             return _attended(query, key, value, self, size).unsqueeze(0)
         with torch.autocast("cpu", enabled=False):
             output: torch.Tensor = _Attention.apply(query, key, value, self, size)  # type: ignore[no-untyped-call]

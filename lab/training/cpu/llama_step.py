@@ -285,9 +285,7 @@ def step_of(model: Any) -> LlamaStep | None:
     if step is None:
         if not serves(model) or not _is_known(model):
             return None
-        layers = list(model.model.layers.parameters())
-        copied = sum(each.numel() * each.element_size() for each in layers if not hasattr(each, "quant_state"))
-        if not has_room(copied):
+        if not has_room(bytes_to_copy(model)):
             return None
         step = model._llama_step = LlamaStep(model)
     return step if step.take_weights() else None
@@ -298,6 +296,11 @@ def serves(model: Any) -> bool:
     if type(model) not in MODELS or has_window(model.config):
         return False
     return model.config.rope_parameters.get("rope_type") in ROTATIONS
+
+
+def bytes_to_copy(model: Any) -> int:
+    """Of the layers' weights, without those in 4 bits, which are not copied."""
+    return sum(weight.nbytes for weight in model.model.layers.parameters() if not hasattr(weight, "quant_state"))
 
 
 def has_room(copied: int) -> bool:

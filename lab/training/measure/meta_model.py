@@ -64,7 +64,7 @@ class MetaModel:
         self.pays = pays(base) if device == Device.CPU and reads_flat(base) else 0.0
         samples = algorithm_of(recipe).writes_groups or (lengths.held_out and not self.scores)
         copies = device == Device.CPU and samples and not recipe.four_bit_base and llama_step.serves(base)
-        self.copied = sum(weight.nbytes for weight in base.model.layers.parameters()) if copies else 0
+        self.copied = llama_step.bytes_to_copy(base) if copies else 0
         """Bytes of the layers' weights, which a run that samples on a CPU holds a second time."""
         packed = _packed_layers(base) if recipe.four_bit_base else []
         self.unpacked = max((layer.weight.numel() for layer in packed), default=0) * self.dtype.itemsize
